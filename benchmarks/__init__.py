@@ -1,0 +1,1 @@
+"""One module per claim in the README; `python -m benchmarks.NAME [--quick] [--json]` prints its figures."""
