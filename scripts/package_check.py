@@ -1,0 +1,85 @@
+"""Build the sdist and the wheel, install the wheel in a clean environment, and use what was installed.
+
+The clean environment has emolab's own requirements and none of the extras: `emolab --help`, `emolab init` and
+`emolab status --json` must work there. The wheel must hold every file of the package and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> str:
+    """Return the stdout of `command`; on failure print all it said and stop with status 1."""
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "PIP_FIND_LINKS")}
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=env, text=True, capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        print(done.stdout + done.stderr, file=sys.stderr)
+        sys.exit(f"package check: `{' '.join(map(str, command))}` ended with status {done.returncode}")
+    return done.stdout
+
+
+def tracked() -> set[str]:
+    """Return every file of the package that the repository holds."""
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "emolab").split("\n")
+    return {name for name in listed if name and (ROOT / name).exists()}
+
+
+def check_contents(wheel: Path) -> None:
+    """Stop unless the wheel holds exactly the package's files, its metadata and the licence."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    inside = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
+    missing, extra = sorted(tracked() - inside), sorted(inside - tracked())
+    if missing or extra:
+        sys.exit(
+            f"package check: the wheel lacks {missing or 'nothing'} and has {extra or 'nothing'} too much"
+        )
+    if not any(name.endswith("LICENSE") for name in names):
+        sys.exit("package check: the wheel holds no LICENSE")
+
+
+def use(wheel: Path, work: Path) -> None:
+    """Install `wheel` alone in a new environment and run the installed command."""
+    uv = Path(sys.executable).with_name("uv")
+    run(uv, "venv", "-q", "--python", sys.executable, work / "env")
+    python, emolab = work / "env" / "bin" / "python", work / "env" / "bin" / "emolab"
+    run(uv, "pip", "install", "-q", "--python", python, "--compile-bytecode", wheel)
+    for giant in ("torch", "fiftyone", "label_studio_sdk"):
+        run(
+            python,
+            "-c",
+            f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{giant}') is not None)",
+        )
+    if "Usage" not in run(emolab, "--help", cwd=work):
+        sys.exit("package check: `emolab --help` shows no usage")
+    run(emolab, "init", "faces", cwd=work)
+    status = json.loads(run(emolab, "status", "--json", cwd=work / "faces"))
+    if not isinstance(status, dict):
+        sys.exit(f"package check: `emolab status --json` printed {type(status).__name__}, expected an object")
+
+
+def main() -> None:
+    """Build, check, install, use."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        run(sys.executable, "-m", "build", "--installer", "uv", "--outdir", work / "dist", ROOT)
+        (wheel,) = (work / "dist").glob("*.whl")
+        (sdist,) = (work / "dist").glob("*.tar.gz")
+        check_contents(wheel)
+        use(wheel, work)
+        print(f"package check: {sdist.name} and {wheel.name} build; the wheel works on its own")
+
+
+if __name__ == "__main__":
+    main()
