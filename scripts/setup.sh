@@ -66,7 +66,8 @@ borrow_pip_settings() {
 }
 
 install_packages() {
-    local free
+    local free quiet=-q
+    if [ -t 2 ]; then quiet=; fi # somebody is watching: show the downloads
     free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1048576) }')
     if [ ! -d .venv/share/emolab ] && [ "$free" -lt 12 ]; then
         die "the environment takes about 8 GB (PyTorch alone 5), and here are $free GB free." \
@@ -76,7 +77,8 @@ install_packages() {
     .venv/bin/python -m pip install -q --upgrade 'uv>=0.5'
     borrow_pip_settings
     # Compiled now, because an environment with PYTHONDONTWRITEBYTECODE would compile at every start (torch: 11 s).
-    .venv/bin/uv pip install --python .venv/bin/python --compile-bytecode --overrides "$overrides" \
+    # shellcheck disable=SC2086
+    .venv/bin/uv pip install $quiet --python .venv/bin/python --compile-bytecode --overrides "$overrides" \
         -e '.[all,dev]' </dev/null >&2
     .venv/bin/python scripts/one_opencv.py
 }

@@ -1,0 +1,250 @@
+"""The house's plan holds: who may import whom, where the giants live, and no import in a circle."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent / "emolab"
+
+CORE = {"records", "taxonomy", "workspace", "config", "catalog", "registry", "errors", "progress", "predictions"}
+ROOMS = {"datasets", "labeling", "training", "active_learning", "serving"}
+
+# A giant -> the only places that may import it, as prefixes of a path under emolab/.
+HOMES = {
+    "torch": ("training/",),
+    "torchvision": ("training/",),
+    "timm": ("training/",),
+    "tensorboard": ("training/",),
+    "safetensors": ("training/",),
+    "imgaug": ("training/augment/",),
+    "fiftyone": ("datasets/inspect.py",),
+    "label_studio_sdk": ("labeling/studio.py",),
+    "httpx": ("labeling/studio",),
+    "onnxruntime": ("serving/", "training/export.py"),
+}
+
+# Rooms that stay light: nothing but these from outside the standard library.
+LIGHT = {
+    "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs", "rich"},
+    "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk"},
+    "active_learning": {"numpy", "scipy", "sqlalchemy", "faiss"},
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement: `module` is absolute; `deferred` when it runs only inside a function or for types."""
+
+    path: str
+    line: int
+    module: str
+    deferred: bool
+
+    def __str__(self) -> str:
+        return f"emolab/{self.path}:{self.line} imports {self.module}"
+
+
+def statements(tree: ast.AST, *, deferred: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node, deferred
+            continue
+        inside = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            inside = True
+        yield from statements(node, deferred=inside)
+
+
+def imports_of(source: str, path: str) -> list[Import]:
+    found = []
+    package = ["emolab", *Path(path).parent.parts]
+    for node, deferred in statements(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        else:
+            base = package[: len(package) - node.level + 1] if node.level else []
+            stem = ".".join([*base, *([node.module] if node.module else [])])
+            # `from emolab import config` imports emolab.config; `from emolab.catalog import votes` the module votes.
+            modules = [f"{stem}.{alias.name}" for alias in node.names]
+        found += [Import(path, node.lineno, module, deferred) for module in modules]
+    return found
+
+
+def sources() -> list[tuple[str, str]]:
+    paths = sorted(path for path in ROOT.rglob("*.py") if "__pycache__" not in path.parts)
+    return [(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
+
+
+def all_imports() -> list[Import]:
+    return [found for path, source in sources() for found in imports_of(source, path)]
+
+
+def room_of(path: str) -> str:
+    """Return "core", "cli", a room, or "" for the package's own __init__."""
+    name = path.split("/", maxsplit=1)[0].removesuffix(".py")
+    if name in CORE:
+        return "core"
+    return "" if name == "__init__" else name
+
+
+def layer_faults(imports: list[Import]) -> list[str]:
+    """Return one line for each import that goes up or sideways."""
+    faults = []
+    for found in imports:
+        parts = found.module.split(".")
+        if parts[0] != "emolab" or len(parts) < 2:
+            continue
+        here, there = room_of(found.path), room_of(parts[1])
+        allowed = {
+            "": there == "",
+            "core": there in ("core", "__version__"),
+            "cli": True,
+        }.get(here, there in ("core", here, "__version__"))
+        if not allowed:
+            faults.append(f"{found}: {here or 'emolab/__init__'} may not import {there}")
+    return faults
+
+
+def giant_faults(imports: list[Import]) -> list[str]:
+    """Return one line for each giant imported outside its home."""
+    faults = []
+    for found in imports:
+        homes = HOMES.get(found.module.split(".")[0])
+        if homes and not found.path.startswith(homes):
+            faults.append(f"{found}: only {' and '.join(homes)} may")
+    return faults
+
+
+def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Return the strongly connected groups of more than one module (Tarjan, 1972)."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    groups: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        order[node] = low[node] = len(order)
+        stack.append(node)
+        for target in graph.get(node, ()):
+            if target not in order:
+                visit(target)
+                low[node] = min(low[node], low[target])
+            elif target in stack:
+                low[node] = min(low[node], order[target])
+        if low[node] == order[node]:
+            group = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(group) > 1:
+                groups.append(sorted(group))
+
+    for node in graph:
+        if node not in order:
+            visit(node)
+    return groups
+
+
+def module_graph(files: list[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return which emolab module imports which when it is loaded (deferred imports make no circle)."""
+    names = {}
+    for path, _ in files:
+        name = "emolab." + path.removesuffix(".py").replace("/", ".")
+        names[name.removesuffix(".__init__")] = path
+    graph: dict[str, set[str]] = {name: set() for name in names}
+    by_path = {path: name for name, path in names.items()}
+    for path, source in files:
+        for found in imports_of(source, path):
+            if found.deferred:
+                continue
+            target = found.module
+            while target not in names and "." in target:
+                target = target.rpartition(".")[0]
+            if target in names and target != by_path[path] and target != "emolab":
+                graph[by_path[path]].add(target)
+    return graph
+
+
+def test_every_file_belongs_to_a_room_of_the_design() -> None:
+    known = CORE | ROOMS | {"cli", "__init__", "__main__"}
+    strangers = sorted({path.split("/")[0] for path, _ in sources()} - {*known, *(f"{name}.py" for name in known)})
+    assert not strangers, f"no room for {', '.join(strangers)}: see CONTRIBUTING.md, 'Who may import whom'"
+
+
+def test_imports_go_down_never_up_and_never_sideways() -> None:
+    assert not layer_faults(all_imports()), "\n" + "\n".join(layer_faults(all_imports()))
+
+
+def test_each_giant_is_imported_in_its_own_home_only() -> None:
+    assert not giant_faults(all_imports()), "\n" + "\n".join(giant_faults(all_imports()))
+
+
+def test_light_rooms_need_only_light_packages() -> None:
+    faults = []
+    for found in all_imports():
+        allowed = LIGHT.get(room_of(found.path))
+        top = found.module.split(".")[0]
+        if allowed is not None and top not in allowed | {"emolab"} and top not in sys.stdlib_module_names:
+            faults.append(f"{found}: {room_of(found.path)} is numpy, scipy and the standard library")
+    assert not faults, "\n" + "\n".join(faults)
+
+
+def test_commands_import_nothing_heavy_when_they_are_loaded() -> None:
+    light = {"click", "emolab", "__future__"}
+    faults = [
+        str(found)
+        for found in all_imports()
+        if room_of(found.path) == "cli"
+        and not found.deferred
+        and found.module.split(".")[0] not in light | sys.stdlib_module_names
+    ]
+    assert not faults, "import inside the function, so that `emolab --help` stays quick:\n" + "\n".join(faults)
+
+
+def test_no_module_imports_itself_through_another() -> None:
+    found = cycles(module_graph(sources()))
+    assert not found, "imports in a circle: " + "; ".join(" -> ".join(group) for group in found)
+
+
+def test_absolute_imports_only() -> None:
+    relative = [
+        f"emolab/{path}:{node.lineno}"
+        for path, source in sources()
+        for node, _ in statements(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not relative, f"write the whole path: {', '.join(relative)}"
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "message"),
+    [
+        ("records.py", "from emolab.datasets import media", "core may not import datasets"),
+        ("labeling/sync.py", "import emolab.training.fit", "labeling may not import training"),
+        ("labeling/sync.py", "from emolab import serving", "labeling may not import serving"),
+        ("training/fit.py", "def f():\n    from emolab.cli import common", "training may not import cli"),
+        ("datasets/readers/csv.py", "from ...labeling import tasks", "datasets may not import labeling"),
+        ("datasets/merge.py", "from emolab.datasets import splits\nfrom emolab.catalog import votes", ""),
+        ("cli/train.py", "from emolab.training import fit", ""),
+    ],
+)
+def test_the_rule_sees_an_import_that_breaks_it(path: str, line: str, message: str) -> None:
+    faults = layer_faults(imports_of(line, path))
+    assert [fault.rpartition(": ")[2] for fault in faults] == ([message] if message else [])
+
+
+def test_the_rule_sees_a_giant_away_from_home() -> None:
+    source = "def f():\n    import torch.nn as nn\n    from fiftyone import Dataset"
+    assert giant_faults(imports_of(source, "cli/train.py")) == [
+        "emolab/cli/train.py:2 imports torch.nn: only training/ may",
+        "emolab/cli/train.py:3 imports fiftyone.Dataset: only datasets/inspect.py may",
+    ]
+
+
+def test_the_rule_sees_a_circle() -> None:
+    files = [("records.py", "from emolab import taxonomy"), ("taxonomy.py", "import emolab.records")]
+    assert cycles(module_graph(files)) == [["emolab.records", "emolab.taxonomy"]]
