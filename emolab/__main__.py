@@ -1,0 +1,5 @@
+"""``python -m emolab``."""
+
+from emolab.cli.main import main
+
+main()

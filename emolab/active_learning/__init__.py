@@ -1,0 +1,1 @@
+"""SUGGEST: which samples deserve the next votes."""

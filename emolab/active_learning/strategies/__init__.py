@@ -1,0 +1,1 @@
+"""One selection strategy per file; pure functions of a pool."""

@@ -1,0 +1,86 @@
+"""Trained models and their aliases: ``champion`` and the like point to one model at a time; their history is kept."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, insert, select
+
+from emolab.catalog import schema
+from emolab.catalog.engine import now
+from emolab.errors import DataError, UnknownName
+from emolab.records import Model
+
+_models, _aliases = schema.models, schema.model_aliases
+
+
+def add(tx: Connection, model: Model) -> bool:
+    """Record ``model``; returns False when it is there already."""
+    if tx.execute(select(_models.c.id).where(_models.c.id == model.id)).scalar() is not None:
+        return False
+    tx.execute(
+        insert(_models).values(
+            id=model.id,
+            path=model.path,
+            classes=list(model.classes),
+            config=dict(model.config),
+            snapshot=model.snapshot,
+            metrics=dict(model.metrics),
+            parent=model.parent,
+            created_at=model.created_at,
+        )
+    )
+    return True
+
+
+def list_all(conn: Connection) -> list[Model]:
+    """Every model, oldest first."""
+    held: dict[str, list[str]] = {}
+    for alias, model in aliases(conn).items():
+        held.setdefault(model, []).append(alias)
+    return [
+        Model(
+            id=row.id,
+            path=row.path,
+            classes=tuple(row.classes),
+            config=row.config,
+            snapshot=row.snapshot,
+            metrics=row.metrics,
+            parent=row.parent,
+            created_at=row.created_at,
+            aliases=tuple(sorted(held.get(row.id, ()))),
+        )
+        for row in conn.execute(select(_models).order_by(_models.c.created_at, _models.c.id))
+    ]
+
+
+def find(conn: Connection, name: str) -> Model | None:
+    """The model with this alias, id or start of an id; ``None`` when there is none.
+
+    Raises :class:`DataError` when several ids start with ``name``.
+    """
+    wanted = aliases(conn).get(name, name)
+    matches = [model for model in list_all(conn) if model.id.startswith(wanted)]
+    if len(matches) > 1:
+        raise DataError(f'{len(matches)} models have ids that start with "{name}".', hint="Give more of the id.")
+    return matches[0] if matches else None
+
+
+def get(conn: Connection, name: str) -> Model:
+    """The model with this alias, id or start of an id. Raises :class:`UnknownName` with the nearest known name."""
+    model = find(conn, name)
+    if model is None:
+        known = [*aliases(conn), *(m.id[:12] for m in list_all(conn))]
+        raise UnknownName("model", name, known, hint="Train one with: emolab train" if not known else None)
+    return model
+
+
+def set_alias(tx: Connection, alias: str, model_id: str) -> None:
+    """Let ``alias`` point to a model from now on."""
+    tx.execute(insert(_aliases).values(alias=alias, model=model_id, at=now()))
+
+
+def aliases(conn: Connection) -> dict[str, str]:
+    """Every alias and the id of the model it points to now."""
+    newest = select(func.max(_aliases.c.pk)).group_by(_aliases.c.alias)
+    return dict(
+        conn.execute(select(_aliases.c.alias, _aliases.c.model).where(_aliases.c.pk.in_(newest))).tuples().all()
+    )

@@ -1,0 +1,247 @@
+"""Samples in the catalog: adding, reading, splits, duplicate groups, and the pool to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from emolab.catalog import schema
+from emolab.catalog.chunks import chunks, insert_or_ignore
+from emolab.catalog.engine import now
+from emolab.errors import DataError
+from emolab.records import SPLITS, Sample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_table = schema.samples
+_COLUMNS = tuple(f.name for f in fields(Sample))
+_SIGN = 1 << 63
+
+
+@dataclass(frozen=True)
+class AddResult:
+    """Ids that were new, and ids that were there already, each in the order they came."""
+
+    added: list[str]
+    existing: list[str]
+
+
+def add(tx: Connection, batch: Iterable[Sample]) -> AddResult:
+    """Add samples that are not there yet; the ones that are stay as they are."""
+    wanted: dict[str, Sample] = {}
+    order: list[str] = []
+    for sample in batch:
+        wanted.setdefault(sample.id, sample)
+        order.append(sample.id)
+    known = set(keys(tx, list(wanted)))
+    fresh = [_values(sample) for sample in wanted.values() if sample.id not in known]
+    for part in chunks(fresh, 1000):
+        tx.execute(insert(_table), part)
+    seen = set(known)
+    result = AddResult([], [])
+    for sample_id in order:
+        (result.existing if sample_id in seen else result.added).append(sample_id)
+        seen.add(sample_id)
+    return result
+
+
+def keys(conn: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """The catalog's own keys of the samples with these ids; unknown ids are left out."""
+    found: dict[str, int] = {}
+    for part in chunks(ids, 500):
+        rows = conn.execute(select(_table.c.id, _table.c.pk).where(_table.c.id.in_(part)))
+        found.update((row.id, row.pk) for row in rows)
+    return found
+
+
+def get(conn: Connection, sample_id: str) -> Sample:
+    """The sample whose id is, or starts with, ``sample_id``.
+
+    Raises :class:`DataError` when there is none or more than one.
+    """
+    rows = conn.execute(select(_table).where(_table.c.id.startswith(sample_id, autoescape=True)).limit(2)).all()
+    if len(rows) != 1:
+        what = "no sample" if not rows else "more than one sample"
+        raise DataError(f'There is {what} whose id starts with "{sample_id}".', hint="Give more of the id.")
+    return _sample(rows[0]._mapping)
+
+
+def by_ids(conn: Connection, ids: Sequence[str]) -> list[Sample]:
+    """The samples with these ids, in this order. Raises :class:`DataError` for an unknown one."""
+    found: dict[str, Sample] = {}
+    for part in chunks(ids, 500):
+        rows = conn.execute(select(_table).where(_table.c.id.in_(part)))
+        found.update((row.id, _sample(row._mapping)) for row in rows)
+    missing = [sample_id for sample_id in ids if sample_id not in found]
+    if missing:
+        raise DataError(f"{len(missing)} samples are not in the catalog, the first is {missing[0]}.")
+    return [found[sample_id] for sample_id in ids]
+
+
+def iterate(
+    conn: Connection,
+    *,
+    split: str | None = None,
+    source: str | None = None,
+    representatives: bool = False,
+    after: int = 0,
+) -> Iterator[Sample]:
+    """Every sample in the order it was added, streamed; optionally one split, one source, or no duplicates."""
+    query = select(_table).where(_table.c.pk > after).order_by(_table.c.pk)
+    if split is not None:
+        query = query.where(_table.c.split == split)
+    if source is not None:
+        query = query.where(_table.c.source == source)
+    if representatives:
+        query = query.where(_is_representative())
+    for row in conn.execute(query.execution_options(yield_per=2000)):
+        yield _sample(row._mapping)
+
+
+def count(conn: Connection) -> int:
+    """How many samples there are."""
+    return int(conn.execute(select(func.count()).select_from(_table)).scalar_one())
+
+
+def count_by(conn: Connection, column: str) -> dict[str | None, int]:
+    """How many samples per value of ``column`` (``source``, ``split``, ``modality``)."""
+    of = _table.c[column]
+    return {row[0]: int(row[1]) for row in conn.execute(select(of, func.count()).group_by(of).order_by(of))}
+
+
+def set_splits(tx: Connection, splits: Mapping[str, str | None]) -> None:
+    """Assign splits by sample id. Raises :class:`DataError` for a split that does not exist."""
+    unknown = {split for split in splits.values() if split not in (*SPLITS, None)}
+    if unknown:
+        raise DataError(f"{sorted(map(str, unknown))[0]} is not a split.", hint=f"Splits: {', '.join(SPLITS)}.")
+    _update(tx, "split", splits)
+
+
+def set_representatives(tx: Connection, representatives: Mapping[str, str | None]) -> None:
+    """Say by sample id which sample stands for its duplicate group (``None``: it stands for itself)."""
+    _update(tx, "representative", representatives)
+
+
+def _update(tx: Connection, column: str, values: Mapping[str, str | None]) -> None:
+    statement = update(_table).where(_table.c.id == bindparam("the_id")).values({column: bindparam("the_value")})
+    for part in chunks(list(values.items()), 2000):
+        tx.execute(statement, [{"the_id": key, "the_value": value} for key, value in part])
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What can be chosen from, by columns; all arrays have the length n of ``ids`` and its order (by time added).
+
+    ``pk`` int64 keys; ``votes`` int32 people who voted; ``pending`` bool: asked for and not yet
+    answered; ``hidden`` bool: stands behind the representative of its duplicate group; ``group`` int32 index of
+    its group (-1: none); ``judge`` bool: belongs to the valid or test split.
+    """
+
+    ids: list[str]
+    pk: NDArray[np.int64]
+    votes: NDArray[np.int32]
+    pending: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
+    group: NDArray[np.int32]
+    judge: NDArray[np.bool_]
+
+
+def pool(conn: Connection) -> Pool:
+    """Every sample with what selection needs to know about it: votes, pending, duplicate, group, split.
+
+    A sample is pending when it was suggested or sent to a labelling server and nobody has answered yet.
+    """
+    suggested = exists().where(schema.suggestions.c.sample == _table.c.pk)
+    sent = exists().where(and_(schema.remote_tasks.c.sample == _table.c.pk, schema.remote_tasks.c.state != "deleted"))
+    query = select(
+        _table.c.pk, _table.c.id, _table.c.n_votes, _table.c.group, _table.c.split, _table.c.representative,
+        _table.c.source, or_(suggested, sent),
+    ).order_by(_table.c.pk)  # fmt: skip
+    groups: dict[str, int] = {}
+    ids: list[str] = []
+    parts: list[list[NDArray[Any]]] = [[] for _ in range(6)]
+    for rows in conn.execute(query.execution_options(yield_per=50_000)).partitions():
+        pk, sid, votes, group, split, representative, _source, touched = zip(*rows, strict=True)
+        ids.extend(sid)
+        n_votes = np.array(votes, dtype=np.int32)
+        parts[0].append(np.array(pk, dtype=np.int64))
+        parts[1].append(n_votes)
+        parts[2].append(np.array(touched, dtype=bool) & (n_votes == 0))
+        parts[3].append(
+            np.array([r is not None and r != i for r, i in zip(representative, sid, strict=True)], dtype=bool)
+        )
+        numbers = [-1 if name is None else groups.setdefault(name, len(groups)) for name in group]
+        parts[4].append(np.array(numbers, dtype=np.int32))
+        parts[5].append(np.array([s in ("valid", "test") for s in split], dtype=bool))
+    types = (np.int64, np.int32, bool, bool, np.int32, bool)
+    columns: list[Any] = [np.concatenate(p) if p else np.empty(0, dtype=t) for p, t in zip(parts, types, strict=True)]
+    return Pool(ids, *columns)
+
+
+def set_source(
+    tx: Connection,
+    name: str,
+    *,
+    supported: Sequence[str] | None,
+    licence: str | None = None,
+    perspective: str = "perceived",
+    note: str | None = None,
+) -> None:
+    """Record where samples come from and which classes that source can show (``None``: all)."""
+    row = {
+        "name": name,
+        "supported": None if supported is None else list(supported),
+        "licence": licence,
+        "perspective": perspective,
+        "note": note,
+    }
+    insert_or_ignore(tx, schema.sources, [row])
+    tx.execute(update(schema.sources).where(schema.sources.c.name == name).values(**row))
+
+
+def supported(conn: Connection) -> dict[str, tuple[str, ...] | None]:
+    """For every recorded source the classes it can show; ``None`` where it can show all."""
+    rows = conn.execute(select(schema.sources.c.name, schema.sources.c.supported))
+    return {name: None if classes is None else tuple(classes) for name, classes in rows}
+
+
+def _is_representative() -> ColumnElement[bool]:
+    return or_(_table.c.representative.is_(None), _table.c.representative == _table.c.id)
+
+
+def _values(sample: Sample) -> dict[str, Any]:
+    values = {name: getattr(sample, name) for name in _COLUMNS}
+    values["added_at"] = sample.added_at or now()
+    values["quality"] = dict(sample.quality)
+    if sample.phash is not None:
+        values["phash"] = sample.phash - (1 << 64) if sample.phash >= _SIGN else sample.phash
+    return values
+
+
+def _sample(row: RowMapping | Row[Any]) -> Sample:
+    values: dict[str, Any] = {name: row[name] for name in _COLUMNS}  # type: ignore[call-overload]
+    values["quality"] = values["quality"] or {}
+    values["box"] = None if values["box"] is None else tuple(values["box"])
+    if values["landmarks"] is not None:
+        values["landmarks"] = tuple((x, y) for x, y in values["landmarks"])
+    if values["phash"] is not None:
+        values["phash"] %= 1 << 64
+    return Sample(**values)

@@ -1,0 +1,260 @@
+"""The tables of the catalog (SQLAlchemy Core). Migrations bring a database here; see ``migrations/``.
+
+Samples, annotators and votes have whole-number keys inside the catalog and readable ids outside of it. Votes are only
+ever added; a tombstone says that one no longer counts. Labels, predictions and views can be computed again from votes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: 64 bits on servers; on SQLite it must be INTEGER to be the row's own key.
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("supported", JSON, nullable=True),  # class names it can show; null: all
+    Column("licence", Text),
+    Column("perspective", String(16), nullable=False, default="perceived"),
+    Column("note", Text),
+)
+
+samples = Table(
+    "samples",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("media", Text, nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("source", String(128), nullable=False, index=True),
+    Column("group", String(255), index=True),
+    Column("consent", Text),
+    Column("licence", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("duration", Float),
+    Column("added_at", String(32), nullable=False),
+    Column("split", String(8)),
+    Column("parent", String(64), index=True),
+    Column("box", JSON),
+    Column("landmarks", JSON),
+    Column("quality", JSON),
+    Column("name", Text),
+    Column("phash", BigInteger),  # 64 bits, stored as a signed number
+    Column("representative", String(64), index=True),
+    Column(
+        "n_votes", Integer, nullable=False, default=0, server_default="0"
+    ),  # people behind its active answers, meta labels too
+)
+
+annotators = Table(
+    "annotators",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),  # a pseudonym or a dataset's name
+    Column("kind", String(16), nullable=False),  # person | dataset | inspector
+    Column("created_at", String(32), nullable=False),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("sample", Key, ForeignKey("samples.pk"), nullable=False, index=True),
+    Column("annotator", Key, ForeignKey("annotators.pk"), nullable=False),
+    Column("label", String(64)),  # null: a skip
+    Column("count", Integer, nullable=False, default=1),
+    Column("lead_time", Float),
+    Column("round", Integer),
+    Column("origin", String(128), nullable=False, index=True),
+    Column("content", String(16), nullable=False),  # hash of what was said, to see edits
+    Column("perspective", String(16), nullable=False),
+    Column("confidence", Float),
+    Column("second", String(64)),
+    Column("cast_at", String(32)),
+    Column("seen_at", String(32), nullable=False),
+    Column("rejected", Text),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("vote", Key, ForeignKey("votes.pk"), primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
+label_sets = Table(
+    "label_sets",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("version", String(64), nullable=False, unique=True),
+    Column("method", String(64), nullable=False),
+    Column("classes", JSON, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("current", Boolean, nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("label_set", Key, ForeignKey("label_sets.pk"), primary_key=True, autoincrement=False),
+    Column("sample", Key, ForeignKey("samples.pk"), primary_key=True, autoincrement=False),
+    Column("hard", SmallInteger, nullable=False),
+    Column("votes", Integer, nullable=False),
+    Column("agreement", Float, nullable=False),
+    Column("probs", LargeBinary, nullable=False),  # float32, little endian, one per class
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("strategy", String(64), nullable=False),
+    Column("model", String(64)),
+    Column("n", Integer, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("created_at", String(32), nullable=False),
+)
+
+suggestions = Table(
+    "suggestions",
+    metadata,
+    Column("round", Integer, ForeignKey("rounds.number"), primary_key=True, autoincrement=False),
+    Column("sample", Key, ForeignKey("samples.pk"), primary_key=True, autoincrement=False, index=True),
+    Column("rank", Integer, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("kind", String(8), nullable=False),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("label_version", String(64), nullable=False),
+    Column("created_at", String(32), nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("classes", JSON, nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("snapshot", String(64), nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("parent", String(64)),
+    Column("created_at", String(32), nullable=False),
+)
+
+model_aliases = Table(
+    "model_aliases",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("alias", String(64), nullable=False, index=True),  # the newest row of an alias holds
+    Column("model", String(64), ForeignKey("models.id"), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("at", String(32), nullable=False),
+    Column("kind", String(64), nullable=False, index=True),
+    Column("detail", JSON, nullable=False),
+)
+
+# --- the remote side: what has been sent to a labelling server, and what is known of its answers -------------------
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("server", String(64), nullable=False),  # stable identity of the server, not its address
+    Column("project", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("cursor", String(40)),  # the server's clock up to which changes were pulled
+    Column("window", JSON),  # what the last pull saw after that moment, to tell at a glance that nothing is new
+    Column("pulls", Integer, nullable=False, default=0, server_default="0"),
+    Column("gone", Boolean, nullable=False, default=False, server_default="0"),  # no longer on the server
+    Column("created_at", String(32), nullable=False),
+    UniqueConstraint("server", "project"),
+)
+
+remote_tasks = Table(
+    "remote_tasks",
+    metadata,
+    Column("project", Key, ForeignKey("projects.pk"), primary_key=True, autoincrement=False),
+    Column("sample", Key, ForeignKey("samples.pk"), primary_key=True, autoincrement=False, index=True),
+    Column("task", Integer),  # null until the server's answer is known
+    Column("state", String(16), nullable=False),  # pending | sending | open | reopening | deleted
+    Column("round", Integer),
+    Column("overlap", Integer, nullable=False),
+    Column("rank", Integer),
+    Column("sent_at", String(32)),
+    Column("unread", Boolean, nullable=False, default=False, server_default="0"),  # adopted: may hold older answers
+    Index("ix_remote_tasks_project_task", "project", "task"),
+)
+
+remote_answers = Table(
+    "remote_answers",
+    metadata,
+    Column("project", Key, ForeignKey("projects.pk"), primary_key=True, autoincrement=False),
+    Column("annotation", Integer, primary_key=True, autoincrement=False),
+    Column("task", Integer, nullable=False),
+    Column("sample", Key, ForeignKey("samples.pk"), nullable=False),
+    Column("annotator", Key, ForeignKey("annotators.pk"), nullable=False),  # outlives the user's account
+    Index("ix_remote_answers_project_task", "project", "task"),
+    Index("ix_remote_answers_project_sample", "project", "sample"),
+)
+
+remote_users = Table(
+    "remote_users",
+    metadata,
+    Column("server", String(64), primary_key=True),
+    Column("user", Integer, primary_key=True, autoincrement=False),
+    Column("annotator", Key, ForeignKey("annotators.pk"), nullable=False),
+    Column("first_seen", String(32), nullable=False),
+)

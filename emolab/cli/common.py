@@ -1,0 +1,130 @@
+"""What every command shares: the session, ``--json``, ``--set``, and output that a person likes to read.
+
+Importing this module costs nothing but click; rich and the catalog come in when a command runs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, update_wrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from emolab.progress import Progress
+    from emolab.workspace import Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Session:
+    """State of one invocation: where, how to speak, and which settings were overridden."""
+
+    folder: Path | None = None
+    json: bool = False
+    overrides: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The workspace the command works in. Raises a clear error when there is none."""
+        from emolab.workspace import Workspace
+
+        return Workspace.find(self.folder, overrides=self.overrides)
+
+    @cached_property
+    def console(self) -> Console:
+        """Prose, tables and progress go here: standard error, so that standard output holds data only."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=False)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """Bars on standard error where somebody watches; silent otherwise."""
+        from emolab.cli.bars import Bars
+
+        return Bars(self.console)
+
+    def emit(self, data: Any) -> None:
+        """Print ``data`` as JSON on standard output when ``--json`` was given; do nothing otherwise."""
+        if self.json:
+            click.echo(json.dumps(data, indent=2, sort_keys=False, default=_plain))
+
+    def say(self, text: str) -> None:
+        """Print prose (rich markup allowed) unless ``--json`` was given."""
+        if not self.json:
+            self.console.print(text)
+
+    def table(
+        self, columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[object]], *, title: str | None = None
+    ) -> None:
+        """Print a table unless ``--json`` was given. A column is its title, or (title, "left" | "right")."""
+        if not self.json:
+            self.console.print(make_table(columns, rows, title=title))
+
+    def next_step(self, text: str) -> None:
+        """Say what to type next."""
+        self.say(f"[dim]next:[/] [bold cyan]{text}[/]")
+
+
+def make_table(
+    columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[object]], *, title: str | None = None
+) -> Table:
+    """A rich table in emolab's one style; numbers are to be formatted by the caller."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        name, justify = column if isinstance(column, tuple) else (column, "left")
+        table.add_column(name, justify="right" if justify == "right" else "left", header_style="bold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    return table
+
+
+def workspace_command(function: F) -> F:
+    """Give a command ``--json`` and ``--set`` and pass it the :class:`Session` first; stands below ``@click.command``."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+    @click.option(
+        "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Override a setting; repeatable."
+    )
+    @click.pass_context
+    def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, overrides: tuple[str, ...], **kwargs: Any) -> Any:
+        session = ctx.ensure_object(Session)
+        session.json = session.json or as_json
+        session.overrides += overrides
+        return ctx.invoke(function, session, *args, **kwargs)
+
+    wrapper: Any = update_wrapper(wrapped, function)
+    return wrapper  # type: ignore[no-any-return]
+
+
+def _plain(value: Any) -> Any:
+    """JSON for what the standard library does not know: numpy scalars and arrays, paths, tuples, dataclasses."""
+    import dataclasses
+
+    if isinstance(value, Path):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def interactive() -> bool:
+    """Whether a person sits at the terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,0 +1,112 @@
+"""The ``emolab`` command: a lazy table of commands, one place that turns errors into messages and exit codes.
+
+Exit codes: 0 done, 1 something the user can mend, 2 wrong usage, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from emolab import __version__
+from emolab.cli.common import Session
+from emolab.errors import EmolabError
+
+#: Command -> (module, one line of help). The help stands here so that ``emolab --help`` imports none of the modules.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("emolab.cli.init", "Create a workspace."),
+    "studio": ("emolab.cli.studio", "Run the embedded Label Studio and invite people to it."),
+    "collect": ("emolab.cli.collect", "Bring in images, videos or a camera's pictures as samples."),
+    "label": ("emolab.cli.label", "Send samples to the team and bring back their votes."),
+    "merge": ("emolab.cli.merge", "Bring in an open dataset with its labels or votes."),
+    "inspect": ("emolab.cli.inspect", "Look at the workspace in FiftyOne."),
+    "train": ("emolab.cli.train", "Train a model on the current labels."),
+    "evaluate": ("emolab.cli.evaluate", "Judge a model on a split or on an open dataset."),
+    "suggest": ("emolab.cli.suggest", "Propose the samples that deserve the next votes."),
+    "predict": ("emolab.cli.predict", "Classify images with a model."),
+    "models": ("emolab.cli.models", "List, show and promote trained models."),
+    "status": ("emolab.cli.status", "Say where the project stands and what to type next."),
+    "doctor": ("emolab.cli.doctor", "Check what works on this machine and how to mend the rest."),
+    "demo": ("emolab.cli.demo", "Run the whole loop on drawn faces, or on your data, in minutes."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command in the order of the loop."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported; ``None`` when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest command's name where there is no such command."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            nearest = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            guess = f' Did you mean "{nearest[0]}"?' if nearest else ""
+            raise click.UsageError(f'There is no command "{args[0]}".{guess}', ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without importing them."""
+        with formatter.section("Commands, in the order of the loop"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, "-V", "--version", prog_name="emolab")
+@click.option(
+    "-w",
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Work in this folder instead of the current one.",
+)
+@click.pass_context
+def cli(ctx: click.Context, workspace: Path | None) -> None:
+    """From a pile of faces and a team of annotators to a calibrated emotion classifier, with the fewest votes.
+
+    The loop: collect -> label -> merge -> train -> suggest -> label again. Try it all at once with "emolab demo".
+    """
+    ctx.obj = Session(folder=workspace)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code; a bug keeps its traceback."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="emolab", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except EmolabError as error:
+        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        click.echo(error.message, err=True)
+        if error.hint:
+            click.secho("  fix: ", fg="cyan", bold=True, nl=False, err=True)
+            click.echo(error.hint, err=True)
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nstopped; run the same command again to go on.", err=True)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0

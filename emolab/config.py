@@ -1,0 +1,225 @@
+"""Settings: defaults, then ``emolab.toml``, then ``--set section.key=value``. An unknown key is an error."""
+
+from __future__ import annotations
+
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from emolab.errors import ConfigError, UnknownName
+from emolab.taxonomy import PRESETS, check_classes
+
+FILE_NAME = "emolab.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectConfig:
+    """What is labelled."""
+
+    name: str = "emolab"
+    classes: tuple[str, ...] = PRESETS["ferplus8"]
+    modality: str = "image"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", check_classes(self.classes))
+        if self.modality not in ("image",):
+            raise UnknownName("modality", self.modality, ("image",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogConfig:
+    """Where the system of record lives; an empty ``url`` is SQLite inside the workspace."""
+
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectConfig:
+    """How files become samples."""
+
+    faces: str = "auto"  # auto | all | largest | off
+    detector: str = ""  # path of the YuNet weights; empty: download once, with checksum
+    min_score: float = 0.6  # detector score below which a face is not believed
+    min_face: int = 32  # pixels; smaller faces are not cut out
+    margin: float = 0.25  # added on every side of a face box, as a share of its longer side
+    every: float = 1.0  # seconds between frames taken from a video
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelingConfig:
+    """The team's side of the loop."""
+
+    url: str = ""  # a Label Studio server; empty: the embedded one
+    project: str = ""  # project title; empty: named after the workspace
+    overlap: int = 3  # annotators per sample
+    aggregator: str = "hybrid"
+    show_predictions: bool = False  # showing them anchors annotators
+    second_guess: bool = False
+    confidence: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a model is trained."""
+
+    backbone: str = "tiny"  # tiny | any torchvision classification model | timm:NAME
+    weights: str = "default"  # default: the backbone's published ones | none: from scratch | PATH
+    size: int | None = None  # pixels per side; where none is written here, the backbone's recipe decides
+    color: str = "auto"  # auto: gray when every sample is gray | gray | rgb
+    epochs: int | None = None
+    head_epochs: int | None = None  # epochs of the new head alone, before all layers learn
+    batch: int | None = None
+    optimizer: str = "auto"  # auto | adamw | sgd
+    lr: float | None = None  # peak rate of the head
+    depth_decay: float | None = None  # how much slower each third of the backbone learns than the next one
+    weight_decay: float | None = None
+    dropout: float | None = None
+    augmentation: str = "torchvision"  # torchvision | imgaug | none
+    strength: float = 1.0  # of the augmentation; 0 changes nothing
+    balance: str = "none"  # none: best accuracy | logit: best mean over classes (logit adjustment)
+    average: float = 0.998  # decay of the running mean of the weights, which is what is judged and kept; 0: off
+    patience: int = 10  # epochs without a lower validation loss before training stops; 0: never
+    precision: str = "auto"  # auto | float32 | bfloat16
+    device: str = "auto"  # auto | cpu | cuda
+    tensorboard: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuggestConfig:
+    """Which samples are proposed next."""
+
+    strategy: str = "margin"
+    n: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectConfig:
+    """The FiftyOne view."""
+
+    port: int = 5151
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All sections."""
+
+    project: ProjectConfig = field(default_factory=ProjectConfig)
+    catalog: CatalogConfig = field(default_factory=CatalogConfig)
+    collect: CollectConfig = field(default_factory=CollectConfig)
+    labeling: LabelingConfig = field(default_factory=LabelingConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    suggest: SuggestConfig = field(default_factory=SuggestConfig)
+    inspect: InspectConfig = field(default_factory=InspectConfig)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Every setting with its value, as plain data."""
+        return asdict(self)
+
+
+def load(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """The settings of the file at ``path`` with ``overrides`` such as ``training.epochs=3`` on top.
+
+    Raises :class:`ConfigError` for a missing or broken file, an unknown key or a value of the wrong type.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no {path}.", hint="Create a workspace with: emolab init") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+    config = Config()
+    for name, values in content.items():
+        if not isinstance(values, Mapping):
+            raise ConfigError(f'{path}: "{name}" stands outside of a section.', hint=f"Sections: {_known_sections()}.")
+        config = _merge(config, name, values, where=str(path))
+    return apply(config, overrides)
+
+
+def apply(config: Config, overrides: Iterable[str]) -> Config:
+    """``config`` with ``section.key=value`` texts applied; values are read as the type of the key."""
+    for text in overrides:
+        target, equals, value = text.partition("=")
+        section, dot, key = target.strip().partition(".")
+        if not equals or not dot:
+            raise ConfigError(f'"{text}" is not SECTION.KEY=VALUE.', hint="Example: --set training.epochs=3")
+        kind = _type_of(config, section, key)
+        config = _merge(config, section, {key: _parse(kind, value.strip(), f"{section}.{key}")}, where="--set")
+    return config
+
+
+def _known_sections() -> str:
+    return ", ".join(f.name for f in fields(Config))
+
+
+def _type_of(config: Config, section: str, key: str) -> Any:
+    known = {f.name for f in fields(config)}
+    if section not in known:
+        raise UnknownName("section", section, known)
+    hints = typing.get_type_hints(type(getattr(config, section)))
+    if key not in hints:
+        raise UnknownName("setting", f"{section}.{key}", [f"{section}.{name}" for name in hints])
+    return hints[key]
+
+
+def _merge(config: Config, section: str, values: Mapping[str, Any], *, where: str) -> Config:
+    checked = {}
+    for key, value in values.items():
+        try:
+            checked[key] = _coerce(_type_of(config, section, key), value, f"{section}.{key}")
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error.message}", hint=error.hint) from error
+        except UnknownName as error:
+            error.args = (f"{where}: {error.message}",)
+            error.message = f"{where}: {error.message}"
+            raise
+    return replace(config, **{section: replace(getattr(config, section), **checked)})
+
+
+def _coerce(kind: Any, value: Any, name: str) -> Any:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        inner = [a for a in args if a is not type(None)]
+        return None if value is None else _coerce(inner[0], value, name)
+    if origin is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(_coerce(args[0], item, name) for item in value)
+        raise ConfigError(f"{name} is {value!r}; expected a list.")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise ConfigError(f"{name} is {value!r}; expected {_NAMES[kind]}.")
+
+
+_NAMES: dict[type, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _parse(kind: Any, text: str, name: str) -> Any:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        inner = [a for a in args if a is not type(None)]
+        return None if text in ("", "none") else _parse(inner[0], text, name)
+    if origin is tuple:
+        return tuple(_parse(args[0], part.strip(), name) for part in text.split(","))
+    if kind is bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise ConfigError(f'{name} is "{text}"; expected true or false.')
+    try:
+        return kind(text)
+    except ValueError:
+        raise ConfigError(f'{name} is "{text}"; expected {_NAMES[kind]}.') from None
+
+
+def render(project: ProjectConfig) -> str:
+    """The text of a new ``emolab.toml``: what was chosen, and where to find the rest."""
+    classes = ", ".join(f'"{name}"' for name in project.classes)
+    return (
+        "# Settings of this emolab workspace. Every other setting has a default: see docs/configuration.md.\n\n"
+        f'[project]\nname = "{project.name}"\nclasses = [{classes}]\nmodality = "{project.modality}"\n'
+    )

@@ -1,0 +1,68 @@
+"""Errors that say what happened, what was expected and what to type next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EmolabError(Exception):
+    """A problem the user can mend; ``hint`` is what to type or change next."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class ConfigError(EmolabError):
+    """The configuration file or a ``--set`` option is wrong."""
+
+
+class DataError(EmolabError):
+    """Input data cannot be used as given."""
+
+
+class ServerError(EmolabError):
+    """A server refused, failed or could not be reached.
+
+    ``retryable`` tells whether the same request may succeed later; ``outcome_unknown`` whether the server may have
+    carried it out although no answer came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int | None = None,
+        retryable: bool = False,
+        outcome_unknown: bool = False,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.retryable = retryable
+        self.outcome_unknown = outcome_unknown
+
+
+class MissingExtra(EmolabError):
+    """An optional package is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed.", hint=f'Install it with: pip install "emolab[{extra}]"')
+        self.package = package
+        self.extra = extra
+
+
+class UnknownName(EmolabError):
+    """A name is not in a registry, a section or a set of classes; the nearest one is proposed."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str | None = None) -> None:
+        options = sorted(known)
+        nearest = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
+        guess = f' Did you mean "{nearest[0]}"?' if nearest else ""
+        super().__init__(f'Unknown {kind} "{name}".{guess} Known: {", ".join(options) or "none"}.', hint=hint)
+        self.name = name

@@ -1,0 +1,1 @@
+"""USE: run exported models without torch."""

@@ -1,0 +1,1 @@
+"""TRAIN: fine-tune a CNN on vote distributions, judge, calibrate and predict."""

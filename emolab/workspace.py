@@ -1,0 +1,167 @@
+"""A workspace: a folder with ``emolab.toml`` and ``.emolab/``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emolab import config as configuration
+from emolab.config import Config, ProjectConfig
+from emolab.errors import ConfigError, EmolabError
+
+if TYPE_CHECKING:
+    from emolab.catalog import Catalog
+
+STATE = ".emolab"
+ENVIRONMENT = "EMOLAB_WORKSPACE"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where one project lives: settings in ``root/emolab.toml``, everything else below ``root/.emolab``."""
+
+    root: Path
+    config: Config
+
+    @classmethod
+    def find(cls, start: Path | None = None, *, overrides: Iterable[str] = ()) -> Workspace:
+        """The workspace at or above ``start`` (default: $EMOLAB_WORKSPACE, then the current folder).
+
+        Raises :class:`ConfigError` when there is none.
+        """
+        origin = (start or Path(os.environ.get(ENVIRONMENT) or Path.cwd())).resolve()
+        for folder in (origin, *origin.parents):
+            if (folder / configuration.FILE_NAME).is_file():
+                return cls.open(folder, overrides=overrides)
+        raise ConfigError(
+            f"There is no emolab workspace in {origin} or above it.",
+            hint="Create one with: emolab init, or name one with: emolab -w DIR COMMAND",
+        )
+
+    @classmethod
+    def open(cls, root: Path, *, overrides: Iterable[str] = ()) -> Workspace:
+        """The workspace whose ``emolab.toml`` stands in ``root``."""
+        return cls(root.resolve(), configuration.load(root / configuration.FILE_NAME, overrides))
+
+    @classmethod
+    def init(cls, root: Path, *, classes: Sequence[str], modality: str = "image", name: str | None = None) -> Workspace:
+        """Create a workspace in ``root`` (made if missing) with an empty catalog, or open the one that is there.
+
+        Running it again is safe. Raises :class:`ConfigError` when the existing one has other classes or modality.
+        """
+        root = root.resolve()
+        file = root / configuration.FILE_NAME
+        wanted = ProjectConfig(name=name or root.name or "emolab", classes=tuple(classes), modality=modality)
+        if not file.exists():
+            root.mkdir(parents=True, exist_ok=True)
+            (root / STATE).mkdir(mode=0o700, exist_ok=True)
+            (root / STATE / ".gitignore").write_text("*\n", encoding="utf-8")
+            write_text(file, configuration.render(wanted))
+        workspace = cls.open(root)
+        found = workspace.config.project
+        if (found.classes, found.modality) != (wanted.classes, wanted.modality):
+            raise ConfigError(
+                f"{root} is a workspace already, for {found.modality} with classes {', '.join(found.classes)}.",
+                hint="Choose another folder, or edit emolab.toml.",
+            )
+        (workspace.state / "locks").mkdir(parents=True, exist_ok=True)
+        with workspace.catalog() as catalog:
+            catalog.migrate()
+        return workspace
+
+    @property
+    def state(self) -> Path:
+        """Everything emolab keeps: ``.emolab``."""
+        return self.root / STATE
+
+    @property
+    def media(self) -> Path:
+        """Content-addressed media files."""
+        return self.state / "media"
+
+    @property
+    def cache(self) -> Path:
+        """Whatever can be deleted and is rebuilt."""
+        return self.state / "cache"
+
+    @property
+    def models(self) -> Path:
+        """One folder per model."""
+        return self.state / "models"
+
+    @property
+    def predictions(self) -> Path:
+        """Memory-mapped probabilities and embeddings, one folder per model."""
+        return self.state / "predictions"
+
+    @property
+    def snapshots(self) -> Path:
+        """The exact data each model saw."""
+        return self.state / "snapshots"
+
+    @property
+    def studio(self) -> Path:
+        """Data of the embedded Label Studio."""
+        return self.state / "studio"
+
+    @property
+    def fiftyone(self) -> Path:
+        """Database of the FiftyOne view."""
+        return self.state / "fiftyone"
+
+    @property
+    def logs(self) -> Path:
+        """Log files of servers and reports of commands."""
+        return self.state / "logs"
+
+    def catalog(self) -> Catalog:
+        """The catalog, ready to use as a context manager; ``catalog.url`` in the settings overrides SQLite."""
+        from emolab.catalog import Catalog
+
+        url = self.config.catalog.url or f"sqlite:///{self.state / 'catalog.db'}"
+        return Catalog(url)
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the workspace's lock called ``name``; another holder is an :class:`EmolabError`, at once.
+
+        The operating system frees the lock when its process dies, however it dies.
+        """
+        from filelock import FileLock, Timeout
+
+        folder = self.state / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{name}.lock"
+        holder = folder / f"{name}.pid"
+        try:
+            with FileLock(file, timeout=0):
+                holder.write_text(str(os.getpid()), encoding="ascii")
+                yield
+        except Timeout:
+            pid = holder.read_text(encoding="ascii").strip() if holder.exists() else "?"
+            raise EmolabError(
+                f'Another emolab process (pid {pid}) is busy with "{name}" in {self.root}.',
+                hint="Wait until it ends, or stop it, and run this again.",
+            ) from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` so that a reader sees the old file or the new one, never a part of it."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` atomically, through a file beside it, flushed to disk."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,65 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emolab.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+
+pytest_plugins: list[str] = []
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A fresh workspace with three classes."""
+    return Workspace.init(tmp_path / "faces", classes=("happiness", "sadness", "neutral"))
+
+
+@pytest.fixture(scope="session")
+def shared_root() -> Path:
+    """The folder that holds ``data`` and ``weights`` of the test data pack; skips where it is absent."""
+    named = os.environ.get("EMOLAB_TEST_DATA")
+    root = Path(named) if named else ROOT.parent / "shared"
+    if not (root / "data").is_dir():
+        pytest.skip(f"the test data pack is not at {root} (set EMOLAB_TEST_DATA)")
+    return root
+
+
+@pytest.fixture(scope="session")
+def shared_data(shared_root: Path) -> Path:
+    """The folder of the shared data sets; skips where it is absent."""
+    return shared_root / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_weights(shared_root: Path) -> Path:
+    """The folder of the shared weights; skips where it is absent."""
+    return shared_root / "weights"
+
+
+@pytest.fixture
+def run_cli() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``emolab`` in a process of its own: ``run_cli("status", "--json", cwd=folder)``."""
+
+    def run(*arguments: str, cwd: Path | None = None, check: bool = False, timeout: float = 300.0,
+            env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        return subprocess.run(
+            [sys.executable, "-m", "emolab", *arguments],
+            cwd=cwd,
+            check=check,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "COLUMNS": "110", **(env or {})},
+        )
+
+    return run
