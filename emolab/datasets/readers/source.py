@@ -1,0 +1,220 @@
+"""What every reader stands on: a folder or a zip with one face, and what a reader says about itself."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+from emolab.errors import DataError, UnknownName
+from emolab.records import Record
+
+Options = Mapping[str, str]
+
+#: What folders and columns call the three splits.
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training", "fer2013train"), "train"),
+    **dict.fromkeys(("valid", "val", "validation", "dev", "publictest", "fer2013valid"), "valid"),
+    **dict.fromkeys(("test", "testing", "eval", "privatetest", "fer2013test"), "test"),
+}
+
+#: Files that lie beside images without being one.
+SIDECARS = frozenset(
+    [
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".json",
+        ".toml",
+        ".xml",
+        ".yaml",
+        ".yml",
+        ".md",
+        ".html",
+        ".pdf",
+        ".db",
+        ".ini",
+        ".zip",
+        ".py",
+        ".ipynb",
+        ".npy",
+    ]
+)
+
+#: The largest table or image taken out of a zip, in bytes.
+MEMBER_LIMIT = 1 << 30
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A reader and what it declares; calling it streams the records.
+
+    ``labels`` counts the source's own label names without touching the media; ``supported`` names the classes the
+    source can show (``None``: the labels that occur), a class outside it is not a negative; ``options`` maps each
+    accepted option to one line of help; ``licence`` is what the publisher says.
+    """
+
+    stream: Callable[[Path, Options], Iterator[Record]]
+    labels: Callable[[Path, Options], Mapping[str, int]]
+    supported: tuple[str, ...] | None = None
+    perspective: str = "perceived"
+    licence: str | None = None
+    split: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, path: Path, options: Options) -> Iterator[Record]:
+        """The records below ``path``; raises :class:`UnknownName` for an option the reader does not have."""
+        self.check(options)
+        return self.stream(path, options)
+
+    def check(self, options: Options) -> None:
+        """Raise :class:`UnknownName` for an option the reader does not have."""
+        for name in options:
+            if name not in self.options:
+                raise UnknownName("reader option", name, self.options)
+
+
+def as_reader(function: Callable[[Path, Options], Iterator[Record]]) -> Reader:
+    """``function`` itself when it is a :class:`Reader`, else a reader around a plug-in's plain function."""
+    if isinstance(function, Reader):
+        return function
+
+    def count(path: Path, options: Options) -> Mapping[str, int]:
+        return count_labels(function(path, options))
+
+    return Reader(stream=function, labels=count)
+
+
+def count_labels(records: Iterator[Record]) -> Counter[str]:
+    """How many votes each source label has over ``records``."""
+    totals: Counter[str] = Counter()
+    for record in records:
+        totals.update(record.votes)
+    return totals
+
+
+class Source(AbstractContextManager["Source"]):
+    """A folder or a zip as a tree of relative posix names; never extracts, never leaves the folder.
+
+    ``names`` holds every file in natural byte order, without hidden files and ``__MACOSX``.
+    Raises :class:`DataError` when ``path`` is neither a folder nor a readable zip.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._zip: zipfile.ZipFile | None = None
+        if path.is_dir():
+            self.names = tuple(sorted(_walk(path)))
+        elif zipfile.is_zipfile(path):
+            self._zip = zipfile.ZipFile(path)
+            self.names = tuple(sorted(n for n in self._zip.namelist() if not n.endswith("/") and _visible(n)))
+        elif not path.exists():
+            raise DataError(f"{path} does not exist.", hint="Give a folder or a zip in the reader's layout.")
+        else:
+            raise DataError(f"{path} is neither a folder nor a readable zip.", hint="Unpack it and give the folder.")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._zip is not None:
+            self._zip.close()
+
+    @property
+    def zipped(self) -> bool:
+        """Whether this is a zip."""
+        return self._zip is not None
+
+    def media(self, name: str) -> bytes | Path:
+        """The bytes of a member of a zip, or the path of a file of a folder."""
+        return self.path / name if self._zip is None else self.read(name)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file; raises :class:`DataError` when it is damaged, encrypted or over 1 GiB."""
+        try:
+            if self._zip is None:
+                return (self.path / name).read_bytes()
+            if self._zip.getinfo(name).file_size > MEMBER_LIMIT:
+                raise DataError(f"{name} in {self.path} unpacks to more than 1 GiB; it was not read.")
+            return self._zip.read(name)
+        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+            raise DataError(f"{name} in {self.path} cannot be read: {error}.") from error
+
+    def table(self, name: str, *, delimiter: str = ",") -> Iterator[list[str]]:
+        """The rows of a delimited table (UTF-8, with or without byte order mark), blank rows left out."""
+        data = self.read(name)
+        if data.startswith(_LFS):
+            raise DataError(
+                f"{name} in {self.path} is a git-lfs pointer, not the table itself.",
+                hint='Run "git lfs pull" in the clone.',
+            )
+        return parse_table(data, name, delimiter=delimiter)
+
+
+def parse_table(data: bytes, name: str, *, delimiter: str = ",") -> Iterator[list[str]]:
+    """The rows of a delimited table held in memory; raises :class:`DataError` when it is no UTF-8 text."""
+    csv.field_size_limit(1 << 24)
+    try:
+        rows = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""), delimiter=delimiter)
+        yield from (row for row in rows if row and any(cell.strip() for cell in row))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{name} is not a table in UTF-8: {error}.", hint="Save it as UTF-8 CSV.") from error
+
+
+def named_files(source: Source, names: frozenset[str]) -> list[str]:
+    """The files of ``source`` whose last part (any case) is in ``names``."""
+    return [name for name in source.names if PurePosixPath(name).name.lower() in names]
+
+
+def images(source: Source) -> list[str]:
+    """The files of ``source`` that may be images: everything but known sidecars."""
+    return [name for name in source.names if PurePosixPath(name).suffix.lower() not in SIDECARS]
+
+
+def split_of(word: str) -> str | None:
+    """The split a folder or column value names (``Training``, ``val``, ``FER2013Test``), or ``None``."""
+    return SPLIT_NAMES.get(word.strip().lower())
+
+
+def group_rule(option: str | None) -> Callable[[str], str | None]:
+    """The function from a relative name to its group, for the option ``group``.
+
+    ``folder`` takes the folder the file lies in; anything else is a regular expression searched in the relative name,
+    whose first parenthesis (or whole match) is the group. Raises :class:`DataError` for a broken expression.
+    """
+    if option is None:
+        return lambda _name: None
+    if option == "folder":
+        return lambda name: str(PurePosixPath(name).parent)
+    try:
+        pattern = re.compile(option)
+    except re.error as error:
+        raise DataError(f'group="{option}" is not a regular expression: {error}.') from error
+
+    def find(name: str) -> str | None:
+        match = pattern.search(name)
+        return None if match is None else match.group(1 if pattern.groups else 0)
+
+    return find
+
+
+def _walk(root: Path) -> Iterator[str]:
+    # os.walk does not follow links to folders, so a loop of links cannot trap it.
+    for folder, below, files in os.walk(root):
+        below[:] = sorted(name for name in below if _visible(name))
+        relative = Path(folder).relative_to(root)
+        yield from ((relative / name).as_posix() for name in files if _visible(name))
+
+
+def _visible(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return not any(part.startswith(".") or part == "__MACOSX" for part in parts) and parts[-1] != "Thumbs.db"
