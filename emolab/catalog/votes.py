@@ -147,7 +147,7 @@ def table(conn: Connection, classes: Sequence[str], *, perspective: str | None =
     columns = np.concatenate(parts, axis=1) if parts else np.empty((4, 0), dtype=np.int64)
     sample_pk, sample_row = np.unique(columns[0], return_inverse=True)
     annotator_pk, annotator_row = np.unique(columns[1], return_inverse=True)
-    names = dict(conn.execute(select(_annotators.c.pk, _annotators.c.name)).tuples())
+    names = dict(conn.execute(select(_annotators.c.pk, _annotators.c.name)).tuples().all())
     return VoteTable(
         samples=_ids(conn, sample_pk),
         annotators=[names[int(pk)] for pk in annotator_pk],
@@ -220,7 +220,7 @@ def origins(conn: Connection, prefix: str) -> dict[str, str]:
     query = select(_votes.c.origin, _votes.c.content).where(
         _alive(), _votes.c.origin >= prefix, _votes.c.origin < prefix + "\uffff"
     )
-    return dict(conn.execute(query).tuples())
+    return dict(conn.execute(query).tuples().all())
 
 
 def annotator_keys(tx: Connection, names: Iterable[str], *, kind: str = "person") -> dict[str, int]:

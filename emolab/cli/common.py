@@ -92,6 +92,14 @@ def make_table(
     return table
 
 
+def bar(share: float, width: int) -> str:
+    """A horizontal bar for ``share`` (0..1) of ``width`` characters, to an eighth of one, as rich markup."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    full, part = divmod(eighths, 8)
+    drawn = "█" * full + ("▏▎▍▌▋▊▉"[part - 1] if part else "")
+    return f"[cyan]{drawn}[/][dim]{'·' * (width - len(drawn))}[/]"
+
+
 def workspace_command(function: F) -> F:
     """Give a command ``--json`` and ``--set`` and pass it the :class:`Session` first; stands below ``@click.command``."""
 

@@ -1,0 +1,130 @@
+"""How labelling goes: rounds and their progress, votes per sample, what each annotator did and how fast."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection, case, exists, func, select
+
+from emolab.catalog import schema
+from emolab.taxonomy import META
+
+_votes, _samples, _annotators = schema.votes, schema.samples, schema.annotators
+_alive = ~exists().where(schema.tombstones.c.vote == _votes.c.pk)
+
+
+@dataclass(frozen=True)
+class RoundProgress:
+    """One round (``None``: sent without one), in samples: ``suggested``, ``sent``, ``answered`` at least once, and
+    ``done``: answered by as many people as wanted. ``votes`` of ``wanted`` opinions have come back.
+    """
+
+    round: int | None
+    strategy: str | None
+    suggested: int
+    sent: int
+    answered: int
+    done: int
+    votes: int
+    wanted: int
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What one annotator did: ``votes`` for classes, ``meta`` answers, ``skips``, ``rejected`` ones.
+
+    ``seconds`` is the median time per answer, ``None`` where no server measured it; ``last`` the time of the
+    newest.
+    """
+
+    name: str
+    kind: str
+    votes: int
+    meta: int
+    skips: int
+    rejected: int
+    seconds: float | None
+    last: str | None
+
+
+def rounds(conn: Connection) -> list[RoundProgress]:
+    """Every round that has suggestions or tasks, in order; samples sent without a round come first."""
+    suggestions, tasks = schema.suggestions, schema.remote_tasks
+    suggested: dict[int, int] = dict(
+        conn.execute(select(suggestions.c.round, func.count()).group_by(suggestions.c.round)).tuples().all()
+    )
+    strategies: dict[int, str] = dict(
+        conn.execute(select(schema.rounds.c.number, schema.rounds.c.strategy)).tuples().all()
+    )
+    came = case((_samples.c.n_votes < tasks.c.overlap, _samples.c.n_votes), else_=tasks.c.overlap)
+    query = (
+        select(
+            tasks.c.round,
+            func.count(),
+            func.sum(case((_samples.c.n_votes > 0, 1), else_=0)),
+            func.sum(case((_samples.c.n_votes >= tasks.c.overlap, 1), else_=0)),
+            func.sum(came),
+            func.sum(tasks.c.overlap),
+        )
+        .join(_samples, _samples.c.pk == tasks.c.sample)
+        .where(tasks.c.state != "deleted")
+        .group_by(tasks.c.round)
+    )
+    sent = {row[0]: tuple(int(value) for value in row[1:]) for row in conn.execute(query)}
+    found = []
+    for number in sorted({*suggested, *sent}, key=lambda value: -1 if value is None else value):
+        on_server, answered, done, votes, wanted = sent.get(number, (0, 0, 0, 0, 0))
+        found.append(
+            RoundProgress(
+                round=number,
+                strategy=None if number is None else strategies.get(number),
+                suggested=suggested.get(number, 0),
+                sent=on_server,
+                answered=answered,
+                done=done,
+                votes=votes,
+                wanted=wanted,
+            )
+        )
+    return found
+
+
+def votes_per_sample(conn: Connection) -> dict[int, int]:
+    """How many samples have 0, 1, 2 ... people's answers (meta answers too)."""
+    query = select(_samples.c.n_votes, func.count()).group_by(_samples.c.n_votes).order_by(_samples.c.n_votes)
+    return {int(votes): int(n) for votes, n in conn.execute(query)}
+
+
+def annotators(conn: Connection) -> list[Activity]:
+    """Every annotator with active votes, in the order they came."""
+    people = func.sum(_votes.c.count)
+    rejected = _votes.c.rejected.is_not(None)
+    totals: dict[int, dict[str, int]] = defaultdict(lambda: {"votes": 0, "meta": 0, "skips": 0, "rejected": 0})
+    last: dict[int, str | None] = {}
+    query = (
+        select(_votes.c.annotator, _votes.c.label, rejected, people, func.max(_votes.c.cast_at))
+        .where(_alive)
+        .group_by(_votes.c.annotator, _votes.c.label, rejected)
+    )
+    for pk, label, refused, n, newest in conn.execute(query):
+        kind = "rejected" if refused else "skips" if label is None else "meta" if label in META else "votes"
+        totals[pk][kind] += int(n)
+        last[pk] = max(filter(None, (last.get(pk), newest)), default=None)
+    times: dict[int, list[float]] = defaultdict(list)
+    timed = select(_votes.c.annotator, _votes.c.lead_time).where(_alive, _votes.c.lead_time.is_not(None))
+    for pk, seconds in conn.execution_options(yield_per=50_000).execute(timed):
+        times[pk].append(seconds)
+    names = conn.execute(select(_annotators.c.pk, _annotators.c.name, _annotators.c.kind).order_by(_annotators.c.pk))
+    return [
+        Activity(
+            name=name,
+            kind=kind,
+            **totals[pk],
+            seconds=float(np.median(times[pk])) if times[pk] else None,
+            last=last[pk],
+        )
+        for pk, name, kind in names.tuples().all()
+        if pk in totals
+    ]
