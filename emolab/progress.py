@@ -9,6 +9,9 @@ class Task:
     def advance(self, n: int = 1) -> None:
         """Report ``n`` more units as done."""
 
+    def expect(self, total: int) -> None:
+        """Say how many units there will be, when that was not known at the start."""
+
     def describe(self, text: str) -> None:
         """Change the text shown beside the bar."""
 

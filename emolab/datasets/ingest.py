@@ -1,0 +1,338 @@
+"""Items in, samples out: strip, check, measure, cut faces, store, record. Used by collect and by merge.
+
+1. The caller's stream is read a bounded number of items (and bytes) ahead; what the ledger knows is not read at all.
+2. Threads turn items into samples and media files; Pillow, OpenCV, zlib and the hashes all let go of Python's lock.
+3. In the order of the input, batch by batch: media are flushed to disk, then samples (and whatever the caller adds,
+   such as votes) go to the catalog in one transaction. A run stopped at any instant leaves complete batches and at
+   most some media files that nothing refers to; the next run goes on where this one ended.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emolab.catalog import samples as catalog_samples
+from emolab.catalog.samples import AddResult
+from emolab.datasets.prepare import FACES, Item, Options, Outcome, Preparer
+from emolab.datasets.problems import Problem, shown
+from emolab.datasets.seen import Seen
+from emolab.datasets.store import MediaStore
+from emolab.errors import ConfigError, EmolabError, UnknownName
+from emolab.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from emolab.catalog import Catalog
+    from emolab.workspace import Workspace
+
+__all__ = ["Done", "Item", "Options", "Outcome", "Problem", "Report", "ingest"]
+
+#: Samples per transaction, and seconds after which a smaller batch is written all the same.
+BATCH = 500
+BATCH_SECONDS = 2.0
+
+#: How far the input is read ahead of the catalog: items, and bytes held in them.
+AHEAD_ITEMS = 512
+AHEAD_BYTES = 128 << 20
+
+#: Items that a thread takes at a time: fewer hand-overs for small images.
+CHUNK = 8
+
+#: How many problems a report keeps in memory; all of them go to ``on_problem``.
+KEPT_PROBLEMS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """In a stream: the items since the last mark were all of the input called ``stamp`` (a video, say)."""
+
+    stamp: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did. ``added`` and ``existing`` count samples, ``items`` inputs, ``skipped`` inputs known from before.
+
+    ``faces`` counts new samples cut out of larger images, ``whole`` new ones kept whole because no face was found.
+    ``kinds`` counts every problem by kind (notes in ``notes``); ``problems`` holds the first thousand of both.
+    """
+
+    items: int = 0
+    added: int = 0
+    existing: int = 0
+    skipped: int = 0
+    faces: int = 0
+    whole: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        """Inputs that did not become samples."""
+        return self.kinds.total()
+
+
+def ingest(
+    workspace: Workspace,
+    catalog: Catalog,
+    items: Iterable[_Entry],
+    *,
+    options: Options | None = None,
+    on_batch: Callable[[Connection, Sequence[Outcome], AddResult], None] | None = None,
+    on_problem: Callable[[Problem], None] | None = None,
+    total: Callable[[], int | None] = lambda: None,
+    workers: int | None = None,
+    description: str = "Collecting",
+    progress: Progress = SILENT,
+) -> Report:
+    """Turn ``items`` into samples of ``workspace`` and say what happened.
+
+    ``items`` may carry problems met while listing them; they go to the report in place. ``on_batch`` is called within
+    the transaction that adds a batch, with the outcomes of that batch (in input order, known ones without
+    ``samples``) and what was added: whatever it writes is committed together with the samples, or not at all. ``total``
+    is asked now and then how many items there will be; ``workers`` defaults to the cores this process may use.
+
+    A bad input never stops the run. A full disk does, with one problem of kind "disk full" after the last complete
+    batch.
+    Raises :class:`EmolabError` when the workspace cannot be written or the settings make no sense.
+    """
+    options = options or Options()
+    _check(options)
+    threads = workers or len(os.sched_getaffinity(0))
+    with Seen(workspace.cache / "seen.db", settings=repr(options)) as seen:
+        run = _Run(workspace, catalog, seen, options=options, on_batch=on_batch, on_problem=on_problem)
+        with progress.task(description, total(), unit="items") as task, ThreadPoolExecutor(threads) as pool:
+            known_total: int | None = None
+            try:
+                for outcome in _outcomes(items, run, pool):
+                    run.take(outcome)
+                    task.advance(0 if isinstance(outcome, Done) else 1)
+                    if known_total is None and (known_total := total()) is not None:
+                        task.expect(known_total)
+                run.commit()
+            except OSError as error:
+                pool.shutdown(cancel_futures=True)
+                run.stop(error)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return run.report
+
+
+class _Run:
+    """What one call of :func:`ingest` carries along: the batch being filled and the report."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        catalog: Catalog,
+        seen: Seen,
+        *,
+        options: Options,
+        on_batch: Callable[[Connection, Sequence[Outcome], AddResult], None] | None,
+        on_problem: Callable[[Problem], None] | None,
+    ) -> None:
+        self.report = Report()
+        self.store = None if options.dry_run else MediaStore(workspace.media)
+        self.prepare = Preparer(options, self.store, root=workspace.root)
+        self._catalog = catalog
+        self._seen = seen
+        self._root = workspace.root
+        self._on_batch = on_batch
+        self._on_problem = on_problem
+        self._batch: list[Outcome] = []
+        self._entries: list[tuple[str, Sequence[str]]] = []
+        self._since_mark: list[str] = []
+        self._began = time.monotonic()
+
+    def known(self, items: Sequence[Item]) -> list[tuple[str, ...] | None]:
+        """For each item the ids it became in an earlier run, if all of those samples are still there."""
+        stamps = [stamp(item) for item in items]
+        found = iter(self._seen.find([s for s in stamps if s is not None]))
+        ids = [None if s is None else next(found) for s in stamps]
+        wanted = list({i for each in ids if each for i in each})
+        if not wanted:
+            return [None] * len(items)
+        with self._catalog.connect() as connection:
+            there = set(catalog_samples.keys(connection, wanted))
+        return [each if each and there.issuperset(each) else None for each in ids]
+
+    def take(self, outcome: _Result) -> None:
+        """Add one result to the batch, and write the batch when it is due."""
+        if isinstance(outcome, Done):
+            self._entries.append((outcome.stamp, self._since_mark))
+            self._since_mark = []
+            return
+        self.report.items += 1
+        if isinstance(outcome, Problem):
+            self._note(outcome)
+            return
+        for problem in outcome.problems:
+            self._note(problem)
+        self._batch.append(outcome)
+        self._since_mark.extend(outcome.ids)
+        if outcome.samples and (name := stamp(outcome.item)) is not None:
+            self._entries.append((name, outcome.ids))
+        if len(self._batch) >= BATCH or time.monotonic() - self._began > BATCH_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Make the batch durable: media first, then one transaction, then the ledger."""
+        batch, self._batch = self._batch, []
+        entries, self._entries = self._entries, []
+        made = [sample for outcome in batch for sample in outcome.samples]
+        if self.store is None:
+            result = self._preview([sample.id for sample in made])
+        else:
+            self.store.flush()
+            with self._catalog.begin() as tx:
+                result = catalog_samples.add(tx, made)
+                if self._on_batch is not None:
+                    self._on_batch(tx, batch, result)
+            self._seen.add(entries)
+        new = set(result.added)
+        self.report.added += len(result.added)
+        self.report.existing += len(result.existing) + sum(len(o.ids) for o in batch if not o.samples)
+        self.report.skipped += sum(1 for o in batch if o.ids and not o.samples)
+        self.report.faces += sum(1 for s in made if s.box is not None and s.id in new)
+        self.report.whole += sum(1 for s in made if s.quality.get("faces") == 0 and s.id in new)
+        self._began = time.monotonic()
+
+    def stop(self, error: OSError) -> None:
+        """End early: keep what is complete, then say why."""
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise EmolabError(
+                f"The workspace cannot be written: {error.strerror or error} ({shown(str(error.filename or ''))}).",
+                hint=f"Check the rights of {self._root} and run the same command again.",
+            ) from error
+        message = "no space left for media; everything up to here is kept. Free some space and run the same again"
+        self.commit()
+        self._note(Problem(shown(str(self._root)), "disk full", message))
+
+    def _preview(self, ids: Sequence[str]) -> AddResult:
+        with self._catalog.connect() as connection:
+            there = set(catalog_samples.keys(connection, list(set(ids))))
+        result = AddResult([], [])
+        for sample_id in ids:
+            (result.existing if sample_id in there else result.added).append(sample_id)
+            there.add(sample_id)
+        return result
+
+    def _note(self, problem: Problem) -> None:
+        (self.report.notes if problem.taken else self.report.kinds)[problem.kind] += 1
+        if len(self.report.problems) < KEPT_PROBLEMS:
+            self.report.problems.append(problem)
+        if self._on_problem is not None:
+            self._on_problem(problem)
+
+
+_Entry = Item | Problem | Done
+_Result = Outcome | Problem | Done
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Results that are there or on their way, with the items and bytes they hold until they are taken."""
+
+    results: list[_Result] | Future[list[Outcome]]
+    items: int
+    held: int = 0
+
+
+def _outcomes(items: Iterable[_Entry], run: _Run, pool: ThreadPoolExecutor) -> Iterator[_Result]:
+    """The outcomes in input order, computed ahead by the pool within the limits on items and bytes."""
+    waiting: deque[_Step] = deque()
+    ahead_items = ahead_bytes = 0
+    for window in _windows(items):
+        for step in _submit(window, run, pool):
+            waiting.append(step)
+            ahead_items, ahead_bytes = ahead_items + step.items, ahead_bytes + step.held
+        while ahead_items > AHEAD_ITEMS or ahead_bytes > AHEAD_BYTES:
+            step = waiting.popleft()
+            ahead_items, ahead_bytes = ahead_items - step.items, ahead_bytes - step.held
+            yield from _finish(step)
+    while waiting:
+        yield from _finish(waiting.popleft())
+
+
+def _windows(items: Iterable[_Entry]) -> Iterator[list[_Entry]]:
+    """``items`` in pieces small enough to be held, large enough to look up in one go."""
+    window: list[_Entry] = []
+    held = 0
+    for entry in items:
+        window.append(entry)
+        held += _held(entry)
+        if len(window) >= AHEAD_ITEMS // 4 or held > AHEAD_BYTES // 4:
+            yield window
+            window, held = [], 0
+    if window:
+        yield window
+
+
+def _submit(window: Sequence[_Entry], run: _Run, pool: ThreadPoolExecutor) -> Iterator[_Step]:
+    """``window`` in order: runs of unknown items go to the pool, everything else is its own result."""
+    items = [entry for entry in window if isinstance(entry, Item)]
+    known = iter(run.known(items) if items else [])
+    todo: list[Item] = []
+    for entry in window:
+        ids = next(known) if isinstance(entry, Item) else None
+        if isinstance(entry, Item) and ids is None:
+            todo.append(entry)
+            if len(todo) == CHUNK:
+                yield _hand_over(todo, run, pool)
+                todo = []
+            continue
+        if todo:
+            yield _hand_over(todo, run, pool)
+            todo = []
+        yield _Step([Outcome(entry, ids or ()) if isinstance(entry, Item) else entry], 1)
+    if todo:
+        yield _hand_over(todo, run, pool)
+
+
+def _hand_over(items: list[Item], run: _Run, pool: ThreadPoolExecutor) -> _Step:
+    return _Step(pool.submit(_work, run.prepare, items), len(items), sum(_held(item) for item in items))
+
+
+def _work(prepare: Preparer, items: Sequence[Item]) -> list[Outcome]:
+    return [prepare(item) for item in items]
+
+
+def _finish(step: _Step) -> Sequence[_Result]:
+    return step.results.result() if isinstance(step.results, Future) else step.results
+
+
+def _held(entry: _Entry) -> int:
+    if not isinstance(entry, Item) or isinstance(entry.data, Path):
+        return 0
+    return len(entry.data) if isinstance(entry.data, bytes) else 3 * entry.data.width * entry.data.height
+
+
+def stamp(item: Item) -> str | None:
+    """What identifies the state of an input without reading it; ``None`` when only reading would tell."""
+    if item.stamp is not None or not isinstance(item.data, Path):
+        return item.stamp
+    try:
+        status = item.data.stat()
+    except OSError:
+        return None  # reading it will say why
+    return f"{os.path.abspath(item.data)}|{status.st_size}|{status.st_mtime_ns}"  # noqa: PTH100 - no disk access
+
+
+def _check(options: Options) -> None:
+    if options.faces not in FACES:
+        raise UnknownName("face mode", options.faces, FACES)
+    if options.faces != "off" and options.detector is None:
+        raise ConfigError(
+            "Faces are to be found, but no detector is given.", hint="Pass --faces off to keep images whole."
+        )

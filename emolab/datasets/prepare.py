@@ -1,0 +1,199 @@
+"""One input becomes samples: decode, measure, cut faces, store. What a worker thread does, for one item at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from threading import local
+from typing import TYPE_CHECKING
+
+from emolab.datasets import media, quality
+from emolab.datasets.problems import Problem, Refused, reason, shown
+from emolab.datasets.store import MediaStore
+from emolab.records import Sample
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from emolab.datasets.faces import Detector, Face
+
+FACES = ("auto", "all", "largest", "off")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One input: the bytes of an image file, the path of one, or pixels (a video frame).
+
+    ``name`` is what reports show and the catalog keeps. ``stamp`` changes when the input changes and lets a second run
+    skip it unread; a path needs none. ``carry`` is whatever the caller wants to find again in the outcome.
+    """
+
+    data: bytes | Path | Image.Image
+    name: str
+    source: str = "collected"
+    group: str | None = None
+    consent: str | None = None
+    licence: str | None = None
+    split: str | None = None
+    stamp: str | None = None
+    carry: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How items become samples.
+
+    ``faces``: ``off`` keeps images as they are; ``all`` and ``largest`` cut out what the detector finds; ``auto`` is
+    ``all`` for images whose shorter side is above ``tight`` pixels and ``off`` for smaller ones, which are taken as
+    face crops already. An image without a face is kept whole with quality ``faces`` 0.
+    """
+
+    faces: str = "off"
+    detector: Path | None = None
+    min_score: float = 0.6
+    detect_size: int = 640
+    min_face: int = 32
+    margin: float = 0.25
+    tight: int = 100
+    max_pixels: int = 100_000_000
+    max_bytes: int = 512 << 20
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an item: the ids of its samples, the samples where they were made now, and what went wrong.
+
+    ``ids`` without ``samples`` means that the ledger knew the item: nothing was read.
+    """
+
+    item: Item
+    ids: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class Preparer:
+    """Turns items into samples and media files; one for all threads, each with a detector of its own."""
+
+    def __init__(self, options: Options, store: MediaStore | None, *, root: Path) -> None:
+        self._options = options
+        self._store = store
+        self._root = root
+        self._thread = local()
+
+    def __call__(self, item: Item) -> Outcome:
+        """The outcome for ``item``; a bad input is a problem in it, a full disk an ``OSError``."""
+        try:
+            picture = self._open(item)
+        except Refused as refused:
+            return Outcome(item, problems=(refused.at(item.name),))
+        notes = list(_notes(item, picture))
+        samples = tuple(self._samples(item, picture, notes))
+        return Outcome(item, tuple(sample.id for sample in samples), samples, tuple(notes))
+
+    def _open(self, item: Item) -> media.Picture:
+        if not isinstance(item.data, bytes | Path):
+            return media.from_pixels(item.data, format="JPEG")
+        data = item.data if isinstance(item.data, bytes) else self._bytes(item.data)
+        reduce_to = media.REDUCED if self._options.faces == "off" else None
+        return media.read(data, max_pixels=self._options.max_pixels, reduce_to=reduce_to)
+
+    def _bytes(self, path: Path) -> bytes:
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(self._options.max_bytes + 1)
+        except OSError as error:
+            raise Refused("unreadable", reason(error)) from error
+        if len(data) > self._options.max_bytes:
+            raise Refused("too large", f"more than {self._options.max_bytes >> 20} MiB (collect.max_bytes)")
+        return data
+
+    def _samples(self, item: Item, picture: media.Picture, notes: list[Problem]) -> Iterator[Sample]:
+        mode = self._options.faces
+        if mode == "off" or (mode == "auto" and min(picture.size) <= self._options.tight):
+            yield self._keep(item, picture)
+            return
+        faces = self._detector().find(picture.image)
+        wanted = [face for face in faces if min(face.box[2:]) >= self._options.min_face]
+        if len(wanted) < len(faces):
+            message = f"{len(faces) - len(wanted)} smaller than {self._options.min_face} px left out (collect.min_face)"
+            notes.append(Problem(item.name, "small face", message, taken=True))
+        if mode == "largest":
+            wanted = wanted[:1]
+        if not wanted:
+            yield self._keep(item, picture, faces=0)
+        for face in wanted:
+            box = face.crop(picture.size, margin=self._options.margin)
+            yield self._keep(item, media.cut(picture.image, box, format=picture.format), face=face, parent=picture)
+
+    def _keep(
+        self,
+        item: Item,
+        picture: media.Picture,
+        *,
+        faces: int | None = None,
+        face: Face | None = None,
+        parent: media.Picture | None = None,
+    ) -> Sample:
+        digest = hashlib.sha256(picture.data).hexdigest()
+        gray = quality.gray_thumbnail(picture.image)
+        measured = quality.measure(gray, size=picture.size)
+        if faces is not None:
+            measured["faces"] = float(faces)
+        if face is not None:
+            measured["face"] = round(face.score, 4)
+        return Sample(
+            id=digest,
+            media=self._put(picture.data, digest, picture.suffix),
+            source=item.source,
+            group=item.group,
+            consent=item.consent,
+            licence=item.licence,
+            split=item.split,
+            width=picture.size[0],
+            height=picture.size[1],
+            parent=parent.origin if parent else None,
+            box=face.box if face else None,
+            landmarks=face.landmarks if face else None,
+            quality=measured,
+            name=item.name,
+            phash=quality.perceptual_hash(gray),
+        )
+
+    def _put(self, data: bytes, digest: str, suffix: str) -> str:
+        if self._store is None:
+            return ""
+        return self._store.put(data, digest, suffix).relative_to(self._root).as_posix()
+
+    def _detector(self) -> Detector:
+        if not hasattr(self._thread, "detector"):
+            from emolab.datasets.faces import Detector
+
+            weights = self._options.detector or Path()  # ingest() has checked that one is given
+            self._thread.detector = Detector(weights, min_score=self._options.min_score, size=self._options.detect_size)
+        detector: Detector = self._thread.detector
+        return detector
+
+
+def _notes(item: Item, picture: media.Picture) -> Iterator[Problem]:
+    if picture.note:
+        yield Problem(item.name, "colour profile", picture.note, taken=True)
+    if isinstance(item.data, Path) and shown(item.data) != str(item.data):
+        yield Problem(item.name, "name", "the file name is not UTF-8; kept as shown here", taken=True)
+    announced = _FORMATS.get(PurePath(item.name).suffix.lower())
+    if announced and picture.source not in (announced, ""):
+        message = f"the name says {announced}, the content is {picture.source}; taken as {picture.source}"
+        yield Problem(item.name, "wrong extension", message, taken=True)
+
+
+_FORMATS = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    ".png": "PNG",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+    ".webp": "WEBP",
+}

@@ -1,0 +1,53 @@
+"""A ledger of inputs that became samples, so that the second run over a folder need not read it again.
+
+It lives in the cache: deleting it costs time, never data. An entry counts only while every sample it names is still in
+the catalog and its file still there, so what was forgotten or lost comes back on the next run.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+_BYTES = 32  # of one sample id
+
+
+class Seen:
+    """The ledger in one file; ``settings`` is whatever changes the samples made of an input. A context manager."""
+
+    def __init__(self, file: Path, *, settings: str) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._salt = blake2b(settings.encode(), digest_size=16).digest()
+        self._connection = sqlite3.connect(file, timeout=60)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute("CREATE TABLE IF NOT EXISTS seen (key BLOB PRIMARY KEY, ids BLOB) WITHOUT ROWID")
+
+    def __enter__(self) -> Seen:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._connection.close()
+
+    def find(self, stamps: Sequence[str]) -> list[tuple[str, ...] | None]:
+        """For each stamp the ids of the samples made of it, or ``None`` when it was never seen."""
+        keys = [self._key(stamp) for stamp in stamps]
+        marks = ",".join("?" * len(keys))
+        rows = self._connection.execute(f"SELECT key, ids FROM seen WHERE key IN ({marks})", keys)  # noqa: S608
+        found = {key: _split(ids) for key, ids in rows}
+        return [found.get(key) for key in keys]
+
+    def add(self, entries: Iterable[tuple[str, Sequence[str]]]) -> None:
+        """Remember, for each stamp, the ids of its samples."""
+        rows = [(self._key(stamp), bytes.fromhex("".join(ids))) for stamp, ids in entries]
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", rows)
+
+    def _key(self, stamp: str) -> bytes:
+        return blake2b(stamp.encode("utf-8", "surrogateescape"), digest_size=16, key=self._salt).digest()
+
+
+def _split(ids: bytes) -> tuple[str, ...]:
+    return tuple(ids[start : start + _BYTES].hex() for start in range(0, len(ids), _BYTES))
