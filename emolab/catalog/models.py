@@ -81,6 +81,7 @@ def set_alias(tx: Connection, alias: str, model_id: str) -> None:
 def aliases(conn: Connection) -> dict[str, str]:
     """Every alias and the id of the model it points to now."""
     newest = select(func.max(_aliases.c.pk)).group_by(_aliases.c.alias)
-    return dict(
-        conn.execute(select(_aliases.c.alias, _aliases.c.model).where(_aliases.c.pk.in_(newest))).tuples().all()
-    )
+    return {
+        alias: model
+        for alias, model in conn.execute(select(_aliases.c.alias, _aliases.c.model).where(_aliases.c.pk.in_(newest)))
+    }

@@ -127,6 +127,22 @@ def count_by(conn: Connection, column: str) -> dict[str | None, int]:
     return {row[0]: int(row[1]) for row in conn.execute(select(of, func.count()).group_by(of).order_by(of))}
 
 
+def count_answered(conn: Connection) -> int:
+    """How many samples have at least one active answer, a class or a meta label."""
+    return int(conn.execute(select(func.count()).select_from(_table).where(_table.c.n_votes > 0)).scalar_one())
+
+
+def count_waiting(conn: Connection) -> int:
+    """How many samples lie on a labelling server without an answer."""
+    tasks = schema.remote_tasks
+    query = (
+        select(func.count(tasks.c.sample.distinct()))
+        .join(_table, _table.c.pk == tasks.c.sample)
+        .where(tasks.c.state == "open", _table.c.n_votes == 0)
+    )
+    return int(conn.execute(query).scalar_one())
+
+
 def set_splits(tx: Connection, splits: Mapping[str, str | None]) -> None:
     """Assign splits by sample id. Raises :class:`DataError` for a split that does not exist."""
     unknown = {split for split in splits.values() if split not in (*SPLITS, None)}

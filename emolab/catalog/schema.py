@@ -234,7 +234,6 @@ remote_tasks = Table(
     Column("overlap", Integer, nullable=False),
     Column("rank", Integer),
     Column("sent_at", String(32)),
-    Column("unread", Boolean, nullable=False, default=False, server_default="0"),  # adopted: may hold older answers
     Index("ix_remote_tasks_project_task", "project", "task"),
 )
 

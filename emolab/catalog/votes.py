@@ -147,7 +147,7 @@ def table(conn: Connection, classes: Sequence[str], *, perspective: str | None =
     columns = np.concatenate(parts, axis=1) if parts else np.empty((4, 0), dtype=np.int64)
     sample_pk, sample_row = np.unique(columns[0], return_inverse=True)
     annotator_pk, annotator_row = np.unique(columns[1], return_inverse=True)
-    names = dict(conn.execute(select(_annotators.c.pk, _annotators.c.name)).tuples().all())
+    names = {key: value for key, value in conn.execute(select(_annotators.c.pk, _annotators.c.name))}
     return VoteTable(
         samples=_ids(conn, sample_pk),
         annotators=[names[int(pk)] for pk in annotator_pk],
@@ -201,6 +201,12 @@ def count(conn: Connection) -> dict[str, int]:
     return dict(totals)
 
 
+def count_annotators(conn: Connection, kind: str = "person") -> int:
+    """How many annotators of this kind are known."""
+    query = select(func.count()).select_from(_annotators).where(_annotators.c.kind == kind)
+    return int(conn.execute(query).scalar_one())
+
+
 def meta_counts(conn: Connection) -> dict[str, dict[str, int]]:
     """For each sample id with meta answers how many people gave which, for example ``{"ab..": {"no_face": 2}}``."""
     query = (
@@ -220,7 +226,7 @@ def origins(conn: Connection, prefix: str) -> dict[str, str]:
     query = select(_votes.c.origin, _votes.c.content).where(
         _alive(), _votes.c.origin >= prefix, _votes.c.origin < prefix + "\uffff"
     )
-    return dict(conn.execute(query).tuples().all())
+    return {key: value for key, value in conn.execute(query)}
 
 
 def annotator_keys(tx: Connection, names: Iterable[str], *, kind: str = "person") -> dict[str, int]:
@@ -237,11 +243,7 @@ def annotator_keys(tx: Connection, names: Iterable[str], *, kind: str = "person"
 def _annotator_keys(conn: Connection, names: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in chunks(names, 500):
-        found.update(
-            conn.execute(select(_annotators.c.name, _annotators.c.pk).where(_annotators.c.name.in_(part)))
-            .tuples()
-            .all()
-        )
+        found.update(conn.execute(select(_annotators.c.name, _annotators.c.pk).where(_annotators.c.name.in_(part))))
     return found
 
 
@@ -300,12 +302,10 @@ def _ids(conn: Connection, pks: NDArray[np.int64]) -> list[str]:
     found: dict[int, str] = {}
     if len(pks) > 10_000:
         query = select(_samples.c.pk, _samples.c.id).where(_samples.c.n_votes > 0)
-        found.update(conn.execute(query).tuples().all())
+        found.update(conn.execute(query))
     else:
         for part in chunks(pks.tolist(), 500):
-            found.update(
-                conn.execute(select(_samples.c.pk, _samples.c.id).where(_samples.c.pk.in_(part))).tuples().all()
-            )
+            found.update(conn.execute(select(_samples.c.pk, _samples.c.id).where(_samples.c.pk.in_(part))))
     return [found[pk] for pk in pks.tolist()]
 
 

@@ -1,0 +1,107 @@
+"""``emolab status``: where the project stands in the loop, and what to type next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emolab.cli.common import Session, workspace_command
+
+if TYPE_CHECKING:
+    from emolab.workspace import Workspace
+
+
+@click.command(short_help="Say where the project stands and what to type next.")
+@workspace_command
+def status(session: Session) -> None:
+    """Say where the project stands in the loop, whether the workspace is healthy, and what to type next."""
+    found = survey(session.workspace)
+    session.emit(found)
+    if not session.json:
+        _show(session, found)
+    if not found["healthy"]:
+        raise SystemExit(1)
+
+
+def survey(workspace: Workspace) -> dict[str, Any]:
+    """Everything ``status`` knows, as plain data: counts along the loop, problems, and the next command."""
+    from emolab.catalog import labels, models, rounds, samples, votes
+
+    with workspace.catalog() as catalog:
+        problems = catalog.problems()
+        with catalog.connect() as conn:
+            held = models.aliases(conn)
+            trained = models.list_all(conn)
+            best = next((model for model in trained if model.id == held.get("champion")), None)
+            state: dict[str, Any] = {
+                "workspace": str(workspace.root),
+                "project": workspace.config.project.name,
+                "classes": list(workspace.config.project.classes),
+                "healthy": not problems,
+                "problems": problems,
+                "samples": samples.count(conn),
+                "sources": samples.count_by(conn, "source"),
+                "splits": {split or "none": n for split, n in samples.count_by(conn, "split").items()},
+                "answered": samples.count_answered(conn),
+                "waiting": samples.count_waiting(conn),
+                "votes": votes.count(conn),
+                "annotators": votes.count_annotators(conn),
+                "labels": labels.summary(conn),
+                "models": len(trained),
+                "champion": None if best is None else {"id": best.id, "metrics": _headline(best.metrics)},
+                "rounds": len(rounds.list_all(conn)),
+                "unsent": len(rounds.suggestions(conn, unsent=True)),
+            }
+    state["next"] = next_command(state)
+    return state
+
+
+def next_command(state: dict[str, Any]) -> str:
+    """What to type next, given a survey."""
+    steps = (
+        (not state["healthy"], "emolab doctor"),
+        (state["samples"] == 0, "emolab collect PATH"),
+        (state["unsent"] > 0, "emolab label push"),
+        (state["votes"]["active"] == 0 and state["waiting"] == 0, "emolab studio up && emolab label push"),
+        (state["votes"]["active"] == 0, "emolab label pull"),
+        (state["labels"] is None, "emolab label aggregate"),
+        (state["models"] == 0, "emolab train"),
+        (state["waiting"] > 0, "emolab label pull"),
+    )
+    return next((command for applies, command in steps if applies), "emolab suggest -n 100 --push")
+
+
+def _headline(metrics: Any) -> dict[str, float]:
+    return {key: float(metrics[key]) for key in ("accuracy", "macro_f1", "ece") if key in metrics}
+
+
+def _show(session: Session, state: dict[str, Any]) -> None:
+    votes, labels, champion = state["votes"], state["labels"], state["champion"]
+    scores = "" if champion is None else ", ".join(f"{key} {value:.3f}" for key, value in champion["metrics"].items())
+    rows = [
+        ("collect", f"{state['samples']:,} samples", _counts(state["sources"])),
+        ("label", f"{votes['people']:,} votes", f"{state['annotators']} annotators, {votes['meta']:,} meta answers"),
+        ("", f"{state['answered']:,} answered", f"{state['waiting']:,} waiting for an answer"),
+        (
+            "merge",
+            "no labels yet" if labels is None else f"{labels['n']:,} labels",
+            "" if labels is None else labels["method"],
+        ),
+        ("train", f"{state['models']} models", "" if champion is None else f"champion {champion['id'][:12]}: {scores}"),
+        ("suggest", f"{state['rounds']} rounds", f"{state['unsent']:,} suggestions not sent yet"),
+    ]
+    session.say(f"[bold]{state['project']}[/] [dim]{state['workspace']}[/]")
+    session.table(("step", ("count", "right"), "more"), rows)
+    if labels is not None:
+        total = max(labels["per_class"].values(), default=0) or 1
+        for name, n in labels["per_class"].items():
+            session.say(f"  {name:<12} {'█' * round(24 * n / total):<24} [dim]{n:,}[/]")
+    for problem in state["problems"]:
+        session.say(f"[red]✗[/] {problem}")
+    session.say("[green]✓[/] healthy" if state["healthy"] else "[red]✗[/] the catalog is damaged; restore a backup")
+    session.next_step(state["next"])
+
+
+def _counts(counts: dict[str | None, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())

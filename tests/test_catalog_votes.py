@@ -1,0 +1,132 @@
+"""The ledger of votes: nothing lost, nothing doubled, nothing forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from emolab.catalog import Catalog, samples, votes
+from emolab.errors import DataError
+from emolab.records import Sample, Vote
+from emolab.workspace import Workspace
+
+CLASSES = ("happiness", "sadness", "neutral")
+
+
+def vote(sample: str, annotator: str, label: str | None, origin: str, **more: object) -> Vote:
+    return replace(Vote(sample_id=sample * 64, annotator=annotator, label=label, origin=origin), **more)
+
+
+@pytest.fixture
+def catalog(workspace: Workspace) -> Catalog:
+    catalog = workspace.catalog()
+    with catalog.begin() as tx:
+        samples.add(tx, [Sample(id=letter * 64, media=f"{letter}.png") for letter in "abcd"])
+    return catalog
+
+
+def test_the_same_vote_read_twice_counts_once(catalog: Catalog) -> None:
+    cast = [vote("a", "ann", "happiness", "studio:1:1:1"), vote("a", "bob", "sadness", "studio:1:1:2")]
+    for expected in (2, 0):
+        with catalog.begin() as tx:
+            assert votes.append(tx, cast) == expected
+    with catalog.connect() as conn:
+        assert votes.count(conn)["active"] == 2
+        assert samples.pool(conn).votes.tolist() == [2, 0, 0, 0]
+
+
+def test_an_edited_vote_supersedes_the_earlier_which_stays_in_the_ledger(catalog: Catalog) -> None:
+    with catalog.begin() as tx:
+        votes.append(tx, [vote("a", "ann", "happiness", "studio:1:1:1")])
+        votes.append(tx, [vote("a", "ann", "sadness", "studio:1:1:1")])
+    with catalog.connect() as conn:
+        assert [v.label for v in votes.iterate(conn)] == ["sadness"]
+        assert votes.count(conn) == {"active": 1, "people": 1, "meta": 0, "skipped": 0, "rejected": 0, "withdrawn": 1}
+        assert samples.pool(conn).votes.tolist() == [1, 0, 0, 0]
+
+
+def test_an_edit_back_to_the_first_answer_counts_again(catalog: Catalog) -> None:
+    with catalog.begin() as tx:
+        for label in ("happiness", "sadness", "happiness"):
+            votes.append(tx, [vote("a", "ann", label, "studio:1:1:1")])
+    with catalog.connect() as conn:
+        assert [v.label for v in votes.iterate(conn)] == ["happiness"]
+
+
+def test_a_withdrawn_vote_no_longer_counts_and_can_come_back(catalog: Catalog) -> None:
+    cast = [vote("a", "ann", "happiness", "o1"), vote("b", "ann", "neutral", "o2")]
+    with catalog.begin() as tx:
+        votes.append(tx, cast)
+        assert votes.withdraw(tx, ["o1", "unknown origin"], "deleted on the server") == 1
+        assert votes.withdraw(tx, ["o1"], "deleted on the server") == 0
+    with catalog.connect() as conn:
+        assert [v.sample_id[0] for v in votes.iterate(conn)] == ["b"]
+        assert samples.pool(conn).votes.tolist() == [0, 1, 0, 0]
+    with catalog.begin() as tx:
+        assert votes.append(tx, cast) == 1
+
+
+def test_skips_meta_labels_and_rejected_votes_are_kept_apart_from_classes(catalog: Catalog) -> None:
+    with catalog.begin() as tx:
+        votes.append(
+            tx,
+            [
+                vote("a", "ann", None, "o1"),
+                vote("a", "bob", "no_face", "o2"),
+                vote("a", "eve", "happy-ish", "o3", rejected="not a class of this project"),
+                vote("b", "ann", "sadness", "o4", count=7),
+            ],
+        )
+    with catalog.connect() as conn:
+        totals = votes.count(conn)
+        assert totals == {"active": 1, "people": 7, "meta": 1, "skipped": 1, "rejected": 1, "withdrawn": 0}
+        assert votes.meta_counts(conn) == {"a" * 64: {"no_face": 1}}
+        assert samples.pool(conn).votes.tolist() == [1, 7, 0, 0]
+
+
+def test_the_table_holds_active_class_votes_by_column(catalog: Catalog) -> None:
+    with catalog.begin() as tx:
+        votes.append(
+            tx,
+            [
+                vote("c", "bob", "sadness", "o1"),
+                vote("a", "ann", "happiness", "o2", count=3),
+                vote("a", "bob", "unknown", "o3"),
+                vote("a", "bob", "calm", "o4"),
+            ],
+        )
+    with catalog.connect() as conn:
+        table = votes.table(conn, CLASSES)
+    rows = [
+        (table.samples[s][0], table.annotators[a], table.classes[label], weight)
+        for s, a, label, weight in zip(table.sample, table.annotator, table.label, table.weight, strict=True)
+    ]
+    assert sorted(rows) == [("a", "ann", "happiness", 3.0), ("c", "bob", "sadness", 1.0)]
+    assert (table.sample.dtype, table.label.dtype, table.weight.dtype) == (np.int32, np.int16, np.float32)
+
+
+def test_an_empty_ledger_gives_an_empty_table(catalog: Catalog) -> None:
+    with catalog.connect() as conn:
+        table = votes.table(conn, CLASSES)
+    assert (len(table.samples), len(table.annotators), table.sample.shape) == (0, 0, (0,))
+
+
+def test_a_vote_about_an_unknown_sample_is_refused_and_nothing_is_kept(catalog: Catalog) -> None:
+    with pytest.raises(DataError, match="which is not in the catalog"), catalog.begin() as tx:
+        votes.append(tx, [vote("a", "ann", "happiness", "o1"), vote("e", "ann", "happiness", "o2")])
+    with catalog.connect() as conn:
+        assert votes.count(conn)["active"] == 0
+
+
+def test_two_answers_of_one_origin_in_one_batch_are_refused(catalog: Catalog) -> None:
+    with pytest.raises(DataError, match="two different votes of the same origin o1"), catalog.begin() as tx:
+        votes.append(tx, [vote("a", "ann", "happiness", "o1"), vote("a", "ann", "sadness", "o1")])
+
+
+def test_origins_are_found_by_prefix(catalog: Catalog) -> None:
+    with catalog.begin() as tx:
+        votes.append(tx, [vote("a", "ann", "happiness", f"studio:s:{p}:{i}") for p in (1, 2) for i in (1, 2)])
+    with catalog.connect() as conn:
+        assert sorted(votes.origins(conn, "studio:s:1:")) == ["studio:s:1:1", "studio:s:1:2"]
