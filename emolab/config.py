@@ -46,7 +46,12 @@ class CollectConfig:
     min_score: float = 0.6  # detector score below which a face is not believed
     min_face: int = 32  # pixels; smaller faces are not cut out
     margin: float = 0.25  # added on every side of a face box, as a share of its longer side
+    tight: int = 100  # pixels; with faces = "auto", images with a shorter side up to this are face crops already
+    detect_size: int = 640  # pixels; the longer side is reduced to this before faces are looked for
     every: float = 1.0  # seconds between frames taken from a video
+    similar: int = 4  # of 64 bits; a frame that differs by fewer from the last one kept is left out
+    max_pixels: int = 100_000_000  # larger images are refused: a few kilobytes can announce gigabytes
+    max_bytes: int = 512 << 20  # larger files are refused, in folders and in zips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +61,9 @@ class LabelingConfig:
     url: str = ""  # a Label Studio server; empty: the embedded one
     project: str = ""  # project title; empty: named after the workspace
     overlap: int = 3  # annotators per sample
-    aggregator: str = "hybrid"
+    aggregator: str = "hybrid"  # majority, soft, dawid_skene, hybrid or a plugin
+    min_votes: int = 1  # samples with fewer people get no label
+    prior: float = 1.0  # votes worth of belief in the class shares that soft labels start from
     show_predictions: bool = False  # showing them anchors annotators
     second_guess: bool = False
     confidence: bool = False
