@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up whatever they need; the second time that takes a moment.
 # Options:  make demo ARGS="--rounds 2"    make test ARGS="-k merge"    make bench ARGS="--quick"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types layers package-check bench clean distclean
+.PHONY: help setup ready demo test lint format types layers package-check bench clean distclean
 
 VENV   := .venv/bin
 ARGS   ?=
@@ -12,33 +12,37 @@ BENCHMARKS := $(filter-out __init__ harness,$(basename $(notdir $(sort $(wildcar
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:  ## make .venv ready (torch, Label Studio, FiftyOne and its database)
+setup:  ## make .venv ready (PyTorch, Label Studio, FiftyOne and its database), or mend it
+	@scripts/setup.sh again
+
+# What the other targets need: the same, in a moment when nothing has changed.
+ready:
 	@scripts/setup.sh
 
-demo: setup  ## the whole loop in ten minutes, on faces emolab draws itself
+demo: ready  ## the whole loop in ten minutes, on faces emolab draws itself
 	@$(VENV)/emolab demo $(ARGS)
 
 test:  ## every test, against a real Label Studio and a real FiftyOne
 	@scripts/setup.sh test
 	@$(VENV)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
-lint: setup  ## ruff: rules and layout
+lint: ready  ## ruff: rules and layout
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 
-format: setup  ## let ruff lay the files out
+format: ready  ## let ruff lay the files out
 	@$(VENV)/ruff check --fix --quiet . ; $(VENV)/ruff format .
 
-types: setup  ## mypy, strict
+types: ready  ## mypy, strict
 	@$(VENV)/mypy emolab
 
-layers: setup  ## who may import whom
+layers: ready  ## who may import whom
 	@$(VENV)/python -m pytest -q tests/test_layers.py
 
-package-check: setup  ## build sdist and wheel, use the wheel in a clean environment
+package-check: ready  ## build sdist and wheel, use the wheel in a clean environment
 	@$(VENV)/python scripts/package_check.py
 
-bench: setup  ## every benchmark of the README (ARGS=--quick: under a minute each)
+bench: ready  ## every benchmark of the README (ARGS=--quick: under a minute each)
 	@for name in $(BENCHMARKS); do $(VENV)/python -m benchmarks.$$name $(ARGS) || exit 1; echo; done
 
 clean:  ## remove what tools left behind; keeps .venv

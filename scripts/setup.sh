@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh          the environment, and MongoDB for FiftyOne
 #   scripts/setup.sh test     the same and Chromium, for the tests that look at pages
+#   scripts/setup.sh again    the same, looking at everything again even when nothing seems to have changed
 #
 # Uses only what is missing: Python 3.11 or newer, python3-venv, libcurl4 and Chromium come from Debian or Ubuntu
 # (through sudo when not root); everything else lives in .venv.
@@ -101,14 +102,14 @@ install_browser() {
 }
 
 main() {
-    case "$for_what" in demo | test) ;; *) die "unknown use \"$for_what\"" "scripts/setup.sh [test]" ;; esac
+    case "$for_what" in demo | test | again) ;; *) die "unknown use \"$for_what\"" "scripts/setup.sh [test|again]" ;; esac
     [ -f setup.cfg ] || die "no setup.cfg in $PWD" "Run this from a clone of emolab."
     exec 9<scripts/setup.sh
     if command -v flock >/dev/null && ! flock -n 9; then
         say "another set-up is at work here; waiting for it"
         flock 9
     fi
-    if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$(wanted_stamp)" ]; then
+    if [ "$for_what" = again ] || [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$(wanted_stamp)" ]; then
         make_environment
         install_packages
         install_mongodb || true

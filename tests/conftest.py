@@ -16,6 +16,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 pytest_plugins: list[str] = []
 
+#: Tests with one of these marks share a server: with `-n 2 --dist loadgroup` they meet in one process, and it starts once.
+SERVERS = ("labelstudio", "fiftyone", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of one server into one group."""
+    for item in items:
+        server = next((name for name in SERVERS if item.get_closest_marker(name)), None)
+        if server:
+            item.add_marker(pytest.mark.xdist_group(server))
+
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:

@@ -1,0 +1,93 @@
+"""What ``emolab doctor`` asks of servers and of the workspace; no answer ever repeats a token or a password."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from emolab.cli.checks import Check, Probe, clone_or, get, installed, probe, shorten
+from emolab.errors import EmolabError
+
+if TYPE_CHECKING:
+    from emolab.workspace import Workspace
+
+PING = """
+import os, pymongo
+client = pymongo.MongoClient(os.environ['FIFTYONE_DATABASE_URI'], serverSelectionTimeoutMS=5000)
+found['version'] = client.server_info()['version']
+"""
+MONGODB = "Start any MongoDB 6 or newer and set FIFTYONE_DATABASE_URI=mongodb://HOST:PORT"
+
+
+def database(uri: str | None, ping: Callable[[str], Probe] = probe) -> Check:
+    """FiftyOne's database: the server ``FIFTYONE_DATABASE_URI`` names, or a mongod that starts here."""
+    from emolab.datasets import mongod
+
+    name = "FiftyOne's database"
+    if uri:
+        answer = ping(PING)
+        if answer.found is None:
+            detail = f"FIFTYONE_DATABASE_URI is set, but nobody answers: {answer.complaint}"
+            return Check(name=name, state="broken", detail=shorten(detail), mend="Start it, or unset the variable.")
+        if int(str(answer.found["version"]).split(".", maxsplit=1)[0]) < mongod.OLDEST[0]:
+            detail = f"MongoDB {answer.found['version']} is too old, FiftyOne needs {mongod.OLDEST[0]}"
+            return Check(name=name, state="broken", detail=detail, mend=MONGODB)
+        detail = f"MongoDB {answer.found['version']} by FIFTYONE_DATABASE_URI"
+        return Check(name=name, state="works", detail=detail)
+    try:
+        program = mongod.find()
+    except EmolabError as error:
+        return Check(name=name, state="missing", detail=shorten(error.message), mend=clone_or(MONGODB))
+    return Check(name=name, state="works", detail=f"MongoDB {program.version}, started when needed")
+
+
+def catalog(workspace: Workspace | None, problem: EmolabError | None = None) -> Check:
+    """The workspace and the health of its catalog."""
+    name = "Workspace"
+    if workspace is None:
+        if problem is not None and "There is no emolab workspace" not in problem.message:
+            return Check(name=name, state="broken", detail=shorten(problem.message), mend=problem.hint)
+        return Check(name=name, state="missing", detail="none here", mend="emolab init", needed=False)
+    try:
+        with workspace.catalog() as opened:
+            wrong = opened.problems()
+    except EmolabError as error:
+        return Check(name=name, state="broken", detail=shorten(error.message), mend=error.hint)
+    if wrong:
+        return Check(
+            name=name,
+            state="broken",
+            detail=shorten("; ".join(wrong)),
+            mend="Restore .emolab/catalog.db from a backup; media and models are not affected.",
+        )
+    return Check(name=name, state="works", detail=f"{workspace.config.project.name} in {workspace.root}: healthy")
+
+
+def label_studio_program() -> Check:
+    """The client that talks to Label Studio, and the server for those who have none."""
+    name = "Label Studio"
+    client, server = installed("label-studio-sdk"), installed("label-studio")
+    if client is None or installed("httpx") is None:
+        return Check(name=name, state="missing", detail="the client is not installed", mend=get("label"))
+    if server is None:
+        detail = f"client {client}; no server of its own"
+        return Check(name=name, state="missing", detail=detail, mend=get("studio"), needed=False)
+    return Check(name=name, state="works", detail=f"client {client}, server {server}")
+
+
+def studio(url: str, token: str, *, seconds: float = 10.0) -> Check:
+    """Whether the team's Label Studio at ``url`` answers and accepts the token."""
+    from emolab.labeling import studio as client
+    from emolab.labeling import tokens
+
+    name, shown = "Label Studio server", shorten(url)
+    if not token:
+        where = f"Create a token on {shown}{tokens.ACCOUNT_PAGE}, then: export EMOLAB_STUDIO_TOKEN=..."
+        return Check(name=name, state="missing", detail=f"{shown}: EMOLAB_STUDIO_TOKEN is not set", mend=where)
+    try:
+        kind = tokens.usable(token, url=shown)
+        with client.connect(url, token, timeout=seconds) as server:
+            user, release = server.whoami(), server.version()
+    except EmolabError as error:
+        return Check(name=name, state="broken", detail=shorten(error.message), mend=error.hint)
+    return Check(name=name, state="works", detail=f"{shown} {release}, as {user.email}, by {kind}")
