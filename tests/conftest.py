@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 pytest_plugins: list[str] = []
 
-#: Tests with one of these marks share a server: with `-n 2 --dist loadgroup` they meet in one process, and it starts once.
+#: Tests with one of these marks share a server; with `--dist loadgroup` they meet in one process, and it starts once.
 SERVERS = ("labelstudio", "fiftyone", "browser")
 
 
