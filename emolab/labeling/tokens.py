@@ -10,9 +10,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import re
 import time
 from enum import StrEnum
+from pathlib import Path
 
 from emolab.errors import ConfigError
 
@@ -124,6 +126,20 @@ def expiry(token: str) -> float | None:
     claims = _claims(token)
     exp = claims.get("exp") if claims else None
     return float(exp) if isinstance(exp, int | float) else None
+
+
+def write(path: Path, token: str) -> None:
+    """Keep a token in a file that only its owner can ever read, not even for a moment somebody else."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(token)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _claims(token: str) -> dict[str, object] | None:

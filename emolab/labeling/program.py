@@ -1,0 +1,138 @@
+"""The ``label-studio`` program: where it is, the environment it runs in, its database and its administrator.
+
+Nothing secret is ever on its command line (``ps`` shows those to everybody): the first password travels in the
+environment of a process that ends after creating the database, a new one through standard input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from emolab.errors import EmolabError, MissingExtra, ServerError
+from emolab.labeling import daemon
+from emolab.progress import SILENT, Progress
+
+ADMIN = "admin@emolab.local"
+DATABASE = "label_studio.sqlite3"
+_PASS_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no i, l, o, 0, 1: people type passwords from screens
+
+
+def find_program() -> str:
+    """Return the path of ``label-studio``: beside this Python, or on the search path."""
+    beside = Path(sys.executable).with_name("label-studio")
+    found = str(beside) if beside.is_file() else shutil.which("label-studio")
+    if found is None:
+        raise MissingExtra("label-studio", "studio")
+    return found
+
+
+def new_password() -> str:
+    """Return a password of four groups of four letters and digits (79 bits), easy to copy from a screen."""
+    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return the program's whole environment; nothing else of the caller's leaks in (a stray HOST or DEBUG would)."""
+    kept = {k: v for k, v in os.environ.items() if k in _PASS_ON or k.startswith("LC_")}
+    return {
+        **kept,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+        "DJANGO_RUNSERVER_HIDE_WARNING": "true",
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "XDG_DATA_HOME": str(folder / "share"),
+        "LABEL_STUDIO_BASE_DATA_DIR": str(folder / "data"),
+        "LABEL_STUDIO_DJANGO_DB": "sqlite",
+        "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
+        "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
+        "LABEL_STUDIO_SENTRY_DSN": "",
+        "LABEL_STUDIO_FRONTEND_SENTRY_DSN": "",
+        "LABEL_STUDIO_FEATURE_FLAGS_OFFLINE": "true",
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "false",
+        "LABEL_STUDIO_DEBUG": "false",
+        "LABEL_STUDIO_LOG_LEVEL": "WARNING",
+        "LABEL_STUDIO_TASK_LOCK_TTL": "3600",  # who walks away blocks a task for an hour, not for a day
+        **more,
+    }
+
+
+def create_database(
+    program: str, folder: Path, password: str, *, log: Path, end: float, progress: Progress = SILENT
+) -> None:
+    """Create database and administrator below ``folder``; repeating it after a crash at any point is safe.
+
+    ``end`` is a time of ``time.monotonic`` to give up at. An administrator that exists keeps the old password.
+    """
+    database = folder / "data" / DATABASE
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")  # kept in the file: readers no longer block writers
+    start = daemon.log_size(log)
+    title = "Creating Label Studio's database (first start only)"
+    with progress.task(title) as task:
+        process = daemon.spawn(
+            [program, "init", "--quiet"],
+            env=environment(folder, LABEL_STUDIO_USERNAME=ADMIN, LABEL_STUDIO_PASSWORD=password),
+            cwd=folder,
+            log=log,
+        )
+        try:
+            while process.poll() is None:
+                if time.monotonic() > end:
+                    raise ServerError("Label Studio did not create its database in time.", hint=f"The log is {log}.")
+                task.describe(f"{title}: step {_steps(database)}")
+                time.sleep(0.2)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    if process.returncode != 0:
+        raise crashed("while creating its database", log, start)
+
+
+def set_password(program: str, folder: Path, password: str) -> None:
+    """Change the administrator's password; the server may be running."""
+    done = subprocess.run(
+        [program, "reset_password", "--username", ADMIN],
+        env=environment(folder),
+        cwd=folder,
+        input=password + "\n",
+        capture_output=True,
+        text=True,
+        start_new_session=True,  # no terminal, so that it reads standard input
+        timeout=120,
+        check=False,
+    )
+    if "successfully changed" not in done.stdout:
+        words = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise ServerError(f"Label Studio did not change the password of {ADMIN}: {words[-1] if words else '?'}")
+
+
+def crashed(when: str, log: Path, start: int) -> EmolabError:
+    """Return the error for a program that ended by itself, with the end of its log (from byte ``start``)."""
+    text = daemon.tail(log, start=start)
+    where = f"The whole log is {log}."
+    if "No space left" in text or "disk is full" in text:
+        return EmolabError(f"Label Studio stopped {when}: the disk is full.", hint=f"Free some space. {where}")
+    if "already in use" in text:
+        return EmolabError(f"Label Studio stopped {when}: its port was taken.", hint=f"Run this again. {where}")
+    quoted = "\n".join("  | " + line for line in text.splitlines()) or "  | (nothing)"
+    return EmolabError(f"Label Studio stopped {when}. The end of its log:\n{quoted}\n", hint=where)
+
+
+def _steps(database: Path) -> int:
+    """Return how many migrations are applied so far."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=0)) as connection:
+            return int(connection.execute("SELECT count(*) FROM django_migrations").fetchone()[0])
+    except sqlite3.Error:  # not created yet, or locked just now
+        return 0
