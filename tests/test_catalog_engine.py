@@ -41,7 +41,9 @@ def test_the_newest_migration_is_the_one_the_code_expects() -> None:
 
 def test_sqlite_runs_in_wal_mode_with_full_sync_and_foreign_keys(url: str) -> None:
     with Catalog(url) as catalog, catalog.connect() as conn:
-        found = [conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")]
+        found = [
+            conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
     assert found == ["wal", 2, 1]
 
 

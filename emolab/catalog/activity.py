@@ -52,12 +52,13 @@ class Activity:
 def rounds(conn: Connection) -> list[RoundProgress]:
     """Every round that has suggestions or tasks, in order; samples sent without a round come first."""
     suggestions, tasks = schema.suggestions, schema.remote_tasks
-    suggested: dict[int, int] = dict(
-        conn.execute(select(suggestions.c.round, func.count()).group_by(suggestions.c.round)).tuples().all()
-    )
-    strategies: dict[int, str] = dict(
-        conn.execute(select(schema.rounds.c.number, schema.rounds.c.strategy)).tuples().all()
-    )
+    suggested: dict[int, int] = {
+        key: value
+        for key, value in conn.execute(select(suggestions.c.round, func.count()).group_by(suggestions.c.round))
+    }
+    strategies: dict[int, str] = {
+        key: value for key, value in conn.execute(select(schema.rounds.c.number, schema.rounds.c.strategy))
+    }
     came = case((_samples.c.n_votes < tasks.c.overlap, _samples.c.n_votes), else_=tasks.c.overlap)
     query = (
         select(
@@ -125,6 +126,6 @@ def annotators(conn: Connection) -> list[Activity]:
             seconds=float(np.median(times[pk])) if times[pk] else None,
             last=last[pk],
         )
-        for pk, name, kind in names.tuples().all()
+        for pk, name, kind in names
         if pk in totals
     ]

@@ -243,7 +243,10 @@ def annotator_keys(tx: Connection, names: Iterable[str], *, kind: str = "person"
 def _annotator_keys(conn: Connection, names: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in chunks(names, 500):
-        found.update(conn.execute(select(_annotators.c.name, _annotators.c.pk).where(_annotators.c.name.in_(part))))
+        found.update(
+            (a, b)
+            for a, b in conn.execute(select(_annotators.c.name, _annotators.c.pk).where(_annotators.c.name.in_(part)))
+        )
     return found
 
 
@@ -302,10 +305,12 @@ def _ids(conn: Connection, pks: NDArray[np.int64]) -> list[str]:
     found: dict[int, str] = {}
     if len(pks) > 10_000:
         query = select(_samples.c.pk, _samples.c.id).where(_samples.c.n_votes > 0)
-        found.update(conn.execute(query))
+        found.update((a, b) for a, b in conn.execute(query))
     else:
         for part in chunks(pks.tolist(), 500):
-            found.update(conn.execute(select(_samples.c.pk, _samples.c.id).where(_samples.c.pk.in_(part))))
+            found.update(
+                (a, b) for a, b in conn.execute(select(_samples.c.pk, _samples.c.id).where(_samples.c.pk.in_(part)))
+            )
     return [found[pk] for pk in pks.tolist()]
 
 
