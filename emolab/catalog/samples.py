@@ -143,6 +143,15 @@ def count_waiting(conn: Connection) -> int:
     return int(conn.execute(query).scalar_one())
 
 
+def splits(conn: Connection, ids: Sequence[str]) -> dict[str, str | None]:
+    """The split of each of these samples; unknown ids are left out."""
+    found: dict[str, str | None] = {}
+    for part in chunks(ids, 500):
+        rows = conn.execute(select(_table.c.id, _table.c.split).where(_table.c.id.in_(part)))
+        found.update((row.id, row.split) for row in rows)
+    return found
+
+
 def set_splits(tx: Connection, splits: Mapping[str, str | None]) -> None:
     """Assign splits by sample id. Raises :class:`DataError` for a split that does not exist."""
     unknown = {split for split in splits.values() if split not in (*SPLITS, None)}
