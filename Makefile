@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up whatever they need; the second time that takes a moment.
 # Options:  make demo ARGS="--rounds 2"    make test ARGS="-k merge"    make bench ARGS="--quick"
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test lint format types layers package-check bench clean distclean
+.PHONY: help setup ready demo test lint format types layers docs package-check bench clean distclean
 
 VENV   := .venv/bin
 ARGS   ?=
@@ -38,6 +38,9 @@ types: ready  ## mypy, strict
 
 layers: ready  ## who may import whom
 	@$(VENV)/python -m pytest -q tests/test_layers.py
+
+docs: ready  ## write the reference pages of docs/ from the code
+	@$(VENV)/python scripts/reference.py
 
 package-check: ready  ## build sdist and wheel, use the wheel in a clean environment
 	@$(VENV)/python scripts/package_check.py

@@ -42,9 +42,7 @@ def check_contents(wheel: Path) -> None:
     inside = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
     missing, extra = sorted(tracked() - inside), sorted(inside - tracked())
     if missing or extra:
-        sys.exit(
-            f"package check: the wheel lacks {missing or 'nothing'} and has {extra or 'nothing'} too much"
-        )
+        sys.exit(f"package check: the wheel lacks {missing or 'nothing'} and has {extra or 'nothing'} too much")
     if not any(name.endswith("LICENSE") for name in names):
         sys.exit("package check: the wheel holds no LICENSE")
 

@@ -211,6 +211,18 @@ def test_a_refused_token_is_broken() -> None:
     assert LEGACY not in repr(check)
 
 
+def test_the_server_of_the_settings_is_asked_with_the_token_of_the_environment(workspace: Workspace) -> None:
+    with answering(401, {"detail": "Invalid token."}) as url:
+        named = Workspace.find(workspace.root, overrides=[f"labeling.url={url}"])
+        check = checks_servers.studio_of(named, {"EMOLAB_STUDIO_TOKEN": LEGACY})
+    assert check.detail == f"{url} does not know this legacy token: it was revoked, or belongs to another server."
+
+
+def test_an_embedded_server_that_is_down_is_no_fault(workspace: Workspace) -> None:
+    check = checks_servers.studio_of(workspace, {})
+    assert (check.state, check.needed, check.mend) == ("missing", False, "emolab studio up")
+
+
 @pytest.mark.labelstudio
 def test_a_real_server_works_with_its_token(label_studio) -> None:  # type: ignore[no-untyped-def]
     check = checks_servers.studio(label_studio.url, label_studio.token)

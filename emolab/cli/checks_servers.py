@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from emolab.cli.checks import Check, Probe, clone_or, get, installed, probe, shorten
@@ -10,6 +10,8 @@ from emolab.errors import EmolabError
 
 if TYPE_CHECKING:
     from emolab.workspace import Workspace
+
+SERVER = "Label Studio server"
 
 PING = """
 import os, pymongo
@@ -75,19 +77,39 @@ def label_studio_program() -> Check:
     return Check(name=name, state="works", detail=f"client {client}, server {server}")
 
 
+def studio_of(workspace: Workspace | None, env: Mapping[str, str]) -> Check:
+    """The Label Studio this workspace uses: the one the environment or the settings name, else the embedded one."""
+    from emolab.labeling import address
+    from emolab.labeling.server import EmbeddedServer
+
+    token = next((env[name] for name in address.TOKENS if env.get(name)), "")
+    named = (env.get(address.URL, ""), "") if workspace is None else address.external_url(workspace, env)
+    if named is not None and named[0]:
+        return studio(named[0], token)
+    embedded = EmbeddedServer(workspace) if workspace is not None else None
+    running = embedded.running() if embedded is not None else None
+    if embedded is None or running is None:
+        detail = "none named, the embedded one is not running"
+        return Check(name=SERVER, state="missing", detail=detail, mend="emolab studio up", needed=False)
+    try:
+        return studio(running.url, token or embedded.token())
+    except EmolabError as error:
+        return Check(name=SERVER, state="broken", detail=shorten(error.message), mend=error.hint)
+
+
 def studio(url: str, token: str, *, seconds: float = 10.0) -> Check:
     """Whether the team's Label Studio at ``url`` answers and accepts the token."""
     from emolab.labeling import studio as client
     from emolab.labeling import tokens
 
-    name, shown = "Label Studio server", shorten(url)
+    shown = shorten(url)
     if not token:
         where = f"Create a token on {shown}{tokens.ACCOUNT_PAGE}, then: export EMOLAB_STUDIO_TOKEN=..."
-        return Check(name=name, state="missing", detail=f"{shown}: EMOLAB_STUDIO_TOKEN is not set", mend=where)
+        return Check(name=SERVER, state="missing", detail=f"{shown}: EMOLAB_STUDIO_TOKEN is not set", mend=where)
     try:
         kind = tokens.usable(token, url=shown)
         with client.connect(url, token, timeout=seconds) as server:
             user, release = server.whoami(), server.version()
     except EmolabError as error:
-        return Check(name=name, state="broken", detail=shorten(error.message), mend=error.hint)
-    return Check(name=name, state="works", detail=f"{shown} {release}, as {user.email}, by {kind}")
+        return Check(name=SERVER, state="broken", detail=shorten(error.message), mend=error.hint)
+    return Check(name=SERVER, state="works", detail=f"{shown} {release}, as {user.email}, by {kind}")

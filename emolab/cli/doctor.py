@@ -45,14 +45,13 @@ def look(session: Session) -> list[Check]:
     except EmolabError as error:
         problem = error
     present = {name: checks.installed(name) is not None for name in ("torch", "torchvision", "imgaug", "fiftyone")}
-    url = (workspace.config.labeling.url if workspace else "") or os.environ.get("EMOLAB_STUDIO_URL", "")
     with ThreadPoolExecutor(max_workers=4) as pool:
         fiftyone = pool.submit(checks.probe, checks.FIFTYONE)
         torch = pool.submit(checks.probe, checks.TORCH)
         imgaug = pool.submit(checks.probe, checks.IMGAUG)
         cv2 = pool.submit(checks.probe, checks.CV2)
         database = pool.submit(checks_servers.database, os.environ.get("FIFTYONE_DATABASE_URI"))
-        server = pool.submit(checks_servers.studio, url, os.environ.get("EMOLAB_STUDIO_TOKEN", "")) if url else None
+        server = pool.submit(checks_servers.studio_of, workspace, os.environ)
         return [
             checks.python(),
             checks.torch(torch.result(), present=present["torch"] and present["torchvision"]),
@@ -62,7 +61,7 @@ def look(session: Session) -> list[Check]:
             checks.fiftyone(fiftyone.result(), present=present["fiftyone"]),
             database.result(),
             checks_servers.label_studio_program(),
-            *([server.result()] if server else []),
+            server.result(),
             checks.disk(workspace.root if workspace else Path.cwd()),
             checks.camera(),
             checks_servers.catalog(workspace, problem),
