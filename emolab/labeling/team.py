@@ -1,0 +1,115 @@
+"""A simulated team: annotators of different reliability who answer through the real Label Studio, each as a user.
+
+An annotator is a way of answering given what people in general would answer (a distribution over classes and meta
+labels). The answer depends on the annotator and the sample only, so asking again gives the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emolab.errors import ServerError
+from emolab.labeling import form
+from emolab.progress import SILENT, Progress, Task
+from emolab.taxonomy import META
+
+if TYPE_CHECKING:
+    from emolab.labeling.studio import Studio
+    from emolab.labeling.studio_records import RemoteTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotator:
+    """How one person answers.
+
+    ``sharpness`` is the exponent on the distribution of answers: 1 draws like the crowd, more is more decided. With
+    probability ``bias[class]`` an answer is replaced by that class; with probability ``noise`` by any class.
+    ``skips`` is the share of faces passed over, ``seconds`` the median time for one answer.
+    """
+
+    name: str
+    character: str
+    sharpness: float = 1.0
+    bias: Mapping[str, float] | None = None
+    noise: float = 0.0
+    skips: float = 0.0
+    seconds: float = 2.5
+
+
+#: Five people as a team may have them.
+TEAM = (
+    Annotator(name="ada", character="careful", sharpness=2.5, seconds=3.4),
+    Annotator(name="ben", character="average", sharpness=1.2, skips=0.01),
+    Annotator(name="chloe", character="average", sharpness=1.0, seconds=2.1),
+    Annotator(name="dev", character="says neutral when unsure", bias={"neutral": 0.3}, skips=0.02, seconds=1.8),
+    Annotator(name="eli", character="clicks in a hurry", noise=0.35, seconds=0.9),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``label`` is a class, a meta label or ``None`` for a skip; ``seconds`` is the time it took."""
+
+    label: str | None
+    seconds: float
+
+
+def answer(annotator: Annotator, sample_id: str, crowd: Mapping[str, float]) -> Answer:
+    """What ``annotator`` says about a sample for which ``crowd`` maps every possible answer to its share."""
+    seed = hashlib.sha256(f"{annotator.name}:{sample_id}".encode()).digest()
+    rng = np.random.default_rng(np.frombuffer(seed, dtype=np.uint32))
+    seconds = float(annotator.seconds * rng.lognormal(0.0, 0.4))
+    if rng.random() < annotator.skips:
+        return Answer(None, seconds)
+    names = list(crowd)
+    weights = np.array([crowd[name] for name in names], dtype=float) ** annotator.sharpness
+    label = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    classes = [name for name in names if name not in META]
+    if classes and rng.random() < annotator.noise:
+        label = classes[int(rng.integers(len(classes)))]
+    for name, probability in (annotator.bias or {}).items():
+        if name in classes and rng.random() < probability:
+            label = name
+    return Answer(label, seconds)
+
+
+def answer_queue(
+    seats: Sequence[tuple[Annotator, Studio]],
+    project: int,
+    crowd: Mapping[str, Mapping[str, float]],
+    *,
+    progress: Progress = SILENT,
+    total: int | None = None,
+) -> int:
+    """Let every annotator answer, through an own client, whatever the project's queue shows; return the answers given.
+
+    All work at the same time, as people would. ``crowd`` maps sample ids to distributions of answers. Raises
+    :class:`ServerError` when the server fails.
+    """
+    with progress.task("The team answers", total, unit="answers") as bar, ThreadPoolExecutor(len(seats)) as room:
+        given = [room.submit(_sit, annotator, studio, project, crowd, bar) for annotator, studio in seats]
+        return sum(future.result() for future in given)
+
+
+def _sit(
+    annotator: Annotator, studio: Studio, project: int, crowd: Mapping[str, Mapping[str, float]], bar: Task
+) -> int:
+    given = 0
+    while (task := studio.next_task(project)) is not None:
+        if task.uid is None or task.uid not in crowd:
+            raise ServerError(f"The queue of project {project} shows a task that is not of this team's data.")
+        _give(studio, task, answer(annotator, task.uid, crowd[task.uid]))
+        given += 1
+        bar.advance()
+    return given
+
+
+def _give(studio: Studio, task: RemoteTask, said: Answer) -> None:
+    result = [] if said.label is None else form.answer(said.label)
+    studio.create_annotation(task.id, result, lead_time=round(said.seconds, 2), was_cancelled=said.label is None)
