@@ -1,1 +1,59 @@
-"""One selection strategy per file; pure functions of a pool."""
+"""Strategies: which samples deserve the next votes, as pure functions of arrays.
+
+Each module holds one strategy as ``select(pool: Pool, n: int, rng: Generator) -> Picks``. It chooses ``n`` different
+rows of ``pool.candidates``, best first, with scores of which higher means more useful; ties go to the smaller sample
+id (candidates come in that order). ``n`` is at most the number of candidates. :func:`needs` says which columns a
+strategy reads; the caller sees to it that they are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emolab.active_learning.pool import Pool
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EVERYTHING = ("probs", "embeddings")
+_NEEDS = "emolab_needs"
+
+
+def needs(*columns: str) -> Callable[[F], F]:
+    """Mark a strategy as reading these of the model's columns (``probs``, ``embeddings``); none: it needs no model."""
+
+    def mark(strategy: F) -> F:
+        setattr(strategy, _NEEDS, columns)
+        return strategy
+
+    return mark
+
+
+def needed(strategy: Callable[..., Any]) -> tuple[str, ...]:
+    """The columns a strategy reads; an unmarked one (of a plugin) is given everything."""
+    found: tuple[str, ...] = getattr(strategy, _NEEDS, EVERYTHING)
+    return found
+
+
+def candidate_probs(pool: Pool) -> NDArray[np.float64]:
+    """Probabilities of the candidates (c, k) as float64; rows without a usable prediction are NaN throughout."""
+    import numpy as np
+
+    assert pool.probs is not None  # noqa: S101  the caller provides what needs() names
+    probs = np.asarray(pool.probs[pool.candidates], dtype=np.float64)
+    usable = np.isfinite(probs).all(axis=1) & (probs.sum(axis=1) > 0)
+    return np.where(usable[:, None], np.maximum(probs, 0.0), np.nan)
+
+
+def named(pool: Pool, row: NDArray[np.float64], most: int) -> list[str]:
+    """The ``most`` probable classes of a row of probabilities in words: ``["fear 0.41", "surprise 0.39"]``."""
+    order = (-row).argsort(kind="stable")[:most]
+    names = pool.classes or tuple(f"class {c}" for c in range(len(row)))
+    return [f"{names[c]} {row[c]:.2f}" for c in order]
+
+
+NO_PREDICTION = "the model gave no prediction for it"

@@ -1,0 +1,27 @@
+"""Samples between two classes: the model's first and second guess are close."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from emolab.active_learning.pool import Picks, Pool
+from emolab.active_learning.ranking import best
+from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, named, needs
+
+
+@needs("probs")
+def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG001
+    """The ``n`` candidates with the smallest gap between the two best classes; the score is 1 minus the gap.
+
+    Scheffer et al. 2001, "Active hidden Markov models for information extraction". The most dependable of the plain
+    uncertainty measures for expressions, and the default.
+    """
+    probs = candidate_probs(pool)
+    top = np.sort(probs, axis=1)[:, ::-1]
+    scores = 1 - (top[:, 0] - (top[:, 1] if top.shape[1] > 1 else 0.0))
+    chosen = best(scores, n)
+    return Picks(pool.candidates[chosen], scores[chosen], [_reason(pool, row) for row in probs[chosen]])
+
+
+def _reason(pool: Pool, row: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
+    return NO_PREDICTION if np.isnan(row[0]) else f"model torn between {' and '.join(named(pool, row, 2))}"
