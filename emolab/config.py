@@ -59,6 +59,8 @@ class LabelingConfig:
     """The team's side of the loop."""
 
     url: str = ""  # a Label Studio server; empty: the embedded one
+    host: str = ""  # address the embedded one listens on; empty: this machine only; 0.0.0.0: the network
+    port: int = 0  # port of the embedded one; 0: the last one used, else 8080 or the next free one
     project: str = ""  # project title; empty: named after the workspace
     overlap: int = 3  # annotators per sample
     aggregator: str = "hybrid"  # majority, soft, dawid_skene, hybrid or a plugin

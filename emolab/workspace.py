@@ -118,6 +118,10 @@ class Workspace:
         """Log files of servers and reports of commands."""
         return self.state / "logs"
 
+    def locate(self, media: str) -> Path:
+        """The file behind ``Sample.media``, which is written relative to the workspace's root."""
+        return self.root / media
+
     def catalog(self) -> Catalog:
         """The catalog, ready to use as a context manager; ``catalog.url`` in the settings overrides SQLite."""
         from emolab.catalog import Catalog

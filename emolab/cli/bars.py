@@ -48,6 +48,9 @@ class _Bar(progress.Task):
     def advance(self, n: int = 1) -> None:
         self._bars.rich.advance(self._id, n)
 
+    def expect(self, total: int) -> None:
+        self._bars.rich.update(self._id, total=total)
+
     def describe(self, text: str) -> None:
         self._bars.rich.update(self._id, description=text)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from emolab.catalog import Catalog
     from emolab.workspace import Workspace
 
-__all__ = ["Done", "Item", "Options", "Outcome", "Problem", "Report", "ingest"]
+__all__ = ["Entry", "Item", "Options", "Outcome", "Problem", "Report", "Whole", "ingest"]
 
 #: Samples per transaction, and seconds after which a smaller batch is written all the same.
 BATCH = 500
@@ -52,10 +52,19 @@ KEPT_PROBLEMS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """In a stream: the items since the last mark were all of the input called ``stamp`` (a video, say)."""
+class Whole:
+    """An input that yields several items and must be read to know them, such as a video.
 
+    ``entries`` is only read when no earlier run got through all of the input called ``stamp``.
+    """
+
+    name: str
     stamp: str
+    entries: Iterable[Item | Problem]
+
+
+#: What a stream may hold.
+Entry = Item | Problem | Whole
 
 
 @dataclass(slots=True)
@@ -85,7 +94,7 @@ class Report:
 def ingest(
     workspace: Workspace,
     catalog: Catalog,
-    items: Iterable[_Entry],
+    items: Iterable[Entry],
     *,
     options: Options | None = None,
     on_batch: Callable[[Connection, Sequence[Outcome], AddResult], None] | None = None,
@@ -99,7 +108,8 @@ def ingest(
 
     ``items`` may carry problems met while listing them; they go to the report in place. ``on_batch`` is called within
     the transaction that adds a batch, with the outcomes of that batch (in input order, known ones without
-    ``samples``) and what was added: whatever it writes is committed together with the samples, or not at all. ``total``
+    ``samples``) and what was added: whatever it writes is committed together with the samples, or not at all. In a dry
+    run it gets a read-only view instead. ``total``
     is asked now and then how many items there will be; ``workers`` defaults to the cores this process may use.
 
     A bad input never stops the run. A full disk does, with one problem of kind "disk full" after the last complete
@@ -116,7 +126,7 @@ def ingest(
             try:
                 for outcome in _outcomes(items, run, pool):
                     run.take(outcome)
-                    task.advance(0 if isinstance(outcome, Done) else 1)
+                    task.advance(0 if isinstance(outcome, _End) else 1)
                     if known_total is None and (known_total := total()) is not None:
                         task.expect(known_total)
                 run.commit()
@@ -152,26 +162,26 @@ class _Run:
         self._on_problem = on_problem
         self._batch: list[Outcome] = []
         self._entries: list[tuple[str, Sequence[str]]] = []
-        self._since_mark: list[str] = []
+        self._since_end: list[str] = []
         self._began = time.monotonic()
 
-    def known(self, items: Sequence[Item]) -> list[tuple[str, ...] | None]:
-        """For each item the ids it became in an earlier run, if all of those samples are still there."""
-        stamps = [stamp(item) for item in items]
+    def known(self, stamps: Sequence[str | None]) -> list[tuple[str, ...] | None]:
+        """For each input the ids it became in an earlier run, if all of those samples are still there."""
         found = iter(self._seen.find([s for s in stamps if s is not None]))
         ids = [None if s is None else next(found) for s in stamps]
         wanted = list({i for each in ids if each for i in each})
         if not wanted:
-            return [None] * len(items)
+            return [None] * len(stamps)
         with self._catalog.connect() as connection:
             there = set(catalog_samples.keys(connection, wanted))
         return [each if each and there.issuperset(each) else None for each in ids]
 
     def take(self, outcome: _Result) -> None:
         """Add one result to the batch, and write the batch when it is due."""
-        if isinstance(outcome, Done):
-            self._entries.append((outcome.stamp, self._since_mark))
-            self._since_mark = []
+        if isinstance(outcome, _End):
+            if outcome.stamp and self._since_end:
+                self._entries.append((outcome.stamp, self._since_end))
+            self._since_end = []
             return
         self.report.items += 1
         if isinstance(outcome, Problem):
@@ -180,7 +190,7 @@ class _Run:
         for problem in outcome.problems:
             self._note(problem)
         self._batch.append(outcome)
-        self._since_mark.extend(outcome.ids)
+        self._since_end.extend(outcome.ids)
         if outcome.samples and (name := stamp(outcome.item)) is not None:
             self._entries.append((name, outcome.ids))
         if len(self._batch) >= BATCH or time.monotonic() - self._began > BATCH_SECONDS:
@@ -192,7 +202,10 @@ class _Run:
         entries, self._entries = self._entries, []
         made = [sample for outcome in batch for sample in outcome.samples]
         if self.store is None:
-            result = self._preview([sample.id for sample in made])
+            with self._catalog.connect() as connection:
+                result = _preview(connection, [sample.id for sample in made])
+                if self._on_batch is not None:
+                    self._on_batch(connection, batch, result)
         else:
             self.store.flush()
             with self._catalog.begin() as tx:
@@ -219,15 +232,6 @@ class _Run:
         self.commit()
         self._note(Problem(shown(str(self._root)), "disk full", message))
 
-    def _preview(self, ids: Sequence[str]) -> AddResult:
-        with self._catalog.connect() as connection:
-            there = set(catalog_samples.keys(connection, list(set(ids))))
-        result = AddResult([], [])
-        for sample_id in ids:
-            (result.existing if sample_id in there else result.added).append(sample_id)
-            there.add(sample_id)
-        return result
-
     def _note(self, problem: Problem) -> None:
         (self.report.notes if problem.taken else self.report.kinds)[problem.kind] += 1
         if len(self.report.problems) < KEPT_PROBLEMS:
@@ -236,8 +240,25 @@ class _Run:
             self._on_problem(problem)
 
 
-_Entry = Item | Problem | Done
-_Result = Outcome | Problem | Done
+def _preview(connection: Connection, ids: Sequence[str]) -> AddResult:
+    """What adding these samples would say, without adding them."""
+    there = set(catalog_samples.keys(connection, list(set(ids))))
+    result = AddResult([], [])
+    for sample_id in ids:
+        (result.existing if sample_id in there else result.added).append(sample_id)
+        there.add(sample_id)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """In the stream of results: what was taken since the last end is all of the input called ``stamp``."""
+
+    stamp: str
+
+
+_Flat = Item | Problem | Outcome | _End
+_Result = Outcome | Problem | _End
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +270,11 @@ class _Step:
     held: int = 0
 
 
-def _outcomes(items: Iterable[_Entry], run: _Run, pool: ThreadPoolExecutor) -> Iterator[_Result]:
+def _outcomes(items: Iterable[Entry], run: _Run, pool: ThreadPoolExecutor) -> Iterator[_Result]:
     """The outcomes in input order, computed ahead by the pool within the limits on items and bytes."""
     waiting: deque[_Step] = deque()
     ahead_items = ahead_bytes = 0
-    for window in _windows(items):
+    for window in _windows(_flat(items, run)):
         for step in _submit(window, run, pool):
             waiting.append(step)
             ahead_items, ahead_bytes = ahead_items + step.items, ahead_bytes + step.held
@@ -265,9 +286,26 @@ def _outcomes(items: Iterable[_Entry], run: _Run, pool: ThreadPoolExecutor) -> I
         yield from _finish(waiting.popleft())
 
 
-def _windows(items: Iterable[_Entry]) -> Iterator[list[_Entry]]:
+def _flat(items: Iterable[Entry], run: _Run) -> Iterator[_Flat]:
+    """``items`` with every :class:`Whole` replaced by its entries, or by its outcome where that is known."""
+    for entry in items:
+        if not isinstance(entry, Whole):
+            yield entry
+            continue
+        (ids,) = run.known([entry.stamp])
+        if ids is not None:
+            yield Outcome(Item(data=b"", name=entry.name), ids)
+            continue
+        complete = True
+        for part in entry.entries:
+            complete = complete and (isinstance(part, Item) or part.taken)
+            yield part
+        yield _End(entry.stamp if complete else "")
+
+
+def _windows(items: Iterable[_Flat]) -> Iterator[list[_Flat]]:
     """``items`` in pieces small enough to be held, large enough to look up in one go."""
-    window: list[_Entry] = []
+    window: list[_Flat] = []
     held = 0
     for entry in items:
         window.append(entry)
@@ -279,10 +317,9 @@ def _windows(items: Iterable[_Entry]) -> Iterator[list[_Entry]]:
         yield window
 
 
-def _submit(window: Sequence[_Entry], run: _Run, pool: ThreadPoolExecutor) -> Iterator[_Step]:
+def _submit(window: Sequence[_Flat], run: _Run, pool: ThreadPoolExecutor) -> Iterator[_Step]:
     """``window`` in order: runs of unknown items go to the pool, everything else is its own result."""
-    items = [entry for entry in window if isinstance(entry, Item)]
-    known = iter(run.known(items) if items else [])
+    known = iter(run.known([stamp(entry) for entry in window if isinstance(entry, Item)]))
     todo: list[Item] = []
     for entry in window:
         ids = next(known) if isinstance(entry, Item) else None
@@ -312,8 +349,8 @@ def _finish(step: _Step) -> Sequence[_Result]:
     return step.results.result() if isinstance(step.results, Future) else step.results
 
 
-def _held(entry: _Entry) -> int:
-    if not isinstance(entry, Item) or isinstance(entry.data, Path):
+def _held(entry: _Flat) -> int:
+    if not isinstance(entry, Item) or isinstance(entry.data, Path) or callable(entry.data):
         return 0
     return len(entry.data) if isinstance(entry.data, bytes) else 3 * entry.data.width * entry.data.height
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from threading import local
@@ -24,13 +24,13 @@ FACES = ("auto", "all", "largest", "off")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One input: the bytes of an image file, the path of one, or pixels (a video frame).
+    """One input: the bytes of an image file, its path, something to call for them, or pixels (a video frame).
 
     ``name`` is what reports show and the catalog keeps. ``stamp`` changes when the input changes and lets a second run
     skip it unread; a path needs none. ``carry`` is whatever the caller wants to find again in the outcome.
     """
 
-    data: bytes | Path | Image.Image
+    data: bytes | Path | Callable[[], bytes] | Image.Image
     name: str
     source: str = "collected"
     group: str | None = None
@@ -95,9 +95,13 @@ class Preparer:
         return Outcome(item, tuple(sample.id for sample in samples), samples, tuple(notes))
 
     def _open(self, item: Item) -> media.Picture:
-        if not isinstance(item.data, bytes | Path):
-            return media.from_pixels(item.data, format="JPEG")
-        data = item.data if isinstance(item.data, bytes) else self._bytes(item.data)
+        data = item.data
+        if isinstance(data, Path):
+            data = self._bytes(data)
+        elif callable(data):
+            data = data()
+        elif not isinstance(data, bytes):
+            return media.from_pixels(data, format="JPEG")
         reduce_to = media.REDUCED if self._options.faces == "off" else None
         return media.read(data, max_pixels=self._options.max_pixels, reduce_to=reduce_to)
 

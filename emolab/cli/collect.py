@@ -1,0 +1,145 @@
+"""``emolab collect``: images, archives, videos or a camera become samples."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emolab.cli.common import Session, workspace_command
+
+if TYPE_CHECKING:
+    from emolab.datasets.collect import Collected
+
+#: Problem lines shown on the terminal; the log has all of them.
+_SHOWN = 8
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=str)
+@click.option(
+    "--faces",
+    type=click.Choice(["auto", "all", "largest", "off"]),
+    help="Cut out faces; off keeps images as they are. Default: collect.faces.",
+)
+@click.option(
+    "--group-by",
+    metavar="folder|REGEX",
+    help="What must never be split: the folder, or what the first group of REGEX finds in the path.",
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Time between two frames of a video or camera. Default: collect.every.",
+)
+@click.option("--consent", metavar="TEXT", help="What the people shown agreed to; kept with every sample.")
+@click.option("--camera", metavar="N", help="Take pictures from camera N until Ctrl-C.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop the camera after N pictures.")
+@click.option("--dry-run", is_flag=True, help="Read and check everything, keep nothing.")
+@workspace_command
+def collect(
+    session: Session,
+    *,
+    paths: tuple[str, ...],
+    faces: str | None,
+    group_by: str | None,
+    every: float | None,
+    consent: str | None,
+    camera: str | None,
+    limit: int | None,
+    dry_run: bool,
+) -> int:
+    """Bring in images, videos or a camera's pictures as samples.
+
+    PATH is an image, a folder, a zip, a video or a pattern such as "photos/*/*.jpg". Metadata are taken off, faces
+    cut out, duplicates kept once. Whatever cannot be read is listed, the rest go through; running it again goes on
+    where it stopped. Exit code 1 when something could not be read.
+    """
+    if bool(paths) == (camera is not None):
+        raise click.UsageError("Give one or more paths, or --camera N.")
+    session.overrides += tuple(
+        f"collect.{key}={value}" for key, value in (("faces", faces), ("every", every)) if value is not None
+    )
+    from emolab.datasets.collect import Wanted
+    from emolab.datasets.collect import collect as run
+
+    workspace = session.workspace
+    device = int(camera) if camera is not None and camera.isdigit() else camera
+    with workspace.lock("collect"), workspace.catalog() as catalog, _graceful(session) as stopped:
+        wanted = Wanted(
+            paths=paths,
+            camera=device,
+            limit=limit,
+            group_by=group_by,
+            consent=consent,
+            dry_run=dry_run,
+            stopped=stopped,
+        )
+        done = run(workspace, catalog, wanted, progress=session.progress)
+        early = stopped() and device is None
+    session.emit({**done.to_dict(), "stopped": early, "dry_run": dry_run})
+    _show(session, done, dry_run=dry_run)
+    if early:
+        session.say("[yellow]Stopped early;[/] everything up to here is kept. Run the same command again to go on.")
+        return 130
+    if not dry_run and done.report.added:
+        session.next_step("emolab label push")
+    return 1 if done.report.failed else 0
+
+
+@contextmanager
+def _graceful(session: Session) -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C end the run between two inputs; the second one ends it at once."""
+    asked = False
+
+    def ask(_number: int, _frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        session.progress.note("Stopping after what is in progress; Ctrl-C again to stop at once.")
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show(session: Session, done: Collected, *, dry_run: bool) -> None:
+    from rich.markup import escape
+
+    report = done.report
+    known = f"{report.skipped:,} inputs not read again" if report.skipped else ""
+    rows = [
+        ("would be added" if dry_run else "added", f"{report.added:,}", _details(done)),
+        ("already known", f"{report.existing:,}", known),
+    ]
+    rows += [(f"[red]{kind}[/]", f"{n:,}", "failed") for kind, n in report.kinds.most_common()]
+    rows += [(f"[yellow]{kind}[/]", f"{n:,}", "noted, taken") for kind, n in report.notes.most_common()]
+    if done.ignored:
+        kinds = ", ".join(f"{n:,} {escape(suffix)}" for suffix, n in done.ignored.most_common(4))
+        rows.append(("[dim]other files[/]", f"{done.ignored.total():,}", f"[dim]{kinds}[/]"))
+    title = "Dry run: nothing kept" if dry_run else None
+    session.table([f"{report.items:,} inputs", ("", "right"), ""], rows, title=title)
+    for problem in report.problems[:_SHOWN]:
+        style = "yellow" if problem.taken else "red"
+        session.say(f"[{style}]{escape(problem.kind)}[/]  {escape(problem.path)}")
+        session.say(f"    [dim]{escape(problem.message)}[/]")
+    if done.log is not None:
+        more = report.failed + report.notes.total() - _SHOWN
+        session.say(f"{f'[dim]{more:,} more.[/] ' if more > 0 else ''}[dim]All lines:[/] {escape(str(done.log))}")
+
+
+def _details(done: Collected) -> str:
+    report = done.report
+    parts = []
+    if report.faces:
+        parts.append(f"{report.faces:,} faces cut out")
+    if report.whole:
+        parts.append(f"{report.whole:,} kept whole, no face found")
+    return ", ".join(parts)

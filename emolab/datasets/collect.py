@@ -1,0 +1,175 @@
+"""The collect room's one entrance: paths or a camera in, samples in the workspace, a report of everything out."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from emolab.datasets import camera as cameras
+from emolab.datasets import weights
+from emolab.datasets.ingest import Options, Problem, Report, ingest
+from emolab.datasets.sources import Source, count
+from emolab.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from emolab.catalog import Catalog
+    from emolab.config import CollectConfig
+    from emolab.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """What a run did: ``ignored`` counts files of other kinds by suffix, ``log`` lists every problem and note."""
+
+    report: Report
+    ignored: Counter[str]
+    log: Path | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        report = self.report
+        return {
+            "items": report.items,
+            "added": report.added,
+            "existing": report.existing,
+            "skipped": report.skipped,
+            "faces": report.faces,
+            "without_face": report.whole,
+            "failed": report.failed,
+            "problems": dict(report.kinds.most_common()),
+            "notes": dict(report.notes.most_common()),
+            "ignored": dict(self.ignored.most_common()),
+            "log": None if self.log is None else str(self.log),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What to collect and how, beyond the settings. ``camera`` is a device; ``limit`` ends a sitting before it."""
+
+    paths: Sequence[str] = ()
+    camera: int | str | None = None
+    limit: int | None = None
+    group_by: str | None = None
+    consent: str | None = None
+    dry_run: bool = False
+    stopped: Callable[[], bool] = field(default=lambda: False)
+
+
+def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress: Progress = SILENT) -> Collected:
+    """Bring ``wanted`` into ``workspace`` under its settings (section ``collect``).
+
+    Bad inputs become lines of the report, the rest go through. Running it again goes on where it was stopped.
+    Raises :class:`EmolabError` for a missing camera, detector weights that cannot be had, a workspace that cannot be
+    written.
+    """
+    settings = workspace.config.collect
+    options = _options(settings, dry_run=wanted.dry_run, progress=progress)
+    source = Source(
+        group_by=wanted.group_by,
+        consent=wanted.consent,
+        every=settings.every,
+        similar=settings.similar,
+        max_bytes=settings.max_bytes,
+        stopped=wanted.stopped,
+    )
+    with _Log(workspace.logs) as log:
+        if wanted.camera is not None:
+            entries = cameras.pictures(
+                wanted.camera,
+                every=settings.every,
+                similar=settings.similar,
+                limit=wanted.limit,
+                consent=wanted.consent,
+                stopped=wanted.stopped,
+            )
+            report = ingest(
+                workspace, catalog, entries, options=options, on_problem=log.write, progress=progress,
+                total=lambda: wanted.limit, description=f"Camera {wanted.camera}",
+            )  # fmt: skip
+        else:
+            with _Count(wanted.paths, every=settings.every) as total:
+                report = ingest(
+                    workspace, catalog, source.entries(wanted.paths), options=options, on_problem=log.write,
+                    progress=progress, total=total,
+                )  # fmt: skip
+    return Collected(report=report, ignored=source.ignored, log=log.path)
+
+
+def _options(settings: CollectConfig, *, dry_run: bool, progress: Progress) -> Options:
+    return Options(
+        faces=settings.faces,
+        detector=None if settings.faces == "off" else weights.detector(settings.detector, progress=progress),
+        min_score=settings.min_score,
+        min_face=settings.min_face,
+        margin=settings.margin,
+        tight=settings.tight,
+        detect_size=settings.detect_size,
+        max_pixels=settings.max_pixels,
+        max_bytes=settings.max_bytes,
+        dry_run=dry_run,
+    )
+
+
+class _Count:
+    """Counts the items to come in a thread of its own, so that nothing waits for a folder to be listed twice."""
+
+    def __init__(self, paths: Sequence[str], *, every: float) -> None:
+        self._paths, self._every = paths, every
+        self._end = threading.Event()
+        self._total: int | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True, name="count")
+
+    def __call__(self) -> int | None:
+        return self._total
+
+    def __enter__(self) -> _Count:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        total = count(self._paths, every=self._every, stopped=self._end.is_set)
+        if not self._end.is_set():
+            self._total = total
+
+
+class _Log:
+    """A text file with one line per problem, made when there is a first one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stream: TextIO | None = None
+        self.path: Path | None = None
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def write(self, problem: Problem) -> None:
+        """Add one line; on a full disk the line is lost here and stays in the report."""
+        try:
+            if self._stream is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self.path = self._folder / f"collect-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
+                self._stream = self.path.open("a", encoding="utf-8")
+            self._stream.write(f"{'note' if problem.taken else 'FAILED'}  {problem}\n")
+            self._stream.flush()
+        except OSError:
+            if problem.kind != "disk full":
+                raise
