@@ -95,7 +95,7 @@ def evaluation_set(
     if split is not None and split not in SPLITS:
         raise UnknownName("split", split, SPLITS)
 
-    labels = _outside_dropped(reader.labels(path, options), classes, rules or {})
+    labels = _outside_dropped(reader.survey(path, options).labels, classes, rules or {})
     kept: dict[str | None, list[_Kept]] = {}
     dropped: dict[str | None, Counter[str]] = {}
     notes: dict[str | None, Counter[str]] = {}

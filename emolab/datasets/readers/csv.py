@@ -6,12 +6,11 @@ the option ``root``. Several rows may name one image: each is a vote of its own.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emolab.datasets.readers.source import Options, Reader, Source, group_rule, parse_table, split_of
+from emolab.datasets.readers.source import Options, Reader, Source, Survey, group_rule, parse_table, split_of
 from emolab.errors import DataError, UnknownName
 from emolab.records import Record
 
@@ -60,17 +59,18 @@ def records(path: Path, options: Options) -> Iterator[Record]:
             yield _record(row, source.media(name), row.group or group(row.path))
 
 
-def labels(path: Path, options: Options) -> Mapping[str, int]:
+def survey(path: Path, options: Options) -> Survey:
     """The votes each label has in the table."""
-    totals: Counter[str] = Counter()
+    group_rule(options.get("group_by"))
+    found = Survey()
     if not path.is_dir() and path.suffix.lower() != ".zip":
         for row in _from_file(path, options):
-            totals.update(row.votes)
-        return totals
+            found.add(row.votes)
+        return found
     with Source(path) as source:
         for row in _from_source(source, _table(source, options), options):
-            totals.update(row.votes)
-    return totals
+            found.add(row.votes)
+    return found
 
 
 def _record(row: Row, media: bytes | Path, group: str | None) -> Record:
@@ -172,4 +172,4 @@ def _split(text: str | None, table: str, line: int) -> str | None:
     return split
 
 
-read = Reader(stream=records, labels=labels, options=OPTIONS)
+read = Reader(stream=records, survey=survey, options=OPTIONS)

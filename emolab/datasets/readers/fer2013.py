@@ -10,12 +10,12 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers.image_folder import places
-from emolab.datasets.readers.source import Options, Reader, Source, named_files, parse_table, split_of
+from emolab.datasets.readers.source import Options, Reader, Source, Survey, named_files, parse_table, split_of
 from emolab.errors import DataError
 from emolab.records import Record
 from emolab.taxonomy import canonical
@@ -84,15 +84,22 @@ def records(path: Path, options: Options) -> Iterator[Record]:  # noqa: ARG001
             yield from _from_folders(source)
 
 
-def labels(path: Path, options: Options) -> Mapping[str, int]:  # noqa: ARG001
+def survey(path: Path, options: Options) -> Survey:  # noqa: ARG001
     """How many images each class has."""
     if path.is_file() and path.suffix.lower() == ".csv":
-        rows = enumerate(_rows(parse_table(path.read_bytes(), path.name), path.name), start=1)
-        return Counter(_name(row, path.name, number) for number, row in rows)
+        return _count(_rows(parse_table(path.read_bytes(), path.name), path.name), path.name)
     with Source(path) as source:
         if table := find_pixels(source):
-            return Counter(_name(row, table, n) for n, row in enumerate(pixel_rows(source, table), start=1))
-        return Counter(place.label for place in places(source))
+            return _count(pixel_rows(source, table), table)
+        found = places(source)
+    return Survey(len(found), Counter(place.label for place in found))
+
+
+def _count(rows: Iterator[PixelRow], table: str) -> Survey:
+    found = Survey()
+    for number, row in enumerate(rows, start=1):
+        found.add({_name(row, table, number): 1})
+    return found
 
 
 def _rows(rows: Iterator[list[str]], table: str) -> Iterator[PixelRow]:
@@ -154,7 +161,7 @@ def _from_folders(source: Source) -> Iterator[Record]:
 
 read = Reader(
     stream=records,
-    labels=labels,
+    survey=survey,
     supported=CODES,
     licence="images from the web, no clear licence, research use",
 )

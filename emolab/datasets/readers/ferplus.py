@@ -14,13 +14,12 @@ The published protocols are pure functions of the votes: :func:`majority`, :func
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers.fer2013 import PixelRow, find_pixels, pixel_rows, png
-from emolab.datasets.readers.source import Options, Reader, Source, named_files, split_of
+from emolab.datasets.readers.source import Options, Reader, Source, Survey, named_files, split_of
 from emolab.errors import DataError
 from emolab.records import Record
 
@@ -94,16 +93,16 @@ def records(path: Path, options: Options) -> Iterator[Record]:
             yield from _combined_by_name(source)
 
 
-def labels(path: Path, options: Options) -> Mapping[str, int]:
+def survey(path: Path, options: Options) -> Survey:
     """The votes each column holds, over every table that will be read."""
-    totals: Counter[str] = Counter()
+    found = Survey()
     with Source(path) as source:
         table = _table(source, options)
         for name in named_files(source, frozenset({table})):
             rows = _split_rows(source, name) if table == PER_SPLIT else _combined_rows(source, name)
             for _, _, votes in rows:
-                totals.update(votes)
-    return totals
+                found.add(votes)
+    return found
 
 
 def _table(source: Source, options: Options) -> str:
@@ -135,7 +134,7 @@ def _per_split(source: Source) -> Iterator[Record]:
             name = (folder / image).as_posix()
             if name not in present:
                 raise DataError(f"{table} of {source.path} lists {image}, which is not beside it.")
-            yield Record(key=name, media=source.media(name), votes=votes, split=split, note=f"votes from {table}")
+            yield Record(key=image, media=source.media(name), votes=votes, split=split, note=f"votes from {table}")
 
 
 def _split_rows(source: Source, table: str) -> Iterator[tuple[str | None, str, dict[str, int]]]:
@@ -192,7 +191,7 @@ def _combined_by_name(source: Source) -> Iterator[Record]:
     for split, image in found:
         name = files[split, image]
         yield Record(
-            key=name,
+            key=image,
             media=source.media(name),
             votes=rows[split, image],
             split=split,
@@ -221,7 +220,7 @@ def _without_single_votes(votes: Mapping[str, int]) -> dict[str, int]:
 
 read = Reader(
     stream=records,
-    labels=labels,
+    survey=survey,
     supported=CLASSES,
     licence="labels MIT (c) Microsoft; images from the web (FER2013), research use",
     options={"table": f"which published table to read when both are there: {PER_SPLIT} or {COMBINED}"},

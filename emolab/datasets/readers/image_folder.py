@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emolab.datasets.readers.source import Options, Reader, Source, group_rule, images, split_of
+from emolab.datasets.readers.source import Options, Reader, Source, Survey, group_rule, images, split_of
 from emolab.errors import DataError
 from emolab.records import Record
 from emolab.taxonomy import KNOWN, canonical
@@ -15,9 +15,13 @@ from emolab.taxonomy import KNOWN, canonical
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image lies: its relative name, the folder that is its label, and its split."""
+    """Where an image lies: its relative name, the folder that is its label, and its split.
+
+    ``key`` is the name from the label on, the same wherever the dataset's root is taken to be.
+    """
 
     name: str
+    key: str
     label: str
     split: str | None
 
@@ -48,7 +52,9 @@ def places(source: Source) -> list[Place]:
             hint="Move them into a folder named after their class, or use the csv reader.",
         )
     parts = ((name, PurePosixPath(name).parts) for name in names)
-    return [Place(name, part[at], split_of(part[depth]) if splits else None) for name, part in parts]
+    return [
+        Place(name, "/".join(part[at:]), part[at], split_of(part[depth]) if splits else None) for name, part in parts
+    ]
 
 
 def records(path: Path, options: Options) -> Iterator[Record]:
@@ -57,7 +63,7 @@ def records(path: Path, options: Options) -> Iterator[Record]:
         group = group_rule(options.get("group"))
         for place in places(source):
             yield Record(
-                key=place.name,
+                key=place.key,
                 media=source.media(place.name),
                 votes={place.label: 1},
                 split=place.split,
@@ -65,10 +71,12 @@ def records(path: Path, options: Options) -> Iterator[Record]:
             )
 
 
-def labels(path: Path, options: Options) -> Mapping[str, int]:  # noqa: ARG001
+def survey(path: Path, options: Options) -> Survey:
     """How many images each class folder holds."""
+    group_rule(options.get("group"))
     with Source(path) as source:
-        return Counter(place.label for place in places(source))
+        found = places(source)
+    return Survey(len(found), Counter(place.label for place in found))
 
 
 def _wrappers(names: list[str]) -> int:
@@ -84,6 +92,6 @@ def _wrappers(names: list[str]) -> int:
 
 read = Reader(
     stream=records,
-    labels=labels,
+    survey=survey,
     options={"group": 'what must never be split: "folder", or a regular expression on the relative name'},
 )

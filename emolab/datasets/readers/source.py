@@ -55,17 +55,31 @@ MEMBER_LIMIT = 1 << 30
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
+@dataclass(slots=True)
+class Survey:
+    """How many ``records`` there are and how many votes each of the source's own ``labels`` has."""
+
+    records: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+
+    def add(self, votes: Mapping[str, int]) -> None:
+        """Count one record."""
+        self.records += 1
+        self.labels.update(votes)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reader:
     """A reader and what it declares; calling it streams the records.
 
-    ``labels`` counts the source's own label names without touching the media; ``supported`` names the classes the
-    source can show (``None``: the labels that occur), a class outside it is not a negative; ``options`` maps each
-    accepted option to one line of help; ``licence`` is what the publisher says.
+    ``survey`` counts records and the source's own label names without touching the media; ``supported`` names the
+    classes the source can show (``None``: the labels that occur), a class outside it is not a negative; ``options``
+    maps each accepted option to one line of help; ``licence`` is what the publisher says; ``split`` is the split of
+    records that name none.
     """
 
     stream: Callable[[Path, Options], Iterator[Record]]
-    labels: Callable[[Path, Options], Mapping[str, int]]
+    survey: Callable[[Path, Options], Survey]
     supported: tuple[str, ...] | None = None
     perspective: str = "perceived"
     licence: str | None = None
@@ -89,18 +103,13 @@ def as_reader(function: Callable[[Path, Options], Iterator[Record]]) -> Reader:
     if isinstance(function, Reader):
         return function
 
-    def count(path: Path, options: Options) -> Mapping[str, int]:
-        return count_labels(function(path, options))
+    def count(path: Path, options: Options) -> Survey:
+        found = Survey()
+        for record in function(path, options):
+            found.add(record.votes)
+        return found
 
-    return Reader(stream=function, labels=count)
-
-
-def count_labels(records: Iterator[Record]) -> Counter[str]:
-    """How many votes each source label has over ``records``."""
-    totals: Counter[str] = Counter()
-    for record in records:
-        totals.update(record.votes)
-    return totals
+    return Reader(stream=function, survey=count)
 
 
 class Source(AbstractContextManager["Source"]):

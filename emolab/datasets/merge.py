@@ -1,0 +1,343 @@
+"""An open dataset enters the workspace: its images as samples, its labels as votes of an annotator named after it.
+
+1. The reader's labels are mapped by name before anything is read; a label without meaning is an error with a ready map.
+2. Records stream through ingest. Each batch commits its samples, votes and splits in one transaction; the origin of a
+   vote names dataset, image and source label, so running again adds nothing and going on after a crash loses nothing.
+3. Exact copies are one sample with the votes of every copy. A copy in a more held-out split moves the sample there.
+4. Near-duplicates get a representative; samples without a split get one, by group.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from emolab.catalog import events, samples, votes
+from emolab.datasets.conflicts import Ledger, winner
+from emolab.datasets.duplicates import DuplicateReport, mark
+from emolab.datasets.ingest import Item, Outcome, ingest
+from emolab.datasets.ingest import Options as IngestOptions
+from emolab.datasets.mapping import DROP, LabelMap, Target, plan
+from emolab.datasets.problems import Problem
+from emolab.datasets.readers.source import Options, Reader, as_reader
+from emolab.datasets.splits import fill, held_out
+from emolab.errors import DataError, UnknownName
+from emolab.progress import SILENT, Progress
+from emolab.records import SPLITS, Record, Vote
+from emolab.registry import READERS
+from emolab.taxonomy import META, resolve
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from emolab.catalog.samples import AddResult
+    from emolab.workspace import Workspace
+
+#: The longest name of a dataset; it is part of the origin of each of its votes.
+NAME_LIMIT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRow:
+    """One source label: where its votes went (``None``: dropped), how many votes, how many images it led."""
+
+    source: str
+    label: str | None
+    votes: int
+    images: int
+
+
+@dataclass(slots=True, kw_only=True)
+class MergeReport:
+    """What a merge did. ``read`` records = ``added`` + ``known`` + ``duplicates`` + ``unreadable``.
+
+    ``known``: images that were in the workspace before; ``duplicates``: further copies within the dataset;
+    ``new_votes`` and ``withdrawn`` ledger rows; ``meta``: people who gave a meta answer; ``copies``: see
+    :meth:`emolab.datasets.conflicts.Ledger.summary`; ``notes``: what records said about themselves, such as the table
+    they were read from.
+    """
+
+    name: str
+    reader: str
+    path: str
+    licence: str | None
+    dry_run: bool
+    supported: list[str] = field(default_factory=list)
+    read: int = 0
+    added: int = 0
+    known: int = 0
+    duplicates: int = 0
+    unreadable: int = 0
+    new_votes: int = 0
+    withdrawn: int = 0
+    meta: dict[str, int] = field(default_factory=dict)
+    labels: list[MappingRow] = field(default_factory=list)
+    copies: dict[str, Any] = field(default_factory=dict)
+    near: DuplicateReport | None = None
+    splits: dict[str, int] = field(default_factory=dict)
+    assigned: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+    unused_rules: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain data."""
+        return asdict(self)
+
+
+def merge(
+    workspace: Workspace,
+    reader: str,
+    path: Path,
+    *,
+    split: str = "auto",
+    rules: Mapping[str, Target] | None = None,
+    options: Options | None = None,
+    name: str | None = None,
+    dry_run: bool = False,
+    near: bool = True,
+    progress: Progress = SILENT,
+) -> MergeReport:
+    """Bring the dataset at ``path`` into ``workspace`` and say what happened; safe to run again or to go on with.
+
+    ``split``: ``auto`` keeps the dataset's splits and assigns the rest by group, a split's name takes everything there.
+    ``rules`` map labels (see :mod:`emolab.datasets.mapping`); ``name`` is the dataset's name in the workspace (default:
+    the reader's for a published dataset, else the folder's). ``near=False`` leaves near-duplicates alone.
+    Raises :class:`DataError` for a dataset that is not in the reader's layout and for labels without meaning, before
+    anything is written.
+    """
+    if split not in ("auto", *SPLITS):
+        raise UnknownName("split", split, ("auto", *SPLITS))
+    began = time.monotonic()
+    source, options = as_reader(READERS.load(reader)), options or {}
+    source.check(options)
+    survey = source.survey(path, options)
+    if not survey.records:
+        raise DataError(f"{path} holds no samples for the reader {reader}.")
+    classes = workspace.config.project.classes
+    labels = plan(survey.labels, classes, rules)
+    called = dataset_name(name, reader, source, path)
+    report = MergeReport(name=called, reader=reader, path=str(path), licence=source.licence, dry_run=dry_run)
+    report.unused_rules = list(labels.unused)
+    with workspace.lock("merge"), workspace.catalog() as catalog:
+        with catalog.connect() as connection:
+            report.supported = _supported(connection, called, source, labels, classes)
+            earlier = _earlier(votes.origins(connection, f"reader:{called}:"))
+        run = _Run(report, source, labels, split, earlier)
+        if not dry_run:
+            with catalog.begin() as tx:
+                samples.set_source(
+                    tx, called, supported=report.supported, licence=source.licence, perspective=source.perspective
+                )
+        done = ingest(
+            workspace,
+            catalog,
+            _items(source(path, options), called, source, split),
+            options=IngestOptions(faces="off", dry_run=dry_run),
+            on_batch=run.batch,
+            total=lambda: survey.records,
+            description=f"Merging {called}",
+            progress=progress,
+        )
+        report.read, report.unreadable, report.problems = done.items, done.failed, done.problems
+        run.finish()
+        if not dry_run:
+            with catalog.begin() as tx:
+                if near:
+                    report.near = mark(tx)
+                if split == "auto":
+                    report.assigned = dict(fill(tx, run.majorities()).assigned)
+                report.splits = {key or "none": n for key, n in samples.count_by(tx, "split").items()}
+                events.record(
+                    tx, "merge", {"name": called, "reader": reader, "added": report.added, "read": report.read}
+                )
+    report.seconds = round(time.monotonic() - began, 2)
+    return report
+
+
+def dataset_name(name: str | None, reader: str, source: Reader, path: Path) -> str:
+    """The name a dataset has in the workspace: ``name``, else the reader's for a published one, else the path's.
+
+    Raises :class:`DataError` for a given name that is too long or holds other signs than letters, digits, ``_-.``.
+    """
+    if name is not None:
+        if not re.fullmatch(rf"[\w.-]{{1,{NAME_LIMIT}}}", name):
+            raise DataError(
+                f'"{name}" cannot name a dataset.', hint=f"Use up to {NAME_LIMIT} letters, digits, dots, - and _."
+            )
+        return name
+    if source.supported is not None:
+        return reader
+    stem = re.sub(r"[^\w.-]+", "_", path.resolve().stem).strip("_")[:NAME_LIMIT]
+    return stem or reader
+
+
+def _items(records: Iterator[Record], name: str, source: Reader, split: str) -> Iterator[Item]:
+    for record in records:
+        stamp = None
+        if isinstance(record.media, bytes):
+            stamp = "bytes:" + hashlib.blake2b(record.media, digest_size=16).hexdigest()
+        yield Item(
+            data=record.media,
+            name=record.key,
+            source=name,
+            group=f"{name}:{record.group}"[:255] if record.group else None,
+            licence=record.licence or source.licence,
+            split=_wanted(record, source, split),
+            stamp=stamp,
+            carry=record,
+        )
+
+
+def _wanted(record: Record, source: Reader, split: str) -> str | None:
+    return (record.split or source.split) if split == "auto" else split
+
+
+class _Run:
+    """What one merge carries from batch to batch."""
+
+    def __init__(
+        self,
+        report: MergeReport,
+        source: Reader,
+        labels: LabelMap,
+        split: str,
+        earlier: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._report = report
+        self._source = source
+        self._labels = labels
+        self._split = split
+        self._earlier = earlier
+        self._ledger = Ledger()
+        self._votes: Counter[tuple[str, str | None]] = Counter()
+        self._led: Counter[tuple[str, str | None]] = Counter()
+        self._notes: Counter[str] = Counter()
+
+    def batch(self, tx: Connection, outcomes: Sequence[Outcome], result: AddResult) -> None:
+        """Votes and splits of one batch, in the transaction that adds its samples."""
+        added = set(result.added)
+        known = [i for outcome in outcomes for i in outcome.ids if i not in added and i not in self._ledger.entries]
+        current = samples.splits(tx, known)
+        new: list[Vote] = []
+        stale: list[str] = []
+        moves: dict[str, str | None] = {}
+        for outcome in outcomes:
+            record = cast(Record, outcome.item.carry)
+            for sample_id in outcome.ids:
+                given = self._cast(sample_id, record)
+                wanted = _wanted(record, self._source, self._split)
+                before = current.get(sample_id)
+                stored, kept = self._count(sample_id, record, wanted, before, is_new=sample_id in added)
+                if kept != stored:
+                    moves[sample_id] = kept
+                new.extend(given)
+                if self._earlier:
+                    origins = {vote.origin for vote in given}
+                    stale.extend(o for o in self._earlier.get(self._key(sample_id, record), ()) if o not in origins)
+        if self._report.dry_run:
+            return
+        self._report.new_votes += votes.append(tx, new, kind="dataset")
+        self._report.withdrawn += votes.withdraw(tx, stale, "the label map changed") if stale else 0
+        samples.set_splits(tx, moves)
+
+    def finish(self) -> None:
+        """Write what was counted into the report."""
+        report = self._report
+        report.duplicates = sum(entry.copies - 1 for entry in self._ledger.entries.values())
+        report.copies = self._ledger.summary()
+        report.notes = dict(self._notes.most_common())
+        report.labels = [
+            MappingRow(source, label, count, self._led[source, label])
+            for (source, label), count in sorted(self._votes.items(), key=lambda item: (item[0][1] or "~", -item[1]))
+        ]
+        for row in report.labels:
+            if row.label in META:
+                report.meta[row.label] = report.meta.get(row.label, 0) + row.votes
+
+    def majorities(self) -> dict[str, str | None]:
+        """The label of every image seen, as far as its first copy has one: what splits are balanced by."""
+        return {sample_id: entry.majority for sample_id, entry in self._ledger.entries.items()}
+
+    def _cast(self, sample_id: str, record: Record) -> list[Vote]:
+        """The votes of one copy of an image."""
+        name = self._report.name
+        prefix = f"reader:{name}:{self._key(sample_id, record)}"
+        annotator = f"reader:{name}" + (f":{record.annotator}" if record.annotator else "")
+        return [
+            Vote(
+                sample_id=sample_id,
+                annotator=annotator[:128],
+                label=label,
+                origin=f"{prefix}:{_short(source if source == label else f'{source}>{label}')}",
+                count=count,
+                perspective=self._source.perspective,
+            )
+            for (source, label), count in self._labels.translate(record.votes, record.key).items()
+        ]
+
+    def _count(
+        self, sample_id: str, record: Record, wanted: str | None, before: str | None, *, is_new: bool
+    ) -> tuple[str | None, str | None]:
+        """Count one copy; returns the split the sample has and the one it is to have."""
+        entry = self._ledger.entries.get(sample_id)
+        stored = held_out(entry.splits) if entry else wanted if is_new else before
+        mapped = self._labels.translate(record.votes, record.key)
+        by_label: Counter[str] = Counter()
+        for (_, label), count in mapped.items():
+            by_label[label] += count
+        first = self._ledger.see(sample_id, by_label, wanted, before=before)
+        if first and is_new:
+            self._report.added += 1
+        elif first:
+            self._report.known += 1
+        if record.note:
+            self._notes[record.note] += 1
+        self._votes.update(mapped)
+        self._votes.update(
+            {(source, None): count for source, count in record.votes.items() if self._labels.rules[source] == DROP}
+        )
+        leading = winner(record.votes)
+        if leading is not None:
+            led: list[tuple[str, str | None]] = [key for key in mapped if key[0] == leading]
+            self._led.update(led or [(leading, None)])
+        return stored, held_out(self._ledger.entries[sample_id].splits)
+
+    @staticmethod
+    def _key(sample_id: str, record: Record) -> str:
+        """What names one opinion within the dataset: image, place, and who said it."""
+        text = "\0".join((sample_id, record.key, record.annotator or ""))
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def _earlier(origins: Mapping[str, str]) -> dict[str, list[str]]:
+    """Origins of votes of earlier merges by their key."""
+    found: dict[str, list[str]] = {}
+    for origin in origins:
+        found.setdefault(origin.split(":")[2], []).append(origin)
+    return found
+
+
+def _supported(
+    connection: Connection, name: str, source: Reader, labels: LabelMap, classes: Sequence[str]
+) -> list[str]:
+    """The project's classes that the dataset can show: declared or met, now or in an earlier merge of its name."""
+    shown = labels.targets() | set(samples.supported(connection).get(name) or ())
+    for declared in source.supported or ():
+        rule = labels.rules.get(declared, resolve(declared, classes))
+        if isinstance(rule, str):
+            shown.add(rule)
+        elif rule is not None:
+            shown |= set(rule)
+    return [name for name in classes if name in shown]
