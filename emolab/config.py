@@ -20,9 +20,9 @@ FILE_NAME = "emolab.toml"
 class ProjectConfig:
     """What is labelled."""
 
-    name: str = "emolab"
-    classes: tuple[str, ...] = PRESETS["ferplus8"]
-    modality: str = "image"
+    name: str = "emolab"  # shown in reports and on the labelling server
+    classes: tuple[str, ...] = PRESETS["ferplus8"]  # the emotions to tell apart, in order
+    modality: str = "image"  # what a sample is
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", check_classes(self.classes))
@@ -34,7 +34,7 @@ class ProjectConfig:
 class CatalogConfig:
     """Where the system of record lives; an empty ``url`` is SQLite inside the workspace."""
 
-    url: str = ""
+    url: str = ""  # any SQLAlchemy address, such as postgresql+psycopg://user@host/emolab
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +67,8 @@ class LabelingConfig:
     min_votes: int = 1  # samples with fewer people get no label
     prior: float = 1.0  # votes worth of belief in the class shares that soft labels start from
     show_predictions: bool = False  # showing them anchors annotators
-    second_guess: bool = False
-    confidence: bool = False
+    second_guess: bool = False  # offer a second, optional choice
+    confidence: bool = False  # offer one to three stars for how sure one is
 
 
 @dataclass(frozen=True, kw_only=True)
