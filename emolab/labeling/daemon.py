@@ -130,6 +130,16 @@ def free_port(host: str = LOOPBACK) -> int:
         return int(probe.getsockname()[1])
 
 
+def outside_address() -> str:
+    """Return the address other machines on the network most likely reach this one at; nothing is sent to find out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address reserved for documentation: only the route is looked up
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
 def _become(note: Path, facts: str, command: list[str]) -> None:
     """Write the note about this very process, then turn into ``command`` (same pid, same birth)."""
     part = note.with_name(f".{note.name}.{os.getpid()}.part")

@@ -22,6 +22,7 @@ from emolab.progress import SILENT, Progress
 
 ADMIN = "admin@emolab.local"
 DATABASE = "label_studio.sqlite3"
+STEPS = 396  # migrations of release 1.23; only the progress bar depends on it
 _PASS_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no i, l, o, 0, 1: people type passwords from screens
 
@@ -77,8 +78,8 @@ def create_database(
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")  # kept in the file: readers no longer block writers
     start = daemon.log_size(log)
-    title = "Creating Label Studio's database (first start only)"
-    with progress.task(title) as task:
+    done = 0
+    with progress.task("Creating Label Studio's database, once", total=STEPS, unit="steps") as task:
         process = daemon.spawn(
             [program, "init", "--quiet"],
             env=environment(folder, LABEL_STUDIO_USERNAME=ADMIN, LABEL_STUDIO_PASSWORD=password),
@@ -89,7 +90,9 @@ def create_database(
             while process.poll() is None:
                 if time.monotonic() > end:
                     raise ServerError("Label Studio did not create its database in time.", hint=f"The log is {log}.")
-                task.describe(f"{title}: step {_steps(database)}")
+                now = _steps(database, done)
+                task.advance(now - done)
+                done = now
                 time.sleep(0.2)
         finally:
             if process.poll() is None:
@@ -129,10 +132,10 @@ def crashed(when: str, log: Path, start: int) -> EmolabError:
     return EmolabError(f"Label Studio stopped {when}. The end of its log:\n{quoted}\n", hint=where)
 
 
-def _steps(database: Path) -> int:
-    """Return how many migrations are applied so far."""
+def _steps(database: Path, done: int) -> int:
+    """Return how many migrations are applied so far; ``done`` when that cannot be read just now."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=0)) as connection:
             return int(connection.execute("SELECT count(*) FROM django_migrations").fetchone()[0])
     except sqlite3.Error:  # not created yet, or locked just now
-        return 0
+        return done
