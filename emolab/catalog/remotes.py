@@ -1,0 +1,297 @@
+"""What was sent to a labelling server and what came back: projects, tasks (the outbox), answers, people.
+
+A task goes ``pending`` (wanted) -> ``sending`` (a request is, or was, on its way) -> ``open`` (the server named its
+task). ``reopening`` asks for one more opinion on an open task; ``deleted`` means that it is gone from the server. A row
+left in ``sending`` has an unknown outcome: it is looked up, never sent again blindly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, or_, select, update
+
+from emolab.catalog import schema
+from emolab.catalog.chunks import chunks, insert_or_ignore
+from emolab.catalog.engine import now
+from emolab.catalog.samples import keys
+
+_projects, _tasks, _answers = schema.projects, schema.remote_tasks, schema.remote_answers
+_samples, _annotators, _users = schema.samples, schema.annotators, schema.remote_users
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project on a labelling server; ``window`` is what the last pull saw after ``cursor`` (the server's clock)."""
+
+    pk: int
+    server: str
+    project: int
+    title: str
+    cursor: str | None
+    window: Mapping[str, Any] | None
+    pulls: int
+    gone: bool
+
+    def origin(self, annotation: int) -> str:
+        """The origin of a vote that came from this annotation."""
+        return f"studio:{self.server}:{self.project}:{annotation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One sample in one project: its task on the server, once known, and its place in emolab's order."""
+
+    sample_id: str
+    task: int | None
+    state: str
+    round: int | None
+    rank: int | None
+    overlap: int
+    sent_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A sample to be labelled in a project by ``overlap`` people in all."""
+
+    sample_id: str
+    rank: int
+    overlap: int
+    round: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An annotation known to be on the server, with the pseudonym of who gave it."""
+
+    annotation: int
+    task: int
+    sample_id: str
+    annotator: str
+
+
+def add_project(tx: Connection, *, server: str, project: int, title: str) -> Project:
+    """The catalog's row for a project on a server, added when it is new."""
+    row = {"server": server, "project": project, "title": title, "pulls": 0, "gone": False, "created_at": now()}
+    insert_or_ignore(tx, _projects, [row])
+    mine = and_(_projects.c.server == server, _projects.c.project == project)
+    tx.execute(update(_projects).where(mine, _projects.c.title != title).values(title=title))
+    return next(p for p in projects(tx, server=server) if p.project == project)
+
+
+def projects(conn: Connection, *, server: str | None = None) -> list[Project]:
+    """Every known project, oldest first; of one server only when it is named."""
+    columns = [_projects.c[name] for name in Project.__dataclass_fields__]
+    query = select(*columns).order_by(_projects.c.pk)
+    if server is not None:
+        query = query.where(_projects.c.server == server)
+    return [Project(*row) for row in conn.execute(query)]
+
+
+def set_cursor(tx: Connection, project: Project, cursor: str | None, window: Mapping[str, Any] | None) -> None:
+    """Record how far answers were pulled; one more pull is counted."""
+    values = {"cursor": cursor, "window": window, "pulls": _projects.c.pulls + 1}
+    tx.execute(update(_projects).where(_projects.c.pk == project.pk).values(values))
+
+
+def rewind(tx: Connection, project: Project) -> None:
+    """Forget how far answers were pulled, so that the next pull reads every task."""
+    tx.execute(update(_projects).where(_projects.c.pk == project.pk).values(cursor=None, window=None))
+
+
+def set_gone(tx: Connection, project: Project) -> None:
+    """Record that the project was deleted on its server: nothing of it is pending any more; its votes stay."""
+    tx.execute(update(_projects).where(_projects.c.pk == project.pk).values(gone=True))
+    tx.execute(update(_tasks).where(_tasks.c.project == project.pk).values(state="deleted"))
+
+
+def want(tx: Connection, project: Project, wanted: Sequence[Wanted]) -> int:
+    """Write the intent to have samples labelled and return how many are new to the project.
+
+    A sample that is in the project already only takes its new place in the order.
+    """
+    pk = keys(tx, [w.sample_id for w in wanted])
+    known = _in_project(tx, project, list(pk.values()))
+    rows = [
+        {"project": project.pk, "sample": pk[w.sample_id], "state": "pending", "round": w.round, "rank": w.rank,
+         "overlap": w.overlap}
+        for w in wanted
+    ]  # fmt: skip
+    fresh = [row for row in rows if row["sample"] not in known]
+    insert_or_ignore(tx, _tasks, fresh)
+    _each(tx, project, [{"_sample": r["sample"], "round": r["round"], "rank": r["rank"]} for r in rows])
+    return len(fresh)
+
+
+def reopen(tx: Connection, project: Project, wanted: Sequence[Wanted]) -> int:
+    """Write the intent to ask for more opinions on open tasks and return how many of the samples have one."""
+    pk = keys(tx, [w.sample_id for w in wanted])
+    known = _in_project(tx, project, list(pk.values()), states=("open", "reopening"))
+    rows = [
+        {"_sample": pk[w.sample_id], "state": "reopening", "overlap": w.overlap, "round": w.round, "rank": w.rank}
+        for w in wanted
+        if pk[w.sample_id] in known
+    ]
+    _each(tx, project, rows)
+    return len(rows)
+
+
+def set_state(tx: Connection, project: Project, sample_ids: Sequence[str], state: str) -> None:
+    """Move tasks to another state; ``sending`` notes the time."""
+    values: dict[str, Any] = {"state": state}
+    if state == "sending":
+        values["sent_at"] = now()
+    pk = keys(tx, sample_ids)
+    _each(tx, project, [{"_sample": pk[sample_id], **values} for sample_id in sample_ids])
+
+
+def arrived(tx: Connection, project: Project, tasks: Mapping[str, int]) -> None:
+    """Record the server's tasks by sample id."""
+    pk = keys(tx, list(tasks))
+    _each(tx, project, [{"_sample": pk[s], "task": task, "state": "open"} for s, task in tasks.items()])
+
+
+def adopt(tx: Connection, project: Project, tasks: Mapping[str, int], *, overlap: int) -> int:
+    """Record tasks by sample id that this catalog did not make (or does not know it made); return how many are new."""
+    pk = keys(tx, list(tasks))
+    known = _in_project(tx, project, list(pk.values()))
+    rows = [
+        {"project": project.pk, "sample": pk[s], "state": "open", "overlap": overlap, "sent_at": now()} for s in tasks
+    ]
+    insert_or_ignore(tx, _tasks, [row for row in rows if row["sample"] not in known])
+    arrived(tx, project, tasks)
+    return len(rows) - len(known)
+
+
+def tasks(conn: Connection, project: Project, *states: str) -> list[Task]:
+    """The project's tasks in these states (all when none is named): newest round first, then by rank."""
+    columns = [_tasks.c[name] for name in Task.__dataclass_fields__ if name != "sample_id"]
+    query = (
+        select(_samples.c.id, *columns)
+        .join(_samples, _samples.c.pk == _tasks.c.sample)
+        .where(_tasks.c.project == project.pk)
+        .order_by(func.coalesce(_tasks.c.round, 0).desc(), func.coalesce(_tasks.c.rank, 0), _tasks.c.sample)
+    )
+    if states:
+        query = query.where(_tasks.c.state.in_(states))
+    return [Task(*row) for row in conn.execute(query)]
+
+
+def unsent(conn: Connection, project: Project | None, *, limit: int | None = None) -> list[str]:
+    """Ids of samples that nobody has labelled and no project has received, in the order they came in.
+
+    Duplicates are left to the sample that stands for them; what was deleted from this project is not sent again.
+    """
+    elsewhere = exists().where(_tasks.c.sample == _samples.c.pk, _tasks.c.state != "deleted")
+    alone = or_(_samples.c.representative.is_(None), _samples.c.representative == _samples.c.id)
+    query = select(_samples.c.id).where(_samples.c.n_votes == 0, alone, ~elsewhere).order_by(_samples.c.pk)
+    if project is not None:
+        here = exists().where(_tasks.c.sample == _samples.c.pk, _tasks.c.project == project.pk)
+        query = query.where(~here)
+    return list(conn.execute(query.limit(limit)).scalars())
+
+
+def answers(
+    conn: Connection, project: Project, *, by_task: Sequence[int] = (), by_sample: Sequence[str] = ()
+) -> list[Answer]:
+    """The answers known to be on the server for these tasks or samples."""
+    query = (
+        select(_answers.c.annotation, _answers.c.task, _samples.c.id, _annotators.c.name)
+        .join(_samples, _samples.c.pk == _answers.c.sample)
+        .join(_annotators, _annotators.c.pk == _answers.c.annotator)
+        .where(_answers.c.project == project.pk)
+    )
+    found: list[Answer] = []
+    for part in chunks(by_task, 500):
+        found += [Answer(*row) for row in conn.execute(query.where(_answers.c.task.in_(part)))]
+    for ids in chunks(by_sample, 500):
+        found += [Answer(*row) for row in conn.execute(query.where(_samples.c.id.in_(ids)))]
+    return found
+
+
+def known_tasks(conn: Connection, project: Project) -> dict[int, str]:
+    """Every task on the server that the catalog knows of, with its sample; deleted ones are left out."""
+    query = (
+        select(_answers.c.task, _samples.c.id)
+        .join(_samples, _samples.c.pk == _answers.c.sample)
+        .where(_answers.c.project == project.pk)
+        .distinct()
+    )
+    found = dict(conn.execute(query).tuples().all())
+    found.update((t.task, t.sample_id) for t in tasks(conn, project, "open", "reopening") if t.task is not None)
+    return found
+
+
+def answer_counts(conn: Connection, project: Project) -> dict[str, int]:
+    """How many answers each sample of the project has; samples without one are left out."""
+    query = (
+        select(_samples.c.id, func.count())
+        .join(_samples, _samples.c.pk == _answers.c.sample)
+        .where(_answers.c.project == project.pk)
+        .group_by(_samples.c.id)
+    )
+    return {key: value for key, value in conn.execute(query)}
+
+
+def set_answers(tx: Connection, project: Project, seen: Sequence[Answer], annotator_keys: Mapping[str, int]) -> None:
+    """Remember answers that are on the server; known ones stay as they are."""
+    pk = keys(tx, list({answer.sample_id for answer in seen}))
+    rows = [
+        {"project": project.pk, "annotation": a.annotation, "task": a.task, "sample": pk[a.sample_id],
+         "annotator": annotator_keys[a.annotator]}
+        for a in seen
+    ]  # fmt: skip
+    insert_or_ignore(tx, _answers, rows)
+
+
+def forget_answers(tx: Connection, project: Project, annotations: Iterable[int]) -> None:
+    """Note that these answers are no longer on the server."""
+    for part in chunks(sorted(annotations), 500):
+        tx.execute(delete(_answers).where(_answers.c.project == project.pk, _answers.c.annotation.in_(part)))
+
+
+def people(conn: Connection, server: str) -> dict[int, str]:
+    """Pseudonyms by the server's user ids."""
+    query = select(_users.c.user, _annotators.c.name).join(_annotators, _annotators.c.pk == _users.c.annotator)
+    return {key: value for key, value in conn.execute(query.where(_users.c.server == server))}
+
+
+def set_people(tx: Connection, server: str, pseudonyms: Mapping[int, str], annotator_keys: Mapping[str, int]) -> None:
+    """Remember who is behind which user id; the first pseudonym of a user stays for ever."""
+    moment = now()
+    rows = [
+        {"server": server, "user": user, "annotator": annotator_keys[name], "first_seen": moment}
+        for user, name in pseudonyms.items()
+    ]
+    if rows:
+        insert_or_ignore(tx, _users, rows)
+
+
+def _in_project(
+    conn: Connection, project: Project, pks: Sequence[int], states: Sequence[str] | None = None
+) -> set[int]:
+    found: set[int] = set()
+    for part in chunks(pks, 500):
+        query = select(_tasks.c.sample).where(_tasks.c.project == project.pk, _tasks.c.sample.in_(part))
+        if states is not None:
+            query = query.where(_tasks.c.state.in_(states))
+        found.update(conn.execute(query).scalars())
+    return found
+
+
+def _each(tx: Connection, project: Project, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Change one task row per entry; ``_sample`` is its key, everything else a column."""
+    if not rows:
+        return
+    columns = [name for name in rows[0] if name != "_sample"]
+    statement = (
+        update(_tasks)
+        .where(_tasks.c.project == project.pk, _tasks.c.sample == bindparam("_sample"))
+        .values({name: bindparam(f"new_{name}") for name in columns})
+    )
+    for part in chunks(rows, 1000):
+        values = [{"_sample": r["_sample"], **{f"new_{name}": r[name] for name in columns}} for r in part]
+        tx.execute(statement, values)

@@ -1,0 +1,77 @@
+"""``emolab label pull``: the team's answers become votes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from emolab.cli.common import Session, workspace_command
+
+if TYPE_CHECKING:
+    from emolab.labeling.pull import PullReport
+
+
+@click.command(short_help="Bring back the team's answers as votes.")
+@click.option("--watch", is_flag=True, help="Keep pulling until Ctrl-C.")
+@click.option("--every", type=click.FloatRange(min=0.2), default=5.0, show_default=True, metavar="SECONDS",
+              help="Pause between two pulls of --watch.")  # fmt: skip
+@click.option("--reconcile", is_flag=True, help="Read every task again, not only what changed.")
+@click.option("--project", "title", metavar="NAME", help="Only this project [all that were pushed to].")
+@workspace_command
+def pull(session: Session, *, watch: bool, every: float, reconcile: bool, title: str | None) -> None:
+    """Bring new, edited and deleted answers into the ledger of votes.
+
+    Only what changed is read, each answer counts once, and people appear under pseudonyms. Skips, empty answers and
+    labels that are no class are kept as rejected votes, with the reason.
+    """
+    if watch and reconcile:
+        raise click.UsageError("Give --watch or --reconcile, not both.")
+    from emolab.labeling.address import open_studio
+    from emolab.labeling.pull import pull as run
+    from emolab.labeling.pull import watch as run_on
+
+    with open_studio(session.workspace) as studio:
+        if not watch:
+            report = run(session.workspace, studio, title=title, reconcile=reconcile, progress=session.progress)
+            session.emit(report)
+            _show(session, report)
+            return
+        session.say(f"watching {studio.url} every {every:g} s; Ctrl-C ends it")
+        for report in run_on(session.workspace, studio, title=title, every=every, progress=session.progress):
+            if report.changed:
+                session.emit(report)
+                session.say(_line(report))
+
+
+def _line(report: PullReport) -> str:
+    from datetime import datetime
+
+    parts = [f"[green]+{report.new}[/] new", f"{report.edited} edited", f"{report.withdrawn} withdrawn"]
+    return f"[dim]{datetime.now():%H:%M:%S}[/]  " + " · ".join(parts)
+
+
+def _show(session: Session, report: PullReport) -> None:
+    for title in report.gone:
+        session.say(f"[yellow]![/] project “{title}” was deleted in Label Studio; its votes stay")
+    rows = [
+        ("new answers", report.new),
+        ("edited", report.edited),
+        ("withdrawn (deleted there)", report.withdrawn),
+        ("tasks deleted there", report.tasks_deleted),
+        ("tasks of another machine, taken over", report.adopted),
+        ("tasks of samples not collected here", report.foreign),
+        ("annotators seen for the first time", report.people),
+    ]
+    if report.changed or report.foreign:
+        session.table(
+            [f"Pulled from “{', '.join(report.projects)}”", ("", "right")],
+            [(what, f"{count:,}") for what, count in rows if count],
+        )
+    for reason, count in report.rejected.items():
+        session.say(f"  [dim]{count:,} of the new answers do not count: {reason}[/]")
+    if not report.changed:
+        session.say(f"[green]✓[/] nothing new · {report.seconds:.2f} s")
+    elif report.projects:
+        session.say(f"[green]✓[/] {report.read:,} tasks read · {report.seconds:.2f} s")
+        session.next_step("emolab label aggregate")

@@ -1,0 +1,65 @@
+"""What a push sends: pending suggestions, or samples nobody has labelled yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emolab.catalog import remotes, rounds, samples
+from emolab.catalog.remotes import Wanted
+from emolab.errors import DataError
+
+if TYPE_CHECKING:
+    from emolab.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Samples to send (``new``) and tasks to ask about once more (``again``).
+
+    ``deleted`` counts chosen samples whose task somebody deleted on the server: those are left alone.
+    """
+
+    source: str
+    new: list[Wanted]
+    again: list[Wanted]
+    deleted: int = 0
+
+
+def choose(catalog: Catalog, here: remotes.Project | None, *, n: int | None, suggestions: bool, overlap: int) -> Choice:
+    """The pending suggestions, or the first ``n`` unlabelled samples; suggestions go first when neither is asked for.
+
+    ``here`` is the project to send to, when it exists; ``overlap`` how many people see a new sample.
+    """
+    with catalog.connect() as conn:
+        suggested = [] if n is not None else rounds.suggestions(conn, unsent=True)
+        present = {task.sample_id: task for task in remotes.tasks(conn, here)} if here else {}
+        if not suggested and not suggestions:
+            first = 1 + max((task.rank or 0 for task in present.values() if task.round is None), default=0)
+            ids = remotes.unsent(conn, here, limit=n)
+            return Choice("unlabelled", [Wanted(s, first + i, overlap) for i, s in enumerate(ids)], [])
+    choice = Choice("suggestions", [], [], sum(_is_deleted(present, s.sample_id) for s in suggested))
+    for s in suggested:
+        if _is_deleted(present, s.sample_id):
+            continue
+        if s.kind == "revote" and s.sample_id in present:
+            choice.again.append(Wanted(s.sample_id, s.rank, present[s.sample_id].overlap + 1, s.round))
+        else:
+            choice.new.append(Wanted(s.sample_id, s.rank, overlap, s.round))
+    return choice
+
+
+def nothing(catalog: Catalog, choice: Choice, *, asked_for_suggestions: bool) -> str:
+    """Why there is nothing to send, in words. Raises :class:`DataError` when there are no samples at all."""
+    with catalog.connect() as conn:
+        if samples.count(conn) == 0:
+            raise DataError("There are no samples to label yet.", hint="Bring some in with: emolab collect PATH")
+    gone = f" ({choice.deleted} were deleted in Label Studio)" if choice.deleted else ""
+    if asked_for_suggestions:
+        return f"No suggestion waits to be sent{gone}."
+    return f"Every sample is labelled or was sent already{gone}."
+
+
+def _is_deleted(present: dict[str, remotes.Task], sample_id: str) -> bool:
+    task = present.get(sample_id)
+    return task is not None and task.state == "deleted"

@@ -1,0 +1,129 @@
+"""The form annotators see: classes as buttons with keys 1 to 9, and two answers for "I cannot say".
+
+Label Studio stores a form as XML. It is built here from the classes, and read back to see which labels a project
+offers, so that a label somebody has used never disappears in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from xml.etree import ElementTree as Xml
+
+from emolab.errors import DataError, UnknownName
+
+ANSWER = "emotion"
+SECOND = "second"
+CONFIDENCE = "confidence"
+CONFIDENCE_STEPS = 3
+
+#: Meta labels offered beside the classes, with the words on their buttons.
+META_BUTTONS = {"unknown": "unknown", "no_face": "no face"}
+
+_QUESTION = {"image": "Which expression does this face show?"}
+_MEDIA: dict[str, tuple[str, dict[str, str]]] = {
+    "image": ("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "60vh"})
+}
+_DIGITS = "1234567890"
+_LETTERS = "qweasdzxcfgvbtyjkmnop"  # none of them has a meaning of its own in Label Studio
+
+
+def keys(classes: Sequence[str]) -> dict[str, str]:
+    """The key of every button, classes first: digits, then letters.
+
+    With up to eight classes ``unknown`` is always 9 and ``no_face`` always 0, so that fingers need not relearn.
+
+    >>> keys(["sad", "happy"])
+    {'sad': '1', 'happy': '2', 'unknown': '9', 'no_face': '0'}
+    """
+    if len(classes) <= 8:
+        pairs = [*zip(classes, _DIGITS, strict=False), ("unknown", "9"), ("no_face", "0")]
+    else:
+        names = [*classes, *META_BUTTONS]
+        stock = [*_DIGITS, *_LETTERS]
+        if len(names) > len(stock):
+            raise DataError(f"A form holds at most {len(stock) - len(META_BUTTONS)} classes, got {len(classes)}.")
+        pairs = list(zip(names, stock, strict=False))
+    return dict(pairs)
+
+
+def render(
+    classes: Sequence[str],
+    *,
+    modality: str = "image",
+    second: bool = False,
+    confidence: bool = False,
+    kept: Iterable[str] = (),
+) -> str:
+    """The form as Label Studio XML.
+
+    ``second`` adds an optional second guess, ``confidence`` optional stars from 1 to 3. ``kept`` are labels that the
+    project no longer has but that were used: they stay, without a key, behind the classes.
+    """
+    if modality not in _MEDIA:
+        raise UnknownName("modality", modality, _MEDIA)
+    tag, attributes = _MEDIA[modality]
+    view = Xml.Element("View")
+    Xml.SubElement(view, "Header", value=_QUESTION[modality], size="4")
+    Xml.SubElement(view, tag, {"name": modality, "value": f"${modality}", **attributes})
+    answer = _choices(view, ANSWER, modality, required="true", requiredMessage="Choose one answer, or skip.")
+    for name, key in keys(classes).items():
+        Xml.SubElement(answer, "Choice", value=META_BUTTONS.get(name, name), hotkey=key)
+    for name in kept:
+        Xml.SubElement(answer, "Choice", value=name)
+    if second:
+        Xml.SubElement(view, "Header", value="Second guess (optional)", size="6")
+        guess = _choices(view, SECOND, modality)
+        for name in classes:
+            Xml.SubElement(guess, "Choice", value=name)
+    if confidence:
+        Xml.SubElement(view, "Header", value="How sure are you? (optional)", size="6")
+        Xml.SubElement(view, "Rating", name=CONFIDENCE, toName=modality, maxRating=str(CONFIDENCE_STEPS))
+    Xml.indent(view)
+    return Xml.tostring(view, encoding="unicode") + "\n"
+
+
+def labels(config: str) -> list[str]:
+    """The labels that a form offers as answers, in its order; empty for a form that is not emolab's."""
+    try:
+        view = Xml.fromstring(config)  # noqa: S314 (from the project's own server; entities are not expanded)
+    except Xml.ParseError:
+        return []
+    return [
+        str(choice.get("value"))
+        for choices in view.iter("Choices")
+        if choices.get("name") == ANSWER
+        for choice in choices.iter("Choice")
+    ]
+
+
+def same(one: str, other: str) -> bool:
+    """Tell whether two forms are the same apart from spacing."""
+    return _canonical(one) == _canonical(other)
+
+
+def answer(
+    label: str, *, modality: str = "image", second: str | None = None, confidence: int | None = None
+) -> list[dict[str, object]]:
+    """The result an annotator's browser would send for this answer; ``confidence`` is a number of stars."""
+    parts = [_result(ANSWER, modality, "choices", {"choices": [META_BUTTONS.get(label, label)]})]
+    if second is not None:
+        parts.append(_result(SECOND, modality, "choices", {"choices": [second]}))
+    if confidence is not None:
+        parts.append(_result(CONFIDENCE, modality, "rating", {"rating": confidence}))
+    return parts
+
+
+def _choices(parent: Xml.Element, name: str, modality: str, **attributes: str) -> Xml.Element:
+    common = {"name": name, "toName": modality, "choice": "single-radio", "showInline": "true"}
+    return Xml.SubElement(parent, "Choices", {**common, **attributes})
+
+
+def _result(name: str, modality: str, kind: str, value: Mapping[str, object]) -> dict[str, object]:
+    return {"from_name": name, "to_name": modality, "type": kind, "value": dict(value)}
+
+
+def _canonical(config: str) -> str:
+    try:
+        return Xml.canonicalize(config, strip_text=True)
+    except Xml.ParseError:
+        return config.strip()

@@ -1,0 +1,141 @@
+"""From tasks as the server shows them to votes in the ledger, and what must be withdrawn because it is gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emolab.catalog import remotes, samples, votes
+from emolab.catalog.remotes import Answer
+from emolab.labeling import people, tasks
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from emolab.catalog.remotes import Project
+    from emolab.labeling.studio_records import RemoteAnnotation, RemoteTask
+    from emolab.records import Vote
+
+ANSWER_DELETED = "deleted in Label Studio"
+TASK_DELETED = "its task was deleted in Label Studio"
+
+
+@dataclass
+class Tally:
+    """What changed in the ledger."""
+
+    new: int = 0
+    edited: int = 0
+    withdrawn: int = 0
+    tasks_deleted: int = 0
+    foreign: int = 0  # tasks of samples that this catalog does not have
+    adopted: int = 0  # tasks of our samples that another machine sent
+    rejected: Counter[str] = field(default_factory=Counter)  # new answers that cannot be counted, by reason
+
+
+def record(
+    tx: Connection,
+    project: Project,
+    seen: Sequence[RemoteTask],
+    *,
+    classes: Sequence[str],
+    names: Mapping[int, str],
+    overlap: int,
+) -> Tally:
+    """Bring the ledger to what these tasks say now: new answers, edited ones, and tombstones for vanished ones.
+
+    ``names`` are pseudonyms by user id. Repeating it with the same tasks changes nothing.
+    """
+    tally = Tally()
+    by_sample: dict[str, list[RemoteTask]] = {}
+    for task in seen:
+        if task.uid is not None:
+            by_sample.setdefault(task.uid, []).append(task)
+    ours = samples.keys(tx, list(by_sample))
+    tally.foreign = sum(task.uid not in ours for task in seen)
+    state = {task.sample_id: task for task in remotes.tasks(tx, project)}
+    lowest = {sample_id: min(t.id for t in group) for sample_id, group in by_sample.items() if sample_id in ours}
+    strange = {
+        s: t for s, t in lowest.items() if s not in state or state[s].task is None or state[s].state == "deleted"
+    }
+    tally.adopted = remotes.adopt(tx, project, strange, overlap=overlap)
+    before = {a.annotation: a for a in remotes.answers(tx, project, by_task=[task.id for task in seen])}
+    made: list[Vote] = []
+    now: list[Answer] = []
+    for sample_id, group in by_sample.items():
+        if sample_id in ours:
+            number = state[sample_id].round if sample_id in state else None
+            made += _votes(project, sample_id, group, before, now, classes=classes, names=names, number=number)
+    present = {answer.annotation for answer in now}
+    fresh = present - before.keys()
+    changed = votes.append(tx, made)
+    tally.new = len(fresh)
+    tally.edited = max(0, changed - len(fresh))
+    origins = {project.origin(annotation) for annotation in fresh}
+    tally.rejected = Counter(v.rejected for v in made if v.rejected is not None and v.origin in origins)
+    remotes.set_answers(
+        tx, project, [a for a in now if a.annotation in fresh],
+        votes.annotator_keys(tx, {a.annotator for a in now}),
+    )  # fmt: skip
+    tally.withdrawn = _withdraw(tx, project, before.keys() - present, ANSWER_DELETED)
+    return tally
+
+
+def reconcile(tx: Connection, project: Project, there: Mapping[int, str | None], known: Mapping[int, str]) -> Tally:
+    """Withdraw what hangs on tasks that are no longer on the server.
+
+    ``there`` are all its tasks with the samples they carry, listed after ``known`` (the tasks of the catalog) was read.
+    """
+    tally = Tally()
+    carrier: dict[str, int] = {}
+    for task, sample_id in sorted(there.items()):
+        if sample_id is not None:
+            carrier.setdefault(sample_id, task)
+    lost = {task: sample_id for task, sample_id in known.items() if task not in there}
+    moved = {s: carrier[s] for s in lost.values() if s in carrier}
+    remotes.arrived(tx, project, moved)
+    remotes.set_state(tx, project, sorted(set(lost.values()) - moved.keys()), "deleted")
+    gone = remotes.answers(tx, project, by_task=sorted(lost))
+    tally.withdrawn = _withdraw(tx, project, {a.annotation for a in gone}, TASK_DELETED)
+    tally.tasks_deleted = len(set(lost.values()) - moved.keys())
+    return tally
+
+
+def _votes(
+    project: Project,
+    sample_id: str,
+    group: Sequence[RemoteTask],
+    before: Mapping[int, Answer],
+    now: list[Answer],
+    *,
+    classes: Sequence[str],
+    names: Mapping[int, str],
+    number: int | None,
+) -> list[Vote]:
+    """The votes of all tasks that carry one sample; the answers they stand for are added to ``now``."""
+
+    def annotator_of(answer: RemoteAnnotation) -> str:
+        if answer.completed_by is not None:
+            return names[answer.completed_by]
+        earlier = before.get(answer.id)  # the account was deleted since: what was known of it stays
+        return earlier.annotator if earlier else people.departed(answer.id)
+
+    answers = [answer for task in group for answer in task.annotations]
+    now += [
+        Answer(answer.id, task.id, sample_id, annotator_of(answer)) for task in group for answer in task.annotations
+    ]
+    return tasks.votes(
+        answers,
+        sample_id=sample_id,
+        annotator_of=annotator_of,
+        origin_of=lambda answer: project.origin(answer.id),
+        classes=classes,
+        round_number=number,
+    )
+
+
+def _withdraw(tx: Connection, project: Project, annotations: set[int], reason: str) -> int:
+    remotes.forget_answers(tx, project, annotations)
+    return votes.withdraw(tx, [project.origin(annotation) for annotation in annotations], reason)

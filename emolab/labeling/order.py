@@ -1,0 +1,71 @@
+"""emolab's order, given to Label Studio as prediction scores.
+
+Label Studio hands out the task with the lowest score first, but only looks at predictions of the project's current
+model version. So every push writes one score per open task under a new version, switches the project to it, and
+deletes the older ones. The scores carry no guess unless that is asked for: a visible guess anchors annotators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from emolab.catalog import remotes
+from emolab.catalog.chunks import chunks
+from emolab.errors import ServerError
+from emolab.labeling import tasks
+from emolab.labeling.patience import patiently
+from emolab.labeling.studio_queries import model_versions
+
+if TYPE_CHECKING:
+    from emolab.catalog.remotes import Task
+    from emolab.labeling.adopt import Link
+
+_PREFIX = "emolab "
+_PER_REQUEST = 2000
+
+
+def new_version() -> str:
+    """A model version that no earlier push has used."""
+    return _PREFIX + datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def queue(link: Link) -> list[Task]:
+    """Every task that still waits for answers, in emolab's order: newest round first, then by rank."""
+    with link.catalog.connect() as conn:
+        found = remotes.tasks(conn, link.project, "pending", "sending", "open", "reopening")
+        answers = remotes.answer_counts(conn, link.project)
+    return [task for task in found if answers.get(task.sample_id, 0) < task.overlap]
+
+
+def scores(queue: Sequence[Task]) -> dict[str, float]:
+    """A score between 0 and 1 for every sample of the queue, rising in its order."""
+    n = max(1, len(queue))
+    return {task.sample_id: round((i + 1) / n, 9) for i, task in enumerate(queue)}
+
+
+def apply(
+    link: Link, version: str, score_of: Mapping[str, float], *, already: set[str], guesses: Mapping[str, str]
+) -> int:
+    """Give every task of ``score_of`` but those in ``already`` its score and make ``version`` the project's own.
+
+    Returns how many scores were sent. Raises :class:`ServerError` when the server kept fewer than that.
+    """
+    number = link.project.project
+    with link.catalog.connect() as conn:
+        known = {t.sample_id: t.task for t in remotes.tasks(conn, link.project, "open", "reopening")}
+    rows: list[dict[str, Any]] = [
+        {"task": known[sample_id], **tasks.prediction(score, version, guess=guesses.get(sample_id))}
+        for sample_id, score in score_of.items()
+        if sample_id not in already and known.get(sample_id) is not None
+    ]
+    for part in chunks(rows, _PER_REQUEST):
+        kept = patiently(lambda part=part: link.studio.import_predictions(number, part))  # type: ignore[misc]
+        if kept != len(part):
+            raise ServerError(f"{link.studio.url} kept {kept} of {len(part)} places in the queue.")
+    patiently(lambda: link.studio.set_model_version(number, version))
+    for old in patiently(lambda: model_versions(link.studio, number)):
+        if old.startswith(_PREFIX) and old != version:
+            patiently(lambda old=old: link.studio.delete_model_version(number, old))  # type: ignore[misc]
+    return len(rows)

@@ -1,0 +1,43 @@
+"""Waiting out a server that restarts or a proxy that hiccups; only for requests that may be repeated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from emolab.errors import ServerError
+from emolab.progress import SILENT, Progress
+
+T = TypeVar("T")
+
+#: Seconds that a push or pull waits for a server that does not answer before it gives up.
+PATIENCE = 90.0
+#: The same for a server that answers with an error of its own (500).
+STUMBLE = 5.0
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 3.0
+
+
+def patiently(action: Callable[[], T], *, patience: float = PATIENCE, progress: Progress = SILENT) -> T:
+    """What ``action`` returns, repeated while the server fails in a way that may pass.
+
+    Raises the last :class:`ServerError` after ``patience`` seconds, and any other at once.
+    """
+    start = time.monotonic()
+    end = start + patience
+    pause = _FIRST_PAUSE
+    told = False
+    while True:
+        try:
+            return action()
+        except ServerError as error:
+            if error.status == 500:  # the server itself stumbled: that seldom passes
+                end = min(end, start + STUMBLE)
+            if not (error.retryable or error.outcome_unknown) or time.monotonic() + pause > end:
+                raise
+            if not told and pause > 1:
+                progress.note(f"{error.message} Waiting for it, up to {patience:.0f} s.")
+                told = True
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)

@@ -1,0 +1,154 @@
+"""The project on the server: found by its title, created once, its form kept in step with the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emolab.catalog import remotes
+from emolab.errors import ServerError
+from emolab.labeling import form
+from emolab.labeling.patience import patiently
+from emolab.labeling.studio_queries import used_labels
+from emolab.taxonomy import resolve
+
+if TYPE_CHECKING:
+    from emolab.catalog import Catalog
+    from emolab.catalog.remotes import Project
+    from emolab.config import Config
+    from emolab.labeling.studio import Studio
+    from emolab.labeling.studio_records import RemoteProject
+
+ORDERED = "Uncertainty sampling"  # Label Studio's name for "lowest score first"
+SKIPPED_GO_TO_OTHERS = "REQUEUE_FOR_OTHERS"
+_LONGEST_TITLE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FormChange:
+    """What a new form does to the labels of a project: ``kept`` ones are no classes any more, but were used."""
+
+    config: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    needed: bool = field(default=False)
+
+
+def title_of(config: Config, title: str | None = None) -> str:
+    """The title of the workspace's project: as asked for, as configured, or ``emolab <workspace name>``."""
+    return title or config.labeling.project or f"emolab {config.project.name}"[:_LONGEST_TITLE].rstrip()
+
+
+def find(catalog: Catalog, studio: Studio, title: str) -> RemoteProject | None:
+    """The project called ``title``: the one this workspace used before, else the oldest of that title.
+
+    A project that was deleted on the server is marked as gone, so that a new one can take its place.
+    """
+    with catalog.connect() as conn:
+        mine = [p for p in remotes.projects(conn, server=studio.server_id) if p.title == title and not p.gone]
+    for project in mine:
+        remote = look(catalog, studio, project)
+        if remote is not None:
+            return remote
+    return patiently(lambda: studio.find_project(title))
+
+
+def look(catalog: Catalog, studio: Studio, project: Project) -> RemoteProject | None:
+    """The project as the server has it; ``None`` (and marked as gone) when it was deleted there."""
+    try:
+        return patiently(lambda: studio.project(project.project))
+    except ServerError as error:
+        if error.status != 404:
+            raise
+    with catalog.begin() as tx:
+        remotes.set_gone(tx, project)
+    return None
+
+
+def create(studio: Studio, title: str, config: Config, *, overlap: int, show_predictions: bool) -> RemoteProject:
+    """Create the project, or return the one that an interrupted or parallel push created first."""
+    text = form_for(config, ())
+    try:
+        made = studio.create_project(
+            title,
+            text,
+            maximum_annotations=overlap,
+            sampling=ORDERED,
+            show_predictions=show_predictions,
+            description="Made by emolab. Tasks and their order are managed there.",
+            instruction=_instruction(config.project.classes),
+            skip_queue=SKIPPED_GO_TO_OTHERS,
+        )
+    except ServerError as error:
+        if not error.outcome_unknown:
+            raise
+        found = patiently(lambda: studio.find_project(title))
+        if found is None:
+            raise
+        return found
+    oldest = patiently(lambda: studio.find_project(title)) or made
+    if oldest.id != made.id:  # somebody else was faster: leave no empty twin behind
+        studio.delete_project(made.id)
+    return oldest
+
+
+def form_for(config: Config, kept: Sequence[str]) -> str:
+    """The form of this workspace, with ``kept`` labels behind its classes."""
+    return form.render(
+        config.project.classes,
+        modality=config.project.modality,
+        second=config.labeling.second_guess,
+        confidence=config.labeling.confidence,
+        kept=kept,
+    )
+
+
+def form_change(studio: Studio, remote: RemoteProject, config: Config) -> FormChange:
+    """How the project's form has to change for the classes of this workspace; nothing is sent.
+
+    A label that somebody has used stays in the form even when it is no class any more.
+    """
+    before = form.labels(remote.label_config)
+    wanted = form_for(config, ())
+    names = form.labels(wanted)
+    extra = [label for label in before if label not in names]
+    used = used_labels(studio, remote.id) if extra else {}
+    kept = tuple(label for label in extra if label in used and resolve(label, config.project.classes) is None)
+    wanted = form_for(config, kept)
+    return FormChange(
+        config=wanted,
+        added=tuple(label for label in names if label not in before),
+        removed=tuple(label for label in extra if label not in kept),
+        kept=kept,
+        needed=not form.same(wanted, remote.label_config),
+    )
+
+
+def settings_change(
+    remote: RemoteProject, change: FormChange, *, overlap: int | None, show_predictions: bool
+) -> dict[str, object]:
+    """The fields of the project that have to be changed on the server, by Label Studio's names."""
+    wanted: dict[str, tuple[object, object]] = {
+        "sampling": (remote.sampling, ORDERED),
+        "show_collab_predictions": (remote.show_predictions, show_predictions),
+        "maximum_annotations": (
+            remote.maximum_annotations,
+            remote.maximum_annotations if overlap is None else overlap,
+        ),
+    }
+    fields = {name: target for name, (present, target) in wanted.items() if present != target}
+    if change.needed:
+        fields["label_config"] = change.config
+    return fields
+
+
+def _instruction(classes: Sequence[str]) -> str:
+    keys = ", ".join(f"<b>{key}</b> {form.META_BUTTONS.get(name, name)}" for name, key in form.keys(classes).items())
+    return (
+        "Say what the face shows, not what you think the person feels. Your first impression is fine. "
+        f"Keys: {keys}; <b>Ctrl+Enter</b> submits. "
+        "Choose <b>unknown</b> when you cannot tell, <b>no face</b> when there is none; skip only what you do not "
+        "want to judge."
+    )

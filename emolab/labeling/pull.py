@@ -1,0 +1,183 @@
+"""Bringing the team's answers back as votes: only what changed, each answer once, whatever happens in between.
+
+A pull asks for the tasks that changed since the last one (by the server's clock, with an overlap for changes that were
+still being written then), compares them with the ledger, and writes votes and the new moment in one transaction: a
+crash before it reads again, a crash after it is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emolab.catalog import events, remotes
+from emolab.errors import EmolabError, ServerError
+from emolab.labeling import ledger, people, project, reading
+from emolab.labeling.patience import patiently
+from emolab.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from emolab.catalog import Catalog
+    from emolab.catalog.remotes import Project
+    from emolab.labeling.studio import Studio
+    from emolab.labeling.studio_records import RemoteProject
+    from emolab.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullReport:
+    """What a pull changed in the ledger, over all projects of this workspace on the server."""
+
+    projects: tuple[str, ...]
+    read: int = 0  # tasks that were looked at
+    new: int = 0
+    edited: int = 0
+    withdrawn: int = 0
+    tasks_deleted: int = 0
+    adopted: int = 0
+    foreign: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    people: int = 0  # annotators seen for the first time
+    gone: tuple[str, ...] = ()  # projects that were deleted on the server; their votes stay
+    seconds: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the ledger is different from before."""
+        return bool(self.new or self.edited or self.withdrawn or self.tasks_deleted or self.adopted)
+
+
+@dataclass
+class _Sum:
+    """What has changed so far, over several projects."""
+
+    read: int = 0
+    people: int = 0
+    tally: ledger.Tally = field(default_factory=ledger.Tally)
+
+    def add(self, tally: ledger.Tally) -> None:
+        for name in ("new", "edited", "withdrawn", "tasks_deleted", "foreign", "adopted"):
+            setattr(self.tally, name, getattr(self.tally, name) + getattr(tally, name))
+        self.tally.rejected += tally.rejected
+
+
+def pull(
+    workspace: Workspace,
+    studio: Studio,
+    *,
+    title: str | None = None,
+    reconcile: bool = False,
+    progress: Progress = SILENT,
+) -> PullReport:
+    """Read new, edited and deleted answers from the server into the ledger and return what changed.
+
+    All projects are read that this workspace has used on that server (with ``title`` only that one). ``reconcile``
+    reads every task again instead of only the changed ones.
+
+    Raises :class:`EmolabError` when another pull runs in this workspace or there is no project yet, and
+    :class:`ServerError` when the server refuses or stays away; nothing of a failed pull is kept.
+    """
+    started = time.monotonic()
+    total = _Sum()
+    gone: list[str] = []
+    read: list[str] = []
+    with workspace.lock("pull"), workspace.catalog() as catalog:
+        wanted = project.title_of(workspace.config, title)
+        for mine in _projects(catalog, studio, wanted, only=title is not None):
+            remote = project.look(catalog, studio, mine)
+            if remote is None:
+                gone.append(mine.title)
+                continue
+            read.append(mine.title)
+            classes = workspace.config.project.classes
+            _pull(
+                catalog, studio, mine, remote, classes=classes, total=total, reconcile=reconcile, progress=progress
+            )  # fmt: skip
+        if not read and not gone:
+            raise EmolabError(f'{studio.url} has no project "{wanted}" yet.', hint="Make it with: emolab label push")
+    tally = total.tally
+    return PullReport(
+        projects=tuple(read),
+        read=total.read,
+        new=tally.new,
+        edited=tally.edited,
+        withdrawn=tally.withdrawn,
+        tasks_deleted=tally.tasks_deleted,
+        adopted=tally.adopted,
+        foreign=tally.foreign,
+        rejected=dict(tally.rejected.most_common()),
+        people=total.people,
+        gone=tuple(gone),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def watch(
+    workspace: Workspace,
+    studio: Studio,
+    *,
+    title: str | None = None,
+    every: float = 5.0,
+    progress: Progress = SILENT,
+) -> Iterator[PullReport]:
+    """Yield the report of one pull after another, ``every`` seconds apart, until stopped.
+
+    A server that goes away for a while is waited for; a refusal (such as a revoked token) is raised.
+    """
+    while True:
+        try:
+            yield pull(workspace, studio, title=title, progress=progress)
+        except ServerError as error:
+            if not (error.retryable or error.outcome_unknown):
+                raise
+            progress.note(f"{error.message} Trying again.")
+        time.sleep(every)
+
+
+def _projects(catalog: Catalog, studio: Studio, title: str, *, only: bool) -> list[Project]:
+    with catalog.connect() as conn:
+        known = [p for p in remotes.projects(conn, server=studio.server_id) if not p.gone]
+    mine = [p for p in known if p.title == title] if only else known
+    if not mine:
+        found = patiently(lambda: studio.find_project(title))
+        if found is not None:
+            with catalog.begin() as tx:
+                mine = [remotes.add_project(tx, server=studio.server_id, project=found.id, title=title)]
+    return mine
+
+
+def _pull(
+    catalog: Catalog,
+    studio: Studio,
+    mine: Project,
+    remote: RemoteProject,
+    *,
+    classes: Sequence[str],
+    total: _Sum,
+    reconcile: bool,
+    progress: Progress,
+) -> None:
+    """Pull one project and add what changed to ``total``."""
+    seen = reading.read(catalog, studio, mine, remote, classes, everything=reconcile, progress=progress)
+    authors = {a.completed_by for task in seen.tasks for a in task.annotations if a.completed_by is not None}
+    with catalog.connect() as conn:
+        strangers = authors - remotes.people(conn, mine.server).keys()
+    users = patiently(studio.users) if strangers else {}
+    with catalog.begin() as tx:
+        names = people.remember(tx, mine.server, strangers, users)
+        tally = ledger.record(tx, mine, seen.tasks, classes=classes, names=names, overlap=remote.maximum_annotations)
+        others = seen.others
+        if seen.there is not None:
+            lost = ledger.reconcile(tx, mine, seen.there, seen.known)
+            tally.withdrawn += lost.withdrawn
+            tally.tasks_deleted = lost.tasks_deleted
+            others = len(seen.there.keys() - remotes.known_tasks(tx, mine).keys())
+        remotes.set_cursor(tx, mine, seen.cursor, {"classes": seen.classes, "seen": seen.window, "others": others})
+        if tally.new or tally.edited or tally.withdrawn:
+            detail = {"project": mine.title, "new": tally.new, "edited": tally.edited, "withdrawn": tally.withdrawn}
+            events.record(tx, "pull", detail)
+    total.read += len(seen.tasks)
+    total.people += len(strangers)
+    total.add(tally)

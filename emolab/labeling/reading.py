@@ -1,0 +1,145 @@
+"""Reading what changed in a project: everything at first, then only what is new, by the server's own clock.
+
+``updated_at`` tells of every change to an answer but not of deleted tasks; those show in the number of tasks. And it is
+stamped before it is committed, so a stretch before the last pull is looked at again, by a fingerprint first: one small
+request says that nothing is new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from emolab.catalog import remotes, samples
+from emolab.errors import ServerError
+from emolab.labeling.patience import patiently
+from emolab.labeling.studio_queries import carriers, window, window_of
+from emolab.labeling.studio_records import RemoteTask
+
+if TYPE_CHECKING:
+    from emolab.catalog import Catalog
+    from emolab.catalog.remotes import Project
+    from emolab.labeling.studio import Studio
+    from emolab.labeling.studio_records import RemoteProject
+    from emolab.progress import Progress
+
+#: Changes stamped this long before a pull are looked at again: they may have been committed after it.
+OVERLAP = timedelta(seconds=120)
+#: Every so many pulls all task ids are compared, to see deletions that hid behind additions.
+RECONCILE_EVERY = 50
+#: Projects up to this many tasks are read page by page; a larger one by an export snapshot, which is cheaper.
+PAGES_UP_TO = 300
+_STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a pull saw.
+
+    ``tasks`` with all their answers; ``there``: every task of the project with its sample, when they were listed;
+    ``known``: the catalog's tasks from before that; ``cursor`` and ``window`` for the next pull; ``others``: tasks on
+    the server that the catalog does not know.
+    """
+
+    tasks: list[RemoteTask]
+    there: dict[int, str | None] | None
+    known: Mapping[int, str]
+    cursor: str
+    window: Mapping[str, Any]
+    classes: str
+    others: int
+
+
+def read(
+    catalog: Catalog,
+    studio: Studio,
+    mine: Project,
+    remote: RemoteProject,
+    classes: Sequence[str],
+    *,
+    everything: bool,
+    progress: Progress,
+) -> Reading:
+    """What changed in a project since the last pull; every task when there was none, or with ``everything``.
+
+    ``remote`` must have been asked for just now: the server's clock is taken from that answer. Other ``classes`` than
+    at the last pull make every answer be read again, because they may mean something else now.
+    """
+    clock = studio.server_time()
+    before = mine.window or {}
+    others = int(before.get("others", 0))
+    stamp = hashlib.sha256("\n".join(classes).encode()).hexdigest()[:12]
+    since = mine.cursor
+    if everything or since is None or before.get("classes") != stamp or clock.strftime(_STAMP) < since:
+        since = None
+    with catalog.connect() as conn:
+        known = remotes.known_tasks(conn, mine)
+    if since is not None and patiently(lambda: window(studio, remote.id, since)).to_dict() == before.get("seen"):
+        tasks: list[RemoteTask] = []
+        cursor, fingerprint = since, before["seen"]
+    else:
+        tasks = _everything(studio, remote, progress) if since is None else _changed(studio, remote.id, since, progress)
+        cursor = max(since or "", (clock - OVERLAP).strftime(_STAMP))
+        fingerprint = window_of(tasks, cursor).to_dict()
+    there: dict[int, str | None] | None = None
+    if since is None:
+        there = {task.id: task.uid for task in tasks}
+    else:
+        expected = len(known.keys() | {task.id for task in tasks}) + others
+        if remote.task_number != expected or (mine.pulls + 1) % RECONCILE_EVERY == 0:
+            there = {c.task: c.uid for c in patiently(lambda: list(carriers(studio, remote.id)))}
+            tasks += _strangers(catalog, studio, mine, there, known.keys() | {task.id for task in tasks})
+    tasks += _siblings(catalog, studio, mine, tasks)
+    return Reading(tasks, there, known, cursor, fingerprint, stamp, others)
+
+
+def _everything(studio: Studio, remote: RemoteProject, progress: Progress) -> list[RemoteTask]:
+    if remote.task_number <= PAGES_UP_TO:
+        return _changed(studio, remote.id, None, progress)
+    with progress.task("Reading a snapshot of the project", unit="tasks"):
+        return patiently(lambda: studio.snapshot(remote.id), progress=progress)
+
+
+def _changed(studio: Studio, number: int, since: str | None, progress: Progress) -> list[RemoteTask]:
+    def attempt() -> list[RemoteTask]:
+        found: list[RemoteTask] = []
+        for page in studio.changed_tasks(number, since):
+            found += page
+            bar.advance(len(page))
+        return found
+
+    with progress.task("Reading answers", unit="tasks") as bar:
+        return patiently(attempt, progress=progress)
+
+
+def _strangers(
+    catalog: Catalog, studio: Studio, mine: Project, there: Mapping[int, str | None], seen: set[int]
+) -> list[RemoteTask]:
+    """Tasks of our samples that the catalog does not know yet, because another machine made them."""
+    unknown = {task: uid for task, uid in there.items() if uid is not None and task not in seen}
+    with catalog.connect() as conn:
+        ours = samples.keys(conn, sorted(set(unknown.values())))
+    wanted = sorted(ours)
+    found = patiently(lambda: studio.lookup_tasks(mine.project, wanted)) if wanted else {}
+    return [task for group in found.values() for task in group if task.id in unknown]
+
+
+def _siblings(catalog: Catalog, studio: Studio, mine: Project, tasks: Sequence[RemoteTask]) -> list[RemoteTask]:
+    """Further tasks with answers about the same samples: of several answers by one person only the last one counts."""
+    seen = {task.id for task in tasks}
+    with catalog.connect() as conn:
+        uids = sorted({task.uid for task in tasks if task.uid is not None})
+        others = {a.task: a.sample_id for a in remotes.answers(conn, mine, by_sample=uids) if a.task not in seen}
+    return [_task(studio, number, sample_id) for number, sample_id in sorted(others.items())]
+
+
+def _task(studio: Studio, number: int, sample_id: str) -> RemoteTask:
+    try:
+        return patiently(lambda: studio.task(number))
+    except ServerError as error:
+        if error.status != 404:
+            raise
+    return RemoteTask(id=number, uid=sample_id)

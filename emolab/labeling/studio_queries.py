@@ -1,0 +1,101 @@
+"""Questions that only synchronisation asks Label Studio: what changed, who carries which sample, what was used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from emolab.labeling.form import ANSWER
+from emolab.labeling.tasks import UID
+
+if TYPE_CHECKING:
+    from emolab.labeling.studio import Studio
+    from emolab.labeling.studio_records import RemoteTask
+
+PAGE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A fingerprint of the tasks that changed after some moment: their number, their answers, the newest change."""
+
+    tasks: int
+    answers: int
+    newest: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON for the catalog."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A task on the server and the sample it carries (``None``: not emolab's)."""
+
+    task: int
+    uid: str | None
+    updated_at: str
+
+
+def window(studio: Studio, project: int, since: str) -> Window:
+    """What changed after ``since``, at a glance: one small request whatever the number of tasks."""
+    answer = _tasks(studio, project, [_after_time(since)], ordering="-tasks:updated_at", include="id,updated_at")
+    newest = answer["tasks"][0]["updated_at"] if answer["tasks"] else ""
+    return Window(int(answer["total"]), int(answer["total_annotations"]), str(newest))
+
+
+def window_of(tasks: Sequence[RemoteTask], since: str) -> Window:
+    """The same fingerprint from tasks that were read: what :func:`window` answers while nothing changes."""
+    inside = [task for task in tasks if task.updated_at > since]
+    answers = sum(not answer.was_cancelled for task in inside for answer in task.annotations)
+    return Window(len(inside), answers, max((task.updated_at for task in inside), default=""))
+
+
+def carriers(studio: Studio, project: int, *, after: int = 0) -> Iterator[Carrier]:
+    """Every task with an id above ``after``, in order of id; stable while others add or delete tasks."""
+    while True:
+        only = [{"filter": "filter:tasks:id", "operator": "greater", "value": after, "type": "Number"}]
+        rows = _tasks(studio, project, only, ordering="tasks:id", include="id,data,updated_at", size=PAGE)["tasks"]
+        for row in rows:
+            uid = (row.get("data") or {}).get(UID)
+            yield Carrier(int(row["id"]), str(uid) if uid else None, str(row["updated_at"]))
+        if len(rows) < PAGE:
+            return
+        after = int(rows[-1]["id"])
+
+
+def newest_task(studio: Studio, project: int) -> int:
+    """The highest task id of the project, 0 when it is empty."""
+    rows = _tasks(studio, project, [], ordering="-tasks:id", include="id")["tasks"]
+    return int(rows[0]["id"]) if rows else 0
+
+
+def used_labels(studio: Studio, project: int) -> dict[str, int]:
+    """How often each label was given in the project, as the server counts."""
+    created: Mapping[str, Any] = studio.http.get(f"/api/projects/{project}/summary/").get("created_labels") or {}
+    return {str(label): int(n) for label, n in (created.get(ANSWER) or {}).items() if int(n) > 0}
+
+
+def model_versions(studio: Studio, project: int) -> list[str]:
+    """The model versions that predictions of the project belong to."""
+    return [str(version) for version in studio.http.get(f"/api/projects/{project}/model-versions/")]
+
+
+def untouched(studio: Studio, task: int) -> bool:
+    """Whether nobody has answered a task, skipped it or begun a draft."""
+    raw = studio.http.get(f"/api/tasks/{task}/")
+    return not raw.get("annotations") and not raw.get("drafts")
+
+
+def _after_time(since: str) -> dict[str, object]:
+    return {"filter": "filter:tasks:updated_at", "operator": "greater", "value": since, "type": "Datetime"}
+
+
+def _tasks(
+    studio: Studio, project: int, only: Sequence[Mapping[str, object]], *, ordering: str, include: str, size: int = 1
+) -> Any:
+    query = {"filters": {"conjunction": "and", "items": list(only)}, "ordering": [ordering]}
+    text = json.dumps(query, separators=(",", ":"))
+    return studio.http.get("/api/tasks/", project=project, page_size=size, include=include, query=text)
