@@ -147,7 +147,7 @@ def merge(
             progress=progress,
         )
         report.read, report.unreadable, report.problems = done.items, done.failed, done.problems
-        run.finish()
+        run.finish(classes)
         if not dry_run:
             with catalog.begin() as tx:
                 if near:
@@ -248,15 +248,18 @@ class _Run:
         self._report.withdrawn += votes.withdraw(tx, stale, "the label map changed") if stale else 0
         samples.set_splits(tx, moves)
 
-    def finish(self) -> None:
-        """Write what was counted into the report."""
+    def finish(self, classes: Sequence[str]) -> None:
+        """Write what was counted into the report; labels in the order of ``classes``, then meta, then dropped ones."""
+        order = {name: place for place, name in enumerate((*classes, *META))}
         report = self._report
         report.duplicates = sum(entry.copies - 1 for entry in self._ledger.entries.values())
         report.copies = self._ledger.summary()
         report.notes = dict(self._notes.most_common())
         report.labels = [
             MappingRow(source, label, count, self._led[source, label])
-            for (source, label), count in sorted(self._votes.items(), key=lambda item: (item[0][1] or "~", -item[1]))
+            for (source, label), count in sorted(
+                self._votes.items(), key=lambda item: (order.get(item[0][1] or "", len(order)), -item[1])
+            )
         ]
         for row in report.labels:
             if row.label in META:

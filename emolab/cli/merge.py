@@ -1,0 +1,185 @@
+"""``emolab merge``: bring in an open dataset with its labels or votes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from emolab.cli.common import Session, workspace_command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emolab.datasets.merge import MergeReport
+
+#: Lines shown per list; --json has all.
+SHOWN = 10
+
+
+@click.command(short_help="Bring in an open dataset with its labels or votes.")
+@click.argument("reader")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--split", type=click.Choice(["auto", "train", "valid", "test"]), default="auto", show_default=True,
+              help="auto keeps the dataset's own splits and assigns the rest by group.")  # fmt: skip
+@click.option("--map", "map_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="TOML or JSON: source label to class, meta label, \"drop\" or shares of classes.")  # fmt: skip
+@click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="A reader's option; repeatable.")
+@click.option("--name", metavar="NAME", help="The dataset's name in the workspace; default: the reader or folder.")
+@click.option("--near-duplicates/--no-near-duplicates", "near", default=True, show_default=True,
+              help="Group near-identical images of the whole workspace afterwards.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Read and report everything, write nothing.")
+@workspace_command
+def merge(
+    session: Session,
+    *,
+    reader: str,
+    path: Path,
+    split: str,
+    map_file: Path | None,
+    options: Sequence[str],
+    name: str | None,
+    near: bool,
+    dry_run: bool,
+) -> int:
+    """Bring the dataset at PATH (a folder, a zip or a table) in, as samples and as votes of the dataset.
+
+    READER is image_folder, csv, ferplus, fer2013, or one that a plug-in adds. Labels are mapped by name; votes stay
+    counts. Running it again adds nothing, and goes on where a stopped run ended. Exit code 1 when images were
+    unreadable.
+    """
+    from emolab.datasets.mapping import load_rules
+    from emolab.datasets.merge import merge as run
+
+    workspace = session.workspace
+    rules = None if map_file is None else load_rules(map_file, workspace.config.project.classes)
+    report = run(
+        workspace,
+        reader,
+        path.expanduser(),
+        split=split,
+        rules=rules,
+        options=_options(options),
+        name=name,
+        dry_run=dry_run,
+        near=near,
+        progress=session.progress,
+    )
+    session.emit(report.to_dict())
+    _show(session, report)
+    return 1 if report.unreadable else 0
+
+
+def _options(pairs: Sequence[str]) -> dict[str, str]:
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f'--option "{pair}" is not KEY=VALUE.')
+        options[key.strip()] = value
+    return options
+
+
+def _show(session: Session, report: MergeReport) -> None:
+    _headline(session, report)
+    _labels(session, report)
+    _copies(session, report)
+    _remarks(session, report)
+    if not report.dry_run:
+        session.next_step("emolab label aggregate")
+
+
+def _headline(session: Session, report: MergeReport) -> None:
+    sign = "[yellow]dry run, nothing written:[/]" if report.dry_run else "[green]✓[/]"
+    rate = f"{report.read / report.seconds:,.0f} images/s" if report.seconds else ""
+    session.say(f"\n{sign} [bold]{report.name}[/] from {report.path}  [dim]{report.seconds:,.1f} s, {rate}[/]\n")
+    rows = [
+        ("read", report.read, "images in the dataset"),
+        ("added", report.added, "new samples"),
+        ("already known", report.known, "in the workspace before; their votes count all the same"),
+        ("duplicates", report.duplicates, "further copies of an image: one sample, all their votes"),
+        ("unreadable", report.unreadable, "left out, listed below"),
+    ]
+    cells = [
+        (what, f"[{_colour(what, n)}]{n:,}[/]" if n else "[dim]0[/]", f"[dim]{meaning}[/]") for what, n, meaning in rows
+    ]
+    session.table(["images", ("", "right"), ""], cells)
+
+
+def _colour(what: str, n: int) -> str:
+    return {"added": "green", "unreadable": "red"}.get(what, "default") if n else "dim"
+
+
+def _labels(session: Session, report: MergeReport) -> None:
+    from emolab.taxonomy import META
+
+    people = sum(row.votes for row in report.labels) or 1
+    most = max((row.votes for row in report.labels), default=1)
+    rows = []
+    for row in report.labels:
+        becomes = (
+            "[red]dropped[/]" if row.label is None else f"[magenta]{row.label}[/]" if row.label in META else row.label
+        )
+        kind = " [dim](meta)[/]" if row.label in META else ""
+        bar = "━" * max(round(20 * row.votes / most), 1)
+        share = f"{row.votes / people:.1%}"
+        rows.append((row.source, becomes + kind, f"{row.votes:,}", f"[cyan]{bar}[/] {share}", f"{row.images:,}"))
+    columns: list[str | tuple[str, str]] = [
+        "source label",
+        "becomes",
+        ("votes", "right"),
+        "share",
+        ("leads in", "right"),
+    ]
+    session.table(columns, rows, title="Labels")
+    missing = [name for name in session.workspace.config.project.classes if name not in report.supported]
+    if missing:
+        session.say(f"[dim]{report.name} never shows {', '.join(missing)}: not counted as negatives in training.[/]\n")
+
+
+def _copies(session: Session, report: MergeReport) -> None:
+    conflicts, leaks = report.copies["conflicts"], report.copies["leaks"]
+    rows: list[tuple[str, str, str]] = []
+    if report.copies["images"]:
+        most = report.copies["largest"]
+        rows.append(("images with copies", f"{report.copies['images']:,}", f"up to {most} copies of one image"))
+    if conflicts["images"]:
+        pairs = ", ".join(f"{' / '.join(pair['labels'])} {pair['images']}" for pair in conflicts["pairs"][:3])
+        rows.append(("conflicting votes", f"{conflicts['images']:,}", "copies voted on differently; all votes kept"))
+        rows.append(("another majority", f"{conflicts['majority']:,}", pairs))
+    for leak in leaks:
+        rows.append((f"leak {leak['splits']}", f"[yellow]{leak['images']:,}[/]", f"kept in {leak['kept_in']} only"))
+    if report.near is not None and report.near.groups:
+        near = report.near
+        text = f"{near.groups:,} groups in the workspace, largest {near.largest} (hashes within {near.radius} bits)"
+        rows.append(("near-duplicates", f"{near.surplus:,}", text))
+        if near.split:
+            rows.append(("… across splits", f"[yellow]{near.split:,}[/]", "groups with members in several splits"))
+    if rows:
+        session.table(["copies and conflicts", ("images", "right"), ""], rows)
+    if report.splits:
+        made = f"; {_numbers(report.assigned)} assigned now" if report.assigned else ""
+        session.say(f"splits of the workspace: {_numbers(report.splits)}{made}")
+
+
+def _numbers(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _remarks(session: Session, report: MergeReport) -> None:
+    for note, count in list(report.notes.items())[:SHOWN]:
+        session.say(f"[dim]{note}: {count:,} images[/]")
+    if len(report.notes) > SHOWN:
+        session.say(f"[dim]and {len(report.notes) - SHOWN} more remarks: see --json[/]")
+    if report.unused_rules:
+        session.say(f"[yellow]rules of the map that match nothing:[/] {', '.join(report.unused_rules)}")
+    if report.withdrawn:
+        session.say(f"{report.withdrawn:,} votes of an earlier merge were withdrawn: the label map changed.")
+    failed = [problem for problem in report.problems if not problem.taken]
+    for problem in failed[:SHOWN]:
+        session.say(f"[red]✗[/] {problem}")
+    if report.unreadable > SHOWN:
+        session.say(f"[red]and {report.unreadable - SHOWN:,} more:[/] see --json")
+    if report.licence:
+        session.say(f"[dim]licence: {report.licence}[/]")
