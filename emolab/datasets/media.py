@@ -30,6 +30,9 @@ SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
 #: Shorter side to which a picture may be reduced while decoding when only its quality is asked for.
 REDUCED = 192
 
+#: Pillow would hand these to Ghostscript.
+_POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
+
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -72,6 +75,8 @@ def read(data: bytes, *, max_pixels: int, reduce_to: int | None = REDUCED) -> Pi
     """
     if not data:
         raise Refused("empty", "the file has no bytes")
+    if data.startswith(_POSTSCRIPT):
+        raise Refused("not an image", "a PostScript program, which would have to be run; convert it to PNG first")
     plain = strip(data)
     if plain is None or plain.rewrite or plain.orientation != 1 or (plain.profile and not is_srgb(plain.profile)):
         return _rewritten(data, plain, max_pixels)
@@ -148,7 +153,7 @@ def _decode(data: bytes, max_pixels: int, reduce_to: int | None) -> Image.Image:
             image.draft(None, (reduce_to, reduce_to))
         image.load()
     except UnidentifiedImageError:
-        raise Refused("not an image", f"no image format starts with {data[:8]!r}") from None
+        raise Refused("not an image", _unknown(data)) from None
     except Image.DecompressionBombError as error:
         plain = strip(data)
         raise _too_large(f"{plain.size[0]:,} x {plain.size[1]:,}" if plain else "too many", max_pixels) from error
@@ -157,6 +162,12 @@ def _decode(data: bytes, max_pixels: int, reduce_to: int | None) -> Image.Image:
         kind = "truncated" if "truncated" in text or isinstance(error, EOFError) else "damaged"
         raise Refused(kind, text) from error
     return image
+
+
+def _unknown(data: bytes) -> str:
+    if data[4:8] == b"ftyp":
+        return f"Pillow does not read {data[8:12].decode('latin-1')} files here; convert it to JPEG first"
+    return f"no image format starts with {data[:8]!r}"
 
 
 def _too_large(pixels: str, limit: int) -> Refused:
