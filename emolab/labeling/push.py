@@ -126,9 +126,10 @@ def _push(
         left_over = remotes.tasks(conn, here, "pending", "sending", "reopening") if here else []
     choice = choose(catalog, here, n=n, suggestions=suggestions, overlap=people)
     if not (choice.new or choice.again or left_over):
-        raise EmolabError(
-            nothing(choice, asked_for_suggestions=suggestions), hint="Bring in more with: emolab collect PATH"
-        )
+        return _report(
+            studio, title, choice, started=started, dry_run=dry_run, remote=remote, change=None, overlap=people,
+            note=nothing(catalog, choice, asked_for_suggestions=suggestions),
+        )  # fmt: skip
     change = project.form_change(studio, remote, config) if remote else None
     if dry_run:
         return _report(
@@ -188,7 +189,7 @@ def _carry_out(
     version = order.new_version()
     places = order.scores(order.queue(link))
     with progress.task("Sending to Label Studio", total=len(outgoing), unit="images") as bar:
-        send(link, outgoing, Order(version, places, guesses), workspace.root, sent, bar)
+        send(link, outgoing, Order(version, places, guesses), root=workspace.root, sent=sent, bar=bar)
     sent.twins_removed += adopt.remove_twins(link, after=newest, overlap=overlap)
     order.apply(link, version, places, already=sent.scored, guesses=guesses)
     return sent, _reopen(link, progress)

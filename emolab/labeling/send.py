@@ -54,7 +54,7 @@ class Order:
     guesses: Mapping[str, str]
 
 
-def send(link: Link, outgoing: Sequence[Task], order: Order, root: Path, sent: Sent, bar: Bar) -> None:
+def send(link: Link, outgoing: Sequence[Task], order: Order, *, root: Path, sent: Sent, bar: Bar) -> None:
     """Send all ``outgoing`` tasks that the server does not have; the counts go to ``sent``.
 
     Raises :class:`ServerError` when the server refuses, or stays away for too long. Whatever happens, the outbox says
@@ -68,7 +68,8 @@ def send(link: Link, outgoing: Sequence[Task], order: Order, root: Path, sent: S
         attempt = 0
         while left:
             attempt += 1
-            left = _import(link, left, {r.id: r for r in records}, media, order, sent, last=attempt == _ATTEMPTS)
+            bodies = _bodies(left, records, media, order)
+            left = _import(link, left, bodies, sent, last=attempt == _ATTEMPTS)
 
 
 def settle(link: Link, uncertain: Sequence[Task], *, task_number: int) -> list[Task]:
@@ -88,22 +89,14 @@ def settle(link: Link, uncertain: Sequence[Task], *, task_number: int) -> list[T
 
 
 def _import(
-    link: Link,
-    batch: Sequence[Task],
-    records: Mapping[str, Sample],
-    media: Mapping[str, str],
-    order: Order,
-    sent: Sent,
-    *,
-    last: bool,
+    link: Link, batch: Sequence[Task], bodies: Sequence[Mapping[str, object]], sent: Sent, *, last: bool
 ) -> list[Task]:
     """Import one batch and return the tasks that have to be sent again (none when all went well)."""
     ids = [task.sample_id for task in batch]
-    body = [_task(records[task.sample_id], media[task.sample_id], task, order) for task in batch]
     with link.catalog.begin() as tx:
         remotes.set_state(tx, link.project, ids, "sending")
     try:
-        made = link.studio.import_tasks(link.project.project, body)
+        made = link.studio.import_tasks(link.project.project, bodies)
     except ServerError as error:
         if not error.outcome_unknown:
             with link.catalog.begin() as tx:
@@ -150,12 +143,20 @@ def _stage(link: Link, records: Sequence[Sample], root: Path, sent: Sent, bar: B
     return media
 
 
-def _task(sample: Sample, media: str, task: Task, order: Order) -> dict[str, Any]:
-    made = tasks.task(sample, media, round_number=task.round)
-    score = order.scores.get(sample.id)
-    if score is not None:
-        guess = order.guesses.get(sample.id)
-        made["predictions"] = [tasks.prediction(score, order.version, guess=guess, modality=sample.modality)]
+def _bodies(
+    batch: Sequence[Task], records: Sequence[Sample], media: Mapping[str, str], order: Order
+) -> list[dict[str, Any]]:
+    """The tasks as the server wants them, each with its place in the queue."""
+    by_id = {record.id: record for record in records}
+    made = []
+    for task in batch:
+        sample = by_id[task.sample_id]
+        body = tasks.task(sample, media[sample.id], round_number=task.round)
+        score = order.scores.get(sample.id)
+        if score is not None:
+            guess = order.guesses.get(sample.id)
+            body["predictions"] = [tasks.prediction(score, order.version, guess=guess, modality=sample.modality)]
+        made.append(body)
     return made
 
 
