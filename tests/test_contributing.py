@@ -1,0 +1,67 @@
+"""The three examples of CONTRIBUTING.md do what the page says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emolab.active_learning.pool import Pool
+from emolab.records import VoteTable
+
+PAGE = (Path(__file__).resolve().parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def example(kind: str, name: str) -> Callable[..., Any]:
+    found = re.search(rf"<!-- example: {kind} -->\n```python\n(.*?)```", PAGE, flags=re.S)
+    assert found, f"CONTRIBUTING.md has no example of a {kind}"
+    space: dict[str, Any] = {"__name__": f"example_{kind}"}
+    exec(compile(found[1], f"CONTRIBUTING.md ({kind})", "exec"), space)
+    function: Callable[..., Any] = space[name]
+    return function
+
+
+def test_the_strategy_takes_the_least_sure_candidates() -> None:
+    pool = Pool(
+        samples=["a", "b", "c", "d"],
+        labelled=np.array([False, False, False, True]),
+        pending=np.zeros(4, dtype=bool),
+        probs=np.array([[0.9, 0.1], [0.55, 0.45], [0.7, 0.3], [0.5, 0.5]]),
+    )
+    picks = example("strategy", "select")(pool, 2, np.random.default_rng(0))
+    assert picks.rows.tolist() == [1, 2]
+    assert np.allclose(picks.scores, [0.45, 0.3])
+
+
+def test_the_aggregator_returns_distributions() -> None:
+    votes = VoteTable(
+        samples=["a", "b"],
+        annotators=["ann", "bob"],
+        classes=("happiness", "sadness"),
+        sample=np.array([0, 0, 0], dtype=np.int32),
+        annotator=np.array([0, 1, 1], dtype=np.int32),
+        label=np.array([0, 0, 1], dtype=np.int16),
+        weight=np.ones(3, dtype=np.float32),
+    )
+    probs = example("aggregator", "aggregate")(votes)
+    assert np.allclose(probs, [[0.8, 0.2], [0.5, 0.5]])
+
+
+def test_the_reader_streams_one_record_per_image(tmp_path: Path) -> None:
+    for name in ("happy_1.jpg", "sad_2.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    records = list(example("reader", "read")(tmp_path, {}))
+    assert [(record.key, dict(record.votes)) for record in records] == [
+        ("happy_1.jpg", {"happy": 1}),
+        ("sad_2.jpg", {"sad": 1}),
+    ]
+
+
+def test_the_picture_of_the_import_rule_names_every_module_of_the_core() -> None:
+    from test_layers import CORE, ROOMS
+
+    picture = PAGE.partition("## Who may import whom")[2].partition("## ")[0]
+    assert [name for name in (*sorted(CORE), *sorted(ROOMS - {"active_learning"})) if name not in picture] == []
