@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FENCE = re.compile(r"^(?P<indent> *)```(?P<kind>\S*)\s*$")
+FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<kind>\S*)\s*$")
 MARK = re.compile(r"<!--\s*runnable(?::\s*(?P<needs>[\w ,]+))?\s*-->")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
 
@@ -50,34 +50,44 @@ def pages() -> list[Path]:
 
 def blocks(page: Path) -> Iterator[Block]:
     """Yield the fenced blocks of a page; a comment on the line above marks one as runnable."""
-    name, inside, needs = page.relative_to(ROOT).as_posix(), None, None
+    name = page.relative_to(ROOT).as_posix()
+    opened: re.Match[str] | None = None
+    needs: frozenset[str] | None = None
     held: list[str] = []
-    started, indent = 0, 0
+    started = 0
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
         fence = FENCE.match(line)
-        if inside is None:
-            mark = MARK.search(line)
-            if mark:
-                needs = frozenset((mark["needs"] or "").replace(",", " ").split())
-            elif fence:
-                inside, held, started, indent = fence["kind"], [], number, len(fence["indent"])
-            elif line.strip():
-                needs = None
-        elif fence and not fence["kind"]:
-            yield Block(name, started, inside, tuple(held), needs)
-            inside, needs = None, None
-        else:
-            held.append(line[indent:] if line[:indent].isspace() else line)
-    assert inside is None, f"{name}:{started}: this block has no end"
+        if opened is not None:
+            if closes(fence, opened):
+                yield Block(name, started, opened["kind"], tuple(held), needs)
+                opened, needs = None, None
+            else:
+                held.append(line.removeprefix(opened["indent"]))
+        elif mark := MARK.search(line):
+            needs = frozenset((mark["needs"] or "").replace(",", " ").split())
+        elif fence:
+            opened, held, started = fence, [], number
+        elif line.strip():
+            needs = None
+    assert opened is None, f"{name}:{started}: this block has no end"
+
+
+def closes(fence: re.Match[str] | None, opened: re.Match[str]) -> bool:
+    """Return whether a fence ends the block that `opened` began: as many backticks or more, and no language."""
+    return fence is not None and not fence["kind"] and len(fence["ticks"]) >= len(opened["ticks"])
 
 
 def prose(page: Path) -> list[tuple[int, str]]:
     """Return (line number, text) of everything outside of fenced blocks."""
-    out, inside = [], False
+    out: list[tuple[int, str]] = []
+    opened: re.Match[str] | None = None
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
-        if FENCE.match(line):
-            inside = not inside
-        elif not inside:
+        fence = FENCE.match(line)
+        if opened is not None:
+            opened = None if closes(fence, opened) else opened
+        elif fence:
+            opened = fence
+        else:
             out.append((number, line))
     return out
 
