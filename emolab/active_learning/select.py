@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Selection:
     """A batch, best first: ``rows`` of the pool, ``samples`` ids, ``scores`` (higher is more useful), ``reasons``.
 
+    A sample of which the model knows nothing has the score 0.
+
     ``composition`` (k,) is how many samples of each class the model expects in the batch, ``None`` without a model;
     samples it has no prediction for are not in it.
     """
@@ -60,7 +62,7 @@ def select(pool: Pool, n: int, *, strategy: str, rng: np.random.Generator) -> Se
         strategy=strategy,
         rows=rows,
         samples=[pool.samples[row] for row in rows],
-        scores=scores,
+        scores=np.nan_to_num(scores),
         reasons=reasons,
         composition=_composition(pool, rows),
     )

@@ -177,7 +177,8 @@ class Pool:
 
     ``pk`` int64 keys; ``votes`` int32 people who voted; ``pending`` bool: asked for and not yet
     answered; ``hidden`` bool: stands behind the representative of its duplicate group; ``group`` int32 index of
-    its group (-1: none); ``judge`` bool: belongs to the valid or test split.
+    its group (-1: none); ``judge`` bool: belongs to the valid or test split; ``duplicate`` int64 row of the sample
+    that stands for its duplicate group (its own row without one).
     """
 
     ids: list[str]
@@ -187,6 +188,7 @@ class Pool:
     hidden: NDArray[np.bool_]
     group: NDArray[np.int32]
     judge: NDArray[np.bool_]
+    duplicate: NDArray[np.int64]
 
 
 def pool(conn: Connection) -> Pool:
@@ -202,9 +204,11 @@ def pool(conn: Connection) -> Pool:
     ).order_by(_table.c.pk)  # fmt: skip
     groups: dict[str, int] = {}
     ids: list[str] = []
+    copies: dict[int, str] = {}
     parts: list[list[NDArray[Any]]] = [[] for _ in range(6)]
     for rows in conn.execute(query.execution_options(yield_per=50_000)).partitions():
         pk, sid, votes, group, split, representative, _source, touched = zip(*rows, strict=True)
+        copies.update((len(ids) + i, r) for i, r in enumerate(representative) if r is not None and r != sid[i])
         ids.extend(sid)
         n_votes = np.array(votes, dtype=np.int32)
         parts[0].append(np.array(pk, dtype=np.int64))
@@ -218,7 +222,18 @@ def pool(conn: Connection) -> Pool:
         parts[5].append(np.array([s in ("valid", "test") for s in split], dtype=bool))
     types = (np.int64, np.int32, bool, bool, np.int32, bool)
     columns: list[Any] = [np.concatenate(p) if p else np.empty(0, dtype=t) for p, t in zip(parts, types, strict=True)]
-    return Pool(ids, *columns)
+    pk_all, votes_all, pending, hidden, in_group, judge = columns
+    return Pool(ids, pk_all, votes_all, pending, hidden, in_group, judge, _stands_for(ids, copies))
+
+
+def _stands_for(ids: Sequence[str], copies: Mapping[int, str]) -> NDArray[np.int64]:
+    """The row that stands for each row; copies of a sample that is gone are stood for by the first of them."""
+    rows = np.arange(len(ids), dtype=np.int64)
+    wanted = set(copies.values())
+    place = {sample_id: row for row, sample_id in enumerate(ids) if sample_id in wanted}
+    for row, representative in sorted(copies.items()):
+        rows[row] = place.setdefault(representative, row)
+    return rows
 
 
 def set_source(
