@@ -24,6 +24,9 @@ _OVERLAP = 0.3
 #: How many candidates are compared with one another; a crowd has fewer faces than this.
 _CANDIDATES = 2000
 
+#: Shorter images are padded: on a few rows of pixels the network answers with infinite boxes.
+_SMALLEST = 64
+
 #: Input dimensions that the published file leaves open, and what to fix them to (see :func:`pin_input`).
 _OPEN = ((b"batch", 1), (b"height", 640), (b"width", 640))
 
@@ -87,6 +90,7 @@ class Detector:
     def find(self, image: Image.Image) -> list[Face]:
         """The faces of ``image``, largest first, in its own pixels."""
         import cv2
+        import numpy as np
 
         pixels: NDArray[np.uint8] = bgr(image)
         height, width = pixels.shape[:2]
@@ -94,11 +98,12 @@ class Detector:
         if scale < 1:
             small = (max(1, round(width * scale)), max(1, round(height * scale)))
             pixels = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA).astype("uint8", copy=False)
+        sx, sy = width / pixels.shape[1], height / pixels.shape[0]
+        below, beside = (max(0, _SMALLEST - side) for side in pixels.shape[:2])
+        pixels = cv2.copyMakeBorder(pixels, 0, below, 0, beside, cv2.BORDER_CONSTANT).astype("uint8", copy=False)
         self._net.setInputSize((pixels.shape[1], pixels.shape[0]))
         _, rows = self._net.detect(pixels)
-        faces = [
-            _face(row, width / pixels.shape[1], height / pixels.shape[0]) for row in ([] if rows is None else rows)
-        ]
+        faces = [_face(row, sx, sy) for row in ([] if rows is None else rows) if np.isfinite(row).all()]
         return sorted(faces, key=lambda face: (-face.box[2] * face.box[3], face.box))
 
 

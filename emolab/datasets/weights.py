@@ -88,14 +88,18 @@ def _fetch(url: str, partial: Path, progress: Progress) -> None:
     try:
         with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
             resumed = answer.status == 206
-            length = answer.headers.get("Content-Length")
+            length = int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None
+            received = 0
             with (
                 partial.open("ab" if resumed else "wb") as out,
-                progress.task("Downloading the face detector", int(length) if length else None, unit="bytes") as task,
+                progress.task("Downloading the face detector", length, unit="bytes") as task,
             ):
                 while piece := answer.read(_PIECE):
                     out.write(piece)
                     task.advance(len(piece))
+                    received += len(piece)
+        if length is not None and received < length:
+            raise ConnectionError(f"the connection was closed after {received:,} of {length:,} bytes")
     except HTTPError as error:
         if error.code != 416:  # nothing is left to send: the part is whole, or of another file
             raise

@@ -1,0 +1,99 @@
+"""Finding and cutting out faces, with the real detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from emolab.datasets.faces import Detector, Face, pin_input
+from emolab.errors import DataError
+
+pytest.importorskip("cv2")
+
+
+@pytest.fixture(scope="module")
+def detector(shared_weights: Path) -> Detector:
+    return Detector(shared_weights / "face_detection_yunet.onnx")
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Image.Image:
+    """Eileen Collins, NASA, public domain; 512 x 512, comes with scikit-image."""
+    data = pytest.importorskip("skimage.data")
+    return Image.fromarray(data.astronaut())
+
+
+def inside(face: Face) -> bool:
+    x, y, w, h = face.box
+    return all(x <= px <= x + w and y <= py <= y + h for px, py in face.landmarks)
+
+
+@pytest.mark.shared
+def test_a_portrait_has_one_face_with_landmarks_where_they_belong(detector: Detector, portrait: Image.Image) -> None:
+    (face,) = detector.find(portrait)
+    right_eye, left_eye, nose, right_mouth, left_mouth = face.landmarks
+    assert face.score > 0.9
+    assert inside(face)
+    assert right_eye[0] < nose[0] < left_eye[0]  # the person's right is on the left of the picture
+    assert right_mouth[0] < left_mouth[0]
+    assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
+
+
+@pytest.mark.shared
+def test_boxes_are_in_pixels_of_the_image_given_whatever_size_is_searched(
+    detector: Detector, portrait: Image.Image
+) -> None:
+    (small,) = detector.find(portrait)
+    (large,) = detector.find(portrait.resize((2048, 2048)))
+    for a, b in zip(small.box, large.box, strict=True):
+        assert b == pytest.approx(4 * a, abs=0.15 * large.box[2])
+
+
+@pytest.mark.shared
+def test_several_faces_come_largest_first(detector: Detector, portrait: Image.Image) -> None:
+    group = Image.new("RGB", (1200, 600), "gray")
+    head = portrait.crop((120, 20, 320, 220))
+    for left, side in ((50, 180), (350, 360), (800, 260)):
+        group.paste(head.resize((side, side)), (left, 60))
+    areas = [face.box[2] * face.box[3] for face in detector.find(group)]
+    assert len(areas) == 3
+    assert areas == sorted(areas, reverse=True)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("size", [(640, 480), (33, 47), (1, 1), (5000, 20)])
+def test_an_image_of_any_shape_without_a_face_has_none(detector: Detector, size: tuple[int, int]) -> None:
+    assert detector.find(Image.new("L", size, 128)) == []
+
+
+def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "weights.onnx"
+    file.write_bytes(b"not a network")
+    with pytest.raises(DataError, match=r"weights.onnx is not a YuNet face detector that OpenCV .* can read"):
+        Detector(file)
+
+
+def test_pinning_keeps_the_length_and_leaves_fixed_files_alone() -> None:
+    header = b"\x12\x05batch..\x12\x06height..\x12\x05width"
+    assert len(pin_input(header)) == len(header)
+    assert b"batch" not in pin_input(header)
+    assert pin_input(b"a file with fixed sizes") == b"a file with fixed sizes"
+
+
+def face(x: float, y: float, w: float, h: float) -> Face:
+    return Face((x, y, w, h), (), 1.0)
+
+
+def test_a_crop_is_a_square_with_the_margin_on_every_side() -> None:
+    assert face(100, 100, 40, 60).crop((400, 400), margin=0.25) == (75, 85, 165, 175)
+
+
+def test_a_crop_at_the_border_is_moved_inside() -> None:
+    assert face(-5, 0, 60, 60).crop((400, 400), margin=0.5) == (0, 0, 120, 120)
+    assert face(380, 390, 40, 40).crop((400, 400), margin=0.0) == (360, 360, 400, 400)
+
+
+def test_a_crop_larger_than_the_image_is_cut_to_it() -> None:
+    assert face(10, 10, 80, 80).crop((100, 60), margin=0.5) == (0, 0, 100, 60)
