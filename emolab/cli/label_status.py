@@ -128,7 +128,7 @@ def _show_people(session: Session, people: list[Activity], against: dict[str, An
                 "–" if person.seconds is None else f"{person.seconds:.1f} s",
                 f"{person.skips:,}",
                 f"{person.meta:,}",
-                "–" if habit is None else f"{habit[1]} where others say {habit[0]} ({habit[2]:.0f}x)",
+                f"{habit[1]} instead of {habit[0]} {habit[2] / found.shared:.0%}" if found and habit else "–",
             )
         )
     columns: list[str | tuple[str, str]] = [
