@@ -97,9 +97,12 @@ def set_cursor(tx: Connection, project: Project, cursor: str | None, window: Map
     tx.execute(update(_projects).where(_projects.c.pk == project.pk).values(values))
 
 
-def rewind(tx: Connection, project: Project) -> None:
-    """Forget how far answers were pulled, so that the next pull reads every task."""
-    tx.execute(update(_projects).where(_projects.c.pk == project.pk).values(cursor=None, window=None))
+def rewind(tx: Connection, project: Project, *, everything: bool) -> None:
+    """Make the next pull look again at all that changed lately; with ``everything``, at every task."""
+    values: dict[str, Any] = {"window": {**(project.window or {}), "seen": None}}
+    if everything:
+        values = {"cursor": None, "window": None}
+    tx.execute(update(_projects).where(_projects.c.pk == project.pk).values(values))
 
 
 def set_gone(tx: Connection, project: Project) -> None:
@@ -220,7 +223,7 @@ def known_tasks(conn: Connection, project: Project) -> dict[int, str]:
         .where(_answers.c.project == project.pk)
         .distinct()
     )
-    found = dict(conn.execute(query).tuples().all())
+    found = {task: sample_id for task, sample_id in conn.execute(query)}
     found.update((t.task, t.sample_id) for t in tasks(conn, project, "open", "reopening") if t.task is not None)
     return found
 

@@ -51,7 +51,8 @@ def find(link: Link, sample_ids: Sequence[str], *, task_number: int) -> dict[str
 def adopt(link: Link, found: Mapping[str, Sequence[Carrier]], *, overlap: int) -> tuple[int, int]:
     """Record the tasks that were found, one per sample, and return how many were adopted and how many twins removed.
 
-    A task that changed before the last pull's moment may hold answers nobody has read, so the next pull reads all.
+    They may hold answers that earlier pulls passed over, so the next pull looks again: at all tasks when one of these
+    changed before the last pull's moment.
     """
     kept: dict[str, int] = {}
     removed = 0
@@ -59,11 +60,10 @@ def adopt(link: Link, found: Mapping[str, Sequence[Carrier]], *, overlap: int) -
         kept[sample_id], gone = keep_one(link.studio, link.project.project, [c.task for c in tasks])
         removed += gone
     cursor = link.project.cursor
-    stale = cursor is not None and any(c.updated_at <= cursor for tasks in found.values() for c in tasks)
+    old = cursor is not None and any(c.updated_at <= cursor for tasks in found.values() for c in tasks)
     with link.catalog.begin() as tx:
         remotes.adopt(tx, link.project, kept, overlap=overlap)
-        if stale:
-            remotes.rewind(tx, link.project)
+        remotes.rewind(tx, link.project, everything=old)
     return len(kept), removed
 
 

@@ -16,7 +16,7 @@ from emolab.catalog.chunks import chunks
 from emolab.errors import ServerError
 from emolab.labeling import tasks
 from emolab.labeling.patience import patiently
-from emolab.labeling.studio_queries import model_versions
+from emolab.labeling.studio_queries import carriers, model_versions
 
 if TYPE_CHECKING:
     from emolab.catalog.remotes import Task
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "emolab "
 _PER_REQUEST = 2000
+_ATTEMPTS = 3
 
 
 def new_version() -> str:
@@ -60,12 +61,27 @@ def apply(
         for sample_id, score in score_of.items()
         if sample_id not in already and known.get(sample_id) is not None
     ]
-    for part in chunks(rows, _PER_REQUEST):
-        kept = patiently(lambda part=part: link.studio.import_predictions(number, part))  # type: ignore[misc]
-        if kept != len(part):
-            raise ServerError(f"{link.studio.url} kept {kept} of {len(part)} places in the queue.")
+    sent = _send(link, rows) if rows else 0
     patiently(lambda: link.studio.set_model_version(number, version))
     for old in patiently(lambda: model_versions(link.studio, number)):
         if old.startswith(_PREFIX) and old != version:
             patiently(lambda old=old: link.studio.delete_model_version(number, old))  # type: ignore[misc]
-    return len(rows)
+    return sent
+
+
+def _send(link: Link, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Store predictions for the tasks that still exist: one deleted task would make the server refuse them all."""
+    number = link.project.project
+    for attempt in range(_ATTEMPTS):
+        there = {carrier.task for carrier in patiently(lambda: list(carriers(link.studio, number)))}
+        left = [row for row in rows if row["task"] in there]
+        try:
+            for part in chunks(left, _PER_REQUEST):
+                kept = patiently(lambda part=part: link.studio.import_predictions(number, part))  # type: ignore[misc]
+                if kept != len(part):
+                    raise ServerError(f"{link.studio.url} kept {kept} of {len(part)} places in the queue.")
+            return len(left)
+        except ServerError as error:
+            if error.status != 400 or attempt == _ATTEMPTS - 1:
+                raise  # else somebody deleted a task just now
+    raise AssertionError("unreachable")

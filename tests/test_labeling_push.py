@@ -1,0 +1,282 @@
+"""Samples reach a real Label Studio once each, in emolab's order, without a word about where they came from."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from subprocess import CompletedProcess
+
+import pytest
+from servers import LabelStudioServer
+from syncing import add_samples, environment, image, named, other_machine, say, task_of, there
+
+from emolab.catalog import remotes, rounds
+from emolab.errors import DataError, EmolabError
+from emolab.labeling import form
+from emolab.labeling.pull import pull
+from emolab.labeling.push import push
+from emolab.labeling.studio import Studio
+from emolab.records import Suggestion
+from emolab.workspace import Workspace
+
+pytestmark = pytest.mark.labelstudio
+
+
+@pytest.fixture
+def team(workspace: Workspace) -> Workspace:
+    """A workspace whose project no other test uses."""
+    return named(workspace, f"team {uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
+    with label_studio.client() as client:
+        yield client
+
+
+def title(workspace: Workspace) -> str:
+    return workspace.config.labeling.project
+
+
+def suggest(workspace: Workspace, *ids: str, kind: str = "new") -> int:
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        number = rounds.next_number(tx)
+        made = [
+            Suggestion(sample_id=s, score=0.5, reason="close call", strategy="margin", round=number, kind=kind, rank=i)
+            for i, s in enumerate(ids)
+        ]
+        rounds.create(tx, made, strategy="margin", model=None, seed=0, settings={})
+    return number
+
+
+def test_every_sample_gets_one_task_with_its_bytes_and_no_original_name(team: Workspace, studio: Studio) -> None:
+    ids = add_samples(team, 5)
+    report = push(team, studio)
+    assert (report.created, report.waiting, report.new_project, report.source) == (5, 5, True, "unlabelled")
+    assert there(studio, title(team)) == Counter(ids)
+    project = studio.find_project(title(team))
+    assert project is not None
+    (page,) = studio.changed_tasks(project.id)
+    for seed, task in enumerate(page):
+        address = str(task.data["image"])
+        assert task.uid in address
+        stored = studio.http.client.get(address)
+        assert stored.content == image(seed)
+    assert "anna" not in studio.http.client.get(f"/api/projects/{project.id}/export?exportType=JSON").text
+    assert project.label_config.count("hotkey") == 5
+    assert form.labels(project.label_config)[:3] == ["happiness", "sadness", "neutral"]
+
+
+def test_pushing_again_sends_nothing_and_only_new_samples_go(team: Workspace, studio: Studio) -> None:
+    add_samples(team, 3)
+    push(team, studio)
+    again = push(team, studio)
+    assert (again.created, again.note) == (0, "Every sample is labelled or was sent already.")
+    add_samples(team, 2, first=3)
+    assert push(team, studio).created == 2
+    assert sorted(there(studio, title(team)).values()) == [1] * 5
+
+
+def test_n_sends_the_first_samples_that_came_in(team: Workspace, studio: Studio) -> None:
+    ids = add_samples(team, 6)
+    push(team, studio, n=2)
+    assert set(there(studio, title(team))) == set(ids[:2])
+    push(team, studio, n=2)
+    assert set(there(studio, title(team))) == set(ids[:4])
+    with pytest.raises(DataError, match="0 samples cannot be pushed; expected at least 1"):
+        push(team, studio, n=0)
+
+
+def test_pending_suggestions_go_first_and_only_once(team: Workspace, studio: Studio) -> None:
+    ids = add_samples(team, 6)
+    suggest(team, ids[4], ids[2])
+    first = push(team, studio)
+    assert (first.source, first.created) == ("suggestions", 2)
+    assert set(there(studio, title(team))) == {ids[4], ids[2]}
+    assert push(team, studio, suggestions=True).note == "No suggestion waits to be sent."
+    assert push(team, studio).source == "unlabelled"
+    assert there(studio, title(team)) == Counter(ids)
+
+
+def test_annotators_get_tasks_in_the_order_of_the_newest_suggestions(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer
+) -> None:
+    ids = add_samples(team, 9)
+    push(team, studio, n=3, overlap=1)
+    suggest(team, ids[7], ids[3], ids[5])
+    push(team, studio)
+    suggest(team, ids[8], ids[6])
+    push(team, studio)
+    project = studio.find_project(title(team))
+    assert project is not None
+    people = [label_studio.annotator()[1] for _ in range(3)]
+    order = []
+    for turn in range(8):
+        person = people[turn % 3]
+        task = person.next_task(project.id)
+        assert task is not None
+        order.append(task.uid)
+        say(person, task.id, "neutral")
+    assert order == [ids[8], ids[6], ids[7], ids[3], ids[5], ids[0], ids[1], ids[2]]
+
+
+def test_annotators_do_not_see_the_guess_unless_it_is_asked_for(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer
+) -> None:
+    ids = add_samples(team, 2)
+    guesses = {ids[0]: "sadness", ids[1]: "happiness"}
+    push(team, studio, n=1, guesses=guesses)
+    project = studio.find_project(title(team))
+    assert project is not None
+    ann = label_studio.annotator()[1]
+    blind = ann.http.get(f"/api/projects/{project.id}/next/")
+    assert (blind["predictions"], project.show_predictions) == ([], False)
+    push(team, studio, show_predictions=True, guesses=guesses)
+    seen = ann.http.get(f"/api/projects/{project.id}/next/")
+    assert [p["result"][0]["value"] for p in seen["predictions"]] == [{"choices": ["sadness"]}]
+
+
+def test_a_dry_run_touches_neither_the_server_nor_the_catalog(team: Workspace, studio: Studio) -> None:
+    add_samples(team, 4)
+    report = push(team, studio, dry_run=True)
+    assert (report.created, report.dry_run) == (4, True)
+    assert studio.find_project(title(team)) is None
+    with team.catalog() as catalog, catalog.connect() as conn:
+        assert remotes.projects(conn) == []
+
+
+def test_another_machine_adopts_what_is_there(team: Workspace, studio: Studio) -> None:
+    ids = add_samples(team, 4)
+    push(team, studio, n=3)
+    elsewhere = named(other_machine(team, n=4), title(team))
+    report = push(elsewhere, studio)
+    assert (report.created, report.adopted) == (1, 3)
+    assert there(studio, title(team)) == Counter(ids)
+
+
+def test_doubles_on_the_server_shrink_to_the_one_with_answers(team: Workspace, studio: Studio) -> None:
+    ids = add_samples(team, 3)
+    push(team, studio, n=2)
+    project = studio.find_project(title(team))
+    assert project is not None
+    double = [{"data": {"image": "/data/x.png", "emolab_uid": ids[0]}}, {"data": {"image": "/x", "emolab_uid": ids[2]}}]
+    answered, _ = studio.import_tasks(project.id, double)
+    say(studio, answered, "sadness")
+    elsewhere = named(other_machine(team, n=3), title(team))
+    report = push(elsewhere, studio)
+    assert (report.created, report.adopted, report.twins_removed) == (0, 3, 1)
+    assert there(studio, title(team)) == Counter(ids)
+    assert task_of(studio, project.id, ids[0]) == answered
+    pull(elsewhere, studio)
+    pull(team, studio)
+    with team.catalog() as catalog, catalog.connect() as conn:
+        (mine,) = remotes.projects(conn)
+        assert {t.sample_id: t.task for t in remotes.tasks(conn, mine)}[ids[0]] == answered
+
+
+def test_a_revote_reopens_a_finished_task_for_one_more_person(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer
+) -> None:
+    ids = add_samples(team, 2)
+    push(team, studio, overlap=1)
+    project = studio.find_project(title(team))
+    assert project is not None
+    ann, bob = (label_studio.annotator()[1] for _ in range(2))
+    for sample in ids:
+        say(ann, task_of(studio, project.id, sample), "happiness")
+    assert bob.next_task(project.id) is None
+    pull(team, studio)
+    suggest(team, ids[1], kind="revote")
+    report = push(team, studio)
+    assert (report.created, report.reopened) == (0, 1)
+    task = bob.next_task(project.id)
+    assert task is not None and task.uid == ids[1]
+    assert ann.next_task(project.id) is None
+    assert push(team, studio, suggestions=True).note == "No suggestion waits to be sent."
+
+
+def test_a_new_class_reaches_the_form_and_a_used_label_stays_on_it(team: Workspace, studio: Studio) -> None:
+    ids = add_samples(team, 3)
+    push(team, studio, n=1)
+    project = studio.find_project(title(team))
+    assert project is not None
+    say(studio, task_of(studio, project.id, ids[0]), "sadness")
+    file = team.root / "emolab.toml"
+    file.write_text(file.read_text().replace('"happiness", "sadness", "neutral"', '"neutral", "calm"'))
+    report = push(Workspace.open(team.root), studio)
+    assert (report.labels_added, report.labels_removed, report.labels_kept) == (("calm",), ("happiness",), ("sadness",))
+    assert form.labels(studio.project(project.id).label_config) == ["neutral", "calm", "unknown", "no face", "sadness"]
+
+
+def test_a_label_removed_on_the_server_returns_with_the_next_push(team: Workspace, studio: Studio) -> None:
+    add_samples(team, 2)
+    push(team, studio, n=1)
+    project = studio.find_project(title(team))
+    assert project is not None
+    studio.update_project(project.id, label_config=form.render(("happiness", "sadness")))
+    assert push(team, studio).labels_added == ("neutral",)
+    assert "neutral" in form.labels(studio.project(project.id).label_config)
+
+
+def test_a_task_deleted_on_the_server_is_not_sent_again(team: Workspace, studio: Studio) -> None:
+    ids = add_samples(team, 2)
+    push(team, studio)
+    project = studio.find_project(title(team))
+    assert project is not None
+    studio.delete_tasks(project.id, [task_of(studio, project.id, ids[0])])
+    assert pull(team, studio).tasks_deleted == 1
+    suggest(team, ids[0])
+    assert (
+        push(team, studio, suggestions=True).note == "No suggestion waits to be sent (1 were deleted in Label Studio)."
+    )
+    assert there(studio, title(team)) == Counter(ids[1:])
+
+
+def test_a_project_deleted_on_the_server_is_made_anew(team: Workspace, studio: Studio) -> None:
+    ids = add_samples(team, 2)
+    push(team, studio)
+    project = studio.find_project(title(team))
+    assert project is not None
+    studio.delete_project(project.id)
+    report = push(team, studio)
+    assert (report.new_project, report.created) == (True, 2)
+    assert there(studio, title(team)) == Counter(ids)
+
+
+def test_a_file_that_is_gone_is_reported_and_the_rest_go_through(team: Workspace, studio: Studio) -> None:
+    ids = add_samples(team, 3)
+    next(team.media.rglob(f"{ids[1]}.png")).unlink()
+    report = push(team, studio)
+    assert (report.created, report.missing, report.waiting) == (2, [ids[1]], 2)
+
+
+def test_an_empty_workspace_says_what_to_do(team: Workspace, studio: Studio) -> None:
+    with pytest.raises(DataError, match=r"There are no samples to label yet\..*emolab collect PATH"):
+        push(team, studio)
+
+
+def test_two_pushers_in_one_workspace_do_not_mix(team: Workspace, studio: Studio) -> None:
+    add_samples(team, 2)
+    with team.lock("push"), pytest.raises(EmolabError, match=r'Another emolab process .* is busy with "push"'):
+        push(team, studio)
+
+
+def test_the_command_says_what_it_did_in_words_and_in_json(
+    team: Workspace, label_studio: LabelStudioServer, run_cli: Callable[..., CompletedProcess[str]]
+) -> None:
+    add_samples(team, 3)
+    env = environment(label_studio.url, label_studio.token)
+    dry = run_cli("label", "push", "--n", "2", "--dry-run", cwd=team.root, env=env)
+    assert "would be sent" in dry.stderr and "2" in dry.stderr
+    done = run_cli("label", "push", "--json", cwd=team.root, env=env)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["created"], told["project"]) == (3, title(team))
+    again = run_cli("label", "push", cwd=team.root, env=env)
+    assert (again.returncode, "nothing to push" in again.stderr) == (0, True)
+    pulled = run_cli("label", "pull", cwd=team.root, env=env)
+    assert "nothing new" in pulled.stderr, pulled.stderr
+    both = run_cli("label", "push", "--n", "2", "--suggestions", cwd=team.root, env=env)
+    assert (both.returncode, "Give --n or --suggestions, not both." in both.stderr) == (2, True)
