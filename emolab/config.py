@@ -49,7 +49,7 @@ class CollectConfig:
     tight: int = 100  # pixels; with faces = "auto", images with a shorter side up to this are face crops already
     detect_size: int = 640  # pixels; the longer side is reduced to this before faces are looked for
     every: float = 1.0  # seconds between frames taken from a video
-    similar: int = 4  # of 64 bits; a frame that differs by fewer from the last one kept is left out
+    similar: float = 0.06  # of black to white; a frame no part of which changed by this is left out
     max_pixels: int = 100_000_000  # larger images are refused: a few kilobytes can announce gigabytes
     max_bytes: int = 512 << 20  # larger files are refused, in folders and in zips
 

@@ -42,14 +42,14 @@ def members(
         yield Problem(shown(path), "zip bomb", message)
         return
     for info in infos:
-        name = PurePosixPath(info.filename).name
-        if info.is_dir() or name.startswith(".") or info.filename.startswith("__MACOSX/"):
-            continue
         where = f"{shown(path)}/{shown(info.filename)}"
         problem = _refusal(info, max_bytes)
+        name = PurePosixPath(info.filename).name
         kind = kind_of(name)
         if problem is not None:
             yield problem.at(where)
+        elif info.is_dir() or name.startswith(".") or info.filename.startswith("__MACOSX/"):
+            continue
         elif kind == "image":
             yield where, f"{info.header_offset}|{info.CRC}|{info.filename}", _reader(archive, info, max_bytes)
         elif kind is not None:

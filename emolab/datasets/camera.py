@@ -20,7 +20,7 @@ def pictures(
     device: int | str,
     *,
     every: float = 1.0,
-    similar: int = 4,
+    similar: float = 0.06,
     limit: int | None = None,
     consent: str | None = None,
     stopped: Callable[[], bool] = lambda: False,
@@ -28,8 +28,8 @@ def pictures(
 ) -> Iterator[Item | Problem]:
     """New pictures of camera ``device`` (a number, or whatever OpenCV opens), at most ``limit``, until ``stopped``.
 
-    One look every ``every`` seconds; what differs from the last picture in fewer than ``similar`` of 64 bits is left
-    out. All pictures of one sitting share a group. Raises :class:`EmolabError` when there is no such camera.
+    One look every ``every`` seconds; what is not new by ``similar`` (see :class:`emolab.datasets.video.Novelty`) is
+    left out. All pictures of one sitting share a group. Raises :class:`EmolabError` when there is no such camera.
     """
     from PIL import Image
 

@@ -34,7 +34,7 @@ class Source:
     group_by: str | None = None
     consent: str | None = None
     every: float = 1.0
-    similar: int = 4
+    similar: float = 0.06
     max_bytes: int = 512 << 20
     ignored: Counter[str] = field(default_factory=Counter)
     stopped: Callable[[], bool] = lambda: False
