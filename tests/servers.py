@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import shutil
+import sqlite3
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 from emolab.errors import MissingExtra
-from emolab.labeling.program import find_program
+from emolab.labeling import program
+from emolab.labeling.daemon import free_port
 from emolab.labeling.server import EmbeddedServer
 from emolab.labeling.studio import Studio, connect
 from emolab.workspace import Workspace
 
+CLASSES = ("happiness", "sadness", "neutral")
 FACES = (
     '<View><Image name="image" value="$image"/><Choices name="emotion" toName="image" choice="single">'
     '<Choice value="happiness"/><Choice value="sadness"/><Choice value="neutral"/></Choices></View>'
@@ -33,33 +41,73 @@ class LabelStudioServer:
         """A client of the administrator, or of whoever ``token`` belongs to."""
         return connect(self.url, token or self.token)
 
-    def annotator(self, name: str | None = None) -> tuple[str, Studio]:
-        """A new annotator (about 0.5 s): e-mail and client. Without a name, a fresh one each time."""
+    def annotator_token(self, name: str = "ann") -> tuple[str, str]:
+        """A new annotator (about 0.5 s): e-mail and personal access token; the e-mail is made unique."""
         from emolab.labeling.studio_accounts import create_annotator
 
-        email = f"{name or 'ann'}-{uuid.uuid4().hex[:8]}@team.example"
+        email = f"{name}-{uuid.uuid4().hex[:8]}@team.example"
         with self.client() as admin:
-            return email, connect(self.url, create_annotator(admin, email, f"pw-{uuid.uuid4().hex}"))
+            return email, create_annotator(admin, email, f"pw-{uuid.uuid4().hex}")
+
+    def annotator(self, name: str = "ann") -> tuple[str, Studio]:
+        """A new annotator (about 0.5 s): e-mail and client."""
+        email, token = self.annotator_token(name)
+        return email, connect(self.url, token)
 
 
 @pytest.fixture(scope="session")
-def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
-    """A real Label Studio for the whole session (about 25 s to start); tests make projects of their own in it."""
+def label_studio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LabelStudioServer]:
+    """A real Label Studio for the whole session; tests make projects of their own in it.
+
+    Its first start takes half a minute (migrations), so the fresh database is kept in pytest's cache: the next session
+    starts in a few seconds. "pytest --cache-clear" forgets it.
+    """
     pytest.importorskip("label_studio_sdk")
     try:
-        find_program()
+        program.find_program()
     except MissingExtra as missing:
         pytest.skip(str(missing))
-    workspace = Workspace.init(tmp_path_factory.mktemp("label-studio"), classes=("happiness", "sadness", "neutral"))
+    workspace = Workspace.init(tmp_path_factory.mktemp("label-studio"), classes=CLASSES)
     server = EmbeddedServer(workspace)
-    started = server.start(port=None, timeout=400.0)
+    kept = _kept(pytestconfig)
+    if kept is not None and (kept / "token").exists():
+        copy_studio(kept, server.folder)
+    started = server.start(port=free_port(), timeout=400.0)
     try:
+        if kept is not None and started.password is not None:
+            copy_studio(server.folder, kept)
         with connect(started.server.url, server.token()) as admin:
             admin.http.call("POST", "/api/jwt/settings", json={"legacy_api_tokens_enabled": True})
             legacy = str(admin.http.get("/api/current-user/token")["token"])
         yield LabelStudioServer(started.server.url, server.token(), legacy, server)
     finally:
         server.stop(grace=3.0)
+
+
+def copy_studio(source: Path, target: Path) -> None:
+    """Copy the data of an embedded server, which may be running; the token file comes last: it marks a whole copy."""
+    shutil.rmtree(target, ignore_errors=True)
+    (target / "data").mkdir(parents=True, mode=0o700)
+    target.chmod(0o700)
+    with (
+        contextlib.closing(sqlite3.connect(source / "data" / program.DATABASE)) as old,
+        contextlib.closing(sqlite3.connect(target / "data" / program.DATABASE)) as new,
+    ):
+        old.backup(new)
+        new.execute("PRAGMA journal_mode=WAL")
+    shutil.copy2(source / "data" / ".env", target / "data" / ".env")
+    shutil.copy2(source / "token", target / "token")
+
+
+def _kept(config: pytest.Config) -> Path | None:
+    """Where the fresh database is kept between sessions: one per release of Label Studio and way of making it."""
+    cache = getattr(config, "cache", None)
+    try:
+        release = metadata.version("label-studio")
+    except metadata.PackageNotFoundError:  # it lives in an environment of its own
+        return None
+    made = hashlib.sha256(Path(program.__file__).read_bytes()).hexdigest()[:8]
+    return Path(cache.mkdir(f"label-studio-{release}-{made}")) if cache is not None else None
 
 
 @pytest.fixture

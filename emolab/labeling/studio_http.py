@@ -244,11 +244,11 @@ def _detail(body: object) -> str:
         except ValueError:
             body = phrase
     if isinstance(body, Mapping):
-        words = [str(body.get("detail") or "")]
-        more = body.get("validation_errors")
-        if more:
-            words.append(str(more))
-        body = " ".join(w for w in words if w) or {k: v for k, v in body.items() if k not in {"id", "version"}}
+        detail, wrong = str(body.get("detail") or ""), body.get("validation_errors")
+        if isinstance(wrong, Mapping):
+            fields = (f"{k}: {', '.join(map(str, v)) if isinstance(v, list) else v}" for k, v in wrong.items())
+            detail = f"{detail}: {'; '.join(fields)}".removeprefix(": ")
+        body = detail or {k: v for k, v in body.items() if k not in {"id", "version"}}
     text = " ".join(str(body).split())
     return text if len(text) <= 400 else text[:397] + "..."
 
