@@ -73,7 +73,7 @@ def near_pairs(hashes: NDArray[np.uint64], radius: int = RADIUS) -> NDArray[np.i
         return np.empty((0, 2), dtype=np.int64)
     common = _common_bands(len(hashes), radius)
     masks = _band_masks(radius + common)
-    found = []
+    found: list[NDArray[np.int64]] = [np.empty((0, 2), dtype=np.int64)]
     for chosen in combinations(masks, common):
         mask = np.bitwise_or.reduce(np.array(chosen, dtype=np.uint64))
         for first, second in _same_key(hashes & mask):

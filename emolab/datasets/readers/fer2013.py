@@ -119,10 +119,11 @@ def _rows(rows: Iterator[list[str]], table: str) -> Iterator[PixelRow]:
 
 def _from_rows(rows: Iterator[PixelRow], table: str) -> Iterator[Record]:
     for number, row in enumerate(rows, start=1):
+        votes = {_name(row, table, number): 1}
         yield Record(
             key=f"{table}:{number}",
             media=png(row.pixels, table, number),
-            votes={_name(row, table, number): 1},
+            votes=votes,
             split=row.split,
             note=f"pixels and labels from {table}",
         )
@@ -151,7 +152,7 @@ def _from_folders(source: Source) -> Iterator[Record]:
         if note is None and _AUGMENTED.search(PurePosixPath(place.name).stem):
             note = "file name looks like an augmented copy"
         yield Record(
-            key=place.name,
+            key=place.key,
             media=source.media(place.name),
             votes={place.label: 1},
             split=place.split,
