@@ -101,6 +101,14 @@ install_browser() {
     say "No Chromium: the tests marked \"browser\" will be skipped. To have them: $(ask_for chromium)"
 }
 
+# PostgreSQL, for the tests of a shared catalog; only its programs are used, never a system server.
+install_postgresql() {
+    if compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || command -v initdb >/dev/null; then return 0; fi
+    step "PostgreSQL, for the tests of a shared catalog"
+    if install_debian postgresql; then return 0; fi
+    say "No PostgreSQL: those tests will be skipped. To have them: $(ask_for postgresql)"
+}
+
 main() {
     case "$for_what" in demo | test | again) ;; *) die "unknown use \"$for_what\"" "scripts/setup.sh [test|again]" ;; esac
     [ -f setup.cfg ] || die "no setup.cfg in $PWD" "Run this from a clone of emolab."
@@ -117,7 +125,10 @@ main() {
         wanted_stamp >"$stamp"
         step "Ready. \".venv/bin/emolab doctor\" shows what works here."
     fi
-    if [ "$for_what" = test ]; then install_browser; fi
+    if [ "$for_what" = test ]; then
+        install_browser
+        install_postgresql
+    fi
 }
 
 main

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from databases import catalog, postgresql  # noqa: F401 (fixtures)
 from servers import label_studio, project  # noqa: F401 (fixtures)
 
 from emolab.workspace import Workspace

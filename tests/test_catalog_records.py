@@ -10,7 +10,6 @@ import pytest
 from emolab.catalog import Catalog, labels, models, rounds, samples, settings, votes
 from emolab.errors import DataError, UnknownName
 from emolab.records import LabelSet, Model, Sample, Suggestion, Vote
-from emolab.workspace import Workspace
 
 FULL = Sample(
     id="a" * 64,
@@ -28,11 +27,6 @@ FULL = Sample(
     phash=(1 << 64) - 3,
     added_at="2026-01-02T03:04:05.000Z",
 )
-
-
-@pytest.fixture
-def catalog(workspace: Workspace) -> Catalog:
-    return workspace.catalog()
 
 
 def plain(letter: str, **more: object) -> Sample:

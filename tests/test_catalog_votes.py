@@ -10,7 +10,6 @@ import pytest
 from emolab.catalog import Catalog, samples, votes
 from emolab.errors import DataError
 from emolab.records import Sample, Vote
-from emolab.workspace import Workspace
 
 CLASSES = ("happiness", "sadness", "neutral")
 
@@ -19,12 +18,10 @@ def vote(sample: str, annotator: str, label: str | None, origin: str, **more: ob
     return replace(Vote(sample_id=sample * 64, annotator=annotator, label=label, origin=origin), **more)
 
 
-@pytest.fixture
-def catalog(workspace: Workspace) -> Catalog:
-    catalog = workspace.catalog()
+@pytest.fixture(autouse=True)
+def four_samples(catalog: Catalog) -> None:
     with catalog.begin() as tx:
         samples.add(tx, [Sample(id=letter * 64, media=f"{letter}.png") for letter in "abcd"])
-    return catalog
 
 
 def test_the_same_vote_read_twice_counts_once(catalog: Catalog) -> None:

@@ -25,6 +25,8 @@ HEAD = "0001"
 #: How long a writer waits for another one, in seconds.
 BUSY_SECONDS = 60
 
+_MIGRATION_LOCK = 0x656D6F6C6162  # "emolab"
+
 
 class Catalog:
     """A connection pool to the catalog; a context manager that closes it.
@@ -110,6 +112,8 @@ class Catalog:
         from alembic import command
 
         with _explained(self.url), _writer(engine).begin() as connection:
+            if connection.dialect.name == "postgresql":  # one migration at a time; SQLite's BEGIN IMMEDIATE does that
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, insert, select, update
 
 from emolab.catalog import schema
 from emolab.catalog.chunks import chunks, insert_or_ignore
@@ -227,6 +227,13 @@ def origins(conn: Connection, prefix: str) -> dict[str, str]:
         _alive(), _votes.c.origin >= prefix, _votes.c.origin < prefix + "\uffff"
     )
     return {key: value for key, value in conn.execute(query)}
+
+
+def _starts(conn: Connection, column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Whether a text begins with ``prefix``: as a range on SQLite, whose LIKE cannot use the index."""
+    if conn.dialect.name == "sqlite":
+        return and_(column >= prefix, column < prefix + "\U0010ffff")
+    return column.startswith(prefix, autoescape=True)
 
 
 def annotator_keys(tx: Connection, names: Iterable[str], *, kind: str = "person") -> dict[str, int]:

@@ -1,0 +1,97 @@
+"""A PostgreSQL server for tests: started once on a free port of the loopback, in a folder of its own, stopped by pid."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emolab.catalog import Catalog
+from emolab.workspace import Workspace
+
+
+def programs() -> Path | None:
+    """The folder with PostgreSQL's programs, the newest where there are several."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    on_path = shutil.which("initdb")
+    return found[-1].parent if found else Path(on_path).parent if on_path else None
+
+
+def as_server() -> list[str]:
+    """PostgreSQL refuses to run as root; its own user can."""
+    return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The SQLAlchemy address of an empty server, without a database name."""
+    folder = programs()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    home = Path(tempfile.mkdtemp(prefix="emolab-pg-"))
+    if os.geteuid() == 0:
+        shutil.chown(home, pwd.getpwnam("postgres").pw_uid)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    run = [*as_server(), str(folder / "initdb"), "-D", str(home / "db"), "-A", "trust", "-U", "emolab", "--no-sync"]
+    subprocess.run(run, check=True, capture_output=True, timeout=120, cwd="/")
+    server = subprocess.Popen(
+        [*as_server(), str(folder / "postgres"), "-D", str(home / "db"), "-p", str(port), "-k", str(home),
+         "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, cwd="/",
+    )  # fmt: skip
+    address = f"postgresql+pg8000://emolab@127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while not answers(port):
+            assert time.monotonic() < deadline, "PostgreSQL did not start within 60 s"
+            assert server.poll() is None, "PostgreSQL ended at once"
+        yield address
+    finally:
+        pid = int((home / "db" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGINT)
+        server.wait(30)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def answers(port: int) -> bool:
+    """Whether a connection as the tests make it succeeds."""
+    import pg8000.dbapi
+
+    try:
+        pg8000.dbapi.connect(user="emolab", host="127.0.0.1", port=port, database="postgres").close()
+    except (pg8000.dbapi.InterfaceError, pg8000.dbapi.DatabaseError):
+        time.sleep(0.05)
+        return False
+    return True
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalog(request: pytest.FixtureRequest, workspace: Workspace, tmp_path: Path) -> Iterator[Catalog]:
+    """An empty catalog, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        with workspace.catalog() as made:
+            yield made
+        return
+    import pg8000.dbapi
+
+    address = request.getfixturevalue("postgresql")
+    port = int(address.rpartition(":")[2])
+    name = f"t{time.time_ns()}"
+    admin = pg8000.dbapi.connect(user="emolab", host="127.0.0.1", port=port, database="postgres")
+    admin.autocommit = True
+    admin.cursor().execute(f"CREATE DATABASE {name}")
+    admin.close()
+    with Catalog(f"{address}/{name}") as made:
+        yield made
