@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: started once on a free port of the loopback, in a folder of its own, stopped by pid."""
+"""A PostgreSQL server for tests: started once on a free loopback port, in a folder of its own, stopped by pid."""
 
 from __future__ import annotations
 
