@@ -1,0 +1,109 @@
+"""A model on disk: ``model.safetensors`` and ``model.json``; nothing in it can run code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from emolab import __version__
+from emolab.errors import DataError
+from emolab.training.decode import VERSION, Preprocessing
+from emolab.workspace import write_bytes, write_text
+
+FORMAT = "emolab-model/1"
+DOCUMENT, WEIGHTS = "model.json", "model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What a model is, besides its weights.
+
+    ``classes`` are in the order of its outputs; an image is decoded to ``size`` x ``size`` pixels of ``color`` and
+    normalised by ``mean`` and ``std`` (of 0..1); probabilities are ``softmax(logits / temperature)``. ``plan`` holds
+    every number of the run, ``snapshot`` the hash of its data, ``metrics`` what was measured on the validation samples.
+    """
+
+    id: str
+    classes: tuple[str, ...]
+    backbone: str
+    size: int
+    color: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    temperature: float
+    plan: Mapping[str, Any]
+    snapshot: str
+    created_at: str
+    parent: str | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()
+    decoder: int = VERSION
+    made_by: Mapping[str, str] = field(default_factory=lambda: {"emolab": __version__, "torch": str(torch.__version__)})
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images must be decoded for this model."""
+        return Preprocessing(self.size, self.color)
+
+
+def identity(plan: Mapping[str, Any], snapshot: str, weights: Mapping[str, Tensor]) -> str:
+    """Hex sha256 of settings, data and weights: the id of a model."""
+    digest = hashlib.sha256(json.dumps(dict(plan), sort_keys=True).encode())
+    digest.update(snapshot.encode())
+    digest.update(save(dict(sorted(weights.items()))))
+    return digest.hexdigest()
+
+
+def write(folder: Path, checkpoint: Checkpoint, weights: Mapping[str, Tensor]) -> None:
+    """Write both files into ``folder``; the document last, so that a folder with one is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / WEIGHTS, save(dict(weights)))
+    document = {"format": FORMAT, **asdict(checkpoint)}
+    write_text(folder / DOCUMENT, json.dumps(document, indent=2, sort_keys=False))
+
+
+def read(folder: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
+    """The model in ``folder``.
+
+    Raises :class:`DataError` when there is none, when it is damaged, or when a newer emolab wrote it.
+    """
+    checkpoint = describe(folder)
+    try:
+        return checkpoint, load_file(folder / WEIGHTS)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{folder / WEIGHTS} cannot be read: {error}.", hint="Train the model again.") from error
+    except Exception as error:  # safetensors raises a class of its own that it does not export in a stable place
+        raise DataError(f"{folder / WEIGHTS} is damaged: {error}.", hint="Train the model again.") from error
+
+
+def describe(folder: Path) -> Checkpoint:
+    """The document of the model in ``folder``, without its weights."""
+    file = folder / DOCUMENT
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"There is no model in {folder} (no {DOCUMENT}).") from None
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is damaged: {error}.", hint="Train the model again.") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise DataError(f"{file} is not a model this emolab knows (expected format {FORMAT}).", hint="Upgrade emolab.")
+    known = {f.name for f in fields(Checkpoint)}
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in found.items() if key in known}
+    missing = known - values.keys() - {"parent", "metrics", "history", "decoder", "made_by"}
+    if missing:
+        raise DataError(f"{file} lacks {', '.join(sorted(missing))}.", hint="Train the model again.")
+    checkpoint = Checkpoint(**values)
+    if checkpoint.decoder != VERSION:
+        raise DataError(
+            f"{folder.name} was trained on images decoded by version {checkpoint.decoder}; this emolab has {VERSION}.",
+            hint="Train it again, or use the emolab it was trained with.",
+        )
+    return checkpoint

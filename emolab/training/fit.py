@@ -1,0 +1,305 @@
+"""The training loop: head first, then all layers; one state per epoch; the same weights however often interrupted."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from emolab.errors import EmolabError
+from emolab.progress import SILENT, Progress, Task
+from emolab.training import augment, backbones, batches, metrics, state
+from emolab.training.cache import Pixels
+from emolab.training.calibrate import softmax
+from emolab.training.classifier import Classifier, wants_bfloat16
+from emolab.training.data import TrainingSet
+from emolab.training.losses import soft_cross_entropy
+from emolab.training.memory import keep_freed_memory
+from emolab.training.recipes import Plan
+from emolab.training.schedule import depth_groups, discriminative, one_cycle
+from emolab.training.state import RunState
+
+DEPTH_GROUPS = 3
+CLIP = 5.0
+#: Seconds between states inside a long epoch.
+SAVE_EVERY = 120.0
+#: The running mean counts as many steps as there were, up to its decay.
+MEAN_RISE = 10.0
+
+Watch = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A finished run: ``weights`` of the best epoch by name, ``logits`` (v, k) on the validation samples by them."""
+
+    weights: dict[str, Tensor]
+    logits: NDArray[np.float32]
+    history: list[dict[str, Any]]
+    best_epoch: int
+    seconds: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    mismatches: tuple[str, ...]
+    precision: str
+    parameters: int
+
+
+def fit(
+    pixels: Pixels,
+    data: TrainingSet,
+    plan: Plan,
+    folder: Path,
+    *,
+    progress: Progress = SILENT,
+    watch: Watch | None = None,
+) -> Fitted:
+    """Train on ``pixels`` (rows in the order of ``data.ids``) and keep the state of the run in ``folder``.
+
+    Continues from the newest state in ``folder``. ``watch`` is called with one row per finished epoch. The epoch with
+    the lowest validation loss wins, or the last one without validation samples. Raises :class:`EmolabError` when the
+    loss stops being a number.
+    """
+    keep_freed_memory()
+    with _own_generator():
+        return _Run(pixels, data, plan, folder, progress, watch).finish()
+
+
+class _Run:
+    """State between the steps of one run."""
+
+    def __init__(
+        self,
+        pixels: Pixels,
+        data: TrainingSet,
+        plan: Plan,
+        folder: Path,
+        progress: Progress,
+        watch: Watch | None,
+    ) -> None:
+        self.pixels, self.data, self.plan, self.folder = pixels, data, plan, folder
+        self.progress, self.watch = progress, watch
+        self.device = pick_device(plan.device)
+        torch.manual_seed(plan.seed)
+        self.backbone = backbones.build(plan.backbone, plan.weights, size=plan.size)
+        model = Classifier(self.backbone, len(data.classes), dropout=plan.dropout)
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged: Classifier | None = copy.deepcopy(self.model) if plan.average else None
+        self.optimizer = make_optimizer(self.model, plan)
+        self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.low = plan.precision == "bfloat16" or (
+            plan.precision == "auto" and wants_bfloat16(self.model, self.device)
+        )
+        self.augment = augment.load(plan)
+        self.targets = torch.from_numpy(data.targets)
+        self.supported = torch.from_numpy(data.supported)
+        self.prior: Tensor | None = None
+        if plan.balance == "logit":
+            self.prior = self.targets[torch.from_numpy(data.train)].mean(dim=0).to(self.device)
+        self.best: dict[str, Tensor] = {}
+        self.at = RunState()
+        place = state.newest(folder)
+        if place is not None:
+            self.at, self.best = state.restore(
+                place, model=self.model, averaged=self.averaged, optimizer=self.optimizer
+            )
+        self.per_epoch = batches.count(len(data.train), plan.batch)
+        self.clock = time.monotonic()
+
+    def finish(self) -> Fitted:
+        """Run the epochs that are left; the best weights."""
+        left = (self.plan.epochs - self.at.epoch) * self.per_epoch - self.at.batch
+        with self.progress.task("Training", max(0, left), unit="steps") as task:
+            while self.at.epoch < self.plan.epochs and not self.stopped_early():
+                self.epoch(task)
+        final = self.judged()
+        if self.best:
+            final.load_state_dict(self.best)
+        return Fitted(
+            weights=state.weights_of(final),
+            logits=self.logits(final, self.data.valid),
+            history=self.at.history,
+            best_epoch=self.at.best_epoch if self.best else self.at.epoch - 1,
+            seconds=self.at.seconds,
+            mean=self.backbone.mean,
+            std=self.backbone.std,
+            mismatches=self.backbone.mismatches,
+            precision="bfloat16" if self.low else "float32",
+            parameters=sum(p.numel() for p in self.model.parameters()),
+        )
+
+    def stopped_early(self) -> bool:
+        """Whether the validation loss has not fallen for ``patience`` epochs."""
+        if not self.plan.patience or not self.best:
+            return False
+        return self.at.epoch - 1 - self.at.best_epoch >= self.plan.patience
+
+    def judged(self) -> Classifier:
+        """The weights that are validated and kept: the running mean where there is one."""
+        return self.model if self.averaged is None else self.averaged
+
+    def epoch(self, task: Task) -> None:
+        """Train one epoch, or the rest of it, then validate and save."""
+        head_only = self.at.epoch < self.plan.head_epochs
+        self.model.train()
+        self.model.freeze_backbone(head_only)
+        parts = batches.epoch_batches(len(self.data.train), self.plan.batch, seed=self.plan.seed, epoch=self.at.epoch)
+        for part in parts[self.at.batch :]:
+            self.step(self.data.train[part])
+            task.advance()
+            if time.monotonic() - self.clock > SAVE_EVERY and self.at.batch < len(parts):
+                self.save()
+        row = self.row(head_only, len(parts))
+        row["seconds"] = self.at.seconds + time.monotonic() - self.clock
+        self.at.history.append(row)
+        if row["valid_loss"] is not None and row["valid_loss"] < self.at.best_loss:
+            self.at.best_loss, self.at.best_epoch = row["valid_loss"], self.at.epoch
+            self.best = state.weights_of(self.judged())
+        self.at.epoch += 1
+        self.at.batch, self.at.loss_sum = 0, 0.0
+        self.save()
+        task.describe(_describe(row, self.plan.epochs))
+        if self.watch:
+            self.watch(row)
+
+    def step(self, chosen: NDArray[np.int64]) -> None:
+        """One batch: augment, predict, learn, and move the running mean."""
+        rng = batches.step_rng(self.plan.seed, self.at.step)
+        images = batches.as_images(self.augment(self.pixels.take(chosen), rng), self.device)
+        torch.manual_seed(int(rng.integers(2**62)))
+        self.set_rates()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low):
+            logits = self.model(images)
+        rows = torch.from_numpy(chosen)
+        loss = soft_cross_entropy(
+            logits, self.targets[rows].to(self.device), self.supported[rows].to(self.device), prior=self.prior
+        )
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise EmolabError(
+                f"The loss became {value} in epoch {self.at.epoch + 1}, step {self.at.step + 1}.",
+                hint=f"Lower the rate: --set training.lr={self.plan.lr / 5:g}",
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        self.optimizer.step()
+        if self.averaged is not None:
+            move_mean(
+                self.averaged, self.model, min(self.plan.average, (1 + self.at.step) / (MEAN_RISE + self.at.step))
+            )
+        self.at.loss_sum += value
+        self.at.batch += 1
+        self.at.step += 1
+
+    def set_rates(self) -> None:
+        """Learning rates of this step: one cycle for the head alone, another for all layers."""
+        head_steps = min(self.plan.head_epochs, self.plan.epochs) * self.per_epoch
+        all_steps = self.plan.epochs * self.per_epoch - head_steps
+        step = self.at.step
+        share = one_cycle(step, head_steps) if step < head_steps else one_cycle(step - head_steps, all_steps)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share
+
+    def row(self, head_only: bool, n_batches: int) -> dict[str, Any]:
+        """What there is to say about the epoch that just ended."""
+        found: dict[str, Any] = {
+            "epoch": self.at.epoch + 1,
+            "phase": "head" if head_only else "all",
+            "train_loss": self.at.loss_sum / n_batches,
+            "valid_loss": None,
+            "accuracy": None,
+            "macro_f1": None,
+            "rate": max(float(group["lr"]) for group in self.optimizer.param_groups),
+        }
+        if len(self.data.valid):
+            logits = self.logits(self.judged(), self.data.valid)
+            rows = torch.from_numpy(self.data.valid)
+            found["valid_loss"] = float(
+                soft_cross_entropy(torch.from_numpy(logits), self.targets[rows], self.supported[rows])
+            )
+            hidden = np.where(self.data.supported[self.data.valid], logits, -np.inf)
+            seen = metrics.summary(softmax(hidden), self.data.hard[self.data.valid], self.data.classes)
+            found |= {"accuracy": seen["accuracy"], "macro_f1": seen["macro_f1"]}
+        return found
+
+    def logits(self, model: Classifier, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits (m, k) of the samples at ``chosen``, unaugmented, in full precision."""
+        model.eval()
+        out = np.zeros((len(chosen), len(self.data.classes)), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(chosen), 256):
+                images = batches.as_images(self.pixels.take(chosen[start : start + 256]), self.device)
+                out[start : start + 256] = model(images).float().cpu().numpy()
+        return out
+
+    def save(self) -> None:
+        """Write the state of the run."""
+        now = time.monotonic()
+        self.at.seconds += now - self.clock
+        self.clock = now
+        state.save(
+            self.folder,
+            self.at,
+            model=self.model,
+            averaged=self.averaged,
+            optimizer=self.optimizer,
+            best=self.best,
+        )
+
+
+def make_optimizer(model: Classifier, plan: Plan) -> torch.optim.Optimizer:
+    """AdamW or SGD with a rate for each depth of the backbone and for the head; no decay on biases and norms."""
+    body = depth_groups(list(model.backbone.parameters()), DEPTH_GROUPS)
+    factors = [factor * plan.depth_decay for factor in discriminative(len(body), plan.depth_decay)]
+    groups: list[dict[str, Any]] = []
+    for parameters, factor in [*zip(body, factors, strict=True), (list(model.head.parameters()), 1.0)]:
+        for decayed in (True, False):
+            chosen = [p for p in parameters if (p.ndim > 1) == decayed]
+            if chosen:
+                decay = plan.weight_decay if decayed else 0.0
+                groups.append({"params": chosen, "lr": plan.lr * factor, "weight_decay": decay})
+    if plan.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=plan.lr, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=plan.lr)
+
+
+@torch.no_grad()
+def move_mean(mean: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move ``mean`` towards ``model``; counters are copied (Polyak & Juditsky 1992; Tarvainen & Valpola 2017)."""
+    own, new = list(mean.state_dict().values()), list(model.state_dict().values())
+    moving = [i for i, tensor in enumerate(own) if tensor.dtype.is_floating_point]
+    torch._foreach_lerp_([own[i] for i in moving], [new[i] for i in moving], 1 - decay)
+    for i in set(range(len(own))) - set(moving):
+        own[i].copy_(new[i])
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device called ``auto``, ``cpu`` or ``cuda``; :class:`EmolabError` for a GPU that is not there."""
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise EmolabError("training.device is cuda, but torch finds no GPU.", hint="Use --set training.device=auto.")
+    return torch.device("cuda" if there and wanted != "cpu" else "cpu")
+
+
+@contextmanager
+def _own_generator() -> Iterator[None]:
+    with torch.random.fork_rng():
+        yield
+
+
+def _describe(row: dict[str, Any], epochs: int) -> str:
+    text = f"Epoch {row['epoch']}/{epochs}  loss {row['train_loss']:.3f}"
+    if row["valid_loss"] is not None:
+        text += f"  valid {row['valid_loss']:.3f}  accuracy {row['accuracy']:.1%}"
+    return text

@@ -1,0 +1,105 @@
+"""How good and how honest a classifier is, from probabilities and true classes. NumPy only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 15
+
+
+def confusion(truth: NDArray[np.integer[Any]], guess: NDArray[np.integer[Any]], k: int) -> NDArray[np.int64]:
+    """Counts (k, k): rows are the true classes, columns the predicted ones."""
+    cells = truth.astype(np.int64) * k + guess.astype(np.int64)
+    return np.bincount(cells, minlength=k * k).reshape(k, k)
+
+
+def per_class(matrix: NDArray[np.int64], classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One row per class: precision, recall, F1 (``None`` where undefined), support and how often predicted."""
+    hit = np.diag(matrix)
+    support, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
+    rows: list[dict[str, Any]] = []
+    for i, name in enumerate(classes):
+        rows.append(
+            {
+                "class": name,
+                "precision": float(hit[i] / predicted[i]) if predicted[i] else None,
+                "recall": float(hit[i] / support[i]) if support[i] else None,
+                "f1": float(2 * hit[i] / (support[i] + predicted[i])) if support[i] else None,
+                "support": int(support[i]),
+                "predicted": int(predicted[i]),
+            }
+        )
+    return rows
+
+
+def reliability(
+    probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]], bins: int = BINS
+) -> list[dict[str, float]]:
+    """Non-empty equal-width bins of the winning probability: lower edge, mean confidence, accuracy, count."""
+    confidence = probs.max(axis=1)
+    right = probs.argmax(axis=1) == truth
+    slot = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    return [
+        {
+            "low": b / bins,
+            "confidence": float(confidence[slot == b].mean()),
+            "accuracy": float(right[slot == b].mean()),
+            "count": float((slot == b).sum()),
+        }
+        for b in range(bins)
+        if (slot == b).any()
+    ]
+
+
+def expected_calibration_error(
+    probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]], bins: int = BINS
+) -> float:
+    """Mean gap between confidence and accuracy over 15 equal-width bins, weighted by count (Guo et al. 2017)."""
+    rows = reliability(probs, truth, bins)
+    return sum(r["count"] * abs(r["confidence"] - r["accuracy"]) for r in rows) / len(truth)
+
+
+def negative_log_likelihood(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> float:
+    """Mean of -log p(true class), in nats."""
+    picked = probs[np.arange(len(truth)), truth].astype(np.float64)
+    return float(-np.log(np.clip(picked, 1e-12, None)).mean())
+
+
+def brier(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> float:
+    """Mean squared distance between probabilities and the true class as one-hot, summed over classes (0..2)."""
+    gap = probs.astype(np.float64)
+    gap = gap.copy()
+    gap[np.arange(len(truth)), truth] -= 1.0
+    return float((gap**2).sum(axis=1).mean())
+
+
+def summary(
+    probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]], classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """Everything about ``probs`` (n, k) against ``truth`` (n,), ready for JSON.
+
+    ``macro_f1`` and ``balanced_accuracy`` are means over the classes that occur in ``truth`` (``present`` says how
+    many). With n = 0 the dictionary holds only ``n`` and empty tables.
+    """
+    n = len(truth)
+    if n == 0:
+        return {"n": 0, "present": 0, "per_class": [], "confusion": []}
+    matrix = confusion(truth, probs.argmax(axis=1), len(classes))
+    rows = per_class(matrix, classes)
+    present = [row for row in rows if row["support"]]
+    return {
+        "n": n,
+        "present": len(present),
+        "accuracy": float(np.trace(matrix) / n),
+        "macro_f1": float(np.mean([row["f1"] for row in present])),
+        "balanced_accuracy": float(np.mean([row["recall"] for row in present])),
+        "nll": negative_log_likelihood(probs, truth),
+        "ece": expected_calibration_error(probs, truth),
+        "brier": brier(probs, truth),
+        "per_class": rows,
+        "confusion": matrix.tolist(),
+        "reliability": reliability(probs, truth),
+    }

@@ -1,0 +1,168 @@
+"""A trained model at work: probabilities and embeddings for arrays, files and the whole workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emolab import predictions as store
+from emolab.catalog import samples
+from emolab.errors import DataError
+from emolab.progress import SILENT, Progress
+from emolab.records import Model, Predictions
+from emolab.training import backbones, batches, cache, checkpoint
+from emolab.training.backbones import Backbone
+from emolab.training.calibrate import softmax
+from emolab.training.checkpoint import Checkpoint
+from emolab.training.classifier import Classifier
+from emolab.training.decode import decode
+from emolab.training.fit import pick_device
+from emolab.training.memory import keep_freed_memory
+from emolab.workspace import Workspace
+
+BATCH = 128
+#: Predictions are stored in parts of this many samples, so that an interrupted command loses at most one.
+PART = 8192
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A loaded model. ``checkpoint`` says what it is."""
+
+    checkpoint: Checkpoint
+    network: Classifier
+    device: torch.device
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Calibrated probabilities (n, k) and penultimate features (n, d) of decoded images (n, size, size, c)."""
+        logits, features = self.logits(pixels)
+        return softmax(logits, self.checkpoint.temperature), features
+
+    def logits(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Uncalibrated logits (n, k) and penultimate features (n, d)."""
+        scores: list[NDArray[np.float32]] = []
+        features: list[NDArray[np.float32]] = []
+        with torch.inference_mode():
+            for start in range(0, len(pixels), BATCH):
+                images = batches.as_images(np.ascontiguousarray(pixels[start : start + BATCH]), self.device)
+                found = self.network.features(images)
+                features.append(found.cpu().numpy())
+                scores.append(self.network.head(found).float().cpu().numpy())
+        width = self.network.head.in_features
+        return (
+            np.concatenate(scores) if scores else np.empty((0, len(self.checkpoint.classes)), np.float32),
+            np.concatenate(features) if features else np.empty((0, width), np.float32),
+        )
+
+
+def load(folder: Path, *, device: str = "auto") -> Predictor:
+    """The model in ``folder``, ready to predict. Needs no network access."""
+    keep_freed_memory()
+    described, weights = checkpoint.read(folder)
+    place = pick_device(device)
+    built = backbones.build(described.backbone, "none", size=described.size)
+    backbone = Backbone(built.module, built.width, described.mean, described.std, ())
+    network = Classifier(backbone, len(described.classes), dropout=0.0)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(
+            f"The weights in {folder} do not fit {described.backbone} as built here: "
+            f"{' '.join(str(error).split())[:300]}",
+            hint="The model was probably made with another version of torchvision or timm.",
+        ) from error
+    network = network.to(place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return Predictor(described, network, place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilePrediction:
+    """What a model says about one file: ``probs`` (k,), or ``error`` in words when it could not be read."""
+
+    name: str
+    probs: NDArray[np.float32] | None
+    error: str | None = None
+
+
+def predict_media(
+    predictor: Predictor,
+    media: Sequence[tuple[str, bytes | Path | Callable[[], bytes]]],
+    *,
+    progress: Progress = SILENT,
+) -> Iterator[FilePrediction]:
+    """One answer per named image, in order, streamed; an unreadable image is an answer with ``error``."""
+    wanted = predictor.checkpoint.preprocessing
+
+    def attempt(item: bytes | Path | Callable[[], bytes]) -> NDArray[np.uint8] | str:
+        try:
+            return decode(item() if callable(item) else item, wanted)
+        except DataError as error:
+            return error.message
+
+    with progress.task("Predicting", len(media), unit="images") as task, ThreadPoolExecutor() as pool:
+        for start in range(0, len(media), BATCH):
+            part = media[start : start + BATCH]
+            decoded = list(pool.map(attempt, [item for _, item in part]))
+            good = [pixels for pixels in decoded if not isinstance(pixels, str)]
+            probs = iter(predictor.probabilities(np.stack(good))[0]) if good else iter(())
+            for (name, _), pixels in zip(part, decoded, strict=True):
+                if isinstance(pixels, str):
+                    yield FilePrediction(name=name, probs=None, error=pixels)
+                else:
+                    yield FilePrediction(name=name, probs=next(probs))
+            task.advance(len(part))
+
+
+def predict_pool(workspace: Workspace, model: Model, *, progress: Progress = SILENT) -> Predictions:
+    """Probabilities and embeddings of every sample in the catalog, in its order.
+
+    Only samples without stored predictions of this model are computed; the rest are read, memory-mapped.
+    """
+    folder = workspace.predictions / model.id
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        paths = {sample.id: sample.media for sample in samples.iterate(conn)}
+    with workspace.lock("predict"):
+        done = set(store.known(folder))
+        new = [sample_id for sample_id in paths if sample_id not in done]
+        if new:
+            predictor = load(workspace.root / model.path)
+            with progress.task("Predicting the pool", len(new), unit="samples") as task:
+                for start in range(0, len(new), PART):
+                    part = new[start : start + PART]
+                    store.append(folder, _predict_part(workspace, predictor, part, paths, progress))
+                    task.advance(len(part))
+    if not paths:
+        raise DataError("There are no samples to predict.", hint="Bring some in with: emolab collect PATH")
+    return store.read(folder, list(paths))
+
+
+def _predict_part(
+    workspace: Workspace, predictor: Predictor, ids: list[str], paths: dict[str, str], progress: Progress
+) -> Predictions:
+    pixels = cache.fill(
+        workspace.cache,
+        ids,
+        lambda sample_id: workspace.root / paths[sample_id],
+        predictor.checkpoint.preprocessing,
+        progress=progress,
+    )
+    probs: list[NDArray[Any]] = []
+    features: list[NDArray[Any]] = []
+    for chosen in batches.in_order(pixels, BATCH):
+        p, f = predictor.probabilities(pixels.take(chosen))
+        probs.append(p)
+        features.append(f.astype(np.float16))
+    return Predictions(
+        model_id=predictor.checkpoint.id,
+        classes=predictor.checkpoint.classes,
+        samples=ids,
+        probs=np.concatenate(probs),
+        embeddings=np.concatenate(features),
+    )

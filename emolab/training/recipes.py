@@ -1,0 +1,141 @@
+"""Sensible settings for each backbone; whatever the settings leave open comes from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from emolab.config import TrainingConfig
+from emolab.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one family of backbones likes to be trained; ``images`` is the work of a run, which sets its epochs."""
+
+    size: int
+    batch: int = 32
+    lr: float = 1e-3
+    optimizer: str = "adamw"
+    depth_decay: float = 0.4
+    weight_decay: float = 0.02
+    dropout: float = 0.2
+    head_epochs: int = 1
+    images: int = 30_000
+
+
+#: First match on the start of the name wins. VGG has no batch norm to steady it and wants small steps; MobileNetV2's
+#: pooled features are large (mean squared norm about 1,600), with which plain SGD does not settle.
+RECIPES: tuple[tuple[str, Recipe], ...] = (
+    (
+        "tiny",
+        Recipe(size=48, batch=32, lr=4e-3, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=30_000),
+    ),
+    ("mobilenet", Recipe(size=96, lr=1e-3, dropout=0.2)),
+    ("efficientnet", Recipe(size=96, lr=1e-3, dropout=0.3)),
+    ("squeezenet", Recipe(size=96, lr=5e-4, dropout=0.3)),
+    ("resnet", Recipe(size=96, lr=8e-4, depth_decay=0.4)),
+    ("vgg", Recipe(size=64, lr=2e-4, depth_decay=0.4, dropout=0.5)),
+    ("alexnet", Recipe(size=96, lr=2e-4, dropout=0.5)),
+    ("inception", Recipe(size=160, lr=5e-4)),
+    ("vit", Recipe(size=224, batch=16, lr=3e-4)),
+    ("maxvit", Recipe(size=224, batch=16, lr=3e-4)),
+    ("swin", Recipe(size=224, batch=16, lr=3e-4)),
+    ("timm:", Recipe(size=224, batch=16, lr=5e-4)),
+)
+DEFAULT = Recipe(size=96, lr=5e-4)
+FEWEST_EPOCHS, MOST_EPOCHS = 8, 60
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Every number a run needs; stored with the model, and the run's identity together with its data."""
+
+    backbone: str
+    weights: str
+    size: int
+    color: str
+    epochs: int
+    head_epochs: int
+    batch: int
+    optimizer: str
+    lr: float
+    depth_decay: float
+    weight_decay: float
+    dropout: float
+    augmentation: str
+    strength: float
+    balance: str
+    average: float
+    patience: int
+    precision: str
+    device: str
+    seed: int
+
+
+def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
+    """``config`` with everything that was left open filled in for ``n_train`` samples, all of them ``gray`` or not.
+
+    Raises :class:`ConfigError` for a value out of range.
+    """
+    recipe = next((r for prefix, r in RECIPES if config.backbone.startswith(prefix)), DEFAULT)
+    scratch = config.weights == "none" or config.backbone == "tiny"
+    if scratch and config.backbone != "tiny":
+        recipe = replace(recipe, depth_decay=1.0, head_epochs=0, lr=2 * recipe.lr, images=2 * recipe.images)
+    wanted = round(recipe.images / max(1, n_train))
+    made = Plan(
+        backbone=config.backbone,
+        weights=config.weights,
+        size=_first(config.size, recipe.size),
+        color=("gray" if gray else "rgb") if config.color == "auto" else config.color,
+        epochs=_first(config.epochs, min(MOST_EPOCHS, max(FEWEST_EPOCHS, wanted))),
+        head_epochs=_first(config.head_epochs, recipe.head_epochs),
+        batch=_first(config.batch, recipe.batch),
+        optimizer=recipe.optimizer if config.optimizer == "auto" else config.optimizer,
+        lr=_first(config.lr, recipe.lr),
+        depth_decay=_first(config.depth_decay, recipe.depth_decay),
+        weight_decay=_first(config.weight_decay, recipe.weight_decay),
+        dropout=_first(config.dropout, recipe.dropout),
+        augmentation=config.augmentation,
+        strength=config.strength,
+        balance=config.balance,
+        average=config.average,
+        patience=config.patience,
+        precision=config.precision,
+        device=config.device,
+        seed=config.seed,
+    )
+    _check(made)
+    return made
+
+
+def _first(chosen: Number | None, otherwise: Number) -> Number:
+    return otherwise if chosen is None else chosen
+
+
+def _check(plan: Plan) -> None:
+    for name, value, words in (
+        ("color", plan.color, ("auto", "gray", "rgb")),
+        ("optimizer", plan.optimizer, ("auto", "adamw", "sgd")),
+        ("balance", plan.balance, ("none", "logit")),
+        ("precision", plan.precision, ("auto", "float32", "bfloat16")),
+        ("device", plan.device, ("auto", "cpu", "cuda")),
+    ):
+        if value not in words:
+            raise ConfigError(f'training.{name} is "{value}"; expected one of {", ".join(words)}.')
+    for name, number, low, high in (
+        ("size", plan.size, 8, 1024),
+        ("epochs", plan.epochs, 1, 100_000),
+        ("head_epochs", plan.head_epochs, 0, 100_000),
+        ("batch", plan.batch, 2, 65_536),
+        ("lr", plan.lr, 1e-12, 100.0),
+        ("depth_decay", plan.depth_decay, 1e-6, 1.0),
+        ("weight_decay", plan.weight_decay, 0.0, 10.0),
+        ("dropout", plan.dropout, 0.0, 0.95),
+        ("strength", plan.strength, 0.0, 10.0),
+        ("average", plan.average, 0.0, 0.999999),
+        ("patience", plan.patience, 0, 1_000_000),
+    ):
+        if not low <= number <= high:
+            raise ConfigError(f"training.{name} is {number:g}; expected {low:g} to {high:g}.")

@@ -1,0 +1,81 @@
+"""Weights from files, without ever running code from them, with every mismatch named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from emolab.errors import DataError
+
+#: Wrappers that training scripts put around names or around the whole state dict.
+PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.")
+ENVELOPES = ("state_dict", "model", "model_state_dict", "net", "ema")
+
+
+def read(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file or of a state dict saved by torch (read with ``weights_only=True``).
+
+    Raises :class:`DataError` when the file is missing, damaged, would have to run code, or holds no tensors.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise DataError(f"There is no weights file {file}.", hint="Pass --set training.weights=PATH, or =none.")
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            found: object = load_file(file)
+        else:
+            found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch, safetensors and zip each have errors of their own
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise DataError(
+            f"{file} cannot be read as weights: {reason}",
+            hint="Expected .safetensors, or a state dict of plain tensors saved by torch.save.",
+        ) from error
+    for key in ENVELOPES:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if not isinstance(found, Mapping):
+        raise DataError(f"{file} holds a {type(found).__name__}, not a state dict.")
+    tensors = {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise DataError(f"{file} holds no tensors.")
+    return tensors
+
+
+def load_into(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> tuple[str, ...]:
+    """Copy ``tensors`` into ``module`` by name and shape; the mismatches, one line each.
+
+    Known wrapper prefixes are taken off where that makes more names fit. Raises :class:`DataError` when fewer than
+    half of the module's tensors are found, for then the file belongs to another network.
+    """
+    own = module.state_dict()
+    named = max(_renamings(tensors), key=lambda names: len(names.keys() & own.keys()))
+    fits = {key: value for key, value in named.items() if key in own and value.shape == own[key].shape}
+    wrong = [key for key in named if key in own and key not in fits]
+    missing = [key for key in own if key not in named and not key.endswith("num_batches_tracked")]
+    extra = [key for key in named if key not in own]
+    if 2 * len(fits) < len(own) - sum(key.endswith("num_batches_tracked") for key in own):
+        raise DataError(
+            f"{source} does not fit this backbone: {len(fits)} of {len(own)} tensors match "
+            f"(missing, for one, {missing[0] if missing else wrong[0]}).",
+            hint="Choose the backbone the weights were made for with --set training.backbone=NAME.",
+        )
+    module.load_state_dict(fits, strict=False)
+    lines = [f"{key}: {tuple(named[key].shape)} in the file, {tuple(own[key].shape)} in the network" for key in wrong]
+    lines += [f"{key}: missing in the file, left at random" for key in missing]
+    lines += [f"{key}: not in the network, ignored" for key in extra]
+    return tuple(lines)
+
+
+def _renamings(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    candidates = [dict(tensors)]
+    for prefix in PREFIXES:
+        cut = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        if cut:
+            candidates.append(cut)
+    return candidates
