@@ -74,14 +74,16 @@ install_packages() {
         die "the environment takes about 8 GB (PyTorch alone 5), and here are $free GB free." \
             "Free some space, or clone onto a larger disk."
     fi
-    step "Python packages (about 8 GB the first time)"
-    .venv/bin/python -m pip install -q --upgrade 'uv>=0.5'
+    if [ -f "$stamp" ]; then step "Python packages"; else step "Python packages (about 8 GB, a few minutes)"; fi
+    .venv/bin/python -m pip install -q --upgrade 'uv>=0.5' >&2 </dev/null ||
+        die "pip could not install uv." "Check the network, or pip's settings (.venv/bin/pip config list), and run this again."
     borrow_pip_settings
     # Compiled now, because an environment with PYTHONDONTWRITEBYTECODE would compile at every start (torch: 11 s).
     # shellcheck disable=SC2086
     .venv/bin/uv pip install $quiet --python .venv/bin/python --compile-bytecode --overrides "$overrides" \
-        -e '.[all,dev]' </dev/null >&2
-    .venv/bin/python scripts/one_opencv.py
+        -e '.[all,dev]' </dev/null >&2 ||
+        die "the Python packages could not all be installed; the lines above say why." "Run this again: what has arrived is kept."
+    .venv/bin/python scripts/one_opencv.py || die "OpenCV does not work here."
 }
 
 # Chromium, for the tests that look at pages in a browser. Ubuntu's package is a snap, which containers cannot run.
