@@ -447,9 +447,12 @@ def test_a_page_instead_of_data_and_a_redirect_are_explained() -> None:
         ((200, {"Content-Type": "text/html"}, "<html>Log in</html>"), "with a page, not with data"),
         ((301, {"Location": "https://studio.example/"}, ""), "redirects to https://studio"),
     ):
-        with misbehaving(lambda *_, a=answer: a) as (url, _), connect(url, LEGACY) as studio:
-            with pytest.raises(ServerError, match=words):
-                studio.version()
+        with (
+            misbehaving(lambda *_, a=answer: a) as (url, _),
+            connect(url, LEGACY) as studio,
+            pytest.raises(ServerError, match=words),
+        ):
+            studio.version()
 
 
 def test_connections_are_kept_alive_except_where_that_is_slow() -> None:

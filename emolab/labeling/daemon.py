@@ -32,10 +32,19 @@ def birth(pid: int) -> str | None:
             boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         except OSError:
             return None
-        return None if fields[0] in "ZX" else f"{boot} {fields[19]}"
+        # A zombie whose other threads are still ending holds on to its files and ports: that is not dead yet.
+        dead = fields[0] == "X" or (fields[0] == "Z" and _threads(pid) <= 1)
+        return None if dead else f"{boot} {fields[19]}"
     answer = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     state, _, started = answer.stdout.strip().partition(" ")
     return None if not state or state.startswith("Z") else started.strip()
+
+
+def _threads(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208 (a count)
+    except OSError:
+        return 0
 
 
 def spawn(
