@@ -26,7 +26,7 @@ class Options:
     smoothing: float = 0.5
     trust: float = 2.0
     max_iterations: int = 100
-    tolerance: float = 1e-4
+    tolerance: float = 1e-3
 
 
 DEFAULTS = Options()

@@ -48,24 +48,28 @@ def fit(said: csr_matrix, k: int, options: Options = DEFAULTS) -> Fit:
     Both steps of the EM are one product with a sparse matrix.
     """
     w = said.shape[1] // k
-    by_answer = said.T.tocsr()
-    table = np.asarray(said @ np.tile(np.eye(k), (w, 1)))
-    voted = table.sum(axis=1) > 0
-    posterior = np.where(voted[:, None], normalised(table), 0.0)
+    voted = np.diff(said.indptr) > 0
+    beliefs = said[voted]
+    by_answer = beliefs.T.tocsr()
+    posterior = normalised(np.asarray(beliefs @ np.tile(np.eye(k), (w, 1))))
     prior = options.smoothing + options.trust * np.eye(k)
     iterations = 0
     while True:
-        # (w, true, vote); a cell starts as smoothing, the diagonal as smoothing + trust.
         confusion = normalised(np.asarray(by_answer @ posterior).reshape(w, k, k).transpose(0, 2, 1) + prior)
         shares = normalised(posterior.sum(axis=0) + 1.0)
         if iterations >= options.max_iterations:
             break
         iterations += 1
-        logits = np.asarray(said @ np.log(confusion).transpose(0, 2, 1).reshape(w * k, k)) + np.log(shares)
-        logits -= logits.max(axis=1, keepdims=True)
-        updated = np.where(voted[:, None], normalised(np.exp(logits)), 0.0)
-        change = float(np.abs(updated - posterior).sum()) / max(voted.sum() * k, 1)
+        updated = np.asarray(beliefs @ np.log(confusion).transpose(0, 2, 1).reshape(w * k, k))
+        updated += np.log(shares)
+        updated -= updated.max(axis=1, keepdims=True)
+        np.exp(updated, out=updated)
+        updated /= updated.sum(axis=1, keepdims=True)
+        posterior -= updated
+        change = float(np.abs(posterior).sum()) / max(posterior.size, 1)
         posterior = updated
         if change < options.tolerance:
             break
-    return Fit(np.where(voted[:, None], posterior, 1.0 / k), confusion, shares, iterations)
+    everywhere = np.full((said.shape[0], k), 1.0 / k)
+    everywhere[voted] = posterior
+    return Fit(everywhere, confusion, shares, iterations)
