@@ -74,8 +74,8 @@ class Reader:
 
     ``survey`` counts records and the source's own label names without touching the media; ``supported`` names the
     classes the source can show (``None``: the labels that occur), a class outside it is not a negative; ``options``
-    maps each accepted option to one line of help; ``licence`` is what the publisher says; ``split`` is the split of
-    records that name none.
+    maps each accepted option to one line of help (``None``: the reader checks them itself); ``licence`` is what the
+    publisher says; ``split`` is the split of records that name none.
     """
 
     stream: Callable[[Path, Options], Iterator[Record]]
@@ -84,7 +84,7 @@ class Reader:
     perspective: str = "perceived"
     licence: str | None = None
     split: str | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] | None = field(default_factory=dict)
 
     def __call__(self, path: Path, options: Options) -> Iterator[Record]:
         """The records below ``path``; raises :class:`UnknownName` for an option the reader does not have."""
@@ -93,9 +93,10 @@ class Reader:
 
     def check(self, options: Options) -> None:
         """Raise :class:`UnknownName` for an option the reader does not have."""
-        for name in options:
-            if name not in self.options:
-                raise UnknownName("reader option", name, self.options)
+        known = self.options
+        unknown = [name for name in options if known is not None and name not in known]
+        if unknown:
+            raise UnknownName("reader option", unknown[0], known or ())
 
 
 def as_reader(function: Callable[[Path, Options], Iterator[Record]]) -> Reader:
@@ -109,7 +110,7 @@ def as_reader(function: Callable[[Path, Options], Iterator[Record]]) -> Reader:
             found.add(record.votes)
         return found
 
-    return Reader(stream=function, survey=count)
+    return Reader(stream=function, survey=count, options=None)
 
 
 class Source(AbstractContextManager["Source"]):
