@@ -166,7 +166,7 @@ class _Run:
         self._began = time.monotonic()
 
     def known(self, stamps: Sequence[str | None]) -> list[tuple[str, ...] | None]:
-        """For each input the ids it became in an earlier run, if all of those samples are still there."""
+        """For each input the ids it became in an earlier run, if those samples and their media are still there."""
         found = iter(self._seen.find([s for s in stamps if s is not None]))
         ids = [None if s is None else next(found) for s in stamps]
         wanted = list({i for each in ids if each for i in each})
@@ -174,6 +174,8 @@ class _Run:
             return [None] * len(stamps)
         with self._catalog.connect() as connection:
             there = set(catalog_samples.keys(connection, wanted))
+        if self.store is not None:
+            there = {sample_id for sample_id in there if self.store.has(sample_id)}
         return [each if each and there.issuperset(each) else None for each in ids]
 
     def take(self, outcome: _Result) -> None:

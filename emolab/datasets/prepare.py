@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from threading import local
 from typing import TYPE_CHECKING
@@ -66,7 +66,8 @@ class Options:
 class Outcome:
     """What became of an item: the ids of its samples, the samples where they were made now, and what went wrong.
 
-    ``ids`` without ``samples`` means that the ledger knew the item: nothing was read.
+    ``item`` has lost its bytes or pixels by now. ``ids`` without ``samples`` means that the ledger knew the item:
+    nothing was read.
     """
 
     item: Item
@@ -86,13 +87,14 @@ class Preparer:
 
     def __call__(self, item: Item) -> Outcome:
         """The outcome for ``item``; a bad input is a problem in it, a full disk an ``OSError``."""
+        done = item if isinstance(item.data, Path) else replace(item, data=b"")  # a batch of outcomes must stay small
         try:
             picture = self._open(item)
         except Refused as refused:
-            return Outcome(item, problems=(refused.at(item.name),))
+            return Outcome(done, problems=(refused.at(item.name),))
         notes = list(_notes(item, picture))
         samples = tuple(self._samples(item, picture, notes))
-        return Outcome(item, tuple(sample.id for sample in samples), samples, tuple(notes))
+        return Outcome(done, tuple(sample.id for sample in samples), samples, tuple(notes))
 
     def _open(self, item: Item) -> media.Picture:
         data = item.data

@@ -14,6 +14,9 @@ import time
 from functools import cache
 from pathlib import Path
 
+#: What is stored: everything else was turned into one of these.
+SUFFIXES = (".png", ".jpg")
+
 _PARTIAL = ".part"
 _STALE_SECONDS = 3600
 
@@ -56,6 +59,11 @@ class MediaStore:
             raise
         self._unflushed = True
         return path
+
+    def has(self, digest: str) -> bool:
+        """Whether there is a file with this content."""
+        stem = f"{self.folder}/{digest[:2]}/{digest}"
+        return any(os.path.exists(stem + suffix) for suffix in SUFFIXES)  # noqa: PTH110 - as above
 
     def flush(self) -> None:
         """Make everything put so far survive a power cut; one call to the file system for all files."""
