@@ -18,7 +18,8 @@ from pictures import pack, png, put
 
 from emolab.catalog import samples, votes
 from emolab.datasets.conflicts import winner
-from emolab.datasets.merge import MergeReport, merge
+from emolab.datasets.merge import merge
+from emolab.datasets.merge_report import MergeReport
 from emolab.errors import DataError, UnknownName
 from emolab.records import Sample, Vote
 from emolab.taxonomy import PRESETS

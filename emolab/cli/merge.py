@@ -12,7 +12,7 @@ from emolab.cli.common import Session, workspace_command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emolab.datasets.merge import MergeReport
+    from emolab.datasets.merge_report import MergeReport
 
 #: Lines shown per list; --json has all.
 SHOWN = 10

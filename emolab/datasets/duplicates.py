@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, RowMapping
 
 #: Bits that may differ. See the figures above before raising it.
 RADIUS = 4
@@ -111,58 +111,95 @@ def mark(tx: Connection, *, radius: int = RADIUS) -> DuplicateReport:
     The representative is the sample people voted on most, then the one that stands for the group already, the larger,
     the sharper, the one with the smaller id. Running it again on the same samples changes nothing.
     """
+    from emolab.catalog import samples
+
+    keys, hashes, total = _hashes(tx)
+    members = _members(groups(hashes, radius=radius))
+    details = _details(tx, [int(keys[i]) for rows in members for i in rows])
+    wanted: dict[str, str | None] = {}
+    split = 0
+    for rows in members:
+        together = [details[int(keys[i])] for i in rows]
+        best = _best(together)
+        wanted.update({row["id"]: best for row in together})
+        split += len({row["split"] for row in together if row["split"]}) > 1
+    before = {row["id"]: row["representative"] for row in details.values()} | _standing(tx)
+    changes = {name: wanted.get(name) for name, old in before.items() if old != wanted.get(name)}
+    samples.set_representatives(tx, changes)
+    sizes = [len(rows) for rows in members]
+    return DuplicateReport(
+        groups=len(sizes),
+        surplus=sum(sizes) - len(sizes),
+        largest=max(sizes, default=1),
+        compared=len(keys),
+        skipped=total - len(keys),
+        changed=len(changes),
+        split=split,
+        radius=radius,
+    )
+
+
+def _hashes(conn: Connection) -> tuple[NDArray[np.int64], NDArray[np.uint64], int]:
+    """Keys and hashes of the samples that can be compared, and how many samples there are in all."""
     from sqlalchemy import select
 
     from emolab.catalog import samples, schema
 
     table = schema.samples.c
-    query = select(
-        table.id,
-        table.phash,
-        table.quality,
-        table.width,
-        table.height,
-        table.n_votes,
-        table.representative,
-        table.split,
-    ).order_by(table.pk)
-    rows = tx.execute(query).all()
-    hashes = np.array([(row.phash or 0) % (1 << 64) for row in rows], dtype=np.uint64)
-    flat = np.array([row.phash is None or (row.quality or {}).get("contrast", 1.0) < FLAT for row in rows], dtype=bool)
-    keep = np.flatnonzero(usable(hashes) & ~flat)
-    number = groups(hashes[keep], radius=radius)
-    members = _members(number)
+    query = select(table.pk, table.phash, table.quality["contrast"].as_float()).where(table.phash.is_not(None))
+    keys, hashes = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.uint64)]
+    for rows in conn.execution_options(yield_per=50_000).execute(query.order_by(table.pk)).partitions():
+        pk, phash, contrast = zip(*rows, strict=True)
+        found = np.array(phash, dtype=np.int64).view(np.uint64)
+        flat = np.array([value is not None and value < FLAT for value in contrast], dtype=bool)
+        keep = usable(found) & ~flat
+        keys.append(np.array(pk, dtype=np.int64)[keep])
+        hashes.append(found[keep])
+    return np.concatenate(keys), np.concatenate(hashes), samples.count(conn)
 
-    wanted: dict[str, str | None] = {row.id: None for row in rows}
-    split = 0
-    for rows_of_group in members:
-        together = [rows[keep[i]] for i in rows_of_group]
-        standing = {row.representative for row in together}
-        best = min(
-            together,
-            key=lambda row: (
-                -row.n_votes,
-                row.id not in standing,
-                -(row.width or 0) * (row.height or 0),
-                (row.quality or {}).get("blur", 1.0),
-                row.id,
-            ),
-        )
-        wanted.update({row.id: best.id for row in together})
-        split += len({row.split for row in together if row.split}) > 1
-    changes = {row.id: wanted[row.id] for row in rows if row.representative != wanted[row.id]}
-    samples.set_representatives(tx, changes)
-    sizes = [len(group) for group in members]
-    return DuplicateReport(
-        groups=len(sizes),
-        surplus=sum(sizes) - len(sizes),
-        largest=max(sizes, default=1),
-        compared=len(keep),
-        skipped=len(rows) - len(keep),
-        changed=len(changes),
-        split=split,
-        radius=radius,
+
+def _details(conn: Connection, keys: Sequence[int]) -> dict[int, RowMapping]:
+    """What the choice of a representative looks at, by key."""
+    from sqlalchemy import select
+
+    from emolab.catalog import schema
+
+    table = schema.samples.c
+    columns = (table.pk, table.id, table.quality, table.width, table.height, table.n_votes, table.representative)
+    found: dict[int, RowMapping] = {}
+    for start in range(0, len(keys), 500):
+        query = select(*columns, table.split).where(table.pk.in_(keys[start : start + 500]))
+        found.update((row["pk"], row) for row in conn.execute(query).mappings())
+    return found
+
+
+def _standing(conn: Connection) -> dict[str, str | None]:
+    """Every sample that has a representative now, with its id."""
+    from sqlalchemy import select
+
+    from emolab.catalog import schema
+
+    table = schema.samples.c
+    return {
+        name: old
+        for name, old in conn.execute(select(table.id, table.representative).where(table.representative.is_not(None)))
+    }
+
+
+def _best(together: Sequence[RowMapping]) -> str:
+    """The id of the sample that stands for the others."""
+    standing = {row["representative"] for row in together}
+    best = min(
+        together,
+        key=lambda row: (
+            -row["n_votes"],
+            row["id"] not in standing,
+            -(row["width"] or 0) * (row["height"] or 0),
+            (row["quality"] or {}).get("blur", 1.0),
+            row["id"],
+        ),
     )
+    return str(best["id"])
 
 
 def _members(number: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -14,17 +14,16 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from emolab.catalog import events, samples, votes
 from emolab.datasets.conflicts import Ledger, winner
-from emolab.datasets.duplicates import DuplicateReport, mark
+from emolab.datasets.duplicates import mark
 from emolab.datasets.ingest import Item, Outcome, ingest
 from emolab.datasets.ingest import Options as IngestOptions
 from emolab.datasets.mapping import DROP, LabelMap, Target, plan
-from emolab.datasets.problems import Problem
+from emolab.datasets.merge_report import MappingRow, MergeReport
 from emolab.datasets.readers.source import Options, Reader, as_reader
 from emolab.datasets.splits import fill, held_out
 from emolab.errors import DataError, UnknownName
@@ -41,55 +40,6 @@ if TYPE_CHECKING:
 
 #: The longest name of a dataset; it is part of the origin of each of its votes.
 NAME_LIMIT = 40
-
-
-@dataclass(frozen=True, slots=True)
-class MappingRow:
-    """One source label: where its votes went (``None``: dropped), how many votes, how many images it led."""
-
-    source: str
-    label: str | None
-    votes: int
-    images: int
-
-
-@dataclass(slots=True, kw_only=True)
-class MergeReport:
-    """What a merge did. ``read`` records = ``added`` + ``known`` + ``duplicates`` + ``unreadable``.
-
-    ``known``: images that were in the workspace before; ``duplicates``: further copies within the dataset;
-    ``new_votes`` and ``withdrawn`` ledger rows; ``meta``: people who gave a meta answer; ``copies``: see
-    :meth:`emolab.datasets.conflicts.Ledger.summary`; ``notes``: what records said about themselves, such as the table
-    they were read from.
-    """
-
-    name: str
-    reader: str
-    path: str
-    licence: str | None
-    dry_run: bool
-    supported: list[str] = field(default_factory=list)
-    read: int = 0
-    added: int = 0
-    known: int = 0
-    duplicates: int = 0
-    unreadable: int = 0
-    new_votes: int = 0
-    withdrawn: int = 0
-    meta: dict[str, int] = field(default_factory=dict)
-    labels: list[MappingRow] = field(default_factory=list)
-    copies: dict[str, Any] = field(default_factory=dict)
-    near: DuplicateReport | None = None
-    splits: dict[str, int] = field(default_factory=dict)
-    assigned: dict[str, int] = field(default_factory=dict)
-    notes: dict[str, int] = field(default_factory=dict)
-    unused_rules: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain data."""
-        return asdict(self)
 
 
 def merge(

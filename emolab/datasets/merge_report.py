@@ -1,0 +1,58 @@
+"""What a merge did, as data: the command prints it, ``--json`` is it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from emolab.datasets.duplicates import DuplicateReport
+from emolab.datasets.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRow:
+    """One source label: where its votes went (``None``: dropped), how many votes, how many images it led."""
+
+    source: str
+    label: str | None
+    votes: int
+    images: int
+
+
+@dataclass(slots=True, kw_only=True)
+class MergeReport:
+    """What a merge did. ``read`` records = ``added`` + ``known`` + ``duplicates`` + ``unreadable``.
+
+    ``known``: images that were in the workspace before; ``duplicates``: further copies within the dataset;
+    ``new_votes`` and ``withdrawn`` ledger rows; ``meta``: people who gave a meta answer; ``copies``: see
+    :meth:`emolab.datasets.conflicts.Ledger.summary`; ``notes``: what records said about themselves, such as the table
+    they were read from.
+    """
+
+    name: str
+    reader: str
+    path: str
+    licence: str | None
+    dry_run: bool
+    supported: list[str] = field(default_factory=list)
+    read: int = 0
+    added: int = 0
+    known: int = 0
+    duplicates: int = 0
+    unreadable: int = 0
+    new_votes: int = 0
+    withdrawn: int = 0
+    meta: dict[str, int] = field(default_factory=dict)
+    labels: list[MappingRow] = field(default_factory=list)
+    copies: dict[str, Any] = field(default_factory=dict)
+    near: DuplicateReport | None = None
+    splits: dict[str, int] = field(default_factory=dict)
+    assigned: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+    unused_rules: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain data."""
+        return asdict(self)
