@@ -12,11 +12,11 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers import LabelStudioServer, copy_studio
+from servers import LabelStudioServer
 
 from emolab.errors import ConfigError, EmolabError, MissingExtra, ServerError
 from emolab.labeling import address, daemon, program
@@ -49,15 +49,6 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
         monkeypatch.setattr(program, "find_program", lambda: str(file))
 
     return install
-
-
-@pytest.fixture
-def embedded(label_studio: LabelStudioServer, workspace: Workspace) -> Iterator[EmbeddedServer]:
-    """A second server on a copy of the session's data (starts in 4 s, not 25), stopped afterwards."""
-    copy_studio(label_studio.server.folder, workspace.studio)
-    server = EmbeddedServer(workspace)
-    yield server
-    server.stop(grace=2.0)
 
 
 # -- processes -------------------------------------------------------------------------------------------------------
@@ -372,6 +363,7 @@ def test_up_url_invite_and_down_from_the_command_line(embedded: EmbeddedServer, 
     assert emolab("url").stdout == up["url"] + "\n"
     invited = emolab("invite")
     assert invited.stdout.startswith(f"{up['url']}/user/signup/?token=")
+    assert "opens the project you push" in invited.stderr
     assert f"ssh -N -L {up['url'].rpartition(':')[2]}:127.0.0.1:" in invited.stderr
     assert "--host 0.0.0.0" in invited.stderr
     assert json.loads(emolab("invite", "--json").stdout)["invite"] + "\n" == invited.stdout

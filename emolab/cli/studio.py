@@ -101,27 +101,44 @@ def url(session: Session) -> None:
 @studio.command(short_help="Print the link with which your annotators sign up.")
 @workspace_command
 def invite(session: Session) -> None:
-    """Print the link with which annotators create their accounts, and how they reach this machine."""
+    """Print the link with which annotators create their accounts, and how they reach this machine.
+
+    Once samples were pushed, the link leads straight on to the first one.
+    """
+    from emolab.labeling import project
     from emolab.labeling.address import external_url, open_studio
     from emolab.labeling.server import EmbeddedServer
     from emolab.labeling.studio_accounts import invitation
 
-    running = None if external_url(session.workspace) else EmbeddedServer(session.workspace).running()
-    with open_studio(session.workspace) as client:
-        link = invitation(client)
+    workspace = session.workspace
+    running = None if external_url(workspace) else EmbeddedServer(workspace).running()
+    title = project.title_of(workspace.config)
+    with open_studio(workspace) as client, workspace.catalog() as catalog:
+        found = project.find(catalog, client, title)
+        link = invitation(client, found.id if found else None)
     if running is not None and running.open_to_network:
         link = link.replace(running.url, _seen_from_outside(running), 1)
-    session.emit({"invite": link, "this_machine_only": running is not None and not running.open_to_network})
+    session.emit(
+        {
+            "invite": link,
+            "project": found.title if found else None,
+            "this_machine_only": running is not None and not running.open_to_network,
+        }
+    )
     if session.json:
         return
     session.say("[bold]Send this link to your annotators.[/] Whoever has it can create an account:\n")
     click.echo(link)
+    then = f'is shown the first face of "{found.title}"' if found else "opens the project you push"
     session.say(
-        "\nEach chooses an e-mail and a password, opens the project and starts answering.\n"
+        f"\nEach chooses an e-mail and a password and {then}.\n"
         "[dim]One account each, please: emolab weighs votes by how reliable an annotator is.[/]"
     )
     if running is not None and not running.open_to_network:
         _explain_loopback(session, running)
+    if found is None:
+        session.say("")
+        session.next_step("emolab label push")
 
 
 @studio.command(short_help="Give the administrator a new password and show it once.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from types import TracebackType
+from urllib.parse import quote
 
 import httpx
 
@@ -21,10 +22,14 @@ _FORM_ERROR = re.compile(r'<ul class="(?:field_errors|errorlist[^"]*)">(.*?)</ul
 _TAG = re.compile(r"<[^>]+>")
 
 
-def invitation(studio: Studio) -> str:
-    """Return the link with which anybody may sign up on this server."""
+def invitation(studio: Studio, project: int | None = None) -> str:
+    """Return the link with which anybody may sign up on this server.
+
+    With ``project`` it leads on to the first task of that project, and people who are logged in go there at once.
+    """
     answer = studio.http.get("/api/invite")
-    return studio.url + "/" + str(answer["invite_url"]).lstrip("/")
+    link = studio.url + "/" + str(answer["invite_url"]).lstrip("/")
+    return link if project is None else f"{link}&next=" + quote(f"/projects/{project}/data?labeling=1", safe="")
 
 
 def create_annotator(studio: Studio, email: str, password: str) -> str:

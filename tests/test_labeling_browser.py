@@ -1,0 +1,85 @@
+"""What a person does in a web browser: log in with the password shown, sign up through the link and answer."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import LabelStudioServer
+
+from emolab.labeling import program
+from emolab.labeling.server import EmbeddedServer
+
+pytestmark = [pytest.mark.labelstudio, pytest.mark.browser]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Any]:
+    """A page of a fresh browser; ``page.elsewhere`` collects requests to any other machine."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, "--disable-sync"])
+        made = browser.new_context(viewport={"width": 1200, "height": 800}).new_page()
+        made.elsewhere = []
+        made.on("request", lambda r: None if _here(r.url) else made.elsewhere.append(r.url))
+        yield made
+        browser.close()
+
+
+def _here(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+def test_the_administrator_logs_in_with_the_password_that_was_shown(embedded: EmbeddedServer, page: Any) -> None:
+    url = embedded.start().server.url
+    password = embedded.reset_password()
+    page.goto(url)
+    page.fill("input[name=email]", program.ADMIN)
+    page.fill("input[name=password]", password)
+    page.click("button[type=submit]")
+    page.wait_for_url(f"{url}/")
+    page.get_by_text("Create Project").first.wait_for()
+    assert page.elsewhere == []
+
+
+def test_the_invitation_leads_from_signing_up_to_the_first_face_and_an_answer(
+    label_studio: LabelStudioServer, project: int, page: Any
+) -> None:
+    from emolab.labeling.studio_accounts import invitation
+
+    email = f"eva-{uuid.uuid4().hex[:8]}@team.example"
+    with label_studio.client() as studio:
+        staged = studio.upload_files(project, [("a" * 64 + ".png", _picture(), "image/png")])
+        studio.import_tasks(project, [{"data": {"image": staged[0].path, "emolab_uid": "a" * 64}}])
+        page.goto(invitation(studio, project))
+        page.fill("input[name=email]", email)
+        page.fill("input[name=password]", "a long enough password")
+        page.click("button[type=submit]")
+        page.wait_for_url(re.compile(rf"/projects/{project}/data\?.*labeling=1"))
+        page.get_by_text("sadness").first.click()
+        page.get_by_role("button", name="Submit").first.click()
+        page.get_by_text(re.compile("No more tasks|All done|no more annotations", re.I)).first.wait_for()
+        (answers,) = [t.annotations for t in studio.lookup_tasks(project, ["a" * 64])["a" * 64]]
+        assert answers[0].result[0]["value"] == {"choices": ["sadness"]}
+        assert studio.users()[answers[0].completed_by or 0].email == email
+    assert page.elsewhere == []
+
+
+def _picture() -> bytes:
+    import io
+
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 64), "orange").save(stream, "PNG")
+    return stream.getvalue()
