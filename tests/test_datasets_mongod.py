@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -19,9 +20,10 @@ import sys
 from pathlib import Path
 from emolab.datasets.mongod import database, running
 folder = Path(sys.argv[1])
-with database(folder) as address:
-    print(running(folder), address, flush=True)
-    sys.stdin.read()
+address = database(folder)
+assert database(folder) == address
+print(running(folder), address, flush=True)
+sys.stdin.read()
 """
 
 
@@ -31,17 +33,20 @@ def own_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def start_user(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], int]]]:
-    """Starts another process that uses the database of `tmp_path`; gives it and the server's process id."""
+def start_user(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
+    """Starts another process that uses the database of a folder; gives it and the server's process id."""
     needs_mongod()
     started: list[subprocess.Popen[str]] = []
+    servers: set[int] = set()
 
-    def start() -> tuple[subprocess.Popen[str], int]:
-        command = [sys.executable, "-c", USER, str(tmp_path)]
+    def start(folder: Path = tmp_path) -> tuple[subprocess.Popen[str], int]:
+        command = [sys.executable, "-c", USER, str(folder)]
         user = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(user)
         assert user.stdout is not None
-        return user, int(user.stdout.readline().split()[0])
+        pid = int(user.stdout.readline().split()[0])
+        servers.add(pid)
+        return user, pid
 
     yield start
     for user in started:
@@ -50,7 +55,7 @@ def start_user(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[s
         for pipe in (user.stdin, user.stdout):
             if pipe is not None:
                 pipe.close()
-    assert until(lambda: mongod.running(tmp_path) is None), "a MongoDB server was left running"
+    assert until(lambda: not any(alive(pid) for pid in servers)), "a MongoDB server was left running"
 
 
 def needs_mongod() -> None:
@@ -85,8 +90,7 @@ def program(folder: Path, text: str) -> None:
 
 def test_a_given_address_wins_and_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(mongod.URI, "mongodb://db.example:27017")
-    with mongod.database(tmp_path / "fiftyone") as address:
-        assert address == "mongodb://db.example:27017"
+    assert mongod.database(tmp_path / "fiftyone") == "mongodb://db.example:27017"
     assert not (tmp_path / "fiftyone").exists()
 
 
@@ -122,19 +126,19 @@ def test_kill_9_of_the_server_is_mended_by_the_next_user(start_user) -> None:
 
 
 @pytest.mark.fiftyone
-def test_the_server_listens_on_a_private_socket_only_even_in_a_folder_with_an_awkward_name(tmp_path: Path) -> None:
-    needs_mongod()
+def test_the_server_listens_on_a_private_socket_only_even_in_a_folder_with_an_awkward_name(
+    tmp_path: Path, start_user
+) -> None:
     pymongo = pytest.importorskip("pymongo")
     folder = tmp_path / ("a very long name, with blanks & more " * 3)
-    with mongod.database(folder) as address:
-        with pymongo.MongoClient(address) as client:
-            assert client.server_info()["version"].startswith(("6.", "7.", "8."))
-        socket_file = mongod._socket(folder)
-        assert len(os.fsencode(socket_file)) <= 104
-        assert socket_file.stat().st_mode & 0o077 == 0
-        pid = mongod.running(folder)
-        assert pid is not None
-    assert until(lambda: not alive(pid))
+    _, pid = start_user(folder)
+    socket_file = mongod._socket(folder)
+    assert len(os.fsencode(socket_file)) <= 104
+    assert socket_file.stat().st_mode & 0o077 == 0
+    with pymongo.MongoClient(f"mongodb://{quote(str(socket_file), safe='')}") as client:
+        assert client.server_info()["version"].startswith(("6.", "7.", "8."))
+    ports = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True, check=False).stdout
+    assert f"pid={pid}," not in ports
 
 
 def test_a_server_that_ends_at_once_is_an_error_with_its_own_words(
@@ -142,11 +146,8 @@ def test_a_server_that_ends_at_once_is_an_error_with_its_own_words(
 ) -> None:
     program(tmp_path / "bin", '[ "$1" = --version ] && echo "db version v7.0.2" && exit; echo "no room left"; exit 3')
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
-    with (
-        pytest.raises(EmolabError, match=r"MongoDB 7\.0\.2 ended at once \(exit code 3\): no room left"),
-        mongod.database(tmp_path / "fiftyone"),
-    ):
-        pass
+    with pytest.raises(EmolabError, match=r"MongoDB 7\.0\.2 ended at once \(exit code 3\): no room left"):
+        mongod.database(tmp_path / "fiftyone")
 
 
 def test_each_program_that_will_not_do_is_named_with_its_reason(

@@ -18,7 +18,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -31,6 +30,9 @@ URI = "FIFTYONE_DATABASE_URI"
 OLDEST = (6, 0)  # what FiftyOne 1.x accepts
 START_SECONDS = 120.0  # recovery after a power cut may take a while
 CACHE_GB = 1.0  # MongoDB would take half of the machine's memory
+
+#: Addresses of own servers in use by this process, with the descriptor whose lock keeps each of them alive.
+_held: dict[str, int] = {}
 
 _SOCKET_BYTES = 100  # the system's limit is 108 on Linux, 104 on macOS
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
@@ -63,31 +65,31 @@ def find() -> Mongod:
     raise EmolabError(f"FiftyOne has no database to work with ({tried}).", hint=_HINT)
 
 
-@contextmanager
-def database(folder: Path) -> Iterator[str]:
+def database(folder: Path) -> str:
     """The address of a running database for the workspace whose FiftyOne folder is ``folder``.
 
-    ``FIFTYONE_DATABASE_URI`` wins when it is set. Otherwise the server of ``folder`` is started, or shared
-    with the processes that use it already, and runs at least until the block ends. Raises
-    :class:`EmolabError` when there is no usable MongoDB or it does not come up.
+    ``FIFTYONE_DATABASE_URI`` wins when it is set. Otherwise the server of ``folder`` is started, or shared with the
+    processes that use it already, and runs until this process ends: FiftyOne still talks to it on the way out.
+    Raises :class:`EmolabError` when there is no usable MongoDB or it does not come up.
     """
     given = os.environ.get(URI)
-    if given:
-        yield given
-        return
+    if given and given not in _held:
+        return given
     try:
         import fcntl
     except ImportError:
         raise EmolabError(f"On {sys.platform} emolab cannot run MongoDB for FiftyOne itself.", hint=_HINT) from None
     folder.mkdir(parents=True, exist_ok=True)
-    address = _socket(folder)
-    with (folder / "users.lock").open("w") as users:
-        fcntl.flock(users, fcntl.LOCK_SH)
-        with (folder / "start.lock").open("w") as starting:
-            fcntl.flock(starting, fcntl.LOCK_EX)
-            if not _answers(address):
-                _start(find(), folder, address)
-        yield f"mongodb://{quote(str(address), safe='')}"
+    socket_file = _socket(folder)
+    address = f"mongodb://{quote(str(socket_file), safe='')}"
+    if address not in _held:
+        _held[address] = os.open(folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(_held[address], fcntl.LOCK_SH)
+    with (folder / "start.lock").open("w") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        if not _answers(socket_file):
+            _start(find(), folder, socket_file)
+    return address
 
 
 def running(folder: Path) -> int | None:
