@@ -145,6 +145,7 @@ def test_an_image_that_was_collected_before_gets_the_votes_and_keeps_its_source(
     assert {s.source for s in stored(workspace)[0]} == {"mine"}
     assert Counter(s.split for s in stored(workspace)[0])["test"] == 1
     assert report.copies["leaks"][0]["kept_in"] == "test"
+    assert report.others == {"images": 1, "agree": 1}
 
 
 def test_a_changed_map_moves_votes_and_keeps_the_old_ones_as_withdrawn(workspace: Workspace, tmp_path: Path) -> None:

@@ -221,6 +221,26 @@ def meta_counts(conn: Connection) -> dict[str, dict[str, int]]:
     return found
 
 
+def tallies(conn: Connection, ids: Sequence[str], *, outside: str = "") -> dict[str, Counter[str]]:
+    """For each of these sample ids how many people gave which answer; ids without answers are left out.
+
+    ``outside`` leaves out votes whose origin starts with it, such as ``"reader:ferplus:"``.
+    """
+    found: dict[str, Counter[str]] = {}
+    for part in chunks(ids, 500):
+        query = (
+            select(_samples.c.id, _votes.c.label, func.sum(_votes.c.count))
+            .join(_samples, _samples.c.pk == _votes.c.sample)
+            .where(_samples.c.id.in_(part), _alive(), _votes.c.rejected.is_(None), _votes.c.label.is_not(None))
+            .group_by(_samples.c.id, _votes.c.label)
+        )
+        if outside:
+            query = query.where(~_votes.c.origin.startswith(outside, autoescape=True))
+        for sample_id, label, people in conn.execute(query):
+            found.setdefault(sample_id, Counter())[label] += int(people)
+    return found
+
+
 def origins(conn: Connection, prefix: str) -> dict[str, str]:
     """Active votes whose origin starts with ``prefix``: origin to content hash."""
     query = select(_votes.c.origin, _votes.c.content).where(

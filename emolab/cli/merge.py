@@ -91,9 +91,13 @@ def _show(session: Session, report: MergeReport) -> None:
 
 
 def _headline(session: Session, report: MergeReport) -> None:
+    from rich.markup import escape
+
     sign = "[yellow]dry run, nothing written:[/]" if report.dry_run else "[green]✓[/]"
     rate = f"{report.read / report.seconds:,.0f} images/s" if report.seconds else ""
-    session.say(f"\n{sign} [bold]{report.name}[/] from {report.path}  [dim]{report.seconds:,.1f} s, {rate}[/]\n")
+    session.say(
+        f"\n{sign} [bold]{report.name}[/] from {escape(report.path)}  [dim]{report.seconds:,.1f} s, {rate}[/]\n"
+    )
     rows = [
         ("read", report.read, "images in the dataset"),
         ("added", report.added, "new samples"),
@@ -112,6 +116,8 @@ def _colour(what: str, n: int) -> str:
 
 
 def _labels(session: Session, report: MergeReport) -> None:
+    from rich.markup import escape
+
     from emolab.taxonomy import META
 
     people = sum(row.votes for row in report.labels) or 1
@@ -124,7 +130,9 @@ def _labels(session: Session, report: MergeReport) -> None:
         kind = " [dim](meta)[/]" if row.label in META else ""
         bar = "━" * max(round(20 * row.votes / most), 1)
         share = f"{row.votes / people:.1%}"
-        rows.append((row.source, becomes + kind, f"{row.votes:,}", f"[cyan]{bar}[/] {share}", f"{row.images:,}"))
+        rows.append(
+            (escape(row.source), becomes + kind, f"{row.votes:,}", f"[cyan]{bar}[/] {share}", f"{row.images:,}")
+        )
     columns: list[str | tuple[str, str]] = [
         "source label",
         "becomes",
@@ -150,6 +158,10 @@ def _copies(session: Session, report: MergeReport) -> None:
         rows.append(("another majority", f"{conflicts['majority']:,}", pairs))
     for leak in leaks:
         rows.append((f"leak {leak['splits']}", f"[yellow]{leak['images']:,}[/]", f"kept in {leak['kept_in']} only"))
+    if report.others.get("images"):
+        same, all_of_them = report.others["agree"], report.others["images"]
+        text = f"{same / all_of_them:.0%} have the same winner as the votes of others"
+        rows.append(("others voted too", f"{all_of_them:,}", text))
     if report.near is not None and report.near.groups:
         near = report.near
         text = f"{near.groups:,} groups in the workspace, largest {near.largest} (hashes within {near.radius} bits)"
@@ -168,18 +180,20 @@ def _numbers(counts: dict[str, int]) -> str:
 
 
 def _remarks(session: Session, report: MergeReport) -> None:
+    from rich.markup import escape
+
     for note, count in list(report.notes.items())[:SHOWN]:
-        session.say(f"[dim]{note}: {count:,} images[/]")
+        session.say(f"[dim]{escape(note)}: {count:,} images[/]")
     if len(report.notes) > SHOWN:
         session.say(f"[dim]and {len(report.notes) - SHOWN} more remarks: see --json[/]")
     if report.unused_rules:
-        session.say(f"[yellow]rules of the map that match nothing:[/] {', '.join(report.unused_rules)}")
+        session.say(f"[yellow]rules of the map that match nothing:[/] {escape(', '.join(report.unused_rules))}")
     if report.withdrawn:
         session.say(f"{report.withdrawn:,} votes of an earlier merge were withdrawn: the label map changed.")
     failed = [problem for problem in report.problems if not problem.taken]
     for problem in failed[:SHOWN]:
-        session.say(f"[red]✗[/] {problem}")
+        session.say(f"[red]✗[/] {escape(str(problem))}")
     if report.unreadable > SHOWN:
         session.say(f"[red]and {report.unreadable - SHOWN:,} more:[/] see --json")
     if report.licence:
-        session.say(f"[dim]licence: {report.licence}[/]")
+        session.say(f"[dim]licence: {escape(report.licence)}[/]")

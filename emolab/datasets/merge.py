@@ -104,6 +104,7 @@ def merge(
                     report.near = mark(tx)
                 if split == "auto":
                     report.assigned = dict(fill(tx, run.majorities()).assigned)
+                report.others = run.compare(tx)
                 report.splits = {key or "none": n for key, n in samples.count_by(tx, "split").items()}
                 events.record(
                     tx, "merge", {"name": called, "reader": reader, "added": report.added, "read": report.read}
@@ -167,6 +168,7 @@ class _Run:
         self._split = split
         self._earlier = earlier
         self._ledger = Ledger()
+        self._known: list[str] = []
         self._votes: Counter[tuple[str, str | None]] = Counter()
         self._led: Counter[tuple[str, str | None]] = Counter()
         self._notes: Counter[str] = Counter()
@@ -215,6 +217,13 @@ class _Run:
             if row.label in META:
                 report.meta[row.label] = report.meta.get(row.label, 0) + row.votes
 
+    def compare(self, conn: Connection) -> dict[str, int]:
+        """How often the dataset's label is that of everybody else, on ``images`` that others voted on with a winner."""
+        told = votes.tallies(conn, self._known, outside=f"reader:{self._report.name}:")
+        pairs = [(self._ledger.entries[i].majority, winner(other)) for i, other in told.items()]
+        clear = [(ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None]
+        return {"images": len(clear), "agree": sum(ours == theirs for ours, theirs in clear)}
+
     def majorities(self) -> dict[str, str | None]:
         """The label of every image seen, as far as its first copy has one: what splits are balanced by."""
         return {sample_id: entry.majority for sample_id, entry in self._ledger.entries.items()}
@@ -251,6 +260,7 @@ class _Run:
             self._report.added += 1
         elif first:
             self._report.known += 1
+            self._known.append(sample_id)
         if record.note:
             self._notes[record.note] += 1
         self._votes.update(mapped)

@@ -25,8 +25,9 @@ class MergeReport:
 
     ``known``: images that were in the workspace before; ``duplicates``: further copies within the dataset;
     ``new_votes`` and ``withdrawn`` ledger rows; ``meta``: people who gave a meta answer; ``copies``: see
-    :meth:`emolab.datasets.conflicts.Ledger.summary`; ``notes``: what records said about themselves, such as the table
-    they were read from.
+    :meth:`emolab.datasets.conflicts.Ledger.summary`; ``others``: on how many ``images`` others had voted before, and on
+    how many of them the winners ``agree``; ``notes``: what records said about themselves, such as the table they were
+    read from.
     """
 
     name: str
@@ -45,6 +46,7 @@ class MergeReport:
     meta: dict[str, int] = field(default_factory=dict)
     labels: list[MappingRow] = field(default_factory=list)
     copies: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
     near: DuplicateReport | None = None
     splits: dict[str, int] = field(default_factory=dict)
     assigned: dict[str, int] = field(default_factory=dict)
