@@ -165,7 +165,7 @@ def timm_model(name: str, weights: str, *, size: int) -> nn.Module:
             raise ConfigError(f"timm cannot build {plain}: {str(error).splitlines()[0]}") from error
         raise DataError(
             f"The published weights of {plain} could not be downloaded ({str(error).splitlines()[0][:160]}).",
-            hint="Name a file with --set training.weights=PATH, or train from scratch with --set training.weights=none.",
+            hint="Name a file with --set training.weights=PATH, or train from scratch: --set training.weights=none.",
         ) from error
     if weights not in ("default", "none"):
         module.mismatches = load_into(module, read(weights), source=weights)  # type: ignore[assignment]

@@ -61,7 +61,7 @@ def fill(
         known = _recover(store, record)
         new = [key for key in dict.fromkeys(ids) if key not in known]
         if new:
-            _append(store, new, media, wanted, known, progress)
+            _append(store, new, media, wanted=wanted, known=known, progress=progress)
     n = len(known)
     shape = (n, wanted.size, wanted.size, wanted.channels)
     array: NDArray[np.uint8] = (
@@ -85,6 +85,7 @@ def _append(
     store: Path,
     new: list[str],
     media: Callable[[str], bytes | Path],
+    *,
     wanted: Preprocessing,
     known: dict[str, int],
     progress: Progress,

@@ -72,7 +72,7 @@ def fit(
     """
     keep_freed_memory()
     with _own_generator():
-        return _Run(pixels, data, plan, folder, progress, watch).finish()
+        return _Run(pixels, data, plan, folder, progress=progress, watch=watch).finish()
 
 
 class _Run:
@@ -84,6 +84,7 @@ class _Run:
         data: TrainingSet,
         plan: Plan,
         folder: Path,
+        *,
         progress: Progress,
         watch: Watch | None,
     ) -> None:

@@ -30,7 +30,7 @@ def import_augmenters() -> ModuleType:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import imgaug.augmenters as augmenters
+            from imgaug import augmenters
     except ModuleNotFoundError as error:
         if error.name == "imgaug":
             raise MissingExtra("imgaug", "train") from None

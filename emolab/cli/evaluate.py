@@ -1,0 +1,101 @@
+"""``emolab evaluate``: how good a model is on a split or on an open dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emolab.cli.common import Session, workspace_command
+
+if TYPE_CHECKING:
+    from emolab.training.predict import Predictor
+
+
+@click.command(short_help="Judge a model on a split or on an open dataset.")
+@click.argument("model")
+@click.option("--on", "where", required=True, metavar="SPLIT|READER:PATH",
+              help="train, valid or test of this workspace, or a dataset such as ferplus:FILE.zip.")  # fmt: skip
+@click.option("--protocol", metavar="NAME", help="How a dataset's votes become answers [ferplus: majority].")
+@click.option("--split", metavar="NAME", help="Which split of the dataset [the one held out furthest].")
+@workspace_command
+def evaluate(session: Session, model: str, where: str, protocol: str | None, split: str | None) -> None:
+    """Judge MODEL (champion, the start of an id, or a checkpoint folder) and print accuracy, macro-F1, calibration."""
+    from emolab.cli.judged import show_metrics
+    from emolab.cli.models import folder_of
+    from emolab.datasets.evaluation import is_spec
+    from emolab.errors import MissingExtra, UnknownName
+    from emolab.records import SPLITS
+
+    try:
+        from emolab.training.predict import load
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    if not is_spec(where) and where not in SPLITS:
+        raise UnknownName("split or dataset", where, SPLITS, hint="A dataset is READER:PATH, such as ferplus:FILE.zip.")
+    predictor = load(folder_of(session, model))
+    if is_spec(where):
+        found = _on_dataset(session, predictor, where, protocol, split)
+    else:
+        found = _on_split(session, predictor, where)
+    session.emit(found)
+    session.say(f"[dim]{found['protocol']}[/]")
+    for line in found["errors"]:
+        session.say(f"[yellow]left out:[/] {line}")
+    show_metrics(session, found, title=f"Model {predictor.checkpoint.id[:10]} on {where}")
+
+
+def _on_dataset(
+    session: Session, predictor: Predictor, spec: str, protocol: str | None, split: str | None
+) -> dict[str, Any]:
+    from emolab.datasets.evaluation import evaluation_set
+    from emolab.training.evaluate import evaluate as judge
+
+    chosen = evaluation_set(spec, predictor.checkpoint.classes, protocol=protocol, split=split)
+    found = judge(
+        predictor,
+        chosen.media,
+        chosen.targets,
+        names=chosen.names,
+        supported=chosen.supported,
+        protocol=chosen.protocol,
+        progress=session.progress,
+    )
+    return {**found, "on": spec, "dropped": dict(chosen.dropped), "splits": list(chosen.splits)}
+
+
+def _on_split(session: Session, predictor: Predictor, split: str) -> dict[str, Any]:
+    import numpy as np
+
+    from emolab.catalog import labels as catalog_labels
+    from emolab.catalog import samples
+    from emolab.errors import DataError
+    from emolab.training.evaluate import evaluate as judge
+
+    workspace, classes = session.workspace, predictor.checkpoint.classes
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        labels = catalog_labels.current(conn)
+        if labels is None:
+            raise DataError("There are no labels yet.", hint="Run: emolab label aggregate")
+        hard = {sample: labels.classes[i] for sample, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
+        able = samples.supported(conn)
+        found = [s for s in samples.iterate(conn, split=split) if hard.get(s.id) in classes]
+    if not found:
+        raise DataError(f"No labelled sample belongs to the split {split}.", hint='"emolab train" fills the splits.')
+    mask = np.array([[_can(able.get(s.source), name) for name in classes] for s in found], dtype=bool)
+    media: list[bytes | Path] = [workspace.root / s.media for s in found]
+    result = judge(
+        predictor,
+        media,
+        np.array([classes.index(hard[s.id]) for s in found]),
+        names=[s.name or s.id for s in found],
+        supported=mask,
+        protocol=f"{split} samples of this workspace against their current labels ({labels.method})",
+        progress=session.progress,
+    )
+    return {**result, "on": split, "dropped": {}, "splits": [split]}
+
+
+def _can(names: tuple[str, ...] | None, name: str) -> bool:
+    return names is None or name in names

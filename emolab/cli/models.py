@@ -1,0 +1,126 @@
+"""``emolab models``: what has been trained, and which model is the champion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emolab.cli.common import Session, workspace_command
+
+if TYPE_CHECKING:
+    from emolab.records import Model
+
+
+@click.group(short_help="List, show and promote trained models.", invoke_without_command=True)
+@click.pass_context
+def models(ctx: click.Context) -> None:
+    """Trained models: list (the default), show, promote."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_models)
+
+
+@models.command("list", short_help="All models, newest last.")
+@workspace_command
+def list_models(session: Session) -> None:
+    """List all models with their names and what they reached on their validation samples."""
+    from emolab.catalog import models as catalog_models
+
+    with session.workspace.catalog() as catalog, catalog.connect() as conn:
+        found = catalog_models.list_all(conn)
+    session.emit([_row(model) for model in found])
+    if not found:
+        session.say("No model has been trained yet.")
+        session.next_step("emolab train")
+        return
+    session.table(
+        ["model", "name", "backbone", ("trained on", "right"), ("valid n", "right"), ("accuracy", "right"),
+         ("macro-F1", "right"), ("calibration", "right"), "made"],
+        [_cells(model) for model in found],
+    )  # fmt: skip
+
+
+@models.command("show", short_help="Everything about one model.")
+@click.argument("model", default="champion")
+@workspace_command
+def show(session: Session, model: str) -> None:
+    """Show settings, metrics and the report of MODEL: a name such as champion, or the start of an id."""
+    from emolab.catalog import models as catalog_models
+    from emolab.cli.judged import show_metrics
+
+    with session.workspace.catalog() as catalog, catalog.connect() as conn:
+        found = catalog_models.get(conn, model)
+    report = session.workspace.root / found.path / "report.html"
+    session.emit({**_row(found), "metrics": found.metrics, "config": found.config, "report": report})
+    names = ", ".join(found.aliases) or "no name"
+    session.say(f"[bold]{found.id[:10]}[/] ({names}), {found.config['backbone']}, made {found.created_at}")
+    session.say(f"  snapshot {found.snapshot[:16]}   parent {(found.parent or 'none')[:10]}   report: {report}")
+    if found.metrics["valid"]["n"]:
+        show_metrics(session, found.metrics["valid"], title="On its validation samples")
+    session.table(["setting", "value"], [(key, str(value)) for key, value in found.config.items()])
+
+
+@models.command("promote", short_help="Make a model the champion.")
+@click.argument("model")
+@click.option("--alias", default="champion", show_default=True, help="The name to give it.")
+@workspace_command
+def promote(session: Session, model: str, alias: str) -> None:
+    """Give MODEL a name, by default champion: the one that suggest, predict and inspect use."""
+    from emolab.catalog import models as catalog_models
+    from emolab.errors import DataError
+
+    if not alias.isidentifier():
+        raise DataError(f'"{alias}" cannot be a name for a model: use letters, digits and "_".')
+    with session.workspace.catalog() as catalog, catalog.begin() as tx:
+        found = catalog_models.get(tx, model)
+        before = catalog_models.aliases(tx).get(alias)
+        if before != found.id:
+            catalog_models.set_alias(tx, alias, found.id)
+    session.emit({"model": found.id, "alias": alias, "before": before})
+    was = f" (before: {before[:10]})" if before and before != found.id else ""
+    session.say(f"[green]✓[/] {found.id[:10]} is now [bold]{alias}[/]{was}")
+
+
+def folder_of(session: Session, name: str) -> Path:
+    """The checkpoint folder that ``name`` means: a folder with a model.json, else an alias or the start of an id."""
+    path = Path(name)
+    if (path / "model.json").is_file():
+        return path
+    from emolab.catalog import models as catalog_models
+
+    with session.workspace.catalog() as catalog, catalog.connect() as conn:
+        return session.workspace.root / catalog_models.get(conn, name).path
+
+
+def _row(model: Model) -> dict[str, Any]:
+    valid = model.metrics["valid"]
+    return {
+        "id": model.id,
+        "aliases": model.aliases,
+        "backbone": model.config["backbone"],
+        "created_at": model.created_at,
+        "snapshot": model.snapshot,
+        "parent": model.parent,
+        "n_train": model.metrics["n_train"],
+        **{key: valid.get(key) for key in ("n", "accuracy", "macro_f1", "nll", "ece")},
+    }
+
+
+def _cells(model: Model) -> tuple[str, ...]:
+    row = _row(model)
+
+    def show_number(key: str, form: str) -> str:
+        return "–" if row[key] is None else format(row[key], form)
+
+    return (
+        model.id[:10],
+        " ".join(f"[bold green]{a}[/]" if a == "champion" else a for a in model.aliases) or "–",
+        str(row["backbone"]),
+        f"{row['n_train']:,}",
+        f"{row['n'] or 0:,}",
+        show_number("accuracy", ".1%"),
+        show_number("macro_f1", ".3f"),
+        show_number("ece", ".3f"),
+        model.created_at[:16].replace("T", " "),
+    )

@@ -1,0 +1,176 @@
+"""``emolab predict``: classify image files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emolab.cli.common import Session, workspace_command
+
+if TYPE_CHECKING:
+    from emolab.training.predict import FilePrediction
+
+    Item = tuple[str, bytes | Path | Callable[[], bytes]]
+
+SHOWN = 40
+
+
+@click.command(short_help="Classify images with a model.")
+@click.argument("model")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--csv", "as_csv", is_flag=True, help="Print one line per image as CSV on standard output.")
+@click.option("--faces", is_flag=True, help="Find faces first and classify each of them.")
+@workspace_command
+def predict(session: Session, model: str, paths: tuple[Path, ...], as_csv: bool, faces: bool) -> None:
+    """Classify the images in PATH... (files or folders) with MODEL: champion, the start of an id, or a folder.
+
+    Images are prepared exactly as for training. A file that cannot be read gets a line of its own, and the command
+    ends with exit code 1.
+    """
+    from functools import partial
+
+    from emolab.cli.models import folder_of
+    from emolab.config import CollectConfig
+    from emolab.errors import DataError, MissingExtra
+
+    try:
+        from emolab.training.predict import load, predict_media
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    files = _files(paths)
+    if not files:
+        raise DataError("There are no images in these paths.")
+    predictor = load(folder_of(session, model))
+    if faces:
+        items, broken = _with_faces(session, files)
+    else:
+        limit = CollectConfig().max_pixels
+        items, broken = [(str(file), partial(_stored_form, file, limit)) for file in files], []
+    answers = [*predict_media(predictor, items, progress=session.progress), *broken]
+    classes = predictor.checkpoint.classes
+    rows = [_row(answer, classes) for answer in answers]
+    session.emit({"model": predictor.checkpoint.id, "classes": classes, "predictions": rows})
+    if as_csv and not session.json:
+        _print_csv(answers, classes)
+    elif not session.json:
+        _show(session, rows)
+    bad = sum(answer.probs is None for answer in answers)
+    if bad:
+        raise DataError(f"{bad} of {len(answers)} images could not be classified; each is listed with its reason.")
+
+
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    """Files as given, folders as the images in them, in order of their names."""
+    from PIL import Image
+
+    from emolab.errors import DataError
+
+    known = Image.registered_extensions()
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(f for f in path.rglob("*") if f.is_file() and f.suffix.lower() in known)
+        elif path.exists():
+            files.append(path)
+        else:
+            raise DataError(f"There is no {path}.")
+    return files
+
+
+def _stored_form(file: Path, max_pixels: int) -> bytes:
+    """The bytes that ``emolab collect`` would have stored for ``file``: upright, stripped, in sRGB."""
+    from emolab.datasets import media
+    from emolab.datasets.problems import Refused
+    from emolab.errors import DataError
+
+    try:
+        return media.read(file.read_bytes(), max_pixels=max_pixels).data
+    except Refused as error:
+        raise DataError(f"{error.kind}: {error.message}") from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}") from error
+
+
+def _with_faces(session: Session, files: list[Path]) -> tuple[list[Item], list[FilePrediction]]:
+    """One item per face found, named file#1, file#2, ...; files without a face or unreadable ones as answers."""
+    from emolab.datasets import media
+    from emolab.datasets.faces import Detector
+    from emolab.datasets.problems import Refused
+    from emolab.datasets.weights import detector
+    from emolab.training.predict import FilePrediction
+
+    config = session.workspace.config.collect
+    finder = Detector(detector(config.detector, progress=session.progress), min_score=config.min_score)
+    items: list[Item] = []
+    broken: list[FilePrediction] = []
+    for file in files:
+        try:
+            picture = media.read(file.read_bytes(), max_pixels=config.max_pixels, reduce_to=None)
+        except (Refused, OSError) as error:
+            reason = error.message if isinstance(error, Refused) else str(error.strerror)
+            broken.append(FilePrediction(name=str(file), probs=None, error=reason))
+            continue
+        found = [face for face in finder.find(picture.image) if min(face.box[2:]) >= config.min_face]
+        if not found:
+            broken.append(FilePrediction(name=str(file), probs=None, error="no face found"))
+        for i, face in enumerate(found, start=1):
+            box = face.crop(picture.size, margin=config.margin)
+            items.append((f"{file}#{i}", media.cut(picture.image, box, format=picture.format).data))
+    return items, broken
+
+
+def _row(answer: FilePrediction, classes: tuple[str, ...]) -> dict[str, Any]:
+    if answer.probs is None:
+        return {"file": answer.name, "error": answer.error}
+    best = int(answer.probs.argmax())
+    return {
+        "file": answer.name,
+        "label": classes[best],
+        "confidence": round(float(answer.probs[best]), 6),
+        "probs": {name: round(float(p), 6) for name, p in zip(classes, answer.probs, strict=True)},
+    }
+
+
+def _print_csv(answers: list[FilePrediction], classes: tuple[str, ...]) -> None:
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["file", "label", "confidence", *classes, "error"])
+    for answer in answers:
+        writer.writerow(_csv_cells(answer, classes))
+    click.echo(out.getvalue(), nl=False)
+
+
+def _csv_cells(answer: FilePrediction, classes: tuple[str, ...]) -> Iterator[str]:
+    yield answer.name
+    if answer.probs is None:
+        yield from [""] * (len(classes) + 2)
+        yield answer.error or ""
+        return
+    best = int(answer.probs.argmax())
+    yield classes[best]
+    yield from (f"{p:.6f}" for p in (answer.probs[best], *answer.probs))
+    yield ""
+
+
+def _show(session: Session, rows: list[dict[str, Any]]) -> None:
+    from emolab.cli.common import bar
+
+    def cells(row: dict[str, Any]) -> tuple[str, ...]:
+        if "error" in row:
+            return (row["file"], "[red]unreadable[/]", "", "", row["error"])
+        others = sorted(row["probs"].items(), key=lambda item: -item[1])[1:3]
+        rest = ", ".join(f"{name} {p:.0%}" for name, p in others if p >= 0.05)
+        return (row["file"], row["label"], f"{row['confidence']:.0%}", bar(row["confidence"], 12), rest)
+
+    session.table(
+        ["file", "answer", ("sure", "right"), "", "else"],
+        [cells(row) for row in rows[:SHOWN]],
+    )
+    if len(rows) > SHOWN:
+        session.say(f"[dim]and {len(rows) - SHOWN:,} more; --json or --csv print all of them.[/]")

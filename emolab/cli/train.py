@@ -1,0 +1,192 @@
+"""``emolab train``: a model from the current labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emolab.cli.common import Session, workspace_command
+
+if TYPE_CHECKING:
+    from emolab.progress import Progress
+    from emolab.records import Model
+    from emolab.training.models import Trained
+    from emolab.training.runs import Run
+    from emolab.workspace import Workspace
+
+
+@click.command(short_help="Train a model on the current labels.")
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run, on the data and settings it began with.")
+@workspace_command
+def train(session: Session, resume: bool) -> None:
+    """Fine-tune a network on the vote distributions of the labelled samples, calibrate it and write a report.
+
+    Samples without a split get one (80 % train, 20 % valid; copies and groups stay together). Settings are those of
+    [training]: --set training.backbone=mobilenet_v2, training.weights=PATH, training.epochs=20 and so on. A stopped
+    run goes on when the same command is run again; --resume goes on even when votes or settings changed meanwhile.
+    """
+    trained = train_run(session.workspace, resume=resume, progress=session.progress)
+    session.emit(data(trained))
+    _show(session, trained)
+
+
+def train_workspace(workspace: Workspace, *, resume: bool = False, progress: Progress | None = None) -> Model:
+    """Train on the workspace's current labels with its settings; the stored model. See :func:`train_run`."""
+    return train_run(workspace, resume=resume, progress=progress).model
+
+
+def train_run(workspace: Workspace, *, resume: bool = False, progress: Progress | None = None) -> Trained:
+    """Train on the current labels, aggregating votes first, or go on with the unfinished run.
+
+    Raises :class:`DataError` when there is nothing to train on or, with ``resume``, nothing to go on with.
+    """
+    from emolab.errors import MissingExtra
+    from emolab.progress import SILENT
+
+    progress = progress or SILENT
+    try:
+        from emolab.training import models, runs
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    unfinished = runs.unfinished(workspace)
+    if resume:
+        from emolab.errors import DataError
+
+        if unfinished is None:
+            raise DataError("There is no unfinished run to go on with.", hint="Start one with: emolab train")
+        run = unfinished
+    else:
+        run = _prepare(workspace, progress)
+    done = run.epochs_done()
+    if done:
+        progress.note(f"Going on after epoch {done} of {run.plan.epochs}.")
+    elif unfinished is not None and unfinished.folder != run.folder and unfinished.epochs_done():
+        progress.note(
+            f"An earlier run with other data or settings stopped after epoch {unfinished.epochs_done()} of "
+            f"{unfinished.plan.epochs}; this is a new one (the earlier one: emolab train --resume)."
+        )
+    paths = _paths(workspace)
+    return models.train(
+        workspace,
+        run,
+        lambda sample: workspace.root / paths[sample],
+        tensorboard=workspace.config.training.tensorboard,
+        progress=progress,
+    )
+
+
+def _prepare(workspace: Workspace, progress: Progress) -> Run:
+    """Labels as of now, splits filled, a snapshot taken, and the run they and the settings define."""
+    import numpy as np
+
+    from emolab.catalog import samples
+    from emolab.datasets import snapshots, splits
+    from emolab.errors import DataError
+    from emolab.labeling.aggregate import aggregate
+    from emolab.training import recipes, runs
+    from emolab.training.data import training_set
+    from emolab.training.decode import is_gray
+
+    labels = aggregate(workspace).labels
+    classes = labels.classes
+    hard = {sample: classes[i] for sample, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
+    with workspace.catalog() as catalog:
+        with catalog.begin() as tx:
+            report = splits.fill(tx, hard)
+        if report.assigned:
+            parts = ", ".join(f"{n:,} {name}" for name, n in sorted(report.assigned.items()))
+            progress.note(f"New in the splits: {parts}.")
+        with catalog.connect() as conn:
+            able = samples.supported(conn)
+            found = samples.by_ids(conn, labels.samples)
+    shown = {
+        source: np.array([names is None or name in names for name in classes], dtype=bool)
+        for source, names in able.items()
+    }
+    everything = np.ones(len(classes), dtype=bool)
+    data = training_set(
+        classes=classes,
+        ids=labels.samples,
+        probs=labels.probs,
+        splits=[sample.split for sample in found],
+        supported=np.stack([shown.get(sample.source, everything) for sample in found]),
+        hard=labels.hard,
+    )
+    used = set(data.ids)
+    media = [workspace.root / sample.media for sample in found if sample.id in used]
+    missing = [path for path in media if not path.is_file()]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(media)} media files are gone, the first is {missing[0]}.",
+            hint="Restore .emolab/media from a backup, or collect the originals again.",
+        )
+    config = workspace.config.training
+    gray = config.color == "auto" and all(is_gray(path) for path in media)
+    plan = recipes.plan(config, n_train=len(data.train), gray=gray)
+    names = np.array([""] * len(data.ids), dtype=object)
+    names[data.train], names[data.valid] = "train", "valid"
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        snapshots.take(
+            workspace,
+            tx,
+            classes=classes,
+            ids=data.ids,
+            targets=data.targets,
+            splits=list(names),
+            supported=data.supported,
+            label_version=labels.version,
+        )
+    return runs.begin(workspace, plan, data)
+
+
+def _paths(workspace: Workspace) -> dict[str, str]:
+    from emolab.catalog import samples
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        return {sample.id: sample.media for sample in samples.iterate(conn)}
+
+
+def data(trained: Trained) -> dict[str, Any]:
+    """What ``--json`` prints about a finished training."""
+    model, metrics = trained.model, trained.checkpoint.metrics
+    return {
+        "model": model.id,
+        "alias": trained.alias,
+        "reason": trained.reason,
+        "path": model.path,
+        "report": trained.report,
+        "snapshot": model.snapshot,
+        "backbone": trained.checkpoint.backbone,
+        "temperature": trained.checkpoint.temperature,
+        "n_train": metrics["n_train"],
+        "epochs": metrics["epochs"],
+        "best_epoch": metrics["best_epoch"],
+        "minutes": metrics["minutes"],
+        "valid": metrics["valid"],
+        "before_temperature": {k: metrics["before_temperature"][k] for k in ("nll", "ece", "brier")},
+        "mismatches": trained.mismatches,
+        "resumed_at": trained.resumed_at,
+    }
+
+
+def _show(session: Session, trained: Trained) -> None:
+    from emolab.cli.judged import show_metrics
+
+    model, metrics = trained.model, trained.checkpoint.metrics
+    for line in trained.mismatches[:8]:
+        session.say(f"[yellow]weights:[/] {line}")
+    if len(trained.mismatches) > 8:
+        session.say(f"[yellow]weights:[/] and {len(trained.mismatches) - 8} more; --json lists all of them")
+    badge = "[bold green]champion[/]" if trained.alias == "champion" else "[bold yellow]candidate[/]"
+    session.say(
+        f"[green]✓[/] model [bold]{model.id[:10]}[/] is {badge}: {trained.reason}\n"
+        f"  {trained.checkpoint.backbone}, {metrics['n_train']:,} samples, {metrics['epochs']} epochs "
+        f"(kept {metrics['best_epoch']}), {metrics['minutes']:.1f} min"
+    )
+    if metrics["valid"]["n"]:
+        show_metrics(session, metrics["valid"], before=metrics["before_temperature"], title="On the validation samples")
+    else:
+        session.say("[yellow]No validation samples, so nothing is measured and the model is not calibrated.[/]")
+    session.say(f"  report: {trained.report}")
+    session.next_step("emolab suggest")

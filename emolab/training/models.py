@@ -1,0 +1,182 @@
+"""From a run to a model: train, calibrate, judge, write the checkpoint, and decide who is champion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emolab.catalog import models as catalog_models
+from emolab.catalog.engine import now
+from emolab.errors import EmolabError
+from emolab.progress import SILENT, Progress
+from emolab.records import Model
+from emolab.training import cache, checkpoint, metrics, report, scalars
+from emolab.training.cache import Pixels
+from emolab.training.calibrate import fit_temperature, softmax
+from emolab.training.checkpoint import Checkpoint
+from emolab.training.data import TrainingSet
+from emolab.training.decode import Preprocessing
+from emolab.training.fit import Fitted, fit
+from emolab.training.predict import load
+from emolab.training.runs import Run, settings
+from emolab.workspace import Workspace
+
+REPORT = "report.html"
+Media = Callable[[str], Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A finished training: the model, which name it earned and why, and where its report is."""
+
+    model: Model
+    checkpoint: Checkpoint
+    alias: str
+    reason: str
+    report: Path
+    mismatches: tuple[str, ...]
+    resumed_at: int
+
+
+def train(
+    workspace: Workspace, run: Run, media: Media, *, tensorboard: bool = True, progress: Progress = SILENT
+) -> Trained:
+    """Carry ``run`` to its end and store the model; ``media`` gives the file of a sample id.
+
+    One training at a time per workspace. The first model becomes ``champion``, a later one when its macro-F1 is
+    higher on the same validation samples, else it is the ``candidate``. Stopping it at any instant loses at most the
+    steps since the last state; calling it again with the same run goes on and ends with the same weights.
+    """
+    with workspace.lock("train"):
+        resumed_at = run.epochs_done()
+        wanted = Preprocessing(run.plan.size, run.plan.color)
+        pixels = cache.fill(workspace.cache, run.data.ids, media, wanted, progress=progress)
+        with scalars.writer(workspace.logs / "tensorboard" / run.folder.name, resumed_at, on=tensorboard) as watch:
+            fitted = fit(pixels, run.data, run.plan, run.folder, progress=progress, watch=watch)
+        made = finish(fitted, run, workspace, pixels)
+        model, alias, reason = _store(workspace, made, run.data, pixels)
+        run.remove()
+    folder = workspace.root / model.path
+    return Trained(
+        model=model,
+        checkpoint=made,
+        alias=alias,
+        reason=reason,
+        report=folder / REPORT,
+        mismatches=fitted.mismatches,
+        resumed_at=resumed_at,
+    )
+
+
+def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Checkpoint:
+    """Calibrate and judge ``fitted``, and write its folder: weights, document and report."""
+    data = run.data
+    truth = data.hard[data.valid]
+    logits = np.where(data.supported[data.valid], fitted.logits, -1e9)
+    temperature = fit_temperature(logits, truth)
+    probs = softmax(logits, temperature)
+    measured = metrics.summary(probs, truth, data.classes)
+    raw = metrics.summary(softmax(logits), truth, data.classes)
+    plain = settings(run.plan)
+    identity = checkpoint.identity(plain, data.snapshot, fitted.weights)
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        parent = catalog_models.aliases(conn).get("champion")
+    made = Checkpoint(
+        id=identity,
+        classes=data.classes,
+        backbone=run.plan.backbone,
+        size=run.plan.size,
+        color=run.plan.color,
+        mean=fitted.mean,
+        std=fitted.std,
+        temperature=temperature,
+        plan=plain,
+        snapshot=data.snapshot,
+        created_at=now(),
+        parent=None if parent == identity else parent,
+        metrics={
+            "valid": measured,
+            "before_temperature": {key: raw.get(key) for key in ("nll", "ece", "brier", "reliability")},
+            "n_train": len(data.train),
+            "epochs": len(fitted.history),
+            "best_epoch": fitted.best_epoch + 1,
+            "minutes": fitted.seconds / 60,
+            "precision": fitted.precision,
+            "parameters": fitted.parameters,
+        },
+        history=tuple(fitted.history),
+    )
+    folder = workspace.models / identity[:16]
+    checkpoint.write(folder, made, fitted.weights)
+    report.write(folder / REPORT, made, data, pixels, probs=probs, name=workspace.config.project.name)
+    return made
+
+
+def _store(workspace: Workspace, made: Checkpoint, data: TrainingSet, pixels: Pixels) -> tuple[Model, str, str]:
+    model = Model(
+        id=made.id,
+        path=(workspace.models / made.id[:16]).relative_to(workspace.root).as_posix(),
+        classes=made.classes,
+        config=made.plan,
+        snapshot=made.snapshot,
+        metrics={key: value for key, value in made.metrics.items() if key != "before_temperature"},
+        parent=made.parent,
+        created_at=made.created_at,
+    )
+    with workspace.catalog() as catalog:
+        with catalog.connect() as conn:
+            champion = catalog_models.find(conn, "champion")
+        alias, reason = _rank(workspace, made, champion, data, pixels)
+        with catalog.begin() as tx:
+            catalog_models.add(tx, model)
+            if catalog_models.aliases(tx).get(alias) != model.id:
+                catalog_models.set_alias(tx, alias, model.id)
+            stored = catalog_models.get(tx, model.id)
+    return stored, alias, reason
+
+
+def _rank(
+    workspace: Workspace, made: Checkpoint, champion: Model | None, data: TrainingSet, pixels: Pixels
+) -> tuple[str, str]:
+    """``champion`` or ``candidate``, and why in words."""
+    if champion is None:
+        return "champion", "the first model"
+    if champion.id == made.id:
+        return "champion", "the same model as before"
+    if champion.classes != made.classes:
+        return "candidate", "the champion has other classes"
+    if len(data.valid) == 0:
+        return "candidate", "no validation samples to compare on"
+    mine = float(made.metrics["valid"]["macro_f1"])
+    try:
+        theirs = _judge(workspace, champion, made, data, pixels)
+    except EmolabError as error:
+        return "candidate", f"the champion could not be judged ({error.message})"
+    n = len(data.valid)
+    compared = f"macro-F1 {mine:.3f} against {theirs:.3f} of {champion.id[:10]} on the same {n:,} samples"
+    return ("champion" if mine > theirs else "candidate"), compared
+
+
+def _judge(workspace: Workspace, champion: Model, made: Checkpoint, data: TrainingSet, pixels: Pixels) -> float:
+    """Macro-F1 of the champion on today's validation samples."""
+    predictor = load(workspace.root / champion.path)
+    if predictor.checkpoint.preprocessing != made.preprocessing:
+        with workspace.catalog() as catalog, catalog.connect() as conn:
+            from emolab.catalog import samples
+
+            chosen = [data.ids[i] for i in data.valid]
+            paths = {s.id: workspace.root / s.media for s in samples.by_ids(conn, chosen)}
+        images: NDArray[np.uint8] = cache.fill(
+            workspace.cache, chosen, paths.__getitem__, predictor.checkpoint.preprocessing
+        ).take(np.arange(len(chosen), dtype=np.int64))
+    else:
+        images = pixels.take(data.valid)
+    logits, _ = predictor.logits(images)
+    logits = np.where(data.supported[data.valid], logits, -1e9)
+    found: dict[str, Any] = metrics.summary(softmax(logits), data.hard[data.valid], data.classes)
+    return float(found["macro_f1"])

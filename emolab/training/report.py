@@ -1,0 +1,235 @@
+"""The page about one model: how it learned, what it confuses, whether its confidence can be believed."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from emolab import charts
+from emolab.charts import Series
+from emolab.report import Picture, Section, Tile, code, columns, details, facts, gallery, page, paragraph, table
+from emolab.training.cache import Pixels
+from emolab.training.checkpoint import Checkpoint
+from emolab.training.data import TrainingSet
+from emolab.workspace import write_text
+
+MISTAKES = 24
+THUMBNAIL = 112
+#: More classes than this make a matrix nobody can read; then only the tables are shown.
+MOST_CLASSES = 24
+
+
+def write(
+    file: Path,
+    model: Checkpoint,
+    data: TrainingSet,
+    pixels: Pixels,
+    *,
+    probs: NDArray[np.float32],
+    name: str,
+) -> None:
+    """Write the report of ``model`` to ``file``. ``probs`` (v, k) are those of ``data.valid``."""
+    valid = dict(model.metrics["valid"])
+    judged = bool(valid["n"])
+    sections = [_curves(model)]
+    if judged:
+        if len(model.classes) <= MOST_CLASSES:
+            sections.append(_confusion(model, valid))
+        sections += [_per_class(model, valid, data), _calibration(model, valid)]
+        wrong = _mistakes(model, data, pixels, probs)
+        if wrong:
+            sections.append(
+                Section(
+                    title="Most confident mistakes",
+                    lead="Look here first: wrong labels, ambiguous faces and blind spots gather at the top.",
+                    body=gallery(wrong),
+                )
+            )
+    sections += [_data(data), _settings(model)]
+    document = page(
+        f"{model.backbone} on {name}",
+        sections,
+        eyebrow="emolab model report",
+        subtitle=_subtitle(model, data),
+        tiles=_tiles(model, valid),
+        footer=f"Model {model.id} · {model.created_at} · emolab {model.made_by['emolab']}, "
+        f"PyTorch {model.made_by['torch']}",
+    )
+    write_text(file, document)
+
+
+def _subtitle(model: Checkpoint, data: TrainingSet) -> str:
+    judged = f"judged on {len(data.valid):,} others" if len(data.valid) else "not judged: no validation samples"
+    return (
+        f"Learned {len(model.classes)} classes from {len(data.train):,} samples in "
+        f"{model.metrics['minutes']:.1f} minutes; {judged}."
+    )
+
+
+def _tiles(model: Checkpoint, valid: dict[str, Any]) -> list[Tile]:
+    if not valid["n"]:
+        return []
+    before = model.metrics["before_temperature"]
+    return [
+        Tile(label="Accuracy", value=f"{valid['accuracy']:.1%}", note=f"n = {valid['n']:,}"),
+        Tile(label="Macro-F1", value=f"{valid['macro_f1']:.3f}", note=f"over {valid['present']} classes"),
+        Tile(label="Calibration error", value=f"{valid['ece']:.3f}", note=f"{before['ece']:.3f} before temperature"),
+        Tile(label="Log loss", value=f"{valid['nll']:.3f}", note=f"{before['nll']:.3f} before temperature"),
+        Tile(label="Temperature", value=f"{model.temperature:.2f}", note=_honesty(model.temperature)),
+    ]
+
+
+def _honesty(temperature: float) -> str:
+    if temperature > 1.05:
+        return "it was overconfident"
+    return "it was too modest" if temperature < 0.95 else "it was honest"
+
+
+def _curves(model: Checkpoint) -> Section:
+    rows = model.history
+    x = [float(row["epoch"]) for row in rows]
+    judged = [row for row in rows if row["valid_loss"] is not None]
+    jx = [float(row["epoch"]) for row in judged]
+    loss = charts.line(
+        [
+            Series(name="training", x=x, y=[row["train_loss"] for row in rows], color=6),
+            Series(name="validation", x=jx, y=[row["valid_loss"] for row in judged], color=1),
+        ],
+        x_label="epoch",
+        y_label="loss",
+        mark_x=float(model.metrics["best_epoch"]) if judged else None,
+        mark_label="kept",
+    )
+    score = charts.line(
+        [
+            Series(name="accuracy", x=jx, y=[row["accuracy"] for row in judged], color=1),
+            Series(name="macro-F1", x=jx, y=[row["macro_f1"] for row in judged], color=2),
+        ],
+        x_label="epoch",
+        y_label="score",
+        y_range=(0.0, 1.0),
+        y_format=charts.percent,
+    )
+    return Section(
+        title="How it learned",
+        lead="Left: cross-entropy against the vote distributions. Right: scores on the validation samples.",
+        body=columns(loss, score),
+    )
+
+
+def _confusion(model: Checkpoint, valid: dict[str, Any]) -> Section:
+    return Section(
+        title="What it confuses",
+        lead="Rows are the team's answer, columns the model's; colour is the share of the row.",
+        body=charts.heatmap(valid["confusion"], model.classes, model.classes),
+        wide=len(model.classes) > 10,
+    )
+
+
+def _per_class(model: Checkpoint, valid: dict[str, Any], data: TrainingSet) -> Section:
+    train = {row["class"]: row["train"] for row in data.composition()}
+    rows = [
+        [
+            row["class"],
+            _number(row["precision"]),
+            _number(row["recall"]),
+            _number(row["f1"]),
+            f"{train[row['class']]:,}",
+            f"{row['support']:,}",
+        ]
+        for row in valid["per_class"]
+    ]
+    return Section(
+        title="Class by class",
+        lead="F1 is the mean of precision and recall; few training samples explain most low values.",
+        body=table(["class", "precision", "recall", "F1", "trained", "judged"], rows, numeric=(1, 2, 4, 5), bars=(3,)),
+        wide=len(model.classes) > 10,
+    )
+
+
+def _calibration(model: Checkpoint, valid: dict[str, Any]) -> Section:
+    before = model.metrics["before_temperature"]
+    return Section(
+        title="Can its confidence be believed?",
+        lead="Bars on the dashed line: of all answers given with 70 % confidence, 70 % are right. Orange is the gap.",
+        body=columns(
+            charts.reliability(
+                before["reliability"], title="As trained", note=f"calibration error {before['ece']:.3f}"
+            ),
+            charts.reliability(
+                valid["reliability"],
+                title=f"With temperature {model.temperature:.2f}",
+                note=f"calibration error {valid['ece']:.3f}",
+            ),
+        ),
+    )
+
+
+def _mistakes(model: Checkpoint, data: TrainingSet, pixels: Pixels, probs: NDArray[np.float32]) -> list[Picture]:
+    truth = data.hard[data.valid]
+    wrong = np.flatnonzero(probs.argmax(axis=1) != truth)
+    worst = wrong[np.argsort(-probs[wrong].max(axis=1), kind="stable")][:MISTAKES]
+    images = pixels.take(data.valid[worst])
+    return [
+        Picture(
+            image=thumbnail(image),
+            title=model.classes[int(probs[row].argmax())],
+            note=f"{probs[row].max():.0%} sure; the team: {model.classes[int(truth[row])]} "
+            f"{data.targets[data.valid[row], truth[row]]:.0%}",
+            tone="bad",
+        )
+        for row, image in zip(worst, images, strict=True)
+    ]
+
+
+def thumbnail(image: NDArray[np.uint8]) -> bytes:
+    """A JPEG of decoded pixels (size, size, channels), 112 pixels wide."""
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    out = io.BytesIO()
+    picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC).save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def _data(data: TrainingSet) -> Section:
+    rows = data.composition()[:MOST_CLASSES]
+    body = charts.bars(
+        {row["class"]: float(row["train"]) for row in rows}, second={row["class"]: float(row["valid"]) for row in rows}
+    )
+    return Section(
+        title="What it saw",
+        lead=f"Samples per class to train on, below them the validation samples. Snapshot {data.snapshot[:16]}.",
+        body=body,
+        wide=False,
+    )
+
+
+def _settings(model: Checkpoint) -> Section:
+    plan, metrics = model.plan, model.metrics
+    shown = {
+        "backbone": f"{model.backbone}, {metrics['parameters'] / 1e6:.2f} million weights",
+        "weights": str(plan["weights"]) if model.backbone != "tiny" else "from scratch",
+        "image": f"{model.size} x {model.size} pixels, {model.color}",
+        "epochs": f"{metrics['epochs']} of {plan['epochs']}, {plan['head_epochs']} of them for the head alone; "
+        f"kept the {_ordinal(metrics['best_epoch'])}",
+        "learning": f"{plan['optimizer']}, rate {plan['lr']:g}, batch {plan['batch']}, {metrics['precision']}",
+        "augmentation": f"{plan['augmentation']}, strength {plan['strength']:g}",
+        "seed": str(plan["seed"]),
+    }
+    folded = details("Every setting", code(json.dumps(dict(plan), indent=2)))
+    hint = paragraph("The same settings on the same snapshot give the same model.")
+    return Section(title="How it was made", body=facts(shown) + folded + hint, wide=False)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _ordinal(n: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(n % 10 if n % 100 not in (11, 12, 13) else 0, "th")
+    return f"{n}{ending}"

@@ -1,0 +1,79 @@
+"""Unfinished runs: a folder each, named by its settings and data, from which a stopped run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from emolab.errors import DataError
+from emolab.training import state
+from emolab.training.data import TrainingSet
+from emolab.training.recipes import Plan
+from emolab.workspace import Workspace, write_text
+
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Settings and data of a run and the folder of its states."""
+
+    folder: Path
+    plan: Plan
+    data: TrainingSet
+
+    def epochs_done(self) -> int:
+        """Finished epochs according to the newest state."""
+        place = state.newest(self.folder)
+        return 0 if place is None else state.peek(place).epoch
+
+    def remove(self) -> None:
+        """Forget the run; its model is kept elsewhere."""
+        shutil.rmtree(self.folder)
+
+
+def root(workspace: Workspace) -> Path:
+    """Where unfinished runs live."""
+    return workspace.state / "runs"
+
+
+def settings(plan: Plan) -> dict[str, Any]:
+    """``plan`` as plain data without what differs between machines: a weights file counts by its content."""
+    values = asdict(plan)
+    if plan.weights not in ("default", "none"):
+        file = Path(plan.weights).expanduser()
+        if not file.is_file():
+            raise DataError(f"There is no weights file {file}.", hint="Pass --set training.weights=PATH, or =none.")
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        values["weights"] = f"{file.name} sha256:{digest}"
+    return values
+
+
+def begin(workspace: Workspace, plan: Plan, data: TrainingSet) -> Run:
+    """The run of ``plan`` on ``data``: the unfinished one where there is one, a new one otherwise."""
+    identity = hashlib.sha256(json.dumps(settings(plan), sort_keys=True).encode() + data.snapshot.encode()).hexdigest()
+    folder = root(workspace) / identity[:16]
+    if not (folder / PLAN).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        data.save(folder)
+        write_text(folder / PLAN, json.dumps(asdict(plan)))
+    return Run(folder, plan, data)
+
+
+def unfinished(workspace: Workspace) -> Run | None:
+    """The unfinished run that was worked on last, with its own settings and data, or ``None``."""
+    plans = sorted(root(workspace).glob(f"*/{PLAN}"), key=lambda file: _touched(file.parent))
+    if not plans:
+        return None
+    folder = plans[-1].parent
+    return Run(folder, Plan(**json.loads(plans[-1].read_text(encoding="utf-8"))), TrainingSet.read(folder))
+
+
+def _touched(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder, *folder.glob("at-*")))
