@@ -27,27 +27,30 @@ wanted_stamp() {
     } 2>/dev/null | sha256sum | cut -d' ' -f1
 }
 
-# Prints a Python >= 3.11 that can make environments, installing one when the machine has none.
+# Whether a Python is new enough, and finished: Ubuntu 22.04 has a release candidate of 3.11 that PyTorch cannot use.
+python_will_do() {
+    "$1" -c 'import sys; sys.exit(not (3, 11, 0, "final") <= sys.version_info < (3, 14))' 2>/dev/null
+}
+
+# Prints such a Python, installing one when the machine has none.
 find_python() {
     local candidate
     for candidate in python3 python3.11 python3.12 python3.13; do
-        if command -v "$candidate" >/dev/null &&
-            "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+        if command -v "$candidate" >/dev/null && python_will_do "$candidate"; then
             printf '%s' "$candidate"
             return 0
         fi
     done
-    install_debian python3.11 python3.11-venv || return 1
-    printf 'python3.11'
+    install_debian python3.11 python3.11-venv && python_will_do python3.11 && printf 'python3.11'
 }
 
 make_environment() {
     local python version
-    if [ -x .venv/bin/python ] && .venv/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if [ -x .venv/bin/python ] && python_will_do .venv/bin/python && .venv/bin/python -c 'import pip' 2>/dev/null; then
         return 0
     fi
-    python=$(find_python) || die "emolab needs Python 3.11 or newer, and this machine has $(python3 --version 2>&1 || echo none)." \
-        "$(ask_for python3.11 python3.11-venv)"
+    python=$(find_python) || die "emolab needs Python 3.11, 3.12 or 3.13, and this machine has $(python3 --version 2>&1 || echo none)." \
+        "$(ask_for python3.11 python3.11-venv)" "Ubuntu 22.04 has only a release candidate of 3.11; there, take one from python.org or pyenv."
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
         install_debian "python$version-venv" || install_debian python3-venv ||

@@ -62,10 +62,16 @@ def free_port() -> int:
 
 
 def test_an_old_python_is_named_with_what_to_install() -> None:
-    check = checks.python((3, 9, 2))
+    check = checks.python((3, 9, 2, "final"))
     assert check.state == "broken"
-    assert "emolab needs 3.11 or newer" in check.detail
+    assert "emolab needs a released 3.11 or newer" in check.detail
     assert check.mend == "sudo apt-get install python3.11 python3.11-venv"
+
+
+def test_a_release_candidate_of_python_is_not_enough() -> None:
+    check = checks.python((3, 11, 0, "candidate"))
+    assert check.state == "broken"
+    assert check.detail.startswith("3.11.0 candidate")
 
 
 def test_a_torch_that_fails_to_import_shows_its_complaint() -> None:

@@ -99,16 +99,18 @@ def get(extra: str) -> str:
 # -- this machine ------------------------------------------------------------------------------------------------
 
 
-def python(found: tuple[int, ...] | None = None) -> Check:
+def python(found: tuple[int, int, int, str] | None = None) -> Check:
     """Python itself; ``found`` stands in for the running version in tests."""
-    running = tuple(sys.version_info[:3]) if found is None else found
-    detail = ".".join(map(str, running)) + (f" in {sys.prefix}" if sys.prefix != sys.base_prefix else "")
-    if running >= (3, 11):
+    running = sys.version_info[:4] if found is None else found
+    release = "" if running[3] == "final" else f" {running[3]}"
+    place = f" in {sys.prefix}" if sys.prefix != sys.base_prefix else ""
+    detail = ".".join(map(str, running[:3])) + release + place
+    if running >= (3, 11, 0, "final"):
         return Check(name="Python", state="works", detail=detail)
     return Check(
         name="Python",
         state="broken",
-        detail=f"{detail}; emolab needs 3.11 or newer",
+        detail=f"{detail}; emolab needs a released 3.11 or newer",
         mend="sudo apt-get install python3.11 python3.11-venv",
     )
 
