@@ -15,6 +15,8 @@ T = TypeVar("T")
 PATIENCE = 90.0
 #: The same for a server that answers with an error of its own (500).
 STUMBLE = 5.0
+#: Seconds within which a request that was cut off may still be carried out by the server.
+SETTLE = 4.0
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 3.0
 

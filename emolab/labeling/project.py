@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emolab.catalog import remotes
 from emolab.errors import ServerError
-from emolab.labeling import form
+from emolab.labeling import form, patience
 from emolab.labeling.patience import patiently
 from emolab.labeling.studio_queries import used_labels
 from emolab.taxonomy import resolve
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ORDERED = "Uncertainty sampling"  # Label Studio's name for "lowest score first"
 SKIPPED_GO_TO_OTHERS = "REQUEUE_FOR_OTHERS"
 _LONGEST_TITLE = 50
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +71,40 @@ def look(catalog: Catalog, studio: Studio, project: Project) -> RemoteProject | 
 
 def create(studio: Studio, title: str, config: Config, *, overlap: int, show_predictions: bool) -> RemoteProject:
     """Create the project, or return the one that an interrupted or parallel push created first."""
-    text = form_for(config, ())
-    try:
-        made = studio.create_project(
-            title,
-            text,
-            maximum_annotations=overlap,
-            sampling=ORDERED,
-            show_predictions=show_predictions,
-            description="Made by emolab. Tasks and their order are managed there.",
-            instruction=_instruction(config.project.classes),
-            skip_queue=SKIPPED_GO_TO_OTHERS,
-        )
-    except ServerError as error:
-        if not error.outcome_unknown:
-            raise
+    for attempt in range(_ATTEMPTS):
+        try:
+            made = studio.create_project(
+                title,
+                form_for(config, ()),
+                maximum_annotations=overlap,
+                sampling=ORDERED,
+                show_predictions=show_predictions,
+                description="Made by emolab, which manages its tasks and their order.",
+                instruction=_instruction(config.project.classes),
+                skip_queue=SKIPPED_GO_TO_OTHERS,
+            )
+        except ServerError as error:
+            if not (error.outcome_unknown or error.retryable) or attempt == _ATTEMPTS - 1:
+                raise
+            found = _turns_up(studio, title)
+            if found is not None:
+                return found
+        else:
+            oldest = patiently(lambda: studio.find_project(title)) or made
+            if oldest.id != made.id:  # somebody else was faster: leave no empty twin behind
+                studio.delete_project(made.id)
+            return oldest
+    raise AssertionError("unreachable")
+
+
+def _turns_up(studio: Studio, title: str) -> RemoteProject | None:
+    """The project called ``title`` when a request that broke has made it after all."""
+    end = time.monotonic() + patience.SETTLE
+    while True:
         found = patiently(lambda: studio.find_project(title))
-        if found is None:
-            raise
-        return found
-    oldest = patiently(lambda: studio.find_project(title)) or made
-    if oldest.id != made.id:  # somebody else was faster: leave no empty twin behind
-        studio.delete_project(made.id)
-    return oldest
+        if found is not None or time.monotonic() > end:
+            return found
+        time.sleep(0.3)
 
 
 def form_for(config: Config, kept: Sequence[str]) -> str:

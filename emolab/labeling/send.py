@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from emolab.catalog import remotes, samples
 from emolab.catalog.chunks import chunks
 from emolab.errors import DataError, ServerError
-from emolab.labeling import adopt, tasks
+from emolab.labeling import adopt, patience, tasks
 from emolab.labeling.patience import patiently
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 TASKS_PER_IMPORT = 500
 FILES_PER_UPLOAD = 100
-#: Seconds within which a request that was cut off may still be carried out by the server.
-SETTLE = 4.0
 _ATTEMPTS = 5
 
 
@@ -75,7 +73,7 @@ def send(link: Link, outgoing: Sequence[Task], order: Order, *, root: Path, sent
 def settle(link: Link, uncertain: Sequence[Task], *, task_number: int) -> list[Task]:
     """Adopt those of ``uncertain`` tasks that are, or turn up, on the server; return the ones that are not there."""
     newest = max((task.sent_at or "" for task in uncertain), default="")
-    wait_until = _epoch(newest) + SETTLE if newest else 0.0
+    wait_until = _epoch(newest) + patience.SETTLE if newest else 0.0
     left = list(uncertain)
     while left:
         found = adopt.find(link, [task.sample_id for task in left], task_number=task_number)

@@ -197,6 +197,8 @@ def explained(url: str, kind: TokenKind) -> Iterator[None]:
 def status_error(url: str, kind: TokenKind, status: int, body: object) -> ServerError:
     """Return the error for an HTTP status that is not a success; ``body`` is the response or its parsed JSON."""
     detail = _detail(body)
+    if status == 500 and "User matching query does not exist" in detail:  # how 1.23 refuses the token of a deleted user
+        status, detail = 401, "User not found"
     if status == httpx.codes.UNAUTHORIZED:
         message, hint = tokens.refused(kind, url, detail)
         return ServerError(message, hint=hint, status=status)
