@@ -202,6 +202,29 @@ def test_only_one_start_at_a_time(workspace: Workspace) -> None:
         EmbeddedServer(workspace).start()
 
 
+def test_a_creation_killed_in_the_middle_is_thrown_away_and_done_again(
+    workspace: Workspace, fake: Callable[[str], None]
+) -> None:
+    fake('echo half > "$LABEL_STUDIO_BASE_DATA_DIR/half"; exec sleep 60')
+    starter = os.fork()
+    if starter == 0:
+        with contextlib.suppress(BaseException):
+            EmbeddedServer(workspace).start(timeout=60.0)
+        os._exit(0)
+    half = workspace.studio / "unfinished" / "half"
+    until(half.exists)
+    left = json.loads((workspace.studio / "unfinished.json").read_text())
+    os.kill(starter, signal.SIGKILL)
+    os.waitpid(starter, 0)
+    assert daemon.birth(left["pid"]) == left["born"]  # the creation itself goes on, alone
+    fake('[ "$1" = init ] || { echo "reached the start"; exit 1; }')
+    with pytest.raises(EmolabError, match="reached the start"):
+        EmbeddedServer(workspace).start(timeout=20.0)
+    assert daemon.birth(left["pid"]) is None
+    assert not (workspace.studio / "data" / "half").exists()
+    assert (workspace.studio / "data" / program.DATABASE).exists()
+
+
 # -- the real server -------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,13 @@ from rich.text import Text
 from emolab import progress
 
 
+class _Count(MofNCompleteColumn):
+    """Done of total; nothing where the total is not known."""
+
+    def render(self, task: RichTask) -> Text:
+        return super().render(task) if task.total is not None else Text()
+
+
 class _Rate(TextColumn):
     """Units per second, averaged over the last moments."""
 
@@ -63,7 +70,7 @@ class Bars(progress.Progress):
             SpinnerColumn(style="cyan"),
             TextColumn("{task.description}"),
             BarColumn(bar_width=32, complete_style="cyan", finished_style="green"),
-            MofNCompleteColumn(),
+            _Count(),
             _Rate(),
             TimeRemainingColumn(compact=True),
             console=console,

@@ -73,7 +73,7 @@ def up(session: Session, port: int | None, host: str | None, foreground: bool) -
         _stay(session, server)
         return
     session.say("")
-    session.next_step("emolab studio invite")
+    session.next_step("emolab label push, then emolab studio invite")
 
 
 @studio.command(short_help="Stop Label Studio; everything in it is kept.")

@@ -7,6 +7,7 @@ environment of a process that ends after creating the database, a new one throug
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -51,7 +52,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "DJANGO_RUNSERVER_HIDE_WARNING": "true",
         "XDG_CONFIG_HOME": str(folder / "config"),
         "XDG_DATA_HOME": str(folder / "share"),
-        "LABEL_STUDIO_BASE_DATA_DIR": str(folder / "data"),
+        "LABEL_STUDIO_BASE_DATA_DIR": str(data_folder(folder)),
         "LABEL_STUDIO_DJANGO_DB": "sqlite",
         "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
         "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
@@ -67,24 +68,37 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     }
 
 
+def data_folder(folder: Path) -> Path:
+    """Return where the program keeps database, key and uploads; it exists only once it is whole."""
+    return folder / "data"
+
+
 def create_database(
     program: str, folder: Path, password: str, *, log: Path, end: float, progress: Progress = SILENT
 ) -> None:
-    """Create database and administrator below ``folder``; repeating it after a crash at any point is safe.
+    """Create the data folder with the database and the administrator, whole or not at all.
 
-    ``end`` is a time of ``time.monotonic`` to give up at. An administrator that exists keeps the old password.
+    ``end`` is a time of ``time.monotonic`` to give up at. What an interrupted run left, even one that still runs, is
+    thrown away: not every migration can be resumed.
     """
-    database = folder / "data" / DATABASE
+    unfinished, note = folder / "unfinished", folder / "unfinished.json"
+    with contextlib.suppress(FileNotFoundError):
+        left = json.loads(note.read_text(encoding="utf-8"))
+        daemon.stop(left["pid"], left["born"], grace=0.0)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    database = unfinished / DATABASE
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")  # kept in the file: readers no longer block writers
-    start = daemon.log_size(log)
-    done = 0
+    start, done = daemon.log_size(log), 0
+    settings = {
+        "LABEL_STUDIO_BASE_DATA_DIR": str(unfinished),
+        "LABEL_STUDIO_USERNAME": ADMIN,
+        "LABEL_STUDIO_PASSWORD": password,
+    }
     with progress.task("Creating Label Studio's database, once", total=STEPS, unit="steps") as task:
         process = daemon.spawn(
-            [program, "init", "--quiet"],
-            env=environment(folder, LABEL_STUDIO_USERNAME=ADMIN, LABEL_STUDIO_PASSWORD=password),
-            cwd=folder,
-            log=log,
+            [program, "init", "--quiet"], env=environment(folder, **settings), cwd=folder, log=log, note=note
         )
         try:
             while process.poll() is None:
@@ -100,6 +114,8 @@ def create_database(
                 process.wait()
     if process.returncode != 0:
         raise crashed("while creating its database", log, start)
+    unfinished.rename(data_folder(folder))
+    note.unlink()
 
 
 def set_password(program: str, folder: Path, password: str) -> None:

@@ -103,7 +103,8 @@ class EmbeddedServer:
                 address = (host or LOOPBACK, self._choose_port(port, host or LOOPBACK))
                 self._prepare_folders()
                 password = None if self.token_file.exists() else program.new_password()
-                if password is not None:
+                if not program.data_folder(self.folder).exists():
+                    password = password or program.new_password()
                     program.create_database(command, self.folder, password, log=self.log, end=end, progress=progress)
                 up = self._launch(command, *address, end=end, progress=progress, exact=port is not None)
                 if password is not None:
@@ -156,7 +157,7 @@ class EmbeddedServer:
 
     def _prepare_folders(self) -> None:
         try:
-            for folder in (self.folder, self.folder / "data", self.log.parent):
+            for folder in (self.folder, self.log.parent):
                 folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
             free = shutil.disk_usage(self.folder).free
