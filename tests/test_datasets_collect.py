@@ -73,8 +73,8 @@ def test_json_holds_every_count(workspace: Workspace, tmp_path: Path, run_cli: R
     log = Path(data.pop("log"))
     assert done.returncode == 1
     assert data == {
-        "items": 2, "added": 1, "existing": 0, "skipped": 0, "faces": 0, "without_face": 0, "failed": 1,
-        "problems": {"empty": 1}, "notes": {}, "ignored": {}, "stopped": False, "dry_run": False,
+        "items": 2, "added": 1, "existing": 0, "skipped": 0, "faces": 0, "without_face": 0, "near_duplicates": 0,
+        "failed": 1, "problems": {"empty": 1}, "notes": {}, "ignored": {}, "stopped": False, "dry_run": False,
     }  # fmt: skip
     assert log.parent == workspace.logs
     assert log.read_text() == f"FAILED  {tmp_path}/in/b.png: empty: the file has no bytes\n"
@@ -95,7 +95,7 @@ def bad_inputs(folder: Path) -> None:
     (folder / "loop").symlink_to(folder)
     (folder / "self.png").symlink_to("self.png")
     name = os.fsencode(folder) + b"/caf\xe9.png"
-    os.rename(save(folder / "tmp.png", 5), name)
+    save(folder / "tmp.png", 5).rename(Path(os.fsdecode(name)))
 
 
 def test_every_bad_input_is_one_clear_line_and_the_rest_go_through(

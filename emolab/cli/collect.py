@@ -119,6 +119,8 @@ def _show(session: Session, done: Collected, *, dry_run: bool) -> None:
         ("would be added" if dry_run else "added", f"{report.added:,}", _details(done)),
         ("already known", f"{report.existing:,}", known),
     ]
+    if done.near is not None and done.near.surplus:
+        rows.append(("near-duplicates", f"{done.near.surplus:,}", "in the workspace; one of each group is suggested"))
     rows += [(f"[red]{kind}[/]", f"{n:,}", "failed") for kind, n in report.kinds.most_common()]
     rows += [(f"[yellow]{kind}[/]", f"{n:,}", "noted, taken") for kind, n in report.notes.most_common()]
     if done.ignored:

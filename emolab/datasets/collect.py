@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from emolab.datasets import camera as cameras
 from emolab.datasets import weights
+from emolab.datasets.duplicates import DuplicateReport, mark
 from emolab.datasets.ingest import Options, Problem, Report, ingest
 from emolab.datasets.sources import Source, count
 from emolab.progress import SILENT, Progress
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """What a run did: ``ignored`` counts files of other kinds by suffix, ``log`` lists every problem and note."""
+    """What a run did: ``ignored`` counts files of other kinds by suffix, ``log`` lists every problem and note.
+
+    ``near`` says which near-identical samples the workspace has now, ``None`` when nothing new came.
+    """
 
     report: Report
     ignored: Counter[str]
     log: Path | None
+    near: DuplicateReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -42,6 +47,7 @@ class Collected:
             "skipped": report.skipped,
             "faces": report.faces,
             "without_face": report.whole,
+            "near_duplicates": None if self.near is None else self.near.surplus,
             "failed": report.failed,
             "problems": dict(report.kinds.most_common()),
             "notes": dict(report.notes.most_common()),
@@ -100,7 +106,11 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
                     workspace, catalog, source.entries(wanted.paths), options=options, on_problem=log.write,
                     progress=progress, total=total,
                 )  # fmt: skip
-    return Collected(report=report, ignored=source.ignored, log=log.path)
+    near = None
+    if report.added and not wanted.dry_run and "disk full" not in report.kinds:
+        with catalog.begin() as tx:
+            near = mark(tx)
+    return Collected(report=report, ignored=source.ignored, log=log.path, near=near)
 
 
 def _options(settings: CollectConfig, *, dry_run: bool, progress: Progress) -> Options:
