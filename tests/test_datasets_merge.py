@@ -160,7 +160,7 @@ def test_a_changed_map_moves_votes_and_keeps_the_old_ones_as_withdrawn(workspace
 
 def test_labels_without_meaning_stop_the_merge_before_anything_is_written(workspace: Workspace, tmp_path: Path) -> None:
     path = put(tmp_path / "set", {"happy/a.png": png(1), "Ahegao/b.png": png(2)})
-    with pytest.raises(DataError, match='1 labels of the dataset are no class of this project: "Ahegao"'):
+    with pytest.raises(DataError, match='1 label of the dataset is no class of this project: "Ahegao"'):
         merge(workspace, "image_folder", path)
     assert stored(workspace) == ([], [])
 

@@ -104,8 +104,9 @@ def _unknown_labels(unknown: Mapping[str, int], classes: Sequence[str], rules: M
         near = nearest(name, classes)
         lines.append(f'{json.dumps(name)} = "{near or DROP}"' + ("  # nearest class, check it" if near else ""))
     table = "\n".join(lines)
+    what = "1 label of the dataset is" if len(ordered) == 1 else f"{len(ordered)} labels of the dataset are"
     return DataError(
-        f"{len(ordered)} labels of the dataset are no class of this project: {shown}{more}. "
+        f"{what} no class of this project: {shown}{more}. "
         f"Classes: {', '.join(classes)}; meta labels: {', '.join(META)}.",
         hint=f"Save this as map.toml, correct it, and add --map map.toml "
         f'(a class, a meta label, "{DROP}", or shares such as {{neutral = 0.7, sadness = 0.3}}):\n\n{table}\n',
