@@ -19,9 +19,9 @@ CONFIDENCE_STEPS = 3
 #: Meta labels offered beside the classes, with the words on their buttons.
 META_BUTTONS = {"unknown": "unknown", "no_face": "no face"}
 
-_QUESTION = {"image": "Which expression does this face show?"}
+_QUESTION = {"image": "Which expression do you see?"}
 _MEDIA: dict[str, tuple[str, dict[str, str]]] = {
-    "image": ("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "60vh"})
+    "image": ("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "75vh"})
 }
 _DIGITS = "1234567890"
 _LETTERS = "qweasdzxcfgvbtyjkmnop"  # none of them has a meaning of its own in Label Studio
@@ -62,22 +62,24 @@ def render(
     if modality not in _MEDIA:
         raise UnknownName("modality", modality, _MEDIA)
     tag, attributes = _MEDIA[modality]
-    view = Xml.Element("View")
-    Xml.SubElement(view, "Header", value=_QUESTION[modality], size="4")
-    Xml.SubElement(view, tag, {"name": modality, "value": f"${modality}", **attributes})
-    answer = _choices(view, ANSWER, modality, required="true", requiredMessage="Choose one answer, or skip.")
+    view = Xml.Element("View", style="display: flex; gap: 2rem; align-items: flex-start")
+    left = Xml.SubElement(view, "View", style="flex: 0 1 58%")
+    right = Xml.SubElement(view, "View", style="flex: 1 0 14rem")
+    Xml.SubElement(left, tag, {"name": modality, "value": f"${modality}", **attributes})
+    Xml.SubElement(right, "Header", value=_QUESTION[modality], size="4")
+    answer = _choices(right, ANSWER, modality, required="true", requiredMessage="Choose one answer, or skip.")
     for name, key in keys(classes).items():
         Xml.SubElement(answer, "Choice", value=META_BUTTONS.get(name, name), hotkey=key)
     for name in kept:
         Xml.SubElement(answer, "Choice", value=name)
     if second:
-        Xml.SubElement(view, "Header", value="Second guess (optional)", size="6")
-        guess = _choices(view, SECOND, modality)
+        Xml.SubElement(right, "Header", value="Second guess (optional)", size="6")
+        guess = _choices(right, SECOND, modality, layout="select")
         for name in classes:
             Xml.SubElement(guess, "Choice", value=name)
     if confidence:
-        Xml.SubElement(view, "Header", value="How sure are you? (optional)", size="6")
-        Xml.SubElement(view, "Rating", name=CONFIDENCE, toName=modality, maxRating=str(CONFIDENCE_STEPS))
+        Xml.SubElement(right, "Header", value="How sure are you? (optional)", size="6")
+        Xml.SubElement(right, "Rating", name=CONFIDENCE, toName=modality, maxRating=str(CONFIDENCE_STEPS))
     Xml.indent(view)
     return Xml.tostring(view, encoding="unicode") + "\n"
 
@@ -114,7 +116,7 @@ def answer(
 
 
 def _choices(parent: Xml.Element, name: str, modality: str, **attributes: str) -> Xml.Element:
-    common = {"name": name, "toName": modality, "choice": "single-radio", "showInline": "true"}
+    common = {"name": name, "toName": modality, "choice": "single-radio"}
     return Xml.SubElement(parent, "Choices", {**common, **attributes})
 
 

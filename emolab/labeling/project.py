@@ -158,10 +158,10 @@ def settings_change(
 
 
 def _instruction(classes: Sequence[str]) -> str:
-    keys = ", ".join(f"<b>{key}</b> {form.META_BUTTONS.get(name, name)}" for name, key in form.keys(classes).items())
+    keys = " · ".join(f"<b>{key}</b> {form.META_BUTTONS.get(name, name)}" for name, key in form.keys(classes).items())
     return (
-        "Say what the face shows, not what you think the person feels. Your first impression is fine. "
-        f"Keys: {keys}; <b>Ctrl+Enter</b> submits. "
-        "Choose <b>unknown</b> when you cannot tell, <b>no face</b> when there is none; skip only what you do not "
-        "want to judge."
+        "<p>Say what the face shows, not what you think the person feels. Your first impression is fine.</p>"
+        f"<p>{keys}</p><p><b>Ctrl + Enter</b> submits and brings the next face.</p>"
+        "<p>Choose <b>unknown</b> when you cannot tell and <b>no face</b> when there is none. "
+        "Skip only what you do not want to judge.</p>"
     )
