@@ -79,14 +79,14 @@ class TrainingConfig:
     weights: str = "default"  # default: the backbone's published ones | none: from scratch | PATH
     size: int | None = None  # pixels per side; where none is written here, the backbone's recipe decides
     color: str = "auto"  # auto: gray when every sample is gray | gray | rgb
-    epochs: int | None = None
+    epochs: int | None = None  # passes over the training data; not set: the recipe of the backbone
     head_epochs: int | None = None  # epochs of the new head alone, before all layers learn
-    batch: int | None = None
+    batch: int | None = None  # images per step; not set: the recipe of the backbone
     optimizer: str = "auto"  # auto | adamw | sgd
     lr: float | None = None  # peak rate of the head
     depth_decay: float | None = None  # how much slower each third of the backbone learns than the next one
-    weight_decay: float | None = None
-    dropout: float | None = None
+    weight_decay: float | None = None  # not set: the recipe of the backbone
+    dropout: float | None = None  # before the head, 0..1; not set: the recipe of the backbone
     augmentation: str = "torchvision"  # torchvision | imgaug | none
     strength: float = 1.0  # of the augmentation; 0 changes nothing
     balance: str = "none"  # none: best accuracy | logit: best mean over classes (logit adjustment)
@@ -94,23 +94,23 @@ class TrainingConfig:
     patience: int = 10  # epochs without a lower validation loss before training stops; 0: never
     precision: str = "auto"  # auto | float32 | bfloat16
     device: str = "auto"  # auto | cpu | cuda
-    tensorboard: bool = True
-    seed: int = 0
+    tensorboard: bool = True  # write scalars for TensorBoard beside each model
+    seed: int = 0  # same seed, same data, same model
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuggestConfig:
     """Which samples are proposed next."""
 
-    strategy: str = "margin"
-    n: int = 100
+    strategy: str = "margin"  # random, least_confidence, margin, entropy, coreset or a plugin
+    n: int = 100  # samples per round
 
 
 @dataclass(frozen=True, kw_only=True)
 class InspectConfig:
     """The FiftyOne view."""
 
-    port: int = 5151
+    port: int = 5151  # of the FiftyOne App, on loopback
 
 
 @dataclass(frozen=True, kw_only=True)
