@@ -1,4 +1,4 @@
-"""Killing push and pull at random instants: what is left in Label Studio and in the ledger afterwards.
+"""Push and pull killed at random instants: what is lost or doubled in Label Studio and in the ledger afterwards.
 
 Each run starts a push (or a pull) in a process of its own and ends it with SIGKILL at an instant drawn evenly from
 zero to a little more than an undisturbed one takes. When all runs are over, one more push (or pull) has to leave every
@@ -10,27 +10,59 @@ from __future__ import annotations
 import hashlib
 import io
 import multiprocessing
+import os
+import tempfile
 import time
+import uuid
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.harness import Result, main
 from emolab.catalog import samples, votes
 from emolab.labeling import form
 from emolab.labeling.pull import pull
 from emolab.labeling.push import push
+from emolab.labeling.server import EmbeddedServer
 from emolab.labeling.studio import Studio, connect
 from emolab.records import Sample
+from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+CLASSES = PRESETS["ferplus8"]
+#: A server that runs already, to leave out its start: these two, as for emolab itself.
+URL, TOKEN = "LABEL_STUDIO_URL", "EMOLAB_STUDIO_TOKEN"
 _CONTEXT = multiprocessing.get_context("forkserver")
+
+
+@contextmanager
+def server() -> Iterator[tuple[str, str, str]]:
+    """Yield URL and token of the server named by the environment, or of one started for the occasion, and its start."""
+    if os.environ.get(URL) and os.environ.get(TOKEN):
+        yield os.environ[URL], os.environ[TOKEN], "a server that ran already"
+        return
+    with tempfile.TemporaryDirectory(prefix="emolab-sync-") as folder:
+        embedded = EmbeddedServer(Workspace.init(Path(folder) / "studio", classes=CLASSES))
+        started = time.perf_counter()
+        address = embedded.start(timeout=400).server.url
+        try:
+            yield address, embedded.token(), f"server start {time.perf_counter() - started:.0f} s, left out"
+        finally:
+            embedded.stop(grace=2.0)
+
+
+def fresh(folder: Path, name: str) -> Workspace:
+    """A workspace with a project name of its own."""
+    workspace = Workspace.init(folder / name, classes=CLASSES)
+    title = f"bench {name} {uuid.uuid4().hex[:8]}"
+    return Workspace(
+        workspace.root, replace(workspace.config, labeling=replace(workspace.config.labeling, project=title))
+    )
 
 
 @dataclass(frozen=True)
@@ -153,3 +185,35 @@ def _push(root: Path, url: str, token: str) -> None:
 def _pull(root: Path, url: str, token: str) -> None:
     with connect(url, token) as studio:
         pull(Workspace.open(root), studio)
+
+
+def measure(folder: Path, studio: Studio, *, token: str, runs: int) -> list[Result]:
+    """Kill half of ``runs`` while pushing, half while pulling, and tell what was lost or doubled."""
+    workspace = fresh(folder, "kills")
+    file = workspace.root / "emolab.toml"
+    file.write_text(f'{file.read_text()}\n[labeling]\nproject = "{workspace.config.labeling.project}"\n')
+    rng = np.random.default_rng(2)
+    pushes = kill_pushes(workspace, studio, token=token, runs=(runs + 1) // 2, rng=rng)
+    pulls = kill_pulls(workspace, studio, token=token, runs=runs // 2, rng=rng)
+    results = []
+    for what, name, seen in (("tasks", "push", pushes), ("votes", "pull", pulls)):
+        note = f"{seen.runs} runs, {seen.killed} of them died by SIGKILL, the others had ended"
+        results += [
+            Result(f"{name} killed: {what} lost", seen.lost, what, n=seen.expected, note=note),
+            Result(f"{name} killed: {what} doubled", seen.doubled, what, n=seen.expected, note=note),
+        ]
+    return results
+
+
+def run(quick: bool) -> list[Result]:
+    """Kill 240 times, or 24 times with ``quick``."""
+    with (
+        server() as (url, token, _),
+        tempfile.TemporaryDirectory(prefix="emolab-kills-") as folder,
+        connect(url, token) as studio,
+    ):
+        return measure(Path(folder), studio, token=token, runs=24 if quick else 240)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -2,59 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.harness import Result, main, measured, summary
-from benchmarks.kills import add_pictures, kill_pulls, kill_pushes
+from benchmarks.kills import CLASSES, add_pictures, fresh, measure, server
 from emolab.catalog import samples
 from emolab.catalog.remotes import projects
 from emolab.labeling import form, tasks
 from emolab.labeling.pull import pull
 from emolab.labeling.push import push
-from emolab.labeling.server import EmbeddedServer
 from emolab.labeling.studio import Studio, connect
 from emolab.records import Sample
-from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace
 
-CLASSES = PRESETS["ferplus8"]
-PEOPLE = 3
-#: A server that runs already, to leave out its start: these two, as for emolab itself.
-URL, TOKEN = "LABEL_STUDIO_URL", "EMOLAB_STUDIO_TOKEN"
-
-
-@contextmanager
-def server() -> Iterator[tuple[str, str, str]]:
-    """Yield URL and token of the server named by the environment, or of one started for the occasion, and its start."""
-    if os.environ.get(URL) and os.environ.get(TOKEN):
-        yield os.environ[URL], os.environ[TOKEN], "a server that ran already"
-        return
-    with tempfile.TemporaryDirectory(prefix="emolab-sync-") as folder:
-        embedded = EmbeddedServer(Workspace.init(Path(folder) / "studio", classes=CLASSES))
-        started = time.perf_counter()
-        address = embedded.start(timeout=400).server.url
-        try:
-            yield address, embedded.token(), f"server start {time.perf_counter() - started:.0f} s, left out"
-        finally:
-            embedded.stop(grace=2.0)
-
-
-def fresh(folder: Path, name: str) -> Workspace:
-    """A workspace with a project name of its own."""
-    workspace = Workspace.init(folder / name, classes=CLASSES)
-    title = f"bench {name} {uuid.uuid4().hex[:8]}"
-    return Workspace(
-        workspace.root, replace(workspace.config, labeling=replace(workspace.config.labeling, project=title))
-    )
+PEOPLE = 3  # who answered every task
 
 
 def measure_push(workspace: Workspace, studio: Studio, *, n: int, size: int) -> list[Result]:
@@ -138,29 +103,6 @@ def replace_root(workspace: Workspace, root: Path, n: int) -> Workspace:
     return Workspace(made.root, workspace.config)
 
 
-def measure_kills(folder: Path, studio: Studio, *, token: str, runs: int) -> list[Result]:
-    """Kill pushes and pulls at random instants and count what was lost or doubled."""
-    workspace = fresh(folder, "kills")
-    text = (workspace.root / "emolab.toml").read_text()
-    title = workspace.config.labeling.project
-    (workspace.root / "emolab.toml").write_text(f'{text}\n[labeling]\nproject = "{title}"\n')
-    rng = np.random.default_rng(2)
-    results = []
-    for name, outcome in (
-        ("push", kill_pushes(workspace, studio, token=token, runs=(runs + 1) // 2, rng=rng)),
-        ("pull", kill_pulls(workspace, studio, token=token, runs=runs // 2, rng=rng)),
-    ):
-        note = f"{outcome.killed} of {outcome.runs} {name}es died by SIGKILL" if name == "push" else (
-            f"{outcome.killed} of {outcome.runs} pulls died by SIGKILL"
-        )  # fmt: skip
-        what = "tasks" if name == "push" else "votes"
-        results += [
-            Result(f"{what} lost, {name} killed", outcome.lost, what, n=outcome.expected, note=note),
-            Result(f"{what} doubled, {name} killed", outcome.doubled, what, n=outcome.expected, note=note),
-        ]
-    return results
-
-
 def run(quick: bool) -> list[Result]:
     """Push, pull and kill; with ``quick`` on smaller sizes, announced in the notes."""
     n = 500 if quick else 2000
@@ -169,7 +111,7 @@ def run(quick: bool) -> list[Result]:
         with connect(url, token) as studio:
             results = measure_push(fresh(folder, "push"), studio, n=n, size=48 if quick else 140)
             results += measure_pulls(folder, studio, n=n, repeats=2 if quick else 5, idle=5 if quick else 20)
-            results += measure_kills(folder, studio, token=token, runs=8 if quick else 240)
+            results += measure(folder, studio, token=token, runs=8 if quick else 240)
     first = results[0]
     sizes = "; quick: 500 instead of 2,000" if quick else ""
     return [replace(first, note=f"{first.note}; {about}{sizes}"), *results[1:]]

@@ -73,8 +73,7 @@ def test_more_than_eight_classes_still_get_distinct_keys() -> None:
 
 def test_the_form_shows_the_image_one_question_and_every_answer_with_its_key() -> None:
     view = ElementTree.fromstring(form.render(CLASSES))
-    image_tag = view.find("Image")
-    assert image_tag is not None and image_tag.get("value") == "$image"
+    assert [tag.get("value") for tag in view.iter("Image")] == ["$image"]
     shown = {c.get("value"): c.get("hotkey") for c in view.iter("Choice")}
     assert shown == {"happiness": "1", "sadness": "2", "neutral": "3", "unknown": "9", "no face": "0"}
     assert form.labels(form.render(CLASSES)) == ["happiness", "sadness", "neutral", "unknown", "no face"]
