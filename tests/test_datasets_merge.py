@@ -192,6 +192,15 @@ def test_unreadable_images_are_reported_and_the_rest_goes_through(workspace: Wor
     assert sorted(problem.path for problem in report.problems) == ["sad/broken.png", "sad/empty.png"]
 
 
+def test_a_damaged_member_of_a_zip_is_one_line_of_the_report(workspace: Workspace, tmp_path: Path) -> None:
+    path = pack(tmp_path / "set.zip", {"happy/a.png": png(1), "sad/b.png": png(2), "sad/c.png": png(3)})
+    data = path.read_bytes()
+    path.write_bytes(data.replace(png(2)[40:80], bytes(40)))
+    report = merge(workspace, "image_folder", path)
+    assert (report.read, report.added, report.unreadable) == (3, 2, 1)
+    assert [str(problem) for problem in report.problems] == ["sad/b.png: damaged: Bad CRC-32 for file 'sad/b.png'"]
+
+
 def test_annotators_of_a_table_are_told_apart(workspace: Workspace, tmp_path: Path) -> None:
     table = "path,label,annotator\na.png,happy,ann\na.png,sad,bob\na.png,happy,\n"
     report = merge(workspace, "csv", put(tmp_path / "votes", {"t.csv": table, "a.png": png(1)}))

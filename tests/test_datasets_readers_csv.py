@@ -8,6 +8,7 @@ import pytest
 from pictures import pack, png, put
 
 from emolab.datasets.readers.csv import read
+from emolab.datasets.readers.source import Damaged
 from emolab.errors import DataError, UnknownName
 
 
@@ -41,8 +42,15 @@ def test_a_zip_holds_table_and_images(tmp_path: Path) -> None:
     (record,) = read(archive, {})
     assert (record.media, record.votes) == (png(1), {"happy": 1})
     broken = pack(tmp_path / "broken.zip", {"data.csv": "path,label\na.png,happy\n"})
-    with pytest.raises(DataError, match=r"Row 1 of data\.csv names a\.png, which is not in"):
-        list(read(broken, {}))
+    (record,) = read(broken, {})
+    assert isinstance(record.media, Damaged)
+    assert record.media.reason == "it is not in broken.zip"
+
+
+def test_a_table_inside_a_folder_cannot_reach_out_of_it(tmp_path: Path) -> None:
+    put(tmp_path, {"set/t.csv": "path,label\n../secret.png,happy\n/etc/hosts,sad\n", "secret.png": png(1)})
+    found = [r.media for r in read(tmp_path / "set", {})]
+    assert [media.reason for media in found if isinstance(media, Damaged)] == ["it lies outside of set"] * 2
 
 
 def test_a_group_can_come_from_the_path(tmp_path: Path) -> None:
@@ -89,5 +97,5 @@ def test_several_tables_need_a_name_and_a_missing_file_says_so(tmp_path: Path) -
 
 def test_a_git_lfs_pointer_is_recognised(tmp_path: Path) -> None:
     put(tmp_path, {"t.csv": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"})
-    with pytest.raises(DataError, match=r"is a git-lfs pointer.*git lfs pull"):
+    with pytest.raises(DataError, match=r"t\.csv is a git-lfs pointer.*git lfs pull"):
         list(read(tmp_path, {}))

@@ -9,6 +9,7 @@ import pytest
 from pictures import pack, pixel_text, png, put
 
 from emolab.datasets.readers.ferplus import COLUMNS, crossentropy, majority, read
+from emolab.datasets.readers.source import Damaged
 from emolab.errors import DataError
 
 HEADER = "Usage,Image name," + ",".join(COLUMNS)
@@ -73,6 +74,15 @@ def test_the_combined_table_joins_images_by_name_and_the_last_of_two_equal_names
     ]
 
 
+def test_a_single_missing_image_is_a_record_without_media(tmp_path: Path) -> None:
+    some = {name: data for name, data in PER_SPLIT.items() if name != "FER2013Train/fer0000007.png"}
+    found = {r.key: r.media for r in read(pack(tmp_path / "a.zip", some), {})}
+    missing = found.pop("fer0000007.png")
+    assert isinstance(missing, Damaged)
+    assert missing.reason == "it is not in a.zip"
+    assert not any(isinstance(media, Damaged) for media in found.values())
+
+
 def test_tables_that_do_not_belong_together_are_an_error(tmp_path: Path) -> None:
     put(tmp_path, {"fer2013new.csv": COMBINED, "fer2013.csv": "\n".join(PIXELS.splitlines()[:3])})
     with pytest.raises(DataError, match=r"only fer2013new\.csv has a row 3"):
@@ -96,7 +106,7 @@ def test_both_tables_at_once_need_a_choice(tmp_path: Path) -> None:
     ("files", "message"),
     [
         ({"a/fer0.png": png(1)}, "has no FER+ table"),
-        ({"FER2013Train/label.csv": ROWS}, "lists fer0000000.png, which is not beside it"),
+        ({"FER2013Train/label.csv": ROWS}, "lists 2 images and none of them is beside it"),
         ({"FER2013Train/label.csv": "a.png,1,2\n"}, "Row 1 of FER2013Train/label.csv has 3 columns"),
         ({"label.csv": ROWS.replace(",9,", ",x,")}, "holds a vote count that is no whole number"),
         ({"fer2013new.csv": "a,b\n", "fer2013.csv": PIXELS}, "fer2013new.csv begins with a, b"),

@@ -16,7 +16,7 @@ import numpy as np
 
 from emolab.datasets.mapping import DROP, LabelMap, Target, plan
 from emolab.datasets.readers import ferplus
-from emolab.datasets.readers.source import Options, as_reader
+from emolab.datasets.readers.source import Damaged, Options, as_reader
 from emolab.errors import DataError, UnknownName
 from emolab.records import SPLITS, Record
 from emolab.registry import READERS
@@ -141,6 +141,8 @@ class _Kept:
 
 def _judge(record: Record, protocol: str, labels: LabelMap, classes: Sequence[str]) -> _Kept | str:
     """What the protocol keeps of ``record``, or the reason why it is dropped."""
+    if isinstance(record.media, Damaged):
+        return "unreadable"
     votes = np.zeros(len(classes), dtype=np.int32)
     meta = 0
     for (_, label), count in labels.translate(record.votes, record.key).items():

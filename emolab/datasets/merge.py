@@ -24,7 +24,8 @@ from emolab.datasets.ingest import Item, Outcome, ingest
 from emolab.datasets.ingest import Options as IngestOptions
 from emolab.datasets.mapping import DROP, LabelMap, Target, plan
 from emolab.datasets.merge_report import MappingRow, MergeReport
-from emolab.datasets.readers.source import Options, Reader, as_reader
+from emolab.datasets.problems import Problem
+from emolab.datasets.readers.source import Damaged, Options, Reader, as_reader
 from emolab.datasets.splits import fill, held_out
 from emolab.errors import DataError, UnknownName
 from emolab.progress import SILENT, Progress
@@ -130,8 +131,11 @@ def dataset_name(name: str | None, reader: str, source: Reader, path: Path) -> s
     return stem or reader
 
 
-def _items(records: Iterator[Record], name: str, source: Reader, split: str) -> Iterator[Item]:
+def _items(records: Iterator[Record], name: str, source: Reader, split: str) -> Iterator[Item | Problem]:
     for record in records:
+        if isinstance(record.media, Damaged):
+            yield Problem(record.key, "damaged", record.media.reason)
+            continue
         stamp = None
         if isinstance(record.media, bytes):
             stamp = "bytes:" + hashlib.blake2b(record.media, digest_size=16).hexdigest()

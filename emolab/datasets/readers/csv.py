@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emolab.datasets.readers.source import Options, Reader, Source, Survey, group_rule, parse_table, split_of
+from emolab.datasets.readers.source import Options, Reader, Source, Survey, group_rule, split_of, table_file
 from emolab.errors import DataError, UnknownName
 from emolab.records import Record
 
@@ -50,12 +50,9 @@ def records(path: Path, options: Options) -> Iterator[Record]:
         return
     with Source(path) as source:
         table = _table(source, options)
-        present = set(source.names)
         root = PurePosixPath(table).parent / options.get("root", "")
         for row in _from_source(source, table, options):
             name = (root / row.path).as_posix()
-            if source.zipped and name not in present:
-                raise DataError(f"Row {row.line} of {table} names {row.path}, which is not in {source.path}.")
             yield _record(row, source.media(name), row.group or group(row.path))
 
 
@@ -85,11 +82,7 @@ def _record(row: Row, media: bytes | Path, group: str | None) -> Record:
 
 
 def _from_file(path: Path, options: Options) -> Iterator[Row]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.", hint="Give a table, a folder or a zip.") from error
-    return _rows(parse_table(data, path.name, delimiter=_delimiter(path.name, options)), path.name, options)
+    return _rows(table_file(path, delimiter=_delimiter(path.name, options)), path.name, options)
 
 
 def _from_source(source: Source, table: str, options: Options) -> Iterator[Row]:

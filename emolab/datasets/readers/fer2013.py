@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers.image_folder import places
-from emolab.datasets.readers.source import Options, Reader, Source, Survey, named_files, parse_table, split_of
+from emolab.datasets.readers.source import Options, Reader, Source, Survey, named_files, split_of, table_file
 from emolab.errors import DataError
 from emolab.records import Record
 from emolab.taxonomy import canonical
@@ -75,7 +75,7 @@ def png(pixels: str, table: str, number: int) -> bytes:
 def records(path: Path, options: Options) -> Iterator[Record]:  # noqa: ARG001
     """One record with one vote per image."""
     if path.is_file() and path.suffix.lower() == ".csv":
-        yield from _from_rows(_rows(parse_table(path.read_bytes(), path.name), path.name), path.name)
+        yield from _from_rows(_rows(table_file(path), path.name), path.name)
         return
     with Source(path) as source:
         if table := find_pixels(source):
@@ -87,7 +87,7 @@ def records(path: Path, options: Options) -> Iterator[Record]:  # noqa: ARG001
 def survey(path: Path, options: Options) -> Survey:  # noqa: ARG001
     """How many images each class has."""
     if path.is_file() and path.suffix.lower() == ".csv":
-        return _count(_rows(parse_table(path.read_bytes(), path.name), path.name), path.name)
+        return _count(_rows(table_file(path), path.name), path.name)
     with Source(path) as source:
         if table := find_pixels(source):
             return _count(pixel_rows(source, table), table)

@@ -7,7 +7,7 @@ Two tables were published and they differ for 1,602 images, so every record note
 ``fer2013new.csv``
     one for all splits, with header; joined to ``fer2013.csv`` by row, or to images in split folders by name. The
     number in a name is no row number. Where one split uses a name twice, the last row is the one whose image the
-    published script left on disk.
+    published script left on disk. Rows without a name (173, not a face) have an image only when joined by row.
 
 The published protocols are pure functions of the votes: :func:`majority`, :func:`crossentropy`.
 """
@@ -19,7 +19,7 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers.fer2013 import PixelRow, find_pixels, pixel_rows, png
-from emolab.datasets.readers.source import Options, Reader, Source, Survey, named_files, split_of
+from emolab.datasets.readers.source import Damaged, Options, Reader, Source, Survey, named_files, split_of
 from emolab.errors import DataError
 from emolab.records import Record
 
@@ -130,10 +130,13 @@ def _per_split(source: Source) -> Iterator[Record]:
     for table in named_files(source, frozenset({PER_SPLIT})):
         folder = PurePosixPath(table).parent
         split = split_of(folder.name or source.path.stem)
-        for _, image, votes in _split_rows(source, table):
-            name = (folder / image).as_posix()
-            if name not in present:
-                raise DataError(f"{table} of {source.path} lists {image}, which is not beside it.")
+        rows = [((folder / image).as_posix(), image, votes) for _, image, votes in _split_rows(source, table)]
+        if rows and not any(name in present for name, _, _ in rows):
+            raise DataError(
+                f"{table} of {source.path} lists {len(rows):,} images and none of them is beside it.",
+                hint=f"Put the images into the folder of {PER_SPLIT}: {rows[0][0]}.",
+            )
+        for name, image, votes in rows:
             yield Record(key=image, media=source.media(name), votes=votes, split=split, note=f"votes from {table}")
 
 
@@ -182,21 +185,22 @@ def _combined_by_name(source: Source) -> Iterator[Record]:
     table = _only(source)
     files = {(split_of(p.parent.name), p.name): n for n in source.names if (p := PurePosixPath(n)).suffix == ".png"}
     rows = {(split, image): votes for split, image, votes in _combined_rows(source, table) if image}
-    found = [key for key in rows if key in files]
-    if not found:
+    there = {split for split, image in rows if (split, image) in files}
+    if not there:
         raise DataError(
             f"{table} is there, but neither fer2013.csv nor the images it names.",
             hint="Put fer2013.csv beside it, or the images as FER2013Train/fer0000000.png.",
         )
-    for split, image in found:
-        name = files[split, image]
-        yield Record(
-            key=image,
-            media=source.media(name),
-            votes=rows[split, image],
-            split=split,
-            note=f"votes from {table}, images by name",
-        )
+    for (split, image), votes in rows.items():
+        if split in there:
+            name = files.get((split, image))
+            yield Record(
+                key=image,
+                media=source.media(name) if name else Damaged(f"it is not in the {split} folder"),
+                votes=votes,
+                split=split,
+                note=f"votes from {table}, images by name",
+            )
 
 
 def _only(source: Source) -> str:

@@ -7,12 +7,14 @@ import io
 import os
 import re
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import IO
 
 from emolab.errors import DataError, UnknownName
 from emolab.records import Record
@@ -52,7 +54,10 @@ SIDECARS = frozenset(
 #: The largest table or image taken out of a zip, in bytes.
 MEMBER_LIMIT = 1 << 30
 
-_LFS = b"version https://git-lfs.github.com/spec/"
+_LFS = "version https://git-lfs.github.com/spec/"
+
+#: What the standard library raises for a member of a zip that is damaged, encrypted or packed in an unknown way.
+_BROKEN = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError)
 
 
 @dataclass(slots=True)
@@ -139,43 +144,72 @@ class Source(AbstractContextManager["Source"]):
         if self._zip is not None:
             self._zip.close()
 
-    @property
-    def zipped(self) -> bool:
-        """Whether this is a zip."""
-        return self._zip is not None
-
     def media(self, name: str) -> bytes | Path:
-        """The bytes of a member of a zip, or the path of a file of a folder."""
-        return self.path / name if self._zip is None else self.read(name)
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file; raises :class:`DataError` when it is damaged, encrypted or over 1 GiB."""
+        """The bytes of a member of a zip, or the path of a file; :class:`Damaged` for what is broken or lies outside."""
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            return Damaged(f"it lies outside of {self.path.name}")
+        if self._zip is None:
+            return self.path / name
         try:
-            if self._zip is None:
-                return (self.path / name).read_bytes()
-            if self._zip.getinfo(name).file_size > MEMBER_LIMIT:
-                raise DataError(f"{name} in {self.path} unpacks to more than 1 GiB; it was not read.")
-            return self._zip.read(name)
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-            raise DataError(f"{name} in {self.path} cannot be read: {error}.") from error
+            with self._open(name) as stream:
+                return stream.read()
+        except KeyError:
+            return Damaged(f"it is not in {self.path.name}")
+        except (*_BROKEN, DataError) as error:
+            return Damaged(str(error))
 
     def table(self, name: str, *, delimiter: str = ",") -> Iterator[list[str]]:
-        """The rows of a delimited table (UTF-8, with or without byte order mark), blank rows left out."""
-        data = self.read(name)
-        if data.startswith(_LFS):
-            raise DataError(
-                f"{name} in {self.path} is a git-lfs pointer, not the table itself.",
-                hint='Run "git lfs pull" in the clone.',
-            )
-        return parse_table(data, name, delimiter=delimiter)
+        """The rows of a delimited table (UTF-8, with or without byte order mark), blank rows left out, streamed.
+
+        Raises :class:`DataError` when it is damaged, encrypted, no text or a git-lfs pointer.
+        """
+        try:
+            with self._open(name) as stream:
+                yield from rows_of(stream, name, delimiter=delimiter)
+        except _BROKEN as error:
+            raise DataError(f"{name} in {self.path} cannot be read: {error}.") from error
+
+    def _open(self, name: str) -> IO[bytes]:
+        if self._zip is None:
+            return (self.path / name).open("rb")
+        if self._zip.getinfo(name).file_size > MEMBER_LIMIT:
+            raise DataError(f"{name} in {self.path} unpacks to more than 1 GiB; it was not read.")
+        return self._zip.open(name)
 
 
-def parse_table(data: bytes, name: str, *, delimiter: str = ",") -> Iterator[list[str]]:
-    """The rows of a delimited table held in memory; raises :class:`DataError` when it is no UTF-8 text."""
-    csv.field_size_limit(1 << 24)
+class Damaged(bytes):
+    """The media of a record that cannot be read: no bytes, and the ``reason``."""
+
+    reason: str
+
+    def __new__(cls, reason: str) -> Damaged:
+        """No bytes, with the reason."""
+        made = super().__new__(cls)
+        made.reason = reason
+        return made
+
+
+def table_file(path: Path, *, delimiter: str = ",") -> Iterator[list[str]]:
+    """The rows of a table that is a file of its own; raises :class:`DataError` as :meth:`Source.table` does."""
     try:
-        rows = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""), delimiter=delimiter)
-        yield from (row for row in rows if row and any(cell.strip() for cell in row))
+        with path.open("rb") as stream:
+            yield from rows_of(stream, path.name, delimiter=delimiter)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", hint="Give a table, a folder or a zip.") from error
+
+
+def rows_of(stream: IO[bytes], name: str, *, delimiter: str = ",") -> Iterator[list[str]]:
+    """The rows of a delimited table, blank ones left out; raises :class:`DataError` when it is no table in UTF-8."""
+    csv.field_size_limit(1 << 24)
+    text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
+    try:
+        for row in csv.reader(text, delimiter=delimiter):
+            if row and row[0].startswith(_LFS):
+                raise DataError(
+                    f"{name} is a git-lfs pointer, not the table itself.", hint='Run "git lfs pull" in the clone.'
+                )
+            if any(cell.strip() for cell in row):
+                yield row
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{name} is not a table in UTF-8: {error}.", hint="Save it as UTF-8 CSV.") from error
 
