@@ -145,7 +145,7 @@ class Source(AbstractContextManager["Source"]):
             self._zip.close()
 
     def media(self, name: str) -> bytes | Path:
-        """The bytes of a member of a zip, or the path of a file; :class:`Damaged` for what is broken or lies outside."""
+        """The bytes of a member of a zip, or the path of a file; :class:`Damaged` if broken or outside."""
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             return Damaged(f"it lies outside of {self.path.name}")
         if self._zip is None:
