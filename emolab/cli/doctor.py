@@ -85,7 +85,8 @@ def show(session: Session, checks: list[Check]) -> None:
         session.say("[bold]To mend[/]")
         for check in mending:
             colour = "bold cyan" if check.needed else "cyan"
-            session.say(f"  {check.name}: [{colour}]{escape(check.mend or '')}[/]")
+            # A command that is wrapped cannot be copied.
+            session.console.print(f"  {check.name}: [{colour}]{escape(check.mend or '')}[/]", soft_wrap=True)
         session.say("")
     lacking = [check.name for check in checks if check.needed and check.state != "works"]
     if lacking:
