@@ -117,6 +117,7 @@ class Writer:
 
         self._object_id, self._encode = ObjectId, encode
         self.classes = tuple(classes)
+        self._no_votes = {"_cls": "DynamicEmbeddedDocument", **dict.fromkeys(self.classes, 0)}
         self._share_names = ("_cls", *self.classes)
         buffer = io.BytesIO()  # FiftyOne keeps a vector as a compressed .npy file; these are too small to gain by it
         np.save(buffer, np.zeros(len(self.classes), dtype="<f4"), allow_pickle=False)
@@ -148,7 +149,7 @@ class Writer:
             made["label"] = self._classification(number[:12], row.label, row.confidence)
             made["distribution"] = self._shares(row.distribution)
         if row.votes:
-            made["votes"] = {"_cls": "DynamicEmbeddedDocument", **row.votes}
+            made["votes"] = self._no_votes | row.votes
             made["answers"] = [
                 {"_cls": "DynamicEmbeddedDocument", "annotator": who, "label": label, "count": people}
                 for who, label, people in row.answers

@@ -1,0 +1,159 @@
+"""``emolab inspect``: look at the workspace in FiftyOne, and bring back what people changed there."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from emolab.cli.common import Session, workspace_command
+
+if TYPE_CHECKING:
+    from emolab.datasets.inspect import Pull, Report
+    from emolab.records import Predictions
+    from emolab.workspace import Workspace
+
+SHOWN = 20
+
+
+@click.command(short_help="Look at the workspace in FiftyOne.")
+@click.option("--no-app", is_flag=True, help="Write the dataset only; do not open the App.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the App [5151, or the next free one].")
+@click.option("--pull", "bring_back", is_flag=True, help="Bring tags and labels that were changed in the App back as votes.")  # fmt: skip  # noqa: E501
+@click.option("--annotator", metavar="NAME", help="Whose votes those are; needed with --pull.")
+@click.option("--model", metavar="NAME", default="champion", show_default=True, help="Whose predictions to show.")
+@workspace_command
+def inspect(
+    session: Session, *, no_app: bool, port: int | None, bring_back: bool, annotator: str | None, model: str
+) -> int:
+    """Write the workspace into a FiftyOne dataset and open its App on this machine; Ctrl-C ends it.
+
+    Votes, labels, predictions, suggestions and duplicates are there to filter and sort by; the saved views are
+    "suggested now", "annotators disagree", "model disagrees" and "duplicates". Running it again rewrites only what
+    changed; tags that people made stay.
+
+    To vote in the App, tag samples with label:CLASS (or unknown, no_face, multiple), or edit the field "label"; then
+    run: emolab inspect --pull --annotator NAME. Removing such a tag and pulling again takes the vote back.
+    """
+    if bring_back != (annotator is not None):
+        raise click.UsageError("--pull and --annotator NAME belong together.")
+    workspace = session.workspace
+    from emolab.datasets import mongod
+
+    with session.progress.task("starting FiftyOne"):
+        address = mongod.database(workspace.fiftyone)
+        from emolab.datasets import inspect as view
+
+        view.connect(address)
+    if annotator is not None:
+        return _pulled(session, view.pull(workspace, address, annotator=annotator))
+    report = view.write(workspace, address, predictions=_predictions(session, model), progress=session.progress)
+    _written(session, report)
+    if no_app:
+        session.next_step("emolab inspect")
+        return 0
+    with contextlib.redirect_stdout(sys.stderr), view.app(workspace, address, port=port) as url:
+        session.say(f"\n  [bold cyan]{url}[/]\n\n  Ctrl-C ends it.")
+        _until_stopped()
+    session.say("stopped.")
+    session.next_step("emolab inspect --pull --annotator NAME, if you tagged or edited something")
+    return 0
+
+
+def _predictions(session: Session, name: str) -> Predictions | None:
+    """What the model says about the samples, computed where it is missing and training is installed."""
+    from importlib.util import find_spec
+
+    from emolab import predictions as store
+    from emolab.catalog import models, samples
+
+    workspace: Workspace = session.workspace
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        model = models.find(conn, name) if name == "champion" else models.get(conn, name)
+        total = samples.count(conn)
+    if model is None or total == 0:
+        return None
+    if model.classes != workspace.config.project.classes:
+        session.progress.note(
+            f"Model {model.id[:10]} has other classes than the project; its predictions are left out."
+        )
+        return None
+    folder = workspace.predictions / model.id
+    stored = len(store.known(folder))
+    if stored < total and find_spec("torch") and (workspace.root / model.path).is_dir():
+        from emolab.training.predict import predict_pool
+
+        return predict_pool(workspace, model, progress=session.progress)
+    if stored < total:
+        session.progress.note(
+            f"Model {model.id[:10]} has seen {stored:,} of {total:,} samples; the rest show no prediction."
+        )
+    return store.read(folder) if stored else None
+
+
+def _written(session: Session, report: Report) -> None:
+    tally = report.tally
+    session.emit(
+        {
+            "dataset": report.dataset,
+            "samples": report.samples,
+            "added": tally.added,
+            "changed": tally.changed,
+            "unchanged": tally.unchanged,
+            "removed": tally.removed,
+            "edits_not_pulled": len(tally.kept),
+            "views": report.views,
+            "path": report.path,
+        }
+    )
+    parts = [
+        f"{count:,} {what}"
+        for count, what in ((tally.added, "added"), (tally.changed, "changed"), (tally.removed, "removed"))
+        if count
+    ]
+    session.say(
+        f"[green]✓[/] FiftyOne dataset [bold]{report.dataset}[/]: {report.samples:,} samples "
+        f"({', '.join(parts) or 'nothing changed'})"
+    )
+    session.table(["saved view", ("samples", "right")], [(name, f"{n:,}") for name, n in report.views.items()])
+    if tally.kept:
+        session.say(
+            f"[yellow]![/] {len(tally.kept):,} labels edited in the App are not votes yet and were left as they are: "
+            "emolab inspect --pull --annotator NAME"
+        )
+
+
+def _pulled(session: Session, pull: Pull) -> int:
+    from rich.markup import escape
+
+    session.emit(
+        {
+            "new": pull.new,
+            "withdrawn": pull.withdrawn,
+            "known": pull.known,
+            "problems": [{"sample": uid, "problem": line} for uid, line in pull.problems],
+        }
+    )
+    session.say(f"[green]✓[/] {pull.new:,} new votes, {pull.withdrawn:,} taken back, {pull.known:,} known before")
+    if pull.problems:
+        session.say(f"[yellow]![/] {len(pull.problems):,} changes were left alone:")
+        for uid, line in pull.problems[:SHOWN]:
+            session.say(f"  sample [bold]{uid[:12]}[/] {escape(line)}")
+        if len(pull.problems) > SHOWN:
+            session.say(f"  and {len(pull.problems) - SHOWN:,} more; --json lists them all")
+        return 1
+    if pull.new or pull.withdrawn:
+        session.next_step("emolab label aggregate")
+    return 0
+
+
+def _until_stopped() -> None:
+    """Wait for Ctrl-C or a request to terminate."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
