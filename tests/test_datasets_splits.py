@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emolab.catalog import samples
 from emolab.datasets.splits import assign, connect, fill, held_out
-from emolab.errors import DataError
+from emolab.errors import DataError, UnknownName
 from emolab.records import Sample
 from emolab.workspace import Workspace
 
@@ -139,3 +139,17 @@ def test_the_catalog_is_filled_once_and_groups_parents_and_duplicates_hold(works
         with catalog.begin() as tx:
             assert fill(tx, labels).assigned == {}
             assert samples.splits(tx, list(labels)) == stored
+
+
+def test_a_published_training_set_alone_gives_a_fifth_to_validate_on_where_asked(workspace: Workspace) -> None:
+    batch = [Sample(id=f"{i:064x}", media=f"m/{i}", split="train", group=f"s{i // 4}") for i in range(200)]
+    labels = {sample.id: "happiness" for sample in batch}
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        samples.add(tx, batch)
+        assert fill(tx, labels).assigned == {}
+        report = fill(tx, labels, without_valid="carve")
+        assert (report.carved, report.assigned, report.total) == (40, {"valid": 40}, {"train": 160, "valid": 40})
+        again = fill(tx, labels, without_valid="carve")
+        assert (again.carved, again.total) == (0, report.total)
+        with pytest.raises(UnknownName, match='Unknown policy "keep"'):
+            fill(tx, labels, without_valid="keep")

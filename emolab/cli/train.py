@@ -93,8 +93,10 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
     hard = {sample: classes[i] for sample, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
     with workspace.catalog() as catalog:
         with catalog.begin() as tx:
-            report = splits.fill(tx, hard)
-        if report.assigned:
+            report = splits.fill(tx, hard, without_valid="carve")
+        if report.carved:
+            progress.note(f"Nothing was held out, so {report.carved:,} samples went from train to valid.")
+        elif report.assigned:
             parts = ", ".join(f"{n:,} {name}" for name, n in sorted(report.assigned.items()))
             progress.note(f"New in the splits: {parts}.")
         with catalog.connect() as conn:

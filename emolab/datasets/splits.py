@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.errors import DataError
+from emolab.errors import DataError, UnknownName
 from emolab.records import SPLITS
 
 if TYPE_CHECKING:
@@ -35,12 +35,14 @@ HELD_OUT = ("test", "valid", "train")
 @dataclass(frozen=True, slots=True)
 class SplitReport:
     """``assigned`` samples per split by this run, ``total`` per split after it; ``units`` assigned as a whole;
-    ``mixed`` units that had members in several splits before (published leaks), which stay as they were."""
+    ``mixed`` units that had members in several splits before (published leaks), which stay as they were; ``carved``
+    samples that were moved from train to valid because nothing was held out."""
 
     assigned: Mapping[str, int]
     total: Mapping[str, int]
     units: int
     mixed: int
+    carved: int = 0
 
 
 def held_out(splits: Iterable[str | None]) -> str | None:
@@ -140,12 +142,16 @@ def fill(
     *,
     shares: Mapping[str, float] = SHARES,
     seed: int = 0,
+    without_valid: str = "leave",
 ) -> SplitReport:
     """Assign and store a split for every sample of ``labels`` (id to hard label) that has none.
 
     Groups, source images and duplicate groups of the whole catalog are honoured, whether or not a member is in
-    ``labels``. Running it again changes nothing.
+    ``labels``. When everything was given and nothing is valid (a published training set alone), ``without_valid`` says
+    whether to ``leave`` it so or to ``carve`` the share of valid out of train. Running it again changes nothing.
     """
+    if without_valid not in ("leave", "carve"):
+        raise UnknownName("policy", without_valid, ("leave", "carve"))
     from sqlalchemy import select
 
     from emolab.catalog import samples, schema
@@ -173,14 +179,19 @@ def fill(
     chosen = [i for i, row in enumerate(rows) if row.id in labels or row.split]
     units = [key[int(number[i])] for i in chosen]
     given = [rows[i].split for i in chosen]
-    splits = assign(units, [labels.get(ids[i]) for i in chosen], given, shares=shares, seed=seed)
-    fresh = {ids[i]: split for i, split, before in zip(chosen, splits, given, strict=True) if before is None}
+    strata = [labels.get(ids[i]) for i in chosen]
+    splits = assign(units, strata, given, shares=shares, seed=seed)
+    if without_valid == "carve" and "valid" not in splits:
+        opened = [None if g == "train" and ids[i] in labels else g for i, g in zip(chosen, given, strict=True)]
+        splits = assign(units, strata, opened, shares=shares, seed=seed)
+    fresh = {ids[i]: split for i, split, before in zip(chosen, splits, given, strict=True) if split != before}
     samples.set_splits(tx, fresh)
     return SplitReport(
         assigned=Counter(fresh.values()),
         total=Counter(splits),
         units=len({units[j] for j, before in enumerate(given) if before is None}),
         mixed=sum(len(found) > 1 for found in seen.values()),
+        carved=sum(b is not None and s != b for s, b in zip(splits, given, strict=True)),
     )
 
 
