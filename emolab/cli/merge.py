@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, bar, workspace_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,10 +128,15 @@ def _labels(session: Session, report: MergeReport) -> None:
             "[red]dropped[/]" if row.label is None else f"[magenta]{row.label}[/]" if row.label in META else row.label
         )
         kind = " [dim](meta)[/]" if row.label in META else ""
-        bar = "━" * max(round(20 * row.votes / most), 1)
-        share = f"{row.votes / people:.1%}"
+        share = f"{row.votes / people:>6.1%}"
         rows.append(
-            (escape(row.source), becomes + kind, f"{row.votes:,}", f"[cyan]{bar}[/] {share}", f"{row.images:,}")
+            (
+                escape(row.source),
+                becomes + kind,
+                f"{row.votes:,}",
+                f"{bar(row.votes / most, 20)} {share}",
+                f"{row.images:,}",
+            )
         )
     columns: list[str | tuple[str, str]] = [
         "source label",
