@@ -254,7 +254,7 @@ class FullStore(MediaStore):
 
     room = 12
 
-    def put(self, data: bytes, digest: str, suffix: str) -> Path:
+    def put(self, data: bytes, digest: str, suffix: str) -> str:
         FullStore.room -= 1
         if FullStore.room < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -295,7 +295,7 @@ def test_a_real_full_disk(workspace: Workspace, tmp_path: Path) -> None:
 def test_a_workspace_that_may_not_be_written_is_explained(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_arguments: object) -> Path:
+    def refuse(*_arguments: object) -> str:
         raise PermissionError(errno.EACCES, "Permission denied", "/somewhere")
 
     monkeypatch.setattr(MediaStore, "put", refuse)

@@ -12,9 +12,11 @@ from __future__ import annotations
 import errno
 import os
 import time
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,7 +123,11 @@ def ingest(
     threads = workers or len(os.sched_getaffinity(0))
     with Seen(workspace.cache / "seen.db", settings=repr(options)) as seen:
         run = _Run(workspace, catalog, seen, options=options, on_batch=on_batch, on_problem=on_problem)
-        with progress.task(description, total(), unit="items") as task, ThreadPoolExecutor(threads) as pool:
+        with (
+            progress.task(description, total(), unit="items") as task,
+            ThreadPoolExecutor(threads) as pool,
+            _quiet(),
+        ):
             known_total: int | None = None
             try:
                 for outcome in _outcomes(items, run, pool):
@@ -153,8 +159,8 @@ class _Run:
         on_problem: Callable[[Problem], None] | None,
     ) -> None:
         self.report = Report()
-        self.store = None if options.dry_run else MediaStore(workspace.media)
-        self.prepare = Preparer(options, self.store, root=workspace.root)
+        self.store = None if options.dry_run else MediaStore(workspace.media, below=workspace.root)
+        self.prepare = Preparer(options, self.store)
         self._catalog = catalog
         self._seen = seen
         self._root = workspace.root
@@ -366,6 +372,16 @@ def stamp(item: Item) -> str | None:
     except OSError:
         return None  # reading it will say why
     return f"{os.path.abspath(item.data)}|{status.st_size}|{status.st_mtime_ns}"  # noqa: PTH100 - no disk access
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings from Pillow about sizes: it warns from half its own limit on, and ours is checked."""
+    from PIL.Image import DecompressionBombWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DecompressionBombWarning)
+        yield
 
 
 def _check(options: Options) -> None:

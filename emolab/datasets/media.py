@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
 
 #: Shorter side to which a picture may be reduced while decoding when only its quality is asked for.
-REDUCED = 192
+REDUCED = 112
 
 #: Pillow would hand these to Ghostscript.
 _POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
@@ -48,16 +47,18 @@ _TURNS = {
 class Picture:
     """A picture ready to be kept.
 
-    ``image`` has mode L or RGB, is upright, and may be a reduced version; ``size`` is (width, height) of the full
-    one. ``data`` are the bytes to store, of ``format`` JPEG or PNG. ``origin`` is the hex sha256 of the stripped input
-    before anything was written again: the same photo has the same origin whatever was cut from it. ``source`` is
-    the format the input really had ("" for pixels), ``note`` what had to be assumed about it, if anything.
+    ``image`` has mode L or RGB, is upright, and may be a smaller grey version; ``size`` is (width, height) of the
+    full one. ``data`` are the bytes to store, of ``format`` JPEG or PNG, ``digest`` is their hex sha256. ``origin``
+    is the hex sha256 of the stripped input before anything was written again: the same photo has the same origin
+    whatever was cut from it. ``source`` is the format the input really had ("" for pixels), ``note`` what had to be
+    assumed about it, if anything.
     """
 
     image: Image.Image
     size: tuple[int, int]
     data: bytes
     format: str
+    digest: str
     origin: str
     source: str = ""
     note: str | None = None
@@ -69,7 +70,7 @@ class Picture:
 
 
 def read(data: bytes, *, max_pixels: int, reduce_to: int | None = REDUCED) -> Picture:
-    """The picture in ``data``; ``reduce_to`` allows ``image`` to be smaller, down to that shorter side.
+    """The picture in ``data``; ``reduce_to`` allows ``image`` to be grey and smaller, down to that shorter side.
 
     Raises :class:`Refused`: empty, not an image, too large, truncated or damaged.
     """
@@ -83,13 +84,15 @@ def read(data: bytes, *, max_pixels: int, reduce_to: int | None = REDUCED) -> Pi
     image = _decode(plain.data, max_pixels, reduce_to)
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB") if image.mode in ("P", "YCbCr") else image.convert("L")
-    return Picture(image, plain.size, plain.data, plain.format, hashlib.sha256(plain.data).hexdigest(), plain.format)
+    digest = hashlib.sha256(plain.data).hexdigest()
+    return Picture(image, plain.size, plain.data, plain.format, digest, digest, plain.format)
 
 
 def from_pixels(image: Image.Image, *, format: str = "PNG") -> Picture:
     """The picture of pixels that were never a file of their own: a video frame, a camera image."""
     image = image if image.mode in ("L", "RGB") else image.convert("RGB")
-    return Picture(image, image.size, encode(image, format), format, _pixel_hash(image))
+    data = encode(image, format)
+    return Picture(image, image.size, data, format, hashlib.sha256(data).hexdigest(), _pixel_hash(image))
 
 
 def cut(image: Image.Image, box: tuple[int, int, int, int], *, format: str) -> Picture:
@@ -137,20 +140,19 @@ def _rewritten(data: bytes, plain: Stripped | None, max_pixels: int) -> Picture:
     image = _flatten(image)
     origin = hashlib.sha256(plain.data).hexdigest() if plain else _pixel_hash(image)
     format = "JPEG" if source == "JPEG" else "PNG"
-    return Picture(image, image.size, encode(image, format), format, origin, source, note)
+    kept = encode(image, format)
+    return Picture(image, image.size, kept, format, hashlib.sha256(kept).hexdigest(), origin, source, note)
 
 
 def _decode(data: bytes, max_pixels: int, reduce_to: int | None) -> Image.Image:
     """The first frame, fully read. Pillow's many ways to fail become one :class:`Refused` each."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns from half its own limit on; ours is checked below
-            image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data))
         width, height = image.size
         if width * height > max_pixels:
             raise _too_large(f"{width:,} x {height:,}", max_pixels)
         if reduce_to is not None:
-            image.draft(None, (reduce_to, reduce_to))
+            image.draft("L", (reduce_to, reduce_to))
         image.load()
     except UnidentifiedImageError:
         raise Refused("not an image", _unknown(data)) from None

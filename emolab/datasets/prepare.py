@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -79,10 +79,9 @@ class Outcome:
 class Preparer:
     """Turns items into samples and media files; one for all threads, each with a detector of its own."""
 
-    def __init__(self, options: Options, store: MediaStore | None, *, root: Path) -> None:
+    def __init__(self, options: Options, store: MediaStore | None) -> None:
         self._options = options
         self._store = store
-        self._root = root
         self._thread = local()
 
     def __call__(self, item: Item) -> Outcome:
@@ -109,11 +108,12 @@ class Preparer:
 
     def _bytes(self, path: Path) -> bytes:
         try:
-            with path.open("rb") as stream:
-                data = stream.read(self._options.max_bytes + 1)
+            with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - half the cost of Path.open, once per image
+                small = os.fstat(stream.fileno()).st_size <= self._options.max_bytes
+                data = stream.readall() if small else None
         except OSError as error:
             raise Refused("unreadable", reason(error)) from error
-        if len(data) > self._options.max_bytes:
+        if data is None:
             raise Refused("too large", f"more than {self._options.max_bytes >> 20} MiB (collect.max_bytes)")
         return data
 
@@ -144,7 +144,6 @@ class Preparer:
         face: Face | None = None,
         parent: media.Picture | None = None,
     ) -> Sample:
-        digest = hashlib.sha256(picture.data).hexdigest()
         gray = quality.gray_thumbnail(picture.image)
         measured = quality.measure(gray, size=picture.size)
         if faces is not None:
@@ -152,8 +151,8 @@ class Preparer:
         if face is not None:
             measured["face"] = round(face.score, 4)
         return Sample(
-            id=digest,
-            media=self._put(picture.data, digest, picture.suffix),
+            id=picture.digest,
+            media=self._put(picture),
             source=item.source,
             group=item.group,
             consent=item.consent,
@@ -169,10 +168,8 @@ class Preparer:
             phash=quality.perceptual_hash(gray),
         )
 
-    def _put(self, data: bytes, digest: str, suffix: str) -> str:
-        if self._store is None:
-            return ""
-        return self._store.put(data, digest, suffix).relative_to(self._root).as_posix()
+    def _put(self, picture: media.Picture) -> str:
+        return "" if self._store is None else self._store.put(picture.data, picture.digest, picture.suffix)
 
     def _detector(self) -> Detector:
         if not hasattr(self._thread, "detector"):

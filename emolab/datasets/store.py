@@ -22,27 +22,32 @@ _STALE_SECONDS = 3600
 
 
 class MediaStore:
-    """The media folder of one workspace; safe to use from several threads and processes at once."""
+    """The media folder of one workspace; safe to use from several threads and processes at once.
 
-    def __init__(self, folder: Path) -> None:
+    Paths are given relative to ``below``, the workspace's root.
+    """
+
+    def __init__(self, folder: Path, *, below: Path) -> None:
         self.folder = folder
+        self._relative = folder.relative_to(below).as_posix()
         self._incoming = folder / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
         self._numbers = itertools.count()
         self._ready: set[str] = set()
         self._unflushed = False
 
-    def put(self, data: bytes, digest: str, suffix: str) -> Path:
-        """Where ``data`` lies now; ``digest`` is its hex sha256, ``suffix`` such as ``.jpg``.
+    def put(self, data: bytes, digest: str, suffix: str) -> str:
+        """Where ``data`` lies now, relative to the workspace; ``digest`` is its hex sha256, ``suffix`` ``.jpg`` or so.
 
         Raises ``OSError`` (disk full, no permission) without leaving a partial file under the final name.
         """
         shard = digest[:2]
-        path = self.folder / shard / f"{digest}{suffix}"
-        if os.path.exists(path):  # noqa: PTH110 - half the cost of Path.exists, once per image
-            return path
+        name = f"{shard}/{digest}{suffix}"
+        path = f"{self.folder}/{name}"
+        if os.path.exists(path):  # noqa: PTH110 - plain strings at half the cost, once per image
+            return f"{self._relative}/{name}"
         if shard not in self._ready:
-            path.parent.mkdir(exist_ok=True)
+            (self.folder / shard).mkdir(exist_ok=True)
             self._ready.add(shard)
         partial = f"{self._incoming}/{os.getpid()}-{threading.get_ident()}-{next(self._numbers)}{_PARTIAL}"
         try:
@@ -58,7 +63,7 @@ class MediaStore:
             Path(partial).unlink(missing_ok=True)
             raise
         self._unflushed = True
-        return path
+        return f"{self._relative}/{name}"
 
     def has(self, digest: str) -> bool:
         """Whether there is a file with this content."""

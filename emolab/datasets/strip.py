@@ -11,11 +11,16 @@ T.81 (1992) annex B, and the PNG specification, third edition (W3C 2025).
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -25,7 +30,6 @@ PROFILE_LIMIT = 4 << 20
 
 _ORIENTATION = 0x0112
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # in a scan: anything but stuffing and restarts
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -86,6 +90,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     Raises ``IndexError`` or ``struct.error`` when the data end before the end marker or a marker is missing.
     """
     at = 2
+    markers: NDArray[np.intp] | None = None
     while True:
         while data[at + 1] == 0xFF:  # fill bytes are allowed before any marker
             at += 1
@@ -97,10 +102,19 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             return
         end = at + 2 + int(struct.unpack_from(">H", data, at + 2)[0])
         if code == 0xDA:
-            found = _MARKER.search(data, end)
-            end = found.start() if found else len(data)
+            markers = _markers(data) if markers is None else markers
+            end = int(markers[np.searchsorted(markers, end)])
         yield code, at, end
         at = end
+
+
+def _markers(data: bytes) -> NDArray[np.intp]:
+    """Where 0xFF is followed by anything but stuffing, a fill byte or a restart: in a scan, where it ends."""
+    octets = np.frombuffer(data, dtype=np.uint8)
+    at = np.flatnonzero(octets[:-1] == 0xFF)
+    code = octets[at + 1]
+    ends: NDArray[np.intp] = at[(code != 0) & (code != 0xFF) & ((code < 0xD0) | (code > 0xD7))]
+    return ends
 
 
 def _png(data: bytes) -> Stripped | None:
