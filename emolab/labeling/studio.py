@@ -1,8 +1,8 @@
 """The Label Studio client: every request emolab makes, as methods with frozen records in and out.
 
-The SDK is used where it serves (projects, imports, users); where it cannot (staged uploads, filtered lists, deletes in
-bulk) the same HTTP client is used directly. Nothing that writes is ever sent twice by itself: after an error with
-``outcome_unknown`` the caller looks up what happened.
+The SDK is used where it serves (projects, imports). Where it cannot (staged uploads, filtered lists, deletes in bulk),
+and for small reads that are not worth the second it takes to import, the same HTTP client is used directly. Nothing
+that writes is ever sent twice by itself: after an error with ``outcome_unknown`` the caller looks up what happened.
 """
 
 from __future__ import annotations
@@ -93,9 +93,8 @@ class Studio:
 
     def whoami(self) -> RemoteUser:
         """Return the user of this token; the cheapest way to check URL and token."""
-        with self._explained():
-            user = self.sdk.users.whoami(request_options=_ONCE)
-        return RemoteUser(id=int(user.id), email=str(user.email), username=str(user.username or ""))
+        user = self.http.get("/api/current-user/whoami")
+        return RemoteUser(id=int(user["id"]), email=str(user["email"]), username=str(user.get("username") or ""))
 
     def users(self) -> dict[int, RemoteUser]:
         """Return all users of the organization by id."""
