@@ -361,7 +361,7 @@ def test_twenty_kills_at_random_instants_lose_and_double_nothing(
     team = named(workspace, f"kills {uuid.uuid4().hex[:8]}")
     rng = np.random.default_rng(20)
     pushes = kill_pushes(team, studio, token=label_studio.token, runs=10, rng=rng)
-    assert (pushes.lost, pushes.doubled, pushes.expected) == (0, 0, 11 * 12)
+    assert (pushes.lost, pushes.doubled, pushes.expected) == (0, 0, 12 * 5)
     pulls = kill_pulls(team, studio, token=label_studio.token, runs=10, rng=rng)
     assert (pulls.lost, pulls.doubled) == (0, 0)
     assert pushes.killed + pulls.killed >= 5
@@ -375,3 +375,22 @@ def assert_no_debris(workspace: Workspace) -> None:
     assert leftovers == []
     with pytest.raises(EmolabError), workspace.lock("push"), workspace.lock("push"):
         pass
+
+
+def test_doubles_of_a_late_request_go_with_the_next_pull_or_push(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer
+) -> None:
+    push(team, studio)
+    project = studio.find_project(title(team))
+    assert project is not None
+    one, two, *rest = there(studio, title(team))
+    late = [{"data": {"image": "/data/x.png", "emolab_uid": sample}} for sample in (one, two, *rest)]
+    answered, *_ = studio.import_tasks(project.id, late)
+    say(studio, answered, "sadness")
+    assert pull(team, studio).doubles_removed == 7
+    assert_each_once(team, studio)
+    assert task_of(studio, project.id, one) == answered
+    studio.import_tasks(project.id, late[1:3])
+    assert push(team, studio).twins_removed == 2
+    assert_each_once(team, studio)
+    assert_votes_are(team, studio, {"sadness": 1})

@@ -61,9 +61,10 @@ def _show(session: Session, report: PullReport) -> None:
         ("tasks deleted there", report.tasks_deleted),
         ("tasks of another machine, taken over", report.adopted),
         ("tasks of samples not collected here", report.foreign),
+        ("doubles removed", report.doubles_removed),
         ("annotators seen for the first time", report.people),
     ]
-    if report.changed or report.foreign:
+    if report.changed or report.foreign or report.doubles_removed:
         session.table(
             [f"Pulled from “{', '.join(report.projects)}”", ("", "right")],
             [(what, f"{count:,}") for what, count in rows if count],

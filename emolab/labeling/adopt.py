@@ -58,7 +58,7 @@ def adopt(link: Link, found: Mapping[str, Sequence[Carrier]], *, overlap: int) -
     removed = 0
     for sample_id, tasks in found.items():
         kept[sample_id], gone = keep_one(link.studio, link.project.project, [c.task for c in tasks])
-        removed += gone
+        removed += len(gone)
     cursor = link.project.cursor
     old = cursor is not None and any(c.updated_at <= cursor for tasks in found.values() for c in tasks)
     with link.catalog.begin() as tx:
@@ -67,21 +67,21 @@ def adopt(link: Link, found: Mapping[str, Sequence[Carrier]], *, overlap: int) -
     return len(kept), removed
 
 
-def keep_one(studio: Studio, project: int, tasks: Sequence[int]) -> tuple[int, int]:
-    """Which of several tasks for one sample stays, and how many were deleted.
+def keep_one(studio: Studio, project: int, tasks: Sequence[int]) -> tuple[int, list[int]]:
+    """Which of several tasks for one sample stays, and which were deleted.
 
     The oldest with answers stays, else the oldest; only tasks without any answer or draft are deleted, so two
     machines that do this at once agree.
     """
     if len(tasks) == 1:
-        return tasks[0], 0
+        return tasks[0], []
     states = {task: _state(studio, task) for task in sorted(tasks)}
     alive = [task for task, state in states.items() if state != "missing"]
     stays = next((task for task in alive if states[task] == "touched"), min(alive or tasks))
     surplus = [task for task in alive if states[task] == "empty" and task != stays]
     if surplus:
         patiently(lambda: studio.delete_tasks(project, surplus))
-    return stays, len(surplus)
+    return stays, surplus
 
 
 def remove_twins(link: Link, *, after: int, overlap: int) -> int:

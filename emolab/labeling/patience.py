@@ -14,9 +14,11 @@ T = TypeVar("T")
 #: Seconds that a push or pull waits for a server that does not answer before it gives up.
 PATIENCE = 90.0
 #: The same for a server that answers with an error of its own (500).
-STUMBLE = 5.0
+STUMBLE = 20.0
 #: Seconds within which a request that was cut off may still be carried out by the server.
 SETTLE = 4.0
+#: The same in multiples of what a small question takes at that moment, for a server under load.
+SLOWER = 40.0
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 3.0
 

@@ -38,6 +38,7 @@ class PullReport:
     tasks_deleted: int = 0
     adopted: int = 0
     foreign: int = 0
+    doubles_removed: int = 0  # surplus tasks without answers, left by a push that was cut off
     rejected: Mapping[str, int] = field(default_factory=dict)
     people: int = 0  # annotators seen for the first time
     gone: tuple[str, ...] = ()  # projects that were deleted on the server; their votes stay
@@ -55,6 +56,7 @@ class _Sum:
 
     read: int = 0
     people: int = 0
+    doubles: int = 0
     tally: ledger.Tally = field(default_factory=ledger.Tally)
 
     def add(self, tally: ledger.Tally) -> None:
@@ -107,6 +109,7 @@ def pull(
         tasks_deleted=tally.tasks_deleted,
         adopted=tally.adopted,
         foreign=tally.foreign,
+        doubles_removed=total.doubles,
         rejected=dict(tally.rejected.most_common()),
         people=total.people,
         gone=tuple(gone),
@@ -180,4 +183,5 @@ def _pull(
             events.record(tx, "pull", detail)
     total.read += len(seen.tasks)
     total.people += len(strangers)
+    total.doubles += seen.doubles
     total.add(tally)

@@ -126,8 +126,12 @@ def _push(
         left_over = remotes.tasks(conn, here, "pending", "sending", "reopening") if here else []
     choice = choose(catalog, here, n=n, suggestions=suggestions, overlap=people)
     if not (choice.new or choice.again or left_over):
+        removed = 0
+        if remote and here and not dry_run:
+            removed = _remove_strays(Link(catalog, studio, here), remote, overlap=people)
         return _report(
             studio, title, choice, started=started, dry_run=dry_run, remote=remote, change=None, overlap=people,
+            twins_removed=removed,
             note=nothing(catalog, choice, asked_for_suggestions=suggestions),
         )  # fmt: skip
     change = project.form_change(studio, remote, config) if remote else None
@@ -177,6 +181,7 @@ def _carry_out(
     newest = patiently(lambda: newest_task(link.studio, remote.id), progress=progress)
     with link.catalog.connect() as conn:
         outbox = remotes.tasks(conn, link.project, "pending", "sending")
+    sent.twins_removed += _remove_strays(link, remote, overlap=overlap)
     unsure = [task for task in outbox if task.state == "sending"]
     lost = settle(link, unsure, task_number=remote.task_number)
     fresh = [task for task in outbox if task.state == "pending"]
@@ -192,7 +197,16 @@ def _carry_out(
         send(link, outgoing, Order(version, places, guesses), root=workspace.root, sent=sent, bar=bar)
     sent.twins_removed += adopt.remove_twins(link, after=newest, overlap=overlap)
     order.apply(link, version, places, already=sent.scored, guesses=guesses)
+    if unsure or sent.unknown:  # what was cut off may have come through meanwhile
+        sent.twins_removed += adopt.remove_twins(link, after=newest, overlap=overlap)
     return sent, _reopen(link, progress)
+
+
+def _remove_strays(link: Link, remote: RemoteProject, *, overlap: int) -> int:
+    """Resolve doubles that came after the last push had looked; the number of tasks tells when there may be some."""
+    with link.catalog.connect() as conn:
+        expected = len(remotes.known_tasks(conn, link.project)) + int((link.project.window or {}).get("others", 0))
+    return 0 if remote.task_number == expected else adopt.remove_twins(link, after=0, overlap=overlap)
 
 
 def _reopen(link: Link, progress: Progress) -> int:

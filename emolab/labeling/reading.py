@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emolab.catalog import remotes, samples
 from emolab.errors import ServerError
+from emolab.labeling.adopt import keep_one
 from emolab.labeling.patience import patiently
 from emolab.labeling.studio_queries import carriers, window, window_of
 from emolab.labeling.studio_records import RemoteTask
@@ -41,16 +42,17 @@ class Reading:
 
     ``tasks`` with all their answers; ``there``: every task of the project with its sample, when they were listed;
     ``known``: the catalog's tasks from before that; ``cursor`` and ``window`` for the next pull; ``others``: tasks on
-    the server that the catalog does not know.
+    the server that the catalog does not know; ``doubles``: surplus tasks that were deleted.
     """
 
     tasks: list[RemoteTask]
     there: dict[int, str | None] | None
     known: Mapping[int, str]
     cursor: str
-    window: Mapping[str, Any]
+    window: Mapping[str, Any] | None
     classes: str
     others: int
+    doubles: int
 
 
 def read(
@@ -77,13 +79,12 @@ def read(
         since = None
     with catalog.connect() as conn:
         known = remotes.known_tasks(conn, mine)
-    if since is not None and patiently(lambda: window(studio, remote.id, since)).to_dict() == before.get("seen"):
-        tasks: list[RemoteTask] = []
-        cursor, fingerprint = since, before["seen"]
-    else:
+    cursor, seen = since or "", before.get("seen")
+    tasks: list[RemoteTask] = []
+    fresh = since is None or patiently(lambda: window(studio, remote.id, cursor)).to_dict() != seen
+    if fresh:
         tasks = _everything(studio, remote, progress) if since is None else _changed(studio, remote.id, since, progress)
-        cursor = max(since or "", (clock - OVERLAP).strftime(_STAMP))
-        fingerprint = window_of(tasks, cursor).to_dict()
+        cursor = max(cursor, (clock - OVERLAP).strftime(_STAMP))
     there: dict[int, str | None] | None = None
     if since is None:
         there = {task.id: task.uid for task in tasks}
@@ -92,8 +93,31 @@ def read(
         if remote.task_number != expected or (mine.pulls + 1) % RECONCILE_EVERY == 0:
             there = {c.task: c.uid for c in patiently(lambda: list(carriers(studio, remote.id)))}
             tasks += _strangers(catalog, studio, mine, there, known.keys() | {task.id for task in tasks})
+    doubles = _remove_doubles(catalog, studio, mine, there) if there is not None else set()
+    tasks = [task for task in tasks if task.id not in doubles]
+    if fresh:
+        seen = window_of(tasks, cursor).to_dict()
     tasks += _siblings(catalog, studio, mine, tasks)
-    return Reading(tasks, there, known, cursor, fingerprint, stamp, others)
+    return Reading(tasks, there, known, cursor, seen, stamp, others, len(doubles))
+
+
+def _remove_doubles(catalog: Catalog, studio: Studio, mine: Project, there: dict[int, str | None]) -> set[int]:
+    """Delete surplus tasks without answers of our samples, from the server and from ``there``; return which those were.
+
+    A push that was killed can leave a request on its way that makes its tasks after the next push has made them again.
+    """
+    by_sample: dict[str, list[int]] = {}
+    for task, uid in there.items():
+        if uid is not None:
+            by_sample.setdefault(uid, []).append(task)
+    with catalog.connect() as conn:
+        ours = samples.keys(conn, [uid for uid, tasks in by_sample.items() if len(tasks) > 1])
+    gone: set[int] = set()
+    for uid in ours:
+        gone |= set(keep_one(studio, mine.project, by_sample[uid])[1])
+    for task in gone:
+        del there[task]
+    return gone
 
 
 def _everything(studio: Studio, remote: RemoteProject, progress: Progress) -> list[RemoteTask]:

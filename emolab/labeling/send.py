@@ -71,19 +71,28 @@ def send(link: Link, outgoing: Sequence[Task], order: Order, *, root: Path, sent
 
 
 def settle(link: Link, uncertain: Sequence[Task], *, task_number: int) -> list[Task]:
-    """Adopt those of ``uncertain`` tasks that are, or turn up, on the server; return the ones that are not there."""
-    newest = max((task.sent_at or "" for task in uncertain), default="")
-    wait_until = _epoch(newest) + patience.SETTLE if newest else 0.0
+    """Adopt those of ``uncertain`` tasks that are, or turn up, on the server; return the ones that are not there.
+
+    The slower the server answers just now, the longer it is given.
+    """
     left = list(uncertain)
     while left:
+        asked = time.monotonic()
         found = adopt.find(link, [task.sample_id for task in left], task_number=task_number)
+        slowness = time.monotonic() - asked
         if found:
             adopt.adopt(link, found, overlap=left[0].overlap)
         left = [task for task in left if task.sample_id not in found]
-        if not left or time.time() >= wait_until:
+        if not left or time.time() >= settled_at(uncertain, slowness):
             return left
         time.sleep(0.3)
     return left
+
+
+def settled_at(uncertain: Sequence[Task], slowness: float) -> float:
+    """When a request for these tasks can no longer be on its way (seconds since the epoch)."""
+    newest = max((task.sent_at or "" for task in uncertain), default="")
+    return _epoch(newest) + max(patience.SETTLE, patience.SLOWER * slowness) if newest else 0.0
 
 
 def _import(
