@@ -70,12 +70,12 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.
     workspace = Workspace.init(tmp_path_factory.mktemp("label-studio"), classes=CLASSES)
     server = EmbeddedServer(workspace)
     kept = _kept(pytestconfig)
-    if kept is not None and (kept / "token").exists():
+    if kept is not None and kept.exists():
         copy_studio(kept, server.folder)
     started = server.start(port=free_port(), timeout=400.0)
     try:
-        if kept is not None and started.password is not None:
-            copy_studio(server.folder, kept)
+        if kept is not None and not kept.exists():
+            _keep(server.folder, kept)
         with connect(started.server.url, server.token()) as admin:
             admin.http.call("POST", "/api/jwt/settings", json={"legacy_api_tokens_enabled": True})
             legacy = str(admin.http.get("/api/current-user/token")["token"])
@@ -85,7 +85,7 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.
 
 
 def copy_studio(source: Path, target: Path) -> None:
-    """Copy the data of an embedded server, which may be running; the token file comes last: it marks a whole copy."""
+    """Copy the data of an embedded server, which may be running."""
     shutil.rmtree(target, ignore_errors=True)
     (target / "data").mkdir(parents=True, mode=0o700)
     target.chmod(0o700)
@@ -107,7 +107,17 @@ def _kept(config: pytest.Config) -> Path | None:
     except metadata.PackageNotFoundError:  # it lives in an environment of its own
         return None
     made = hashlib.sha256(Path(program.__file__).read_bytes()).hexdigest()[:8]
-    return Path(cache.mkdir(f"label-studio-{release}-{made}")) if cache is not None else None
+    return Path(cache.mkdir(f"label-studio-{release}-{made}")) / "studio" if cache is not None else None
+
+
+def _keep(source: Path, kept: Path) -> None:
+    """Keep a fresh database whole or not at all: other sessions may be doing the same just now."""
+    part = kept.with_name(f"part-{uuid.uuid4().hex}")
+    copy_studio(source, part)
+    try:
+        part.rename(kept)
+    except OSError:  # another session was first
+        shutil.rmtree(part)
 
 
 @pytest.fixture

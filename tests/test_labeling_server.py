@@ -130,6 +130,14 @@ def test_a_taken_port_is_said_before_anything_is_started(workspace: Workspace, f
     assert not workspace.studio.exists()
 
 
+def test_an_address_of_another_machine_is_refused(workspace: Workspace, fake: Callable[[str], None]) -> None:
+    fake("exit 1")
+    for host in ("203.0.113.7", "::", "no such name"):
+        with pytest.raises(ConfigError, match=f'"{host}" is no IPv4 address of this machine') as caught:
+            EmbeddedServer(workspace).start(host=host)
+        assert "0.0.0.0 for the network" in (caught.value.hint or "")
+
+
 def test_a_port_that_does_not_exist_is_refused(workspace: Workspace, fake: Callable[[str], None]) -> None:
     fake("exit 1")
     with pytest.raises(ConfigError, match="There is no port 70000"):

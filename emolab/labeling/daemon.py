@@ -9,6 +9,7 @@ that nobody knows of. Only the standard library is imported, because this file a
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -120,16 +121,21 @@ def tail(log: Path, *, start: int = 0, lines: int = 15) -> str:
     return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
 
 
-def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Tell whether nobody listens on this port and we may."""
+def why_taken(port: int, host: str = LOOPBACK) -> str | None:
+    """Return in words why a server cannot listen on this address, or ``None`` when it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
+        except PermissionError:
+            return f"Port {port} is not allowed for you; ports from 1024 on are"
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return f"Port {port} on {host} is taken by another program"
+            return f'"{host}" is no IPv4 address of this machine'
     with socket.socket() as probe:  # Label Studio looks at localhost, whichever address it is to bind
-        return probe.connect_ex((LOOPBACK, port)) != 0
+        other = probe.connect_ex((LOOPBACK, port)) == 0
+    return f"Port {port} on {LOOPBACK} is taken by another program" if other else None
 
 
 def free_port(host: str = LOOPBACK) -> int:

@@ -144,16 +144,16 @@ class EmbeddedServer:
         if port is not None:
             if not 0 < port < 65536:
                 raise ConfigError(f"There is no port {port}.", hint="Choose one from 1024 to 65535.")
-            if not daemon.is_free(port, host):
-                raise EmolabError(
-                    f"Port {port} on {host} is taken by another program, or not allowed for you.",
-                    hint="Choose another with --port, or leave --port out to get a free one.",
-                )
+            if problem := daemon.why_taken(port, host):
+                raise EmolabError(f"{problem}.", hint="Choose another, or leave --port out to get a free one.")
             return port
         last = self._last()
         candidates = [last.port] if last else []
         candidates += range(FIRST_PORT, FIRST_PORT + 20)
-        return next((p for p in candidates if daemon.is_free(p, host)), None) or daemon.free_port(host)
+        free = next((p for p in candidates if daemon.why_taken(p, host) is None), None)
+        if free is None and (problem := daemon.why_taken(0, host)):
+            raise ConfigError(f"{problem}.", hint="Use 127.0.0.1 for this machine only, 0.0.0.0 for the network.")
+        return free or daemon.free_port(host)
 
     def _prepare_folders(self) -> None:
         try:
