@@ -211,7 +211,7 @@ def reliability(bins: Sequence[Mapping[str, float]], *, title: str, note: str) -
         'style="stroke:var(--ink);stroke-opacity:.55;stroke-dasharray:4 4"/>'
     )
     parts.append(text(left + side / 2, top + side + 36, "confidence"))
-    return svg(parts, title, width=size, height=top + side + bottom)
+    return svg(parts, title, width=size, height=top + side + bottom, grow=1.15)
 
 
 def legend(series: Sequence[Series]) -> str:
@@ -225,10 +225,10 @@ def legend(series: Sequence[Series]) -> str:
     return f'<div class="legend">{items}</div>'
 
 
-def svg(parts: Sequence[str], label: str, *, width: float = WIDTH, height: float = HEIGHT) -> str:
-    """An SVG element of ``parts`` that scales with the page, never beyond its own size by half."""
+def svg(parts: Sequence[str], label: str, *, width: float = WIDTH, height: float = HEIGHT, grow: float = 1.5) -> str:
+    """An SVG element of ``parts`` that scales with the page, up to ``grow`` times its own size."""
     return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:{1.5 * width:.0f}px" role="img" '
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:{grow * width:.0f}px" role="img" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
 

@@ -94,6 +94,7 @@ class TrainingConfig:
     patience: int = 10  # epochs without a lower validation loss before training stops; 0: never
     precision: str = "auto"  # auto | float32 | bfloat16
     device: str = "auto"  # auto | cpu | cuda
+    threads: int | None = None  # of the CPU; none: all cores. Another number gives slightly other weights
     tensorboard: bool = True  # write scalars for TensorBoard beside each model
     seed: int = 0  # same seed, same data, same model
 

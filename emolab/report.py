@@ -194,15 +194,15 @@ svg .axis{stroke:var(--line);stroke-width:1}
 .legend i{display:inline-block;width:18px;height:3px;margin-right:7px;border-radius:2px;vertical-align:middle}
 .scroll{overflow-x:auto}
 table{width:100%;border-collapse:collapse;font-size:14px}
-th{padding:6px 10px;color:var(--soft);font-size:12.5px;font-weight:600;text-align:left;
+th{padding:6px 8px;color:var(--soft);font-size:12.5px;font-weight:600;text-align:left;
 border-bottom:1px solid var(--line);white-space:nowrap}
-td{padding:7px 10px;border-bottom:1px solid var(--grid);vertical-align:middle}
+td{padding:7px 8px;border-bottom:1px solid var(--grid);vertical-align:middle}
 tr:last-child td{border-bottom:0}
 th:first-child,td:first-child{padding-left:0;font-weight:560}
 th:last-child,td:last-child{padding-right:0}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td.bar{white-space:nowrap;min-width:120px;text-align:right}
-.track{display:inline-block;width:56px;height:6px;margin-right:9px;background:var(--grid);border-radius:4px;
+td.bar{white-space:nowrap;text-align:right}
+.track{display:inline-block;width:40px;height:6px;margin-right:8px;background:var(--grid);border-radius:4px;
 overflow:hidden;vertical-align:middle;text-align:left}
 .fill{display:block;height:100%;background:var(--c1);border-radius:4px}
 .facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:5px 22px;margin:0;font-size:14px}

@@ -71,7 +71,7 @@ def fit(
     loss stops being a number.
     """
     keep_freed_memory()
-    with _own_generator():
+    with _own_generator(), _threads(plan.threads):
         return _Run(pixels, data, plan, folder, progress=progress, watch=watch).finish()
 
 
@@ -297,6 +297,16 @@ def pick_device(wanted: str) -> torch.device:
 def _own_generator() -> Iterator[None]:
     with torch.random.fork_rng():
         yield
+
+
+@contextmanager
+def _threads(wanted: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _describe(row: dict[str, Any], epochs: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -29,7 +30,7 @@ class Recipe:
 RECIPES: tuple[tuple[str, Recipe], ...] = (
     (
         "tiny",
-        Recipe(size=48, batch=32, lr=4e-3, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=30_000),
+        Recipe(size=48, batch=32, lr=1.5e-3, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=20_000),
     ),
     ("mobilenet", Recipe(size=96, lr=1e-3, dropout=0.2)),
     ("efficientnet", Recipe(size=96, lr=1e-3, dropout=0.3)),
@@ -71,6 +72,7 @@ class Plan:
     patience: int
     precision: str
     device: str
+    threads: int
     seed: int
 
 
@@ -104,6 +106,9 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
         patience=config.patience,
         precision=config.precision,
         device=config.device,
+        threads=_first(
+            config.threads, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        ),
         seed=config.seed,
     )
     _check(made)
@@ -129,6 +134,7 @@ def _check(plan: Plan) -> None:
         ("epochs", plan.epochs, 1, 100_000),
         ("head_epochs", plan.head_epochs, 0, 100_000),
         ("batch", plan.batch, 2, 65_536),
+        ("threads", plan.threads, 1, 1024),
         ("lr", plan.lr, 1e-12, 100.0),
         ("depth_decay", plan.depth_decay, 1e-6, 1.0),
         ("weight_decay", plan.weight_decay, 0.0, 10.0),

@@ -51,8 +51,6 @@ class Tiny(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if isinstance(module, Block):
-                nn.init.zeros_(module.norm2.weight)  # every block starts as its shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         """Features averaged over the image."""

@@ -1,0 +1,66 @@
+"""Augmentations: one contract for whatever is registered, and imgaug beside NumPy 2."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emolab.errors import UnknownName
+from emolab.registry import AUGMENTATIONS
+from emolab.training import augment
+from tests.learnable import quick
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (9, 24, 24, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS.names())
+@pytest.mark.parametrize("channels", [1, 3])
+def test_keeps_shape_and_type_and_repeats_with_the_same_generator(name: str, channels: int) -> None:
+    images = np.ascontiguousarray(IMAGES[..., :channels])
+    before = images.copy()
+    change = augment.load(quick(augmentation=name, strength=1.0))
+    first, again = change(images, np.random.default_rng(3)), change(images, np.random.default_rng(3))
+    other = change(images, np.random.default_rng(4))
+    assert (first.shape, first.dtype) == (images.shape, np.uint8)
+    assert (first == again).all()
+    assert (first != other).any()
+    assert (images == before).all()
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS.names())
+def test_leaves_the_global_generators_alone(name: str) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    state, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    augment.load(quick(augmentation=name))(IMAGES, np.random.default_rng(0))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (np.random.get_state()[1] == numpys).all()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS.names())
+def test_an_image_stays_recognisable(name: str) -> None:
+    images = np.tile(
+        np.linspace(0, 255, 24, dtype=np.uint8)[None, :, None, None], (8, 1, 24, 1)
+    )  # dark top, light foot
+    changed = augment.load(quick(augmentation=name, strength=1.0))(images, np.random.default_rng(0)).astype(float)
+    assert (changed[:, 14:20, 6:18].mean(axis=(1, 2, 3)) > changed[:, 4:10, 6:18].mean(axis=(1, 2, 3))).all()
+
+
+@pytest.mark.parametrize("settings", [{"augmentation": "none"}, {"strength": 0.0}])
+def test_can_be_switched_off(settings: dict[str, object]) -> None:
+    assert augment.load(quick(**settings))(IMAGES, np.random.default_rng(0)) is IMAGES
+
+
+def test_imgaug_leaves_no_trace_in_numpy() -> None:
+    from emolab.training.augment.compat import import_augmenters
+
+    had = hasattr(np, "sctypes")
+    import_augmenters()
+    assert hasattr(np, "sctypes") == had
+
+
+def test_an_unknown_library_names_the_nearest() -> None:
+    with pytest.raises(UnknownName, match='Unknown augmentation "torchvison". Did you mean "torchvision"'):
+        augment.load(quick(augmentation="torchvison"))

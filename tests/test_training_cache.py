@@ -1,0 +1,61 @@
+"""The pixel cache decodes once, keeps order, and survives being cut off anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emolab.errors import DataError
+from emolab.training.cache import fill
+from emolab.training.decode import Preprocessing
+from tests.learnable import bars, identifiers, png
+
+WANTED = Preprocessing(16, "gray")
+IMAGES, _ = bars(10, 3)
+IDS = identifiers(10)
+FILES = {key: png(image) for key, image in zip(IDS, IMAGES, strict=True)}
+
+
+def test_gives_the_pixels_in_the_order_asked_for(tmp_path: Path) -> None:
+    pixels = fill(tmp_path, IDS[::-1], FILES.__getitem__, WANTED)
+    assert (pixels.take(np.arange(10)) == IMAGES[::-1]).all()
+
+
+def test_decodes_every_sample_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def media(key: str) -> bytes:
+        asked.append(key)
+        return FILES[key]
+
+    fill(tmp_path, IDS[:4], media, WANTED)
+    pixels = fill(tmp_path, IDS, media, WANTED)
+    assert sorted(asked) == sorted(IDS)
+    assert (pixels.take(np.arange(10)) == IMAGES).all()
+
+
+def test_another_size_is_another_store(tmp_path: Path) -> None:
+    fill(tmp_path, IDS, FILES.__getitem__, WANTED)
+    assert fill(tmp_path, IDS, FILES.__getitem__, Preprocessing(8, "rgb")).array.shape == (10, 8, 8, 3)
+
+
+@pytest.mark.parametrize("file", ["pixels.u8", "keys.txt"])
+@pytest.mark.parametrize("lost", [1, 100, 300])
+def test_a_file_cut_off_by_a_crash_is_mended(tmp_path: Path, file: str, lost: int) -> None:
+    fill(tmp_path, IDS, FILES.__getitem__, WANTED)
+    victim = next(tmp_path.glob(f"*/{file}"))
+    victim.write_bytes(victim.read_bytes()[:-lost])
+    pixels = fill(tmp_path, IDS, FILES.__getitem__, WANTED)
+    assert (pixels.take(np.arange(10)) == IMAGES).all()
+
+
+def test_no_samples_is_an_empty_stack(tmp_path: Path) -> None:
+    assert len(fill(tmp_path, [], FILES.__getitem__, WANTED)) == 0
+
+
+def test_a_broken_image_is_an_error_and_leaves_the_cache_usable(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read as an image"):
+        fill(tmp_path, IDS, lambda key: b"broken" if key == IDS[3] else FILES[key], WANTED)
+    assert (fill(tmp_path, IDS, FILES.__getitem__, WANTED).take(np.arange(10)) == IMAGES).all()

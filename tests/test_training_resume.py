@@ -1,0 +1,134 @@
+"""A run that was killed, however often and wherever, ends with the weights of one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from emolab.training import fit as loop, state
+from emolab.training.recipes import Plan
+from tests.learnable import problem, quick
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Trains in ``folder`` by the plan in argv, a state after every step, and writes the final weights beside it.
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from safetensors.torch import save_file
+from emolab.training import fit
+from emolab.training.recipes import Plan
+from tests.learnable import problem
+fit.SAVE_EVERY = float(sys.argv[3])
+folder = Path(sys.argv[1])
+pixels, data = problem()
+print("ready", flush=True)
+fitted = fit.fit(pixels, data, Plan(**json.loads(sys.argv[2])), folder, watch=lambda row: print(row["epoch"], flush=True))
+save_file(fitted.weights, folder.parent / "final.part")
+(folder.parent / "final.part").rename(folder.parent / "final.safetensors")
+"""
+
+
+def start(folder: Path, plan: Plan, *, every: float) -> subprocess.Popen[str]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(folder), json.dumps(asdict(plan)), str(every)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"epochs": 4, "head_epochs": 1}, {"epochs": 4, "optimizer": "sgd", "lr": 0.02, "average": 0.0, "patience": 2},
+     {"epochs": 3, "precision": "bfloat16", "dropout": 0.5}],
+)  # fmt: skip
+def test_stopping_after_any_step_changes_nothing(tmp_path: Path, settings: dict[str, object]) -> None:
+    """In one process: stop after every third step by an exception, go on from the state on disk."""
+    pixels, data = problem()
+    plan = quick(**settings)
+    whole = loop.fit(pixels, data, plan, tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    class Impatient(loop.Progress):
+        def task(self, description: str, total: int | None = None, *, unit: str = "") -> loop.Task:
+            class Task(loop.Task):
+                left = 3
+
+                def advance(self, n: int = 1) -> None:
+                    self.left -= 1
+                    if self.left < 0:
+                        raise Stop
+
+            return Task()
+
+    before, loop.SAVE_EVERY = loop.SAVE_EVERY, -1.0
+    try:
+        for _ in range(100):
+            try:
+                pieces = loop.fit(pixels, data, plan, tmp_path / "pieces", progress=Impatient())
+                break
+            except Stop:
+                continue
+    finally:
+        loop.SAVE_EVERY = before
+    assert same(whole.weights, pieces.weights)
+    assert [row["train_loss"] for row in whole.history] == [row["train_loss"] for row in pieces.history]
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path) -> None:
+    plan = quick(epochs=6, head_epochs=1)
+    whole = start(tmp_path / "whole" / "run", plan, every=120.0)
+    assert whole.wait(timeout=240) == 0
+    rng = random.Random(0)
+    kills = 0
+    while not (tmp_path / "killed" / "final.safetensors").exists():
+        process = start(tmp_path / "killed" / "run", plan, every=-1.0)
+        assert process.stdout is not None
+        process.stdout.readline()  # ready: the kill falls into training, not into imports
+        try:
+            process.wait(timeout=rng.uniform(0.05, 0.6) if kills < 6 else 240)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait(timeout=30)
+            kills += 1
+        process.stdout.close()
+    assert kills >= 2
+    assert same(
+        load_file(tmp_path / "whole" / "final.safetensors"), load_file(tmp_path / "killed" / "final.safetensors")
+    )
+
+
+def test_a_half_written_state_is_ignored(tmp_path: Path) -> None:
+    pixels, data = problem(n=30, valid=6)
+    loop.fit(pixels, data, quick(epochs=1), tmp_path)
+    complete = state.newest(tmp_path)
+    (tmp_path / f".part-{time.time_ns()}").mkdir()
+    (tmp_path / "at-999999999-00009").mkdir()  # no state.json yet
+    assert state.newest(tmp_path) == complete
+
+
+def test_a_state_holds_no_pickle(tmp_path: Path) -> None:
+    pixels, data = problem(n=30, valid=6)
+    loop.fit(pixels, data, quick(epochs=1), tmp_path)
+    assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} == {".json", ".safetensors"}
