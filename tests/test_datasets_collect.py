@@ -292,3 +292,18 @@ def test_a_folder_of_200_000_files(workspace: Workspace, tmp_path: Path, run_cli
     assert (counts["items"], counts["added"], counts["existing"]) == (200_000, 4, 199_996)
     again = json.loads(run_cli(*command, cwd=workspace.root, check=True, timeout=300).stdout)
     assert (again["skipped"], again["added"]) == (200_000, 0)
+
+
+def test_face_crops_need_no_detector_and_photos_say_how_to_get_one(
+    workspace: Workspace, tmp_path: Path, run_cli: RunCli
+) -> None:
+    pytest.importorskip("cv2")
+    save(tmp_path / "crops" / "a.png")
+    save(tmp_path / "photos" / "b.png", size=(300, 300))
+    offline = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "https_proxy": "http://127.0.0.1:9"}
+    assert run_cli("collect", str(tmp_path / "crops"), cwd=workspace.root, env=offline).returncode == 0
+    done = run_cli("collect", str(tmp_path / "photos"), cwd=workspace.root, env=offline)
+    assert done.returncode == 1
+    assert "The face detector could not be downloaded from https://" in done.stderr
+    assert "--set collect.detector=PATH" in done.stderr
+    assert len(stored(workspace)) == 1

@@ -25,7 +25,7 @@ from emolab.catalog import samples, votes
 from emolab.catalog.samples import AddResult
 from emolab.datasets.ingest import Item, Options, Outcome, Problem, Report, Whole, ingest
 from emolab.datasets.store import MediaStore
-from emolab.errors import ConfigError, EmolabError, UnknownName
+from emolab.errors import DataError, EmolabError, UnknownName
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
 
@@ -222,7 +222,11 @@ def test_the_caller_also_hears_of_items_that_were_skipped(workspace: Workspace, 
     ("options", "error", "message"),
     [
         (Options(faces="some"), UnknownName, 'Unknown face mode "some". Known: all, auto, largest, off.'),
-        (Options(faces="all"), ConfigError, "Faces are to be found, but no detector is given."),
+        (
+            Options(faces="all", detector="/gone.onnx"),
+            DataError,
+            "The face detector /gone.onnx does not exist (collect.detector).",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_end_before_any_work(

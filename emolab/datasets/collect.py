@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from emolab.datasets import camera as cameras
-from emolab.datasets import weights
 from emolab.datasets.duplicates import DuplicateReport, mark
 from emolab.datasets.ingest import Options, Problem, Report, ingest
 from emolab.datasets.sources import Source, count
@@ -77,7 +76,7 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
     written.
     """
     settings = workspace.config.collect
-    options = _options(settings, dry_run=wanted.dry_run, progress=progress)
+    options = _options(settings, dry_run=wanted.dry_run)
     source = Source(
         group_by=wanted.group_by,
         consent=wanted.consent,
@@ -113,10 +112,10 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
     return Collected(report=report, ignored=source.ignored, log=log.path, near=near)
 
 
-def _options(settings: CollectConfig, *, dry_run: bool, progress: Progress) -> Options:
+def _options(settings: CollectConfig, *, dry_run: bool) -> Options:
     return Options(
         faces=settings.faces,
-        detector=None if settings.faces == "off" else weights.detector(settings.detector, progress=progress),
+        detector=settings.detector,
         min_score=settings.min_score,
         min_face=settings.min_face,
         margin=settings.margin,

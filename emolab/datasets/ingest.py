@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import samples as catalog_samples
 from emolab.catalog.samples import AddResult
+from emolab.datasets import weights
 from emolab.datasets.prepare import FACES, Item, Options, Outcome, Preparer
 from emolab.datasets.problems import Problem, shown
 from emolab.datasets.seen import Seen
 from emolab.datasets.store import MediaStore
-from emolab.errors import ConfigError, EmolabError, UnknownName
+from emolab.errors import EmolabError, UnknownName
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -387,7 +388,5 @@ def _quiet() -> Iterator[None]:
 def _check(options: Options) -> None:
     if options.faces not in FACES:
         raise UnknownName("face mode", options.faces, FACES)
-    if options.faces != "off" and options.detector is None:
-        raise ConfigError(
-            "Faces are to be found, but no detector is given.", hint="Pass --faces off to keep images whole."
-        )
+    if options.faces != "off" and options.detector:
+        weights.detector(options.detector)  # says now when there is no such file

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from threading import local
+from threading import Lock, local
 from typing import TYPE_CHECKING
 
-from emolab.datasets import media, quality
+from emolab.datasets import media, quality, weights
 from emolab.datasets.problems import Problem, Refused, reason, shown
 from emolab.datasets.store import MediaStore
 from emolab.records import Sample
@@ -47,11 +47,12 @@ class Options:
 
     ``faces``: ``off`` keeps images as they are; ``all`` and ``largest`` cut out what the detector finds; ``auto`` is
     ``all`` for images whose shorter side is above ``tight`` pixels and ``off`` for smaller ones, which are taken as
-    face crops already. An image without a face is kept whole with quality ``faces`` 0.
+    face crops already. An image without a face is kept whole with quality ``faces`` 0. ``detector`` is the path of
+    the weights, "" the known ones, which are fetched when the first image needs them.
     """
 
     faces: str = "off"
-    detector: Path | None = None
+    detector: str = ""
     min_score: float = 0.6
     detect_size: int = 640
     min_face: int = 32
@@ -83,6 +84,7 @@ class Preparer:
         self._options = options
         self._store = store
         self._thread = local()
+        self._fetching = Lock()
 
     def __call__(self, item: Item) -> Outcome:
         """The outcome for ``item``; a bad input is a problem in it, a full disk an ``OSError``."""
@@ -175,8 +177,9 @@ class Preparer:
         if not hasattr(self._thread, "detector"):
             from emolab.datasets.faces import Detector
 
-            weights = self._options.detector or Path()  # ingest() has checked that one is given
-            self._thread.detector = Detector(weights, min_score=self._options.min_score, size=self._options.detect_size)
+            with self._fetching:
+                file = weights.detector(self._options.detector)
+            self._thread.detector = Detector(file, min_score=self._options.min_score, size=self._options.detect_size)
         detector: Detector = self._thread.detector
         return detector
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from filelock import FileLock
+
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
 
@@ -58,6 +60,13 @@ def download(url: str, sha256: str, target: Path, *, progress: Progress = SILENT
     if target.is_file() and _sha256(target) == sha256:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f"{target.name}.lock")):  # another process may be fetching it just now
+        if not (target.is_file() and _sha256(target) == sha256):
+            _download(url, sha256, target, progress)
+    return target
+
+
+def _download(url: str, sha256: str, target: Path, progress: Progress) -> None:
     partial = target.with_name(f"{target.name}.part")
     try:
         _fetch(url, partial, progress)
@@ -78,7 +87,6 @@ def download(url: str, sha256: str, target: Path, *, progress: Progress = SILENT
             hint=_offline_hint(),
         )
     os.replace(partial, target)  # noqa: PTH105 - atomic
-    return target
 
 
 def _fetch(url: str, partial: Path, progress: Progress) -> None:
