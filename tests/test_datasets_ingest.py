@@ -253,6 +253,22 @@ def test_memory_does_not_grow_with_the_input(workspace: Workspace) -> None:
     assert peaks[1] < 1.3 * peaks[0]
 
 
+def test_a_slow_source_is_recorded_while_it_still_runs(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emolab.datasets.ahead.WINDOW_SECONDS", 0.0)
+    monkeypatch.setattr("emolab.datasets.ingest.BATCH_SECONDS", 0.0)
+    recorded: list[int] = []
+
+    def camera() -> Iterator[Item]:
+        for i, item in enumerate(items(2000)):
+            yield item
+            if i % 10 == 0 and (found := len(stored(workspace))):
+                recorded.append(found)
+                return
+
+    run(workspace, camera())
+    assert recorded
+
+
 class FullStore(MediaStore):
     """A store on a disk with room for ``room`` files."""
 

@@ -13,17 +13,17 @@ import errno
 import os
 import time
 import warnings
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emolab.catalog import samples as catalog_samples
 from emolab.catalog.samples import AddResult
 from emolab.datasets import weights
+from emolab.datasets.ahead import End, Entry, Result, Whole, outcomes, stamp
 from emolab.datasets.prepare import FACES, Item, Options, Outcome, Preparer
 from emolab.datasets.problems import Problem, shown
 from emolab.datasets.seen import Seen
@@ -43,31 +43,8 @@ __all__ = ["Entry", "Item", "Options", "Outcome", "Problem", "Report", "Whole", 
 BATCH = 500
 BATCH_SECONDS = 2.0
 
-#: How far the input is read ahead of the catalog: items, and bytes held in them.
-AHEAD_ITEMS = 512
-AHEAD_BYTES = 128 << 20
-
-#: Items that a thread takes at a time: fewer hand-overs for small images.
-CHUNK = 8
-
 #: How many problems a report keeps in memory; all of them go to ``on_problem``.
 KEPT_PROBLEMS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """An input that yields several items and must be read to know them, such as a video.
-
-    ``entries`` is only read when no earlier run got through all of the input called ``stamp``.
-    """
-
-    name: str
-    stamp: str
-    entries: Iterable[Item | Problem]
-
-
-#: What a stream may hold.
-Entry = Item | Problem | Whole
 
 
 @dataclass(slots=True)
@@ -131,9 +108,9 @@ def ingest(
         ):
             known_total: int | None = None
             try:
-                for outcome in _outcomes(items, run, pool):
+                for outcome in outcomes(items, known=run.known, prepare=run.prepare, pool=pool):
                     run.take(outcome)
-                    task.advance(0 if isinstance(outcome, _End) else 1)
+                    task.advance(0 if isinstance(outcome, End) else 1)
                     if known_total is None and (known_total := total()) is not None:
                         task.expect(known_total)
                 run.commit()
@@ -185,9 +162,9 @@ class _Run:
             there = {sample_id for sample_id in there if self.store.has(sample_id)}
         return [each if each and there.issuperset(each) else None for each in ids]
 
-    def take(self, outcome: _Result) -> None:
+    def take(self, outcome: Result) -> None:
         """Add one result to the batch, and write the batch when it is due."""
-        if isinstance(outcome, _End):
+        if isinstance(outcome, End):
             if outcome.stamp and self._since_end:
                 self._entries.append((outcome.stamp, self._since_end))
             self._since_end = []
@@ -257,122 +234,6 @@ def _preview(connection: Connection, ids: Sequence[str]) -> AddResult:
         (result.existing if sample_id in there else result.added).append(sample_id)
         there.add(sample_id)
     return result
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """In the stream of results: what was taken since the last end is all of the input called ``stamp``."""
-
-    stamp: str
-
-
-_Flat = Item | Problem | Outcome | _End
-_Result = Outcome | Problem | _End
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """Results that are there or on their way, with the items and bytes they hold until they are taken."""
-
-    results: list[_Result] | Future[list[Outcome]]
-    items: int
-    held: int = 0
-
-
-def _outcomes(items: Iterable[Entry], run: _Run, pool: ThreadPoolExecutor) -> Iterator[_Result]:
-    """The outcomes in input order, computed ahead by the pool within the limits on items and bytes."""
-    waiting: deque[_Step] = deque()
-    ahead_items = ahead_bytes = 0
-    for window in _windows(_flat(items, run)):
-        for step in _submit(window, run, pool):
-            waiting.append(step)
-            ahead_items, ahead_bytes = ahead_items + step.items, ahead_bytes + step.held
-        while ahead_items > AHEAD_ITEMS or ahead_bytes > AHEAD_BYTES:
-            step = waiting.popleft()
-            ahead_items, ahead_bytes = ahead_items - step.items, ahead_bytes - step.held
-            yield from _finish(step)
-    while waiting:
-        yield from _finish(waiting.popleft())
-
-
-def _flat(items: Iterable[Entry], run: _Run) -> Iterator[_Flat]:
-    """``items`` with every :class:`Whole` replaced by its entries, or by its outcome where that is known."""
-    for entry in items:
-        if not isinstance(entry, Whole):
-            yield entry
-            continue
-        (ids,) = run.known([entry.stamp])
-        if ids is not None:
-            yield Outcome(Item(data=b"", name=entry.name), ids)
-            continue
-        complete = True
-        for part in entry.entries:
-            complete = complete and (isinstance(part, Item) or part.taken)
-            yield part
-        yield _End(entry.stamp if complete else "")
-
-
-def _windows(items: Iterable[_Flat]) -> Iterator[list[_Flat]]:
-    """``items`` in pieces small enough to be held, large enough to look up in one go."""
-    window: list[_Flat] = []
-    held = 0
-    for entry in items:
-        window.append(entry)
-        held += _held(entry)
-        if len(window) >= AHEAD_ITEMS // 4 or held > AHEAD_BYTES // 4:
-            yield window
-            window, held = [], 0
-    if window:
-        yield window
-
-
-def _submit(window: Sequence[_Flat], run: _Run, pool: ThreadPoolExecutor) -> Iterator[_Step]:
-    """``window`` in order: runs of unknown items go to the pool, everything else is its own result."""
-    known = iter(run.known([stamp(entry) for entry in window if isinstance(entry, Item)]))
-    todo: list[Item] = []
-    for entry in window:
-        ids = next(known) if isinstance(entry, Item) else None
-        if isinstance(entry, Item) and ids is None:
-            todo.append(entry)
-            if len(todo) == CHUNK:
-                yield _hand_over(todo, run, pool)
-                todo = []
-            continue
-        if todo:
-            yield _hand_over(todo, run, pool)
-            todo = []
-        yield _Step([Outcome(entry, ids or ()) if isinstance(entry, Item) else entry], 1)
-    if todo:
-        yield _hand_over(todo, run, pool)
-
-
-def _hand_over(items: list[Item], run: _Run, pool: ThreadPoolExecutor) -> _Step:
-    return _Step(pool.submit(_work, run.prepare, items), len(items), sum(_held(item) for item in items))
-
-
-def _work(prepare: Preparer, items: Sequence[Item]) -> list[Outcome]:
-    return [prepare(item) for item in items]
-
-
-def _finish(step: _Step) -> Sequence[_Result]:
-    return step.results.result() if isinstance(step.results, Future) else step.results
-
-
-def _held(entry: _Flat) -> int:
-    if not isinstance(entry, Item) or isinstance(entry.data, Path) or callable(entry.data):
-        return 0
-    return len(entry.data) if isinstance(entry.data, bytes) else 3 * entry.data.width * entry.data.height
-
-
-def stamp(item: Item) -> str | None:
-    """What identifies the state of an input without reading it; ``None`` when only reading would tell."""
-    if item.stamp is not None or not isinstance(item.data, Path):
-        return item.stamp
-    try:
-        status = item.data.stat()
-    except OSError:
-        return None  # reading it will say why
-    return f"{os.path.abspath(item.data)}|{status.st_size}|{status.st_mtime_ns}"  # noqa: PTH100 - no disk access
 
 
 @contextmanager
