@@ -213,6 +213,8 @@ def _reopen(link: Link, progress: Progress) -> int:
     """Ask for one more opinion where that is wanted; repeating such a request changes nothing."""
     with link.catalog.connect() as conn:
         waiting = [task for task in remotes.tasks(conn, link.project, "reopening") if task.task is not None]
+    if not waiting:
+        return 0
     with progress.task("Asking once more", total=len(waiting), unit="tasks") as bar:
         for task in waiting:
             number = task.task or 0
