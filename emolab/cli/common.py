@@ -101,7 +101,7 @@ def bar(share: float, width: int) -> str:
 
 
 def workspace_command(function: F) -> F:
-    """Give a command ``--json`` and ``--set`` and pass it the :class:`Session` first; stands below ``@click.command``."""
+    """Give a command ``--json`` and ``--set`` and pass it the :class:`Session` first; below ``@click.command``."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
     @click.option(
