@@ -394,7 +394,7 @@ def test_up_url_invite_and_down_from_the_command_line(embedded: EmbeddedServer, 
     assert emolab("url").stdout == up["url"] + "\n"
     invited = emolab("invite")
     assert invited.stdout.startswith(f"{up['url']}/user/signup/?token=")
-    assert "opens the project you push" in invited.stderr
+    assert "then opens the project\nyou push" in invited.stderr
     assert f"ssh -N -L {up['url'].rpartition(':')[2]}:127.0.0.1:" in invited.stderr
     assert "--host 0.0.0.0" in invited.stderr
     assert json.loads(emolab("invite", "--json").stdout)["invite"] + "\n" == invited.stdout

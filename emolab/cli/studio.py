@@ -129,9 +129,9 @@ def invite(session: Session) -> None:
         return
     session.say("[bold]Send this link to your annotators.[/] Whoever has it can create an account:\n")
     click.echo(link)
-    then = f'is shown the first face of "{found.title}"' if found else "opens the project you push"
+    then = f'the first face of\n"{found.title}" follows at once.' if found else "then opens the project\nyou push."
     session.say(
-        f"\nEach chooses an e-mail and a password and {then}.\n"
+        f"\nEach chooses an e-mail and a password; {then}\n"
         "[dim]One account each, please: emolab weighs votes by how reliable an annotator is.[/]"
     )
     if running is not None and not running.open_to_network:
