@@ -157,8 +157,8 @@ def bomb(side: int = 20_000) -> bytes:
     [
         (lambda: b"", "empty", "no bytes"),
         (lambda: b"Dear diary, this is no picture", "not an image", "no image format starts with"),
-        (lambda: saved(scene(400, 300), "JPEG")[:2000], "truncated", "truncated"),
-        (lambda: saved(scene(400, 300), "PNG")[:-40], "truncated", ""),
+        (lambda: saved(scene(400, 300), "JPEG")[:2000], "truncated", "the file ends before the picture does"),
+        (lambda: saved(scene(400, 300), "PNG")[:-40], "truncated", "the file ends before the picture does"),
         (bomb, "too large", "20,000 x 20,000 pixels; the limit is 1 million (collect.max_pixels)"),
         (lambda: bomb(1200), "too large", "1,200 x 1,200"),
         (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image", "PostScript"),

@@ -122,7 +122,7 @@ def _show(session: Session, done: Collected, *, dry_run: bool) -> None:
     if done.near is not None and done.near.surplus:
         rows.append(("near-duplicates", f"{done.near.surplus:,}", "in the workspace; one of each group is suggested"))
     rows += [(f"[red]{kind}[/]", f"{n:,}", "failed") for kind, n in report.kinds.most_common()]
-    rows += [(f"[yellow]{kind}[/]", f"{n:,}", "noted, taken") for kind, n in report.notes.most_common()]
+    rows += [(f"[yellow]{kind}[/]", f"{n:,}", "noted") for kind, n in report.notes.most_common()]
     if done.ignored:
         kinds = ", ".join(f"{n:,} {escape(suffix)}" for suffix, n in done.ignored.most_common(4))
         rows.append(("[dim]other files[/]", f"{done.ignored.total():,}", f"[dim]{kinds}[/]"))

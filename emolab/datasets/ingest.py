@@ -238,11 +238,9 @@ def _preview(connection: Connection, ids: Sequence[str]) -> AddResult:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No warnings from Pillow about sizes: it warns from half its own limit on, and ours is checked."""
-    from PIL.Image import DecompressionBombWarning
-
+    """No warnings from Pillow: it has opinions on sizes and damaged tags; what matters becomes a problem."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DecompressionBombWarning)
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
 
 

@@ -161,8 +161,9 @@ def _decode(data: bytes, max_pixels: int, reduce_to: int | None) -> Image.Image:
         raise _too_large(f"{plain.size[0]:,} x {plain.size[1]:,}" if plain else "too many", max_pixels) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, OverflowError) as error:
         text = str(error) or type(error).__name__
-        kind = "truncated" if "truncated" in text or isinstance(error, EOFError) else "damaged"
-        raise Refused(kind, text) from error
+        if "truncated" in text or isinstance(error, EOFError):
+            raise Refused("truncated", "the file ends before the picture does") from error
+        raise Refused("damaged", text) from error
     return image
 
 
