@@ -62,7 +62,7 @@ def png(image: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-def fill_workspace(workspace: Workspace, n: int = 48, *, seed: int = 0) -> dict[str, int]:
+def fill_workspace(workspace: Workspace, n: int = 48, *, seed: int = 0, group: str | None = None) -> dict[str, int]:
     """Put n bar images with two votes each into ``workspace``; class index by sample id."""
     classes = workspace.config.project.classes
     images, truth = bars(n, len(classes), seed=seed)
@@ -73,7 +73,7 @@ def fill_workspace(workspace: Workspace, n: int = 48, *, seed: int = 0) -> dict[
         name = hashlib.sha256(data).hexdigest()
         file = workspace.media / f"{name}.png"
         file.write_bytes(data)
-        found.append(Sample(id=name, media=file.relative_to(workspace.root).as_posix()))
+        found.append(Sample(id=name, media=file.relative_to(workspace.root).as_posix(), group=group))
         answer[name] = int(label)
         cast += [
             Vote(sample_id=name, annotator=who, label=classes[label], origin=f"test:{who}:{name}")

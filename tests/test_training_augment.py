@@ -32,11 +32,11 @@ def test_leaves_the_global_generators_alone(name: str) -> None:
     import torch
 
     torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    state, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    np.random.seed(0)
+    state, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()
     augment.load(quick(augmentation=name))(IMAGES, np.random.default_rng(0))
     assert torch.equal(torch.get_rng_state(), state)
-    assert (np.random.get_state()[1] == numpys).all()  # noqa: NPY002
+    assert (np.random.get_state()[1] == numpys).all()
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS.names())
@@ -62,5 +62,5 @@ def test_imgaug_leaves_no_trace_in_numpy() -> None:
 
 
 def test_an_unknown_library_names_the_nearest() -> None:
-    with pytest.raises(UnknownName, match='Unknown augmentation "torchvison". Did you mean "torchvision"'):
+    with pytest.raises(UnknownName, match=r'Unknown augmentation "torchvison"\. Did you mean "torchvision"'):
         augment.load(quick(augmentation="torchvison"))

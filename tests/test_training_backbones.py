@@ -63,12 +63,12 @@ def test_timm_models_work_by_prefix() -> None:
     pytest.importorskip("timm")
     backbone = backbones.build("timm:resnet10t", "none", size=32)
     assert backbone.width == 512
-    with pytest.raises(UnknownName, match='Unknown timm model "resnet10tt". Did you mean "resnet10t"'):
+    with pytest.raises(UnknownName, match=r'Unknown timm model "resnet10tt"\. Did you mean "resnet10t"'):
         backbones.build("timm:resnet10tt", "none", size=32)
 
 
 def test_an_unknown_backbone_names_the_nearest() -> None:
-    with pytest.raises(UnknownName, match='Unknown backbone "resnet51". Did you mean "resnet50"'):
+    with pytest.raises(UnknownName, match=r'Unknown backbone "resnet51"\. Did you mean "resnet50"'):
         backbones.build("resnet51", "none", size=64)
 
 

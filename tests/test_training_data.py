@@ -79,7 +79,7 @@ def test_one_training_sample_is_not_enough() -> None:
 
 
 def test_no_labels_at_all_is_an_error_that_says_what_to_do() -> None:
-    with pytest.raises(DataError, match='no labelled samples to train on. Get votes with "emolab label pull"'):
+    with pytest.raises(DataError, match=r'no labelled samples to train on\. Get votes with "emolab label pull"'):
         made(ids=[], probs=np.empty((0, 2)), splits=[])
 
 

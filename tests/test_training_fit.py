@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from emolab.errors import EmolabError
-from emolab.training import batches, fit as loop, metrics
+from emolab.training import batches, metrics
+from emolab.training import fit as loop
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
 from emolab.training.data import training_set
@@ -114,7 +115,7 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_what_to_do(
 def test_a_gpu_that_is_not_there_is_a_clear_error() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(EmolabError, match="training.device is cuda, but torch finds no GPU"):
+    with pytest.raises(EmolabError, match=r"training\.device is cuda, but torch finds no GPU"):
         loop.pick_device("cuda")
 
 
@@ -132,8 +133,16 @@ def test_every_epoch_has_another_order() -> None:
     assert (first != second).any()
 
 
-@pytest.mark.parametrize("settings", [{"augmentation": "imgaug"}, {"optimizer": "sgd", "lr": 0.01}, {"balance": "logit"},
-                                      {"precision": "bfloat16"}, {"average": 0.0}])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"augmentation": "imgaug"},
+        {"optimizer": "sgd", "lr": 0.01},
+        {"balance": "logit"},
+        {"precision": "bfloat16"},
+        {"average": 0.0},
+    ],
+)
 def test_every_choice_trains(tmp_path: Path, settings: dict[str, object]) -> None:
     pixels, data = problem(n=30, valid=6)
     fitted = loop.fit(pixels, data, quick(epochs=1, **settings), tmp_path)

@@ -16,7 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from emolab.training import fit as loop, state
+from emolab.training import fit as loop
+from emolab.training import state
 from emolab.training.recipes import Plan
 from tests.learnable import problem, quick
 
@@ -34,7 +35,7 @@ fit.SAVE_EVERY = float(sys.argv[3])
 folder = Path(sys.argv[1])
 pixels, data = problem()
 print("ready", flush=True)
-fitted = fit.fit(pixels, data, Plan(**json.loads(sys.argv[2])), folder, watch=lambda row: print(row["epoch"], flush=True))
+fitted = fit.fit(pixels, data, Plan(**json.loads(sys.argv[2])), folder)
 save_file(fitted.weights, folder.parent / "final.part")
 (folder.parent / "final.part").rename(folder.parent / "final.safetensors")
 """

@@ -47,7 +47,7 @@ def decode(media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
         raise DataError(f"{name} cannot be read as an image: {error}") from error
     if image.size != (wanted.size, wanted.size):
         image = ImageOps.pad(image, (wanted.size, wanted.size), Image.Resampling.BILINEAR)
-    return np.asarray(image, dtype=np.uint8).reshape(wanted.size, wanted.size, wanted.channels)
+    return np.array(image, dtype=np.uint8).reshape(wanted.size, wanted.size, wanted.channels)
 
 
 def is_gray(media: bytes | Path) -> bool:
