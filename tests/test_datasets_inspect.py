@@ -153,14 +153,14 @@ def inspect_field(name: str) -> Any:
     return fo.ViewField(name)
 
 
-def ledger(workspace: Workspace) -> list[tuple[str, str, str | None]]:
+def ledger(workspace: Workspace) -> set[tuple[str, str, str | None]]:
     """(kind, annotator, label) of every active vote that came from the App."""
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        return [
+        return {
             (vote.origin.split(":")[1], vote.annotator, vote.label)
             for vote in votes.iterate(conn)
             if vote.origin.startswith("inspect:")
-        ]
+        }
 
 
 def test_rows_tell_votes_labels_predictions_suggestions_and_duplicates(faces: Workspace) -> None:
@@ -316,7 +316,7 @@ def test_tags_and_edits_come_back_once_and_can_be_taken_back(faces: Workspace, a
     assert (pull.new, pull.withdrawn, pull.known) == (2, 0, 0)
     assert [uid for uid, _ in pull.problems] == [uids[2]]
     assert 'did you mean "happiness"?' in pull.problems[0][1]
-    assert ledger(faces) == [("tag", "zoe", "fear"), ("edit", "zoe", other)]
+    assert ledger(faces) == {("tag", "zoe", "fear"), ("edit", "zoe", other)}
     again = inspect.pull(faces, address, annotator="zoe")
     assert (again.new, again.withdrawn, again.known) == (0, 0, 2)
 
@@ -332,7 +332,7 @@ def test_tags_and_edits_come_back_once_and_can_be_taken_back(faces: Workspace, a
     tagged.save()
     back = inspect.pull(faces, address, annotator="zoe")
     assert (back.new, back.withdrawn) == (0, 1)
-    assert ledger(faces) == [("edit", "zoe", other)]
+    assert ledger(faces) == {("edit", "zoe", other)}
 
 
 def edited_label(workspace: Workspace, uid: str) -> str:
@@ -380,6 +380,18 @@ def test_workspaces_of_one_name_keep_apart_and_class_names_may_have_blanks(tmp_p
         assert len(dataset.match(inspect_field("votes.very happy") == 1)) == 1
     assert names[0] == f"twins-{tmp_path.name}"
     assert names[1].startswith(f"twins-{tmp_path.name}-")
+
+
+@pytest.mark.fiftyone
+def test_an_empty_workspace_and_the_leavings_of_a_killed_run_are_no_trouble(workspace: Workspace, address: str) -> None:
+    report = inspect.write(workspace, address)
+    assert (report.samples, report.views["duplicates"]) == (0, 0)
+    dataset = inspect.connect(address).load_dataset(report.dataset)
+    classes = workspace.config.project.classes
+    inspect_sync.Direct(dataset).insert([Writer(classes).document(rows.example(classes))], {})
+    assert len(dataset) == 1
+    report = inspect.write(workspace, address)
+    assert (report.samples, report.path) == (0, "direct")
 
 
 @pytest.mark.fiftyone

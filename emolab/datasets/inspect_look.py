@@ -59,7 +59,8 @@ def dress(fo: Any, dataset: Any, classes: Sequence[str], fields: Sequence[Field]
         fo.SidebarGroupDocument(name="metadata", paths=metadata, expanded=False),
         fo.SidebarGroupDocument(name="other", paths=[*named, *others], expanded=False),
     ]
-    config.active_fields = fo.ActiveFields(paths=["tags", "label", "prediction"])
+    if hasattr(fo, "ActiveFields"):  # newer versions: what is ticked in the sidebar
+        config.active_fields = fo.ActiveFields(paths=["tags", "label", "prediction"])
     values = [{"value": name, "color": color} for name, color in colors(classes).items()]
     by_class = [
         {"path": path, "colorByAttribute": "label", "valueColors": values, "fieldColor": color}
