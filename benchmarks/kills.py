@@ -1,7 +1,7 @@
 """Push and pull killed at random instants: what is lost or doubled in Label Studio and in the ledger afterwards.
 
 Each run starts a push (or a pull) in a process of its own and ends it with SIGKILL at an instant drawn evenly from
-zero to a fifth more than an undisturbed one takes. When all runs are over, one more push (or pull) has to leave every
+zero to twice what an undisturbed one takes. When all runs are over, one more push (or pull) has to leave every
 sample with exactly one task and every answer with exactly one vote.
 """
 
@@ -108,7 +108,7 @@ def kill_pushes(
     killed = 0
     for _ in range(runs):
         add_pictures(workspace, per_run, rng=rng)
-        killed += _kill(_push, workspace.root, studio.url, token, after=float(rng.uniform(0, 1.2 * span)))
+        killed += _kill(_push, workspace.root, studio.url, token, after=float(rng.uniform(0, 2.0 * span)))
     push(workspace, studio)
     pull(workspace, studio)  # takes away what a killed request may have made after that
     there = _tasks(workspace, studio)
@@ -143,7 +143,7 @@ def kill_pulls(
     killed = 0
     for _ in range(runs):
         answer()
-        killed += _kill(_pull, workspace.root, studio.url, token, after=float(rng.uniform(0, 1.2 * span)))
+        killed += _kill(_pull, workspace.root, studio.url, token, after=float(rng.uniform(0, 2.0 * span)))
     pull(workspace, studio)
     there = {a.id for page in studio.changed_tasks(project.id) for task in page for a in task.annotations}
     with workspace.catalog() as catalog, catalog.connect() as conn:

@@ -197,6 +197,26 @@ def test_a_revote_reopens_a_finished_task_for_one_more_person(
     assert push(team, studio, suggestions=True).note == "No suggestion waits to be sent."
 
 
+def test_a_larger_overlap_asks_more_people_about_earlier_samples_too(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer
+) -> None:
+    ids = add_samples(team, 3)
+    push(team, studio, n=2, overlap=1)
+    project = studio.find_project(title(team))
+    assert project is not None
+    ann, bob = (label_studio.annotator()[1] for _ in range(2))
+    for sample in ids[:2]:
+        say(ann, task_of(studio, project.id, sample), "happiness")
+    pull(team, studio)
+    assert push(team, studio, n=1, overlap=2).waiting == 3
+    order = []
+    while (task := bob.next_task(project.id)) is not None:
+        order.append(task.uid)
+        say(bob, task.id, "neutral")
+    assert sorted(map(str, order)) == sorted(ids)
+    assert push(team, studio).overlap == 2
+
+
 def test_a_new_class_reaches_the_form_and_a_used_label_stays_on_it(team: Workspace, studio: Studio) -> None:
     ids = add_samples(team, 3)
     push(team, studio, n=1)

@@ -151,6 +151,11 @@ def set_state(tx: Connection, project: Project, sample_ids: Sequence[str], state
     _each(tx, project, [{"_sample": pk[sample_id], **values} for sample_id in sample_ids])
 
 
+def set_overlap(tx: Connection, project: Project, overlap: int) -> None:
+    """Record that every task of the project is now to be answered by ``overlap`` people."""
+    tx.execute(update(_tasks).where(_tasks.c.project == project.pk).values(overlap=overlap))
+
+
 def arrived(tx: Connection, project: Project, tasks: Mapping[str, int]) -> None:
     """Record the server's tasks by sample id."""
     pk = keys(tx, list(tasks))

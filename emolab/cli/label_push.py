@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 @click.command(short_help="Send samples to the team.")
 @click.option("--n", "-n", type=click.IntRange(min=1), metavar="N", help="The first N samples nobody has labelled.")
 @click.option("--suggestions", is_flag=True, help='What "emolab suggest" proposed and nobody has received yet.')
-@click.option("--overlap", type=click.IntRange(1, 100), metavar="K", help="People who see each sample [3].")
+@click.option(
+    "--overlap",
+    type=click.IntRange(1, 100),
+    metavar="K",
+    help="People who see each sample of the project [as it is; 3].",
+)
 @click.option("--project", "title", metavar="NAME", help='Project in Label Studio ["emolab <workspace>"].')
 @click.option("--show-predictions", is_flag=True, default=None, help="Show the model's guess (this biases people).")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
@@ -57,7 +62,7 @@ def push(
             progress=session.progress,
         )
     session.emit(report)
-    _show(session, report)
+    _show(session, report, overlap_given=overlap is not None)
     return 1 if report.missing else 0
 
 
@@ -78,7 +83,7 @@ def _guesses(session: Session) -> Mapping[str, str]:
     raise DataError("There are no predictions to show.", hint="Make some with: emolab train && emolab suggest -n 100")
 
 
-def _show(session: Session, report: PushReport) -> None:
+def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     if report.note:
         session.say(f"[green]✓[/] nothing to push: {report.note}")
         session.next_step("emolab label pull")
@@ -102,6 +107,11 @@ def _show(session: Session, report: PushReport) -> None:
     _labels(session, report)
     for sample in report.missing[:5]:
         session.say(f"[yellow]![/] the file of sample {sample[:12]} is missing or no image; run emolab collect again")
+    wanted = session.workspace.config.labeling.overlap
+    if wanted != report.overlap and not overlap_given:
+        session.say(
+            f"[dim]labeling.overlap is {wanted}; to change the whole project: emolab label push --overlap {wanted}[/]"
+        )
     if report.dry_run:
         session.next_step("the same without --dry-run")
         return

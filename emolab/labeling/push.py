@@ -74,8 +74,9 @@ def push(
     """Send samples to the workspace's project on a Label Studio server and return what was done.
 
     Sends the pending suggestions, or the first ``n`` unlabelled samples; with neither asked for, the suggestions if
-    there are any, else everything unlabelled. ``overlap`` people see each of them. ``guesses`` (class by sample id)
-    are shown to annotators only with ``show_predictions``.
+    there are any, else everything unlabelled. ``overlap`` people see each sample of the project, earlier ones too; by
+    default it stays as it is, and a new project gets ``labeling.overlap``. ``guesses`` (class by sample id) are shown
+    to annotators only with ``show_predictions``.
 
     Raises :class:`EmolabError` when another push runs in this workspace, :class:`DataError` when it has no samples, and
     :class:`ServerError` when the server refuses or stays away; running it again goes on where it stopped.
@@ -151,6 +152,8 @@ def _push(
             patiently(lambda: studio.update_project(number, **fields), progress=progress)
     with catalog.begin() as tx:
         mine = remotes.add_project(tx, server=studio.server_id, project=remote.id, title=title)
+        if remote.maximum_annotations != people:
+            remotes.set_overlap(tx, mine, people)
         remotes.want(tx, mine, choice.new)
         remotes.reopen(tx, mine, choice.again)
     link = Link(catalog, studio, mine)
