@@ -81,6 +81,7 @@ BACKBONES = Registry(
     "emolab.backbones",
     {
         "tiny": "emolab.training.tiny:build",
+        "hog": "emolab.training.hog:build",
         "mobilenet_v2": "emolab.training.backbones:torchvision_model",
         "resnet50": "emolab.training.backbones:torchvision_model",
         "vgg19": "emolab.training.backbones:torchvision_model",

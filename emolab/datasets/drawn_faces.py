@@ -43,7 +43,7 @@ _NEAR = {
     "fear": ("surprise", "sadness"),
     "contempt": ("neutral", "happiness", "disgust"),
 }
-_AMBIGUOUS, _WEAK, _NO_FACE, _COPIES = 0.28, 0.22, 0.02, 0.05
+_AMBIGUOUS, _WEAK, _NO_FACE, _COPIES = 0.22, 0.12, 0.02, 0.05
 
 
 _ACTIONS = {
@@ -106,7 +106,7 @@ def _expression(name: str, rng: Generator) -> tuple[Action, dict[str, float]]:
         weights = {key: value * (1 - fade) for key, value in weights.items()}
         weights["neutral"] = weights.get("neutral", 0.0) + fade
     values = {
-        field: sum(w * getattr(_ACTIONS[key], field) for key, w in weights.items()) + float(rng.normal(0, 0.07))
+        field: sum(w * getattr(_ACTIONS[key], field) for key, w in weights.items()) + float(rng.normal(0, 0.05))
         for field in Action.__dataclass_fields__
     }
     sharp = {key: value**1.6 for key, value in weights.items()}
@@ -142,9 +142,9 @@ def _scene(rng: Generator) -> Scene:
     hard = rng.random() < 0.15
     tint = 0.55 * rng.integers(60, 225, 3) + 0.45 * rng.integers(90, 210)
     return Scene(
-        yaw=float(rng.normal(0, 0.035)),
-        pitch=float(rng.normal(0, 0.02)),
-        roll=float(rng.normal(0, 5)),
+        yaw=float(rng.normal(0, 0.02)),
+        pitch=float(rng.normal(0, 0.01)),
+        roll=float(rng.normal(0, 3)),
         light=float(rng.uniform(0, 2 * np.pi)),
         strength=float(rng.uniform(0.05, 0.5 if hard else 0.3)),
         back=(int(tint[0]), int(tint[1]), int(tint[2])),

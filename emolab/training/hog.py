@@ -7,7 +7,6 @@ description of an aligned face, cost a fraction of a millisecond, need no downlo
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +47,7 @@ class Hog(nn.Module):
         cells = functional.avg_pool2d(votes.permute(0, 3, 1, 2), CELL)
         blocks = functional.unfold(cells, 2)  # (n, 4 * BINS, places)
         blocks = functional.normalize(blocks, dim=1, eps=1e-3).clamp(max=CLIP)
-        return cast(Tensor, functional.normalize(blocks, dim=1, eps=1e-3).flatten(1))
+        return functional.normalize(blocks, dim=1, eps=1e-3).flatten(1)
 
 
 def build(name: str, weights: str, *, size: int) -> nn.Module:  # noqa: ARG001

@@ -32,6 +32,10 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
         "tiny",
         Recipe(size=48, batch=32, lr=1.5e-3, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=20_000),
     ),
+    (
+        "hog",
+        Recipe(size=48, lr=2e-2, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=14_000),
+    ),
     ("mobilenet", Recipe(size=96, lr=1e-3, dropout=0.2)),
     ("efficientnet", Recipe(size=96, lr=1e-3, dropout=0.3)),
     ("squeezenet", Recipe(size=96, lr=5e-4, dropout=0.3)),

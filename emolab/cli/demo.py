@@ -1,0 +1,167 @@
+"""``emolab demo``: the whole loop in minutes, against random selection, with a page to look at."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from emolab.cli.common import Session, workspace_command
+
+if TYPE_CHECKING:
+    from emolab.cli.demo_loop import Campaign
+
+#: What a run needs per round, in labelled samples, and what it draws or reads for them.
+PER_ROUND, POOL, JUDGE, OVERLAP = 60, 900, 400, 3
+
+#: A file by which a later run knows that it may remove the folder.
+MARK = ".emolab-demo"
+
+
+@click.command(short_help="Run the whole loop on drawn faces, or on your data, in minutes.")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default="demo", metavar="[DIR]")
+@click.option(
+    "--data", metavar="READER:PATH", help="Real faces with votes, such as ferplus:PATH, instead of drawn ones."
+)
+@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="Labelling rounds.")
+@click.option(
+    "--per-round", type=click.IntRange(10, 2000), default=PER_ROUND, show_default=True, help="Samples a round."
+)
+@click.option("--strategy", help="How the suggesting arm chooses. Default: suggest.strategy.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same faces and picks."
+)
+@workspace_command
+def demo(
+    session: Session, directory: Path, *, data: str | None, rounds: int, per_round: int, strategy: str | None, seed: int
+) -> None:
+    """Run collect, label, train and suggest for some rounds with a simulated team, and the same at random.
+
+    Everything is real but the people: Label Studio runs, five users sign up and answer its queue, votes are pulled,
+    aggregated and trained on. DIR (default: demo) is made anew each time; it holds the two workspaces and report.html.
+    """
+    from emolab.cli import demo_data, demo_loop, demo_page
+    from emolab.workspace import write_text
+
+    began = time.monotonic()
+    folder = directory.resolve()
+    _clear(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+    pool, judge = max(POOL, 5 * rounds * per_round), JUDGE
+    session.say(f"[bold]emolab demo[/] [dim]{rounds} rounds of {per_round} samples, {OVERLAP} votes each, twice[/]\n")
+    faces = demo_data.faces(data, folder / "photos", pool=pool, judge=judge, seed=seed, progress=session.progress)
+    session.say(
+        f"[green]✓[/] {'drew' if data is None else 'read'} {len(faces.crowd):,} faces for the team and "
+        f"{len(faces.judge):,} others to judge by [dim]({time.monotonic() - began:.0f} s)[/]"
+    )
+    campaign = demo_loop.run(
+        folder,
+        faces,
+        rounds=rounds,
+        per_round=per_round,
+        overlap=OVERLAP,
+        seed=seed,
+        strategy=strategy or _default_strategy(),
+        say=session.say,
+        progress=session.progress,
+    )
+    page = folder / "report.html"
+    write_text(page, demo_page.render(campaign))
+    view = _view(session, campaign)
+    _summary(session, campaign, page, seconds=time.monotonic() - began)
+    session.emit(_data(campaign, page, view, time.monotonic() - began))
+
+
+def _default_strategy() -> str:
+    from emolab.config import Config
+
+    return Config().suggest.strategy
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier demo; refuse to touch a folder that is anything else."""
+    from emolab.errors import EmolabError
+
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / MARK).exists():
+        raise EmolabError(f"{folder} is not empty and not an earlier demo.", hint="Name another one: emolab demo DIR")
+    shutil.rmtree(folder)
+
+
+def _view(session: Session, campaign: Campaign) -> str | None:
+    """Write the suggesting arm into FiftyOne; the dataset's name, or ``None`` and why in words without FiftyOne."""
+    from emolab.cli.demo_loop import CHOSEN
+    from emolab.datasets import mongod
+    from emolab.errors import EmolabError
+    from emolab.training.predict import predict_pool
+
+    arm = campaign.arms[CHOSEN]
+    began = time.monotonic()
+    try:
+        with session.progress.task("Writing the FiftyOne dataset"):
+            address = mongod.database(arm.workspace.fiftyone)
+            from emolab.datasets import inspect as view
+
+            predictions = None if arm.model is None else predict_pool(arm.workspace, arm.model)
+            report = view.write(arm.workspace, address, predictions=predictions)
+    except EmolabError as error:
+        session.say(f"\n[yellow]![/] no FiftyOne dataset: {error.message} [dim]{error.hint or ''}[/]")
+        return None
+    session.say(
+        f"\n[green]✓[/] FiftyOne dataset [bold]{report.dataset}[/] with {report.samples:,} samples "
+        f"[dim]({time.monotonic() - began:.0f} s)[/]"
+    )
+    return report.dataset
+
+
+def _summary(session: Session, campaign: Campaign, page: Path, *, seconds: float) -> None:
+    from emolab.cli.demo_loop import CHOSEN, RANDOM
+    from emolab.cli.demo_page import votes_to_reach
+
+    arms = [campaign.arms[name] for name in (CHOSEN, RANDOM)]
+    session.table(
+        ("selection", ("votes", "right"), ("accuracy", "right"), ("macro-F1", "right"), ("ECE", "right")),
+        [
+            (
+                f"emolab suggest ({arm.strategy})" if arm.name == CHOSEN else "random",
+                f"{arm.curve[-1].votes:,}",
+                f"{arm.curve[-1].accuracy:.1%}",
+                f"{arm.curve[-1].macro_f1:.3f}",
+                f"{arm.curve[-1].ece:.3f}",
+            )
+            for arm in arms
+        ],
+        title=f"After {len(arms[0].curve)} rounds, on {len(campaign.data.truth):,} faces nobody trained on",
+    )
+    goal = arms[1].curve[-1]
+    reached = votes_to_reach(arms[0], goal.macro_f1)
+    if reached is None:
+        session.say(
+            f"This time emolab did not reach random's final macro-F1 of {goal.macro_f1:.3f}: one run, one seed."
+        )
+    else:
+        session.say(
+            f"emolab reached random's final macro-F1 of {goal.macro_f1:.3f} after [bold]{reached:,.0f}[/] votes; "
+            f"random took {goal.votes:,}. [dim]One run, one seed.[/]"
+        )
+    session.say(f"\n  the page      [bold cyan]file://{page}[/]")
+    session.say(f"  the dataset   [bold cyan]emolab -w {campaign.arms[CHOSEN].workspace.root} inspect[/]")
+    session.say(f"  [dim]{seconds / 60:.1f} minutes in all[/]")
+
+
+def _data(campaign: Campaign, page: Path, view: str | None, seconds: float) -> dict[str, object]:
+    return {
+        "report": str(page),
+        "fiftyone_dataset": view,
+        "seconds": round(seconds, 1),
+        "judge": len(campaign.data.truth),
+        "arms": {
+            name: {"strategy": arm.strategy, "workspace": str(arm.workspace.root), "curve": arm.curve}
+            for name, arm in campaign.arms.items()
+        },
+    }
