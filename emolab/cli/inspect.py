@@ -122,9 +122,9 @@ def _written(session: Session, report: Report) -> None:
     session.table(["saved view", ("samples", "right")], [(name, f"{n:,}") for name, n in report.views.items()])
     if tally.kept:
         session.say(
-            f"[yellow]![/] {len(tally.kept):,} labels edited in the App are not votes yet and were left as they are: "
-            "emolab inspect --pull --annotator NAME"
+            f"[yellow]![/] labels edited in the App that are not votes yet, left as they are: {len(tally.kept):,}"
         )
+        session.next_step("emolab inspect --pull --annotator NAME")
 
 
 def _pulled(session: Session, pull: Pull) -> int:
