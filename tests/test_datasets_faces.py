@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from emolab.datasets import media
 from emolab.datasets.faces import Detector, Face, pin_input
 from emolab.errors import DataError
 
@@ -49,6 +51,19 @@ def test_boxes_are_in_pixels_of_the_image_given_whatever_size_is_searched(
     (large,) = detector.find(portrait.resize((2048, 2048)))
     for a, b in zip(small.box, large.box, strict=True):
         assert b == pytest.approx(4 * a, abs=0.15 * large.box[2])
+
+
+@pytest.mark.shared
+def test_a_photo_that_exif_turns_has_its_face_where_the_upright_one_has_it(
+    detector: Detector, portrait: Image.Image
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = io.BytesIO()
+    portrait.rotate(90, expand=True).save(out, "JPEG", quality=95, exif=exif)
+    turned = media.read(out.getvalue(), max_pixels=10**6, reduce_to=None)
+    (here,), (there,) = detector.find(turned.image), detector.find(portrait)
+    assert here.box == pytest.approx(there.box, abs=4)
 
 
 @pytest.mark.shared

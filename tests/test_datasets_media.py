@@ -181,6 +181,7 @@ def test_reduced_decoding_still_notices_a_truncated_file() -> None:
         media.read(data[: len(data) - 500], max_pixels=10 * LIMIT)
 
 
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"]), st.integers(0, 10_000), st.binary(max_size=8))
 def test_damage_anywhere_is_refused_or_read_and_nothing_else(format: str, at: int, junk: bytes) -> None:

@@ -120,8 +120,8 @@ def entries(source: Source, *paths: Path) -> list[Item | Problem]:
 def test_the_folder_or_a_pattern_names_the_group(tmp_path: Path) -> None:
     make(tmp_path, "subject_07/smile.png", "subject_12/cry.png")
     assert [e.group for e in entries(Source(group_by=r"subject_(\d+)"), tmp_path)] == ["07", "12"]  # type: ignore[union-attr]
-    by_folder = [e.group for e in entries(Source(group_by="folder"), tmp_path)]  # type: ignore[union-attr]
-    assert [group and group.rpartition("/")[2] for group in by_folder] == ["subject_07", "subject_12"]
+    by_folder = Source(group_by="folder", base=tmp_path / "workspace")
+    assert [e.group for e in entries(by_folder, tmp_path)] == ["../subject_07", "../subject_12"]  # type: ignore[union-attr]
     assert [e.group for e in entries(Source(), tmp_path)] == [None, None]  # type: ignore[union-attr]
 
 

@@ -79,6 +79,7 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
     options = _options(settings, dry_run=wanted.dry_run)
     source = Source(
         group_by=wanted.group_by,
+        base=workspace.root,
         consent=wanted.consent,
         every=settings.every,
         similar=settings.similar,

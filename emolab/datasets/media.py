@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -43,25 +44,34 @@ _TURNS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Picture:
     """A picture ready to be kept.
 
     ``image`` has mode L or RGB, is upright, and may be a smaller grey version; ``size`` is (width, height) of the
-    full one. ``data`` are the bytes to store, of ``format`` JPEG or PNG, ``digest`` is their hex sha256. ``origin``
-    is the hex sha256 of the stripped input before anything was written again: the same photo has the same origin
-    whatever was cut from it. ``source`` is the format the input really had ("" for pixels), ``note`` what had to be
-    assumed about it, if anything.
+    full one. ``format`` is JPEG or PNG. ``origin`` is the hex sha256 of the stripped input before anything was
+    written again: the same photo has the same origin whatever was cut from it. ``source`` is the format the input
+    really had ("" for pixels), ``note`` what had to be assumed about it, ``plain`` the stripped input where it can be
+    kept as it is.
     """
 
     image: Image.Image
     size: tuple[int, int]
-    data: bytes
     format: str
-    digest: str
     origin: str
     source: str = ""
     note: str | None = None
+    plain: bytes | None = None
+
+    @cached_property
+    def data(self) -> bytes:
+        """The bytes to store; encoded on demand, for most photos only faces are kept."""
+        return encode(self.image, self.format) if self.plain is None else self.plain
+
+    @cached_property
+    def digest(self) -> str:
+        """The hex sha256 of ``data``."""
+        return hashlib.sha256(self.data).hexdigest() if self.plain is None else self.origin
 
     @property
     def suffix(self) -> str:
@@ -84,15 +94,14 @@ def read(data: bytes, *, max_pixels: int, reduce_to: int | None = REDUCED) -> Pi
     image = _decode(plain.data, max_pixels, reduce_to)
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB") if image.mode in ("P", "YCbCr") else image.convert("L")
-    digest = hashlib.sha256(plain.data).hexdigest()
-    return Picture(image, plain.size, plain.data, plain.format, digest, digest, plain.format)
+    origin = hashlib.sha256(plain.data).hexdigest()
+    return Picture(image, plain.size, plain.format, origin, plain.format, plain=plain.data)
 
 
 def from_pixels(image: Image.Image, *, format: str = "PNG") -> Picture:
     """The picture of pixels that were never a file of their own: a video frame, a camera image."""
     image = image if image.mode in ("L", "RGB") else image.convert("RGB")
-    data = encode(image, format)
-    return Picture(image, image.size, data, format, hashlib.sha256(data).hexdigest(), _pixel_hash(image))
+    return Picture(image, image.size, format, _pixel_hash(image))
 
 
 def cut(image: Image.Image, box: tuple[int, int, int, int], *, format: str) -> Picture:
@@ -140,8 +149,7 @@ def _rewritten(data: bytes, plain: Stripped | None, max_pixels: int) -> Picture:
     image = _flatten(image)
     origin = hashlib.sha256(plain.data).hexdigest() if plain else _pixel_hash(image)
     format = "JPEG" if source == "JPEG" else "PNG"
-    kept = encode(image, format)
-    return Picture(image, image.size, kept, format, hashlib.sha256(kept).hexdigest(), origin, source, note)
+    return Picture(image, image.size, format, origin, source, note)
 
 
 def _decode(data: bytes, max_pixels: int, reduce_to: int | None) -> Image.Image:

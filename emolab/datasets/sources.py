@@ -20,18 +20,23 @@ from emolab.datasets.problems import Refused, shown
 from emolab.datasets.walk import Found, walk
 from emolab.errors import ConfigError
 
+#: What the catalog's column holds; of longer names the end is kept.
+_GROUP_LENGTH = 255
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """How paths become items.
 
     ``group_by``: ``None``, ``folder`` or a regular expression whose first group, found in the path, names the group
-    (a video without one is a group of its own). ``every`` and ``similar`` are those of
+    (a video without one is a group of its own). Folders and videos are named relative to ``base``, so that they have
+    the same name wherever the command is typed. ``every`` and ``similar`` are those of
     :func:`emolab.datasets.video.frames`. ``ignored`` counts, by suffix, files that are neither image nor video.
     ``stopped`` is asked before each input whether to end early.
     """
 
     group_by: str | None = None
+    base: Path = field(default_factory=Path.cwd)
     consent: str | None = None
     every: float = 1.0
     similar: float = 0.06
@@ -83,7 +88,7 @@ class Source:
                     left_out += 1
                     continue
                 kept += 1
-                group = self._group(name, pattern) or name
+                group = self._group(name, pattern) or self._relative(name)
                 yield Item(data=frame.image, name=f"{name}@{frame.seconds:.2f}s", consent=self.consent, group=group)
         except Refused as refused:
             yield refused.at(name)
@@ -95,9 +100,14 @@ class Source:
         if self.group_by is None:
             return None
         if self.group_by == "folder":
-            return name.rpartition("/")[0].strip("/") or None
+            return self._relative(os.path.dirname(name))  # noqa: PTH120 - text, once per file
         found = pattern.search(name)
-        return None if found is None else found.group(1) if pattern.groups else found.group()
+        if found is None:
+            return None
+        return (found.group(1) if pattern.groups else found.group())[-_GROUP_LENGTH:]
+
+    def _relative(self, path: str) -> str:
+        return os.path.relpath(path, self.base)[-_GROUP_LENGTH:]
 
     def _pattern(self) -> re.Pattern[str]:
         try:
