@@ -91,7 +91,7 @@ class TrainingConfig:
     strength: float = 1.0  # of the augmentation; 0 changes nothing
     balance: str = "none"  # none: best accuracy | logit: best mean over classes (logit adjustment)
     average: float = 0.998  # decay of the running mean of the weights, which is what is judged and kept; 0: off
-    patience: int = 10  # epochs without a lower validation loss before training stops; 0: never
+    patience: int = 10  # epochs of the second half without a lower validation loss that end a run; 0: never
     precision: str = "auto"  # auto | float32 | bfloat16
     device: str = "auto"  # auto | cpu | cuda
     threads: int | None = None  # of the CPU; none: all cores. Another number gives slightly other weights

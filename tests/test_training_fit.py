@@ -39,16 +39,16 @@ def test_the_head_learns_alone_first(tmp_path: Path) -> None:
     assert [row["phase"] for row in rows] == ["head", "all", "all"]
 
 
-def test_stops_early_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+def test_stops_in_the_second_half_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     images, _ = bars(40, 2)
     noise = np.random.default_rng(0).integers(0, 2, 40)  # nothing to learn: validation soon gets worse
     data = training_set(
         classes=("a", "b"), ids=identifiers(40), probs=np.eye(2)[noise], splits=["valid"] * 20 + ["train"] * 20
     )
-    fitted = loop.fit(Pixels.of(images), data, quick(epochs=60, patience=2, strength=0.0, average=0.0), tmp_path)
+    fitted = loop.fit(Pixels.of(images), data, quick(epochs=20, patience=2, strength=0.0, average=0.0), tmp_path)
     losses = [row["valid_loss"] for row in fitted.history]
-    assert len(losses) < 60
-    assert fitted.best_epoch == int(np.argmin(losses)) == len(losses) - 3
+    assert len(losses) == 13  # the first half never counts
+    assert fitted.best_epoch == int(np.argmin(losses)) <= 10
 
 
 def test_leaves_torchs_generator_and_threads_alone(tmp_path: Path) -> None:

@@ -140,10 +140,13 @@ class _Run:
         )
 
     def stopped_early(self) -> bool:
-        """Whether the validation loss has not fallen for ``patience`` epochs."""
+        """Whether the validation loss has not fallen for ``patience`` epochs of the second half.
+
+        The first half does not count: while the rates rise the loss may lie still for long, and then fall.
+        """
         if not self.plan.patience or not self.best:
             return False
-        return self.at.epoch - 1 - self.at.best_epoch >= self.plan.patience
+        return self.at.epoch - 1 - max(self.at.best_epoch, self.plan.epochs // 2) >= self.plan.patience
 
     def judged(self) -> Classifier:
         """The weights that are validated and kept: the running mean where there is one."""
