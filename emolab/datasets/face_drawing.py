@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Side of a picture in pixels, and how much larger it is drawn before it is scaled down.
 SIZE = 96
-_OVER = 4
+_OVER = 3
 
 
 @dataclass(frozen=True)
