@@ -288,9 +288,9 @@ def test_a_full_disk_is_one_line_and_everything_before_it_is_kept(
     report = run(workspace, items(40), workers=1)
     assert [problem.kind for problem in report.problems] == ["disk full"]
     assert "everything up to here is kept" in report.problems[0].message
-    assert report.added == len(stored(workspace)) == 8  # one whole hand-over of eight
+    assert report.added == len(stored(workspace)) == 12
     monkeypatch.undo()
-    assert run(workspace, items(40)).added == 32
+    assert run(workspace, items(40)).added == 28
 
 
 def test_a_real_full_disk(workspace: Workspace, tmp_path: Path) -> None:
@@ -321,6 +321,16 @@ def test_a_workspace_that_may_not_be_written_is_explained(
     monkeypatch.setattr(MediaStore, "put", refuse)
     with pytest.raises(EmolabError, match=r"The workspace cannot be written: Permission denied \(/somewhere\)"):
         run(workspace, items(3))
+
+
+def test_what_an_interrupted_run_left_half_written_is_removed_after_an_hour(workspace: Workspace) -> None:
+    run(workspace, items(1))
+    old, young = (workspace.media / "incoming" / name for name in ("1-1-1.part", "1-1-2.part"))
+    for file in (old, young):
+        file.touch()
+    os.utime(old, (time.time() - 4000, time.time() - 4000))
+    run(workspace, items(1))
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 CHILD = """

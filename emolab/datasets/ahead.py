@@ -59,10 +59,18 @@ Result = Outcome | Problem | End
 
 
 @dataclass(frozen=True, slots=True)
+class _Work:
+    """What a thread got done, and the error of the store that ended it, if one did."""
+
+    outcomes: list[Outcome]
+    error: OSError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Step:
     """Results that are there or on their way, with the items and bytes they hold until they are taken."""
 
-    results: list[Result] | Future[list[Outcome]]
+    results: list[Result] | Future[_Work]
     items: int
     held: int = 0
 
@@ -70,8 +78,14 @@ class _Step:
     def done(self) -> bool:
         return not isinstance(self.results, Future) or self.results.done()
 
-    def take(self) -> Sequence[Result]:
-        return self.results.result() if isinstance(self.results, Future) else self.results
+    def take(self) -> Iterator[Result]:
+        if not isinstance(self.results, Future):
+            yield from self.results
+            return
+        work = self.results.result()
+        yield from work.outcomes
+        if work.error is not None:
+            raise work.error
 
 
 def outcomes(
@@ -154,8 +168,14 @@ def _hand_over(items: list[Item], prepare: Callable[[Item], Outcome], pool: Thre
     return _Step(pool.submit(_work, prepare, items), len(items), sum(_held(item) for item in items))
 
 
-def _work(prepare: Callable[[Item], Outcome], items: Sequence[Item]) -> list[Outcome]:
-    return [prepare(item) for item in items]
+def _work(prepare: Callable[[Item], Outcome], items: Sequence[Item]) -> _Work:
+    done: list[Outcome] = []
+    try:
+        for item in items:
+            done.append(prepare(item))
+    except OSError as error:
+        return _Work(done, error)
+    return _Work(done)
 
 
 def _held(entry: _Flat) -> int:

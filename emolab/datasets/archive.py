@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 
-from emolab.datasets.problems import Problem, Refused, shown
+from emolab.datasets.problems import Problem, Refused, reason, shown
 from emolab.datasets.walk import kind_of
 
 #: An archive that would unpack to more than this many times its size, and to more than a gigabyte, is a bomb.
@@ -32,7 +32,10 @@ def members(
         return
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except OSError as error:
+        yield Problem(shown(path), "unreadable", reason(error))
+        return
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         yield Problem(shown(path), "damaged", f"not a readable zip: {error}")
         return
     infos = archive.infolist()

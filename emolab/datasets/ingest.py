@@ -138,6 +138,8 @@ class _Run:
     ) -> None:
         self.report = Report()
         self.store = None if options.dry_run else MediaStore(workspace.media, below=workspace.root)
+        if self.store is not None:
+            self.store.sweep()
         self.prepare = Preparer(options, self.store)
         self._catalog = catalog
         self._seen = seen

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emolab.datasets.problems import Refused
+from emolab.datasets.problems import Refused, reason
 from emolab.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def frames(path: str, *, every: float, similar: float) -> Iterator[Frame | None]
             announced = max((container.duration or 0) / av.time_base, stream.frames / rate)
             if n and at < 0.9 * announced - 1:
                 raise Refused("truncated", f"ends at {at:.1f} s of {announced:.1f} s")
+    except PermissionError as error:
+        raise Refused("unreadable", reason(error)) from error
     except (av.FFmpegError, ValueError, EOFError) as error:
         what = getattr(error, "strerror", None) or str(error)
         kind, message = ("truncated", f"stops at {at:.1f} s: {what}") if n else ("not a video", what.lower())
