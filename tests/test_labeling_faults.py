@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import subprocess
 import threading
 import time
@@ -203,6 +204,25 @@ def test_a_token_revoked_in_mid_push_is_explained_and_another_one_goes_on(
     assert token not in str(refused.value)
     report = push(team, studio)
     assert (report.created, report.resumed) == (7, 7)
+    assert_each_once(team, studio)
+
+
+def test_ctrl_c_in_mid_push_ends_at_once_and_the_next_push_goes_on(
+    team: Workspace, studio: Studio, proxy: Proxy, label_studio: LabelStudioServer
+) -> None:
+    env = environment(proxy.url, label_studio.token)
+    held = threading.Event()
+    fault = proxy.fault(IMPORT, "call", action_on=lambda: held.wait(30))
+    push_it = subprocess.Popen(command("label", "push"), cwd=team.root, env=env, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not fault.hits and time.monotonic() < deadline:
+        time.sleep(0.02)
+    push_it.send_signal(signal.SIGINT)
+    told = push_it.communicate(timeout=20)[1]
+    held.set()
+    assert (push_it.returncode, "stopped; run the same command again to go on." in told) == (130, True), told
+    report = push(team, studio)
+    assert (report.resumed, report.created + report.adopted) == (7, 7)
     assert_each_once(team, studio)
 
 

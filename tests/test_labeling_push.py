@@ -8,17 +8,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from subprocess import CompletedProcess
 
+import numpy as np
 import pytest
 from servers import LabelStudioServer
 from syncing import add_samples, environment, image, named, other_machine, say, task_of, there
 
-from emolab.catalog import remotes, rounds
+from emolab import predictions
+from emolab.catalog import models, remotes, rounds
 from emolab.errors import DataError, EmolabError
 from emolab.labeling import form
 from emolab.labeling.pull import pull
 from emolab.labeling.push import push
 from emolab.labeling.studio import Studio
-from emolab.records import Suggestion
+from emolab.records import Model, Predictions, Suggestion
 from emolab.workspace import Workspace
 
 pytestmark = pytest.mark.labelstudio
@@ -134,6 +136,32 @@ def test_annotators_do_not_see_the_guess_unless_it_is_asked_for(
     blind = ann.http.get(f"/api/projects/{project.id}/next/")
     assert (blind["predictions"], project.show_predictions) == ([], False)
     push(team, studio, show_predictions=True, guesses=guesses)
+    seen = ann.http.get(f"/api/projects/{project.id}/next/")
+    assert [p["result"][0]["value"] for p in seen["predictions"]] == [{"choices": ["sadness"]}]
+
+
+def test_the_guess_that_is_shown_is_the_newest_models(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer, run_cli: Callable[..., CompletedProcess[str]]
+) -> None:
+    ids = add_samples(team, 2)
+    env = environment(label_studio.url, label_studio.token)
+    none = run_cli("label", "push", "--show-predictions", cwd=team.root, env=env)
+    assert (none.returncode, "There are no predictions to show." in none.stderr) == (1, True)
+    classes = team.config.project.classes
+    model = Model(
+        id="m1", path="models/m1", classes=classes, config={}, snapshot="s", metrics={}, parent=None, created_at="2026"
+    )
+    with team.catalog() as catalog, catalog.begin() as tx:
+        models.add(tx, model)
+    probs = np.array([[0.1, 0.8, 0.1], [0.7, 0.2, 0.1]], dtype=np.float32)
+    made = Predictions(
+        model_id="m1", classes=classes, samples=ids, probs=probs, embeddings=np.zeros((2, 4), np.float16)
+    )
+    predictions.append(team.predictions / "m1", made)
+    assert run_cli("label", "push", "--show-predictions", cwd=team.root, env=env).returncode == 0
+    project = studio.find_project(title(team))
+    assert project is not None
+    ann = label_studio.annotator()[1]
     seen = ann.http.get(f"/api/projects/{project.id}/next/")
     assert [p["result"][0]["value"] for p in seen["predictions"]] == [{"choices": ["sadness"]}]
 

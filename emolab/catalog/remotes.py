@@ -74,11 +74,12 @@ class Answer:
 
 
 def add_project(tx: Connection, *, server: str, project: int, title: str) -> Project:
-    """The catalog's row for a project on a server, added when it is new."""
+    """The catalog's row for a project on a server, added when it is new; one that was thought gone is read anew."""
     row = {"server": server, "project": project, "title": title, "pulls": 0, "gone": False, "created_at": now()}
     insert_or_ignore(tx, _projects, [row])
     mine = and_(_projects.c.server == server, _projects.c.project == project)
     tx.execute(update(_projects).where(mine, _projects.c.title != title).values(title=title))
+    tx.execute(update(_projects).where(mine, _projects.c.gone).values(gone=False, cursor=None, window=None))
     return next(p for p in projects(tx, server=server) if p.project == project)
 
 
