@@ -30,13 +30,24 @@ MARK = ".emolab-demo"
 @click.option(
     "--per-round", type=click.IntRange(10, 2000), default=PER_ROUND, show_default=True, help="Samples a round."
 )
-@click.option("--strategy", help="How the suggesting arm chooses. Default: suggest.strategy.")
+@click.option(
+    "--pool", type=click.IntRange(min=20), metavar="N", help="Faces to choose from [900, or 5 x what is labelled]."
+)
+@click.option("--strategy", metavar="NAME", help="How the suggesting arm chooses. Default: suggest.strategy.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same faces and picks."
 )
 @workspace_command
 def demo(
-    session: Session, directory: Path, *, data: str | None, rounds: int, per_round: int, strategy: str | None, seed: int
+    session: Session,
+    directory: Path,
+    *,
+    data: str | None,
+    rounds: int,
+    per_round: int,
+    pool: int | None,
+    strategy: str | None,
+    seed: int,
 ) -> None:
     """Run collect, label, train and suggest for some rounds with a simulated team, and the same at random.
 
@@ -51,7 +62,8 @@ def demo(
     _clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
-    pool, judge = max(POOL, 5 * rounds * per_round), JUDGE
+    pool = pool or max(POOL, 5 * rounds * per_round)
+    judge = min(JUDGE, pool)
     session.say(f"[bold]emolab demo[/] [dim]{rounds} rounds of {per_round} samples, {OVERLAP} votes each, twice[/]\n")
     faces = demo_data.faces(data, folder / "photos", pool=pool, judge=judge, seed=seed, progress=session.progress)
     session.say(
