@@ -5,6 +5,7 @@ The only file that imports fiftyone. FiftyOne is a view: it can be dropped and i
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import os
@@ -74,6 +75,7 @@ def connect(address: str) -> ModuleType:
         raise MissingExtra("FiftyOne", "data") from None
     if fresh:
         gc.freeze()  # some 250,000 objects that stay: going through them again and again costs a third of a write
+        atexit.register(gc.unfreeze)  # else extension modules complain about leaks when the process ends
     if fo.config.database_uri != address:
         raise EmolabError(
             "FiftyOne is already in use here with another database, and a Python process can have one only.",
