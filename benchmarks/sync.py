@@ -105,15 +105,15 @@ def replace_root(workspace: Workspace, root: Path, n: int) -> Workspace:
 
 def run(quick: bool) -> list[Result]:
     """Push, pull and kill; with ``quick`` on smaller sizes, announced in the notes."""
-    n = 500 if quick else 2000
+    n = 300 if quick else 2000
     with server() as (url, token, about), tempfile.TemporaryDirectory(prefix="emolab-sync-") as name:
         folder = Path(name)
         with connect(url, token) as studio:
             results = measure_push(fresh(folder, "push"), studio, n=n, size=48 if quick else 140)
             results += measure_pulls(folder, studio, n=n, repeats=2 if quick else 5, idle=5 if quick else 20)
-            results += measure(folder, studio, token=token, runs=6 if quick else 24)
+            results += measure(folder, studio, token=token, runs=4 if quick else 24)
     first = results[0]
-    sizes = "; quick: 500 instead of 2,000" if quick else ""
+    sizes = "; quick: 300 instead of 2,000" if quick else ""
     return [replace(first, note=f"{first.note}; {about}{sizes}"), *results[1:]]
 
 
