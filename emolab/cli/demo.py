@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,27 +111,19 @@ def _clear(folder: Path) -> None:
 def _view(session: Session, campaign: Campaign) -> str | None:
     """Write the suggesting arm into FiftyOne; the dataset's name, or ``None`` and why in words without FiftyOne."""
     from emolab.cli.demo_loop import CHOSEN
-    from emolab.datasets import mongod
-    from emolab.errors import EmolabError
-    from emolab.training.predict import predict_pool
 
-    arm = campaign.arms[CHOSEN]
+    root = campaign.arms[CHOSEN].workspace.root
     began = time.monotonic()
-    try:
-        with session.progress.task("Writing the FiftyOne dataset"):
-            address = mongod.database(arm.workspace.fiftyone)
-            from emolab.datasets import inspect as view
-
-            predictions = None if arm.model is None else predict_pool(arm.workspace, arm.model)
-            report = view.write(arm.workspace, address, predictions=predictions)
-    except EmolabError as error:
-        session.say(f"\n[yellow]![/] no FiftyOne dataset: {error.message} [dim]{error.hint or ''}[/]")
+    command = [sys.executable, "-m", "emolab", "-w", str(root), "inspect", "--no-app", "--json"]
+    with session.progress.task("Writing the FiftyOne dataset"):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        reason = next((line for line in done.stderr.splitlines() if line.startswith("error:")), done.stderr[-400:])
+        session.say(f"\n[yellow]![/] no FiftyOne dataset: {reason.removeprefix('error: ')}")
         return None
-    session.say(
-        f"\n[green]✓[/] FiftyOne dataset [bold]{report.dataset}[/] with {report.samples:,} samples "
-        f"[dim]({time.monotonic() - began:.0f} s)[/]"
-    )
-    return report.dataset
+    name = str(json.loads(done.stdout)["dataset"])
+    session.say(f"\n[green]✓[/] FiftyOne dataset [bold]{name}[/] [dim]({time.monotonic() - began:.0f} s)[/]")
+    return name
 
 
 def _summary(session: Session, campaign: Campaign, page: Path, *, seconds: float) -> None:

@@ -134,7 +134,7 @@ def _asked(campaign: Campaign, chosen: Arm, other: Arm) -> Section:
         title="What was asked",
         lead="Faces per expression in the rounds after the first: emolab suggest above, random below.",
         body=columns(
-            bars(composition(chosen), second=composition(other)),
+            bars(composition(chosen), second=composition(other), form=lambda n: f"{n:.0f}"),
             paragraph(
                 f"People would agree on the leading answer with {doubt(chosen):.0%} of their votes for the faces that "
                 f"emolab suggested, and {doubt(other):.0%} for random ones. Near copies, and faces "

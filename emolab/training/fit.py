@@ -35,6 +35,8 @@ CLIP = 5.0
 SAVE_EVERY = 120.0
 #: The running mean counts as many steps as there were, up to its decay.
 MEAN_RISE = 10.0
+#: With fewer validation samples their loss is noise: the last epoch, at the end of the schedule, is the safer choice.
+FEWEST_JUDGES = 50
 
 Watch = Callable[[dict[str, Any]], None]
 
@@ -67,8 +69,8 @@ def fit(
     """Train on ``pixels`` (rows in the order of ``data.ids``) and keep the state of the run in ``folder``.
 
     Continues from the newest state in ``folder``. ``watch`` is called with one row per finished epoch. The epoch with
-    the lowest validation loss wins, or the last one without validation samples. Raises :class:`EmolabError` when the
-    loss stops being a number.
+    the lowest validation loss wins, or the last one with fewer than 50 validation samples. Raises
+    :class:`EmolabError` when the loss stops being a number.
     """
     keep_freed_memory()
     with _own_generator(), _threads(plan.threads):
@@ -166,7 +168,8 @@ class _Run:
         row = self.row(head_only, len(parts))
         row["seconds"] = self.at.seconds + time.monotonic() - self.clock
         self.at.history.append(row)
-        if row["valid_loss"] is not None and row["valid_loss"] < self.at.best_loss:
+        enough = len(self.data.valid) >= FEWEST_JUDGES
+        if enough and row["valid_loss"] is not None and row["valid_loss"] < self.at.best_loss:
             self.at.best_loss, self.at.best_epoch = row["valid_loss"], self.at.epoch
             self.best = state.weights_of(self.judged())
         self.at.epoch += 1
