@@ -13,7 +13,7 @@ from emolab.training import batches, metrics
 from emolab.training import fit as loop
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
-from emolab.training.data import training_set
+from emolab.training.data import TrainingSet, training_set
 from tests.learnable import SIZE, bars, identifiers, problem, quick
 
 
@@ -39,16 +39,29 @@ def test_the_head_learns_alone_first(tmp_path: Path) -> None:
     assert [row["phase"] for row in rows] == ["head", "all", "all"]
 
 
-def test_stops_in_the_second_half_and_keeps_the_best_epoch(tmp_path: Path) -> None:
-    images, _ = bars(40, 2)
-    noise = np.random.default_rng(0).integers(0, 2, 40)  # nothing to learn: validation soon gets worse
-    data = training_set(
-        classes=("a", "b"), ids=identifiers(40), probs=np.eye(2)[noise], splits=["valid"] * 20 + ["train"] * 20
+def noise(n: int, valid: int) -> tuple[Pixels, TrainingSet]:
+    """Labels with nothing to learn, on which the validation loss soon gets worse."""
+    images, _ = bars(n, 2)
+    truth = np.random.default_rng(0).integers(0, 2, n)
+    splits = ["valid"] * valid + ["train"] * (n - valid)
+    return Pixels.of(images), training_set(
+        classes=("a", "b"), ids=identifiers(n), probs=np.eye(2)[truth], splits=splits
     )
-    fitted = loop.fit(Pixels.of(images), data, quick(epochs=20, patience=2, strength=0.0, average=0.0), tmp_path)
+
+
+def test_stops_in_the_second_half_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+    pixels, data = noise(80, 60)
+    fitted = loop.fit(pixels, data, quick(epochs=20, patience=2, strength=0.0, average=0.0), tmp_path)
     losses = [row["valid_loss"] for row in fitted.history]
-    assert len(losses) == 13  # the first half never counts
-    assert fitted.best_epoch == int(np.argmin(losses)) <= 10
+    assert 13 <= len(losses) < 20  # the first half never counts
+    assert fitted.best_epoch == int(np.argmin(losses))
+    assert len(losses) - 1 - max(fitted.best_epoch, 10) == 2
+
+
+def test_with_few_validation_samples_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    pixels, data = noise(30, 10)
+    fitted = loop.fit(pixels, data, quick(epochs=4, patience=1, strength=0.0, average=0.0), tmp_path)
+    assert (len(fitted.history), fitted.best_epoch) == (4, 3)
 
 
 def test_leaves_torchs_generator_and_threads_alone(tmp_path: Path) -> None:

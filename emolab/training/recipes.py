@@ -30,7 +30,7 @@ class Recipe:
 RECIPES: tuple[tuple[str, Recipe], ...] = (
     (
         "tiny",
-        Recipe(size=48, batch=32, lr=1.5e-3, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=20_000),
+        Recipe(size=48, batch=32, lr=2e-3, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=20_000),
     ),
     (
         "hog",
