@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import socket
 import urllib.error
 from collections.abc import Callable
@@ -92,10 +91,9 @@ def torchvision_model(name: str, weights: str, *, size: int) -> nn.Module:
 
     constructor = models.get_model_builder(name)
     options: dict[str, Any] = {"weights": None}
-    accepted = inspect.signature(constructor).parameters
     if name.startswith(("googlenet", "inception")):
         options["aux_logits"] = False
-    if "init_weights" in accepted:
+    if name.startswith(("googlenet", "inception", "vgg")):
         options["init_weights"] = weights == "none"
     if name.startswith("maxvit"):
         options["input_size"] = (size, size)
