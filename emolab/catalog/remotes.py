@@ -1,4 +1,4 @@
-"""What was sent to a labelling server and what came back: projects, tasks (the outbox), answers, people.
+"""What was sent to a labelling server: projects, and their tasks (the outbox).
 
 A task goes ``pending`` (wanted) -> ``sending`` (a request is, or was, on its way) -> ``open`` (the server named its
 task). ``reopening`` asks for one more opinion on an open task; ``deleted`` means that it is gone from the server. A row
@@ -7,19 +7,19 @@ left in ``sending`` has an unknown outcome: it is looked up, never sent again bl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
 
 from emolab.catalog import schema
 from emolab.catalog.chunks import chunks, insert_or_ignore
 from emolab.catalog.engine import now
 from emolab.catalog.samples import keys
 
-_projects, _tasks, _answers = schema.projects, schema.remote_tasks, schema.remote_answers
-_samples, _annotators, _users = schema.samples, schema.annotators, schema.remote_users
+_projects, _tasks = schema.projects, schema.remote_tasks
+_samples, _answers = schema.samples, schema.remote_answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +61,6 @@ class Wanted:
     rank: int
     overlap: int
     round: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An annotation known to be on the server, with the pseudonym of who gave it."""
-
-    annotation: int
-    task: int
-    sample_id: str
-    annotator: str
 
 
 def add_project(tx: Connection, *, server: str, project: int, title: str) -> Project:
@@ -203,24 +193,6 @@ def unsent(conn: Connection, project: Project | None, *, limit: int | None = Non
     return list(conn.execute(query.limit(limit)).scalars())
 
 
-def answers(
-    conn: Connection, project: Project, *, by_task: Sequence[int] = (), by_sample: Sequence[str] = ()
-) -> list[Answer]:
-    """The answers known to be on the server for these tasks or samples."""
-    query = (
-        select(_answers.c.annotation, _answers.c.task, _samples.c.id, _annotators.c.name)
-        .join(_samples, _samples.c.pk == _answers.c.sample)
-        .join(_annotators, _annotators.c.pk == _answers.c.annotator)
-        .where(_answers.c.project == project.pk)
-    )
-    found: list[Answer] = []
-    for part in chunks(by_task, 500):
-        found += [Answer(*row) for row in conn.execute(query.where(_answers.c.task.in_(part)))]
-    for ids in chunks(by_sample, 500):
-        found += [Answer(*row) for row in conn.execute(query.where(_samples.c.id.in_(ids)))]
-    return found
-
-
 def known_tasks(conn: Connection, project: Project) -> dict[int, str]:
     """Every task on the server that the catalog knows of, with its sample; deleted ones are left out."""
     query = (
@@ -232,51 +204,6 @@ def known_tasks(conn: Connection, project: Project) -> dict[int, str]:
     found = {task: sample_id for task, sample_id in conn.execute(query)}
     found.update((t.task, t.sample_id) for t in tasks(conn, project, "open", "reopening") if t.task is not None)
     return found
-
-
-def answer_counts(conn: Connection, project: Project) -> dict[str, int]:
-    """How many answers each sample of the project has; samples without one are left out."""
-    query = (
-        select(_samples.c.id, func.count())
-        .join(_samples, _samples.c.pk == _answers.c.sample)
-        .where(_answers.c.project == project.pk)
-        .group_by(_samples.c.id)
-    )
-    return {key: value for key, value in conn.execute(query)}
-
-
-def set_answers(tx: Connection, project: Project, seen: Sequence[Answer], annotator_keys: Mapping[str, int]) -> None:
-    """Remember answers that are on the server; known ones stay as they are."""
-    pk = keys(tx, list({answer.sample_id for answer in seen}))
-    rows = [
-        {"project": project.pk, "annotation": a.annotation, "task": a.task, "sample": pk[a.sample_id],
-         "annotator": annotator_keys[a.annotator]}
-        for a in seen
-    ]  # fmt: skip
-    insert_or_ignore(tx, _answers, rows)
-
-
-def forget_answers(tx: Connection, project: Project, annotations: Iterable[int]) -> None:
-    """Note that these answers are no longer on the server."""
-    for part in chunks(sorted(annotations), 500):
-        tx.execute(delete(_answers).where(_answers.c.project == project.pk, _answers.c.annotation.in_(part)))
-
-
-def people(conn: Connection, server: str) -> dict[int, str]:
-    """Pseudonyms by the server's user ids."""
-    query = select(_users.c.user, _annotators.c.name).join(_annotators, _annotators.c.pk == _users.c.annotator)
-    return {key: value for key, value in conn.execute(query.where(_users.c.server == server))}
-
-
-def set_people(tx: Connection, server: str, pseudonyms: Mapping[int, str], annotator_keys: Mapping[str, int]) -> None:
-    """Remember who is behind which user id; the first pseudonym of a user stays for ever."""
-    moment = now()
-    rows = [
-        {"server": server, "user": user, "annotator": annotator_keys[name], "first_seen": moment}
-        for user, name in pseudonyms.items()
-    ]
-    if rows:
-        insert_or_ignore(tx, _users, rows)
 
 
 def _in_project(

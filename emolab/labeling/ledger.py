@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emolab.catalog import remotes, samples, votes
-from emolab.catalog.remotes import Answer
+from emolab.catalog import answers, remotes, samples, votes
+from emolab.catalog.answers import Answer
 from emolab.labeling import people, tasks
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def record(
         s: t for s, t in lowest.items() if s not in state or state[s].task is None or state[s].state == "deleted"
     }
     tally.adopted = remotes.adopt(tx, project, strange, overlap=overlap)
-    before = {a.annotation: a for a in remotes.answers(tx, project, by_task=[task.id for task in seen])}
+    before = {a.annotation: a for a in answers.find(tx, project, by_task=[task.id for task in seen])}
     made: list[Vote] = []
     now: list[Answer] = []
     for sample_id, group in by_sample.items():
@@ -75,7 +75,7 @@ def record(
     tally.edited = max(0, changed - len(fresh))
     origins = {project.origin(annotation) for annotation in fresh}
     tally.rejected = Counter(v.rejected for v in made if v.rejected is not None and v.origin in origins)
-    remotes.set_answers(
+    answers.add(
         tx, project, [a for a in now if a.annotation in fresh],
         votes.annotator_keys(tx, {a.annotator for a in now}),
     )  # fmt: skip
@@ -97,7 +97,7 @@ def reconcile(tx: Connection, project: Project, there: Mapping[int, str | None],
     moved = {s: carrier[s] for s in lost.values() if s in carrier}
     remotes.arrived(tx, project, moved)
     remotes.set_state(tx, project, sorted(set(lost.values()) - moved.keys()), "deleted")
-    gone = remotes.answers(tx, project, by_task=sorted(lost))
+    gone = answers.find(tx, project, by_task=sorted(lost))
     tally.withdrawn = _withdraw(tx, project, {a.annotation for a in gone}, TASK_DELETED)
     tally.tasks_deleted = len(set(lost.values()) - moved.keys())
     return tally
@@ -122,12 +122,12 @@ def _votes(
         earlier = before.get(answer.id)  # the account was deleted since: what was known of it stays
         return earlier.annotator if earlier else people.departed(answer.id)
 
-    answers = [answer for task in group for answer in task.annotations]
+    given = [answer for task in group for answer in task.annotations]
     now += [
         Answer(answer.id, task.id, sample_id, annotator_of(answer)) for task in group for answer in task.annotations
     ]
     return tasks.votes(
-        answers,
+        given,
         sample_id=sample_id,
         annotator_of=annotator_of,
         origin_of=lambda answer: project.origin(answer.id),
@@ -137,5 +137,5 @@ def _votes(
 
 
 def _withdraw(tx: Connection, project: Project, annotations: set[int], reason: str) -> int:
-    remotes.forget_answers(tx, project, annotations)
+    answers.forget(tx, project, annotations)
     return votes.withdraw(tx, [project.origin(annotation) for annotation in annotations], reason)

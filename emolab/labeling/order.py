@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from emolab.catalog import remotes
+from emolab.catalog import answers, remotes
 from emolab.catalog.chunks import chunks
 from emolab.errors import ServerError
 from emolab.labeling import tasks
@@ -36,8 +36,8 @@ def queue(link: Link) -> list[Task]:
     """Every task that still waits for answers, in emolab's order: newest round first, then by rank."""
     with link.catalog.connect() as conn:
         found = remotes.tasks(conn, link.project, "pending", "sending", "open", "reopening")
-        answers = remotes.answer_counts(conn, link.project)
-    return [task for task in found if answers.get(task.sample_id, 0) < task.overlap]
+        given = answers.counts(conn, link.project)
+    return [task for task in found if given.get(task.sample_id, 0) < task.overlap]
 
 
 def scores(queue: Sequence[Task]) -> dict[str, float]:

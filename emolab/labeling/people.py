@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from emolab.catalog import remotes, settings, votes
+from emolab.catalog import answers, settings, votes
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -43,5 +43,5 @@ def remember(tx: Connection, server: str, strangers: Iterable[int], users: Mappi
     if fresh:
         secret = settings.secret(tx)
         made = {u: pseudonym(secret, users[u].email if u in users else f"{server}:{u}") for u in fresh}
-        remotes.set_people(tx, server, made, votes.annotator_keys(tx, made.values()))
-    return remotes.people(tx, server)
+        answers.add_people(tx, server, made, votes.annotator_keys(tx, made.values()))
+    return answers.people(tx, server)

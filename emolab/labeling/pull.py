@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emolab.catalog import events, remotes
+from emolab.catalog import answers, events, remotes
 from emolab.errors import EmolabError, ServerError
 from emolab.labeling import ledger, people, project, reading
 from emolab.labeling.patience import patiently
@@ -166,7 +166,7 @@ def _pull(
     seen = reading.read(catalog, studio, mine, remote, classes, everything=reconcile, progress=progress)
     authors = {a.completed_by for task in seen.tasks for a in task.annotations if a.completed_by is not None}
     with catalog.connect() as conn:
-        strangers = authors - remotes.people(conn, mine.server).keys()
+        strangers = authors - answers.people(conn, mine.server).keys()
     users = patiently(studio.users) if strangers else {}
     with catalog.begin() as tx:
         names = people.remember(tx, mine.server, strangers, users)

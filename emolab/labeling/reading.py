@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from emolab.catalog import remotes, samples
+from emolab.catalog import answers, remotes, samples
 from emolab.errors import ServerError
 from emolab.labeling.adopt import keep_one
 from emolab.labeling.patience import patiently
@@ -156,7 +156,7 @@ def _siblings(catalog: Catalog, studio: Studio, mine: Project, tasks: Sequence[R
     seen = {task.id for task in tasks}
     with catalog.connect() as conn:
         uids = sorted({task.uid for task in tasks if task.uid is not None})
-        others = {a.task: a.sample_id for a in remotes.answers(conn, mine, by_sample=uids) if a.task not in seen}
+        others = {a.task: a.sample_id for a in answers.find(conn, mine, by_sample=uids) if a.task not in seen}
     return [_task(studio, number, sample_id) for number, sample_id in sorted(others.items())]
 
 

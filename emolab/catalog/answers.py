@@ -1,0 +1,90 @@
+"""Which annotations are on a labelling server, and who the people behind its user ids are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, select
+
+from emolab.catalog import schema
+from emolab.catalog.chunks import chunks, insert_or_ignore
+from emolab.catalog.engine import now
+from emolab.catalog.remotes import Project
+from emolab.catalog.samples import keys
+
+_answers, _users = schema.remote_answers, schema.remote_users
+_samples, _annotators = schema.samples, schema.annotators
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An annotation known to be on the server, with the pseudonym of who gave it."""
+
+    annotation: int
+    task: int
+    sample_id: str
+    annotator: str
+
+
+def find(
+    conn: Connection, project: Project, *, by_task: Sequence[int] = (), by_sample: Sequence[str] = ()
+) -> list[Answer]:
+    """The answers known to be on the server for these tasks or samples."""
+    query = (
+        select(_answers.c.annotation, _answers.c.task, _samples.c.id, _annotators.c.name)
+        .join(_samples, _samples.c.pk == _answers.c.sample)
+        .join(_annotators, _annotators.c.pk == _answers.c.annotator)
+        .where(_answers.c.project == project.pk)
+    )
+    found: list[Answer] = []
+    for part in chunks(by_task, 500):
+        found += [Answer(*row) for row in conn.execute(query.where(_answers.c.task.in_(part)))]
+    for ids in chunks(by_sample, 500):
+        found += [Answer(*row) for row in conn.execute(query.where(_samples.c.id.in_(ids)))]
+    return found
+
+
+def counts(conn: Connection, project: Project) -> dict[str, int]:
+    """How many answers each sample of the project has; samples without one are left out."""
+    query = (
+        select(_samples.c.id, func.count())
+        .join(_samples, _samples.c.pk == _answers.c.sample)
+        .where(_answers.c.project == project.pk)
+        .group_by(_samples.c.id)
+    )
+    return {key: value for key, value in conn.execute(query)}
+
+
+def add(tx: Connection, project: Project, seen: Sequence[Answer], annotator_keys: Mapping[str, int]) -> None:
+    """Remember answers that are on the server; known ones stay as they are."""
+    pk = keys(tx, list({answer.sample_id for answer in seen}))
+    rows = [
+        {"project": project.pk, "annotation": a.annotation, "task": a.task, "sample": pk[a.sample_id],
+         "annotator": annotator_keys[a.annotator]}
+        for a in seen
+    ]  # fmt: skip
+    insert_or_ignore(tx, _answers, rows)
+
+
+def forget(tx: Connection, project: Project, annotations: Iterable[int]) -> None:
+    """Note that these answers are no longer on the server."""
+    for part in chunks(sorted(annotations), 500):
+        tx.execute(delete(_answers).where(_answers.c.project == project.pk, _answers.c.annotation.in_(part)))
+
+
+def people(conn: Connection, server: str) -> dict[int, str]:
+    """Pseudonyms by the server's user ids."""
+    query = select(_users.c.user, _annotators.c.name).join(_annotators, _annotators.c.pk == _users.c.annotator)
+    return {key: value for key, value in conn.execute(query.where(_users.c.server == server))}
+
+
+def add_people(tx: Connection, server: str, pseudonyms: Mapping[int, str], annotator_keys: Mapping[str, int]) -> None:
+    """Remember who is behind which user id; the first pseudonym of a user stays for ever."""
+    moment = now()
+    rows = [
+        {"server": server, "user": user, "annotator": annotator_keys[name], "first_seen": moment}
+        for user, name in pseudonyms.items()
+    ]
+    if rows:
+        insert_or_ignore(tx, _users, rows)
