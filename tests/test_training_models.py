@@ -24,6 +24,7 @@ from emolab.cli.main import run
 from emolab.cli.train import train_run, train_workspace
 from emolab.errors import DataError, EmolabError
 from emolab.progress import Progress, Task
+from emolab.taxonomy import PRESETS
 from emolab.training import checkpoint, runs
 from emolab.training.predict import load, predict_pool
 from emolab.workspace import Workspace
@@ -300,3 +301,20 @@ def test_kill_9_of_the_command_leaves_a_healthy_workspace_that_goes_on(ready: Wo
         assert catalog.problems() == []
     found = emolab("train", "--set", "training.epochs=3")
     assert found["alias"] == "champion"
+
+
+@pytest.mark.shared
+def test_ferplus_is_judged_by_the_official_majority_protocol(
+    tmp_path: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = Workspace.init(tmp_path / "eight", classes=PRESETS["ferplus8"])
+    fill_workspace(workspace, 64)
+    train_workspace(configure(workspace, QUICK + "\ntensorboard = false"))
+    capsys.readouterr()
+    spec = f"ferplus:{shared_data / 'ferplus_valid.zip'}"
+    assert run(["-w", str(workspace.root), "evaluate", "champion", "--on", spec, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == 3191
+    assert found["protocol"].startswith("FER+ majority")
+    assert {"accuracy", "macro_f1", "nll", "ece", "per_class", "protocol"} <= found.keys()
+    assert [row["support"] for row in found["per_class"]] == [1180, 862, 411, 348, 289, 25, 60, 16]
