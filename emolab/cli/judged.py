@@ -24,7 +24,8 @@ def show_metrics(
         f"\n[bold]{title}[/], n = {found['n']:,}\n"
         f"  accuracy [bold]{found['accuracy']:.1%}[/]   macro-F1 [bold]{found['macro_f1']:.3f}[/]   "
         f"balanced accuracy {found['balanced_accuracy']:.1%}\n"
-        f"  log loss {honest('nll')}   calibration error {honest('ece')}   Brier {honest('brier')}"
+        f"  calibration error {honest('ece')}   log loss {honest('nll')}\n"
+        f"  Brier score {honest('brier')}"
     )
     session.table(
         ["class", ("precision", "right"), ("recall", "right"), ("F1", "right"), "", ("n", "right")],

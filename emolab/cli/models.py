@@ -35,10 +35,10 @@ def list_models(session: Session) -> None:
         session.next_step("emolab train")
         return
     session.table(
-        ["model", "name", "backbone", ("trained on", "right"), ("valid n", "right"), ("accuracy", "right"),
-         ("macro-F1", "right"), ("calibration", "right"), "made"],
+        ["model", "name", "backbone", ("samples", "right"), ("accuracy", "right"), ("macro-F1", "right"), "made"],
         [_cells(model) for model in found],
-    )  # fmt: skip
+        title="Samples are those trained on + those validated on",
+    )
 
 
 @models.command("show", short_help="Everything about one model.")
@@ -117,10 +117,8 @@ def _cells(model: Model) -> tuple[str, ...]:
         model.id[:10],
         " ".join(f"[bold green]{a}[/]" if a == "champion" else a for a in model.aliases) or "–",
         str(row["backbone"]),
-        f"{row['n_train']:,}",
-        f"{row['n'] or 0:,}",
+        f"{row['n_train']:,} + {row['n'] or 0:,}",
         show_number("accuracy", ".1%"),
         show_number("macro_f1", ".3f"),
-        show_number("ece", ".3f"),
-        model.created_at[:16].replace("T", " "),
+        model.created_at[:10],
     )
