@@ -120,10 +120,11 @@ def training_set(
     targets = targets[keep] / totals[keep, None]
     best = targets.argmax(axis=1) if hard is None else np.asarray(hard)[keep]
     best = np.where(mask[keep, best], best, targets.argmax(axis=1))
-    held = np.array([splits[i] == "valid" for i in keep], dtype=bool)
+    rows: list[int] = keep.tolist()
+    held = np.array([splits[i] == "valid" for i in rows], dtype=np.bool_)
     made = TrainingSet(
         classes=tuple(classes),
-        ids=tuple(ids[i] for i in keep),
+        ids=tuple(ids[i] for i in rows),
         targets=targets.astype(np.float32),
         supported=mask[keep],
         hard=best.astype(np.int64),
