@@ -100,14 +100,15 @@ def _curves(chosen: Arm, other: Arm) -> Section:
             )
             for arm in (chosen, other)
         ]
-        return line(series, x_label="votes given by the team", y_label=name, y_format=percent)
+        chart = line(series, x_label="votes given by the team", y_label=name, y_format=percent)
+        return paragraph(name) + chart
 
     return Section(
         title="What the votes bought",
         lead="Both start with the same kind of random round; from then on only the choice of samples differs.",
         body=columns(
-            curve(lambda point: point.accuracy, "accuracy"),
-            curve(lambda point: point.macro_f1, "macro-F1"),
+            curve(lambda point: point.accuracy, "Accuracy"),
+            curve(lambda point: point.macro_f1, "Macro-F1, where every expression counts the same"),
         ),
     )
 
