@@ -2,7 +2,7 @@
 # Makes ./.venv ready for `make demo` and `make test`. Safe to run again; quick when nothing has changed.
 #
 #   scripts/setup.sh          the environment, and MongoDB for FiftyOne
-#   scripts/setup.sh test     the same and Chromium, for the tests that look at pages
+#   scripts/setup.sh test     the same, Chromium for the tests that look at pages, PostgreSQL for those of a shared catalog
 #   scripts/setup.sh again    the same, looking at everything again even when nothing seems to have changed
 #
 # Uses only what is missing: Python 3.11 or newer, python3-venv, libcurl4 and Chromium come from Debian or Ubuntu
