@@ -79,10 +79,7 @@ unpack_openssl() {
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
     chmod -R go+rX "$work"
     if keyring=$(debian_keyring "$work"); then
-        for suite in \
-            "http://deb.debian.org/debian-security bullseye-security" \
-            "http://deb.debian.org/debian bullseye" \
-            "http://archive.debian.org/debian bullseye"; do
+        debian_mirrors | while read -r suite; do
             printf 'deb [signed-by=%s] %s main\n' "$keyring" "$suite" >"$work/sources.list"
             if fetch_package "$work" libssl1.1; then break; fi
         done
@@ -93,6 +90,19 @@ unpack_openssl() {
     fi
     rm -rf "$work"
     [ -f "$openssl_dir/libssl.so.1.1" ] && [ -f "$openssl_dir/libcrypto.so.1.1" ]
+}
+
+# Prints "ADDRESS SUITE" for Debian 11 on the mirrors that this machine's apt uses already. A machine without any (Ubuntu,
+# say) can name one: EMOLAB_DEBIAN_MIRROR=http://mirror.example/debian
+debian_mirrors() {
+    local address
+    { echo "${EMOLAB_DEBIAN_MIRROR:-}"; apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -i debian; } |
+        sed 's,/$,,' | awk 'NF && !seen[$0]++' | while read -r address; do
+        case "$address" in
+        *security*) printf '%s bullseye-security\n' "$address" ;;
+        *) printf '%s bullseye\n' "$address" ;;
+        esac
+    done | sort -r -k 2
 }
 
 # fetch_package WORK NAME: leaves the unpacked package in WORK/root.
