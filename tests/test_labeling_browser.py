@@ -52,7 +52,7 @@ def test_the_administrator_logs_in_with_the_password_that_was_shown(embedded: Em
     assert page.elsewhere == []
 
 
-def test_the_invitation_leads_from_signing_up_to_the_first_face_and_an_answer(
+def test_the_invitation_leads_from_signing_up_to_the_queue_in_emolabs_order_and_an_answer(
     label_studio: LabelStudioServer, project: int, page: Any
 ) -> None:
     from emolab.labeling.studio_accounts import invitation
@@ -65,7 +65,11 @@ def test_the_invitation_leads_from_signing_up_to_the_first_face_and_an_answer(
         page.fill("input[name=email]", email)
         page.fill("input[name=password]", "a long enough password")
         page.click("button[type=submit]")
-        page.wait_for_url(re.compile(rf"/projects/{project}/data\?.*labeling=1"))
+        page.wait_for_url(re.compile(rf"/projects/{project}/data"))
+        with page.expect_response(lambda response: "next_task" in response.url) as served:
+            page.get_by_role("button", name=re.compile("Label All Tasks")).first.click()
+        queue = served.value.json()["queue"]
+        assert "Data manager queue" not in queue, "served past the order and the number of people per sample"
         page.get_by_text("sadness").first.click()
         page.get_by_role("button", name="Submit").first.click()
         page.get_by_text(re.compile("No more tasks|All done|no more annotations", re.I)).first.wait_for()

@@ -103,7 +103,7 @@ def url(session: Session) -> None:
 def invite(session: Session) -> None:
     """Print the link with which annotators create their accounts, and how they reach this machine.
 
-    Once samples were pushed, the link leads straight on to the first one.
+    Once samples were pushed, the link leads on to the project, where "Label All Tasks" shows the first face.
     """
     from emolab.labeling import project
     from emolab.labeling.address import external_url, open_studio
@@ -129,7 +129,11 @@ def invite(session: Session) -> None:
         return
     session.say("[bold]Send this link to your annotators.[/] Whoever has it can create an account:\n")
     click.echo(link)
-    then = f'the first face of\n"{found.title}" follows at once.' if found else "then opens the project\nyou push."
+    then = (
+        f'press "Label All Tasks"\nin "{found.title}", and the first face appears.'
+        if found
+        else "then opens the project\nyou push."
+    )
     session.say(
         f"\nEach chooses an e-mail and a password; {then}\n"
         "[dim]One account each, please: emolab weighs votes by how reliable an annotator is.[/]"

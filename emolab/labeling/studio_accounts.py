@@ -25,11 +25,13 @@ _TAG = re.compile(r"<[^>]+>")
 def invitation(studio: Studio, project: int | None = None) -> str:
     """Return the link with which anybody may sign up on this server.
 
-    With ``project`` it leads on to the first task of that project, and people who are logged in go there at once.
+    With ``project`` it leads on to that project, where "Label All Tasks" starts the work; people who are logged in go
+    there at once. A link straight to the first task would be shorter, but Label Studio then serves tasks in the order
+    of its table, past emolab's order and the number of people per sample.
     """
     answer = studio.http.get("/api/invite")
     link = studio.url + "/" + str(answer["invite_url"]).lstrip("/")
-    return link if project is None else f"{link}&next=" + quote(f"/projects/{project}/data?labeling=1", safe="")
+    return link if project is None else f"{link}&next=" + quote(f"/projects/{project}/data", safe="")
 
 
 def create_annotator(studio: Studio, email: str, password: str) -> str:
