@@ -56,13 +56,24 @@ def apply(
     number = link.project.project
     with link.catalog.connect() as conn:
         known = {t.sample_id: t.task for t in remotes.tasks(conn, link.project, "open", "reopening")}
-    rows: list[dict[str, Any]] = [
-        {"task": known[sample_id], **tasks.prediction(score, version, guess=guesses.get(sample_id))}
-        for sample_id, score in score_of.items()
-        if sample_id not in already and known.get(sample_id) is not None
-    ]
-    sent = _send(link, rows) if rows else 0
-    patiently(lambda: link.studio.set_model_version(number, version))
+
+    def rows(done: set[str]) -> list[dict[str, Any]]:
+        return [
+            {"task": known[sample_id], **tasks.prediction(score, version, guess=guesses.get(sample_id))}
+            for sample_id, score in score_of.items()
+            if sample_id not in done and known.get(sample_id) is not None
+        ]
+
+    missing = rows(already)
+    sent = _send(link, missing) if missing else 0
+    for attempt in range(_ATTEMPTS):
+        try:
+            patiently(lambda: link.studio.set_model_version(number, version))
+            break
+        except ServerError as error:
+            if error.status != 400 or attempt == _ATTEMPTS - 1:
+                raise
+            sent = _send(link, rows(set()))  # another machine's push has just removed this order as an old one
     for old in patiently(lambda: model_versions(link.studio, number)):
         if old.startswith(_PREFIX) and old != version:
             patiently(lambda old=old: link.studio.delete_model_version(number, old))  # type: ignore[misc]
