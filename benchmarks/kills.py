@@ -216,13 +216,13 @@ def measure(folder: Path, studio: Studio, *, token: str, runs: int) -> list[Resu
 
 
 def run(quick: bool) -> list[Result]:
-    """Kill 240 times, or 20 times with ``quick``."""
+    """Kill 240 times, or 14 times with ``quick``."""
     with (
         server() as (url, token, _),
         tempfile.TemporaryDirectory(prefix="emolab-kills-") as folder,
         connect(url, token) as studio,
     ):
-        return measure(Path(folder), studio, token=token, runs=20 if quick else 240)
+        return measure(Path(folder), studio, token=token, runs=14 if quick else 240)
 
 
 if __name__ == "__main__":
