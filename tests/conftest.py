@@ -17,8 +17,6 @@ from emolab.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 
-pytest_plugins: list[str] = []
-
 #: Tests with one of these marks share a server; with `--dist loadgroup` they meet in one process, and it starts once.
 SERVERS = ("labelstudio", "fiftyone", "browser")
 

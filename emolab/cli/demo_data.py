@@ -16,7 +16,7 @@ from emolab.datasets.readers.source import as_reader
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
 from emolab.registry import READERS
-from emolab.taxonomy import META, PRESETS
+from emolab.taxonomy import META, PRESETS, canonical, check_classes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,8 +81,9 @@ def read(spec: str, folder: Path, *, pool: int, judge: int, seed: int, progress:
     if not colon:
         raise DataError(f'"{spec}" is not READER:PATH.', hint="Example: emolab demo --data ferplus:fer/data")
     reader, path = as_reader(READERS.load(name)), Path(where).expanduser()
-    classes = PRESETS["ferplus8"] if name == "ferplus" else _classes(reader.survey(path, {}).labels)
-    labels = plan(reader.survey(path, {}).labels, classes, {})
+    found = reader.survey(path, {}).labels
+    classes = PRESETS["ferplus8"] if name == "ferplus" else _classes(found)
+    labels = plan(found, classes, {})
     rng = np.random.default_rng(seed)
     chosen: dict[bool, dict[str, tuple[float, _Face]]] = {True: {}, False: {}}
     with progress.task(f"Reading {name}", None, unit="faces") as bar:
@@ -116,8 +117,6 @@ def _thin(faces: dict[str, tuple[float, _Face]], n: int) -> None:
 
 
 def _classes(labels: Mapping[str, int]) -> tuple[str, ...]:
-    from emolab.taxonomy import canonical, check_classes
-
     return check_classes(dict.fromkeys(canonical(name) for name in labels if canonical(name) not in META))
 
 
