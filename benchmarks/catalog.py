@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import Result, main, measured, peak_memory_mb
-from emolab.catalog import samples, votes
+from emolab.catalog import samples, tallies, votes
 from emolab.cli.status import survey
 from emolab.labeling.aggregate import aggregate
 from emolab.records import Sample, Vote
@@ -84,7 +84,7 @@ def measure(n: int, folder: Path) -> dict[str, float]:
             aggregate(workspace)
         taken["aggregate"] = timing.cpu_s
         with measured() as timing, catalog.connect() as conn:
-            samples.count(conn), votes.count(conn)
+            samples.count(conn), tallies.count(conn)
         taken["count"] = timing.cpu_s
     with measured() as timing:
         survey(workspace)

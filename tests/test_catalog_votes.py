@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emolab.catalog import Catalog, samples, votes
+from emolab.catalog import Catalog, samples, tallies, votes
 from emolab.errors import DataError
 from emolab.records import Sample, Vote
 
@@ -30,7 +30,7 @@ def test_the_same_vote_read_twice_counts_once(catalog: Catalog) -> None:
         with catalog.begin() as tx:
             assert votes.append(tx, cast) == expected
     with catalog.connect() as conn:
-        assert votes.count(conn)["active"] == 2
+        assert tallies.count(conn)["active"] == 2
         assert samples.pool(conn).votes.tolist() == [2, 0, 0, 0]
 
 
@@ -40,7 +40,7 @@ def test_an_edited_vote_supersedes_the_earlier_which_stays_in_the_ledger(catalog
         votes.append(tx, [vote("a", "ann", "sadness", "studio:1:1:1")])
     with catalog.connect() as conn:
         assert [v.label for v in votes.iterate(conn)] == ["sadness"]
-        assert votes.count(conn) == {"active": 1, "people": 1, "meta": 0, "skipped": 0, "rejected": 0, "withdrawn": 1}
+        assert tallies.count(conn) == {"active": 1, "people": 1, "meta": 0, "skipped": 0, "rejected": 0, "withdrawn": 1}
         assert samples.pool(conn).votes.tolist() == [1, 0, 0, 0]
 
 
@@ -77,9 +77,9 @@ def test_skips_meta_labels_and_rejected_votes_are_kept_apart_from_classes(catalo
             ],
         )
     with catalog.connect() as conn:
-        totals = votes.count(conn)
+        totals = tallies.count(conn)
         assert totals == {"active": 1, "people": 7, "meta": 1, "skipped": 1, "rejected": 1, "withdrawn": 0}
-        assert votes.meta_counts(conn) == {"a" * 64: {"no_face": 1}}
+        assert tallies.meta_counts(conn) == {"a" * 64: {"no_face": 1}}
         assert samples.pool(conn).votes.tolist() == [1, 7, 0, 0]
 
 
@@ -95,7 +95,7 @@ def test_the_table_holds_active_class_votes_by_column(catalog: Catalog) -> None:
             ],
         )
     with catalog.connect() as conn:
-        table = votes.table(conn, CLASSES)
+        table = tallies.table(conn, CLASSES)
     rows = [
         (table.samples[s][0], table.annotators[a], table.classes[label], weight)
         for s, a, label, weight in zip(table.sample, table.annotator, table.label, table.weight, strict=True)
@@ -106,7 +106,7 @@ def test_the_table_holds_active_class_votes_by_column(catalog: Catalog) -> None:
 
 def test_an_empty_ledger_gives_an_empty_table(catalog: Catalog) -> None:
     with catalog.connect() as conn:
-        table = votes.table(conn, CLASSES)
+        table = tallies.table(conn, CLASSES)
     assert (len(table.samples), len(table.annotators), table.sample.shape) == (0, 0, (0,))
 
 
@@ -114,7 +114,7 @@ def test_a_vote_about_an_unknown_sample_is_refused_and_nothing_is_kept(catalog: 
     with pytest.raises(DataError, match="which is not in the catalog"), catalog.begin() as tx:
         votes.append(tx, [vote("a", "ann", "happiness", "o1"), vote("e", "ann", "happiness", "o2")])
     with catalog.connect() as conn:
-        assert votes.count(conn)["active"] == 0
+        assert tallies.count(conn)["active"] == 0
 
 
 def test_two_answers_of_one_origin_in_one_batch_are_refused(catalog: Catalog) -> None:

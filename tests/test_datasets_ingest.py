@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import Connection
 
-from emolab.catalog import samples, votes
+from emolab.catalog import samples, tallies, votes
 from emolab.catalog.samples import AddResult
 from emolab.datasets.ingest import Item, Options, Outcome, Problem, Report, Whole, ingest
 from emolab.datasets.store import MediaStore
@@ -204,7 +204,7 @@ def test_what_the_caller_adds_is_committed_with_the_samples_or_not_at_all(worksp
     assert stored(workspace) == []
     run(workspace, items(3), on_batch=cast)
     with workspace.catalog() as catalog, catalog.connect() as connection:
-        assert len(votes.table(connection, ("happiness",)).sample) == 3
+        assert len(tallies.table(connection, ("happiness",)).sample) == 3
 
 
 def test_the_caller_also_hears_of_items_that_were_skipped(workspace: Workspace, tmp_path: Path) -> None:

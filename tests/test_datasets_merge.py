@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pictures import pack, png, put
 
-from emolab.catalog import samples, votes
+from emolab.catalog import samples, tallies, votes
 from emolab.datasets.conflicts import winner
 from emolab.datasets.merge import merge
 from emolab.datasets.merge_report import MergeReport
@@ -70,7 +70,7 @@ def test_counts_stay_votes_of_the_dataset_and_meta_answers_never_become_classes(
     assert (report.read, report.added, report.known, report.duplicates, report.unreadable) == (6, 3, 0, 3, 0)
     assert report.meta == {"unknown": 1, "no_face": 10}
     with eight.catalog() as catalog, catalog.connect() as conn:
-        table = votes.table(conn, eight.config.project.classes)
+        table = tallies.table(conn, eight.config.project.classes)
         assert samples.supported(conn) == {"ferplus": PRESETS["ferplus8"]}
     assert table.annotators == ["reader:ferplus"]
     assert table.weight.sum() == 60 - 11

@@ -12,7 +12,7 @@ import pytest
 from servers import LabelStudioServer
 from syncing import add_samples, environment, ledger, named, other_machine, say, task_of
 
-from emolab.catalog import remotes, votes
+from emolab.catalog import remotes, tallies
 from emolab.errors import EmolabError
 from emolab.labeling import form, reading
 from emolab.labeling.pull import pull
@@ -146,7 +146,7 @@ def test_an_edit_supersedes_and_a_deletion_withdraws_but_nothing_leaves_the_ledg
     assert (report.new, report.edited, report.withdrawn) == (0, 1, 1)
     assert [v.label for v in ledger(team)] == ["neutral"]
     with team.catalog() as catalog, catalog.connect() as conn:
-        assert votes.count(conn)["withdrawn"] == 2
+        assert tallies.count(conn)["withdrawn"] == 2
 
 
 def test_a_second_answer_by_the_same_person_counts_instead_of_the_first(

@@ -6,13 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, case, exists, func, select
+from sqlalchemy import Connection, case, func, select
 
 from emolab.catalog import schema
+from emolab.catalog.votes import alive
 from emolab.taxonomy import META
 
 _votes, _samples, _annotators = schema.votes, schema.samples, schema.annotators
-_alive = ~exists().where(schema.tombstones.c.vote == _votes.c.pk)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def annotators(conn: Connection) -> list[Activity]:
     last: dict[int, str | None] = {}
     query = (
         select(_votes.c.annotator, _votes.c.label, rejected, people, func.max(_votes.c.cast_at))
-        .where(_alive)
+        .where(alive())
         .group_by(_votes.c.annotator, _votes.c.label, rejected)
     )
     for pk, label, refused, n, newest in conn.execute(query):
@@ -114,7 +114,7 @@ def annotators(conn: Connection) -> list[Activity]:
         totals[pk][kind] += int(n)
         last[pk] = max(filter(None, (last.get(pk), newest)), default=None)
     times: dict[int, list[float]] = defaultdict(list)
-    timed = select(_votes.c.annotator, _votes.c.lead_time).where(_alive, _votes.c.lead_time.is_not(None))
+    timed = select(_votes.c.annotator, _votes.c.lead_time).where(alive(), _votes.c.lead_time.is_not(None))
     for pk, seconds in conn.execution_options(yield_per=50_000).execute(timed):
         times[pk].append(seconds)
     names = conn.execute(select(_annotators.c.pk, _annotators.c.name, _annotators.c.kind).order_by(_annotators.c.pk))

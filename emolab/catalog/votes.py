@@ -1,4 +1,4 @@
-"""The ledger of votes: only ever added to; a tombstone takes one out of the count.
+"""The ledger of votes: only ever added to; a tombstone takes one out of the count. ``tallies`` sums it up.
 
 An *origin* names the place an opinion lives (one annotation on one server, one row of one dataset). Reading the same
 opinion twice adds nothing; reading it changed adds the new one and a tombstone for the earlier.
@@ -10,21 +10,16 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, insert, select, update
 
 from emolab.catalog import schema
 from emolab.catalog.chunks import chunks, insert_or_ignore
 from emolab.catalog.engine import now
 from emolab.catalog.samples import keys as sample_keys
 from emolab.errors import DataError
-from emolab.records import Vote, VoteTable
-from emolab.taxonomy import META
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from emolab.records import Vote
 
 _votes, _samples, _annotators, _tombstones = (
     schema.votes,
@@ -118,47 +113,6 @@ def withdraw(tx: Connection, origins: Iterable[str], reason: str) -> int:
     return len(active)
 
 
-def table(conn: Connection, classes: Sequence[str], *, perspective: str | None = None) -> VoteTable:
-    """Every active vote for one of ``classes``, as columns: the input of aggregation.
-
-    Skips, meta labels, rejected votes and classes that the project no longer has are left out.
-    """
-    query = (
-        select(_votes.c.sample, _votes.c.annotator, _votes.c.label, _votes.c.count)
-        .where(_alive(), _votes.c.rejected.is_(None), _votes.c.label.in_(list(classes)))
-        .order_by(_votes.c.pk)
-    )
-    if perspective is not None:
-        query = query.where(_votes.c.perspective == perspective)
-    number = {name: i for i, name in enumerate(classes)}
-    parts: list[np.ndarray[Any, Any]] = []
-    for rows in conn.execute(query.execution_options(yield_per=100_000)).partitions():
-        sample, annotator, label, count = zip(*rows, strict=True)
-        parts.append(
-            np.stack(
-                [
-                    np.array(sample, dtype=np.int64),
-                    np.array(annotator, dtype=np.int64),
-                    np.array([number[name] for name in label], dtype=np.int64),
-                    np.array(count, dtype=np.int64),
-                ]
-            )
-        )
-    columns = np.concatenate(parts, axis=1) if parts else np.empty((4, 0), dtype=np.int64)
-    sample_pk, sample_row = np.unique(columns[0], return_inverse=True)
-    annotator_pk, annotator_row = np.unique(columns[1], return_inverse=True)
-    names = {key: value for key, value in conn.execute(select(_annotators.c.pk, _annotators.c.name))}
-    return VoteTable(
-        samples=_ids(conn, sample_pk),
-        annotators=[names[int(pk)] for pk in annotator_pk],
-        classes=tuple(classes),
-        sample=sample_row.astype(np.int32),
-        annotator=annotator_row.astype(np.int32),
-        label=columns[2].astype(np.int16),
-        weight=columns[3].astype(np.float32),
-    )
-
-
 def iterate(conn: Connection, *, include_rejected: bool = False, sample_id: str | None = None) -> Iterator[Vote]:
     """Every active vote in the order it came in, streamed; rejected ones on demand."""
     v = _votes.c
@@ -168,7 +122,7 @@ def iterate(conn: Connection, *, include_rejected: bool = False, sample_id: str 
         .select_from(_votes)
         .join(_samples, _samples.c.pk == v.sample)
         .join(_annotators, _annotators.c.pk == v.annotator)
-        .where(_alive())
+        .where(alive())
         .order_by(v.pk)
     )
     if not include_rejected:
@@ -179,73 +133,9 @@ def iterate(conn: Connection, *, include_rejected: bool = False, sample_id: str 
         yield _vote(tuple(row))
 
 
-def count(conn: Connection) -> dict[str, int]:
-    """How many votes are ``active``, ``meta``, ``skipped``, ``rejected``, ``withdrawn``; ``people`` sums the counts."""
-    query: Select[Any] = (
-        select(_votes.c.label, _votes.c.rejected.is_not(None), func.count(), func.sum(_votes.c.count))
-        .where(_alive())
-        .group_by(_votes.c.label, _votes.c.rejected.is_not(None))
-    )
-    totals: Counter[str] = Counter(active=0, people=0, meta=0, skipped=0, rejected=0)
-    for label, rejected, rows, people in conn.execute(query):
-        if rejected:
-            totals["rejected"] += rows
-        elif label is None:
-            totals["skipped"] += rows
-        elif label in META:
-            totals["meta"] += rows
-        else:
-            totals["active"] += rows
-            totals["people"] += int(people)
-    totals["withdrawn"] = int(conn.execute(select(func.count()).select_from(_tombstones)).scalar_one())
-    return dict(totals)
-
-
-def count_annotators(conn: Connection, kind: str = "person") -> int:
-    """How many annotators of this kind are known."""
-    query = select(func.count()).select_from(_annotators).where(_annotators.c.kind == kind)
-    return int(conn.execute(query).scalar_one())
-
-
-def meta_counts(conn: Connection) -> dict[str, dict[str, int]]:
-    """For each sample id with meta answers how many people gave which, for example ``{"ab..": {"no_face": 2}}``."""
-    query = (
-        select(_samples.c.id, _votes.c.label, func.sum(_votes.c.count))
-        .join(_samples, _samples.c.pk == _votes.c.sample)
-        .where(_alive(), _votes.c.rejected.is_(None), _votes.c.label.in_(META))
-        .group_by(_samples.c.id, _votes.c.label)
-    )
-    found: dict[str, dict[str, int]] = {}
-    for sample_id, label, people in conn.execute(query):
-        found.setdefault(sample_id, {})[label] = int(people)
-    return found
-
-
-def tallies(conn: Connection, ids: Sequence[str], *, outside: str = "") -> dict[str, Counter[str]]:
-    """For each of these sample ids how many people gave which answer; ids without answers are left out.
-
-    ``outside`` leaves out votes whose origin starts with it, such as ``"reader:ferplus:"``.
-    """
-    found: dict[str, Counter[str]] = {}
-    for part in chunks(ids, 500):
-        query = (
-            select(_samples.c.id, _votes.c.label, func.sum(_votes.c.count))
-            .join(_samples, _samples.c.pk == _votes.c.sample)
-            .where(_samples.c.id.in_(part), _alive(), _votes.c.rejected.is_(None), _votes.c.label.is_not(None))
-            .group_by(_samples.c.id, _votes.c.label)
-        )
-        if outside:
-            query = query.where(~_votes.c.origin.startswith(outside, autoescape=True))
-        for sample_id, label, people in conn.execute(query):
-            found.setdefault(sample_id, Counter())[label] += int(people)
-    return found
-
-
 def origins(conn: Connection, prefix: str) -> dict[str, str]:
     """Active votes whose origin starts with ``prefix``: origin to content hash."""
-    query = select(_votes.c.origin, _votes.c.content).where(
-        _alive(), _votes.c.origin >= prefix, _votes.c.origin < prefix + "\uffff"
-    )
+    query = select(_votes.c.origin, _votes.c.content).where(alive(), _starts(conn, _votes.c.origin, prefix))
     return {key: value for key, value in conn.execute(query)}
 
 
@@ -277,7 +167,7 @@ def _annotator_keys(conn: Connection, names: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _alive() -> ColumnElement[bool]:
+def alive() -> ColumnElement[bool]:
     """True for votes without a tombstone."""
     return ~exists().where(_tombstones.c.vote == _votes.c.pk)
 
@@ -293,7 +183,7 @@ def _active_by_origin(conn: Connection, names: Sequence[str]) -> dict[str, _Acti
         _votes.c.count,
     )
     for part in chunks(names, 500):
-        rows = conn.execute(select(*columns, _votes.c.rejected).where(_votes.c.origin.in_(part), _alive()))
+        rows = conn.execute(select(*columns, _votes.c.rejected).where(_votes.c.origin.in_(part), alive()))
         for origin, pk, content, sample, label, people, rejected in rows:
             found[origin] = _Active(pk, content, sample, _answers(label, people, rejected))
     return found
@@ -326,19 +216,6 @@ def _content(vote: Vote) -> str:
         vote.rejected,
     ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
-
-
-def _ids(conn: Connection, pks: NDArray[np.int64]) -> list[str]:
-    found: dict[int, str] = {}
-    if len(pks) > 10_000:
-        query = select(_samples.c.pk, _samples.c.id).where(_samples.c.n_votes > 0)
-        found.update((a, b) for a, b in conn.execute(query))
-    else:
-        for part in chunks(pks.tolist(), 500):
-            found.update(
-                (a, b) for a, b in conn.execute(select(_samples.c.pk, _samples.c.id).where(_samples.c.pk.in_(part)))
-            )
-    return [found[pk] for pk in pks.tolist()]
 
 
 def _vote(row: tuple[Any, ...]) -> Vote:

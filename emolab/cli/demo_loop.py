@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emolab.catalog import models, samples, settings, votes
+from emolab.catalog import models, samples, settings, tallies
 from emolab.cli.demo_data import DemoData
 from emolab.cli.suggest import Proposal, propose
 from emolab.config import FILE_NAME
@@ -217,7 +217,7 @@ def _round(
     )
     arm.report = summary(arm.judged, data.truth, data.classes)
     with arm.workspace.catalog() as catalog, catalog.connect() as conn:
-        counted = votes.count(conn)
+        counted = tallies.count(conn)
         labelled = samples.count_answered(conn)
     arm.curve.append(
         Point(

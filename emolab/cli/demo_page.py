@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emolab.catalog import activity, samples, votes
+from emolab.catalog import activity, samples, tallies, votes
 from emolab.charts import Series, bars, heatmap, line, percent, reliability
 from emolab.cli.demo_loop import CHOSEN, RANDOM, Arm, Campaign, Point
 from emolab.labeling.agreement import alpha, by_annotator
@@ -27,7 +27,7 @@ def render(campaign: Campaign) -> str:
     with chosen.workspace.catalog() as catalog, catalog.connect() as conn:
         known = {sample.id: sample for sample in samples.iterate(conn)}
         cast = list(votes.iterate(conn))
-        ledger = votes.table(conn, campaign.data.classes)
+        ledger = tallies.table(conn, campaign.data.classes)
         skips = {found.name: found.skips for found in activity.annotators(conn)}
     sections = [
         _curves(chosen, other),

@@ -23,16 +23,16 @@ def status(session: Session) -> None:
     """
     import numpy as np
 
-    from emolab.catalog import activity, labels, votes
+    from emolab.catalog import activity, labels, tallies
     from emolab.labeling import agreement
 
     workspace = session.workspace
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        table = votes.table(conn, workspace.config.project.classes)
+        table = tallies.table(conn, workspace.config.project.classes)
         rounds = activity.rounds(conn)
         people = activity.annotators(conn)
         per_sample = activity.votes_per_sample(conn)
-        totals = votes.count(conn)
+        totals = tallies.count(conn)
         current = labels.summary(conn)
     alpha = agreement.alpha(table, np.random.default_rng(0))
     classes = agreement.by_class(table)

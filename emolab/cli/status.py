@@ -26,7 +26,7 @@ def status(session: Session) -> None:
 
 def survey(workspace: Workspace) -> dict[str, Any]:
     """Everything ``status`` knows, as plain data: counts along the loop, problems, and the next command."""
-    from emolab.catalog import labels, models, rounds, samples, votes
+    from emolab.catalog import labels, models, rounds, samples, tallies
 
     with workspace.catalog() as catalog:
         problems = catalog.problems()
@@ -45,8 +45,8 @@ def survey(workspace: Workspace) -> dict[str, Any]:
                 "splits": {split or "none": n for split, n in samples.count_by(conn, "split").items()},
                 "answered": samples.count_answered(conn),
                 "waiting": samples.count_waiting(conn),
-                "votes": votes.count(conn),
-                "annotators": votes.count_annotators(conn),
+                "votes": tallies.count(conn),
+                "annotators": tallies.count_annotators(conn),
                 "labels": labels.summary(conn),
                 "models": len(trained),
                 "champion": None if best is None else {"id": best.id, "metrics": _headline(best.metrics)},

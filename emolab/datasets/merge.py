@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from emolab.catalog import events, samples, votes
+from emolab.catalog import events, samples, tallies, votes
 from emolab.datasets.conflicts import Ledger, winner
 from emolab.datasets.duplicates import mark
 from emolab.datasets.ingest import Item, Outcome, ingest
@@ -223,7 +223,7 @@ class _Run:
 
     def compare(self, conn: Connection) -> dict[str, int]:
         """How often the dataset's label is that of everybody else, on ``images`` that others voted on with a winner."""
-        told = votes.tallies(conn, self._known, outside=f"reader:{self._report.name}:")
+        told = tallies.answers(conn, self._known, outside=f"reader:{self._report.name}:")
         pairs = [(self._ledger.entries[i].majority, winner(other)) for i, other in told.items()]
         clear = [(ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None]
         return {"images": len(clear), "agree": sum(ours == theirs for ours, theirs in clear)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.catalog import labels as catalog_labels
-from emolab.catalog import votes as catalog_votes
+from emolab.catalog import tallies
 from emolab.errors import DataError
 from emolab.labeling.aggregators import DEFAULTS, Options
 from emolab.labeling.tally import counts, with_votes
@@ -56,8 +56,8 @@ def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int
     AGGREGATORS.load(method)
     with workspace.catalog() as catalog:
         with catalog.connect() as conn:
-            votes = catalog_votes.table(conn, config.project.classes)
-            meta = catalog_votes.meta_counts(conn)
+            votes = tallies.table(conn, config.project.classes)
+            meta = tallies.meta_counts(conn)
         aside = unlabelable(votes, meta)
         labels = label_set(
             votes, method=method, min_votes=min_votes, options=Options(prior=config.labeling.prior), without=aside

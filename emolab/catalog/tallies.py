@@ -1,0 +1,137 @@
+"""The ledger of votes summed up: as columns for aggregation, and counted by answer, sample and annotator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import Connection, Select, func, select
+
+from emolab.catalog import schema
+from emolab.catalog.chunks import chunks
+from emolab.catalog.votes import alive
+from emolab.records import VoteTable
+from emolab.taxonomy import META
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_votes, _samples, _annotators, _tombstones = schema.votes, schema.samples, schema.annotators, schema.tombstones
+
+
+def table(conn: Connection, classes: Sequence[str], *, perspective: str | None = None) -> VoteTable:
+    """Every active vote for one of ``classes``, as columns: the input of aggregation.
+
+    Skips, meta labels, rejected votes and classes that the project no longer has are left out.
+    """
+    query = (
+        select(_votes.c.sample, _votes.c.annotator, _votes.c.label, _votes.c.count)
+        .where(alive(), _votes.c.rejected.is_(None), _votes.c.label.in_(list(classes)))
+        .order_by(_votes.c.pk)
+    )
+    if perspective is not None:
+        query = query.where(_votes.c.perspective == perspective)
+    number = {name: i for i, name in enumerate(classes)}
+    parts: list[np.ndarray[Any, Any]] = []
+    for rows in conn.execute(query.execution_options(yield_per=100_000)).partitions():
+        sample, annotator, label, count = zip(*rows, strict=True)
+        parts.append(
+            np.stack(
+                [
+                    np.array(sample, dtype=np.int64),
+                    np.array(annotator, dtype=np.int64),
+                    np.array([number[name] for name in label], dtype=np.int64),
+                    np.array(count, dtype=np.int64),
+                ]
+            )
+        )
+    columns = np.concatenate(parts, axis=1) if parts else np.empty((4, 0), dtype=np.int64)
+    sample_pk, sample_row = np.unique(columns[0], return_inverse=True)
+    annotator_pk, annotator_row = np.unique(columns[1], return_inverse=True)
+    names = {key: value for key, value in conn.execute(select(_annotators.c.pk, _annotators.c.name))}
+    return VoteTable(
+        samples=_ids(conn, sample_pk),
+        annotators=[names[int(pk)] for pk in annotator_pk],
+        classes=tuple(classes),
+        sample=sample_row.astype(np.int32),
+        annotator=annotator_row.astype(np.int32),
+        label=columns[2].astype(np.int16),
+        weight=columns[3].astype(np.float32),
+    )
+
+
+def count(conn: Connection) -> dict[str, int]:
+    """How many votes are ``active``, ``meta``, ``skipped``, ``rejected``, ``withdrawn``; ``people`` sums the counts."""
+    query: Select[Any] = (
+        select(_votes.c.label, _votes.c.rejected.is_not(None), func.count(), func.sum(_votes.c.count))
+        .where(alive())
+        .group_by(_votes.c.label, _votes.c.rejected.is_not(None))
+    )
+    totals: Counter[str] = Counter(active=0, people=0, meta=0, skipped=0, rejected=0)
+    for label, rejected, rows, people in conn.execute(query):
+        if rejected:
+            totals["rejected"] += rows
+        elif label is None:
+            totals["skipped"] += rows
+        elif label in META:
+            totals["meta"] += rows
+        else:
+            totals["active"] += rows
+            totals["people"] += int(people)
+    totals["withdrawn"] = int(conn.execute(select(func.count()).select_from(_tombstones)).scalar_one())
+    return dict(totals)
+
+
+def count_annotators(conn: Connection, kind: str = "person") -> int:
+    """How many annotators of this kind are known."""
+    query = select(func.count()).select_from(_annotators).where(_annotators.c.kind == kind)
+    return int(conn.execute(query).scalar_one())
+
+
+def meta_counts(conn: Connection) -> dict[str, dict[str, int]]:
+    """For each sample id with meta answers how many people gave which, for example ``{"ab..": {"no_face": 2}}``."""
+    query = (
+        select(_samples.c.id, _votes.c.label, func.sum(_votes.c.count))
+        .join(_samples, _samples.c.pk == _votes.c.sample)
+        .where(alive(), _votes.c.rejected.is_(None), _votes.c.label.in_(META))
+        .group_by(_samples.c.id, _votes.c.label)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for sample_id, label, people in conn.execute(query):
+        found.setdefault(sample_id, {})[label] = int(people)
+    return found
+
+
+def answers(conn: Connection, ids: Sequence[str], *, outside: str = "") -> dict[str, Counter[str]]:
+    """For each of these sample ids how many people gave which answer; ids without answers are left out.
+
+    ``outside`` leaves out votes whose origin starts with it, such as ``"reader:ferplus:"``.
+    """
+    found: dict[str, Counter[str]] = {}
+    for part in chunks(ids, 500):
+        query = (
+            select(_samples.c.id, _votes.c.label, func.sum(_votes.c.count))
+            .join(_samples, _samples.c.pk == _votes.c.sample)
+            .where(_samples.c.id.in_(part), alive(), _votes.c.rejected.is_(None), _votes.c.label.is_not(None))
+            .group_by(_samples.c.id, _votes.c.label)
+        )
+        if outside:
+            query = query.where(~_votes.c.origin.startswith(outside, autoescape=True))
+        for sample_id, label, people in conn.execute(query):
+            found.setdefault(sample_id, Counter())[label] += int(people)
+    return found
+
+
+def _ids(conn: Connection, pks: NDArray[np.int64]) -> list[str]:
+    found: dict[int, str] = {}
+    if len(pks) > 10_000:
+        query = select(_samples.c.pk, _samples.c.id).where(_samples.c.n_votes > 0)
+        found.update((a, b) for a, b in conn.execute(query))
+    else:
+        for part in chunks(pks.tolist(), 500):
+            found.update(
+                (a, b) for a, b in conn.execute(select(_samples.c.pk, _samples.c.id).where(_samples.c.pk.in_(part)))
+            )
+    return [found[pk] for pk in pks.tolist()]
