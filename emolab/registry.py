@@ -92,6 +92,7 @@ AUGMENTATIONS = Registry(
     "augmentation",
     "emolab.augmentations",
     {
+        "warp": "emolab.training.augment.warp:build",
         "torchvision": "emolab.training.augment.torchvision_v2:build",
         "imgaug": "emolab.training.augment.imgaug:build",
     },

@@ -64,3 +64,29 @@ def test_imgaug_leaves_no_trace_in_numpy() -> None:
 def test_an_unknown_library_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r'Unknown augmentation "torchvison"\. Did you mean "torchvision"'):
         augment.load(quick(augmentation="torchvison"))
+
+
+def test_a_warp_turns_about_the_centre_and_stays_within_its_ranges() -> None:
+    from emolab.training.augment import warp
+
+    maps = warp.affine_maps(np.random.default_rng(0), 2000, (48, 64))
+    centre = np.array([31.5, 23.5, 1.0])
+    moved = maps @ centre - centre[:2]
+    assert np.abs(moved[:, 0]).max() <= warp.SHIFT * 64 + 1e-9
+    assert np.abs(moved[:, 1]).max() <= warp.SHIFT * 48 + 1e-9
+    assert np.abs(moved).max() > 0.9 * warp.SHIFT * 48
+    areas = np.linalg.det(maps[:, :, :2])
+    assert 0.4 < (areas < 0).mean() < 0.6  # every other image is mirrored
+    assert np.exp(-2 * warp.ZOOM) <= np.abs(areas).min() <= np.abs(areas).max() <= np.exp(2 * warp.ZOOM)
+
+
+def test_a_warp_without_draws_changes_nothing_but_the_side() -> None:
+    from emolab.training.augment import warp
+
+    maps = warp.affine_maps(np.random.default_rng(0), 50, (24, 24), strength=0.0)
+    plain = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    mirrored = np.array([[-1.0, 0.0, 23.0], [0.0, 1.0, 0.0]])
+    for one in maps:
+        assert np.allclose(one, plain) or np.allclose(one, mirrored)
+    tables = warp.light_tables(np.random.default_rng(0), 3, strength=0.0)
+    assert (tables == np.arange(256)).all()
