@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emolab.catalog import samples
-from emolab.records import Sample
+from emolab.catalog import models, samples
+from emolab.records import Model, Sample
 from emolab.workspace import Workspace
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -75,6 +75,7 @@ def test_json_holds_every_count(workspace: Workspace, tmp_path: Path, run_cli: R
     assert data == {
         "items": 2, "added": 1, "existing": 0, "skipped": 0, "faces": 0, "without_face": 0, "near_duplicates": 0,
         "failed": 1, "problems": {"empty": 1}, "notes": {}, "ignored": {}, "stopped": False, "dry_run": False,
+        "one_group": None,
     }  # fmt: skip
     assert log.parent == workspace.logs
     assert log.read_text() == f"FAILED  {tmp_path}/in/b.png: empty: the file has no bytes\n"
@@ -184,6 +185,68 @@ def test_consent_and_group_are_kept(workspace: Workspace, tmp_path: Path, run_cl
     )  # fmt: skip
     (sample,) = stored(workspace)
     assert (sample.consent, sample.group) == ("form B", "07")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("../photso", "error: There is no ../photso."),
+        ("../photso/*.jpg", "error: Nothing matches ../photso/*.jpg."),
+    ],
+)
+def test_a_missing_path_is_one_error_and_leaves_no_log(
+    workspace: Workspace, run_cli: RunCli, path: str, message: str
+) -> None:
+    done = run_cli("collect", path, cwd=workspace.root)
+    fix = f"  fix: Check the spelling; relative paths start at {workspace.root}."
+    assert (done.returncode, done.stderr.splitlines()) == (1, [message, fix])
+    assert not workspace.logs.exists() or not list(workspace.logs.iterdir())
+
+
+def test_one_missing_path_among_others_does_not_stop_them(
+    workspace: Workspace, tmp_path: Path, run_cli: RunCli
+) -> None:
+    save(tmp_path / "in" / "a.png")
+    done = run_cli("collect", str(tmp_path / "in"), "nowhere", "--faces", "off", cwd=workspace.root)
+    assert (done.returncode, len(stored(workspace))) == (1, 1)
+    assert "not found  nowhere" in done.stderr
+
+
+def test_samples_that_no_split_can_divide_are_pointed_out(
+    workspace: Workspace, tmp_path: Path, run_cli: RunCli
+) -> None:
+    for i in range(4):
+        save(tmp_path / "in" / f"person_{i % 2}" / f"{i}.png", i)
+    wide = {"COLUMNS": "200"}
+    command = ["collect", str(tmp_path / "in"), "--faces", "off", "--group-by"]
+    for more, hint in ((["--dry-run"], "To divide them: another --group-by, folder or a REGEX"),
+                       ([], "To divide them: collect other groups too, or begin a new workspace")):  # fmt: skip
+        told = run_cli(*command, "(person)", *more, cwd=workspace.root, env=wide, check=True).stderr
+        assert "! All 4 new samples are in one group, person; a group is never split." in told
+        assert hint in told
+    other = Workspace.init(tmp_path / "other", classes=("happiness", "sadness"))
+    told = run_cli(*command, "folder", cwd=other.root, env=wide, check=True).stderr
+    assert "in one group" not in told
+
+
+def test_with_a_model_the_next_step_is_a_suggestion_and_a_large_pool_is_not_sent_at_once(
+    workspace: Workspace, tmp_path: Path, run_cli: RunCli
+) -> None:
+    command = ["collect", str(tmp_path / "in"), "--faces", "off"]
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        samples.add(tx, [Sample(id=f"{i:064x}", media=f"media/{i}.png") for i in range(500)])
+    save(tmp_path / "in" / "a.png", 1)
+    assert "next: emolab label push -n 100\n" in run_cli(*command, cwd=workspace.root, check=True).stderr
+    model = Model(
+        id="m" * 64, path="m", classes=workspace.config.project.classes, config={}, snapshot="s", metrics={},
+        created_at="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        models.add(tx, model)
+        models.set_alias(tx, "champion", model.id)
+    save(tmp_path / "in" / "b.png", 2)
+    told = run_cli(*command, "--set", "suggest.n=40", cwd=workspace.root, check=True).stderr
+    assert "next: emolab suggest -n 40 --push\n" in told
 
 
 def test_ctrl_c_ends_between_two_inputs_and_the_next_run_goes_on(workspace: Workspace, tmp_path: Path) -> None:

@@ -83,12 +83,40 @@ def collect(
         early = stopped() and device is None
     session.emit({**done.to_dict(), "stopped": early, "dry_run": dry_run})
     _show(session, done, dry_run=dry_run)
+    if done.one_group is not None:
+        _warn_of_one_group(session, done.one_group, done.report.added, dry_run=dry_run)
     if early:
         session.say("[yellow]Stopped early;[/] everything up to here is kept. Run the same command again to go on.")
         return 130
     if not dry_run and done.report.added:
-        session.next_step("emolab label push")
+        session.next_step(_next(session))
     return 1 if done.report.failed else 0
+
+
+def _warn_of_one_group(session: Session, group: str, added: int, *, dry_run: bool) -> None:
+    from rich.markup import escape
+
+    session.say(f"[yellow]![/] All {added:,} new samples are in one group, {escape(group)}; a group is never split.")
+    session.say(
+        "  [dim]To divide them: another[/] --group-by[dim], folder or a REGEX that finds the person in a path.[/]"
+        if dry_run
+        else "  [dim]To divide them: collect other groups too, or begin a new workspace with another\n"
+        "  [/]--group-by[dim], folder or a REGEX that finds the person in a path.[/]"
+    )
+
+
+def _next(session: Session) -> str:
+    """What to type when new samples have come: a model chooses from them where there is one."""
+    from emolab.catalog import models, remotes
+    from emolab.cli.label_push import UNASKED
+
+    config = session.workspace.config.suggest
+    with session.workspace.catalog() as catalog, catalog.connect() as conn:
+        trained = models.find(conn, "champion") is not None
+        free = len(remotes.unsent(conn, None, limit=max(config.n, UNASKED + 1)))
+    if trained and free:
+        return f"emolab suggest -n {min(config.n, free)} --push"
+    return f"emolab label push -n {config.n}" if free > UNASKED else "emolab label push"
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,14 +14,18 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from emolab.datasets import camera as cameras
 from emolab.datasets.duplicates import DuplicateReport, mark
-from emolab.datasets.ingest import Options, Problem, Report, ingest
+from emolab.datasets.ingest import Options, Outcome, Problem, Report, ingest
 from emolab.datasets.sources import Source, count
+from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from sqlalchemy import Connection
+
     from emolab.catalog import Catalog
+    from emolab.catalog.samples import AddResult
     from emolab.config import CollectConfig
     from emolab.workspace import Workspace
 
@@ -28,13 +34,15 @@ if TYPE_CHECKING:
 class Collected:
     """What a run did: ``ignored`` counts files of other kinds by suffix, ``log`` lists every problem and note.
 
-    ``near`` says which near-identical samples the workspace has now, ``None`` when nothing new came.
+    ``near`` says which near-identical samples the workspace has now, ``None`` when nothing new came. ``one_group`` is
+    the group of all new samples when there are several and they share one, which no split can divide.
     """
 
     report: Report
     ignored: Counter[str]
     log: Path | None
     near: DuplicateReport | None = None
+    one_group: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -46,6 +54,7 @@ class Collected:
             "skipped": report.skipped,
             "faces": report.faces,
             "without_face": report.whole,
+            "one_group": self.one_group,
             "near_duplicates": None if self.near is None else self.near.surplus,
             "failed": report.failed,
             "problems": dict(report.kinds.most_common()),
@@ -72,9 +81,11 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
     """Bring ``wanted`` into ``workspace`` under its settings (section ``collect``).
 
     Bad inputs become lines of the report, the rest go through. Running it again goes on where it was stopped.
-    Raises :class:`EmolabError` for a missing camera, detector weights that cannot be had, a workspace that cannot be
-    written.
+    Raises :class:`EmolabError` for paths of which none exists, a missing camera, detector weights that cannot be had, a
+    workspace that cannot be written.
     """
+    if wanted.camera is None:
+        _check(wanted.paths)
     settings = workspace.config.collect
     options = _options(settings, dry_run=wanted.dry_run)
     source = Source(
@@ -86,6 +97,7 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
         max_bytes=settings.max_bytes,
         stopped=wanted.stopped,
     )
+    units = _Units()
     with _Log(workspace.logs) as log:
         if wanted.camera is not None:
             entries = cameras.pictures(
@@ -97,20 +109,52 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
                 stopped=wanted.stopped,
             )
             report = ingest(
-                workspace, catalog, entries, options=options, on_problem=log.write, progress=progress,
-                total=lambda: wanted.limit, description=f"Camera {wanted.camera}",
+                workspace, catalog, entries, options=options, on_batch=units.see, on_problem=log.write,
+                progress=progress, total=lambda: wanted.limit, description=f"Camera {wanted.camera}",
             )  # fmt: skip
         else:
             with _Count(wanted.paths, every=settings.every) as total:
                 report = ingest(
-                    workspace, catalog, source.entries(wanted.paths), options=options, on_problem=log.write,
-                    progress=progress, total=total,
+                    workspace, catalog, source.entries(wanted.paths), options=options, on_batch=units.see,
+                    on_problem=log.write, progress=progress, total=total,
                 )  # fmt: skip
     near = None
     if report.added and not wanted.dry_run and "disk full" not in report.kinds:
         with catalog.begin() as tx:
             near = mark(tx)
-    return Collected(report=report, ignored=source.ignored, log=log.path, near=near)
+    shared = units.shared if report.added > 1 else None
+    return Collected(report=report, ignored=source.ignored, log=log.path, near=near, one_group=shared)
+
+
+def _check(paths: Sequence[str]) -> None:
+    """Raise :class:`DataError` when there is nothing at any of ``paths``."""
+    if any(os.path.lexists(path) or next(glob.iglob(path, recursive=True), None) for path in paths):  # noqa: PTH207
+        return
+    matches = any(glob.has_magic(path) for path in paths)
+    there = f"Nothing matches {', '.join(paths)}." if matches else f"There is no {' and no '.join(paths)}."
+    relative = any(not os.path.isabs(path) for path in paths)  # noqa: PTH117 - text
+    hint = f"Check the spelling; relative paths start at {Path.cwd()}." if relative else "Check the spelling."
+    raise DataError(there, hint=hint)
+
+
+class _Units:
+    """Whether all new samples belong together: by their group, else by the image they were cut from."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def see(self, _tx: Connection, outcomes: Sequence[Outcome], result: AddResult) -> None:
+        """Count one batch; of several units the first two are enough."""
+        new = set(result.added)
+        for outcome in outcomes if len(self._seen) < 2 else ():
+            self._seen.update(
+                sample.group or sample.parent or sample.id for sample in outcome.samples if sample.id in new
+            )
+
+    @property
+    def shared(self) -> str | None:
+        """The unit of all samples seen, ``None`` when there are several or none."""
+        return next(iter(self._seen)) if len(self._seen) == 1 else None
 
 
 def _options(settings: CollectConfig, *, dry_run: bool) -> Options:
