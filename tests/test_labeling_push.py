@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from subprocess import CompletedProcess
+from pathlib import Path
+from subprocess import CompletedProcess, Popen
 
 import numpy as np
 import pytest
@@ -327,4 +333,58 @@ def test_the_command_says_what_it_did_in_words_and_in_json(
     pulled = run_cli("label", "pull", cwd=team.root, env=env)
     assert "nothing new" in pulled.stderr, pulled.stderr
     both = run_cli("label", "push", "--n", "2", "--suggestions", cwd=team.root, env=env)
-    assert (both.returncode, "Give --n or --suggestions, not both." in both.stderr) == (2, True)
+    assert (both.returncode, "Give one of --n, --all and --suggestions." in both.stderr) == (2, True)
+
+
+def test_a_large_pool_goes_out_as_a_whole_only_when_somebody_says_so(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer, run_cli: Callable[..., CompletedProcess[str]]
+) -> None:
+    add_samples(team, 501)
+    env = environment(label_studio.url, label_studio.token)
+    for more in ((), ("--json",)):
+        refused = run_cli("label", "push", *more, cwd=team.root, env=env)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "All 501 samples that nobody has labelled would go to the team; nothing was sent." in refused.stderr
+        assert "fix: Send a part with: emolab label push -n 100, or everything with --all." in refused.stderr
+    status, shown = at_a_terminal("label", "push", cwd=team.root, env=env, answer="n")
+    assert "none would be left for emolab suggest to choose from" in shown
+    assert "Send all of them? [y/N]" in shown
+    assert (status, "Nothing was sent." in shown) == (1, True)
+    assert studio.find_project(title(team)) is None
+    sent = run_cli("label", "push", "--all", "--json", cwd=team.root, env=env, check=True)
+    assert json.loads(sent.stdout)["created"] == 501
+
+
+def at_a_terminal(*arguments: str, cwd: Path, env: dict[str, str], answer: str) -> tuple[int, str]:
+    """Exit code and screen of a command whose question somebody answers at a terminal."""
+    screen, terminal = pty.openpty()
+    os.write(screen, f"{answer}\n".encode())
+    command = [sys.executable, "-m", "emolab", *arguments]
+    with Popen(command, cwd=cwd, env={**os.environ, "COLUMNS": "200", **env}, stdin=terminal, stderr=terminal) as run:
+        os.close(terminal)
+        shown = b""
+        with contextlib.suppress(OSError):  # the last writer has gone
+            while part := os.read(screen, 4096):
+                shown += part
+        status = run.wait(timeout=60)
+    os.close(screen)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    return status, " ".join(text.split())
+
+
+def test_all_means_all_even_when_suggestions_wait(team: Workspace, studio: Studio) -> None:
+    ids = add_samples(team, 3)
+    suggest(team, ids[1])
+    report = push(team, studio, everything=True)
+    assert (report.source, report.created, there(studio, title(team))) == ("unlabelled", 3, Counter(ids))
+
+
+def test_a_project_with_an_overlap_of_its_own_is_no_cause_for_alarm(
+    team: Workspace, label_studio: LabelStudioServer, run_cli: Callable[..., CompletedProcess[str]]
+) -> None:
+    add_samples(team, 2)
+    env = environment(label_studio.url, label_studio.token)
+    told = run_cli("label", "push", "-n", "1", "--overlap", "2", cwd=team.root, env=env, check=True).stderr
+    assert "labeling.overlap" not in told
+    later = run_cli("label", "push", "-n", "1", cwd=team.root, env={**env, "COLUMNS": "200"}, check=True).stderr
+    assert "This project goes on with 2 people per sample, as it was told to; labeling.overlap (3) is for" in later

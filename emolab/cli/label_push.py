@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, interactive, workspace_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from emolab.labeling.push import PushReport
 
 
+#: A pool of up to this many samples is sent as a whole without asking back.
+UNASKED = 500
+
+
 @click.command(short_help="Send samples to the team.")
 @click.option("--n", "-n", type=click.IntRange(min=1), metavar="N", help="The first N samples nobody has labelled.")
+@click.option("--all", "everything", is_flag=True, help="Everything nobody has labelled, without asking back.")
 @click.option("--suggestions", is_flag=True, help='What "emolab suggest" proposed and nobody has received yet.')
 @click.option(
     "--overlap",
@@ -31,6 +36,7 @@ def push(
     session: Session,
     *,
     n: int | None,
+    everything: bool,
     suggestions: bool,
     overlap: int | None,
     title: str | None,
@@ -39,11 +45,14 @@ def push(
 ) -> int:
     """Send samples to the team's project in Label Studio, in the order that matters most.
 
-    Without --n or --suggestions: the pending suggestions if there are any, else every unlabelled sample. Safe to
-    repeat, to stop, and to run from several machines: a sample gets one task.
+    Without --n, --all or --suggestions: the pending suggestions if there are any, else every unlabelled sample; when
+    that is more than 500, emolab asks first, and where nobody can answer it sends nothing. Safe to repeat, to stop, and
+    to run from several machines: a sample gets one task.
     """
-    if n is not None and suggestions:
-        raise click.UsageError("Give --n or --suggestions, not both.")
+    if (n is not None) + everything + suggestions > 1:
+        raise click.UsageError("Give one of --n, --all and --suggestions.")
+    from functools import partial
+
     from emolab.labeling.address import open_studio
     from emolab.labeling.push import push as run
 
@@ -54,6 +63,8 @@ def push(
             studio,
             n=n,
             suggestions=suggestions,
+            everything=everything,
+            agree=partial(_agree, session),
             overlap=overlap,
             title=title,
             show_predictions=visible,
@@ -64,6 +75,21 @@ def push(
     session.emit(report)
     _show(session, report, overlap_given=overlap is not None)
     return 1 if report.missing else 0
+
+
+def _agree(session: Session, count: int) -> None:
+    """Ask before a large pool goes out as a whole. Raises :class:`DataError` without consent."""
+    from emolab.errors import DataError
+
+    if count <= UNASKED:
+        return
+    what = f"All {count:,} samples that nobody has labelled would go to the team"
+    part = "Send a part with: emolab label push -n 100"
+    if session.json or not interactive():
+        raise DataError(f"{what}; nothing was sent.", hint=f"{part}, or everything with --all.")
+    session.say(f"{what}, and none would be left for [bold cyan]emolab suggest[/] to choose from.")
+    if not click.confirm("Send all of them?", err=True):
+        raise DataError("Nothing was sent.", hint=part)
 
 
 def _guesses(session: Session) -> Mapping[str, str]:
@@ -110,7 +136,8 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     wanted = session.workspace.config.labeling.overlap
     if wanted != report.overlap and not overlap_given:
         session.say(
-            f"[dim]labeling.overlap is {wanted}; to change the whole project: emolab label push --overlap {wanted}[/]"
+            f"[dim]This project goes on with {report.overlap} people per sample, as it was told to; "
+            f"labeling.overlap ({wanted}) is for new projects.[/]"
         )
     if report.dry_run:
         session.next_step("the same without --dry-run")

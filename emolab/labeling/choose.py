@@ -26,13 +26,21 @@ class Choice:
     deleted: int = 0
 
 
-def choose(catalog: Catalog, here: remotes.Project | None, *, n: int | None, suggestions: bool, overlap: int) -> Choice:
-    """The pending suggestions, or the first ``n`` unlabelled samples; suggestions go first when neither is asked for.
+def choose(
+    catalog: Catalog,
+    here: remotes.Project | None,
+    *,
+    n: int | None,
+    suggestions: bool,
+    everything: bool = False,
+    overlap: int,
+) -> Choice:
+    """The pending suggestions, or the first ``n`` or all unlabelled samples; suggestions when nothing is asked for.
 
     ``here`` is the project to send to, when it exists; ``overlap`` how many people see a new sample.
     """
     with catalog.connect() as conn:
-        suggested = [] if n is not None else rounds.suggestions(conn, unsent=True)
+        suggested = [] if n is not None or everything else rounds.suggestions(conn, unsent=True)
         present = {task.sample_id: task for task in remotes.tasks(conn, here)} if here else {}
         if not suggested and not suggestions:
             first = 1 + max((task.rank or 0 for task in present.values() if task.round is None), default=0)

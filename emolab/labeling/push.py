@@ -7,7 +7,7 @@ running it twice, from two machines, or without the local catalog makes no secon
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -64,19 +64,22 @@ def push(
     *,
     n: int | None = None,
     suggestions: bool = False,
+    everything: bool = False,
     overlap: int | None = None,
     title: str | None = None,
     show_predictions: bool | None = None,
     guesses: Mapping[str, str] = NO_GUESSES,
+    agree: Callable[[int], None] | None = None,
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> PushReport:
     """Send samples to the workspace's project on a Label Studio server and return what was done.
 
-    Sends the pending suggestions, or the first ``n`` unlabelled samples; with neither asked for, the suggestions if
-    there are any, else everything unlabelled. ``overlap`` people see each sample of the project, earlier ones too; by
-    default it stays as it is, and a new project gets ``labeling.overlap``. ``guesses`` (class by sample id) are shown
-    to annotators only with ``show_predictions``.
+    Sends the pending suggestions, or the first ``n`` or ``everything`` unlabelled; with none of them asked for, the
+    suggestions if there are any, else everything unlabelled. In this last case ``agree`` is called with the number of
+    samples before anything is sent or stored, and may raise. ``overlap`` people see each sample of the project, earlier
+    ones too; by default it stays as it is, and a new project gets ``labeling.overlap``. ``guesses`` (class by sample
+    id) are shown to annotators only with ``show_predictions``.
 
     Raises :class:`EmolabError` when another push runs in this workspace, :class:`DataError` when it has no samples, and
     :class:`ServerError` when the server refuses or stays away; running it again goes on where it stopped.
@@ -94,6 +97,8 @@ def push(
             studio,
             n=n,
             suggestions=suggestions,
+            everything=everything,
+            agree=None if everything or n is not None else agree,
             overlap=overlap,
             title=project.title_of(workspace.config, title),
             visible=visible,
@@ -110,6 +115,8 @@ def _push(
     *,
     n: int | None,
     suggestions: bool,
+    everything: bool,
+    agree: Callable[[int], None] | None,
     overlap: int | None,
     title: str,
     visible: bool,
@@ -125,7 +132,7 @@ def _push(
         known = [p for p in remotes.projects(conn, server=studio.server_id) if remote and p.project == remote.id]
         here = known[0] if known else None
         left_over = remotes.tasks(conn, here, "pending", "sending", "reopening") if here else []
-    choice = choose(catalog, here, n=n, suggestions=suggestions, overlap=people)
+    choice = choose(catalog, here, n=n, suggestions=suggestions, everything=everything, overlap=people)
     if not (choice.new or choice.again or left_over):
         removed = 0
         if remote and here and not dry_run:
@@ -141,6 +148,8 @@ def _push(
             studio, title, choice, started=started, dry_run=True, remote=remote, change=change, overlap=people,
             created=len(choice.new), resumed=len(left_over), reopened=len(choice.again),
         )  # fmt: skip
+    if agree is not None and choice.source == "unlabelled" and choice.new:
+        agree(len(choice.new))
     fresh = remote is None
     if remote is None:
         remote = project.create(studio, title, config, overlap=people, show_predictions=visible)
