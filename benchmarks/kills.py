@@ -1,24 +1,28 @@
 """Push and pull killed at random instants: what is lost or doubled in Label Studio and in the ledger afterwards.
 
-Each run starts a push (or a pull) in a process of its own and ends it with SIGKILL at an instant drawn evenly from
-zero to twice what an undisturbed one takes. When all runs are over, one more push (or pull) has to leave every
-sample with exactly one task and every answer with exactly one vote.
+Each run starts a push (or a pull) in a process of its own, which tells when it begins, when each request leaves and
+when each answer arrives. It dies by SIGKILL after one of these moments, all of them in turn, by a part of the time that
+passed until the next one in an undisturbed run. Runs that had ended before are repeated. When all are over, one
+more push (or pull) has to leave every sample with exactly one task and every answer with exactly one vote.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import multiprocessing
 import os
+import re
 import tempfile
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -34,6 +38,9 @@ from emolab.records import Sample
 from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
 CLASSES = PRESETS["ferplus8"]
 #: A server that runs already, to leave out its start: these two, as for emolab itself.
 URL, TOKEN = "LABEL_STUDIO_URL", "EMOLAB_STUDIO_TOKEN"
@@ -46,6 +53,9 @@ _PRELOAD = (
     "emolab.labeling.server",
 )
 _CONTEXT = multiprocessing.get_context("forkserver")
+_PATIENCE = 120.0  # seconds after which a run that says nothing is given up
+_BEGIN, _END = "begin", "end"
+Action = Callable[[Workspace, Studio], object]
 
 
 @contextmanager
@@ -75,13 +85,17 @@ def fresh(folder: Path, name: str) -> Workspace:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``killed`` of ``runs`` were ended in the middle; the rest had finished. What was lost or doubled must be 0."""
+    """``killed`` of ``runs`` were ended in the middle; the rest had finished. What was lost or doubled must be 0.
+
+    ``where`` counts the kills by the last thing that the process had told: ``POST /api/projects/N/import sent``.
+    """
 
     runs: int
     killed: int
     expected: int
     lost: int
     doubled: int
+    where: Counter[str] = field(default_factory=Counter)
 
 
 def add_pictures(workspace: Workspace, n: int, *, rng: np.random.Generator, size: int = 48, kind: str = "PNG") -> None:
@@ -101,27 +115,27 @@ def add_pictures(workspace: Workspace, n: int, *, rng: np.random.Generator, size
 
 
 def kill_pushes(
-    workspace: Workspace, studio: Studio, *, token: str, runs: int, rng: np.random.Generator, per_run: int = 5
+    workspace: Workspace, studio: Studio, *, token: str, kills: int, rng: np.random.Generator, per_run: int = 5
 ) -> Outcome:
-    """Kill ``runs`` pushes of ``per_run`` new samples each, then push and pull once more and count tasks per sample."""
-    span = _span(_push, workspace.root, studio.url, token, lambda: add_pictures(workspace, per_run, rng=rng))
-    killed = 0
-    for _ in range(runs):
+    """Kill pushes of ``per_run`` new samples each, then push and pull once more and count tasks per sample."""
+
+    def more() -> None:
         add_pictures(workspace, per_run, rng=rng)
-        killed += _kill(_push, workspace.root, studio.url, token, after=float(rng.uniform(0, 2.0 * span)))
+
+    runs, where = _kill_often(_push, workspace.root, studio.url, token, kills=kills, more=more, rng=rng)
     push(workspace, studio)
     pull(workspace, studio)  # takes away what a killed request may have made after that
     there = _tasks(workspace, studio)
     with workspace.catalog() as catalog, catalog.connect() as conn:
         wanted = {sample.id for sample in samples.iterate(conn)}
     doubled = sum(n - 1 for n in there.values())
-    return Outcome(runs, killed, len(wanted), len(wanted - there.keys()), doubled)
+    return Outcome(runs, where.total(), len(wanted), len(wanted - there.keys()), doubled, where)
 
 
 def kill_pulls(
-    workspace: Workspace, studio: Studio, *, token: str, runs: int, rng: np.random.Generator, per_run: int = 2
+    workspace: Workspace, studio: Studio, *, token: str, kills: int, rng: np.random.Generator, per_run: int = 2
 ) -> Outcome:
-    """Kill ``runs`` pulls with ``per_run`` new answers each, then pull once more and compare the ledger."""
+    """Kill pulls with ``per_run`` new answers each, then pull once more and compare the ledger."""
     title = workspace.config.labeling.project
     project = studio.find_project(title)
     if project is None:
@@ -133,22 +147,19 @@ def kill_pulls(
     pull(workspace, studio)
     given = 0
 
-    def answer() -> None:
+    def more() -> None:
         nonlocal given
         for _ in range(per_run):
             studio.create_annotation(ids[given % len(ids)], form.answer(classes[given % len(classes)]), lead_time=1.0)
             given += 1
 
-    span = _span(_pull, workspace.root, studio.url, token, answer)
-    killed = 0
-    for _ in range(runs):
-        answer()
-        killed += _kill(_pull, workspace.root, studio.url, token, after=float(rng.uniform(0, 2.0 * span)))
+    runs, where = _kill_often(_pull, workspace.root, studio.url, token, kills=kills, more=more, rng=rng)
     pull(workspace, studio)
     there = {a.id for page in studio.changed_tasks(project.id) for task in page for a in task.annotations}
     with workspace.catalog() as catalog, catalog.connect() as conn:
         held = Counter(int(vote.origin.rsplit(":", 1)[1]) for vote in votes.iterate(conn, include_rejected=True))
-    return Outcome(runs, killed, len(there), len(there - held.keys()), sum(n - 1 for n in held.values()))
+    doubled = sum(n - 1 for n in held.values())
+    return Outcome(runs, where.total(), len(there), len(there - held.keys()), doubled, where)
 
 
 def _tasks(workspace: Workspace, studio: Studio) -> Counter[str]:
@@ -160,69 +171,116 @@ def _tasks(workspace: Workspace, studio: Studio) -> Counter[str]:
     return found
 
 
-def _span(
-    action: Callable[[Path, str, str], None], root: Path, url: str, token: str, more: Callable[[], None]
-) -> float:
-    """Seconds that an undisturbed process takes, with something to do (``more`` provides it)."""
+def _kill_often(
+    action: Action,
+    root: Path,
+    url: str,
+    token: str,
+    *,
+    kills: int,
+    more: Callable[[], None],
+    rng: np.random.Generator,
+) -> tuple[int, Counter[str]]:
+    """Kill ``action`` that often, each time with something to do (``more`` provides it); runs, and kills by moment."""
     _CONTEXT.set_forkserver_preload(["__main__", *_PRELOAD])
     for _ in range(2):  # the first one also makes the project and starts the fork server
         more()
-        process = _CONTEXT.Process(target=action, args=(root, url, token))
-        started = time.perf_counter()
-        process.start()
-        process.join()
-        if process.exitcode != 0:
-            raise RuntimeError(f"an undisturbed run ended with status {process.exitcode}")
-    return time.perf_counter() - started
+        told, ended = _watch(action, root, url, token)
+        if not ended:
+            raise RuntimeError(f"an undisturbed run ended after {told[-1:]}")
+    gaps = [later - sooner for (_, sooner), (_, later) in itertools.pairwise(told)]
+    runs, where, order = 0, Counter[str](), list[int]()
+    while where.total() < kills and runs < 3 * kills:
+        order = order or rng.permutation(len(gaps)).tolist()
+        moment = order.pop()
+        more()
+        told, ended = _watch(action, root, url, token, after=moment, pause=float(rng.uniform(0, gaps[moment])))
+        runs += 1
+        if not ended:
+            where[told[-1][0]] += 1
+    return runs, where
 
 
-def _kill(action: Callable[[Path, str, str], None], root: Path, url: str, token: str, *, after: float) -> bool:
-    """Start ``action`` and kill it ``after`` seconds; tell whether it was still running then."""
-    process = _CONTEXT.Process(target=action, args=(root, url, token))
+def _watch(
+    action: Action, root: Path, url: str, token: str, *, after: int | None = None, pause: float = 0.0
+) -> tuple[list[tuple[str, float]], bool]:
+    """Run ``action``, kill it ``pause`` seconds after it told its moment number ``after``.
+
+    Returns what it told, with the times (s), and whether it came to its end.
+    """
+    ours, theirs = _CONTEXT.Pipe(duplex=False)
+    process = _CONTEXT.Process(target=_tell, args=(action, root, url, token, theirs))
     process.start()
-    process.join(timeout=after)
-    alive = process.is_alive()
-    process.kill()
-    process.join()
-    return alive
+    theirs.close()
+    told: list[tuple[str, float]] = []
+    try:
+        while ours.poll(_PATIENCE):
+            told.append((ours.recv_bytes().decode(), time.perf_counter()))
+            if after is not None and len(told) == after + 1:
+                time.sleep(pause)
+                process.kill()
+    except EOFError:  # it has ended, or was killed
+        pass
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+    if not told or (after is None and process.exitcode != 0):
+        raise RuntimeError(f"a run ended with status {process.exitcode} after {told[-1:] or 'nothing'}")
+    return told, told[-1][0] == _END
 
 
-def _push(root: Path, url: str, token: str) -> None:
+def _tell(action: Action, root: Path, url: str, token: str, pipe: Connection) -> None:
+    """Carry out ``action`` and tell through ``pipe`` how far it is."""
+
+    def tell(what: str) -> None:
+        pipe.send_bytes(re.sub(r"/\d+", "/N", what).encode())
+
     with connect(url, token) as studio:
-        push(Workspace.open(root), studio)
+        hooks = studio.http.client.event_hooks
+        hooks["request"].append(lambda request: tell(f"{request.method} {request.url.path} sent"))
+        hooks["response"].append(lambda answer: tell(f"{answer.request.method} {answer.request.url.path} answered"))
+        tell(_BEGIN)
+        action(Workspace.open(root), studio)
+        tell(_END)
 
 
-def _pull(root: Path, url: str, token: str) -> None:
-    with connect(url, token) as studio:
-        pull(Workspace.open(root), studio)
+def _push(workspace: Workspace, studio: Studio) -> None:
+    push(workspace, studio)
 
 
-def measure(folder: Path, studio: Studio, *, token: str, runs: int) -> list[Result]:
-    """Kill half of ``runs`` while pushing, half while pulling, and tell what was lost or doubled."""
+def _pull(workspace: Workspace, studio: Studio) -> None:
+    pull(workspace, studio)
+
+
+def measure(folder: Path, studio: Studio, *, token: str, kills: int) -> list[Result]:
+    """Kill so many pushes and so many pulls, and tell what was lost or doubled."""
     workspace = fresh(folder, "kills")
     file = workspace.root / "emolab.toml"
     file.write_text(f'{file.read_text()}\n[labeling]\nproject = "{workspace.config.labeling.project}"\n')
     rng = np.random.default_rng(2)
-    pushes = kill_pushes(workspace, studio, token=token, runs=(runs + 1) // 2, rng=rng)
-    pulls = kill_pulls(workspace, studio, token=token, runs=runs // 2, rng=rng)
+    pushes = kill_pushes(workspace, studio, token=token, kills=kills, rng=rng)
+    pulls = kill_pulls(workspace, studio, token=token, kills=kills, rng=rng)
     results = []
     for what, name, seen in (("tasks", "push", pushes), ("votes", "pull", pulls)):
-        note = f"{seen.runs} runs, {seen.killed} of them died by SIGKILL, the others had ended"
+        waiting = sum(n for moment, n in seen.where.items() if moment.endswith("sent"))
+        note = f"at {len(seen.where)} kinds of moments; {waiting} while a request was out, the others between two"
         results += [
-            Result(f"{name} killed: {what} lost", seen.lost, what, n=seen.expected, note=note),
-            Result(f"{name} killed: {what} doubled", seen.doubled, what, n=seen.expected, note=note),
+            Result(f"{name} killed", seen.killed, "times", n=seen.runs, note=note),
+            Result(f"{name} killed: {what} lost", seen.lost, what, n=seen.expected),
+            Result(f"{name} killed: {what} doubled", seen.doubled, what, n=seen.expected),
         ]
     return results
 
 
 def run(quick: bool) -> list[Result]:
-    """Kill 240 times, or 14 times with ``quick``."""
+    """Kill 120 pushes and 120 pulls, or 7 of each with ``quick``."""
     with (
         server() as (url, token, _),
         tempfile.TemporaryDirectory(prefix="emolab-kills-") as folder,
         connect(url, token) as studio,
     ):
-        return measure(Path(folder), studio, token=token, runs=14 if quick else 240)
+        return measure(Path(folder), studio, token=token, kills=7 if quick else 120)
 
 
 if __name__ == "__main__":

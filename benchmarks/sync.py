@@ -111,7 +111,7 @@ def run(quick: bool) -> list[Result]:
         with connect(url, token) as studio:
             results = measure_push(fresh(folder, "push"), studio, n=n, size=48 if quick else 140)
             results += measure_pulls(folder, studio, n=n, repeats=2 if quick else 5, idle=5 if quick else 20)
-            results += measure(folder, studio, token=token, runs=4 if quick else 24)
+            results += measure(folder, studio, token=token, kills=2 if quick else 12)
     first = results[0]
     sizes = "; quick: 300 instead of 2,000" if quick else ""
     return [replace(first, note=f"{first.note}; {about}{sizes}"), *results[1:]]

@@ -25,10 +25,12 @@ from emolab.labeling import patience, send
 from emolab.labeling.pull import pull, watch
 from emolab.labeling.push import PushReport, push
 from emolab.labeling.studio import Studio, connect
+from emolab.labeling.studio_queries import model_versions
 from emolab.workspace import Workspace
 
 pytestmark = pytest.mark.labelstudio
 IMPORT = r"POST /api/projects/\d+/import\?.*return_task_ids"
+VERSIONS = r"DELETE /api/projects/\d+/model-versions"
 UPLOAD = r"POST /api/projects/\d+/import\?commit_to_project=false"
 
 
@@ -256,6 +258,70 @@ def test_two_pushes_at_once_from_two_machines_make_every_task_once(
     assert_each_once(team, studio)
 
 
+def current_order(workspace: Workspace, studio: Studio) -> tuple[str, list[str]]:
+    """The order in force, and all that the server holds."""
+    project = studio.find_project(title(workspace))
+    assert project is not None
+    return project.model_version, model_versions(studio, project.id)
+
+
+def push_one_more(workspace: Workspace, broken: Studio) -> None:
+    add_samples(workspace, 1, first=70)
+    assert push(workspace, broken).created == 1
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the request", "with the answer lost"])
+def test_an_earlier_order_that_is_gone_already_is_none_to_worry_about(
+    team: Workspace, studio: Studio, broken: Studio, proxy: Proxy, after: bool
+) -> None:
+    push(team, studio)
+    first, _ = current_order(team, studio)
+    project = studio.find_project(title(team))
+    assert project is not None
+    if after:
+        fault = proxy.fault(VERSIONS, "drop_answer")
+    else:
+        fault = proxy.fault(VERSIONS, "call", action_on=lambda: studio.delete_model_version(project.id, first))
+    push_one_more(team, broken)
+    assert fault.hits == 1
+    second, all_of_them = current_order(team, studio)
+    assert (second > first, all_of_them) == (True, [second])
+
+
+def test_an_order_that_another_machine_made_later_stays_in_force(
+    team: Workspace, studio: Studio, broken: Studio, proxy: Proxy
+) -> None:
+    push(team, studio)
+    elsewhere = named(other_machine(team, n=7), title(team))
+    theirs = lambda: push_one_more(elsewhere, studio)  # noqa: E731
+    fault = proxy.fault(r"GET /api/projects/\d+/model-versions", "call", action_on=theirs)
+    add_samples(team, 1, first=90)
+    assert push(team, broken).created == 1
+    assert fault.hits == 1
+    now, all_of_them = current_order(team, studio)
+    assert all_of_them == [now] != [""]
+
+
+def test_an_order_removed_in_the_middle_of_its_own_push_is_sent_again(
+    team: Workspace, studio: Studio, broken: Studio, proxy: Proxy
+) -> None:
+    push(team, studio)
+    project = studio.find_project(title(team))
+    assert project is not None
+
+    def remove() -> None:
+        for version in model_versions(studio, project.id):
+            studio.delete_model_version(project.id, version)
+
+    fault = proxy.fault(VERSIONS, "call", action_on=remove)
+    push_one_more(team, broken)
+    assert fault.hits == 1
+    now, all_of_them = current_order(team, studio)
+    assert all_of_them == [now] != [""]
+    shown = studio.http.get("/api/tasks/", project=project.id, fields="all", include="id,predictions_score")["tasks"]
+    assert [task["predictions_score"] is None for task in shown] == [False] * 8
+
+
 def test_two_pushes_at_once_in_one_workspace_one_goes_and_one_says_why_not(
     team: Workspace, studio: Studio, label_studio: LabelStudioServer
 ) -> None:
@@ -388,11 +454,11 @@ def test_twenty_kills_at_random_instants_lose_and_double_nothing(
 ) -> None:
     team = named(workspace, f"kills {uuid.uuid4().hex[:8]}")
     rng = np.random.default_rng(20)
-    pushes = kill_pushes(team, studio, token=label_studio.token, runs=10, rng=rng)
-    assert (pushes.lost, pushes.doubled, pushes.expected) == (0, 0, 12 * 5)
-    pulls = kill_pulls(team, studio, token=label_studio.token, runs=10, rng=rng)
-    assert (pulls.lost, pulls.doubled) == (0, 0)
-    assert pushes.killed + pulls.killed >= 5
+    pushes = kill_pushes(team, studio, token=label_studio.token, kills=10, rng=rng)
+    assert (pushes.lost, pushes.doubled, pushes.killed) == (0, 0, 10)
+    assert pushes.expected == (2 + pushes.runs) * 5
+    pulls = kill_pulls(team, studio, token=label_studio.token, kills=10, rng=rng)
+    assert (pulls.lost, pulls.doubled, pulls.killed) == (0, 0, 10)
     assert_no_debris(team)
 
 

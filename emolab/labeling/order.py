@@ -51,7 +51,8 @@ def apply(
 ) -> int:
     """Give every task of ``score_of`` but those in ``already`` its score and make ``version`` the project's own.
 
-    Returns how many scores were sent. Raises :class:`ServerError` when the server kept fewer than that.
+    Returns how many scores were sent. Of two machines that do this at once the one with the newer version has the last
+    word. Raises :class:`ServerError` when the server kept fewer scores than were sent or does not stay with an order.
     """
     number = link.project.project
     with link.catalog.connect() as conn:
@@ -64,20 +65,40 @@ def apply(
             if sample_id not in done and known.get(sample_id) is not None
         ]
 
+    if not rows(set()):
+        return 0
     missing = rows(already)
     sent = _send(link, missing) if missing else 0
     for attempt in range(_ATTEMPTS):
         try:
             patiently(lambda: link.studio.set_model_version(number, version))
-            break
         except ServerError as error:
             if error.status != 400 or attempt == _ATTEMPTS - 1:
                 raise
             sent = _send(link, rows(set()))  # another machine's push has just removed this order as an old one
+            continue
+        _remove_older(link, version)
+        if _holds(link, version):
+            return sent
+    raise ServerError(
+        f"{link.studio.url} does not stay with one order of the queue: another push keeps changing it.",
+        hint="Run emolab label push again when the other one has ended.",
+        retryable=True,
+    )
+
+
+def _remove_older(link: Link, version: str) -> None:
+    """Delete the scores of earlier pushes; what another machine removes meanwhile, or made later, is left alone."""
+    number = link.project.project
     for old in patiently(lambda: model_versions(link.studio, number)):
-        if old.startswith(_PREFIX) and old != version:
+        if old.startswith(_PREFIX) and old < version:
             patiently(lambda old=old: link.studio.delete_model_version(number, old))  # type: ignore[misc]
-    return sent
+
+
+def _holds(link: Link, version: str) -> bool:
+    """Whether this order, or a newer one of another machine, is in force: deleting the one in force leaves none."""
+    now = patiently(lambda: link.studio.project(link.project.project)).model_version
+    return now.startswith(_PREFIX) and now >= version
 
 
 def _send(link: Link, rows: Sequence[Mapping[str, Any]]) -> int:
