@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import LabelStudioServer
+from servers import CLASSES, LabelStudioServer
 
-from emolab.labeling import program
+from emolab.labeling import form, program
 from emolab.labeling.server import EmbeddedServer
+from emolab.labeling.studio import connect
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.browser]
 
@@ -76,6 +77,37 @@ def test_the_invitation_leads_from_signing_up_to_the_queue_in_emolabs_order_and_
         (answers,) = [t.annotations for t in studio.lookup_tasks(project, ["a" * 64])["a" * 64]]
         assert answers[0].result[0]["value"] == {"choices": ["sadness"]}
         assert studio.users()[answers[0].completed_by or 0].email == email
+    assert page.elsewhere == []
+
+
+def test_emolabs_form_shows_face_and_answers_without_panels_and_takes_keys(embedded: EmbeddedServer, page: Any) -> None:
+    url = embedded.start().server.url
+    password = embedded.reset_password()
+    with connect(url, embedded.token()) as studio:
+        made = studio.create_project("looks", form.render(CLASSES, confidence=True))
+        staged = studio.upload_files(made.id, [("a" * 64 + ".png", _picture(), "image/png")])
+        studio.import_tasks(made.id, [{"data": {"image": staged[0].path, "emolab_uid": "a" * 64}}])
+        page.goto(url)
+        page.fill("input[name=email]", program.ADMIN)
+        page.fill("input[name=password]", password)
+        page.click("button[type=submit]")
+        page.wait_for_url(f"{url}/")
+        page.goto(f"{url}/projects/{made.id}/data")
+        page.get_by_role("button", name=re.compile("Label All Tasks")).first.click()
+        page.get_by_text("no face").first.wait_for()
+        for hidden in ("Labeled regions will appear here", "View region details", "Relations"):
+            assert not any(found.is_visible() for found in page.get_by_text(hidden).all()), hidden
+        answers = [found.bounding_box() for found in page.locator(".lsf-choice__checkbox").all()]
+        assert len(answers) == len(CLASSES) + 2
+        assert all(box["height"] >= 36 and box["width"] >= 250 for box in answers), answers
+        face = page.locator(".lsf-image").first.bounding_box()
+        assert face["width"] == pytest.approx(448, abs=2)
+        assert face["x"] + face["width"] < answers[0]["x"] and answers[-1]["y"] < 700, "one glance holds them all"
+        page.keyboard.press("2")
+        page.keyboard.press("Control+Enter")
+        page.get_by_text(re.compile("No more tasks|All done|no more annotations", re.I)).first.wait_for()
+        (given,) = [t.annotations for t in studio.lookup_tasks(made.id, ["a" * 64])["a" * 64]]
+        assert given[0].result[0]["value"] == {"choices": ["sadness"]}
     assert page.elsewhere == []
 
 

@@ -93,6 +93,16 @@ def test_a_label_kept_for_its_answers_stands_behind_the_classes_without_a_key() 
     assert form.same(text, text.replace("\n", "\n   "))
 
 
+def test_the_form_hides_the_panels_for_regions_and_puts_many_answers_in_two_columns() -> None:
+    few, many = (ElementTree.fromstring(form.render(names)) for names in (CLASSES, [f"f {i}" for i in range(12)]))
+    (style,) = [tag.text or "" for tag in few.iter("Style")]
+    assert ".lsf-sidepanels__wrapper {display: none}" in style
+    assert "\n" not in style, "two forms are compared apart from spacing around tags only"
+    assert "repeat(1," in style
+    assert "repeat(2," in "".join(tag.text or "" for tag in many.iter("Style"))
+    assert "Press a key, then Ctrl + Enter for the next one." in [tag.get("value") for tag in few.iter("Header")]
+
+
 def test_a_form_for_an_unknown_modality_names_the_known_ones() -> None:
     with pytest.raises(UnknownName, match=r'Unknown modality "smell"\. Known: image'):
         form.render(CLASSES, modality="smell")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from xml.etree import ElementTree as Xml
 
 from emolab.errors import DataError, UnknownName
+from emolab.labeling import form_style
 
 ANSWER = "emotion"
 SECOND = "second"
@@ -20,8 +21,9 @@ CONFIDENCE_STEPS = 3
 META_BUTTONS = {"unknown": "unknown", "no_face": "no face"}
 
 _QUESTION = {"image": "Which expression do you see?"}
+_NEXT = "Press a key, then Ctrl + Enter for the next one."
 _MEDIA: dict[str, tuple[str, dict[str, str]]] = {
-    "image": ("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "75vh"})
+    "image": ("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
 }
 _DIGITS = "1234567890"
 _LETTERS = "qweasdzxcfgvbtyjkmnop"  # none of them has a meaning of its own in Label Studio
@@ -62,23 +64,27 @@ def render(
     if modality not in _MEDIA:
         raise UnknownName("modality", modality, _MEDIA)
     tag, attributes = _MEDIA[modality]
-    view = Xml.Element("View", style="display: flex; gap: 2rem; align-items: flex-start")
-    left = Xml.SubElement(view, "View", style="flex: 0 1 58%")
-    right = Xml.SubElement(view, "View", style="flex: 1 0 14rem")
+    offered, others = keys(classes), list(kept)
+    columns = "display: flex; flex-wrap: wrap; gap: 1.5rem 2.5rem; justify-content: center; align-items: flex-start"
+    view = Xml.Element("View", className=form_style.CLASS, style=columns)
+    Xml.SubElement(view, "Style").text = form_style.css(len(offered) + len(others))
+    left = Xml.SubElement(view, "View", style=f"flex: 0 1 {form_style.FACE}; min-width: 16rem")
+    right = Xml.SubElement(view, "View", style="flex: 0 1 24rem; min-width: 16rem")
     Xml.SubElement(left, tag, {"name": modality, "value": f"${modality}", **attributes})
     Xml.SubElement(right, "Header", value=_QUESTION[modality], size="4")
     answer = _choices(right, ANSWER, modality, required="true", requiredMessage="Choose one answer, or skip.")
-    for name, key in keys(classes).items():
+    for name, key in offered.items():
         Xml.SubElement(answer, "Choice", value=META_BUTTONS.get(name, name), hotkey=key)
-    for name in kept:
+    for name in others:
         Xml.SubElement(answer, "Choice", value=name)
+    Xml.SubElement(right, "Header", value=_NEXT, size="6", style=form_style.ASIDE)
     if second:
-        Xml.SubElement(right, "Header", value="Second guess (optional)", size="6")
+        Xml.SubElement(right, "Header", value="Second guess (optional)", size="6", style=form_style.ASIDE)
         guess = _choices(right, SECOND, modality, layout="select")
         for name in classes:
             Xml.SubElement(guess, "Choice", value=name)
     if confidence:
-        Xml.SubElement(right, "Header", value="How sure are you? (optional)", size="6")
+        Xml.SubElement(right, "Header", value="How sure are you? (optional)", size="6", style=form_style.ASIDE)
         Xml.SubElement(right, "Rating", name=CONFIDENCE, toName=modality, maxRating=str(CONFIDENCE_STEPS))
     Xml.indent(view)
     return Xml.tostring(view, encoding="unicode") + "\n"
