@@ -97,7 +97,7 @@ def test_everything_left_can_be_chosen_and_one_more_is_a_clear_error(strategy: s
         DataError, match=rf"Only {free} of 120 samples can be suggested, {free + 1} were asked for"
     ) as e:
         choose(pool, free + 1, strategy)
-    assert "have votes" in e.value.message and "are duplicates" in e.value.message
+    assert "are labelled" in e.value.message and "are duplicates" in e.value.message
     assert e.value.hint is not None and f"-n {free}" in e.value.hint
 
 
@@ -168,9 +168,9 @@ def test_without_a_model_the_message_says_what_to_do(strategy: str) -> None:
 def test_an_empty_pool_and_an_exhausted_one_are_clear_errors(strategy: str) -> None:
     nothing = np.zeros(0, dtype=bool)
     empty = Pool(samples=[], labelled=nothing, pending=nothing, probs=np.zeros((0, 4)), embeddings=np.zeros((0, 2)))
-    with pytest.raises(DataError, match="Only 0 of 0 samples"):
+    with pytest.raises(DataError, match="There are no samples to suggest from"):
         choose(empty, 1, strategy)
-    with pytest.raises(DataError, match="Only 0 of 120 samples can be suggested, 3 were asked for: 120 have votes"):
+    with pytest.raises(DataError, match="None of the 120 samples can be suggested: 120 are labelled"):
         choose(make_pool(labelled=np.ones(120, dtype=bool)), 3, strategy)
 
 

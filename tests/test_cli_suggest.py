@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emolab import predictions
-from emolab.catalog import models, rounds, samples, votes
+from emolab.catalog import models, remotes, rounds, samples, votes
 from emolab.cli.suggest import propose
 from emolab.errors import DataError
 from emolab.records import Model, Predictions, Sample, Vote
@@ -107,11 +107,28 @@ def test_rounds_never_overlap_and_the_end_is_a_clear_error(pool: Workspace) -> N
     chosen = [s.sample_id for s in (*first.suggestions, *second.suggestions)]
     assert (first.round, second.round, len(set(chosen))) == (1, 2, 32)
     assert not {*IDS[:7], IDS[8]} & set(chosen)
-    with pytest.raises(DataError, match="Only 0 of 40 samples can be suggested") as error:
+    with pytest.raises(DataError) as error:
         propose(pool, n=1, strategy="random")
-    assert "5 have votes, 32 are being asked about, 1 are kept for validation or test, 2 are duplicates" in str(
-        error.value
+    assert error.value.message == (
+        "None of the 40 samples can be suggested: 5 are labelled, 32 wait for an answer, "
+        "1 are kept for validation or test, 2 are duplicates."
     )
+    assert error.value.hint == "32 suggestions wait to be sent: emolab label push --suggestions"
+
+
+def test_when_everything_lies_with_the_team_the_answers_are_what_is_missing(pool: Workspace, run_cli: Run) -> None:
+    with pool.catalog() as catalog, catalog.begin() as tx:
+        project = remotes.add_project(tx, server="s", project=1, title="team")
+        remotes.want(tx, project, [remotes.Wanted(i, rank, 3) for rank, i in enumerate(IDS[5:])])
+    done = run_cli("suggest", "--strategy", "margin", cwd=pool.root, env={"COLUMNS": "200"})
+    assert done.returncode == 1
+    assert "None of the 40 samples can be suggested: 5 are labelled, 35 wait for an answer." in done.stderr
+    assert "fix: Wait for 35 answers: emolab label pull. Or bring in more samples with: emolab collect" in done.stderr
+
+
+def test_without_samples_the_first_thing_to_do_is_collect(workspace: Workspace) -> None:
+    with pytest.raises(DataError, match=r"There are no samples to suggest from\..*emolab collect PATH"):
+        propose(workspace)
 
 
 def test_the_same_seed_gives_the_same_round(pool: Workspace, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -43,15 +43,7 @@ def select(pool: Pool, n: int, *, strategy: str, rng: np.random.Generator) -> Se
     """
     choose = STRATEGIES.load(strategy)
     _check_pool(pool)
-    free = len(pool.candidates)
-    if n < 1:
-        raise DataError(f"Asked for {n} samples; expected 1 or more.")
-    if n > free:
-        raise DataError(
-            f"Only {free} of {len(pool)} samples can be suggested, {n} were asked for: {_why(pool)}.",
-            hint=f"Use -n {free}, or bring in more samples with: emolab collect" if free
-            else "Bring in more samples with: emolab collect",
-        )  # fmt: skip
+    enough(pool, n)
     for column in needed(choose):
         _check_column(pool, column, strategy)
     answer = Picks(*choose(pool, n, rng))
@@ -65,6 +57,28 @@ def select(pool: Pool, n: int, *, strategy: str, rng: np.random.Generator) -> Se
         scores=np.nan_to_num(scores),
         reasons=reasons,
         composition=_composition(pool, rows),
+    )
+
+
+def enough(pool: Pool, n: int) -> None:
+    """Raise :class:`DataError`, which says where the others are, when fewer than ``n`` of ``pool`` can be chosen."""
+    free = len(pool.candidates)
+    if n < 1:
+        raise DataError(f"Asked for {n} samples; expected 1 or more.")
+    if n <= free:
+        return
+    if free:
+        raise DataError(
+            f"Only {free:,} of {len(pool):,} samples can be suggested, {n:,} were asked for: {_why(pool)}.",
+            hint=f"Use -n {free}, or bring in more samples with: emolab collect PATH",
+        )
+    if not len(pool):
+        raise DataError("There are no samples to suggest from.", hint="Bring some in with: emolab collect PATH")
+    waiting = int((pool.pending & ~pool.labelled).sum())
+    collect = "ring in more samples with: emolab collect PATH"
+    raise DataError(
+        f"None of the {len(pool):,} samples can be suggested: {_why(pool)}.",
+        hint=f"Wait for {waiting:,} answers: emolab label pull. Or b{collect}" if waiting else f"B{collect}",
     )
 
 
@@ -82,7 +96,7 @@ def _why(pool: Pool) -> str:
     pending = int((pool.pending & ~pool.labelled).sum())
     kept_out = int((excluded & ~pool.labelled & ~pool.pending).sum())
     copies = len(pool) - labelled - pending - kept_out - len(pool.candidates)
-    parts = {"have votes": labelled, "are being asked about": pending, "are kept for validation or test": kept_out,
+    parts = {"are labelled": labelled, "wait for an answer": pending, "are kept for validation or test": kept_out,
              "are duplicates": copies}  # fmt: skip
     return ", ".join(f"{count} {what}" for what, count in parts.items() if count) or "there are no more"
 

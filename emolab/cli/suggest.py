@@ -73,7 +73,7 @@ def propose(
 
     import numpy as np
 
-    from emolab.active_learning.select import select
+    from emolab.active_learning.select import enough, select
     from emolab.active_learning.strategies import needed
     from emolab.catalog import models, rounds, samples
     from emolab.errors import DataError
@@ -88,6 +88,15 @@ def propose(
             columns = samples.pool(conn)
             model = models.find(conn, "champion")
             number = rounds.next_number(conn)
+            unsent = len(rounds.suggestions(conn, unsent=True))
+        everybody = _pool(columns, None)
+        try:
+            enough(everybody, n)
+        except DataError as error:
+            if not unsent or len(everybody.candidates):
+                raise
+            hint = f"{unsent:,} suggestions wait to be sent: emolab label push --suggestions"
+            raise DataError(error.message, hint=hint) from None
         chosen = strategy or workspace.config.suggest.strategy
         if needed(STRATEGIES.load(chosen)) and model is None:
             if strategy is not None:
