@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 something the user can mend, 2 wrong usage, 130 stopped by
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import click
 
 from emolab import __version__
 from emolab.cli.common import Session
+from emolab.cli.groups import LazyGroup
 from emolab.errors import EmolabError
 
 #: Command -> (module, one line of help). The help stands here so that ``emolab --help`` imports none of the modules.
@@ -35,39 +35,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command's module only when the command is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command in the order of the loop."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported; ``None`` when there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the nearest command's name where there is no such command."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            nearest = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            guess = f' Did you mean "{nearest[0]}"?' if nearest else ""
-            raise click.UsageError(f'There is no command "{args[0]}".{guess}', ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table of commands, without importing them."""
-        with formatter.section("Commands, in the order of the loop"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(
+    cls=LazyGroup,
+    table=COMMANDS,
+    heading="Commands, in the order of the loop",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, "-V", "--version", prog_name="emolab")
 @click.option(
     "-w",

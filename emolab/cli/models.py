@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.groups import OrderedGroup
 
 if TYPE_CHECKING:
     from emolab.records import Model
 
 
-@click.group(short_help="List, show and promote trained models.", invoke_without_command=True)
+@click.group(cls=OrderedGroup, short_help="List, show and promote trained models.", invoke_without_command=True)
 @click.pass_context
 def models(ctx: click.Context) -> None:
     """Trained models: list (the default), show, promote."""

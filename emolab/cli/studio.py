@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.groups import OrderedGroup
 
 if TYPE_CHECKING:
     from emolab.labeling.server import EmbeddedServer, Running
 
 
-class InOrder(click.Group):
-    """A group that lists its commands in the order they are written."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The commands in the order of use."""
-        return list(self.commands)
-
-
-@click.group(cls=InOrder, short_help="Run the embedded Label Studio and invite people to it.")
+@click.group(cls=OrderedGroup, short_help="Run the embedded Label Studio and invite people to it.")
 def studio() -> None:
     """Run the Label Studio of this workspace and let people in.
 
