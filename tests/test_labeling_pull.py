@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from subprocess import CompletedProcess
+from threading import Barrier
 
 import pytest
+from proxy import Proxy
 from servers import LabelStudioServer
 from syncing import add_samples, environment, ledger, named, other_machine, say, task_of
 
-from emolab.catalog import remotes, tallies
+from emolab.catalog import answers, events, remotes, settings, tallies
 from emolab.errors import EmolabError
-from emolab.labeling import form, reading
+from emolab.labeling import exports, form, program, reading
 from emolab.labeling.pull import pull
 from emolab.labeling.push import push
 from emolab.labeling.studio import Studio
@@ -189,6 +198,58 @@ def test_answers_taken_over_from_a_prediction_are_flagged_and_do_not_count(team:
     assert ledger(team) == []
 
 
+def test_an_answer_in_somebody_elses_name_counts_for_that_person_and_is_reported(
+    team: Workspace, studio: Studio, people: list[Studio]
+) -> None:
+    ann, bob, _ = people
+    one, two, three, _ = tasks_of(team, studio)
+    say(ann, one, "neutral")
+    pull(team, studio)
+    (own,) = {vote.annotator for vote in ledger(team)}
+    body = {"result": form.answer("happiness"), "completed_by": ann.whoami().id}
+    studio.http.call("POST", f"/api/tasks/{two}/annotations/", json=body)  # a script with the administrator's token
+    say(bob, three, "sadness")
+    report = pull(team, studio)
+    assert (report.new, report.by_others) == (2, 1)
+    assert {str(v.label): v.annotator == own for v in ledger(team)} == {
+        "neutral": True, "happiness": True, "sadness": False,
+    }  # fmt: skip
+    (answer,) = studio.task(one).annotations
+    bob.update_annotation(answer.id, result=form.answer("sadness"))
+    report = pull(team, studio)
+    assert (report.edited, report.by_others) == (1, 1)
+    assert pull(team, studio, reconcile=True).by_others == 0, "told once"
+    with team.catalog() as catalog, catalog.connect() as conn:
+        told = [event["detail"].get("by_others") for event in events.latest(conn, "pull")]
+    assert sorted(told, key=str) == [1, 1, None]
+
+
+def test_one_answer_more_than_asked_is_a_vote_too_and_can_be_counted(
+    team: Workspace, studio: Studio, people: list[Studio]
+) -> None:
+    studio.update_project(project_of(team, studio), maximum_annotations=1)
+    one, two, *_ = tasks_of(team, studio)
+    barrier = Barrier(2)
+
+    def press(person: Studio) -> None:
+        barrier.wait()
+        say(person, one, "happiness")
+
+    with ThreadPoolExecutor(2) as room:
+        list(room.map(press, people[:2]))
+    say(people[2], two, "sadness")
+    assert pull(team, studio).new == 3
+    assert Counter(v.label for v in ledger(team)) == {"happiness": 2, "sadness": 1}
+    with team.catalog() as catalog, catalog.connect() as conn:
+        (mine,) = remotes.projects(conn)
+        given = answers.counts(conn, mine)
+        asked = {task.sample_id: task.overlap for task in remotes.tasks(conn, mine)}
+    first, second, *_ = samples_of(team)
+    assert {s: n - 1 for s, n in given.items()} == {first: 1, second: 0}
+    assert set(asked) == set(samples_of(team))
+    assert pull(team, studio, reconcile=True).changed is False
+
+
 def test_votes_of_an_annotator_whose_account_is_deleted_stay_his(
     team: Workspace, studio: Studio, label_studio: LabelStudioServer
 ) -> None:
@@ -288,6 +349,63 @@ def test_large_projects_come_through_a_snapshot_with_the_same_result(
     monkeypatch.undo()
     assert pull(team, studio, reconcile=True).changed is False
     assert studio.http.get(f"/api/projects/{project_of(team, studio)}/exports/") == []
+
+
+PULL_BY_SNAPSHOT = """
+from pathlib import Path
+from emolab.labeling import address, pull, reading
+from emolab.workspace import Workspace
+reading.PAGES_UP_TO = 0
+workspace = Workspace.open(Path())
+with address.open_studio(workspace) as studio:
+    pull.pull(workspace, studio)
+"""
+
+
+def test_an_export_that_a_killed_pull_left_goes_with_the_next_pull_and_only_that(
+    team: Workspace, studio: Studio, people: list[Studio], label_studio: LabelStudioServer
+) -> None:
+    say(people[0], tasks_of(team, studio)[0], "happiness")
+    path = f"/api/projects/{project_of(team, studio)}/exports/"
+    for title in ("emolab pull", "the team's own"):
+        studio.http.call("POST", path, json={"title": title})
+    with Proxy(label_studio.url) as proxy:
+        env = environment(proxy.url, label_studio.token)
+        child = subprocess.Popen([sys.executable, "-c", PULL_BY_SNAPSHOT], cwd=team.root, env=env)
+        proxy.fault(r"POST .*/exports/", "call", action_on=child.kill)
+        assert child.wait(60) == -signal.SIGKILL
+    deadline = time.monotonic() + 20
+    while len(left := studio.http.get(path)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(left) == 3, "the server finished what the dead pull had asked for"
+    assert pull(team, studio).new == 1
+    assert {export["title"] for export in studio.http.get(path)} == {"emolab pull", "the team's own"}
+
+
+@pytest.mark.parametrize(("hours", "left"), [(0, 1), (2, 0)], ids=["just now", "hours ago"])
+def test_an_export_that_the_server_still_builds_is_left_for_a_later_pull(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer, hours: int, left: int
+) -> None:
+    path = f"/api/projects/{project_of(team, studio)}/exports/"
+    number = studio.http.call("POST", path, json={"title": "emolab pull 0123"})["id"]
+    with team.catalog() as catalog, catalog.begin() as tx:
+        (mine,) = remotes.projects(tx)
+        settings.put(tx, exports._note(mine), "emolab pull 0123")
+    database = label_studio.server.folder / "data" / program.DATABASE
+
+    def state(status: str) -> None:
+        with contextlib.closing(sqlite3.connect(database, timeout=30)) as server, server:
+            server.execute(
+                "UPDATE data_export_export SET status = ?, created_at = datetime(created_at, ?) WHERE id = ?",
+                (status, f"-{hours} hours", number),
+            )
+
+    state("in_progress")
+    pull(team, studio)
+    assert len(studio.http.get(path)) == left
+    state("completed")
+    pull(team, studio)
+    assert studio.http.get(path) == []
 
 
 def test_a_pull_without_a_project_says_how_to_make_one(workspace: Workspace, studio: Studio) -> None:

@@ -27,7 +27,7 @@ HOMES = {
     "safetensors": ("training/",),
     "imgaug": ("training/augment/",),
     "fiftyone": ("datasets/inspect.py",),
-    "label_studio_sdk": ("labeling/studio.py",),
+    "label_studio_sdk": ("labeling/studio_connection.py",),
     "httpx": ("labeling/studio",),
     "onnxruntime": ("serving/", "training/export.py"),
 }

@@ -71,6 +71,11 @@ def _show(session: Session, report: PullReport) -> None:
         )
     for reason, count in report.rejected.items():
         session.say(f"  [dim]{count:,} of the new answers do not count: {reason}[/]")
+    if report.by_others:
+        session.say(
+            f"[yellow]![/] {report.by_others:,} of these answers were written or changed by somebody else "
+            "than the person they count for"
+        )
     if not report.changed:
         session.say(f"[green]✓[/] nothing new · {report.seconds:.2f} s")
     elif report.projects:

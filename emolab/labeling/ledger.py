@@ -32,6 +32,7 @@ class Tally:
     tasks_deleted: int = 0
     foreign: int = 0  # tasks of samples that this catalog does not have
     adopted: int = 0  # tasks of our samples that another machine sent
+    by_others: int = 0  # new or edited answers that somebody else wrote or changed in the annotator's name
     rejected: Counter[str] = field(default_factory=Counter)  # new answers that cannot be counted, by reason
 
 
@@ -70,7 +71,9 @@ def record(
             made += _votes(project, sample_id, group, before, now, classes=classes, names=names, number=number)
     present = {answer.annotation for answer in now}
     fresh = present - before.keys()
-    changed = votes.append(tx, made)
+    borrowed = {project.origin(a.id) for task in seen for a in task.annotations if in_another_name(a)}
+    tally.by_others = votes.append(tx, [vote for vote in made if vote.origin in borrowed])
+    changed = tally.by_others + votes.append(tx, [vote for vote in made if vote.origin not in borrowed])
     tally.new = len(fresh)
     tally.edited = max(0, changed - len(fresh))
     origins = {project.origin(annotation) for annotation in fresh}
@@ -81,6 +84,14 @@ def record(
     )  # fmt: skip
     tally.withdrawn = _withdraw(tx, project, before.keys() - present, ANSWER_DELETED)
     return tally
+
+
+def in_another_name(answer: RemoteAnnotation) -> bool:
+    """Whether the last hand on an answer was not that of the person whose name it bears.
+
+    Label Studio lets everybody write an answer in anybody's name, and edit the answers of others.
+    """
+    return None not in (answer.completed_by, answer.updated_by) and answer.completed_by != answer.updated_by
 
 
 def reconcile(tx: Connection, project: Project, there: Mapping[int, str | None], known: Mapping[int, str]) -> Tally:

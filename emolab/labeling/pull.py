@@ -39,6 +39,7 @@ class PullReport:
     adopted: int = 0
     foreign: int = 0
     doubles_removed: int = 0  # surplus tasks without answers, left by a push that was cut off
+    by_others: int = 0  # of the new and edited ones: written or changed by somebody else in the annotator's name
     rejected: Mapping[str, int] = field(default_factory=dict)
     people: int = 0  # annotators seen for the first time
     gone: tuple[str, ...] = ()  # projects that were deleted on the server; their votes stay
@@ -60,7 +61,7 @@ class _Sum:
     tally: ledger.Tally = field(default_factory=ledger.Tally)
 
     def add(self, tally: ledger.Tally) -> None:
-        for name in ("new", "edited", "withdrawn", "tasks_deleted", "foreign", "adopted"):
+        for name in ("new", "edited", "withdrawn", "tasks_deleted", "foreign", "adopted", "by_others"):
             setattr(self.tally, name, getattr(self.tally, name) + getattr(tally, name))
         self.tally.rejected += tally.rejected
 
@@ -110,6 +111,7 @@ def pull(
         adopted=tally.adopted,
         foreign=tally.foreign,
         doubles_removed=total.doubles,
+        by_others=tally.by_others,
         rejected=dict(tally.rejected.most_common()),
         people=total.people,
         gone=tuple(gone),
@@ -180,6 +182,8 @@ def _pull(
         remotes.set_cursor(tx, mine, seen.cursor, {"classes": seen.classes, "seen": seen.window, "others": others})
         if tally.new or tally.edited or tally.withdrawn:
             detail = {"project": mine.title, "new": tally.new, "edited": tally.edited, "withdrawn": tally.withdrawn}
+            if tally.by_others:
+                detail["by_others"] = tally.by_others
             events.record(tx, "pull", detail)
     total.read += len(seen.tasks)
     total.people += len(strangers)

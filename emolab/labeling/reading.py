@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emolab.catalog import answers, remotes, samples
 from emolab.errors import ServerError
+from emolab.labeling import exports
 from emolab.labeling.adopt import keep_one
 from emolab.labeling.patience import patiently
 from emolab.labeling.studio_queries import carriers, window, window_of
@@ -71,6 +72,7 @@ def read(
     at the last pull make every answer be read again, because they may mean something else now.
     """
     clock = studio.server_time()
+    exports.clear(catalog, studio, mine)
     before = mine.window or {}
     others = int(before.get("others", 0))
     stamp = hashlib.sha256("\n".join(classes).encode()).hexdigest()[:12]
@@ -83,7 +85,11 @@ def read(
     tasks: list[RemoteTask] = []
     fresh = since is None or patiently(lambda: window(studio, remote.id, cursor)).to_dict() != seen
     if fresh:
-        tasks = _everything(studio, remote, progress) if since is None else _changed(studio, remote.id, since, progress)
+        tasks = (
+            _everything(catalog, studio, mine, remote, progress)
+            if since is None
+            else _changed(studio, remote.id, since, progress)
+        )
         cursor = max(cursor, (clock - OVERLAP).strftime(_STAMP))
     there: dict[int, str | None] | None = None
     if since is None:
@@ -120,11 +126,13 @@ def _remove_doubles(catalog: Catalog, studio: Studio, mine: Project, there: dict
     return gone
 
 
-def _everything(studio: Studio, remote: RemoteProject, progress: Progress) -> list[RemoteTask]:
+def _everything(
+    catalog: Catalog, studio: Studio, mine: Project, remote: RemoteProject, progress: Progress
+) -> list[RemoteTask]:
     if remote.task_number <= PAGES_UP_TO:
         return _changed(studio, remote.id, None, progress)
     with progress.task("Reading a snapshot of the project", unit="tasks"):
-        return patiently(lambda: studio.snapshot(remote.id), progress=progress)
+        return exports.snapshot(catalog, studio, mine, progress)
 
 
 def _changed(studio: Studio, number: int, since: str | None, progress: Progress) -> list[RemoteTask]:

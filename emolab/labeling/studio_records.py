@@ -42,6 +42,16 @@ class FileUpload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteExport:
+    """A snapshot of a project that the server holds, or still builds (not ``finished``)."""
+
+    id: int
+    title: str
+    created_at: str
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteAnnotation:
     """One answer of one annotator; times as the server writes them (ISO 8601, UTC)."""
 
