@@ -87,7 +87,7 @@ class TrainingConfig:
     depth_decay: float | None = None  # how much slower each third of the backbone learns than the next one
     weight_decay: float | None = None  # not set: the recipe of the backbone
     dropout: float | None = None  # before the head, 0..1; not set: the recipe of the backbone
-    augmentation: str = "torchvision"  # warp | torchvision | imgaug | none
+    augmentation: str = "auto"  # auto: the recipe of the backbone | warp | torchvision | imgaug | none
     strength: float = 1.0  # of the augmentation; 0 changes nothing
     balance: str = "none"  # none: best accuracy | logit: best mean over classes (logit adjustment)
     average: float = 0.998  # decay of the running mean of the weights, which is what is judged and kept; 0: off

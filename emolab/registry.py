@@ -80,6 +80,7 @@ BACKBONES = Registry(
     "backbone",
     "emolab.backbones",
     {
+        "face48": "emolab.training.face48:build",
         "tiny": "emolab.training.tiny:build",
         "hog": "emolab.training.hog:build",
         "mobilenet_v2": "emolab.training.backbones:torchvision_model",

@@ -27,8 +27,8 @@ class Classifier(nn.Module):
         self.head = nn.Linear(backbone.width, n_classes)
         nn.init.zeros_(self.head.bias)
         nn.init.normal_(self.head.weight, std=0.01)
-        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("scale", 1 / (torch.tensor(backbone.std).view(1, 3, 1, 1) * 255), persistent=False)
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, -1, 1, 1) * 255, persistent=False)
+        self.register_buffer("scale", 1 / (torch.tensor(backbone.std).view(1, -1, 1, 1) * 255), persistent=False)
 
     def features(self, images: Tensor) -> Tensor:
         """Penultimate features (n, d), float32."""

@@ -23,11 +23,36 @@ class Recipe:
     dropout: float = 0.2
     head_epochs: int = 1
     images: int = 30_000
+    augmentation: str = "torchvision"
+    color: str | None = None  # where the network knows only one
+    scratch: Recipe | None = None  # instead of this one, where weights start at random
 
 
 #: First match on the start of the name wins. VGG has no batch norm to steady it and wants small steps; MobileNetV2's
 #: pooled features are large (mean squared norm about 1,600), with which plain SGD does not settle.
 RECIPES: tuple[tuple[str, Recipe], ...] = (
+    (
+        "face48",
+        Recipe(
+            size=48,
+            color="gray",
+            augmentation="warp",
+            depth_decay=0.5,
+            scratch=Recipe(
+                size=48,
+                color="gray",
+                augmentation="warp",
+                batch=128,
+                optimizer="sgd",
+                lr=0.15,
+                weight_decay=5e-4,
+                depth_decay=1.0,
+                dropout=0.3,
+                head_epochs=0,
+                images=600_000,
+            ),
+        ),
+    ),
     (
         "tiny",
         Recipe(size=48, batch=32, lr=2e-3, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=20_000),
@@ -87,14 +112,16 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
     """
     recipe = next((r for prefix, r in RECIPES if config.backbone.startswith(prefix)), DEFAULT)
     scratch = config.weights == "none" or config.backbone == "tiny"
-    if scratch and config.backbone != "tiny":
+    if scratch and recipe.scratch is not None:
+        recipe = recipe.scratch
+    elif scratch and config.backbone != "tiny":
         recipe = replace(recipe, depth_decay=1.0, head_epochs=0, lr=2 * recipe.lr, images=2 * recipe.images)
     wanted = round(recipe.images / max(1, n_train))
     made = Plan(
         backbone=config.backbone,
         weights=config.weights,
         size=_first(config.size, recipe.size),
-        color=("gray" if gray else "rgb") if config.color == "auto" else config.color,
+        color=(recipe.color or ("gray" if gray else "rgb")) if config.color == "auto" else config.color,
         epochs=_first(config.epochs, min(MOST_EPOCHS, max(FEWEST_EPOCHS, wanted))),
         head_epochs=_first(config.head_epochs, recipe.head_epochs),
         batch=_first(config.batch, recipe.batch),
@@ -103,7 +130,7 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
         depth_decay=_first(config.depth_decay, recipe.depth_decay),
         weight_decay=_first(config.weight_decay, recipe.weight_decay),
         dropout=_first(config.dropout, recipe.dropout),
-        augmentation=config.augmentation,
+        augmentation=recipe.augmentation if config.augmentation == "auto" else config.augmentation,
         strength=config.strength,
         balance=config.balance,
         average=config.average,
