@@ -102,8 +102,7 @@ def test_the_whole_loop_runs_and_leaves_a_page_and_a_dataset(
     found = json.loads(done.stdout)
     for arm in found["arms"].values():
         assert [point["labelled"] for point in arm["curve"]] == [12, 24]
-        # Three a face; Label Studio may take one more from somebody who had the face open already.
-        assert all(36 <= point["votes"] / point["round"] <= 60 for point in arm["curve"]), arm["curve"]
+        assert [point["votes"] for point in arm["curve"]] == [36, 72]  # three a face, skips not counted
     assert found["fiftyone_dataset"]
     page = (tmp_path / "d" / "report.html").read_text()
     for words in ("What the votes bought", "The team", "careful", "Most confident mistakes", "data:image/png"):

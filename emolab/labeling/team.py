@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,25 +90,56 @@ def answer_queue(
 ) -> int:
     """Let every annotator answer, through an own client, whatever the project's queue shows; return the answers given.
 
-    All work at the same time, as people would. ``crowd`` maps sample ids to distributions of answers. Raises
+    All work at the same time, as people would, and come back as long as skipped faces are left for others. A task gets
+    the answers it asks for and none beyond. ``crowd`` maps sample ids to distributions of answers. Raises
     :class:`ServerError` when the server fails.
     """
-    with progress.task("The team answers", total, unit="answers") as bar, ThreadPoolExecutor(len(seats)) as room:
-        given = [room.submit(_sit, annotator, studio, project, crowd, bar) for annotator, studio in seats]
-        return sum(future.result() for future in given)
+    room = _Room(project, crowd)
+    total_given = 0
+    with progress.task("The team answers", total, unit="answers") as bar, ThreadPoolExecutor(len(seats)) as pool:
+        while True:
+            sitting = [pool.submit(room.sit, annotator, studio, bar) for annotator, studio in seats]
+            given = sum(future.result() for future in sitting)
+            if not given:
+                return total_given
+            total_given += given
 
 
-def _sit(
-    annotator: Annotator, studio: Studio, project: int, crowd: Mapping[str, Mapping[str, float]], bar: Task
-) -> int:
-    given = 0
-    while (task := studio.next_task(project)) is not None:
-        if task.uid is None or task.uid not in crowd:
-            raise ServerError(f"The queue of project {project} shows a task that is not of this team's data.")
-        _give(studio, task, answer(annotator, task.uid, crowd[task.uid]))
-        given += 1
-        bar.advance()
-    return given
+class _Room:
+    """The team at work on one project, one person per task at a time.
+
+    Label Studio on SQLite may show the last open place of a task to several people at once: there is no row to lock
+    between its look and its promise. Nobody here answers a task that has become full since it was shown.
+    """
+
+    def __init__(self, project: int, crowd: Mapping[str, Mapping[str, float]]) -> None:
+        self._project = project
+        self._crowd = crowd
+        self._turn: dict[int, Lock] = {}
+        self._answers: dict[int, int] = {}
+
+    def sit(self, annotator: Annotator, studio: Studio, bar: Task) -> int:
+        """Answer what the queue shows to one person until it shows nothing; the number of answers."""
+        given = 0
+        full: set[int] = set()
+        while (task := studio.next_task(self._project)) is not None:
+            if task.uid is None or task.uid not in self._crowd:
+                raise ServerError(f"The queue of project {self._project} shows a task that is not of this team's data.")
+            with self._turn.setdefault(task.id, Lock()):
+                if self._is_full(task) and task.id not in full:
+                    full.add(task.id)  # shown again after this, it was reopened: then it is answered
+                    continue
+                said = answer(annotator, task.uid, self._crowd[task.uid])
+                _give(studio, task, said)
+                self._answers[task.id] += said.label is not None
+            given += 1
+            bar.advance()
+        return given
+
+    def _is_full(self, task: RemoteTask) -> bool:
+        """Whether the task has all its answers, counted from those it had when the first person saw it."""
+        known = self._answers.setdefault(task.id, task.total_annotations or 0)
+        return task.overlap is not None and known >= task.overlap
 
 
 def _give(studio: Studio, task: RemoteTask, said: Answer) -> None:
