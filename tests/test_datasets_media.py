@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -194,3 +195,47 @@ def test_damage_anywhere_is_refused_or_read_and_nothing_else(format: str, at: in
         assert refused.message
     else:
         assert picture.data
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "1", "LA", "I;16"])
+def test_small_pngs_have_the_pixels_that_pillow_reads(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(7)
+    for size in ((1, 1), (48, 48), (255, 257), (256, 256)):
+        data = saved(Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3)).astype(np.uint8)).convert(mode), "PNG")
+        picture = read(data)
+        with monkeypatch.context() as patch:
+            patch.setattr(media, "_unpacked", lambda *_: None)
+            same = read(data)
+        assert (same.image.mode, same.size, same.data, same.digest, same.origin, same.format, same.source) == (
+            picture.image.mode, picture.size, picture.data, picture.digest, picture.origin, picture.format,
+            picture.source,
+        )  # fmt: skip
+        assert same.image.tobytes() == picture.image.tobytes()
+
+
+@pytest.mark.parametrize("harm", ["half a stream", "no stream", "another size", "a wrong checksum in the header"])
+def test_a_small_png_that_is_not_whole_is_refused_in_pillows_words(harm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = struct.pack(">IIBBBBB", 9 if harm == "another size" else 8, 8, 8, 0, 0, 0, 0)
+    stream = zlib.compress(bytes(8 * 9))
+    stream = {"half a stream": stream[: len(stream) // 2], "no stream": b""}.get(harm, stream)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", stream), chunk(b"IEND", b"")]
+    if harm == "a wrong checksum in the header":
+        parts[0] = parts[0][:-1] + b"?"
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    with pytest.raises(Refused) as refused:
+        read(data)
+    monkeypatch.setattr(media, "_unpacked", lambda *_: None)
+    with pytest.raises(Refused, match=f"^{re.escape(str(refused.value))}$"):
+        read(data)
+
+
+def test_a_stream_in_several_parts_is_one_picture() -> None:
+    stream = zlib.compress(b"".join(b"\0" + bytes(range(y, y + 8)) for y in range(8)))
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
+    bits = [chunk(b"IDAT", stream[i : i + 7]) for i in range(0, len(stream), 7)]
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(bits) + chunk(b"IEND", b"")
+    assert np.array_equal(np.asarray(read(data).image), np.arange(8)[:, None] + np.arange(8))

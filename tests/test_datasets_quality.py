@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from emolab.datasets.quality import gray_thumbnail, measure, perceptual_hash
+from emolab.datasets.quality import gray_thumbnail, judge, measure, perceptual_hash
 
 
 def texture(seed: int = 0, size: int = 300) -> Image.Image:
@@ -58,3 +58,13 @@ def test_the_hashes_of_different_images_differ_in_about_half_of_their_bits() -> 
 
 def test_the_hash_fits_into_64_bits() -> None:
     assert all(0 <= perceptual_hash(texture(i)) < 1 << 64 for i in range(10))
+
+
+def test_many_images_are_judged_as_each_of_them_alone() -> None:
+    rng = np.random.default_rng(3)
+    shapes = [(48, 48), (160, 120), (48, 48), (1, 1), (2, 5), (224, 10), (48, 48)]
+    images = [Image.fromarray(rng.integers(0, 256, shape[::-1]).astype(np.uint8)) for shape in shapes]
+    verdicts = judge(images, shapes)
+    assert [v.quality for v in verdicts] == [measure(i, size=s) for i, s in zip(images, shapes, strict=True)]
+    assert [v.phash for v in verdicts] == [perceptual_hash(i) for i in images]
+    assert judge([], []) == []

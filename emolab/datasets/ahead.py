@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from emolab.datasets.prepare import Item, Outcome
+from emolab.datasets.prepare import Item, Outcome, Work
 from emolab.datasets.problems import Problem
 
 #: How far the input is read ahead of the catalog: items, and bytes held in them.
@@ -26,6 +26,9 @@ WINDOW_SECONDS = 1.0
 
 #: Items that a thread takes at a time: fewer hand-overs for small images.
 CHUNK = 8
+
+#: What a thread does with some items.
+Prepare = Callable[[Sequence[Item]], Work]
 
 #: For each stamp, the ids of the samples it became in an earlier run, or ``None``.
 Known = Callable[[Sequence[str | None]], list[tuple[str, ...] | None]]
@@ -59,18 +62,10 @@ Result = Outcome | Problem | End
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """What a thread got done, and the error of the store that ended it, if one did."""
-
-    outcomes: list[Outcome]
-    error: OSError | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Step:
     """Results that are there or on their way, with the items and bytes they hold until they are taken."""
 
-    results: list[Result] | Future[_Work]
+    results: list[Result] | Future[Work]
     items: int
     held: int = 0
 
@@ -92,7 +87,7 @@ def outcomes(
     items: Iterable[Entry],
     *,
     known: Known,
-    prepare: Callable[[Item], Outcome],
+    prepare: Prepare,
     pool: ThreadPoolExecutor,
 ) -> Iterator[Result]:
     """What became of ``items``, in their order: ``prepare`` runs in ``pool``, except for what is ``known``."""
@@ -142,9 +137,7 @@ def _windows(items: Iterable[_Flat]) -> Iterator[list[_Flat]]:
         yield window
 
 
-def _submit(
-    window: Sequence[_Flat], known: Known, prepare: Callable[[Item], Outcome], pool: ThreadPoolExecutor
-) -> Iterator[_Step]:
+def _submit(window: Sequence[_Flat], known: Known, prepare: Prepare, pool: ThreadPoolExecutor) -> Iterator[_Step]:
     """``window`` in order: runs of unknown items go to the pool, everything else is its own result."""
     found = iter(known([stamp(entry) for entry in window if isinstance(entry, Item)]))
     todo: list[Item] = []
@@ -164,18 +157,8 @@ def _submit(
         yield _hand_over(todo, prepare, pool)
 
 
-def _hand_over(items: list[Item], prepare: Callable[[Item], Outcome], pool: ThreadPoolExecutor) -> _Step:
-    return _Step(pool.submit(_work, prepare, items), len(items), sum(_held(item) for item in items))
-
-
-def _work(prepare: Callable[[Item], Outcome], items: Sequence[Item]) -> _Work:
-    done: list[Outcome] = []
-    try:
-        for item in items:
-            done.append(prepare(item))
-    except OSError as error:
-        return _Work(done, error)
-    return _Work(done)
+def _hand_over(items: list[Item], prepare: Prepare, pool: ThreadPoolExecutor) -> _Step:
+    return _Step(pool.submit(prepare, items), len(items), sum(_held(item) for item in items))
 
 
 def _held(entry: _Flat) -> int:

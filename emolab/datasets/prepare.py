@@ -1,11 +1,11 @@
-"""One input becomes samples: decode, measure, cut faces, store. What a worker thread does, for one item at a time."""
+"""Inputs become samples: decode, cut faces, store, measure. What a worker thread does, for a few items at a time."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from threading import Lock, local
 from typing import TYPE_CHECKING
 
@@ -77,6 +77,27 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The outcomes of some items in their order, and the error of the store that ended it early, if one did."""
+
+    outcomes: list[Outcome]
+    error: OSError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A stored picture on its way to a sample: what is left to do is to measure ``gray``."""
+
+    digest: str
+    media: str
+    size: tuple[int, int]
+    gray: Image.Image
+    faces: int | None
+    face: Face | None
+    parent: str | None
+
+
 class Preparer:
     """Turns items into samples and media files; one for all threads, each with a detector of its own."""
 
@@ -86,16 +107,36 @@ class Preparer:
         self._thread = local()
         self._fetching = Lock()
 
-    def __call__(self, item: Item) -> Outcome:
-        """The outcome for ``item``; a bad input is a problem in it, a full disk an ``OSError``."""
-        done = item if isinstance(item.data, Path) else replace(item, data=b"")  # a batch of outcomes must stay small
+    def __call__(self, items: Sequence[Item]) -> Work:
+        """What became of ``items``; a bad input is a problem in its outcome, a full disk the end of the work.
+
+        All pictures are measured together at the end: of each no more is held until then than a small grey version.
+        """
+        opened: list[tuple[Item, list[_Kept], list[Problem]]] = []
+        error: OSError | None = None
+        try:
+            for item in items:
+                notes: list[Problem] = []
+                opened.append((item, list(self._store_one(item, notes)), notes))
+        except OSError as raised:
+            error = raised
+        kept = [each for _, pictures, _ in opened for each in pictures]
+        verdicts = iter(quality.judge([each.gray for each in kept], [each.size for each in kept]))
+        outcomes = []
+        for item, pictures, notes in opened:
+            samples = tuple(_sample(item, each, next(verdicts)) for each in pictures)
+            done = item if isinstance(item.data, Path) else replace(item, data=b"")  # batches of outcomes stay small
+            outcomes.append(Outcome(done, tuple(sample.id for sample in samples), samples, tuple(notes)))
+        return Work(outcomes, error)
+
+    def _store_one(self, item: Item, notes: list[Problem]) -> Iterator[_Kept]:
         try:
             picture = self._open(item)
         except Refused as refused:
-            return Outcome(done, problems=(refused.at(item.name),))
-        notes = list(_notes(item, picture))
-        samples = tuple(self._samples(item, picture, notes))
-        return Outcome(done, tuple(sample.id for sample in samples), samples, tuple(notes))
+            notes.append(refused.at(item.name))
+            return
+        notes.extend(_notes(item, picture))
+        yield from self._pictures(item, picture, notes)
 
     def _open(self, item: Item) -> media.Picture:
         data = item.data
@@ -119,10 +160,10 @@ class Preparer:
             raise Refused("too large", f"more than {self._options.max_bytes >> 20} MiB (collect.max_bytes)")
         return data
 
-    def _samples(self, item: Item, picture: media.Picture, notes: list[Problem]) -> Iterator[Sample]:
+    def _pictures(self, item: Item, picture: media.Picture, notes: list[Problem]) -> Iterator[_Kept]:
         mode = self._options.faces
         if mode == "off" or (mode == "auto" and min(picture.size) <= self._options.tight):
-            yield self._keep(item, picture)
+            yield self._keep(picture)
             return
         faces = self._detector().find(picture.image)
         wanted = [face for face in faces if min(face.box[2:]) >= self._options.min_face]
@@ -132,43 +173,17 @@ class Preparer:
         if mode == "largest":
             wanted = wanted[:1]
         if not wanted:
-            yield self._keep(item, picture, faces=0)
+            yield self._keep(picture, faces=0)
         for face in wanted:
             box = face.crop(picture.size, margin=self._options.margin)
-            yield self._keep(item, media.cut(picture.image, box, format=picture.format), face=face, parent=picture)
+            cut = media.cut(picture.image, box, format=picture.format)
+            yield self._keep(cut, face=face, parent=picture.origin)
 
     def _keep(
-        self,
-        item: Item,
-        picture: media.Picture,
-        *,
-        faces: int | None = None,
-        face: Face | None = None,
-        parent: media.Picture | None = None,
-    ) -> Sample:
+        self, picture: media.Picture, *, faces: int | None = None, face: Face | None = None, parent: str | None = None
+    ) -> _Kept:
         gray = quality.gray_thumbnail(picture.image)
-        measured = quality.measure(gray, size=picture.size)
-        if faces is not None:
-            measured["faces"] = float(faces)
-        if face is not None:
-            measured["face"] = round(face.score, 4)
-        return Sample(
-            id=picture.digest,
-            media=self._put(picture),
-            source=item.source,
-            group=item.group,
-            consent=item.consent,
-            licence=item.licence,
-            split=item.split,
-            width=picture.size[0],
-            height=picture.size[1],
-            parent=parent.origin if parent else None,
-            box=face.box if face else None,
-            landmarks=face.landmarks if face else None,
-            quality=measured,
-            name=item.name,
-            phash=quality.perceptual_hash(gray),
-        )
+        return _Kept(picture.digest, self._put(picture), picture.size, gray, faces, face, parent)
 
     def _put(self, picture: media.Picture) -> str:
         return "" if self._store is None else self._store.put(picture.data, picture.digest, picture.suffix)
@@ -184,12 +199,37 @@ class Preparer:
         return detector
 
 
+def _sample(item: Item, kept: _Kept, verdict: quality.Verdict) -> Sample:
+    measured = verdict.quality
+    if kept.faces is not None:
+        measured["faces"] = float(kept.faces)
+    if kept.face is not None:
+        measured["face"] = round(kept.face.score, 4)
+    return Sample(
+        id=kept.digest,
+        media=kept.media,
+        source=item.source,
+        group=item.group,
+        consent=item.consent,
+        licence=item.licence,
+        split=item.split,
+        width=kept.size[0],
+        height=kept.size[1],
+        parent=kept.parent,
+        box=kept.face.box if kept.face else None,
+        landmarks=kept.face.landmarks if kept.face else None,
+        quality=measured,
+        name=item.name,
+        phash=verdict.phash,
+    )
+
+
 def _notes(item: Item, picture: media.Picture) -> Iterator[Problem]:
     if picture.note:
         yield Problem(item.name, "colour profile", picture.note, taken=True)
-    if isinstance(item.data, Path) and shown(item.data) != str(item.data):
+    if isinstance(item.data, Path) and not (path := str(item.data)).isascii() and shown(path) != path:
         yield Problem(item.name, "name", "the file name is not UTF-8; kept as shown here", taken=True)
-    announced = _FORMATS.get(PurePath(item.name).suffix.lower())
+    announced = _FORMATS.get(os.path.splitext(item.name)[1].lower())  # noqa: PTH122 - called once per image
     if announced and picture.source not in (announced, ""):
         message = f"the name says {announced}, the content is {picture.source}; taken as {picture.source}"
         yield Problem(item.name, "wrong extension", message, taken=True)

@@ -30,6 +30,9 @@ PROFILE_LIMIT = 4 << 20
 
 _ORIENTATION = 0x0112
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+
+#: What follows width and height in the header of a PNG with plain rows (depth, colour, three methods): its mode.
+_PLAIN = {b"\x08\x00\x00\x00\x00": "L", b"\x08\x02\x00\x00\x00": "RGB"}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -39,6 +42,7 @@ class Stripped:
 
     ``orientation`` is the EXIF value (1: upright, 2..8: to be turned), ``profile`` an ICC colour profile, both taken
     out of ``data``; ``rewrite`` names why the pixels must be written again before the file is of use, if they must.
+    ``packed`` is the deflated stream of a PNG whose pixels are nothing but 8-bit grey (mode L) or RGB in plain rows.
     """
 
     data: bytes
@@ -47,6 +51,8 @@ class Stripped:
     orientation: int = 1
     profile: bytes | None = None
     rewrite: str | None = None
+    packed: bytes | None = None
+    mode: str = ""
 
 
 def strip(data: bytes) -> Stripped | None:
@@ -119,7 +125,8 @@ def _markers(data: bytes) -> NDArray[np.intp]:
 
 def _png(data: bytes) -> Stripped | None:
     kept = [PNG_MAGIC]
-    size, orientation, profile, rewrite = (0, 0), 1, None, None
+    size, orientation, profile, rewrite, mode = (0, 0), 1, None, None, ""
+    stream: list[bytes] = []
     at = len(PNG_MAGIC)
     while True:
         length, name = struct.unpack_from(">I4s", data, at)
@@ -131,6 +138,12 @@ def _png(data: bytes) -> Stripped | None:
             width, height, depth, colour = struct.unpack_from(">IIBB", body)
             size = (width, height)
             rewrite = "depth" if depth == 16 else "alpha" if colour in (4, 6) else None
+            whole = zlib.crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
+            mode = _PLAIN.get(body[8:], "") if whole else ""
+        elif name == b"IDAT":
+            stream.append(body)
+        elif name == b"PLTE":
+            mode = ""
         elif name == b"tRNS":
             rewrite = rewrite or "alpha"
         elif name == b"eXIf":
@@ -143,7 +156,10 @@ def _png(data: bytes) -> Stripped | None:
         if name == b"IEND":
             break
         at = end
-    return Stripped(b"".join(kept), "PNG", size, orientation, profile, rewrite) if size != (0, 0) else None
+    if size == (0, 0):
+        return None
+    plain = b"".join(stream) if mode else None
+    return Stripped(b"".join(kept), "PNG", size, orientation, profile, rewrite, plain, mode)
 
 
 def exif_orientation(exif: bytes) -> int:
