@@ -231,6 +231,43 @@ def test_a_revote_reopens_a_finished_task_for_one_more_person(
     assert push(team, studio, suggestions=True).note == "No suggestion waits to be sent."
 
 
+def test_a_revote_asks_one_more_even_when_there_was_an_answer_too_many(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer
+) -> None:
+    (sample,) = add_samples(team, 1)
+    push(team, studio, overlap=1)
+    project = studio.find_project(title(team))
+    assert project is not None
+    task = task_of(studio, project.id, sample)
+    *both, third = (label_studio.annotator()[1] for _ in range(3))
+    for person in both:  # as two do who press at once
+        say(person, task, "happiness")
+    assert pull(team, studio).new == 2
+    suggest(team, sample, kind="revote")
+    report = push(team, studio)
+    assert (report.reopened, report.waiting) == (1, 1)
+    assert studio.task(task).overlap == 3
+    shown = third.next_task(project.id)
+    assert shown is not None and shown.id == task
+
+
+def test_a_skipped_face_keeps_its_place_in_the_queue(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer
+) -> None:
+    ids = add_samples(team, 3)
+    push(team, studio, overlap=1)
+    project = studio.find_project(title(team))
+    assert project is not None
+    ann, bob = (label_studio.annotator()[1] for _ in range(2))
+    say(ann, task_of(studio, project.id, ids[0]), None)
+    say(ann, task_of(studio, project.id, ids[1]), "happiness")
+    pull(team, studio)
+    add_samples(team, 1, first=40)
+    assert push(team, studio).waiting == 3
+    shown = bob.next_task(project.id)
+    assert shown is not None and shown.uid == ids[0]
+
+
 def test_a_larger_overlap_asks_more_people_about_earlier_samples_too(
     team: Workspace, studio: Studio, label_studio: LabelStudioServer
 ) -> None:

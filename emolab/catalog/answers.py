@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, String, cast, delete, exists, func, literal, select
 
 from emolab.catalog import schema
 from emolab.catalog.chunks import chunks, insert_or_ignore
 from emolab.catalog.engine import now
 from emolab.catalog.remotes import Project
 from emolab.catalog.samples import keys
+from emolab.catalog.votes import alive
 
 _answers, _users = schema.remote_answers, schema.remote_users
-_samples, _annotators = schema.samples, schema.annotators
+_samples, _annotators, _votes = schema.samples, schema.annotators, schema.votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,20 @@ def find(
     return found
 
 
-def counts(conn: Connection, project: Project) -> dict[str, int]:
-    """How many answers each sample of the project has; samples without one are left out."""
+def counts(conn: Connection, project: Project, *, besides: str | None = None) -> dict[str, int]:
+    """How many answers each sample of the project has on the server; samples without one are left out.
+
+    Answers whose vote was rejected for the reason ``besides`` are not counted, for example "skipped".
+    """
     query = (
         select(_samples.c.id, func.count())
         .join(_samples, _samples.c.pk == _answers.c.sample)
         .where(_answers.c.project == project.pk)
         .group_by(_samples.c.id)
     )
+    if besides is not None:
+        origin = literal(project.origin_of) + cast(_answers.c.annotation, String)
+        query = query.where(~exists().where(_votes.c.origin == origin, _votes.c.rejected == besides, alive()))
     return {key: value for key, value in conn.execute(query)}
 
 
@@ -77,6 +84,15 @@ def people(conn: Connection, server: str) -> dict[int, str]:
     """Pseudonyms by the server's user ids."""
     query = select(_users.c.user, _annotators.c.name).join(_annotators, _annotators.c.pk == _users.c.annotator)
     return {key: value for key, value in conn.execute(query.where(_users.c.server == server))}
+
+
+def users(conn: Connection) -> dict[str, list[int]]:
+    """The labelling servers' user ids by pseudonym."""
+    query = select(_annotators.c.name, _users.c.user).join(_annotators, _annotators.c.pk == _users.c.annotator)
+    found: dict[str, list[int]] = {}
+    for name, user in conn.execute(query.order_by(_users.c.user)):
+        found.setdefault(name, []).append(user)
+    return found
 
 
 def add_people(tx: Connection, server: str, pseudonyms: Mapping[int, str], annotator_keys: Mapping[str, int]) -> None:

@@ -35,9 +35,14 @@ class Project:
     pulls: int
     gone: bool
 
+    @property
+    def origin_of(self) -> str:
+        """What the origins of all votes that came from this project begin with."""
+        return f"studio:{self.server}:{self.project}:"
+
     def origin(self, annotation: int) -> str:
         """The origin of a vote that came from this annotation."""
-        return f"studio:{self.server}:{self.project}:{annotation}"
+        return f"{self.origin_of}{annotation}"
 
 
 @dataclass(frozen=True, slots=True)

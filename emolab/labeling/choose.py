@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emolab.catalog import remotes, rounds, samples
+from emolab.catalog import answers, remotes, rounds, samples
 from emolab.catalog.remotes import Wanted
 from emolab.errors import DataError
+from emolab.labeling.tasks import SKIPPED
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
@@ -42,6 +43,7 @@ def choose(
     with catalog.connect() as conn:
         suggested = [] if n is not None or everything else rounds.suggestions(conn, unsent=True)
         present = {task.sample_id: task for task in remotes.tasks(conn, here)} if here else {}
+        given = answers.counts(conn, here, besides=SKIPPED) if here and suggested else {}
         if not suggested and not suggestions:
             first = 1 + max((task.rank or 0 for task in present.values() if task.round is None), default=0)
             ids = remotes.unsent(conn, here, limit=n)
@@ -51,7 +53,8 @@ def choose(
         if _is_deleted(present, s.sample_id):
             continue
         if s.kind == "revote" and s.sample_id in present:
-            choice.again.append(Wanted(s.sample_id, s.rank, present[s.sample_id].overlap + 1, s.round))
+            asked = max(present[s.sample_id].overlap, given.get(s.sample_id, 0))  # there may be more than asked for
+            choice.again.append(Wanted(s.sample_id, s.rank, asked + 1, s.round))
         else:
             choice.new.append(Wanted(s.sample_id, s.rank, overlap, s.round))
     return choice

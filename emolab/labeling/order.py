@@ -36,7 +36,7 @@ def queue(link: Link) -> list[Task]:
     """Every task that still waits for answers, in emolab's order: newest round first, then by rank."""
     with link.catalog.connect() as conn:
         found = remotes.tasks(conn, link.project, "pending", "sending", "open", "reopening")
-        given = answers.counts(conn, link.project)
+        given = answers.counts(conn, link.project, besides=tasks.SKIPPED)  # a skipped one goes to somebody else
     return [task for task in found if given.get(task.sample_id, 0) < task.overlap]
 
 
