@@ -32,5 +32,8 @@ class Progress:
     def note(self, text: str) -> None:
         """Say one line of prose (announced fallbacks, what was chosen and why)."""
 
+    def warn(self, text: str) -> None:
+        """Say one line about what will probably not turn out as wanted."""
+
 
 SILENT = Progress()

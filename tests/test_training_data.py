@@ -74,7 +74,7 @@ def test_what_is_saved_is_what_is_read(tmp_path: Path) -> None:
 
 
 def test_one_training_sample_is_not_enough() -> None:
-    with pytest.raises(DataError, match="Only 1 labelled samples to train on; at least 2 are needed"):
+    with pytest.raises(DataError, match="Only 1 of 3 labelled samples left to train on; at least 2 are needed"):
         made(splits=["train", "valid", "valid"])
 
 

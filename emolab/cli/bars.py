@@ -87,6 +87,10 @@ class Bars(progress.Progress):
         """A line of prose above the bars."""
         self._console.print(text, style="dim")
 
+    def warn(self, text: str) -> None:
+        """The same, to be noticed."""
+        self._console.print(Text.assemble(("! ", "yellow"), text))
+
     def open(self, description: str, total: int | None, unit: str) -> TaskID:
         """Show a new bar; the first one starts the display."""
         if self._open == 0:

@@ -110,6 +110,8 @@ def merge(
                 events.record(
                     tx, "merge", {"name": called, "reader": reader, "added": report.added, "read": report.read}
                 )
+        with catalog.connect() as connection:
+            run.weigh(connection, classes)
     report.seconds = round(time.monotonic() - began, 2)
     return report
 
@@ -227,6 +229,21 @@ class _Run:
         pairs = [(self._ledger.entries[i].majority, winner(other)) for i, other in told.items()]
         clear = [(ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None]
         return {"images": len(clear), "agree": sum(ours == theirs for ours, theirs in clear)}
+
+    def weigh(self, conn: Connection, classes: Sequence[str]) -> None:
+        """Write into the report what is left to train on, by class; after a dry run what would be."""
+        entries = self._ledger.entries
+        if self._report.dry_run:
+            placed = {sample_id: held_out(entry.splits) for sample_id, entry in entries.items()}
+        else:
+            placed = samples.splits(conn, list(entries))
+        left = {name: {"train": 0, "held_out": 0} for name in classes if name in self._report.supported}
+        for sample_id, entry in entries.items():
+            if entry.majority in left:
+                left[entry.majority]["train" if placed[sample_id] in ("train", None) else "held_out"] += 1
+        self._report.left = left
+        ours = sum(split == "train" for split in samples.splits(conn, list(entries)).values())
+        self._report.train_elsewhere = samples.count_by(conn, "split").get("train", 0) - ours
 
     def majorities(self) -> dict[str, str | None]:
         """The label of every image seen, as far as its first copy has one: what splits are balanced by."""

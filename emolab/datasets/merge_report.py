@@ -26,8 +26,9 @@ class MergeReport:
     ``known``: images that were in the workspace before; ``duplicates``: further copies within the dataset;
     ``new_votes`` and ``withdrawn`` ledger rows; ``meta``: people who gave a meta answer; ``copies``: see
     :meth:`emolab.datasets.conflicts.Ledger.summary`; ``others``: on how many ``images`` others had voted before, and on
-    how many of them the winners ``agree``; ``notes``: what records said about themselves, such as the table they were
-    read from.
+    how many of them the winners ``agree``; ``left``: images per class of the project that they win, to ``train`` on and
+    ``held_out``; ``train_elsewhere``: training samples of the workspace that are not of this dataset; ``notes``: what
+    records said about themselves, such as the table they were read from.
     """
 
     name: str
@@ -50,6 +51,8 @@ class MergeReport:
     near: DuplicateReport | None = None
     splits: dict[str, int] = field(default_factory=dict)
     assigned: dict[str, int] = field(default_factory=dict)
+    left: dict[str, dict[str, int]] = field(default_factory=dict)
+    train_elsewhere: int = 0
     notes: dict[str, int] = field(default_factory=dict)
     unused_rules: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

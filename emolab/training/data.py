@@ -132,8 +132,29 @@ def training_set(
         valid=np.flatnonzero(held).astype(np.int64),
     )
     if len(made.train) < 2:
+        tests = sum(split == "test" for split in splits)
+        some = "Only 1" if len(made.train) else "None"
         raise DataError(
-            f"Only {len(made.train)} labelled samples to train on; at least 2 are needed.",
-            hint='Label more samples with "emolab label push", or merge a dataset with "emolab merge".',
+            f"{some} of {n:,} labelled samples left to train on; at least 2 are needed.{_held_out(made, tests)}",
+            hint="Merge a training set too (in a new workspace, emolab merge --split train takes all of a dataset), "
+            'or label more samples with "emolab label push".',
         )
     return made
+
+
+def require_classes(data: TrainingSet) -> None:
+    """Raise :class:`DataError` when no vote for a second class is among the samples to train on."""
+    learnt = data.targets[data.train].sum(axis=0) > 0
+    if learnt.sum() < 2:
+        raise DataError(
+            f"All {len(data.train):,} samples to train on are of one class, {data.classes[int(learnt.argmax())]}."
+            f"{_held_out(data, 0)}",
+            hint='Label others with "emolab label push", or merge a training set that has them with "emolab merge".',
+        )
+
+
+def _held_out(data: TrainingSet, tests: int) -> str:
+    """A sentence on what is not trained on, for an error about the rest; ``tests`` samples are not in ``data``."""
+    held = [f"{row['class']} {row['valid']:,}" for row in data.composition() if row["valid"]]
+    held += [f"{tests:,} for test"] if tests else []
+    return f" Held out: {', '.join(held)}." if held else ""
