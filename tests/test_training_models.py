@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import doctest
 import io
 import json
 import os
@@ -22,10 +23,11 @@ from emolab.catalog import models as catalog_models
 from emolab.catalog import samples
 from emolab.cli.main import run
 from emolab.cli.train import train_run, train_workspace
+from emolab.datasets.merge import merge
 from emolab.errors import DataError, EmolabError
 from emolab.progress import Progress, Task
 from emolab.taxonomy import PRESETS
-from emolab.training import checkpoint, runs
+from emolab.training import checkpoint, report, runs
 from emolab.training.predict import load, predict_pool
 from emolab.workspace import Workspace
 from tests.learnable import QUICK, bars, configure, fill_workspace, png
@@ -89,8 +91,23 @@ def test_train_gives_a_champion_with_metrics_splits_snapshot_and_report(ready: W
     assert runs.unfinished(ready) is None
     page = Path(found["report"]).read_text(encoding="utf-8")
     assert "How it learned" in page
+    assert "Rows are the answer of the team, columns the model" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "http" not in page
+
+
+def test_the_report_of_a_model_on_a_dataset_names_the_dataset_and_not_a_team(tmp_path: Path) -> None:
+    workspace = Workspace.init(tmp_path / "w", classes=("happiness", "sadness"))
+    images, truth = bars(40, 2, seed=4)
+    for i, (image, label) in enumerate(zip(images, truth.tolist(), strict=True)):
+        place = tmp_path / "open_faces" / ("happy", "sad")[label]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{i}.png").write_bytes(png(image))
+    merge(workspace, "image_folder", tmp_path / "open_faces")
+    page = train_run(configure(workspace, QUICK + "\ntensorboard = false")).report.read_text(encoding="utf-8")
+    assert "Rows are the answer of open_faces, columns the model" in page
+    assert "the team" not in page
+    assert doctest.testmod(report).failed == 0
 
 
 def test_the_same_labels_and_settings_give_the_same_model(ready: Workspace) -> None:

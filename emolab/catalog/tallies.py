@@ -90,6 +90,22 @@ def count_annotators(conn: Connection, kind: str = "person") -> int:
     return int(conn.execute(query).scalar_one())
 
 
+def voters(conn: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
+    """Names of those who gave the votes that count on these samples, by kind: ``person``, ``dataset``, ..."""
+    found: dict[str, set[str]] = {}
+    for part in chunks(ids, 500):
+        query = (
+            select(_annotators.c.kind, _annotators.c.name)
+            .join(_votes, _votes.c.annotator == _annotators.c.pk)
+            .join(_samples, _samples.c.pk == _votes.c.sample)
+            .where(alive(), _votes.c.rejected.is_(None), _samples.c.id.in_(part))
+            .distinct()
+        )
+        for kind, name in conn.execute(query):
+            found.setdefault(kind, set()).add(name)
+    return found
+
+
 def meta_counts(conn: Connection) -> dict[str, dict[str, int]]:
     """For each sample id with meta answers how many people gave which, for example ``{"ab..": {"no_face": 2}}``."""
     query = (

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from emolab.catalog import models as catalog_models
+from emolab.catalog import tallies
 from emolab.catalog.engine import now
 from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
-from emolab.training import cache, checkpoint, metrics, report, scalars
+from emolab.training import cache, checkpoint, metrics, objective, report, scalars
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import fit_temperature, softmax
 from emolab.training.checkpoint import Checkpoint
@@ -27,6 +29,7 @@ from emolab.training.runs import Run, settings
 from emolab.workspace import Workspace
 
 REPORT = "report.html"
+HEAD_BIAS = "head.bias"
 Media = Callable[[str], Path]
 
 
@@ -77,6 +80,7 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
     """Calibrate and judge ``fitted``, and write its folder: weights, document and report."""
     data = run.data
     truth = data.hard[data.valid]
+    fitted, trade_off, strength = _with_objective(fitted, data, run.plan.objective)
     logits = np.where(data.supported[data.valid], fitted.logits, -1e9)
     temperature = fit_temperature(logits, truth)
     probs = softmax(logits, temperature)
@@ -86,6 +90,7 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
     identity = checkpoint.identity(plain, data.snapshot, fitted.weights)
     with workspace.catalog() as catalog, catalog.connect() as conn:
         parent = catalog_models.aliases(conn).get("champion")
+        voters = tallies.voters(conn, [data.ids[i] for i in data.valid.tolist()])
     made = Checkpoint(
         id=identity,
         classes=data.classes,
@@ -108,13 +113,31 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
             "minutes": fitted.seconds / 60,
             "precision": fitted.precision,
             "parameters": fitted.parameters,
+            "trade_off": trade_off,
+            "strength": strength,
         },
         history=tuple(fitted.history),
     )
     folder = workspace.models / identity[:16]
     checkpoint.write(folder, made, fitted.weights)
-    report.write(folder / REPORT, made, data, pixels, probs=probs, name=workspace.config.project.name)
+    name, judge = workspace.config.project.name, report.judge_of(voters)
+    report.write(folder / REPORT, made, data, pixels, probs=probs, name=name, judge=judge)
     return made
+
+
+def _with_objective(fitted: Fitted, data: TrainingSet, wanted: str) -> tuple[Fitted, list[dict[str, float]], float]:
+    """``fitted`` with the offsets of the objective ``wanted`` in its head; the trade-off; the strength taken."""
+    able = data.supported[data.valid]
+    temperature = fit_temperature(np.where(able, fitted.logits, -1e9), data.hard[data.valid])
+    prior = objective.log_prior(data.targets[data.train], data.supported[data.train])
+    calibrated = np.where(able, fitted.logits / temperature, -1e9)
+    rows = objective.trade_off(calibrated, data.hard[data.valid], prior, data.classes) if len(data.valid) else []
+    strength = objective.choose(wanted, rows, len(data.valid))
+    if strength == 0:
+        return fitted, rows, strength
+    offsets = (strength * temperature * prior).astype(np.float32)
+    weights = {**fitted.weights, HEAD_BIAS: fitted.weights[HEAD_BIAS] - torch.from_numpy(offsets)}
+    return replace(fitted, weights=weights, logits=fitted.logits - offsets), rows, strength
 
 
 def _store(workspace: Workspace, made: Checkpoint, data: TrainingSet, pixels: Pixels) -> tuple[Model, str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,20 @@ def write(
     *,
     probs: NDArray[np.float32],
     name: str,
+    judge: str,
 ) -> None:
-    """Write the report of ``model`` to ``file``. ``probs`` (v, k) are those of ``data.valid``."""
+    """Write the report of ``model`` to ``file``.
+
+    ``probs`` (v, k) are those of ``data.valid``; ``judge`` says who gave their labels, see :func:`judge_of`.
+    """
     valid = dict(model.metrics["valid"])
     judged = bool(valid["n"])
     sections = [_curves(model)]
     if judged:
         if len(model.classes) <= MOST_CLASSES:
-            sections.append(_confusion(model, valid))
+            sections.append(_confusion(model, valid, judge))
         sections += [_per_class(model, valid, data), _calibration(model, valid)]
-        wrong = _mistakes(model, data, pixels, probs)
+        wrong = _mistakes(model, data, pixels, probs, judge)
         if wrong:
             sections.append(
                 Section(
@@ -62,6 +67,27 @@ def write(
         f"PyTorch {model.made_by['torch']}",
     )
     write_text(file, document)
+
+
+def judge_of(voters: Mapping[str, Collection[str]]) -> str:
+    """Who gave the labels, in words: the team, a dataset by its name, or both. ``voters``: names by kind.
+
+    >>> judge_of({"person": {"a4f1", "b0c2"}}), judge_of({"dataset": {"reader:ferplus"}})
+    ('the team', 'ferplus')
+    >>> judge_of({"person": {"a4f1"}, "dataset": {"reader:ferplus", "reader:votes:ann", "reader:votes:bob"}})
+    'the team and two datasets'
+    """
+    datasets = sorted({name.removeprefix("reader:").split(":")[0] for name in voters.get("dataset", ())})
+    people = any(names for kind, names in voters.items() if kind != "dataset")
+    told = [
+        *(["the team"] if people or not datasets else []),
+        *(datasets if len(datasets) < 2 else [_several(datasets)]),
+    ]
+    return " and ".join(told)
+
+
+def _several(datasets: Sequence[str]) -> str:
+    return f"{'two' if len(datasets) == 2 else len(datasets)} datasets"
 
 
 def _subtitle(model: Checkpoint, data: TrainingSet) -> str:
@@ -123,10 +149,10 @@ def _curves(model: Checkpoint) -> Section:
     )
 
 
-def _confusion(model: Checkpoint, valid: dict[str, Any]) -> Section:
+def _confusion(model: Checkpoint, valid: dict[str, Any], judge: str) -> Section:
     return Section(
         title="What it confuses",
-        lead="Rows are the team's answer, columns the model's; colour is the share of the row.",
+        lead=f"Rows are the answer of {judge}, columns the model's; colour is the share of the row.",
         body=charts.heatmap(valid["confusion"], model.classes, model.classes),
         wide=len(model.classes) > 10,
     )
@@ -171,7 +197,9 @@ def _calibration(model: Checkpoint, valid: dict[str, Any]) -> Section:
     )
 
 
-def _mistakes(model: Checkpoint, data: TrainingSet, pixels: Pixels, probs: NDArray[np.float32]) -> list[Picture]:
+def _mistakes(
+    model: Checkpoint, data: TrainingSet, pixels: Pixels, probs: NDArray[np.float32], judge: str
+) -> list[Picture]:
     truth = data.hard[data.valid]
     wrong = np.flatnonzero(probs.argmax(axis=1) != truth)
     worst = wrong[np.argsort(-probs[wrong].max(axis=1), kind="stable")][:MISTAKES]
@@ -180,7 +208,7 @@ def _mistakes(model: Checkpoint, data: TrainingSet, pixels: Pixels, probs: NDArr
         Picture(
             image=thumbnail(image),
             title=model.classes[int(probs[row].argmax())],
-            note=f"{probs[row].max():.0%} sure; the team: {model.classes[int(truth[row])]} "
+            note=f"{probs[row].max():.0%} sure; {judge}: {model.classes[int(truth[row])]} "
             f"{data.targets[data.valid[row], truth[row]]:.0%}",
             tone="bad",
         )
