@@ -22,10 +22,11 @@ from syncing import add_samples, environment, image, named, other_machine, say, 
 from emolab import predictions
 from emolab.catalog import models, remotes, rounds
 from emolab.errors import DataError, EmolabError
-from emolab.labeling import form
+from emolab.labeling import form, releases
 from emolab.labeling.pull import pull
 from emolab.labeling.push import push
 from emolab.labeling.studio import Studio
+from emolab.progress import Progress
 from emolab.records import Model, Predictions, Suggestion
 from emolab.workspace import Workspace
 
@@ -75,6 +76,40 @@ def test_every_sample_gets_one_task_with_its_bytes_and_no_original_name(team: Wo
     assert "anna" not in studio.http.client.get(f"/api/projects/{project.id}/export?exportType=JSON").text
     assert project.label_config.count("hotkey") == 5
     assert form.labels(project.label_config)[:3] == ["happiness", "sadness", "neutral"]
+
+
+@pytest.mark.parametrize(("newest", "doubts"), [("1.999.0", 0), ("1.17.0", 1)])
+def test_a_new_project_on_an_untried_release_is_announced_once(
+    team: Workspace, studio: Studio, monkeypatch: pytest.MonkeyPatch, newest: str, doubts: int
+) -> None:
+    monkeypatch.setattr(releases, "TRIED", ("1.16.0", newest))
+    told: list[str] = []
+
+    class Listening(Progress):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    for turn in range(2):
+        add_samples(team, 1, first=turn)
+        push(team, studio, progress=Listening())
+    release = studio.version()
+    sentence = f"Label Studio {release} is newer than any release emolab was tried with (1.16 to 1.17)."
+    assert [line for line in told if "tried" in line] == [sentence] * doubts
+
+
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        ("1.16.3", ""),
+        ("1.23.2", ""),
+        ("1.15.0", "1.15.0 is older"),
+        ("2.0.0", "2.0.0 is newer"),
+        ("dev", "dev is older"),
+    ],
+)
+def test_releases_outside_what_was_tried_are_named(release: str, said: str) -> None:
+    told = releases.untried(release)
+    assert told == (said and f"Label Studio {said} than any release emolab was tried with (1.16 to 1.23).")
 
 
 def test_pushing_again_sends_nothing_and_only_new_samples_go(team: Workspace, studio: Studio) -> None:

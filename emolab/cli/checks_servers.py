@@ -99,8 +99,8 @@ def studio_of(workspace: Workspace | None, env: Mapping[str, str]) -> Check:
 
 def studio(url: str, token: str, *, seconds: float = 10.0) -> Check:
     """Whether the team's Label Studio at ``url`` answers and accepts the token."""
+    from emolab.labeling import releases, tokens
     from emolab.labeling import studio as client
-    from emolab.labeling import tokens
 
     shown = shorten(url)
     if not token:
@@ -112,4 +112,5 @@ def studio(url: str, token: str, *, seconds: float = 10.0) -> Check:
             user, release = server.whoami(), server.version()
     except EmolabError as error:
         return Check(name=SERVER, state="broken", detail=shorten(error.message), mend=error.hint)
-    return Check(name=SERVER, state="works", detail=f"{shown} {release}, as {user.email}, by {kind}")
+    detail, doubt = f"{shown} {release}, as {user.email}, by {kind}", releases.untried(release)
+    return Check(name=SERVER, state="works", detail=f"{detail}. {doubt}" if doubt else detail)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import events, remotes
 from emolab.errors import DataError
-from emolab.labeling import adopt, order, project
+from emolab.labeling import adopt, order, project, releases
 from emolab.labeling.adopt import Link
 from emolab.labeling.choose import Choice, choose, nothing
 from emolab.labeling.patience import patiently
@@ -152,6 +152,8 @@ def _push(
         agree(len(choice.new))
     fresh = remote is None
     if remote is None:
+        if doubt := releases.untried(patiently(studio.version)):
+            progress.note(doubt)
         remote = project.create(studio, title, config, overlap=people, show_predictions=visible)
         change = project.form_change(studio, remote, config)
     elif change is not None:

@@ -98,7 +98,17 @@ class Browser:
     def personal_token(self) -> str:
         """Make a personal access token for the person who is logged in, revoking an older one first."""
         with explained(self.url, TokenKind.PERSONAL):
-            for row in self._api("GET", "/api/token/").json():
+            try:
+                rows = self._api("GET", "/api/token/").json()
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != httpx.codes.NOT_FOUND:
+                    raise
+                raise ServerError(
+                    f"Label Studio at {self.url} has no personal access tokens: its release is too old.",
+                    hint="Update it, or use it by its address and a legacy token (labeling.url, EMOLAB_STUDIO_TOKEN).",
+                    status=error.response.status_code,
+                ) from None
+            for row in rows:
                 self._api("POST", "/api/token/blacklist/", {"refresh": row["token"]})
             return str(self._api("POST", "/api/token/").json()["token"])
 
