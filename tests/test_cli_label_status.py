@@ -6,10 +6,12 @@ import json
 import subprocess
 from collections.abc import Callable
 
+import pytest
+from sqlalchemy import insert
 from test_labeling_aggregate import fill
 
-from emolab.catalog import rounds
-from emolab.records import Suggestion
+from emolab.catalog import answers, remotes, rounds, samples, schema, votes
+from emolab.records import Sample, Suggestion, Vote
 from emolab.workspace import Workspace
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -29,9 +31,9 @@ def test_status_shows_agreement_classes_and_annotators(workspace: Workspace, run
     for word in (
         "happiness",
         "ann",
-        "agree with others",
+        "others agree",
         "2 with 3",
-        "sadness instead of happiness 100%",
+        "happiness → sadness 100%",
         "next: emolab label aggregate",
     ):
         assert word in " ".join(shown.split()), shown
@@ -60,13 +62,79 @@ def test_unsent_suggestions_are_the_next_thing_to_do(workspace: Workspace, run_c
     assert "next: emolab label push --suggestions" in shown
 
 
+def voted_on_by_a_team_and_a_dataset(workspace: Workspace) -> list[str]:
+    """Two people, one more than asked for on a sample sent by hand, and FER+ on samples of its own."""
+    names = ["ann-6labnntd", "ann-ajtgfb56"]
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        ids = [letter * 64 for letter in "abcd"]
+        samples.add(tx, [Sample(id=sample, media=f"media/{sample}.png") for sample in ids])
+        said = {"a": ("happiness", "happiness"), "b": ("sadness", "neutral")}
+        votes.append(
+            tx,
+            [
+                Vote(sample_id=s * 64, annotator=name, label=label, origin=f"studio:s:1:{s}{name}")
+                for s, labels in said.items()
+                for name, label in zip(names, labels, strict=True)
+            ],
+        )
+        of_the_set = [
+            Vote(sample_id=s * 64, annotator="reader:ferplus", label="neutral", count=5, origin=f"reader:ferplus:{s}")
+            for s in "acd"
+        ]
+        votes.append(tx, of_the_set, kind="dataset")
+        answers.add_people(tx, "s", {2: names[0], 3: names[1]}, votes.annotator_keys(tx, names))
+        project = remotes.add_project(tx, server="s", project=1, title="emolab faces")
+        tx.execute(
+            insert(schema.remote_tasks),
+            [
+                {"project": project.pk, "sample": key, "task": key, "state": "open", "overlap": 1, "rank": key}
+                for key in samples.keys(tx, ids[:2]).values()
+            ],
+        )
+    return names
+
+
+def test_the_teams_agreement_stands_apart_from_that_of_datasets(workspace: Workspace, run_cli: Run) -> None:
+    voted_on_by_a_team_and_a_dataset(workspace)
+    found = json.loads(run_cli("label", "status", "--json", cwd=workspace.root, check=True).stdout)
+    assert (found["agreement"]["samples"], found["agreement_of_datasets"]["samples"]) == (2, 3)
+    assert found["agreement"]["alpha"] == pytest.approx(0.4)
+    assert sum(each["votes"] for each in found["per_class"]) == 4
+    shown = run_cli("label", "status", cwd=workspace.root).stderr
+    assert "Agreement of the team: Krippendorff's alpha 0.400" in shown
+    assert "Agreement of the datasets: Krippendorff's alpha" in shown
+    assert "2 samples with two or more votes" in shown and "3 samples with two or more votes" in shown
+
+
+def test_votes_beyond_what_was_asked_for_are_shown_and_a_push_by_hand_is_called_so(
+    workspace: Workspace, run_cli: Run
+) -> None:
+    voted_on_by_a_team_and_a_dataset(workspace)
+    shown = run_cli("label", "status", cwd=workspace.root).stderr
+    assert "2 of 2, +2" in shown, "the data set's votes are nothing that was asked for"
+    assert "+2 more than asked for: they count like all others." in shown
+    assert "by hand" in shown
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_pseudonyms_are_whole_and_explained_at_any_width(workspace: Workspace, run_cli: Run, columns: str) -> None:
+    names = voted_on_by_a_team_and_a_dataset(workspace)
+    shown = run_cli("label", "status", cwd=workspace.root, env={"COLUMNS": columns}).stderr
+    assert all(name in shown for name in [*names, "reader:ferplus"]), shown
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= int(columns)
+    assert "neutral → sadness 50%" in shown
+    assert "Names stay with Label Studio, emolab keeps pseudonyms." in shown
+    assert "/api/users" in shown
+
+
 def test_aggregate_shows_classes_and_what_was_left_out(workspace: Workspace, run_cli: Run) -> None:
     fill(workspace)
     done = run_cli("label", "aggregate", "--min-votes", "2", cwd=workspace.root, check=True)
     shown = " ".join(done.stderr.split())
     assert "2 labels by hybrid" in shown
-    assert "1 samples are left out: too few votes." in shown
-    assert "2 samples are left out: half or more of the people call them no face, several or unknown." in shown
+    assert "1 sample is left out: too few votes." in shown
+    assert "2 samples are left out: half or more of the people say no face, several or unknown." in shown
     assert "next: emolab train" in shown
     found = json.loads(run_cli("label", "aggregate", "--min-votes", "2", "--json", cwd=workspace.root).stdout)
     assert (found["n"], found["new"], found["left_out"]) == (2, False, {"too_few_votes": 1, "unlabelable": 2})

@@ -18,7 +18,8 @@ _votes, _samples, _annotators = schema.votes, schema.samples, schema.annotators
 @dataclass(frozen=True)
 class RoundProgress:
     """One round (``None``: sent without one), in samples: ``suggested``, ``sent``, ``answered`` at least once, and
-    ``done``: answered by as many people as wanted. ``votes`` of ``wanted`` opinions have come back.
+    ``done``: answered by as many people as wanted. ``votes`` of ``wanted`` opinions have come back; ``surplus`` counts
+    what people said beyond that, as when somebody answers who had the task open already.
     """
 
     round: int | None
@@ -29,6 +30,7 @@ class RoundProgress:
     done: int
     votes: int
     wanted: int
+    surplus: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def rounds(conn: Connection) -> list[RoundProgress]:
         .group_by(tasks.c.round)
     )
     sent = {row[0]: tuple(int(value) for value in row[1:]) for row in conn.execute(query)}
+    more = _surplus(conn)
     found = []
     for number in sorted({*suggested, *sent}, key=lambda value: -1 if value is None else value):
         on_server, answered, done, votes, wanted = sent.get(number, (0, 0, 0, 0, 0))
@@ -87,9 +90,29 @@ def rounds(conn: Connection) -> list[RoundProgress]:
                 done=done,
                 votes=votes,
                 wanted=wanted,
+                surplus=more.get(number, 0),
             )
         )
     return found
+
+
+def _surplus(conn: Connection) -> dict[int | None, int]:
+    """By round, how many answers of people (no data sets) its samples have beyond what was asked for."""
+    tasks = schema.remote_tasks
+    answers = (
+        select(tasks.c.round, tasks.c.overlap, func.sum(_votes.c.count).label("people"))
+        .select_from(tasks)
+        .join(_samples, _samples.c.pk == tasks.c.sample)
+        .join(_votes, _votes.c.sample == tasks.c.sample)
+        .join(_annotators, _annotators.c.pk == _votes.c.annotator)
+        .where(tasks.c.state != "deleted", _samples.c.n_votes > tasks.c.overlap, _annotators.c.kind == "person")
+        .where(alive(), _votes.c.label.is_not(None), _votes.c.rejected.is_(None))
+        .group_by(tasks.c.project, tasks.c.sample, tasks.c.round, tasks.c.overlap)
+        .subquery()
+    )
+    over = answers.c.people - answers.c.overlap
+    query = select(answers.c.round, func.sum(over)).where(over > 0).group_by(answers.c.round)
+    return {number: int(n) for number, n in conn.execute(query)}
 
 
 def votes_per_sample(conn: Connection) -> dict[int, int]:

@@ -68,7 +68,7 @@ def get(conn: Connection, name: str) -> Model:
     """The model with this alias, id or start of an id. Raises :class:`UnknownName` with the nearest known name."""
     model = find(conn, name)
     if model is None:
-        known = [*aliases(conn), *(m.id[:12] for m in list_all(conn))]
+        known = [*aliases(conn), *(m.id[:10] for m in list_all(conn))]
         raise UnknownName("model", name, known, hint="Train one with: emolab train" if not known else None)
     return model
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import many
 
 if TYPE_CHECKING:
     from emolab.datasets.collect import Collected
@@ -142,7 +143,7 @@ def _show(session: Session, done: Collected, *, dry_run: bool) -> None:
     from rich.markup import escape
 
     report = done.report
-    known = f"{report.skipped:,} inputs not read again" if report.skipped else ""
+    known = f"{many(report.skipped, 'input')} not read again" if report.skipped else ""
     rows = [
         ("would be added" if dry_run else "added", f"{report.added:,}", _details(done)),
         ("already known", f"{report.existing:,}", known),
@@ -155,7 +156,7 @@ def _show(session: Session, done: Collected, *, dry_run: bool) -> None:
         kinds = ", ".join(f"{n:,} {escape(suffix)}" for suffix, n in done.ignored.most_common(4))
         rows.append(("[dim]other files[/]", f"{done.ignored.total():,}", f"[dim]{kinds}[/]"))
     title = "Dry run: nothing kept" if dry_run else None
-    session.table([f"{report.items:,} inputs", ("", "right"), ""], rows, title=title)
+    session.table([many(report.items, "input"), ("", "right"), ""], rows, title=title)
     for problem in report.problems[:_SHOWN]:
         style = "yellow" if problem.taken else "red"
         session.say(f"[{style}]{escape(problem.kind)}[/]  {escape(problem.path)}")
@@ -169,7 +170,7 @@ def _details(done: Collected) -> str:
     report = done.report
     parts = []
     if report.faces:
-        parts.append(f"{report.faces:,} faces cut out")
+        parts.append(f"{many(report.faces, 'face')} cut out")
     if report.whole:
         parts.append(f"{report.whole:,} kept whole, no face found")
     return ", ".join(parts)

@@ -67,7 +67,7 @@ class Session:
     def table(
         self, columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[object]], *, title: str | None = None
     ) -> None:
-        """Print a table unless ``--json`` was given. A column is its title, or (title, "left" | "right")."""
+        """Print a table unless ``--json`` was given. A column is its title, or (title, "left" | "right" | "whole")."""
         if not self.json:
             self.console.print(make_table(columns, rows, title=title))
 
@@ -79,15 +79,25 @@ class Session:
 def make_table(
     columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[object]], *, title: str | None = None
 ) -> Table:
-    """A rich table in emolab's one style; numbers are to be formatted by the caller."""
+    """A rich table in emolab's one style; numbers are to be formatted by the caller.
+
+    A column is its title, or (title, "left" | "right" | "whole"); a whole one is left and never cut or wrapped.
+    """
     from rich import box
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
+    body = [tuple(row) for row in rows]
+    for number, column in enumerate(columns):
         name, justify = column if isinstance(column, tuple) else (column, "left")
-        table.add_column(name, justify="right" if justify == "right" else "left", header_style="bold")
-    for row in rows:
+        table.add_column(
+            name,
+            justify="right" if justify == "right" else "left",
+            header_style="bold",
+            no_wrap=justify == "whole",
+            min_width=max((len(str(row[number])) for row in body), default=0) if justify == "whole" else None,
+        )
+    for row in body:
         table.add_row(*(str(cell) for cell in row))
     return table
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import many
 
 if TYPE_CHECKING:
     from emolab.cli.demo_loop import Campaign
@@ -67,7 +68,8 @@ def demo(
     (folder / MARK).touch()
     pool = pool or max(POOL, 5 * rounds * per_round)
     judge = min(JUDGE, pool)
-    session.say(f"[bold]emolab demo[/] [dim]{rounds} rounds of {per_round} samples, {OVERLAP} votes each, twice[/]\n")
+    plan = f"{many(rounds, 'round')} of {per_round} samples, {OVERLAP} votes each, twice"
+    session.say(f"[bold]emolab demo[/] [dim]{plan}[/]\n")
     faces = demo_data.faces(data, folder / "photos", pool=pool, judge=judge, seed=seed, progress=session.progress)
     session.say(
         f"[green]✓[/] {'drew' if data is None else 'read'} {len(faces.crowd):,} faces for the team and "
@@ -147,7 +149,7 @@ def _summary(session: Session, campaign: Campaign, page: Path, *, seconds: float
             )
             for arm in arms
         ],
-        title=f"After {len(arms[0].curve)} rounds, on {len(campaign.data.truth):,} faces nobody trained on",
+        title=f"After {many(len(arms[0].curve), 'round')}, on {len(campaign.data.truth):,} faces nobody trained on",
     )
     goal = arms[1].curve[-1]
     reached = votes_to_reach(arms[0], goal.macro_f1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import short
 
 if TYPE_CHECKING:
     from emolab.training.predict import Predictor
@@ -43,7 +44,7 @@ def evaluate(session: Session, model: str, where: str, protocol: str | None, spl
     session.say(f"[dim]{found['protocol']}[/]")
     for line in found["errors"]:
         session.say(f"[yellow]left out:[/] {line}")
-    show_metrics(session, found, title=f"Model {predictor.checkpoint.id[:10]} on {where}")
+    show_metrics(session, found, title=f"Model {short(predictor.checkpoint.id)} on {where}")
 
 
 def _on_dataset(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import many
 
 
 @click.command(short_help="Create a workspace.")
@@ -27,5 +28,5 @@ def init(session: Session, directory: Path, classes: str, modality: str) -> None
     project = workspace.config.project
     session.emit({"workspace": workspace.root, "classes": project.classes, "modality": project.modality})
     session.say(f"[green]✓[/] workspace [bold]{project.name}[/] in {workspace.root}")
-    session.say(f"  {len(project.classes)} classes: {', '.join(project.classes)}")
+    session.say(f"  {many(len(project.classes), 'class', 'classes')}: {', '.join(project.classes)}")
     session.next_step(f"cd {directory} && emolab collect PATH" if directory != Path() else "emolab collect PATH")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
     from emolab.datasets.inspect import Pull, Report
@@ -79,7 +80,7 @@ def _predictions(session: Session, name: str) -> Predictions | None:
         return None
     if model.classes != workspace.config.project.classes:
         session.progress.note(
-            f"Model {model.id[:10]} has other classes than the project; its predictions are left out."
+            f"Model {short(model.id)} has other classes than the project; its predictions are left out."
         )
         return None
     folder = workspace.predictions / model.id
@@ -90,7 +91,7 @@ def _predictions(session: Session, name: str) -> Predictions | None:
         return predict_pool(workspace, model, progress=session.progress)
     if stored < total:
         session.progress.note(
-            f"Model {model.id[:10]} has seen {stored:,} of {total:,} samples; the rest show no prediction."
+            f"Model {short(model.id)} has seen {stored:,} of {total:,} samples; the rest show no prediction."
         )
     return store.read(folder) if stored else None
 
@@ -116,7 +117,7 @@ def _written(session: Session, report: Report) -> None:
         if count
     ]
     session.say(
-        f"[green]✓[/] FiftyOne dataset [bold]{report.dataset}[/]: {report.samples:,} samples "
+        f"[green]✓[/] FiftyOne dataset [bold]{report.dataset}[/]: {many(report.samples, 'sample')} "
         f"({', '.join(parts) or 'nothing changed'})"
     )
     session.table(["saved view", ("samples", "right")], [(name, f"{n:,}") for name, n in report.views.items()])
@@ -138,11 +139,11 @@ def _pulled(session: Session, pull: Pull) -> int:
             "problems": [{"sample": uid, "problem": line} for uid, line in pull.problems],
         }
     )
-    session.say(f"[green]✓[/] {pull.new:,} new votes, {pull.withdrawn:,} taken back, {pull.known:,} known before")
+    session.say(f"[green]✓[/] {many(pull.new, 'new vote')}, {pull.withdrawn:,} taken back, {pull.known:,} known before")
     if pull.problems:
-        session.say(f"[yellow]![/] {len(pull.problems):,} changes were left alone:")
+        session.say(f"[yellow]![/] {many(len(pull.problems), 'change was', 'changes were')} left alone:")
         for uid, line in pull.problems[:SHOWN]:
-            session.say(f"  sample [bold]{uid[:12]}[/] {escape(line)}")
+            session.say(f"  sample [bold]{short(uid)}[/] {escape(line)}")
         if len(pull.problems) > SHOWN:
             session.say(f"  and {len(pull.problems) - SHOWN:,} more; --json lists them all")
         return 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import many, short
 
 
 @click.command(short_help="Turn the team's votes into labels.")
@@ -63,18 +64,23 @@ def aggregate(session: Session, method: str | None, min_votes: int | None) -> No
             )
             for name, row in rows.items()
         ],
-        title=f"{len(labels.samples):,} labels by {labels.method}",
+        title=f"{many(len(labels.samples), 'label')} by {labels.method}",
     )
     session.say(
-        f"{done.votes:,} votes of {done.annotators} annotators; version [bold]{labels.version[:12]}[/]"
+        f"{many(done.votes, 'vote')} of {many(done.annotators, 'annotator')}; version [bold]{short(labels.version)}[/]"
         + ("" if done.new else ", unchanged")
         + "."
     )
-    for n, why in (
-        (done.ties, "have no single most voted class; the method decides between the tied ones"),
-        (done.too_few, "are left out: too few votes"),
-        (done.set_aside, "are left out: half or more of the people call them no face, several or unknown"),
+    tied = many(done.ties, "sample has", "samples have")
+    for n, line in (
+        (done.ties, f"{tied} no single most voted class; the method decides between the tied ones"),
+        (done.too_few, f"{_left_out(done.too_few)}: too few votes"),
+        (done.set_aside, f"{_left_out(done.set_aside)}: half or more of the people say no face, several or unknown"),
     ):
         if n:
-            session.say(f"[dim]{n:,} samples {why}.[/]")
+            session.say(f"[dim]{line}.[/]")
     session.next_step("emolab train")
+
+
+def _left_out(n: int) -> str:
+    return many(n, "sample is left out", "samples are left out")

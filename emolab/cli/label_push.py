@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, interactive, workspace_command
+from emolab.cli.words import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,7 +133,7 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     session.table([f"{what} {report.source} to “{report.project}”", ("", "right")], shown)
     _labels(session, report)
     for sample in report.missing[:5]:
-        session.say(f"[yellow]![/] the file of sample {sample[:12]} is missing or no image; run emolab collect again")
+        session.say(f"[yellow]![/] the file of sample {short(sample)} is missing or no image; run emolab collect again")
     wanted = session.workspace.config.labeling.overlap
     if wanted != report.overlap and not overlap_given:
         session.say(

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import many
 
 if TYPE_CHECKING:
-    from emolab.catalog.activity import Activity
-    from emolab.labeling.agreement import AnnotatorAgreement
+    from emolab.catalog.activity import Activity, RoundProgress
+    from emolab.labeling.agreement import Alpha, AnnotatorAgreement, ClassAgreement
+
+
+#: Columns of a terminal from which on bars are long and the annotators' habits stand in their table.
+WIDE = 105
 
 
 @click.command(short_help="Show progress, agreement and annotators.")
@@ -23,8 +28,8 @@ def status(session: Session) -> None:
     """
     import numpy as np
 
-    from emolab.catalog import activity, labels, tallies
-    from emolab.labeling import agreement
+    from emolab.catalog import activity, answers, labels, tallies
+    from emolab.labeling import agreement, tally
 
     workspace = session.workspace
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -34,8 +39,14 @@ def status(session: Session) -> None:
         per_sample = activity.votes_per_sample(conn)
         totals = tallies.count(conn)
         current = labels.summary(conn)
-    alpha = agreement.alpha(table, np.random.default_rng(0))
-    classes = agreement.by_class(table)
+        users = answers.users(conn)
+    datasets = {person.name for person in people if person.kind == "dataset"}
+    groups = {"team": tally.of(table, {person.name for person in people} - datasets)}
+    if datasets:
+        groups["datasets"] = tally.of(table, datasets)
+    alphas = {name: agreement.alpha(group, np.random.default_rng(0)) for name, group in groups.items()}
+    described = next((name for name, alpha in alphas.items() if alpha.pairable), "team")
+    classes = agreement.by_class(groups[described])
     against = {found.name: found for found in agreement.by_annotator(table)}
     session.emit(
         {
@@ -44,62 +55,90 @@ def status(session: Session) -> None:
             "votes_per_sample": per_sample,
             "votes": totals,
             "labels": current,
-            "agreement": {"alpha": _number(alpha.value), "low": _number(alpha.low), "high": _number(alpha.high),
-                          "samples": alpha.pairable},
+            "agreement": _plain(alphas["team"]),
+            "agreement_of_datasets": _plain(alphas["datasets"]) if datasets else None,
             "per_class": [
                 {"class": c.name, "votes": c.votes, "agreement": _number(c.agreement),
                  "confused_with": c.confused_with, "confused": c.confused}
                 for c in classes
             ],
-            "annotators": [_annotator(person, against.get(person.name)) for person in people],
+            "annotators": [_annotator(person, against.get(person.name), users) for person in people],
         }
     )  # fmt: skip
     if session.json:
         return
     _show_rounds(session, rounds)
     _show_votes(session, per_sample, totals)
-    if alpha.pairable:
-        session.say(
-            f"[bold]Agreement[/] Krippendorff's alpha [bold]{_figure(alpha.value)}[/] "
-            f"(95 % interval {_figure(alpha.low)} to {_figure(alpha.high)}, {alpha.pairable:,} samples with two or "
-            "more votes)"
-        )
-        session.table(
-            ["class", ("votes", "right"), ("another agrees", "right"), "or says instead"],
-            [
-                (c.name, f"{c.votes:,}", _percent(c.agreement),
-                 f"{c.confused_with} {_percent(c.confused)}" if c.confused_with else "–")
-                for c in classes
-            ],
-        )  # fmt: skip
-    elif totals["active"]:
-        session.say("[dim]No sample has two votes yet, so nothing can be said about agreement.[/]")
-    _show_people(session, people, against)
+    _show_agreement(session, alphas, classes, anything=totals["active"] > 0)
+    _show_people(session, people, against, users)
     session.next_step(_hint(rounds, totals, current))
 
 
-def _show_rounds(session: Session, rounds: list[Any]) -> None:
+def _plain(alpha: Alpha) -> dict[str, Any]:
+    return {
+        "alpha": _number(alpha.value),
+        "low": _number(alpha.low),
+        "high": _number(alpha.high),
+        "samples": alpha.pairable,
+    }
+
+
+def _show_rounds(session: Session, rounds: list[RoundProgress]) -> None:
     from emolab.cli.common import bar
 
     if not rounds:
         session.say("[dim]Nothing has been suggested or sent to the team yet.[/]")
         return
+    shown = rounds[-8:]
+    width = 20 if session.console.width >= WIDE else 10
     session.table(
         ["round", "chosen by", ("sent", "right"), ("answered", "right"), ("done", "right"), "votes", ("", "right")],
         [
             (
-                "–" if r.round is None else r.round,
+                "by hand" if r.round is None else r.round,
                 r.strategy or "–",
                 f"{r.sent:,}" if r.sent or not r.suggested else f"0 of {r.suggested:,}",
                 f"{r.answered:,}",
                 f"{r.done:,}",
-                bar(r.votes / r.wanted if r.wanted else 0.0, 20),
-                f"{r.votes:,} of {r.wanted:,}" if r.wanted else "–",
+                bar(r.votes / r.wanted if r.wanted else 0.0, width),
+                (f"{r.votes:,} of {r.wanted:,}" if r.wanted else "–") + (f", +{r.surplus:,}" if r.surplus else ""),
             )
-            for r in rounds[-8:]
+            for r in shown
         ],
         title="Rounds",
     )
+    surplus = sum(r.surplus for r in shown)
+    if surplus:
+        session.say(f"[dim]+{surplus:,} more than asked for: they count like all others.[/]")
+
+
+def _show_agreement(
+    session: Session, alphas: dict[str, Alpha], classes: list[ClassAgreement], *, anything: bool
+) -> None:
+    """Alpha of the team, of the merged datasets apart from it, and what is taken for what."""
+    known = [(name, found) for name, found in alphas.items() if found.pairable]
+    if not known:
+        if anything:
+            session.say("[dim]No sample has two votes yet, so nothing can be said about agreement.[/]")
+        return
+    for name, found in known:
+        session.say(
+            f"[bold]Agreement[/] of the {name}: Krippendorff's alpha [bold]{_figure(found.value)}[/]\n"
+            f"  95 % interval {_figure(found.low)} to {_figure(found.high)}, "
+            f"{many(found.pairable, 'sample')} with two or more votes"
+        )
+    if known[0][0] != "team":
+        session.say("[dim]No sample has two votes of the team yet.[/]")
+    session.say("")
+    session.table(
+        ["class", ("votes", "right"), ("another agrees", "right"), "or says instead"],
+        [
+            (c.name, f"{c.votes:,}", _percent(c.agreement),
+             f"{c.confused_with} {_percent(c.confused)}" if c.confused_with else "–")
+            for c in classes
+        ],
+        title=f"Classes, votes of the {known[0][0]}",
+    )  # fmt: skip
 
 
 def _show_votes(session: Session, per_sample: dict[int, int], totals: dict[str, int]) -> None:
@@ -107,40 +146,59 @@ def _show_votes(session: Session, per_sample: dict[int, int], totals: dict[str, 
     more = f" · {len(per_sample) - 12} further counts" if len(per_sample) > 12 else ""
     session.say(f"[bold]Votes[/] per sample: {spread or 'no samples yet'}{more}")
     extra = ", ".join(f"{totals[key]:,} {word}" for key, word in _WORDS.items() if totals[key])
-    session.say(f"[dim]{totals['people']:,} opinions count{'; ' + extra if extra else ''}.[/]\n")
+    session.say(
+        f"[dim]{many(totals['people'], 'opinion counts', 'opinions count')}{'; ' + extra if extra else ''}.[/]\n"
+    )
 
 
 _WORDS = {"meta": "say unknown or no face", "skipped": "skipped", "rejected": "rejected", "withdrawn": "withdrawn"}
 
 
-def _show_people(session: Session, people: list[Activity], against: dict[str, AnnotatorAgreement]) -> None:
+def _show_people(
+    session: Session, people: list[Activity], against: dict[str, AnnotatorAgreement], users: dict[str, list[int]]
+) -> None:
     if not people:
         return
-    rows: list[tuple[str, ...]] = []
-    for person in people:
-        found = against.get(person.name)
-        habit = found.habit if found else None
-        rows.append(
-            (
-                person.name,
-                f"{person.votes:,}",
-                _percent(found.agreement) if found else "–",
-                "–" if person.seconds is None else f"{person.seconds:.1f} s",
-                f"{person.skips:,}",
-                f"{person.meta:,}",
-                f"{habit[1]} instead of {habit[0]} {habit[2] / found.shared:.0%}" if found and habit else "–",
-            )
+    rows = [
+        (
+            person.name,
+            ", ".join(map(str, users.get(person.name, ()))) or "–",
+            f"{person.votes:,}",
+            _percent(against[person.name].agreement) if person.name in against else "–",
+            "–" if person.seconds is None else f"{person.seconds:.1f} s",
+            f"{person.skips:,}",
+            f"{person.meta:,}",
+            _habit(against.get(person.name)),
         )
+        for person in people
+    ]
     columns: list[str | tuple[str, str]] = [
-        "annotator",
+        ("annotator", "whole"),
+        ("user", "right"),
         ("votes", "right"),
-        ("agree with others", "right"),
+        ("others agree", "right"),
         ("median time", "right"),
         ("skips", "right"),
         ("no class", "right"),
-        "most often differs",
+        "others say → says",
     ]
-    session.table(columns, rows, title="Annotators")
+    if session.console.width >= WIDE:
+        session.table(columns, rows, title="Annotators")
+    else:
+        session.table(columns[:-1], [row[:-1] for row in rows], title="Annotators")
+        session.table([columns[0], columns[-1]], [(row[0], row[-1]) for row in rows], title="Where they differ most")
+    if users:
+        session.say(
+            "[dim]Names stay with Label Studio, emolab keeps pseudonyms. Who a user is, an\n"
+            "administrator sees at its address /api/users: number, name and e-mail.[/]"
+        )
+
+
+def _habit(found: AnnotatorAgreement | None) -> str:
+    if found is None or found.habit is None:
+        return "–"
+    others, own, votes = found.habit
+    return f"{others} → {own} {votes / found.shared:.0%}"
 
 
 def _hint(rounds: list[Any], totals: dict[str, int], current: dict[str, Any] | None) -> str:
@@ -154,9 +212,10 @@ def _hint(rounds: list[Any], totals: dict[str, int], current: dict[str, Any] | N
     return "emolab label aggregate" if current is None else "emolab train"
 
 
-def _annotator(person: Activity, found: AnnotatorAgreement | None) -> dict[str, Any]:
+def _annotator(person: Activity, found: AnnotatorAgreement | None, users: dict[str, list[int]]) -> dict[str, Any]:
     return {
         "name": person.name,
+        "users": users.get(person.name, []),
         "kind": person.kind,
         "votes": person.votes,
         "skips": person.skips,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
     from emolab.workspace import Workspace
@@ -78,18 +79,18 @@ def _headline(metrics: Any) -> dict[str, float]:
 
 def _show(session: Session, state: dict[str, Any]) -> None:
     votes, labels, champion = state["votes"], state["labels"], state["champion"]
-    scores = "" if champion is None else ", ".join(f"{key} {value:.3f}" for key, value in champion["metrics"].items())
+    answers = f"{many(state['annotators'], 'annotator')}, {many(votes['meta'], 'unknown / no face answer')}"
     rows = [
-        ("collect", f"{state['samples']:,} samples", _counts(state["sources"])),
-        ("label", f"{votes['people']:,} votes", f"{state['annotators']} annotators, {votes['meta']:,} meta answers"),
+        ("collect", many(state["samples"], "sample"), _counts(state["sources"])),
+        ("label", many(votes["people"], "vote"), answers),
         ("", f"{state['answered']:,} answered", f"{state['waiting']:,} waiting for an answer"),
         (
-            "merge",
-            "no labels yet" if labels is None else f"{labels['n']:,} labels",
+            "labels",
+            "no labels yet" if labels is None else many(labels["n"], "label"),
             "" if labels is None else labels["method"],
         ),
-        ("train", f"{state['models']} models", "" if champion is None else f"champion {champion['id'][:12]}: {scores}"),
-        ("suggest", f"{state['rounds']} rounds", f"{state['unsent']:,} suggestions not sent yet"),
+        ("train", many(state["models"], "model"), "" if champion is None else _champion(champion)),
+        ("suggest", many(state["rounds"], "round"), f"{many(state['unsent'], 'suggestion')} not sent yet"),
     ]
     session.say(f"[bold]{state['project']}[/] [dim]{state['workspace']}[/]")
     session.table(("step", ("count", "right"), "more"), rows)
@@ -101,6 +102,12 @@ def _show(session: Session, state: dict[str, Any]) -> None:
         session.say(f"[red]✗[/] {problem}")
     session.say("[green]✓[/] healthy" if state["healthy"] else "[red]✗[/] the catalog is damaged; restore a backup")
     session.next_step(state["next"])
+
+
+def _champion(champion: dict[str, Any]) -> str:
+    names = {"accuracy": "accuracy", "macro_f1": "macro-F1", "ece": "ECE"}
+    scores = [f"{names[key]} {value:.3f}" for key, value in champion["metrics"].items()]
+    return ", ".join([f"champion {short(champion['id'])}", *scores])
 
 
 def _counts(counts: dict[str | None, int]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
     from emolab.active_learning.pool import Pool
@@ -190,8 +191,8 @@ def _push(session: Session, proposal: Proposal) -> PushReport:
     guesses = _guesses(session.workspace, proposal) if visible else {}
     with open_studio(session.workspace) as studio:
         report = push(session.workspace, studio, suggestions=True, guesses=guesses, progress=session.progress)
-    tasks = f"{report.created + report.adopted + report.resumed:,}"
-    session.say(f"[green]✓[/] {tasks} tasks wait for the team in “{report.project}” · {report.url}")
+    tasks = many(report.created + report.adopted + report.resumed, "task waits", "tasks wait")
+    session.say(f"[green]✓[/] {tasks} for the team in “{report.project}” · {report.url}")
     session.next_step("emolab label pull, once people have answered")
     return report
 
@@ -211,10 +212,10 @@ def _show(session: Session, proposal: Proposal) -> None:
     from emolab.cli.common import bar
 
     count = len(proposal.suggestions)
-    by = f" by model {proposal.model.id[:10]}" if proposal.model else ""
+    by = f" by model {short(proposal.model.id)}" if proposal.model else ""
     session.table(
         [("", "right"), "sample", ("score", "right"), "why"],
-        [(s.rank + 1, s.sample_id[:12], f"{s.score:.3f}", s.reason) for s in proposal.suggestions[:SHOWN]],
+        [(s.rank + 1, short(s.sample_id), f"{s.score:.3f}", s.reason) for s in proposal.suggestions[:SHOWN]],
         title=f"Round {proposal.round}: {count:,} of {proposal.candidates:,} samples, {proposal.strategy}{by}",
     )
     if count > SHOWN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -79,4 +80,16 @@ def with_votes(votes: VoteTable, minimum: int) -> VoteTable:
         annotator=votes.annotator[inside],
         label=votes.label[inside],
         weight=votes.weight[inside],
+    )
+
+
+def of(votes: VoteTable, names: Collection[str]) -> VoteTable:
+    """``votes`` reduced to those of the annotators called ``names``; samples and annotators stay as they are."""
+    chosen = np.array([name in names for name in votes.annotators], dtype=bool)[votes.annotator]
+    return replace(
+        votes,
+        sample=votes.sample[chosen],
+        annotator=votes.annotator[chosen],
+        label=votes.label[chosen],
+        weight=votes.weight[chosen],
     )

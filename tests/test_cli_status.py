@@ -1,0 +1,64 @@
+"""`emolab status` as a person reads it: right numbers of nouns, ids of one length, no words of the code."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from emolab.catalog import models, rounds, samples, votes
+from emolab.cli.words import many, short
+from emolab.records import Model, Sample, Suggestion, Vote
+from emolab.workspace import Workspace
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+MODEL = "0123456789abcdef"
+
+
+def one_of_everything(workspace: Workspace) -> None:
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        samples.add(tx, [Sample(id=letter * 64, media=f"media/{letter}.png") for letter in "ab"])
+        votes.append(tx, [Vote(sample_id="a" * 64, annotator="ann", label="happiness", origin="o1")])
+        votes.append(tx, [Vote(sample_id="a" * 64, annotator="ann", label="no_face", origin="o2")])
+        models.add(
+            tx,
+            Model(
+                id=MODEL,
+                path="models/m",
+                classes=("happiness", "sadness", "neutral"),
+                config={"backbone": "hog"},
+                snapshot="s" * 16,
+                metrics={"accuracy": 0.625, "macro_f1": 0.5, "ece": 0.04},
+                parent=None,
+                created_at="2026-01-01T00:00:00Z",
+            ),
+        )
+        models.set_alias(tx, "champion", MODEL)
+        one = Suggestion(sample_id="b" * 64, score=1, reason="why", strategy="margin", round=1, rank=0)
+        rounds.create(tx, [one], strategy="margin", model=None, seed=0, settings={})
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_one_of_everything_is_said_in_the_singular(workspace: Workspace, run_cli: Run, columns: str) -> None:
+    one_of_everything(workspace)
+    shown = run_cli("status", cwd=workspace.root, env={"COLUMNS": columns}).stderr
+    words = " ".join(shown.split())
+    for text in ("1 vote 1 annotator, 1 unknown / no face answer", "1 model champion", "1 round 1 suggestion not sent"):
+        assert text in words, shown
+    for wrong in ("1 votes", "1 models", "1 rounds", "1 suggestions", "meta", "merge"):
+        assert wrong not in words, shown
+    assert max(map(len, shown.splitlines()[1:])) <= int(columns)
+
+
+def test_the_champion_is_named_as_models_list_names_it_with_its_scores(workspace: Workspace, run_cli: Run) -> None:
+    one_of_everything(workspace)
+    shown = run_cli("status", cwd=workspace.root).stderr
+    assert "champion 0123456789, accuracy 0.625, macro-F1 0.500, ECE 0.040" in shown
+    assert MODEL[:11] not in shown
+
+
+def test_numbers_and_ids_are_worded_in_one_place() -> None:
+    assert [many(1, "person", "people"), many(2, "person", "people")] == ["1 person", "2 people"]
+    assert many(1234, "vote") == "1,234 votes"
+    assert short("0123456789abcdef") == "0123456789"
