@@ -89,7 +89,7 @@ class TrainingConfig:
     dropout: float | None = None  # before the head, 0..1; not set: the recipe of the backbone
     augmentation: str = "auto"  # auto: the recipe of the backbone | warp | torchvision | imgaug | none
     strength: float = 1.0  # of the augmentation; 0 changes nothing
-    balance: str = "none"  # none: best accuracy | logit: best mean over classes (logit adjustment)
+    objective: str = "accuracy"  # accuracy | macro_f1: rare classes count as much | balanced: best mean recall
     average: float = 0.998  # decay of the running mean of the weights, which is what is judged and kept; 0: off
     patience: int = 10  # epochs of the second half without a lower validation loss that end a run; 0: never
     precision: str = "auto"  # auto | float32 | bfloat16

@@ -151,7 +151,6 @@ def test_every_epoch_has_another_order() -> None:
     [
         {"augmentation": "imgaug"},
         {"optimizer": "sgd", "lr": 0.01},
-        {"balance": "logit"},
         {"precision": "bfloat16"},
         {"average": 0.0},
     ],

@@ -36,10 +36,3 @@ def test_log_probabilities_of_the_supported_classes_sum_to_one() -> None:
     logs = masked_log_softmax(torch.tensor([[1.0, 9.0, 2.0]]), supported)
     assert torch.isclose(logs[0, [0, 2]].exp().sum(), torch.tensor(1.0))
     assert float(logs[0, 1]) == 0.0
-
-
-def test_with_a_prior_the_frequent_class_must_win_by_more() -> None:
-    logits, targets = torch.zeros(1, 2), torch.tensor([[0.0, 1.0]])
-    mask = torch.ones(1, 2, dtype=torch.bool)
-    rare = soft_cross_entropy(logits, targets, mask, prior=torch.tensor([0.9, 0.1]))
-    assert float(rare) > float(soft_cross_entropy(logits, targets, mask))

@@ -106,9 +106,6 @@ class _Run:
         self.augment = augment.load(plan)
         self.targets = torch.from_numpy(data.targets)
         self.supported = torch.from_numpy(data.supported)
-        self.prior: Tensor | None = None
-        if plan.balance == "logit":
-            self.prior = self.targets[torch.from_numpy(data.train)].mean(dim=0).to(self.device)
         self.best: dict[str, Tensor] = {}
         self.at = RunState()
         place = state.newest(folder)
@@ -188,9 +185,7 @@ class _Run:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low):
             logits = self.model(images)
         rows = torch.from_numpy(chosen)
-        loss = soft_cross_entropy(
-            logits, self.targets[rows].to(self.device), self.supported[rows].to(self.device), prior=self.prior
-        )
+        loss = soft_cross_entropy(logits, self.targets[rows].to(self.device), self.supported[rows].to(self.device))
         value = float(loss.detach())
         if not math.isfinite(value):
             raise EmolabError(

@@ -16,13 +16,9 @@ def masked_log_softmax(logits: Tensor, supported: Tensor) -> Tensor:
     return torch.log_softmax(hidden, dim=1).masked_fill(~supported, 0.0)
 
 
-def soft_cross_entropy(logits: Tensor, targets: Tensor, supported: Tensor, *, prior: Tensor | None = None) -> Tensor:
+def soft_cross_entropy(logits: Tensor, targets: Tensor, supported: Tensor) -> Tensor:
     """Mean cross-entropy, in nats, between vote distributions and predictions.
 
-    ``targets`` (n, k) rows sum to 1 over the supported classes. With ``prior`` (k,), the class frequencies,
-    the logits are shifted by its logarithm while training, so that the unshifted ones favour balanced accuracy
-    (logit adjustment; Menon et al. 2021, "Long-tail learning via logit adjustment").
+    ``targets`` (n, k) rows sum to 1 over the supported classes.
     """
-    if prior is not None:
-        logits = logits + prior.clamp_min(1e-6).log()
     return -(targets * masked_log_softmax(logits, supported)).sum(dim=1).mean()

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError
+from emolab.training.objective import OBJECTIVES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class Plan:
     dropout: float
     augmentation: str
     strength: float
-    balance: str
+    objective: str
     average: float
     patience: int
     precision: str
@@ -132,7 +133,7 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
         dropout=_first(config.dropout, recipe.dropout),
         augmentation=recipe.augmentation if config.augmentation == "auto" else config.augmentation,
         strength=config.strength,
-        balance=config.balance,
+        objective=config.objective,
         average=config.average,
         patience=config.patience,
         precision=config.precision,
@@ -154,7 +155,7 @@ def _check(plan: Plan) -> None:
     for name, value, words in (
         ("color", plan.color, ("auto", "gray", "rgb")),
         ("optimizer", plan.optimizer, ("auto", "adamw", "sgd")),
-        ("balance", plan.balance, ("none", "logit")),
+        ("objective", plan.objective, OBJECTIVES),
         ("precision", plan.precision, ("auto", "float32", "bfloat16")),
         ("device", plan.device, ("auto", "cpu", "cuda")),
     ):
