@@ -9,6 +9,7 @@ import click
 
 from emolab.cli.common import Session, workspace_command
 from emolab.cli.groups import OrderedGroup
+from emolab.cli.words import short
 
 if TYPE_CHECKING:
     from emolab.records import Model
@@ -55,8 +56,8 @@ def show(session: Session, model: str) -> None:
     report = session.workspace.root / found.path / "report.html"
     session.emit({**_row(found), "metrics": found.metrics, "config": found.config, "report": report})
     names = ", ".join(found.aliases) or "no name"
-    session.say(f"[bold]{found.id[:10]}[/] ({names}), {found.config['backbone']}, made {found.created_at}")
-    session.say(f"  snapshot {found.snapshot[:16]}   parent {(found.parent or 'none')[:10]}   report: {report}")
+    session.say(f"[bold]{short(found.id)}[/] ({names}), {found.config['backbone']}, made {found.created_at}")
+    session.say(f"  snapshot {short(found.snapshot)}   parent {short(found.parent or 'none')}   report: {report}")
     if found.metrics["valid"]["n"]:
         show_metrics(session, found.metrics["valid"], title="On its validation samples")
     session.table(["setting", "value"], [(key, str(value)) for key, value in found.config.items()])
@@ -79,15 +80,44 @@ def promote(session: Session, model: str, alias: str) -> None:
         if before != found.id:
             catalog_models.set_alias(tx, alias, found.id)
     session.emit({"model": found.id, "alias": alias, "before": before})
-    was = f" (before: {before[:10]})" if before and before != found.id else ""
-    session.say(f"[green]✓[/] {found.id[:10]} is now [bold]{alias}[/]{was}")
+    was = f" (before: {short(before)})" if before and before != found.id else ""
+    session.say(f"[green]✓[/] {short(found.id)} is now [bold]{alias}[/]{was}")
+
+
+@models.command("card", short_help="Purpose, data, figures and limits of a model.")
+@click.argument("model", default="champion")
+@workspace_command
+def card(session: Session, model: str) -> None:
+    """Print the model card of MODEL (face48, champion, the start of an id, or a folder) as Markdown.
+
+    The bundled model face48 needs no workspace.
+    """
+    from emolab.errors import MissingExtra
+
+    try:
+        from emolab.training.card import card as written
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    folder = folder_of(session, model)
+    text = written(folder)
+    session.emit({"model": model, "folder": folder, "card": text})
+    if not session.json:
+        click.echo(text, nl=False)
 
 
 def folder_of(session: Session, name: str) -> Path:
-    """The checkpoint folder that ``name`` means: a folder with a model.json, else an alias or the start of an id."""
+    """The checkpoint folder that ``name`` means: a folder, a bundled model, an alias or the start of an id.
+
+    A workspace is looked for only where the name asks for one.
+    """
     path = Path(name)
     if (path / "model.json").is_file():
         return path
+    from emolab.training import bundled
+
+    inside = bundled.folder(name)
+    if inside is not None:
+        return inside
     from emolab.catalog import models as catalog_models
 
     with session.workspace.catalog() as catalog, catalog.connect() as conn:
@@ -115,7 +145,7 @@ def _cells(model: Model) -> tuple[str, ...]:
         return "–" if row[key] is None else format(row[key], form)
 
     return (
-        model.id[:10],
+        short(model.id),
         " ".join(f"[bold green]{a}[/]" if a == "champion" else a for a in model.aliases) or "–",
         str(row["backbone"]),
         f"{row['n_train']:,} + {row['n'] or 0:,}",

@@ -1,0 +1,19 @@
+"""Models that come with emolab, by name: ordinary checkpoint folders inside the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parent / "pretrained"
+#: What a folder holds beside weights and document: purpose, data, licence and limits, in Markdown.
+ABOUT = "about.md"
+
+
+def names() -> tuple[str, ...]:
+    """Every bundled model."""
+    return tuple(sorted(path.parent.name for path in ROOT.glob("*/model.json")))
+
+
+def folder(name: str) -> Path | None:
+    """The checkpoint folder of the bundled model called ``name``; ``None`` when there is none."""
+    return ROOT / name if name in names() else None

@@ -1,0 +1,86 @@
+"""Model cards: what a model is, what it was made from, how good it is and where it fails, as Markdown.
+
+Follows Mitchell et al. 2019, "Model cards for model reporting".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from emolab.training.bundled import ABOUT
+from emolab.training.checkpoint import Checkpoint, describe
+
+#: Settings that say how a model was made; the rest is in its document.
+MADE_WITH = ("backbone", "weights", "epochs", "batch", "optimizer", "lr", "weight_decay", "augmentation", "objective")
+#: Below this many samples a figure of a class says little.
+FEW = 50
+
+
+def card(folder: Path) -> str:
+    """The card of the model in ``folder``: figures from its document, purpose and limits from ``about.md`` beside it.
+
+    Raises :class:`DataError` when there is no model.
+    """
+    made = describe(folder)
+    about = folder / ABOUT
+    title = folder.name if about.is_file() else f"Model {made.id[:12]}"
+    parts = [f"# {title}", _summary(made)]
+    if about.is_file():
+        parts.append(about.read_text(encoding="utf-8").strip())
+    parts += [_validated(made), *(_judged(found) for found in made.metrics.get("judged", ())), _settings(made)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(made: Checkpoint) -> str:
+    metrics = made.metrics
+    weights = f"{metrics['parameters']:,} weights" if "parameters" in metrics else "weights not counted"
+    return (
+        f"{made.backbone} ({weights}) for {made.color} images of {made.size} x {made.size} pixels; "
+        f"classes: {', '.join(made.classes)}.\n"
+        f"Made {made.created_at[:10]} from {metrics['n_train']:,} samples (snapshot {made.snapshot[:12]})."
+    )
+
+
+def _validated(made: Checkpoint) -> str:
+    valid: dict[str, Any] = made.metrics["valid"]
+    if not valid["n"]:
+        return "## Figures\n\nNothing was held out, so nothing is measured and the model is not calibrated."
+    before: dict[str, Any] = made.metrics["before_temperature"]
+    told = (
+        f"On {valid['n']:,} validation samples; epoch and temperature ({made.temperature:.3f}, before it: "
+        f"NLL {before['nll']:.3f}, ECE {before['ece']:.3f}) were chosen on the same ones."
+    )
+    return f"## Figures\n\n{told}\n\n{_table(valid)}"
+
+
+def _judged(found: dict[str, Any]) -> str:
+    return f"## On {found['on']}\n\n{found['protocol']}\n\n{_table(found)}"
+
+
+def _table(found: dict[str, Any]) -> str:
+    """Figures over all classes, then one line per class."""
+
+    def share(value: float | None) -> str:
+        return "–" if value is None else f"{value:.2f}"
+
+    lines = [
+        f"n = {found['n']:,}, accuracy {found['accuracy']:.1%}, macro-F1 {found['macro_f1']:.3f}, "
+        f"balanced accuracy {found['balanced_accuracy']:.1%}, NLL {found['nll']:.3f}, ECE {found['ece']:.3f}, "
+        f"Brier {found['brier']:.3f}",
+        "",
+        "| class | precision | recall | F1 | samples |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['class']} | {share(row['precision'])} | {share(row['recall'])} | {share(row['f1'])} "
+        f"| {row['support']:,}{' (few)' if row['support'] < FEW else ''} |"
+        for row in found["per_class"]
+    ]
+    return "\n".join(lines)
+
+
+def _settings(made: Checkpoint) -> str:
+    named = ", ".join(f"{key} {made.plan[key]}" for key in MADE_WITH if key in made.plan)
+    tools = ", ".join(f"{name} {version}" for name, version in made.made_by.items())
+    return f"## How it was made\n\n{named}, seed {made.plan.get('seed', 0)}; {tools}."
