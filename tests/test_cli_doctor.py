@@ -295,13 +295,48 @@ def test_something_welcome_and_missing_ends_with_status_0(
     assert "everything the loop needs works here" in capsys.readouterr().err
 
 
+def test_what_is_optional_stands_apart_from_what_must_be_mended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch = Check(name="PyTorch", state="missing", detail="not installed", mend="make setup")
+    faked(monkeypatch, [torch, checks.camera([]), checks_servers.studio_of(None, {})])
+    assert run_here() == 1
+    said = capsys.readouterr().err
+    must, may = said.split("To mend\n")[1].split("Optional\n")
+    assert must.strip() == "PyTorch: make setup"
+    assert "Camera adds pictures straight from a webcam: Plug one in, or collect folders and videos." in may
+    assert "Label Studio server adds the page on which your team answers: emolab studio up" in may
+
+
+def test_where_everything_needed_works_nothing_is_to_mend(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faked(monkeypatch, [checks.python(), checks.camera([])])
+    assert run_here() == 0
+    assert "To mend" not in capsys.readouterr().err
+
+
+def test_everything_optional_says_what_it_adds() -> None:
+    optional = [
+        checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=False),
+        checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=True),
+        checks.imgaug(Probe(None, "AttributeError"), present=True),
+        checks.imgaug(Probe(None), present=False),
+        checks.disk(Path(), 3.0),
+        checks.camera([]),
+        checks_servers.catalog(None),
+        checks_servers.studio_of(None, {}),
+    ]
+    assert [check.name for check in optional if check.needed or not check.adds] == []
+
+
 def test_json_has_a_row_for_every_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     faked(monkeypatch, [checks.python(), checks.camera([])])
     assert run_here("--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert said["healthy"] is True
     assert [row["name"] for row in said["checks"]] == ["Python", "Camera"]
-    assert set(said["checks"][0]) == {"name", "state", "detail", "mend", "needed"}
+    assert set(said["checks"][0]) == {"name", "state", "detail", "mend", "needed", "adds"}
 
 
 @pytest.mark.slow

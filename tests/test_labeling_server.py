@@ -397,6 +397,7 @@ def test_up_url_invite_and_down_from_the_command_line(embedded: EmbeddedServer, 
     assert "then opens the project\nyou push" in invited.stderr
     assert f"ssh -N -L {up['url'].rpartition(':')[2]}:127.0.0.1:" in invited.stderr
     assert "--host 0.0.0.0" in invited.stderr
+    assert "wants no e-mail from its makers unticks the box for news" in invited.stderr
     assert json.loads(emolab("invite", "--json").stdout)["invite"] + "\n" == invited.stdout
     assert "is stopped" in emolab("down").stderr
     assert embedded.running() is None

@@ -18,6 +18,10 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Literal
 
+_GPU = "faster training"
+_CAMERA = "pictures straight from a webcam"
+_IMGAUG = "a second set of augmentations"
+
 State = Literal["works", "missing", "broken"]
 
 PROBE_SECONDS = 180.0
@@ -32,13 +36,17 @@ ONE_OPENCV = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One row: ``mend`` is the command or sentence that helps; ``needed`` whether the loop stands still without it."""
+    """One row: ``mend`` is the command or sentence that helps; ``needed`` whether the loop stands still without it.
+
+    ``adds`` says what something that is not needed is good for.
+    """
 
     name: str
     state: State
     detail: str
     mend: str | None = None
     needed: bool = True
+    adds: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,9 @@ def disk(folder: Path, free_gb: float | None = None) -> Check:
     if free < DISK_NEEDED_GB:
         return Check(name="Disk", state="broken", detail=detail, mend=mend)
     if free < DISK_WISE_GB:
-        return Check(name="Disk", state="broken", detail=f"{detail}: little", mend=mend, needed=False)
+        return Check(
+            name="Disk", state="broken", detail=f"{detail}: little", mend=mend, needed=False, adds="room for more data"
+        )
     return Check(name="Disk", state="works", detail=detail)
 
 
@@ -137,12 +147,15 @@ def camera(devices: Iterable[Path] | None = None) -> Check:
             detail="no /dev/video*",
             mend="Plug one in, or collect folders and videos.",
             needed=False,
+            adds=_CAMERA,
         )
     usable = [device for device in found if os.access(device, os.R_OK | os.W_OK)]
     if not usable:
         names = ", ".join(map(str, found))
         mend = 'sudo usermod -aG video "$USER"   (then log in again)'
-        return Check(name="Camera", state="broken", detail=f"{names}: no permission", mend=mend, needed=False)
+        return Check(
+            name="Camera", state="broken", detail=f"{names}: no permission", mend=mend, needed=False, adds=_CAMERA
+        )
     return Check(name="Camera", state="works", detail=", ".join(map(str, usable)), needed=False)
 
 
@@ -186,8 +199,8 @@ def gpu(answer: Probe, *, device: bool | None = None) -> Check:
             if build
             else "pip install --force-reinstall torch torchvision   (the build with CUDA)"
         )
-        return Check(name="GPU", state="broken", detail=detail, mend=mend, needed=False)
-    return Check(name="GPU", state="missing", detail="none; models train on the CPU", needed=False)
+        return Check(name="GPU", state="broken", detail=detail, mend=mend, needed=False, adds=_GPU)
+    return Check(name="GPU", state="missing", detail="none; models train on the CPU", needed=False, adds=_GPU)
 
 
 CV2 = """
@@ -230,10 +243,12 @@ found['numpy'] = numpy.__version__
 def imgaug(answer: Probe, *, present: bool) -> Check:
     """imgaug, the other augmentation; 0.4 needs emolab's help beside NumPy 2."""
     if not present:
-        return Check(name="imgaug", state="missing", detail="not installed", mend=get("train"), needed=False)
+        return Check(
+            name="imgaug", state="missing", detail="not installed", mend=get("train"), needed=False, adds=_IMGAUG
+        )
     if answer.found is None:
         mend = "Use the default: emolab train --set training.augmentation=torchvision"
-        return Check(name="imgaug", state="broken", detail=answer.complaint, mend=mend, needed=False)
+        return Check(name="imgaug", state="broken", detail=answer.complaint, mend=mend, needed=False, adds=_IMGAUG)
     return Check(
         name="imgaug", state="works", detail=f"{installed('imgaug')} on NumPy {answer.found['numpy']}", needed=False
     )

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 SERVER = "Label Studio server"
 
+#: What the optional rows add.
+PROJECT = "a project to work in"
+OWN = "a Label Studio in the workspace, without one elsewhere"
+PAGE = "the page on which your team answers"
+
 PING = """
 import os, pymongo
 client = pymongo.MongoClient(os.environ['FIFTYONE_DATABASE_URI'], serverSelectionTimeoutMS=5000)
@@ -49,7 +54,7 @@ def catalog(workspace: Workspace | None, problem: EmolabError | None = None) -> 
     if workspace is None:
         if problem is not None and "There is no emolab workspace" not in problem.message:
             return Check(name=name, state="broken", detail=shorten(problem.message), mend=problem.hint)
-        return Check(name=name, state="missing", detail="none here", mend="emolab init", needed=False)
+        return Check(name=name, state="missing", detail="none here", mend="emolab init", needed=False, adds=PROJECT)
     try:
         with workspace.catalog() as opened:
             wrong = opened.problems()
@@ -73,7 +78,7 @@ def label_studio_program() -> Check:
         return Check(name=name, state="missing", detail="the client is not installed", mend=get("label"))
     if server is None:
         detail = f"client {client}; no server of its own"
-        return Check(name=name, state="missing", detail=detail, mend=get("studio"), needed=False)
+        return Check(name=name, state="missing", detail=detail, mend=get("studio"), needed=False, adds=OWN)
     return Check(name=name, state="works", detail=f"client {client}, server {server}")
 
 
@@ -90,7 +95,7 @@ def studio_of(workspace: Workspace | None, env: Mapping[str, str]) -> Check:
     running = embedded.running() if embedded is not None else None
     if embedded is None or running is None:
         detail = "none named, the embedded one is not running"
-        return Check(name=SERVER, state="missing", detail=detail, mend="emolab studio up", needed=False)
+        return Check(name=SERVER, state="missing", detail=detail, mend="emolab studio up", needed=False, adds=PAGE)
     try:
         return studio(running.url, token or embedded.token())
     except EmolabError as error:

@@ -69,7 +69,7 @@ def look(session: Session) -> list[Check]:
 
 
 def show(session: Session, checks: list[Check]) -> None:
-    """The table, what mends what, and the verdict."""
+    """The table, what must be mended, what may be added, and the verdict."""
     from rich.markup import escape
 
     marks = {"works": "[green]✓ works[/]", "missing": "[red]✗ missing[/]", "broken": "[red]✗ broken[/]"}
@@ -80,13 +80,16 @@ def show(session: Session, checks: list[Check]) -> None:
         for check in checks
     ]  # fmt: skip
     session.table(["", "state", "found"], rows, title="emolab doctor")
-    mending = [check for check in checks if check.mend and check.state != "works"]
-    if mending:
-        session.say("[bold]To mend[/]")
-        for check in mending:
-            colour = "bold cyan" if check.needed else "cyan"
+    wanting = [check for check in checks if check.mend and check.state != "works"]
+    for needed, title in ((True, "To mend"), (False, "Optional")):
+        listed = [check for check in wanting if check.needed == needed]
+        if not listed:
+            continue
+        session.say(f"[bold]{title}[/]")
+        for check in listed:
+            what = f"{check.name} adds {check.adds}" if check.adds else check.name
             # A command that is wrapped cannot be copied.
-            session.console.print(f"  {check.name}: [{colour}]{escape(check.mend or '')}[/]", soft_wrap=True)
+            session.console.print(f"  {what}: [cyan]{escape(check.mend or '')}[/]", soft_wrap=True)
         session.say("")
     lacking = [check.name for check in checks if check.needed and check.state != "works"]
     if lacking:

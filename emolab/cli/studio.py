@@ -129,6 +129,8 @@ def invite(session: Session) -> None:
     )
     session.say(
         f"\nEach chooses an e-mail and a password; {then}\n"
+        "The page is Label Studio's own: nothing else on it needs an answer, and whoever\n"
+        "wants no e-mail from its makers unticks the box for news.\n"
         "[dim]One account each, please: emolab weighs votes by how reliable an annotator is.[/]"
     )
     if running is not None and not running.open_to_network:
