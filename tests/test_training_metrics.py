@@ -55,3 +55,17 @@ def test_an_empty_set_gives_no_numbers_rather_than_wrong_ones() -> None:
     assert metrics.summary(np.empty((0, 3)), np.empty(0, dtype=int), CLASSES) == {
         "n": 0, "present": 0, "per_class": [], "confusion": [],
     }  # fmt: skip
+
+
+def test_against_votes_a_copy_of_the_votes_is_nearest_and_as_unsure_as_people() -> None:
+    votes = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.4, 0.3, 0.3], [0.1, 0.9, 0.0]])
+    same = metrics.against_votes(votes, votes)
+    sure = metrics.against_votes(np.eye(3)[votes.argmax(axis=1)], votes)
+    turned = metrics.against_votes(votes[[2, 3, 0, 1]], votes)
+    assert same["brier"] == 0
+    assert same["cross_entropy"] == pytest.approx(float(metrics.entropy(votes).mean()))
+    assert same["entropy_correlation"] == pytest.approx(1)
+    assert sure["brier"] > 0.2
+    assert sure["cross_entropy"] > same["cross_entropy"]
+    assert sure["entropy_correlation"] is None  # it is never unsure
+    assert turned["entropy_correlation"] < 0

@@ -76,6 +76,33 @@ def brier(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> 
     return float((gap**2).sum(axis=1).mean())
 
 
+def entropy(probs: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Shannon entropy (n,) of the rows of ``probs`` (n, k), in nats."""
+    safe = np.clip(probs.astype(np.float64), 1e-12, None)
+    result: NDArray[np.float64] = -(probs * np.log(safe)).sum(axis=1)
+    return result
+
+
+def against_votes(probs: NDArray[np.floating[Any]], votes: NDArray[np.floating[Any]]) -> dict[str, float | None]:
+    """How near ``probs`` (n, k) come to the distributions of the ``votes`` (n, k), not only to their winners.
+
+    ``cross_entropy`` in nats and ``brier`` (0..2) are means over the samples; ``entropy_correlation`` is the rank
+    correlation (Spearman) of the entropies: 1 where the model is unsure exactly where people disagree, ``None``
+    where one side is always equally sure. Peterson et al. 2019, "Human uncertainty makes classification more robust".
+    """
+    from scipy.stats import spearmanr
+
+    told = votes.astype(np.float64)
+    crossed = -(told * np.log(np.clip(probs.astype(np.float64), 1e-12, None))).sum(axis=1)
+    mine, theirs = entropy(probs), entropy(told)
+    varied = len(told) > 2 and np.ptp(mine) > 1e-9 and np.ptp(theirs) > 1e-9
+    return {
+        "cross_entropy": float(crossed.mean()),
+        "brier": float(((probs - told) ** 2).sum(axis=1).mean()),
+        "entropy_correlation": float(spearmanr(mine, theirs).statistic) if varied else None,
+    }
+
+
 def summary(
     probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]], classes: tuple[str, ...]
 ) -> dict[str, Any]:

@@ -86,6 +86,9 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
     probs = softmax(logits, temperature)
     measured = metrics.summary(probs, truth, data.classes)
     raw = metrics.summary(softmax(logits), truth, data.classes)
+    if len(truth):
+        told = data.targets[data.valid]
+        measured["votes"], raw["votes"] = (metrics.against_votes(p, told) for p in (probs, softmax(logits)))
     plain = settings(run.plan)
     identity = checkpoint.identity(plain, data.snapshot, fitted.weights)
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -106,7 +109,7 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
         parent=None if parent == identity else parent,
         metrics={
             "valid": measured,
-            "before_temperature": {key: raw.get(key) for key in ("nll", "ece", "brier", "reliability")},
+            "before_temperature": {key: raw.get(key) for key in ("nll", "ece", "brier", "reliability", "votes")},
             "n_train": len(data.train),
             "epochs": len(fitted.history),
             "best_epoch": fitted.best_epoch + 1,

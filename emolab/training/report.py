@@ -193,8 +193,21 @@ def _calibration(model: Checkpoint, valid: dict[str, Any]) -> Section:
                 title=f"With temperature {model.temperature:.2f}",
                 note=f"calibration error {valid['ece']:.3f}",
             ),
-        ),
+        )
+        + paragraph(_votes(before["votes"], valid["votes"])),
     )
+
+
+def _votes(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """How near the answers come to the votes, in words."""
+    near = (
+        f"Against the votes themselves, not only their winners: cross-entropy {after['cross_entropy']:.3f} "
+        f"({before['cross_entropy']:.3f} before temperature), Brier score {after['brier']:.3f} ({before['brier']:.3f})."
+    )
+    found = after["entropy_correlation"]
+    if found is None:
+        return near + " People agreed about every sample alike, so their doubt cannot be compared with the model's."
+    return f"{near} As unsure as people are: rank correlation {found:.2f} between its entropy and that of the votes."
 
 
 def _mistakes(
