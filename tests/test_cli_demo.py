@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from emolab.cli import demo_data
 from emolab.cli.demo_loop import CHOSEN, Arm, Point
 from emolab.cli.demo_page import votes_to_reach
 from emolab.errors import DataError, UnknownName
+from emolab.labeling.server import EmbeddedServer
 from emolab.taxonomy import META
+from emolab.workspace import Workspace
 
 
 def test_drawn_data_keeps_pool_and_judge_apart_and_repeats_itself(tmp_path: Path) -> None:
@@ -88,6 +92,28 @@ def test_a_folder_with_other_things_is_never_removed(
     assert done.returncode == 1
     assert "is not empty and not an earlier demo" in done.stderr
     assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.labelstudio
+def test_a_killed_demo_stops_its_label_studio(tmp_path: Path) -> None:
+    arguments = ("demo", "d", "--rounds", "1", "--per-round", "10", "--pool", "20")
+    with subprocess.Popen(
+        [sys.executable, "-m", "emolab", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as running:
+        home = tmp_path / "d" / "suggest"
+        end = time.monotonic() + 300
+        while not (home / ".emolab" / "studio" / "server.json").exists():
+            assert running.poll() is None, running.stderr and running.stderr.read()
+            assert time.monotonic() < end, "Label Studio did not start"
+            time.sleep(0.1)
+        server = EmbeddedServer(Workspace.open(home))
+        assert server.running() is not None
+        running.terminate()
+        _, said = running.communicate(timeout=240)
+    assert running.returncode == 130, said
+    assert "stopped; run the same command again" in said
+    assert server.running() is None
 
 
 @pytest.mark.slow

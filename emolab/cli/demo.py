@@ -59,6 +59,7 @@ def demo(
     aggregated and trained on. DIR (default: demo) is made anew each time; it holds the two workspaces and report.html.
     """
     from emolab.cli import demo_data, demo_loop, demo_page
+    from emolab.cli.signals import terminated_like_ctrl_c
     from emolab.workspace import write_text
 
     began = time.monotonic()
@@ -75,17 +76,18 @@ def demo(
         f"[green]✓[/] {'drew' if data is None else 'read'} {len(faces.crowd):,} faces for the team and "
         f"{len(faces.judge):,} others to judge by [dim]({time.monotonic() - began:.0f} s)[/]"
     )
-    campaign = demo_loop.run(
-        folder,
-        faces,
-        rounds=rounds,
-        per_round=per_round,
-        overlap=OVERLAP,
-        seed=seed,
-        strategy=strategy or _default_strategy(),
-        say=session.say,
-        progress=session.progress,
-    )
+    with terminated_like_ctrl_c():
+        campaign = demo_loop.run(
+            folder,
+            faces,
+            rounds=rounds,
+            per_round=per_round,
+            overlap=OVERLAP,
+            seed=seed,
+            strategy=strategy or _default_strategy(),
+            say=session.say,
+            progress=session.progress,
+        )
     page = folder / "report.html"
     write_text(page, demo_page.render(campaign))
     view = _view(session, campaign)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import many
 
 if TYPE_CHECKING:
     from emolab.labeling.pull import PullReport
@@ -27,6 +28,7 @@ def pull(session: Session, *, watch: bool, every: float, reconcile: bool, title:
     """
     if watch and reconcile:
         raise click.UsageError("Give --watch or --reconcile, not both.")
+    from emolab.cli.signals import terminated_like_ctrl_c
     from emolab.labeling.address import open_studio
     from emolab.labeling.pull import pull as run
     from emolab.labeling.pull import watch as run_on
@@ -37,11 +39,12 @@ def pull(session: Session, *, watch: bool, every: float, reconcile: bool, title:
             session.emit(report)
             _show(session, report)
             return
-        session.say(f"watching {studio.url} every {every:g} s; Ctrl-C ends it")
-        for report in run_on(session.workspace, studio, title=title, every=every, progress=session.progress):
-            if report.changed:
-                session.emit(report)
-                session.say(_line(report))
+        with terminated_like_ctrl_c():
+            session.say(f"watching {studio.url} every {every:g} s; Ctrl-C ends it")
+            for report in run_on(session.workspace, studio, title=title, every=every, progress=session.progress):
+                if report.changed:
+                    session.emit(report)
+                    session.say(_line(report))
 
 
 def _line(report: PullReport) -> str:
@@ -79,5 +82,5 @@ def _show(session: Session, report: PullReport) -> None:
     if not report.changed:
         session.say(f"[green]✓[/] nothing new · {report.seconds:.2f} s")
     elif report.projects:
-        session.say(f"[green]✓[/] {report.read:,} tasks read · {report.seconds:.2f} s")
+        session.say(f"[green]✓[/] {many(report.read, 'task')} read · {report.seconds:.2f} s")
         session.next_step("emolab label aggregate")

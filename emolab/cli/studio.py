@@ -232,22 +232,19 @@ def _explain_loopback(session: Session, running: Running) -> None:
 
 def _stay(session: Session, server: EmbeddedServer) -> None:
     """Wait until Ctrl-C or a polite kill, then stop the server; an error when it ends by itself."""
-    import signal
     import time
 
+    from emolab.cli.signals import terminated_like_ctrl_c
     from emolab.labeling.program import crashed
 
-    def polite(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, polite)
-    session.say("\n[dim]Ctrl-C stops it.[/]")
     running = server.running()
-    try:
-        while server.running() is not None:
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        server.stop()
-        session.say("[green]✓[/] Label Studio is stopped")
-        return
+    with terminated_like_ctrl_c():
+        try:
+            session.say("\n[dim]Ctrl-C stops it.[/]")
+            while server.running() is not None:
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            server.stop()
+            session.say("[green]✓[/] Label Studio is stopped")
+            return
     raise crashed("by itself", server.log, running.log_start if running else 0)

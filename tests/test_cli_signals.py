@@ -1,0 +1,53 @@
+"""A polite kill (SIGTERM) ends what runs on and on as Ctrl-C does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import LabelStudioServer
+from syncing import environment
+
+from emolab.cli.signals import terminated_like_ctrl_c
+from emolab.labeling import form, project
+from emolab.workspace import Workspace
+
+
+def test_a_polite_kill_raises_keyboard_interrupt_once_and_lets_the_cleaning_finish() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = []
+    with pytest.raises(KeyboardInterrupt), terminated_like_ctrl_c():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            cleaned.append("whole")
+    assert cleaned == ["whole"]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.labelstudio
+def test_watching_ends_politely(label_studio: LabelStudioServer, tmp_path: Path) -> None:
+    workspace = Workspace.init(tmp_path / f"watched {os.getpid()}", classes=("happiness", "sadness"))
+    with label_studio.client() as studio:
+        made = studio.create_project(project.title_of(workspace.config), form.render(("happiness", "sadness")))
+        with subprocess.Popen(
+            [sys.executable, "-m", "emolab", "label", "pull", "--watch", "--every", "0.2"],
+            cwd=workspace.root,
+            env=environment(label_studio.url, label_studio.token),
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as watching:
+            assert watching.stderr is not None
+            first = watching.stderr.readline()
+            assert first.startswith("watching http://"), first
+            watching.terminate()
+            _, said = watching.communicate(timeout=60)
+        studio.delete_project(made.id)
+    assert watching.returncode == 130, said
+    assert "stopped; run the same command again to go on." in said
+    assert "Traceback" not in said
