@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, bar, workspace_command
+from emolab.cli.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,7 +170,9 @@ def _copies(session: Session, report: MergeReport) -> None:
         rows.append(("others voted too", f"{all_of_them:,}", text))
     if report.near is not None and report.near.groups:
         near = report.near
-        text = f"{near.groups:,} groups in the workspace, largest {near.largest} (hashes within {near.radius} bits)"
+        text = (
+            f"{many(near.groups, 'group')} in the workspace, largest {near.largest} (hashes within {near.radius} bits)"
+        )
         rows.append(("near-duplicates", f"{near.surplus:,}", text))
         if near.split:
             rows.append(("… across splits", f"[yellow]{near.split:,}[/]", "groups with members in several splits"))
@@ -188,13 +191,13 @@ def _remarks(session: Session, report: MergeReport) -> None:
     from rich.markup import escape
 
     for note, count in list(report.notes.items())[:SHOWN]:
-        session.say(f"[dim]{escape(note)}: {count:,} images[/]")
+        session.say(f"[dim]{escape(note)}: {many(count, 'image')}[/]")
     if len(report.notes) > SHOWN:
-        session.say(f"[dim]and {len(report.notes) - SHOWN} more remarks: see --json[/]")
+        session.say(f"[dim]and {many(len(report.notes) - SHOWN, 'more remark')}: see --json[/]")
     if report.unused_rules:
         session.say(f"[yellow]rules of the map that match nothing:[/] {escape(', '.join(report.unused_rules))}")
     if report.withdrawn:
-        session.say(f"{report.withdrawn:,} votes of an earlier merge were withdrawn: the label map changed.")
+        session.say(f"{many(report.withdrawn, 'vote')} of an earlier merge withdrawn: the label map changed.")
     failed = [problem for problem in report.problems if not problem.taken]
     for problem in failed[:SHOWN]:
         session.say(f"[red]✗[/] {escape(str(problem))}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
     from emolab.progress import Progress
@@ -95,7 +96,7 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
         with catalog.begin() as tx:
             report = splits.fill(tx, hard, without_valid="carve")
         if report.carved:
-            progress.note(f"Nothing was held out, so {report.carved:,} samples went from train to valid.")
+            progress.note(f"Nothing was held out, so {many(report.carved, 'sample')} went from train to valid.")
         elif report.assigned:
             parts = ", ".join(f"{n:,} {name}" for name, n in sorted(report.assigned.items()))
             progress.note(f"New in the splits: {parts}.")
@@ -182,8 +183,8 @@ def _show(session: Session, trained: Trained) -> None:
         session.say(f"[yellow]weights:[/] and {len(trained.mismatches) - 8} more; --json lists all of them")
     badge = "[bold green]champion[/]" if trained.alias == "champion" else "[bold yellow]candidate[/]"
     session.say(
-        f"[green]✓[/] model [bold]{model.id[:10]}[/] is {badge}: {trained.reason}\n"
-        f"  {trained.checkpoint.backbone}, {metrics['n_train']:,} samples, {metrics['epochs']} epochs "
+        f"[green]✓[/] model [bold]{short(model.id)}[/] is {badge}: {trained.reason}\n"
+        f"  {trained.checkpoint.backbone}, {many(metrics['n_train'], 'sample')}, {many(metrics['epochs'], 'epoch')} "
         f"(kept {metrics['best_epoch']}), {metrics['minutes']:.1f} min"
     )
     if metrics["valid"]["n"]:
