@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, bar, workspace_command
+from emolab.cli.shortage import after_merge
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
@@ -87,7 +88,12 @@ def _show(session: Session, report: MergeReport) -> None:
     _labels(session, report)
     _copies(session, report)
     _remarks(session, report)
-    if not report.dry_run:
+    nothing = after_merge(session, report)
+    if report.dry_run:
+        session.next_step("the same without --dry-run")
+    elif nothing:
+        session.next_step(f"emolab merge {report.reader} PATH, with the training set")
+    else:
         session.next_step("emolab label aggregate")
 
 

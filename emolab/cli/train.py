@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, workspace_command
+from emolab.cli.shortage import before_training
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
     from emolab.errors import DataError
     from emolab.labeling.aggregate import aggregate
     from emolab.training import recipes, runs
-    from emolab.training.data import training_set
+    from emolab.training.data import require_classes, training_set
     from emolab.training.decode import is_gray
 
     labels = aggregate(workspace).labels
@@ -116,6 +117,9 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
         supported=np.stack([shown.get(sample.source, everything) for sample in found]),
         hard=labels.hard,
     )
+    require_classes(data)
+    for line in before_training(data.composition()):
+        progress.warn(line)
     used = set(data.ids)
     media = [workspace.root / sample.media for sample in found if sample.id in used]
     missing = [path for path in media if not path.is_file()]
