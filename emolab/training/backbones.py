@@ -6,6 +6,7 @@ import socket
 import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from emolab.errors import ConfigError, DataError, EmolabError, MissingExtra, UnknownName
 from emolab.registry import BACKBONES
+from emolab.training import bundled
+from emolab.training.checkpoint import WEIGHTS
 from emolab.training.weights import load_into, read
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -39,6 +42,14 @@ def build(name: str, weights: str, *, size: int) -> Backbone:
     module: nn.Module = _builder(name)(name, weights, size=size)
     mean, std = getattr(module, "normalisation", IMAGENET)
     return Backbone(module, _width(module, size, name), tuple(mean), tuple(std), getattr(module, "mismatches", ()))
+
+
+def weights_file(name: str, weights: str) -> Path | None:
+    """The file that ``weights`` means for the backbone ``name``; ``None`` where it is downloaded or there is none."""
+    if weights == "default":
+        folder = bundled.folder(name)
+        return folder / WEIGHTS if folder else None
+    return None if weights == "none" else Path(weights).expanduser()
 
 
 def names() -> list[str]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from emolab.errors import DataError
+from emolab.training.bundled import ROOT
 from emolab.training.checkpoint import WEIGHTS
 
 STEM, WIDTHS = 32, (48, 96, 184)
 #: Mean and spread of the pixels of FER2013's training images, of 0..1.
 NORMALISATION = ((0.508,), (0.255,))
-#: The bundled checkpoint: half-precision weights, document and card.
-FOLDER = Path(__file__).parent / "pretrained" / "face48"
 
 
 class Block(nn.Module):
@@ -70,7 +68,7 @@ class Face48(nn.Module):
         return cast(Tensor, self.layers(gray).mean(dim=(2, 3)))
 
 
-def build(name: str, weights: str, *, size: int) -> nn.Module:  # noqa: ARG001
+def build(name: str, weights: str, *, size: int) -> nn.Module:
     """The network called ``face48``: ``default`` weights are the bundled ones, ``none`` random, else a file's."""
     from emolab.training.weights import load_into, read
 
@@ -78,7 +76,7 @@ def build(name: str, weights: str, *, size: int) -> nn.Module:  # noqa: ARG001
         raise DataError(f"face48 halves the image three times and needs at least 8 pixels per side, got {size}.")
     module = Face48()
     if weights == "default":
-        load_into(module, read(FOLDER / WEIGHTS), source="the bundled weights of face48")
+        load_into(module, read(ROOT / name / WEIGHTS), source="the bundled weights of face48")
     elif weights != "none":
         module.mismatches = load_into(module, read(weights), source=weights)  # type: ignore[assignment]
     return module

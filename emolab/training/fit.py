@@ -28,6 +28,7 @@ from emolab.training.memory import keep_freed_memory
 from emolab.training.recipes import Plan
 from emolab.training.schedule import depth_groups, discriminative, one_cycle
 from emolab.training.state import RunState
+from emolab.training.weights import start_head
 
 DEPTH_GROUPS = 3
 CLIP = 5.0
@@ -96,6 +97,9 @@ class _Run:
         torch.manual_seed(plan.seed)
         self.backbone = backbones.build(plan.backbone, plan.weights, size=plan.size)
         model = Classifier(self.backbone, len(data.classes), dropout=plan.dropout)
+        beside = backbones.weights_file(plan.backbone, plan.weights)
+        if beside is not None:
+            start_head(model.head, data.classes, beside)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged: Classifier | None = copy.deepcopy(self.model) if plan.average else None
         self.optimizer = make_optimizer(self.model, plan)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from emolab.errors import DataError
+from emolab.training.checkpoint import DOCUMENT, describe
 
 #: Wrappers that training scripts put around names or around the whole state dict.
 PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.")
@@ -70,6 +71,28 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) 
     lines += [f"{key}: missing in the file, left at random" for key in missing]
     lines += [f"{key}: not in the network, ignored" for key in extra]
     return tuple(lines)
+
+
+def start_head(head: nn.Linear, classes: Sequence[str], file: Path) -> tuple[str, ...]:
+    """Copy the rows of classes with the same name from the model in ``file`` into ``head``; the names copied.
+
+    Only a model's own weights, with its document beside them, say which row means which class; from any other file
+    nothing is taken.
+    """
+    document = file.parent / DOCUMENT
+    if not document.is_file():
+        return ()
+    known = describe(file.parent).classes
+    tensors = read(file)
+    weight, bias = tensors.get("head.weight"), tensors.get("head.bias")
+    if weight is None or bias is None or weight.shape != (len(known), head.in_features):
+        return ()
+    shared = tuple(name for name in classes if name in known)
+    with torch.no_grad():
+        for name in shared:
+            head.weight[classes.index(name)] = weight[known.index(name)].to(head.weight.dtype)
+            head.bias[classes.index(name)] = bias[known.index(name)].to(head.bias.dtype)
+    return shared
 
 
 def _renamings(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
