@@ -75,10 +75,11 @@ def enough(pool: Pool, n: int) -> None:
     if not len(pool):
         raise DataError("There are no samples to suggest from.", hint="Bring some in with: emolab collect PATH")
     waiting = int((pool.pending & ~pool.labelled).sum())
+    answers = "1 answer" if waiting == 1 else f"{waiting:,} answers"
     collect = "ring in more samples with: emolab collect PATH"
     raise DataError(
         f"None of the {len(pool):,} samples can be suggested: {_why(pool)}.",
-        hint=f"Wait for {waiting:,} answers: emolab label pull. Or b{collect}" if waiting else f"B{collect}",
+        hint=f"Wait for {answers}: emolab label pull. Or b{collect}" if waiting else f"B{collect}",
     )
 
 
