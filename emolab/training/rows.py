@@ -1,0 +1,87 @@
+"""Rows of equal size on disk, one per sample: memory-mapped, appended to, safe to delete or to be cut off."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import DTypeLike, NDArray
+
+from emolab.errors import DataError
+
+KEY_BYTES = 65  # 64 hex digits and a newline
+CHUNK = 256
+KEYS = "keys.txt"
+
+
+def fill(
+    file: Path,
+    ids: Sequence[str],
+    make: Callable[[list[str]], NDArray[Any]],
+    *,
+    dtype: DTypeLike,
+    shape: tuple[int, ...],
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """All rows (m, *shape) kept in ``file`` and where those of the samples ``ids`` (64 hex digits each) stand in it.
+
+    ``make`` is asked for the rows of samples not kept yet, 256 at a time. Beside ``file`` lies ``keys.txt`` with one id
+    per row. Rows are written first and keys after them, both are cut to the shorter at the next start, so a process
+    may die at any instant. One process fills a file at a time.
+    """
+    kind = np.dtype(dtype)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.parent / "lock"):
+        known = _recover(file, kind.itemsize * int(np.prod(shape)))
+        new = [key for key in dict.fromkeys(ids) if key not in known]
+        if new:
+            _append(file, new, make, kind=kind, shape=shape, known=known)
+    whole = (len(known), *shape)
+    array: NDArray[Any] = np.memmap(file, dtype=kind, mode="r", shape=whole) if known else np.empty(whole, kind)
+    return array, np.array([known[key] for key in ids], dtype=np.int64)
+
+
+def known(file: Path) -> set[str]:
+    """The ids with a key beside ``file``, without a lock; to say how much there is to do."""
+    keys = file.parent / KEYS
+    return set(keys.read_text(encoding="ascii").split()) if keys.is_file() else set()
+
+
+def _recover(file: Path, record: int) -> dict[str, int]:
+    """Cut both files to the rows that are complete in each; row by id."""
+    keys = file.parent / KEYS
+    for place in (file, keys):
+        place.touch()
+    n = min(file.stat().st_size // record, keys.stat().st_size // KEY_BYTES)
+    os.truncate(file, n * record)
+    os.truncate(keys, n * KEY_BYTES)
+    return {key: row for row, key in enumerate(keys.read_text(encoding="ascii").split())}
+
+
+def _append(
+    file: Path,
+    new: list[str],
+    make: Callable[[list[str]], NDArray[Any]],
+    *,
+    kind: np.dtype[Any],
+    shape: tuple[int, ...],
+    known: dict[str, int],
+) -> None:
+    with file.open("ab") as rows, (file.parent / KEYS).open("ab") as keys:
+        for start in range(0, len(new), CHUNK):
+            part = new[start : start + CHUNK]
+            if any(len(key) != KEY_BYTES - 1 for key in part):
+                raise DataError("Sample ids must be 64 hex digits to key a cache.")
+            made = make(part)
+            if made.shape != (len(part), *shape) or made.dtype != kind:
+                raise ValueError(f"got rows {made.shape} {made.dtype}; expected {(len(part), *shape)} {kind}")
+            rows.write(made.tobytes())
+            rows.flush()
+            os.fsync(rows.fileno())
+            keys.write("".join(f"{key}\n" for key in part).encode("ascii"))
+            keys.flush()
+            for key in part:
+                known[key] = len(known)
