@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, interactive, workspace_command
-from emolab.cli.words import short
+from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,13 +137,14 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     wanted = session.workspace.config.labeling.overlap
     if wanted != report.overlap and not overlap_given:
         session.say(
-            f"[dim]This project goes on with {report.overlap} people per sample, as it was told to; "
+            f"[dim]This project goes on with {many(report.overlap, 'person', 'people')} per sample, as it was told to; "
             f"labeling.overlap ({wanted}) is for new projects.[/]"
         )
     if report.dry_run:
         session.next_step("the same without --dry-run")
         return
-    session.say(f"[green]✓[/] {report.overlap} people see each sample · {report.seconds:.1f} s · {report.url}")
+    seen = many(report.overlap, "person sees", "people see")
+    session.say(f"[green]✓[/] {seen} each sample · {report.seconds:.1f} s · {report.url}")
     session.next_step("emolab label pull, once people have answered")
 
 

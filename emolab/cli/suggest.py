@@ -96,7 +96,7 @@ def propose(
         except DataError as error:
             if not unsent or len(everybody.candidates):
                 raise
-            hint = f"{unsent:,} suggestions wait to be sent: emolab label push --suggestions"
+            hint = f"{many(unsent, 'suggestion waits', 'suggestions wait')} to be sent: emolab label push --suggestions"
             raise DataError(error.message, hint=hint) from None
         chosen = strategy or workspace.config.suggest.strategy
         if needed(STRATEGIES.load(chosen)) and model is None:
