@@ -16,6 +16,7 @@ import pytest
 from emolab.cli import checks, checks_servers
 from emolab.cli.checks import Check, Probe
 from emolab.errors import ConfigError
+from emolab.labeling import releases
 from emolab.workspace import Workspace
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -358,3 +359,11 @@ def test_the_real_doctor_finds_this_environment_healthy(run_cli: Run, workspace:
         assert rows[name]["state"] == "works", rows[name]
     assert done.returncode == 0
     assert secret not in done.stdout + done.stderr
+
+
+@pytest.mark.labelstudio
+def test_a_release_that_was_never_tried_works_with_a_word_about_it(label_studio, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(releases, "TRIED", ("1.16.0", "1.17.0"))
+    check = checks_servers.studio(label_studio.url, label_studio.token)
+    assert check.state == "works"
+    assert check.detail.endswith("is newer than any release emolab was tried with (1.16 to 1.17).")
