@@ -52,7 +52,8 @@ def add(tx: Connection, batch: Iterable[Sample]) -> AddResult:
         wanted.setdefault(sample.id, sample)
         order.append(sample.id)
     known = set(keys(tx, list(wanted)))
-    fresh = [_values(sample) for sample in wanted.values() if sample.id not in known]
+    moment = now()
+    fresh = [_values(sample, moment) for sample in wanted.values() if sample.id not in known]
     for part in chunks(fresh, 1000):
         tx.execute(insert(_table), part)
     seen = set(known)
@@ -267,9 +268,9 @@ def _is_representative() -> ColumnElement[bool]:
     return or_(_table.c.representative.is_(None), _table.c.representative == _table.c.id)
 
 
-def _values(sample: Sample) -> dict[str, Any]:
+def _values(sample: Sample, moment: str) -> dict[str, Any]:
     values = {name: getattr(sample, name) for name in _COLUMNS}
-    values["added_at"] = sample.added_at or now()
+    values["added_at"] = sample.added_at or moment
     values["quality"] = dict(sample.quality)
     if sample.phash is not None:
         values["phash"] = sample.phash - (1 << 64) if sample.phash >= _SIGN else sample.phash

@@ -24,8 +24,11 @@ AHEAD_BYTES = 128 << 20
 #: A slow source, such as a camera, hands over what it has after this time.
 WINDOW_SECONDS = 1.0
 
-#: Items that a thread takes at a time: fewer hand-overs for small images.
+#: Items that a thread takes at a time: a few, so that all threads end together; more of the quick ones (seconds of
+#: processor time each), for which handing over costs as much as the work.
 CHUNK = 8
+QUICK_CHUNK = 32
+QUICK = 0.0004
 
 #: What a thread does with some items.
 Prepare = Callable[[Sequence[Item]], Work]
@@ -61,6 +64,13 @@ _Flat = Item | Problem | Outcome | End
 Result = Outcome | Problem | End
 
 
+@dataclass(slots=True)
+class _Pace:
+    """How many items the next hand-over holds, going by the last one that came back."""
+
+    chunk: int = CHUNK
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     """Results that are there or on their way, with the items and bytes they hold until they are taken."""
@@ -73,11 +83,12 @@ class _Step:
     def done(self) -> bool:
         return not isinstance(self.results, Future) or self.results.done()
 
-    def take(self) -> Iterator[Result]:
+    def take(self, pace: _Pace) -> Iterator[Result]:
         if not isinstance(self.results, Future):
             yield from self.results
             return
         work = self.results.result()
+        pace.chunk = QUICK_CHUNK if work.seconds < QUICK * self.items else CHUNK
         yield from work.outcomes
         if work.error is not None:
             raise work.error
@@ -92,17 +103,18 @@ def outcomes(
 ) -> Iterator[Result]:
     """What became of ``items``, in their order: ``prepare`` runs in ``pool``, except for what is ``known``."""
     waiting: deque[_Step] = deque()
+    pace = _Pace()
     ahead_items = ahead_bytes = 0
     for window in _windows(_flat(items, known)):
-        for step in _submit(window, known, prepare, pool):
+        for step in _submit(window, known, prepare, pool, pace):
             waiting.append(step)
             ahead_items, ahead_bytes = ahead_items + step.items, ahead_bytes + step.held
         while waiting and (waiting[0].done or ahead_items > AHEAD_ITEMS or ahead_bytes > AHEAD_BYTES):
             step = waiting.popleft()
             ahead_items, ahead_bytes = ahead_items - step.items, ahead_bytes - step.held
-            yield from step.take()
+            yield from step.take(pace)
     while waiting:
-        yield from waiting.popleft().take()
+        yield from waiting.popleft().take(pace)
 
 
 def _flat(items: Iterable[Entry], known: Known) -> Iterator[_Flat]:
@@ -137,7 +149,9 @@ def _windows(items: Iterable[_Flat]) -> Iterator[list[_Flat]]:
         yield window
 
 
-def _submit(window: Sequence[_Flat], known: Known, prepare: Prepare, pool: ThreadPoolExecutor) -> Iterator[_Step]:
+def _submit(
+    window: Sequence[_Flat], known: Known, prepare: Prepare, pool: ThreadPoolExecutor, pace: _Pace
+) -> Iterator[_Step]:
     """``window`` in order: runs of unknown items go to the pool, everything else is its own result."""
     found = iter(known([stamp(entry) for entry in window if isinstance(entry, Item)]))
     todo: list[Item] = []
@@ -145,7 +159,7 @@ def _submit(window: Sequence[_Flat], known: Known, prepare: Prepare, pool: Threa
         ids = next(found) if isinstance(entry, Item) else None
         if isinstance(entry, Item) and ids is None:
             todo.append(entry)
-            if len(todo) == CHUNK:
+            if len(todo) >= pace.chunk:
                 yield _hand_over(todo, prepare, pool)
                 todo = []
             continue

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emolab.catalog.chunks import chunks
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
@@ -31,6 +33,10 @@ def gray_thumbnail(image: Image.Image) -> Image.Image:
     return gray.resize((max(1, round(gray.width * scale)), max(1, round(gray.height * scale))), Resampling.BOX)
 
 
+#: Pixels measured in one go: what is in work must stay in the processor's cache.
+TOGETHER = 1 << 15
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What one image is like: ``quality`` as :func:`measure` describes it, ``phash`` as :func:`perceptual_hash`."""
@@ -49,8 +55,9 @@ def judge(grays: Sequence[Image.Image], sizes: Sequence[tuple[int, int]]) -> lis
         places.setdefault(gray.size, []).append(i)
     found: dict[int, tuple[float, float, float]] = {}
     for (width, height), rows in places.items():
-        pixels = np.frombuffer(b"".join([grays[i].tobytes() for i in rows]), dtype=np.uint8)
-        found.update(zip(rows, _looks(pixels.reshape(len(rows), height, width)), strict=True))
+        for part in chunks(rows, max(1, TOGETHER // (width * height))):
+            pixels = np.frombuffer(b"".join([grays[i].tobytes() for i in part]), dtype=np.uint8)
+            found.update(zip(part, _looks(pixels.reshape(len(part), height, width)), strict=True))
     verdicts = []
     for i, (size, phash) in enumerate(zip(sizes, _hashes(grays), strict=True)):
         mean, spread, variance = found[i]
