@@ -97,7 +97,7 @@ def _hash(media: bytes | Path) -> int:
 
 def contestants(weights: Path, *, quick: bool) -> list[Contestant]:
     """MobileNetV2 twice, and the built-in network; few epochs, for some minutes of CPU each."""
-    size, epochs = 64, 1 if quick else 2
+    size, epochs = (32, 1) if quick else (64, 2)
     shared = {"size": size, "color": "gray", "seed": SEED, "augmentation": "torchvision", "strength": 0.7}
     return [
         Contestant(
@@ -108,7 +108,9 @@ def contestants(weights: Path, *, quick: bool) -> list[Contestant]:
             "mobilenet_v2, weights = none",
             TrainingConfig(backbone="mobilenet_v2", weights="none", epochs=epochs, **shared),  # type: ignore[arg-type]
         ),
-        Contestant("tiny", TrainingConfig(epochs=1 if quick else 4, color="gray", seed=SEED, strength=0.7)),
+        Contestant(
+            "tiny", TrainingConfig(backbone="tiny", epochs=1 if quick else 4, color="gray", seed=SEED, strength=0.7)
+        ),
     ]
 
 
@@ -154,10 +156,10 @@ def together(train: EvaluationSet, splits: dict[str, Rows], wanted: Preprocessin
     return Pixels.of(decode_many([train.media[i] for i in rows], wanted)), data
 
 
-def answers(fitted: Fitted, made: Plan, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def answers(fitted: Fitted, made: Plan, pixels: NDArray[np.uint8], k: int = len(CLASSES)) -> NDArray[np.float32]:
     """Logits (n, k) of the fitted network for decoded images."""
     built = backbones.build(made.backbone, "none", size=made.size)
-    network = Classifier(Backbone(built.module, built.width, fitted.mean, fitted.std, ()), len(CLASSES), dropout=0.0)
+    network = Classifier(Backbone(built.module, built.width, fitted.mean, fitted.std, ()), k, dropout=0.0)
     network.load_state_dict(fitted.weights)
     network.eval()
     with torch.inference_mode():
