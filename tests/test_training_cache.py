@@ -59,3 +59,9 @@ def test_a_broken_image_is_an_error_and_leaves_the_cache_usable(tmp_path: Path) 
     with pytest.raises(DataError, match="cannot be read as an image"):
         fill(tmp_path, IDS, lambda key: b"broken" if key == IDS[3] else FILES[key], WANTED)
     assert (fill(tmp_path, IDS, FILES.__getitem__, WANTED).take(np.arange(10)) == IMAGES).all()
+
+
+def test_another_version_of_decoding_is_another_store(tmp_path: Path) -> None:
+    fill(tmp_path, IDS, FILES.__getitem__, WANTED)
+    fill(tmp_path, IDS, FILES.__getitem__, Preprocessing(16, "gray", version=1))
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["pixels-16-gray-v1", "pixels-16-gray-v2"]

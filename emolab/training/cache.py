@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emolab.progress import SILENT, Progress
 from emolab.training import rows
-from emolab.training.decode import VERSION, Preprocessing, decode_many
+from emolab.training.decode import Preprocessing, decode_many
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def fill(
 
     The store may be deleted or cut off at any instant (see :mod:`emolab.training.rows`).
     """
-    file = folder / f"pixels-{wanted.size}-{wanted.color}-v{VERSION}" / "pixels.u8"
+    file = folder / f"pixels-{wanted.size}-{wanted.color}-v{wanted.version}" / "pixels.u8"
     shape = (wanted.size, wanted.size, wanted.channels)
     missing = len(set(ids) - rows.known(file))
     with (

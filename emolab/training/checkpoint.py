@@ -15,7 +15,7 @@ from torch import Tensor
 
 from emolab import __version__
 from emolab.errors import DataError
-from emolab.training.decode import VERSION, Preprocessing
+from emolab.training.decode import VERSION, VERSIONS, Preprocessing
 from emolab.workspace import write_bytes, write_text
 
 FORMAT = "emolab-model/1"
@@ -51,7 +51,7 @@ class Checkpoint:
     @property
     def preprocessing(self) -> Preprocessing:
         """How images must be decoded for this model."""
-        return Preprocessing(self.size, self.color)
+        return Preprocessing(self.size, self.color, self.decoder)
 
 
 def identity(plan: Mapping[str, Any], snapshot: str, weights: Mapping[str, Tensor]) -> str:
@@ -97,13 +97,14 @@ def describe(folder: Path) -> Checkpoint:
         raise DataError(f"{file} is not a model this emolab knows (expected format {FORMAT}).", hint="Upgrade emolab.")
     known = {f.name for f in fields(Checkpoint)}
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in found.items() if key in known}
-    missing = known - values.keys() - {"parent", "metrics", "history", "decoder", "made_by"}
+    missing = known - values.keys() - {"parent", "metrics", "history", "made_by"}
     if missing:
         raise DataError(f"{file} lacks {', '.join(sorted(missing))}.", hint="Train the model again.")
     checkpoint = Checkpoint(**values)
-    if checkpoint.decoder != VERSION:
+    if checkpoint.decoder not in VERSIONS:
         raise DataError(
-            f"{folder.name} was trained on images decoded by version {checkpoint.decoder}; this emolab has {VERSION}.",
+            f"{folder.name} was trained on images decoded by version {checkpoint.decoder}; this emolab has "
+            f"{', '.join(map(str, VERSIONS))}.",
             hint="Train it again, or use the emolab it was trained with.",
         )
     return checkpoint

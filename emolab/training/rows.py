@@ -78,7 +78,7 @@ def _append(
             made = make(part)
             if made.shape != (len(part), *shape) or made.dtype != kind:
                 raise ValueError(f"got rows {made.shape} {made.dtype}; expected {(len(part), *shape)} {kind}")
-            rows.write(made.tobytes())
+            rows.write(np.ascontiguousarray(made).data)
             rows.flush()
             os.fsync(rows.fileno())
             keys.write("".join(f"{key}\n" for key in part).encode("ascii"))

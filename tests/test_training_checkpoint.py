@@ -1,0 +1,47 @@
+"""A checkpoint says how its images were decoded, and is read by every emolab that still decodes that way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from emolab.errors import DataError
+from emolab.training import checkpoint
+from emolab.training.checkpoint import Checkpoint
+from emolab.training.decode import VERSION, VERSIONS
+
+
+def written(folder: Path, **changes: object) -> Path:
+    """A checkpoint without much of a network, with ``changes`` to its document; ``None`` takes a key away."""
+    made = Checkpoint(
+        id="a" * 64, classes=("happy", "sad"), backbone="tiny", size=48, color="gray", mean=(0.5,), std=(0.25,),
+        temperature=1.0, plan={}, snapshot="s", created_at="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    checkpoint.write(folder, made, {"head.bias": torch.zeros(2)})
+    document = {**json.loads((folder / checkpoint.DOCUMENT).read_text()), **changes}
+    (folder / checkpoint.DOCUMENT).write_text(json.dumps({k: v for k, v in document.items() if v is not None}))
+    return folder
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_model_of_an_earlier_decoder_keeps_its_decoding(tmp_path: Path, version: int) -> None:
+    found = checkpoint.describe(written(tmp_path, decoder=version))
+    assert (found.preprocessing.size, found.preprocessing.color, found.preprocessing.version) == (48, "gray", version)
+
+
+def test_a_new_model_has_the_newest_decoding(tmp_path: Path) -> None:
+    assert checkpoint.describe(written(tmp_path)).decoder == VERSION == max(VERSIONS)
+
+
+def test_a_model_of_an_unknown_decoder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"decoded by version 99; this emolab has 1, 2\.") as caught:
+        checkpoint.describe(written(tmp_path, decoder=99))
+    assert caught.value.hint == "Train it again, or use the emolab it was trained with."
+
+
+def test_a_document_that_does_not_say_how_to_decode_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="lacks decoder"):
+        checkpoint.describe(written(tmp_path, decoder=None))
