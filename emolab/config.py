@@ -76,7 +76,8 @@ class TrainingConfig:
     """How a model is trained."""
 
     backbone: str = "tiny"  # tiny | any torchvision classification model | timm:NAME
-    weights: str = "default"  # default: the backbone's published ones | none: from scratch | PATH
+    weights: str = "default"  # default: the backbone's published ones | champion: its ones | none: from scratch | PATH
+    mode: str = "full"  # full: all layers learn | head: the backbone stays, its features are cached, the head is solved
     size: int | None = None  # pixels per side; where none is written here, the backbone's recipe decides
     color: str = "auto"  # auto: gray when every sample is gray | gray | rgb
     epochs: int | None = None  # passes over the training data; not set: the recipe of the backbone

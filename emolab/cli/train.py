@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -86,7 +87,7 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
     from emolab.datasets import snapshots, splits
     from emolab.errors import DataError
     from emolab.labeling.aggregate import aggregate
-    from emolab.training import recipes, runs
+    from emolab.training import champion, recipes, runs
     from emolab.training.data import require_classes, training_set
     from emolab.training.decode import is_gray
 
@@ -128,7 +129,9 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
             f"{len(missing)} of {len(media)} media files are gone, the first is {missing[0]}.",
             hint="Restore .emolab/media from a backup, or collect the originals again.",
         )
-    config = workspace.config.training
+    config, champion_id = champion.resolve(workspace, workspace.config.training)
+    if champion_id:
+        progress.note(f"Starting from the {config.backbone} of the champion {short(champion_id)}.")
     gray = config.color == "auto" and all(is_gray(path) for path in media)
     plan = recipes.plan(config, n_train=len(data.train), gray=gray)
     names = np.array([""] * len(data.ids), dtype=object)
@@ -170,11 +173,20 @@ def data(trained: Trained) -> dict[str, Any]:
         "epochs": metrics["epochs"],
         "best_epoch": metrics["best_epoch"],
         "minutes": metrics["minutes"],
+        "solved": metrics["solved"],
         "valid": metrics["valid"],
         "before_temperature": {k: metrics["before_temperature"][k] for k in ("nll", "ece", "brier")},
         "mismatches": trained.mismatches,
         "resumed_at": trained.resumed_at,
     }
+
+
+def _how(metrics: Mapping[str, Any]) -> str:
+    """How the weights came about, in words."""
+    solved = metrics.get("solved")
+    if solved:
+        return f"head solved in {many(solved['steps'], 'step')} (penalty {solved['penalty']:.2g})"
+    return f"{many(metrics['epochs'], 'epoch')} (kept {metrics['best_epoch']})"
 
 
 def _show(session: Session, trained: Trained) -> None:
@@ -188,8 +200,8 @@ def _show(session: Session, trained: Trained) -> None:
     badge = "[bold green]champion[/]" if trained.alias == "champion" else "[bold yellow]candidate[/]"
     session.say(
         f"[green]✓[/] model [bold]{short(model.id)}[/] is {badge}: {trained.reason}\n"
-        f"  {trained.checkpoint.backbone}, {many(metrics['n_train'], 'sample')}, {many(metrics['epochs'], 'epoch')} "
-        f"(kept {metrics['best_epoch']}), {metrics['minutes']:.1f} min"
+        f"  {trained.checkpoint.backbone}, {many(metrics['n_train'], 'sample')}, {_how(metrics)}, "
+        f"{metrics['minutes']:.1f} min"
     )
     if metrics["valid"]["n"]:
         show_metrics(session, metrics["valid"], before=metrics["before_temperature"], title="On the validation samples")

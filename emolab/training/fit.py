@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,10 @@ Watch = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """A finished run: ``weights`` of the best epoch by name, ``logits`` (v, k) on the validation samples by them."""
+    """A finished run: ``weights`` of the best epoch by name, ``logits`` (v, k) on the validation samples by them.
+
+    ``solved`` says how a head was solved that was not trained by steps; ``history`` then lists the penalties tried.
+    """
 
     weights: dict[str, Tensor]
     logits: NDArray[np.float32]
@@ -56,6 +59,7 @@ class Fitted:
     mismatches: tuple[str, ...]
     precision: str
     parameters: int
+    solved: Mapping[str, float] | None = None
 
 
 def fit(
@@ -74,7 +78,7 @@ def fit(
     :class:`EmolabError` when the loss stops being a number.
     """
     keep_freed_memory()
-    with _own_generator(), _threads(plan.threads):
+    with _own_generator(), cpu_threads(plan.threads):
         return _Run(pixels, data, plan, folder, progress=progress, watch=watch).finish()
 
 
@@ -305,7 +309,8 @@ def _own_generator() -> Iterator[None]:
 
 
 @contextmanager
-def _threads(wanted: int) -> Iterator[None]:
+def cpu_threads(wanted: int) -> Iterator[None]:
+    """Let torch use that many threads inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(wanted)
     try:

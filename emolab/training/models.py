@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from emolab.catalog import models as catalog_models
 from emolab.catalog import tallies
@@ -24,7 +23,8 @@ from emolab.training.checkpoint import Checkpoint
 from emolab.training.data import TrainingSet
 from emolab.training.decode import Preprocessing
 from emolab.training.fit import Fitted, fit
-from emolab.training.predict import load
+from emolab.training.head_fit import fit_head
+from emolab.training.predict import load, logits_by_cache
 from emolab.training.runs import Run, settings
 from emolab.workspace import Workspace
 
@@ -60,7 +60,10 @@ def train(
         wanted = Preprocessing(run.plan.size, run.plan.color)
         pixels = cache.fill(workspace.cache, run.data.ids, media, wanted, progress=progress)
         with scalars.writer(workspace.logs / "tensorboard" / run.folder.name, resumed_at, on=tensorboard) as watch:
-            fitted = fit(pixels, run.data, run.plan, run.folder, progress=progress, watch=watch)
+            if run.plan.mode == "head":
+                fitted = fit_head(pixels, run.data, run.plan, workspace.cache, progress=progress)
+            else:
+                fitted = fit(pixels, run.data, run.plan, run.folder, progress=progress, watch=watch)
         made = finish(fitted, run, workspace, pixels)
         model, alias, reason = _store(workspace, made, run.data, pixels)
         run.remove()
@@ -118,6 +121,7 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
             "parameters": fitted.parameters,
             "trade_off": trade_off,
             "strength": strength,
+            "solved": fitted.solved,
         },
         history=tuple(fitted.history),
     )
@@ -191,18 +195,19 @@ def _rank(
 def _judge(workspace: Workspace, champion: Model, made: Checkpoint, data: TrainingSet, pixels: Pixels) -> float:
     """Macro-F1 of the champion on today's validation samples."""
     predictor = load(workspace.root / champion.path)
+    chosen = [data.ids[i] for i in data.valid]
     if predictor.checkpoint.preprocessing != made.preprocessing:
         with workspace.catalog() as catalog, catalog.connect() as conn:
             from emolab.catalog import samples
 
-            chosen = [data.ids[i] for i in data.valid]
             paths = {s.id: workspace.root / s.media for s in samples.by_ids(conn, chosen)}
-        images: NDArray[np.uint8] = cache.fill(
-            workspace.cache, chosen, paths.__getitem__, predictor.checkpoint.preprocessing
-        ).take(np.arange(len(chosen), dtype=np.int64))
+        judged = cache.fill(workspace.cache, chosen, paths.__getitem__, predictor.checkpoint.preprocessing)
     else:
-        images = pixels.take(data.valid)
-    logits, _ = predictor.logits(images)
+        judged = Pixels(pixels.array, pixels.rows[data.valid])
+    if made.plan["mode"] == "head":
+        logits, _ = logits_by_cache(predictor, workspace.cache, chosen, judged)
+    else:
+        logits, _ = predictor.logits(judged.take(np.arange(len(chosen), dtype=np.int64)))
     logits = np.where(data.supported[data.valid], logits, -1e9)
     found: dict[str, Any] = metrics.summary(softmax(logits), data.hard[data.valid], data.classes)
     return float(found["macro_f1"])

@@ -17,8 +17,9 @@ from emolab.catalog import samples
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
 from emolab.records import Model, Predictions
-from emolab.training import backbones, batches, cache, checkpoint
+from emolab.training import backbones, batches, cache, checkpoint, embeddings
 from emolab.training.backbones import Backbone
+from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.classifier import Classifier
@@ -60,6 +61,28 @@ class Predictor:
             np.concatenate(scores) if scores else np.empty((0, len(self.checkpoint.classes)), np.float32),
             np.concatenate(features) if features else np.empty((0, width), np.float32),
         )
+
+
+def logits_by_cache(
+    predictor: Predictor, folder: Path, ids: Sequence[str], pixels: Pixels, *, progress: Progress = SILENT
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Uncalibrated logits (n, k) and features (n, d) of samples whose features are kept below ``folder``.
+
+    Models that share a backbone share its features; those of new samples are computed and kept.
+    """
+    described = predictor.checkpoint
+    found = embeddings.fill(
+        folder,
+        ids,
+        pixels,
+        predictor.network,
+        name=described.backbone,
+        wanted=described.preprocessing,
+        progress=progress,
+    ).take(np.arange(len(ids), dtype=np.int64))
+    with torch.inference_mode():
+        scores = predictor.network.head(torch.from_numpy(found).to(predictor.device)).float().cpu().numpy()
+    return scores, found
 
 
 def load(folder: Path, *, device: str = "auto") -> Predictor:
@@ -155,10 +178,15 @@ def _predict_part(
     )
     probs: list[NDArray[Any]] = []
     features: list[NDArray[Any]] = []
-    for chosen in batches.in_order(pixels, BATCH):
-        p, f = predictor.probabilities(pixels.take(chosen))
-        probs.append(p)
-        features.append(f.astype(np.float16))
+    if predictor.checkpoint.plan.get("mode") == "head":
+        logits, found = logits_by_cache(predictor, workspace.cache, ids, pixels, progress=progress)
+        probs.append(softmax(logits, predictor.checkpoint.temperature))
+        features.append(found.astype(np.float16))
+    else:
+        for chosen in batches.in_order(pixels, BATCH):
+            p, f = predictor.probabilities(pixels.take(chosen))
+            probs.append(p)
+            features.append(f.astype(np.float16))
     return Predictions(
         model_id=predictor.checkpoint.id,
         classes=predictor.checkpoint.classes,

@@ -75,6 +75,8 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     ("timm:", Recipe(size=224, batch=16, lr=5e-4)),
 )
 DEFAULT = Recipe(size=96, lr=5e-4)
+#: All layers learn, or the head alone is solved on cached features.
+MODES = ("full", "head")
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 60
 Number = TypeVar("Number", int, float)
 
@@ -104,6 +106,7 @@ class Plan:
     device: str
     threads: int
     seed: int
+    mode: str = "full"
 
 
 def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
@@ -142,6 +145,7 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
             config.threads, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         ),
         seed=config.seed,
+        mode=config.mode,
     )
     _check(made)
     return made
@@ -153,6 +157,7 @@ def _first(chosen: Number | None, otherwise: Number) -> Number:
 
 def _check(plan: Plan) -> None:
     for name, value, words in (
+        ("mode", plan.mode, MODES),
         ("color", plan.color, ("auto", "gray", "rgb")),
         ("optimizer", plan.optimizer, ("auto", "adamw", "sgd")),
         ("objective", plan.objective, OBJECTIVES),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def write(
     """
     valid = dict(model.metrics["valid"])
     judged = bool(valid["n"])
-    sections = [_curves(model)]
+    sections = [_penalties(model) if model.metrics.get("solved") else _curves(model)]
     if judged:
         if len(model.classes) <= MOST_CLASSES:
             sections.append(_confusion(model, valid, judge))
@@ -115,6 +116,30 @@ def _honesty(temperature: float) -> str:
     if temperature > 1.05:
         return "it was overconfident"
     return "it was too modest" if temperature < 0.95 else "it was honest"
+
+
+def _penalties(model: Checkpoint) -> Section:
+    """What a solved head shows in place of epochs: the loss by penalty."""
+    rows, solved = model.history, model.metrics["solved"]
+    x = [math.log10(row["penalty"]) for row in rows]
+    drawn = charts.line(
+        [
+            Series(name="fitted", x=x, y=[row["train_loss"] for row in rows], color=6),
+            Series(name="held out", x=x, y=[row["held_loss"] for row in rows], color=1),
+        ],
+        x_label="penalty, as a power of ten",
+        y_label="loss",
+        mark_x=math.log10(solved["penalty"]),
+        mark_label="kept",
+        whole_x=False,
+    )
+    return Section(
+        title="How it learned",
+        lead="The backbone stayed as it was and the head was solved exactly. How strongly it is held back was chosen "
+        "by cross-validation within the training samples: cross-entropy against the vote distributions.",
+        body=drawn,
+        wide=False,
+    )
 
 
 def _curves(model: Checkpoint) -> Section:
@@ -254,17 +279,31 @@ def _settings(model: Checkpoint) -> Section:
     plan, metrics = model.plan, model.metrics
     shown = {
         "backbone": f"{model.backbone}, {metrics['parameters'] / 1e6:.2f} million weights",
-        "weights": str(plan["weights"]) if model.backbone != "tiny" else "from scratch",
+        "weights": "from scratch"
+        if model.backbone == "tiny" and plan["weights"] == "default"
+        else str(plan["weights"]),
         "image": f"{model.size} x {model.size} pixels, {model.color}",
-        "epochs": f"{metrics['epochs']} of {plan['epochs']}, {plan['head_epochs']} of them for the head alone; "
-        f"kept the {_ordinal(metrics['best_epoch'])}",
-        "learning": f"{plan['optimizer']}, rate {plan['lr']:g}, batch {plan['batch']}, {metrics['precision']}",
-        "augmentation": f"{plan['augmentation']}, strength {plan['strength']:g}",
+        **_learning(plan, metrics),
         "seed": str(plan["seed"]),
     }
     folded = details("Every setting", code(json.dumps(dict(plan), indent=2)))
     hint = paragraph("The same settings on the same snapshot give the same model.")
     return Section(title="How it was made", body=facts(shown) + folded + hint, wide=False)
+
+
+def _learning(plan: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, str]:
+    solved = metrics.get("solved")
+    if solved:
+        return {
+            "head": f"solved in {solved['steps']} steps to a gradient of {solved['gradient']:.0e}; "
+            f"penalty {solved['penalty']:.2g}, the best of {metrics['epochs']}"
+        }
+    return {
+        "epochs": f"{metrics['epochs']} of {plan['epochs']}, {plan['head_epochs']} of them for the head alone; "
+        f"kept the {_ordinal(metrics['best_epoch'])}",
+        "learning": f"{plan['optimizer']}, rate {plan['lr']:g}, batch {plan['batch']}, {metrics['precision']}",
+        "augmentation": f"{plan['augmentation']}, strength {plan['strength']:g}",
+    }
 
 
 def _number(value: float | None) -> str:

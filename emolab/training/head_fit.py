@@ -1,0 +1,75 @@
+"""Training without the backbone: its features from the cache, and the head solved on them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from emolab.errors import DataError
+from emolab.progress import SILENT, Progress
+from emolab.training import backbones, embeddings, head, state
+from emolab.training.cache import Pixels
+from emolab.training.classifier import Classifier
+from emolab.training.data import TrainingSet
+from emolab.training.decode import Preprocessing
+from emolab.training.fit import Fitted, cpu_threads, pick_device
+from emolab.training.recipes import Plan
+
+#: Backbones that learn everything from the user's images: without a weights file there is nothing to keep.
+BLANK = ("tiny",)
+
+
+def fit_head(pixels: Pixels, data: TrainingSet, plan: Plan, folder: Path, *, progress: Progress = SILENT) -> Fitted:
+    """The backbone as it is and the best head for it on ``data``; features are kept below ``folder``.
+
+    The penalty is chosen on the training samples alone. Solved, not stepped: an interrupted run starts over, at the
+    images not embedded yet, and ends with the same weights. Raises :class:`DataError` for a backbone without weights.
+    """
+    began = time.monotonic()
+    built = backbones.build(plan.backbone, plan.weights, size=plan.size)
+    random = plan.weights == "none" or (plan.weights == "default" and plan.backbone in BLANK)
+    if random and list(built.module.parameters()):
+        raise DataError(
+            f"training.mode is head, but the backbone {plan.backbone} would start from random weights.",
+            hint="Use a trained one: --set training.weights=champion, or --set training.backbone=face48.",
+        )
+    with cpu_threads(plan.threads):
+        network = Classifier(built, len(data.classes), dropout=0.0)
+        network = network.to(pick_device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        wanted = Preprocessing(plan.size, plan.color)
+        found = embeddings.fill(folder, data.ids, pixels, network, name=plan.backbone, wanted=wanted, progress=progress)
+        with progress.task("Solving the head", None) as task:
+            features = found.take(data.train)
+            solved, trials = head.solve(
+                features, data.targets[data.train], supported=data.supported[data.train], seed=plan.seed
+            )
+            task.advance()
+    with torch.no_grad():
+        network.head.weight.copy_(torch.from_numpy(solved.weight))
+        network.head.bias.copy_(torch.from_numpy(solved.bias))
+    logits = solved.logits(found.take(data.valid))
+    return Fitted(
+        weights=state.weights_of(network),
+        logits=logits.astype(np.float32),
+        history=[
+            {
+                "epoch": number,
+                "phase": "penalty",
+                "penalty": trial.penalty,
+                "train_loss": trial.train,
+                "held_loss": trial.held,
+            }
+            for number, trial in enumerate(trials, start=1)
+        ],
+        best_epoch=[trial.penalty for trial in trials].index(solved.penalty),
+        seconds=time.monotonic() - began,
+        mean=built.mean,
+        std=built.std,
+        mismatches=built.mismatches,
+        precision="float32",
+        parameters=sum(p.numel() for p in network.parameters()),
+        solved={"penalty": solved.penalty, "steps": solved.steps, "gradient": solved.gradient},
+    )
