@@ -137,7 +137,7 @@ def test_nothing_to_learn_is_held_back_to_the_class_shares() -> None:
 
 def test_folds_hold_every_sample_once_and_every_class_evenly() -> None:
     classes = np.repeat([0, 1, 2], [50, 10, 1])
-    parts = head.folds(classes, seed=1)
+    parts = head.folds(classes, 5, seed=1)
     assert sorted(np.concatenate(parts).tolist()) == list(range(61))
     assert [int((classes[part] == 1).sum()) for part in parts] == [2] * 5
 
