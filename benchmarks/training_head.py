@@ -30,7 +30,7 @@ def drawn(seed: int, n: int) -> tuple[Floats, NDArray[np.int64], Floats, NDArray
     """Features and classes to learn from (n, D), then those to judge on (10,000, D); about 80 % can be told."""
     rng = np.random.default_rng(seed)
     mix = np.linalg.qr(rng.standard_normal((D, D)))[0] * np.geomspace(3, 0.1, D)[:, None]
-    centres = rng.standard_normal((K, D)) * 0.045
+    centres = rng.standard_normal((K, D)) * 0.055
     classes = rng.choice(K, n + JUDGED, p=SHARES / SHARES.sum())
     x = (rng.standard_normal((n + JUDGED, D)) @ mix + centres[classes]).astype(np.float32)
     x[:, ::2] = np.maximum(x[:, ::2], 0)
@@ -69,7 +69,7 @@ def head_vs_sklearn(quick: bool) -> list[Result]:
         value, spread = summary(taken[name])
         middle, _ = summary([100 * share for share in accuracy[name]])
         said = {
-            OURS: f"at most {max(steps)} steps, slope {max(gradients):.0e}; objective above theirs by {max(losses):.0e}",
+            OURS: f"at most {max(steps)} steps, slope {max(gradients):.0e}; objective {max(losses):+.0e} of theirs",
             CHOSEN: "cross-validation within the training samples",
             THEIRS: "LogisticRegression, defaults, converged, features standardised for it",
         }[name]

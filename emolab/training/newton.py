@@ -19,6 +19,8 @@ Floats = NDArray[np.floating[Any]]
 MOST_STEPS = 300
 #: Moves that are remembered, and steps after which the curvature is taken anew.
 PAIRS, RENEW = 10, 15
+#: Steps without a smaller slope after which rounding must be what is left.
+PATIENCE = 20
 #: A line search ends when the slope has fallen to this share of the first one.
 FLAT = 0.25
 
@@ -84,16 +86,18 @@ def minimise(
     precondition = _preconditioner(probs, vectors, values, objective.ridge)
     pairs: list[tuple[Floats, Floats, float]] = []
     move: Floats
+    least, since = np.inf, 0
     for steps in range(MOST_STEPS):
         size = float(np.abs(gradient).max())
-        if size <= tolerance:
+        least, since = (size, steps) if size < 0.9 * least else (least, since)
+        if size <= tolerance or steps - since > PATIENCE:
             return theta, loss, size, steps
         if steps and steps % RENEW == 0:
             precondition = _preconditioner(probs, vectors, values, objective.ridge)
         move = -_two_loops(gradient, pairs, precondition)
         if _dot(move, gradient) >= 0:
             pairs, move = [], -precondition(gradient)
-        found = _line_search(objective, theta, logits, loss, move)
+        found = _line_search(objective, theta, logits, loss, move, first=_dot(move, gradient))
         if found is None:  # rounding hides what is left to gain
             return theta, loss, size, steps
         step, logits, probs, loss = found
@@ -144,37 +148,31 @@ def _two_loops(
 
 
 def _line_search(
-    objective: Objective, theta: Floats, logits: Floats, loss: float, move: Floats
+    objective: Objective, theta: Floats, logits: Floats, loss: float, move: Floats, *, first: float
 ) -> tuple[float, Floats, Floats, float] | None:
     """A step along ``move`` with logits, probabilities and loss there; ``None`` when nothing falls any more.
+
+    ``first`` is the slope at the start, below 0.
 
     The objective is convex, so its slope along the line only rises: its zero is bracketed and approached by secants.
     """
     along = objective.linear(move)
-    n = len(objective.x)
-
-    def slope_at(step: float, probs: Floats) -> float:
-        from_data = _dot(probs, along) - constant
-        return from_data / n + _dot(objective.slope_of_penalty(theta + step * move), move)
-
-    constant = _dot(objective.y, along)
-    probs, _ = objective.fit(logits)
-    first = slope_at(0.0, probs)
     start = loss + objective.penalty(theta)
+    noise = 4 * float(np.finfo(theta.dtype).eps) * (1 + abs(start))
     low, low_slope, high, high_slope = 0.0, first, np.inf, np.inf
     step = 1.0
     best: tuple[float, Floats, Floats, float] | None = None
-    if first >= 0:
-        return None
     for _ in range(20):
         there = logits + step * along
         probs, value = objective.fit(there)
-        slope = slope_at(step, probs)
+        slope = _dot(probs - objective.y, along) / len(objective.x)
+        slope += _dot(objective.slope_of_penalty(theta + step * move), move)
         total = value + objective.penalty(theta + step * move)
-        if total < start:
-            start, best = total, (step, there, probs, value)
-        if abs(slope) <= -FLAT * first and best is not None:
-            break
+        flat = abs(slope) <= -FLAT * first
+        if total < start or (flat and total <= start + noise):
+            start, best = min(start, total), (step, there, probs, value)
+            if flat:
+                break
         if slope < 0:
             low, low_slope = step, slope
         else:
