@@ -29,7 +29,10 @@ HOMES = {
     "fiftyone": ("datasets/inspect.py",),
     "label_studio_sdk": ("labeling/studio_connection.py",),
     "httpx": ("labeling/studio",),
-    "onnxruntime": ("serving/", "training/export.py"),
+    "onnxruntime": ("serving/", "training/runtime.py", "training/quantise.py"),
+    "openvino": ("training/runtime.py",),
+    "onnx": ("training/graph.py",),
+    "onnxscript": ("training/graph.py",),
 }
 
 # Rooms that stay light: nothing but these from outside the standard library.

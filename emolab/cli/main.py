@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("emolab.cli.evaluate", "Judge a model on a split or on an open dataset."),
     "suggest": ("emolab.cli.suggest", "Propose the samples that deserve the next votes."),
     "predict": ("emolab.cli.predict", "Classify images with a model."),
+    "export": ("emolab.cli.export", "Write a model as ONNX, OpenVINO or TorchScript."),
     "models": ("emolab.cli.models", "List, show and promote trained models."),
     "status": ("emolab.cli.status", "Say where the project stands and what to type next."),
     "doctor": ("emolab.cli.doctor", "Check what works on this machine and how to mend the rest."),

@@ -1,0 +1,232 @@
+"""Exporting a model: one self-contained file, checked against the network it was made from before it is kept."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emolab import __version__
+from emolab.catalog import labels as catalog_labels
+from emolab.catalog import samples
+from emolab.catalog.engine import now
+from emolab.errors import ConfigError, DataError, UnknownName
+from emolab.progress import SILENT, Progress
+from emolab.records import Sample
+from emolab.training import cache, graph, parity, quantise, runtime
+from emolab.training.card import card
+from emolab.training.decode import VERSION, Preprocessing
+from emolab.training.parity import LARGEST_FALL, Parity
+from emolab.training.predict import Predictor, load
+from emolab.workspace import Workspace
+
+#: Format -> precisions it can hold. ONNX Runtime has no bfloat16 kernels for a CPU, TorchScript no 8-bit ones.
+FORMATS = {
+    "onnx": ("fp32", "int8"),
+    "openvino": ("fp32", "bf16", "int8"),
+    "torchscript": ("fp32", "bf16"),
+}
+PRECISIONS = ("fp32", "bf16", "int8")
+SUFFIX = {kind: suffix for suffix, kind in runtime.SUFFIXES.items()}
+#: Images for the check, for calibration, and how many labelled ones half a point of macro-F1 needs to mean anything.
+CHECKED, CALIBRATED, SYNTHETIC, FEWEST = 4096, 256, 64, 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What an export is checked with: ``images`` (n, size, size, c), called "valid" or "synthetic".
+
+    ``truth`` (n,) holds their classes, -1 where unknown, ``supported`` (n, k) the classes that can occur;
+    ``calibration`` (m, size, size, c) are images for ranges of activations, never those of ``images``.
+    """
+
+    images: NDArray[np.uint8]
+    called: str
+    truth: NDArray[np.int64] | None = None
+    supported: NDArray[np.bool_] | None = None
+    calibration: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A finished export: the file, its size in bytes, what is written in it and how it compares."""
+
+    file: Path
+    size: int
+    document: dict[str, Any]
+    parity: Parity
+
+
+def export(
+    folder: Path,
+    out: Path,
+    *,
+    to: str,
+    precision: str = "fp32",
+    material: Material | None = None,
+    progress: Progress = SILENT,
+) -> Exported:
+    """Write the model in ``folder`` to ``out`` and check it there; nothing is left behind when the check fails.
+
+    Without ``material`` it is checked on synthetic images. Raises :class:`DataError` beyond the tolerances of
+    :mod:`parity`, and for 8-bit integers that cannot be judged or cost more than half a point of macro-F1.
+    """
+    check_wanted(to, precision, out)
+    predictor = load(folder, device="cpu")
+    made = predictor.checkpoint
+    material = material or Material(images=parity.synthetic(SYNTHETIC, made.preprocessing), called="synthetic")
+    if precision == "int8":
+        _require_for_int8(material)
+    document = describe(predictor, to=to, precision=precision)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as place,
+        progress.task(f"Exporting to {to}, {precision}", 3) as task,
+    ):
+        file = Path(place) / out.name
+        write(predictor, file, document, card(folder), material)
+        task.advance(1)
+        before, _ = predictor.probabilities(material.images)
+        task.advance(1)
+        after, _, _ = graph.open_any(file)(material.images)
+        task.advance(1)
+        found = parity.compare(
+            before,
+            after,
+            images=material.called,
+            truth=material.truth,
+            supported=material.supported,
+            classes=made.classes,
+        )
+        _accept(found, precision, to)
+        file.replace(out)
+    return Exported(file=out, size=out.stat().st_size, document=document, parity=found)
+
+
+def check_wanted(to: str, precision: str, out: Path) -> None:
+    """Raise when the format or the precision is unknown, they do not go together, or ``out`` is named otherwise."""
+    if to not in FORMATS:
+        raise UnknownName("export format", to, FORMATS)
+    if precision not in PRECISIONS:
+        raise UnknownName("precision", precision, PRECISIONS)
+    if precision not in FORMATS[to]:
+        able = " or ".join(kind for kind, known in FORMATS.items() if precision in known)
+        raise ConfigError(
+            f"{to} files hold {' or '.join(FORMATS[to])}, not {precision}.", hint=f"For {precision} use --to {able}."
+        )
+    if out.suffix.lower() != SUFFIX[to]:
+        raise ConfigError(f"{out.name} must end in {SUFFIX[to]} to be opened as {to} again.")
+
+
+def describe(predictor: Predictor, *, to: str, precision: str) -> dict[str, Any]:
+    """The document that goes into the file: everything that is needed to use it."""
+    made = predictor.checkpoint
+    return {
+        "format": runtime.FORMAT,
+        "to": to,
+        "precision": precision,
+        "model": made.id,
+        "backbone": made.backbone,
+        "classes": list(made.classes),
+        "size": made.size,
+        "color": made.color,
+        "input": f"{runtime.INPUT}: uint8 (n, {made.size}, {made.size}, {made.preprocessing.channels})",
+        "outputs": list(runtime.OUTPUTS),
+        "width": predictor.network.head.in_features,
+        "mean": list(made.mean),
+        "std": list(made.std),
+        "temperature": made.temperature,
+        "decoder": VERSION,
+        "created_at": now(),
+        "made_by": {**made.made_by, "emolab": __version__},
+    }
+
+
+def write(predictor: Predictor, file: Path, document: dict[str, Any], text: str, material: Material) -> None:
+    """Write ``predictor`` to ``file`` in the format and precision of ``document``; ``text`` is its model card."""
+    to, precision = document["to"], document["precision"]
+    temperature = predictor.checkpoint.temperature
+    example = np.ascontiguousarray(np.resize(material.images, (2, *material.images.shape[1:])))
+    if to == "torchscript":
+        low = graph.Graph(predictor.network, temperature, low=precision == "bf16")
+        graph.to_torchscript(low, example, file, document, text)
+        return
+    source = file.with_name("graph.onnx") if to == "openvino" else file
+    graph.to_onnx(graph.Graph(predictor.network, temperature), example, source)
+    if precision == "int8" and material.calibration is not None:
+        whole = source.rename(source.with_name("whole.onnx"))
+        quantise.quantise(whole, source, material.calibration)
+        whole.unlink()
+    if to == "openvino":
+        graph.to_openvino(source, file, document, text)
+        source.unlink()
+    else:
+        graph.describe_onnx(file, document, text)
+
+
+def material_of(workspace: Workspace, predictor_classes: tuple[str, ...], wanted: Preprocessing) -> Material | None:
+    """Validation samples of ``workspace`` with their labels, and training samples to calibrate on.
+
+    ``None`` when there are no validation samples.
+    """
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        labels = catalog_labels.current(conn)
+        able = samples.supported(conn)
+        valid = _spread(list(samples.iterate(conn, split="valid")), CHECKED)
+        train = _spread(list(samples.iterate(conn, split="train")), CALIBRATED)
+    if not valid:
+        return None
+    answer: dict[str, str] = {}
+    if labels is not None:
+        answer = {s: labels.classes[i] for s, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
+    place = {name: i for i, name in enumerate(predictor_classes)}
+    paths = {sample.id: workspace.locate(sample.media) for sample in (*valid, *train)}
+
+    def pixels(chosen: list[str]) -> NDArray[np.uint8]:
+        found = cache.fill(workspace.cache, chosen, paths.__getitem__, wanted)
+        return found.take(np.arange(len(chosen), dtype=np.int64))
+
+    masks = [[able.get(s.source) is None or name in (able.get(s.source) or ()) for name in place] for s in valid]
+    return Material(
+        images=pixels([s.id for s in valid]),
+        called="valid",
+        truth=np.array([place.get(answer.get(s.id, ""), -1) for s in valid], dtype=np.int64),
+        supported=np.array(masks, dtype=bool),
+        calibration=pixels([s.id for s in train]) if train else None,
+    )
+
+
+def _spread(items: list[Sample], most: int) -> list[Sample]:
+    """At most ``most`` of ``items``, evenly spread."""
+    return items if len(items) <= most else [items[i * len(items) // most] for i in range(most)]
+
+
+def _require_for_int8(material: Material) -> None:
+    known = 0 if material.truth is None else int((material.truth >= 0).sum())
+    if known < FEWEST:
+        raise DataError(
+            f"int8 is judged on labelled validation samples: at least {FEWEST} are needed, and {known} are here.",
+            hint='Run it in a workspace with a validation split ("emolab train" makes one), or use --precision bf16.',
+        )
+    if material.calibration is None:
+        raise DataError("int8 is calibrated on training samples, and there are none here.")
+
+
+def _accept(found: Parity, precision: str, to: str) -> None:
+    if precision == "int8" and found.fall is not None and found.fall > LARGEST_FALL:
+        raise DataError(
+            f"int8 refused: macro-F1 on {found.n:,} validation samples falls by {found.fall:.2f} points "
+            f"({100 * (found.macro_f1_before or 0):.2f} -> {100 * (found.macro_f1_after or 0):.2f}; "
+            f"at most {LARGEST_FALL} may be lost). Nothing was written.",
+            hint="Use --to openvino --precision bf16, which is nearly as fast.",
+        )
+    reason = found.failure(precision)
+    if reason:
+        raise DataError(
+            f"The {to} file does not say what the model says: {reason}. Nothing was written.",
+            hint="Try --precision fp32, or another format.",
+        )
