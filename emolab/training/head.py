@@ -17,6 +17,8 @@ from emolab.training.newton import Floats, Objective, minimise
 
 #: Added to the logit of a class that a sample's source cannot show.
 HIDDEN = -1e9
+#: Samples per feature from which the Gram matrix is estimated; it only guides the steps.
+GRAM = 16
 #: The first penalty tried, the factor between neighbours, and the largest and smallest.
 FIRST, FACTOR, LARGEST, SMALLEST = 1e-2, 10**0.5, 1e3, 1e-6
 FOLDS = 5
@@ -94,7 +96,8 @@ class Problem:
         shares = (targets.sum(axis=0, dtype=np.float64) + 0.5) / (known + 0.5 * k)
         logs = np.log(shares)
         self.centre: Floats = (logs - logs.mean()).astype(kind)
-        values, self.vectors = np.linalg.eigh(x.T @ x / n)
+        some = x[:: max(1, n // (GRAM * x.shape[1]))]
+        values, self.vectors = np.linalg.eigh(some.T @ some / len(some))
         self.values: Floats = np.maximum(values, 0)
 
     def start(self) -> Point:
@@ -114,13 +117,13 @@ class Problem:
     ) -> Point:
         """The minimum over ``rows`` of mean cross-entropy + penalty / 2 (|W|² + bias_penalty |b - class shares|²).
 
-        Ends when no entry of the gradient exceeds ``tolerance`` (1e-8, or 1e-5 in single precision) or rounding stops
+        Ends when no entry of the gradient exceeds ``tolerance`` (1e-8, or 5e-5 in single precision) or rounding stops
         it. A penalty above 0 makes the minimum unique, for classes nobody has seen too.
         """
         if penalty <= 0:
             raise ValueError(f"penalty is {penalty}; expected a positive number")
         if tolerance is None:
-            tolerance = 1e-8 if self.x.dtype == np.float64 else 1e-5
+            tolerance = 1e-8 if self.x.dtype == np.float64 else 5e-5
         begin = self.start() if start is None else start
         objective = self._objective(rows, penalty, bias_penalty)
         return Point(*minimise(objective, begin.theta, self.vectors, self.values, tolerance))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 MOST_STEPS = 300
 #: Moves that are remembered, and steps after which the curvature is taken anew.
-PAIRS, RENEW = 10, 15
+PAIRS, RENEW = 20, 5
 #: Steps without a smaller slope after which rounding must be what is left.
 PATIENCE = 20
 #: A line search ends when the slope has fallen to this share of the first one.
