@@ -93,7 +93,8 @@ class TrainingConfig:
     objective: str = "accuracy"  # accuracy | macro_f1: rare classes count as much | balanced: best mean recall
     average: float = 0.998  # decay of the running mean of the weights, which is what is judged and kept; 0: off
     patience: int = 10  # epochs of the second half without a lower validation loss that end a run; 0: never
-    precision: str = "auto"  # auto | float32 | bfloat16
+    precision: str = "auto"  # auto: the quicker one, by timing the first steps | float32 | bfloat16
+    tuning: bool = True  # time the first steps, keep freed memory in the process; false: plain float32, stock allocator
     device: str = "auto"  # auto | cpu | cuda
     threads: int | None = None  # of the CPU; none: all cores. Another number gives slightly other weights
     tensorboard: bool = True  # write scalars for TensorBoard beside each model

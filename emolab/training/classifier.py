@@ -27,13 +27,14 @@ class Classifier(nn.Module):
         self.head = nn.Linear(backbone.width, n_classes)
         nn.init.zeros_(self.head.bias)
         nn.init.normal_(self.head.weight, std=0.01)
+        self.layout = torch.channels_last  # of images in memory; weights follow with .to(memory_format=)
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, -1, 1, 1) * 255, persistent=False)
         self.register_buffer("scale", 1 / (torch.tensor(backbone.std).view(1, -1, 1, 1) * 255), persistent=False)
 
     def features(self, images: Tensor) -> Tensor:
         """Penultimate features (n, d), float32."""
         x = (images.float() - self.mean) * self.scale  # a gray channel becomes three here
-        return cast(Tensor, self.backbone(x.contiguous(memory_format=torch.channels_last)).float())
+        return cast(Tensor, self.backbone(x.contiguous(memory_format=self.layout)).float())
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (n, k), float32."""
@@ -44,15 +45,3 @@ class Classifier(nn.Module):
         for parameter in self.backbone.parameters():
             parameter.requires_grad_(not frozen)
         self.backbone.train(not frozen)
-
-
-def wants_bfloat16(module: nn.Module, device: torch.device) -> bool:
-    """Whether bfloat16 is the faster choice here, by rule rather than by timing, so that runs repeat.
-
-    On a CPU: only where it has bfloat16 instructions and the network has no depthwise convolutions (those lose
-    28 to 45 % on the machines measured). On a GPU: where supported.
-    """
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    grouped = any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in module.modules())
-    return not grouped and bool(torch.cpu._is_avx512_bf16_supported())

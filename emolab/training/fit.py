@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress, Task
-from emolab.training import augment, backbones, batches, metrics, state
+from emolab.training import augment, backbones, batches, metrics, state, tuning
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
-from emolab.training.classifier import Classifier, wants_bfloat16
+from emolab.training.classifier import Classifier
 from emolab.training.data import TrainingSet
 from emolab.training.losses import soft_cross_entropy
 from emolab.training.memory import keep_freed_memory
@@ -59,6 +59,7 @@ class Fitted:
     mismatches: tuple[str, ...]
     precision: str
     parameters: int
+    layout: str = "channels_last"
     solved: Mapping[str, float] | None = None
 
 
@@ -70,16 +71,19 @@ def fit(
     *,
     progress: Progress = SILENT,
     watch: Watch | None = None,
+    choices: Path | None = None,
 ) -> Fitted:
     """Train on ``pixels`` (rows in the order of ``data.ids``) and keep the state of the run in ``folder``.
 
     Continues from the newest state in ``folder``. ``watch`` is called with one row per finished epoch. The epoch with
-    the lowest validation loss wins, or the last one with fewer than 50 validation samples. Raises
-    :class:`EmolabError` when the loss stops being a number.
+    the lowest validation loss wins, or the last one with fewer than 50 validation samples. ``choices`` is a file that
+    remembers the quickest ways to compute a step (:mod:`emolab.training.tuning`). Raises :class:`EmolabError` when the
+    loss stops being a number.
     """
-    keep_freed_memory()
+    if plan.tuning:
+        keep_freed_memory()
     with _own_generator(), cpu_threads(plan.threads):
-        return _Run(pixels, data, plan, folder, progress=progress, watch=watch).finish()
+        return _Run(pixels, data, plan, folder, progress=progress, watch=watch, choices=choices).finish()
 
 
 class _Run:
@@ -94,6 +98,7 @@ class _Run:
         *,
         progress: Progress,
         watch: Watch | None,
+        choices: Path | None,
     ) -> None:
         self.pixels, self.data, self.plan, self.folder = pixels, data, plan, folder
         self.progress, self.watch = progress, watch
@@ -104,13 +109,20 @@ class _Run:
         beside = backbones.weights_file(plan.backbone, plan.weights)
         if beside is not None:
             start_head(model.head, data.classes, beside)
-        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.per_epoch = batches.count(len(data.train), plan.batch)
+        self.choice = tuning.settle(
+            model,
+            lambda: pixels.take(data.train[: plan.batch]),
+            plan,
+            folder,
+            device=self.device,
+            steps=plan.epochs * self.per_epoch,
+            known=choices,
+        )
+        self.model = self.choice.lay_out(model, self.device)
         self.averaged: Classifier | None = copy.deepcopy(self.model) if plan.average else None
         self.optimizer = make_optimizer(self.model, plan)
         self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
-        self.low = plan.precision == "bfloat16" or (
-            plan.precision == "auto" and wants_bfloat16(self.model, self.device)
-        )
         self.augment = augment.load(plan)
         self.targets = torch.from_numpy(data.targets)
         self.supported = torch.from_numpy(data.supported)
@@ -121,7 +133,6 @@ class _Run:
             self.at, self.best = state.restore(
                 place, model=self.model, averaged=self.averaged, optimizer=self.optimizer
             )
-        self.per_epoch = batches.count(len(data.train), plan.batch)
         self.clock = time.monotonic()
 
     def finish(self) -> Fitted:
@@ -142,7 +153,8 @@ class _Run:
             mean=self.backbone.mean,
             std=self.backbone.std,
             mismatches=self.backbone.mismatches,
-            precision="bfloat16" if self.low else "float32",
+            precision=self.choice.precision,
+            layout=self.choice.layout,
             parameters=sum(p.numel() for p in self.model.parameters()),
         )
 
@@ -190,7 +202,7 @@ class _Run:
         images = batches.as_images(self.augment(self.pixels.take(chosen), rng), self.device)
         torch.manual_seed(int(rng.integers(2**62)))
         self.set_rates()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.choice.precision == "bfloat16"):
             logits = self.model(images)
         rows = torch.from_numpy(chosen)
         loss = soft_cross_entropy(logits, self.targets[rows].to(self.device), self.supported[rows].to(self.device))

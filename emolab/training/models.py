@@ -16,7 +16,7 @@ from emolab.catalog.engine import now
 from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
-from emolab.training import cache, checkpoint, metrics, objective, report, scalars
+from emolab.training import cache, checkpoint, metrics, objective, report, scalars, tuning
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import fit_temperature, softmax
 from emolab.training.checkpoint import Checkpoint
@@ -63,7 +63,15 @@ def train(
             if run.plan.mode == "head":
                 fitted = fit_head(pixels, run.data, run.plan, workspace.cache, progress=progress)
             else:
-                fitted = fit(pixels, run.data, run.plan, run.folder, progress=progress, watch=watch)
+                fitted = fit(
+                    pixels,
+                    run.data,
+                    run.plan,
+                    run.folder,
+                    progress=progress,
+                    watch=watch,
+                    choices=workspace.cache / tuning.FILE,
+                )
         made = finish(fitted, run, workspace, pixels)
         model, alias, reason = _store(workspace, made, run.data, pixels)
         run.remove()
@@ -118,6 +126,7 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
             "best_epoch": fitted.best_epoch + 1,
             "minutes": fitted.seconds / 60,
             "precision": fitted.precision,
+            "layout": fitted.layout,
             "parameters": fitted.parameters,
             "trade_off": trade_off,
             "strength": strength,

@@ -87,8 +87,9 @@ def logits_by_cache(
 
 def load(folder: Path, *, device: str = "auto") -> Predictor:
     """The model in ``folder``, ready to predict. Needs no network access."""
-    keep_freed_memory()
     described, weights = checkpoint.read(folder)
+    if described.plan.get("tuning", True):
+        keep_freed_memory()
     place = pick_device(device)
     built = backbones.build(described.backbone, "none", size=described.size)
     backbone = Backbone(built.module, built.width, described.mean, described.std, ())

@@ -107,6 +107,7 @@ class Plan:
     threads: int
     seed: int
     mode: str = "full"
+    tuning: bool = True
 
 
 def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
@@ -146,6 +147,7 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
         ),
         seed=config.seed,
         mode=config.mode,
+        tuning=config.tuning,
     )
     _check(made)
     return made
