@@ -137,8 +137,17 @@ def _penalties(model: Checkpoint) -> Section:
         title="How it learned",
         lead="The backbone stayed as it was and the head was solved exactly. How strongly it is held back was chosen "
         "by cross-validation within the training samples: cross-entropy against the vote distributions.",
-        body=drawn,
-        wide=False,
+        body=columns(
+            drawn,
+            facts(
+                {
+                    "penalty": f"{solved['penalty']:.2g}, the best of {len(rows)} tried",
+                    "held-out loss": f"{min(row['held_loss'] for row in rows):.4f}",
+                    "steps": str(solved["steps"]),
+                    "largest slope left": f"{solved['gradient']:.0e}",
+                }
+            ),
+        ),
     )
 
 
