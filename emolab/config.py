@@ -96,6 +96,7 @@ class TrainingConfig:
     precision: str = "auto"  # auto: the quicker one, by timing the first steps | float32 | bfloat16
     tuning: bool = True  # time the first steps, keep freed memory in the process; false: plain float32, stock allocator
     device: str = "auto"  # auto | cpu | cuda
+    engine: str = "auto"  # of predictions on a CPU: auto: the quickest installed | openvino | onnx | torch
     threads: int | None = None  # of the CPU; none: all cores. Another number gives slightly other weights
     tensorboard: bool = True  # write scalars for TensorBoard beside each model
     seed: int = 0  # same seed, same data, same model

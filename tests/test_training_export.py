@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emolab.cli.main import run
 from emolab.cli.train import train_workspace
 from emolab.errors import ConfigError, DataError, EmolabError, MissingExtra
-from emolab.training import export, graph, parity, runtime
+from emolab.training import export, formats, graph, parity, runtime
 from emolab.training.export import Material, material_of
 from emolab.training.parity import Parity, compare, synthetic
 from emolab.training.predict import load
@@ -26,7 +26,7 @@ from tests.learnable import QUICK, bars, configure, fill_workspace
 for engine in ("onnx", "onnxscript", "onnxruntime", "openvino"):
     pytest.importorskip(engine) if engine != "openvino" else runtime.openvino()
 
-ALL = [(to, precision) for to, known in export.FORMATS.items() for precision in known]
+ALL = [(to, precision) for to, known in formats.FORMATS.items() for precision in known]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def folder(trained: Workspace) -> Path:
 @pytest.fixture(scope="module")
 def files(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One fp32 file per format."""
-    made = {to: tmp_path_factory.mktemp("files") / f"model{export.SUFFIX[to]}" for to in export.FORMATS}
+    made = {to: tmp_path_factory.mktemp("files") / f"model{formats.SUFFIX[to]}" for to in formats.FORMATS}
     for to, file in made.items():
         export.export(folder, file, to=to)
     return made
@@ -65,7 +65,7 @@ def material(trained: Workspace, folder: Path) -> Material:
 def test_a_file_says_what_the_model_says_and_describes_itself(
     to: str, precision: str, folder: Path, material: Material, tmp_path: Path
 ) -> None:
-    out = tmp_path / f"model{export.SUFFIX[to]}"
+    out = tmp_path / f"model{formats.SUFFIX[to]}"
     made = export.export(folder, out, to=to, precision=precision, material=material)
     assert made.parity.n == len(material.images) >= 60
     assert made.parity.images == "valid"
@@ -289,4 +289,4 @@ def test_a_model_in_a_folder_is_exported_without_a_workspace(
     assert run(["export", str(folder), "--to", "onnx", "--out", "x.onnx"]) == 0
     assert "64 made-up images" in capsys.readouterr().err
     with pytest.raises(ConfigError):
-        export.check_wanted("onnx", "fp32", Path("x.zip"))
+        formats.check_wanted("onnx", "fp32", Path("x.zip"))

@@ -32,12 +32,13 @@ def export(session: Session, model: str, to: str, precision: str, out: Path | No
 
     try:
         from emolab.training import export as exporting
+        from emolab.training import formats
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     folder = folder_of(session, model)
-    suffix = exporting.SUFFIX.get(to, "")
+    suffix = formats.SUFFIX.get(to, "")
     file = out or Path(f"{Path(model).name or 'model'}-{precision}{suffix}")
-    exporting.check_wanted(to, precision, file)
+    formats.check_wanted(to, precision, file)
     found = exporting.export(
         folder, file, to=to, precision=precision, material=_material(session, folder), progress=session.progress
     )
@@ -46,15 +47,12 @@ def export(session: Session, model: str, to: str, precision: str, out: Path | No
 
 def _material(session: Session, folder: Path) -> Material | None:
     """What the workspace has to check with; nothing where there is no workspace."""
-    from emolab.errors import ConfigError
+    from emolab.cli.models import workspace_of
     from emolab.training.checkpoint import describe
     from emolab.training.export import material_of
 
-    try:
-        workspace = session.workspace
-    except ConfigError:
-        if session.folder is not None or session.overrides:
-            raise
+    workspace = workspace_of(session)
+    if workspace is None:
         return None
     made = describe(folder)
     return material_of(workspace, made.classes, made.preprocessing)

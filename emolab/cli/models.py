@@ -13,6 +13,7 @@ from emolab.cli.words import short
 
 if TYPE_CHECKING:
     from emolab.records import Model
+    from emolab.workspace import Workspace
 
 
 @click.group(cls=OrderedGroup, short_help="List, show and promote trained models.", invoke_without_command=True)
@@ -122,6 +123,18 @@ def folder_of(session: Session, name: str) -> Path:
 
     with session.workspace.catalog() as catalog, catalog.connect() as conn:
         return session.workspace.root / catalog_models.get(conn, name).path
+
+
+def workspace_of(session: Session) -> Workspace | None:
+    """The workspace the command works in; ``None`` where there is none and nothing was said about one."""
+    from emolab.errors import ConfigError
+
+    try:
+        return session.workspace
+    except ConfigError:
+        if session.folder is not None or session.overrides:
+            raise
+        return None
 
 
 def _row(model: Model) -> dict[str, Any]:

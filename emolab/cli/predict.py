@@ -32,12 +32,12 @@ def predict(session: Session, model: str, paths: tuple[Path, ...], as_csv: bool,
     """
     from functools import partial
 
-    from emolab.cli.models import folder_of
+    from emolab.cli.models import folder_of, workspace_of
     from emolab.config import CollectConfig
     from emolab.errors import DataError, MissingExtra
 
     try:
-        from emolab.training.predict import load, predict_media
+        from emolab.training.predict import load, predict_media, quickened, some_of
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     files = _files(paths)
@@ -49,6 +49,16 @@ def predict(session: Session, model: str, paths: tuple[Path, ...], as_csv: bool,
     else:
         limit = CollectConfig().max_pixels
         items, broken = [(str(file), partial(_stored_form, file, limit)) for file in files], []
+    workspace = workspace_of(session)
+    if workspace is not None:
+        predictor = quickened(
+            predictor,
+            workspace.config.training,
+            n=len(items),
+            images=partial(some_of, items, predictor.checkpoint.preprocessing),
+            cache=workspace.cache,
+            progress=session.progress,
+        )
     answers = [*predict_media(predictor, items, progress=session.progress), *broken]
     classes = predictor.checkpoint.classes
     rows = [_row(answer, classes) for answer in answers]

@@ -10,28 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab import __version__
 from emolab.catalog import labels as catalog_labels
 from emolab.catalog import samples
-from emolab.catalog.engine import now
-from emolab.errors import ConfigError, DataError, UnknownName
+from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
 from emolab.records import Sample
-from emolab.training import cache, graph, parity, quantise, runtime
+from emolab.training import cache, formats, graph, parity
 from emolab.training.card import card
-from emolab.training.decode import VERSION, Preprocessing
+from emolab.training.decode import Preprocessing
 from emolab.training.parity import LARGEST_FALL, Parity
-from emolab.training.predict import Predictor, load
+from emolab.training.predict import load
 from emolab.workspace import Workspace
 
-#: Format -> precisions it can hold. ONNX Runtime has no bfloat16 kernels for a CPU, TorchScript no 8-bit ones.
-FORMATS = {
-    "onnx": ("fp32", "int8"),
-    "openvino": ("fp32", "bf16", "int8"),
-    "torchscript": ("fp32", "bf16"),
-}
-PRECISIONS = ("fp32", "bf16", "int8")
-SUFFIX = {kind: suffix for suffix, kind in runtime.SUFFIXES.items()}
 #: Images for the check, for calibration, and how many labelled ones half a point of macro-F1 needs to mean anything.
 CHECKED, CALIBRATED, SYNTHETIC, FEWEST = 4096, 256, 64, 50
 
@@ -75,20 +65,21 @@ def export(
     Without ``material`` it is checked on synthetic images. Raises :class:`DataError` beyond the tolerances of
     :mod:`parity`, and for 8-bit integers that cannot be judged or cost more than half a point of macro-F1.
     """
-    check_wanted(to, precision, out)
+    formats.check_wanted(to, precision, out)
     predictor = load(folder, device="cpu")
     made = predictor.checkpoint
     material = material or Material(images=parity.synthetic(SYNTHETIC, made.preprocessing), called="synthetic")
     if precision == "int8":
         _require_for_int8(material)
-    document = describe(predictor, to=to, precision=precision)
+    document = formats.describe(made, to=to, precision=precision, width=predictor.network.head.in_features)
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as place,
         progress.task(f"Exporting to {to}, {precision}", 3) as task,
     ):
         file = Path(place) / out.name
-        write(predictor, file, document, card(folder), material)
+        calibration = material.calibration if precision == "int8" else None
+        formats.write(predictor.network, file, document, card(folder), material.images, calibration=calibration)
         task.advance(1)
         before, _ = predictor.probabilities(material.images)
         task.advance(1)
@@ -105,67 +96,6 @@ def export(
         _accept(found, precision, to)
         file.replace(out)
     return Exported(file=out, size=out.stat().st_size, document=document, parity=found)
-
-
-def check_wanted(to: str, precision: str, out: Path) -> None:
-    """Raise when the format or the precision is unknown, they do not go together, or ``out`` is named otherwise."""
-    if to not in FORMATS:
-        raise UnknownName("export format", to, FORMATS)
-    if precision not in PRECISIONS:
-        raise UnknownName("precision", precision, PRECISIONS)
-    if precision not in FORMATS[to]:
-        able = " or ".join(kind for kind, known in FORMATS.items() if precision in known)
-        raise ConfigError(
-            f"{to} files hold {' or '.join(FORMATS[to])}, not {precision}.", hint=f"For {precision} use --to {able}."
-        )
-    if out.suffix.lower() != SUFFIX[to]:
-        raise ConfigError(f"{out.name} must end in {SUFFIX[to]} to be opened as {to} again.")
-
-
-def describe(predictor: Predictor, *, to: str, precision: str) -> dict[str, Any]:
-    """The document that goes into the file: everything that is needed to use it."""
-    made = predictor.checkpoint
-    return {
-        "format": runtime.FORMAT,
-        "to": to,
-        "precision": precision,
-        "model": made.id,
-        "backbone": made.backbone,
-        "classes": list(made.classes),
-        "size": made.size,
-        "color": made.color,
-        "input": f"{runtime.INPUT}: uint8 (n, {made.size}, {made.size}, {made.preprocessing.channels})",
-        "outputs": list(runtime.OUTPUTS),
-        "width": predictor.network.head.in_features,
-        "mean": list(made.mean),
-        "std": list(made.std),
-        "temperature": made.temperature,
-        "decoder": VERSION,
-        "created_at": now(),
-        "made_by": {**made.made_by, "emolab": __version__},
-    }
-
-
-def write(predictor: Predictor, file: Path, document: dict[str, Any], text: str, material: Material) -> None:
-    """Write ``predictor`` to ``file`` in the format and precision of ``document``; ``text`` is its model card."""
-    to, precision = document["to"], document["precision"]
-    temperature = predictor.checkpoint.temperature
-    example = np.ascontiguousarray(np.resize(material.images, (2, *material.images.shape[1:])))
-    if to == "torchscript":
-        low = graph.Graph(predictor.network, temperature, low=precision == "bf16")
-        graph.to_torchscript(low, example, file, document, text)
-        return
-    source = file.with_name("graph.onnx") if to == "openvino" else file
-    graph.to_onnx(graph.Graph(predictor.network, temperature), example, source)
-    if precision == "int8" and material.calibration is not None:
-        whole = source.rename(source.with_name("whole.onnx"))
-        quantise.quantise(whole, source, material.calibration)
-        whole.unlink()
-    if to == "openvino":
-        graph.to_openvino(source, file, document, text)
-        source.unlink()
-    else:
-        graph.describe_onnx(file, document, text)
 
 
 def material_of(workspace: Workspace, predictor_classes: tuple[str, ...], wanted: Preprocessing) -> Material | None:

@@ -89,10 +89,15 @@ def describe_onnx(file: Path, document: Mapping[str, Any], card: str) -> None:
 def to_openvino(source: Path, file: Path, document: Mapping[str, Any], card: str) -> None:
     """Write the ONNX file ``source`` as OpenVINO: a zip, not compressed, of its two files, document and card."""
     vino = runtime.openvino()
-    network = vino.Core().read_model(source)
-    network.set_rt_info(json.dumps(document), ["emolab"])
     xml = file.with_name(XML)
-    vino.save_model(network, xml, compress_to_fp16=document["precision"] == "bf16")
+    try:
+        network = vino.Core().read_model(source)
+        network.set_rt_info(json.dumps(document), ["emolab"])
+        vino.save_model(network, xml, compress_to_fp16=document["precision"] == "bf16")
+    except RuntimeError as error:
+        raise EmolabError(
+            f"OpenVINO cannot read this network: {str(error).strip()[:300]}", hint="Try --to onnx."
+        ) from error
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(DOCUMENT, json.dumps(document, indent=2))
         archive.writestr(CARD, card)

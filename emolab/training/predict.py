@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +15,37 @@ from numpy.typing import NDArray
 
 from emolab import predictions as store
 from emolab.catalog import samples
+from emolab.config import TrainingConfig
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
 from emolab.records import Model, Predictions
-from emolab.training import backbones, batches, cache, checkpoint, embeddings
+from emolab.training import backbones, batches, cache, checkpoint, embeddings, engine
 from emolab.training.backbones import Backbone
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.classifier import Classifier
-from emolab.training.decode import decode
+from emolab.training.decode import Preprocessing, decode
 from emolab.training.fit import pick_device
 from emolab.training.memory import keep_freed_memory
+from emolab.training.runtime import Runner
 from emolab.workspace import Workspace
 
 BATCH = 128
 #: Predictions are stored in parts of this many samples, so that an interrupted command loses at most one.
 PART = 8192
+#: A name and an encoded image, its file, or a function that gives it.
+Media = tuple[str, bytes | Path | Callable[[], bytes]]
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A loaded model. ``checkpoint`` says what it is."""
+    """A loaded model. ``checkpoint`` says what it is; with a ``runner`` that computes in place of the network."""
 
     checkpoint: Checkpoint
     network: Classifier
     device: torch.device
+    runner: Runner | None = None
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Calibrated probabilities (n, k) and penultimate features (n, d) of decoded images (n, size, size, c)."""
@@ -48,6 +54,8 @@ class Predictor:
 
     def logits(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Uncalibrated logits (n, k) and penultimate features (n, d)."""
+        if self.runner is not None:
+            return self.runner(pixels)[1:]
         scores: list[NDArray[np.float32]] = []
         features: list[NDArray[np.float32]] = []
         with torch.inference_mode():
@@ -61,6 +69,40 @@ class Predictor:
             np.concatenate(scores) if scores else np.empty((0, len(self.checkpoint.classes)), np.float32),
             np.concatenate(features) if features else np.empty((0, width), np.float32),
         )
+
+
+def quickened(
+    predictor: Predictor,
+    config: TrainingConfig,
+    *,
+    n: int,
+    images: Callable[[int], NDArray[np.uint8]],
+    cache: Path,
+    progress: Progress = SILENT,
+) -> Predictor:
+    """``predictor`` with the engine that ``config.engine`` means for ``n`` images; see :func:`engine.runner`."""
+    found = engine.runner(
+        predictor.network,
+        predictor.checkpoint,
+        engine=config.engine,
+        n=n,
+        images=images,
+        reference=lambda pixels: predictor.probabilities(pixels)[0],
+        cache=cache,
+        threads=config.threads,
+        progress=progress,
+    )
+    return replace(predictor, runner=found)
+
+
+def some_of(media: Sequence[Media], wanted: Preprocessing, k: int) -> NDArray[np.uint8]:
+    """Pixels (m, size, size, channels) of m <= k readable images, evenly spread over ``media``."""
+    found = []
+    for i in range(min(k, len(media))):
+        item = media[i * len(media) // k if len(media) > k else i][1]
+        with suppress(DataError):
+            found.append(decode(item() if callable(item) else item, wanted))
+    return np.stack(found) if found else np.empty((0, wanted.size, wanted.size, wanted.channels), np.uint8)
 
 
 def logits_by_cache(
@@ -117,7 +159,7 @@ class FilePrediction:
 
 def predict_media(
     predictor: Predictor,
-    media: Sequence[tuple[str, bytes | Path | Callable[[], bytes]]],
+    media: Sequence[Media],
     *,
     progress: Progress = SILENT,
 ) -> Iterator[FilePrediction]:
@@ -157,6 +199,15 @@ def predict_pool(workspace: Workspace, model: Model, *, progress: Progress = SIL
         new = [sample_id for sample_id in paths if sample_id not in done]
         if new:
             predictor = load(workspace.root / model.path)
+            if predictor.checkpoint.plan.get("mode") != "head":
+                predictor = quickened(
+                    predictor,
+                    workspace.config.training,
+                    n=len(new),
+                    images=lambda k: _some_pixels(workspace, predictor.checkpoint.preprocessing, new, paths, k),
+                    cache=workspace.cache,
+                    progress=progress,
+                )
             with progress.task("Predicting the pool", len(new), unit="samples") as task:
                 for start in range(0, len(new), PART):
                     part = new[start : start + PART]
@@ -165,6 +216,14 @@ def predict_pool(workspace: Workspace, model: Model, *, progress: Progress = SIL
     if not paths:
         raise DataError("There are no samples to predict.", hint="Bring some in with: emolab collect PATH")
     return store.read(folder, list(paths))
+
+
+def _some_pixels(
+    workspace: Workspace, wanted: Preprocessing, ids: list[str], paths: dict[str, str], k: int
+) -> NDArray[np.uint8]:
+    chosen = ids if len(ids) <= k else [ids[i * len(ids) // k] for i in range(k)]
+    pixels = cache.fill(workspace.cache, chosen, lambda sample_id: workspace.root / paths[sample_id], wanted)
+    return pixels.take(np.arange(len(chosen), dtype=np.int64))
 
 
 def _predict_part(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.errors import DataError, MissingExtra
-from emolab.training.decode import VERSION, Preprocessing
+from emolab.training.decode import VERSIONS, Preprocessing
 
 FORMAT = "emolab-export/1"
 #: Names of the parts: keys of the metadata in ONNX, files in the archives of OpenVINO and TorchScript.
@@ -45,7 +45,7 @@ class Runner:
     @property
     def preprocessing(self) -> Preprocessing:
         """How images must be decoded for this model."""
-        return Preprocessing(self.document["size"], self.document["color"])
+        return Preprocessing(self.document["size"], self.document["color"], self.document["decoder"])
 
     def __call__(self, images: NDArray[np.uint8], *, batch: int = 32) -> Outputs:
         """Probabilities (n, k), uncalibrated logits (n, k) and features (n, d) of images (n, size, size, c)."""
@@ -115,10 +115,11 @@ def check(file: Path, text: str | None) -> dict[str, Any]:
     found = json.loads(text) if text else None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise DataError(f"{file} is not a model this emolab knows (expected format {FORMAT}).", hint="Export it again.")
-    if found["decoder"] != VERSION:
+    if found["decoder"] not in VERSIONS:
         raise DataError(
-            f"{file} expects images decoded by version {found['decoder']}; this emolab has {VERSION}.",
-            hint="Export the model again.",
+            f"{file} expects images decoded by version {found['decoder']}; this emolab has "
+            f"{', '.join(map(str, VERSIONS))}.",
+            hint="Upgrade emolab, or export the model again.",
         )
     return found
 
