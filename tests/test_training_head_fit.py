@@ -118,6 +118,8 @@ def test_fixed_features_need_no_champion(workspace: Workspace) -> None:
     configure(workspace, 'size = 24\nbackbone = "hog"\ntensorboard = false\nthreads = 1')
     found = train_run(again(workspace, HEAD))
     assert found.checkpoint.metrics["solved"]["gradient"] <= 1e-6
+    again_by_champion = train_run(again(workspace, HEAD, "training.weights=champion"))
+    assert again_by_champion.model.id == found.model.id
 
 
 def test_stores_of_backbones_not_used_for_long_go(trained: Workspace) -> None:

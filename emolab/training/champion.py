@@ -42,7 +42,7 @@ def resolve(workspace: Workspace, config: TrainingConfig) -> tuple[TrainingConfi
     made = replace(
         config,
         backbone=described.backbone,
-        weights="none" if described.backbone == "hog" else weights,
+        weights="default" if described.backbone == "hog" else weights,
         size=described.size if config.size is None else config.size,
         color=described.color if config.color == "auto" else config.color,
     )
