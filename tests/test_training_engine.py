@@ -53,7 +53,7 @@ IMAGES = bars(64, 3, seed=9)[0]
 
 
 def quick(
-    predictor: Predictor, cache: Path, name: str, *, n: int = 1000, progress: Progress | None = None
+    predictor: Predictor, cache: Path, name: str, *, n: int = 1 << 40, progress: Progress | None = None
 ) -> Predictor:
     return quickened(
         predictor,
@@ -109,15 +109,25 @@ def test_a_damaged_export_is_made_again(predictor: Predictor, tmp_path: Path) ->
     assert quick(predictor, tmp_path, "openvino").runner is not None
 
 
-def test_auto_does_not_make_an_export_for_a_handful_of_images_but_uses_one(
-    predictor: Predictor, tmp_path: Path
-) -> None:
-    few = engine.WORTHWHILE - 1
-    assert quick(predictor, tmp_path, "auto", n=few).runner is None
+def test_auto_does_not_make_an_export_for_little_work_but_uses_one(predictor: Predictor, tmp_path: Path) -> None:
+    enough = int(engine.WORTHWHILE / engine.multiply_adds(predictor.network, predictor.checkpoint)) + 1
+    assert quick(predictor, tmp_path, "auto", n=enough - 1).runner is None
     assert kept(tmp_path) == []
-    assert quick(predictor, tmp_path, "auto", n=engine.WORTHWHILE).runner is not None
+    assert quick(predictor, tmp_path, "auto", n=enough).runner is not None
     assert quick(predictor, tmp_path, "auto", n=1).runner is not None
     assert quick(predictor, tmp_path, "torch").runner is None
+
+
+def test_work_is_counted_in_multiply_adds(predictor: Predictor) -> None:
+    from torch import nn
+
+    from emolab.training.backbones import Backbone
+    from emolab.training.classifier import Classifier
+
+    size = predictor.checkpoint.size
+    convolution = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = Classifier(Backbone(convolution, 4, (0.5,), (0.5,), ()), 3, dropout=0.0)
+    assert engine.multiply_adds(network.eval(), predictor.checkpoint) == size * size * 4 * 9 + 4 * 3
 
 
 def test_bfloat16_that_changes_answers_gives_way_to_single_precision(
@@ -140,7 +150,7 @@ def test_an_export_that_says_something_else_is_told_and_pytorch_predicts(predict
         predictor.network,
         predictor.checkpoint,
         engine="onnx",
-        n=1000,
+        n=1 << 40,
         images=lambda k: IMAGES[:k],
         reference=lies,
         cache=tmp_path,

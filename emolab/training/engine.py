@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from filelock import FileLock
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from emolab.errors import EmolabError, MissingExtra, UnknownName
 from emolab.progress import SILENT, Progress
@@ -27,8 +29,9 @@ from emolab.workspace import write_text
 #: In order of speed: OpenVINO was never slower than ONNX Runtime for whole pools (python -m benchmarks.export).
 ENGINES = {"openvino": ("openvino", "OpenVINO"), "onnx": ("onnxruntime", "ONNX Runtime")}
 NEEDED = ("onnx", "onnxscript")
-#: Making an export takes some seconds: with fewer images than this, "auto" uses one only where it is there already.
-WORTHWHILE = 500
+#: Making an export takes about as long as this many multiply-adds of PyTorch on one core, some 8 seconds; with less to
+#: predict, "auto" uses an export only where it is there already. By count and not by clock, so that runs repeat.
+WORTHWHILE = 4e11
 #: An export is compared with the network on every eighth image, this many at most.
 COMPARED = 256
 #: Share of images whose best class may differ when bfloat16 stands in for single precision.
@@ -68,7 +71,7 @@ def runner(
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
         found = _kept(file, threads)
-        if found is not None or (engine == "auto" and n < WORTHWHILE):
+        if found is not None or (engine == "auto" and n * multiply_adds(network, made) < WORTHWHILE):
             return found
         compared = images(min(COMPARED, max(2, n // 8)))
         if len(compared) == 0:
@@ -100,6 +103,26 @@ def choose(engine: str, *, on_cpu: bool = True) -> str | None:
 def has_bfloat16() -> bool:
     """Whether OpenVINO computes in bfloat16 on this processor."""
     return "BF16" in runtime.openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def multiply_adds(network: Classifier, made: Checkpoint) -> int:
+    """Multiply-adds of the convolutions and linear layers of ``network`` for one image."""
+    total = 0
+
+    def count(module: nn.Module, _: tuple[Tensor, ...], out: Tensor) -> None:
+        nonlocal total
+        weight = module.weight
+        total += out.numel() * (weight[0].numel() if isinstance(weight, Tensor) else 0)
+
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, made.preprocessing.channels, made.size, made.size, dtype=torch.uint8))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
 
 
 def _kept(file: Path, threads: int | None) -> Runner | None:
