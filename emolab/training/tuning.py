@@ -67,14 +67,14 @@ def settle(
     made before for the same work on this machine, or by timing steps of a copy of ``model`` on a batch of ``images``.
     """
     file = folder / FILE
-    made = _read(file).get("run")
+    made = read(file).get("run")
     if made is not None:
         return made
     if plan.precision != "auto":
         return Choice(precision=plan.precision)
     if not plan.tuning or steps < FEWEST_STEPS:
         return Choice()
-    before = _read(known) if known else {}
+    before = read(known) if known else {}
     made = before.get(_work(plan, device)) or quickest(model, images(), plan, device=device)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(file, _document({"run": made}))
@@ -135,13 +135,15 @@ def _work(plan: Plan, device: torch.device) -> str:
     if device.type == "cuda":
         machine = torch.cuda.get_device_name(device)
     else:
-        machine = f"{device.type} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {plan.threads} threads"
+        machine = (
+            f"{device.type} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {plan.threads} threads"
+        )
     work = f"{plan.backbone}, {plan.size} px, {plan.color}, batch {plan.batch}"
     return f"{work}, {machine}, torch {torch.__version__}"
 
 
-def _read(file: Path) -> dict[str, Choice]:
-    """The choices in ``file``; none where it does not exist or cannot be read: they can be made again."""
+def read(file: Path) -> dict[str, Choice]:
+    """The choices in ``file`` by what they hold for; none where it cannot be read: they can be made again."""
     try:
         return {key: Choice(**values) for key, values in json.loads(file.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, TypeError, AttributeError):
