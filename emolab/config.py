@@ -95,7 +95,7 @@ class TrainingConfig:
     patience: int = 10  # epochs of the second half without a lower validation loss that end a run; 0: never
     precision: str = "auto"  # auto: the quicker one, by timing the first steps | float32 | bfloat16
     tuning: bool = True  # time the first steps, keep freed memory in the process; false: plain float32, stock allocator
-    device: str = "auto"  # auto | cpu | cuda
+    device: str = "auto"  # auto: a CUDA GPU where there is one | cpu | cuda | mps: Apple's
     engine: str = "auto"  # of predictions on a CPU: auto: the quickest installed | openvino | onnx | torch
     threads: int | None = None  # of the CPU; none: all cores. Another number gives slightly other weights
     tensorboard: bool = True  # write scalars for TensorBoard beside each model

@@ -125,13 +125,6 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_what_to_do(
         loop.fit(pixels, data, quick(), tmp_path)
 
 
-def test_a_gpu_that_is_not_there_is_a_clear_error() -> None:
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    with pytest.raises(EmolabError, match=r"training\.device is cuda, but torch finds no GPU"):
-        loop.pick_device("cuda")
-
-
 @pytest.mark.parametrize(("n", "size"), [(2, 32), (3, 2), (33, 32), (64, 32), (65, 32), (100, 7)])
 def test_batches_cover_everything_once_and_never_hold_a_single_sample(n: int, size: int) -> None:
     parts = batches.epoch_batches(n, size, seed=0, epoch=0)

@@ -128,6 +128,15 @@ def workspace_command(function: F) -> F:
     return wrapper  # type: ignore[no-any-return]
 
 
+def device_option(function: F) -> F:
+    """Give a command ``--device``, passed on as ``device``; ``None`` where it was not given."""
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+        help="Where to compute; auto takes a CUDA GPU where there is one.",
+    )(function)
+
+
 def _plain(value: Any) -> Any:
     """JSON for what the standard library does not know: numpy scalars and arrays, paths, tuples, dataclasses."""
     import dataclasses

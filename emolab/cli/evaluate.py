@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, device_option, workspace_command
 from emolab.cli.words import short
 
 if TYPE_CHECKING:
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
               help="train, valid or test of this workspace, or a dataset such as ferplus:FILE.zip.")  # fmt: skip
 @click.option("--protocol", metavar="NAME", help="How a dataset's votes become answers [ferplus: majority].")
 @click.option("--split", metavar="NAME", help="Which split of the dataset [the one held out furthest].")
+@device_option
 @workspace_command
-def evaluate(session: Session, model: str, where: str, protocol: str | None, split: str | None) -> None:
+def evaluate(
+    session: Session, model: str, *, where: str, protocol: str | None, split: str | None, device: str | None
+) -> None:
     """Judge MODEL (champion, the start of an id, or a checkpoint folder) and print accuracy, macro-F1, calibration."""
     from emolab.cli.judged import show_metrics
     from emolab.cli.models import folder_of
@@ -35,7 +38,7 @@ def evaluate(session: Session, model: str, where: str, protocol: str | None, spl
         raise MissingExtra("PyTorch", "train") from error
     if not is_spec(where) and where not in SPLITS:
         raise UnknownName("split or dataset", where, SPLITS, hint="A dataset is READER:PATH, such as ferplus:FILE.zip.")
-    predictor = load(folder_of(session, model))
+    predictor = load(folder_of(session, model), device=device or "auto")
     if is_spec(where):
         found = _on_dataset(session, predictor, where, protocol, split)
     else:

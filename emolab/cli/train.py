@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, device_option, workspace_command
 from emolab.cli.shortage import before_training
 from emolab.cli.words import many, short
 
@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Train a model on the current labels.")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run, on the data and settings it began with.")
+@device_option
 @workspace_command
-def train(session: Session, resume: bool) -> None:
+def train(session: Session, resume: bool, device: str | None) -> None:
     """Fine-tune a network on the vote distributions of the labelled samples, calibrate it and write a report.
 
     Samples without a split get one (80 % train, 20 % valid; copies and groups stay together). Settings are those of
     [training]: --set training.backbone=mobilenet_v2, training.weights=PATH, training.epochs=20 and so on. A stopped
     run goes on when the same command is run again; --resume goes on even when votes or settings changed meanwhile.
     """
-    trained = train_run(session.workspace, resume=resume, progress=session.progress)
+    if device:
+        session.overrides += (f"training.device={device}",)
+    trained = train_run(session.workspace, resume=resume, device=device, progress=session.progress)
     session.emit(data(trained))
     _show(session, trained)
 
@@ -39,9 +42,12 @@ def train_workspace(workspace: Workspace, *, resume: bool = False, progress: Pro
     return train_run(workspace, resume=resume, progress=progress).model
 
 
-def train_run(workspace: Workspace, *, resume: bool = False, progress: Progress | None = None) -> Trained:
+def train_run(
+    workspace: Workspace, *, resume: bool = False, device: str | None = None, progress: Progress | None = None
+) -> Trained:
     """Train on the current labels, aggregating votes first, or go on with the unfinished run.
 
+    A resumed run goes on where it was trained, or on ``device``.
     Raises :class:`DataError` when there is nothing to train on or, with ``resume``, nothing to go on with.
     """
     from emolab.errors import MissingExtra
@@ -49,34 +55,53 @@ def train_run(workspace: Workspace, *, resume: bool = False, progress: Progress 
 
     progress = progress or SILENT
     try:
-        from emolab.training import models, runs
+        from emolab.training import models
+        from emolab.training.room import room
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
-    unfinished = runs.unfinished(workspace)
-    if resume:
-        from emolab.errors import DataError
+    with room():
+        with workspace.lock("train"):
+            run = _choose(workspace, progress, resume=resume, device=device)
+        paths = _paths(workspace)
+        return models.train(
+            workspace,
+            run,
+            lambda sample: workspace.root / paths[sample],
+            tensorboard=workspace.config.training.tensorboard,
+            progress=progress,
+        )
 
+
+def _choose(workspace: Workspace, progress: Progress, *, resume: bool, device: str | None) -> Run:
+    """The run to carry on or to begin, and a note on which it is."""
+    from dataclasses import replace
+
+    from emolab.errors import DataError
+    from emolab.training import runs
+
+    unfinished, stopped = None, 0
+    try:
+        unfinished = runs.unfinished(workspace)
+        stopped = unfinished.epochs_done() if unfinished else 0
+    except DataError as error:
+        if resume:
+            raise
+        progress.warn(f"An earlier run is of no use and left alone: {error.message}")
+    if resume:
         if unfinished is None:
             raise DataError("There is no unfinished run to go on with.", hint="Start one with: emolab train")
-        run = unfinished
+        run = replace(unfinished, plan=replace(unfinished.plan, device=device)) if device else unfinished
     else:
         run = _prepare(workspace, progress)
     done = run.epochs_done()
     if done:
         progress.note(f"Going on after epoch {done} of {run.plan.epochs}.")
-    elif unfinished is not None and unfinished.folder != run.folder and unfinished.epochs_done():
+    elif unfinished is not None and unfinished.folder != run.folder and stopped:
         progress.note(
-            f"An earlier run with other data or settings stopped after epoch {unfinished.epochs_done()} of "
+            f"An earlier run with other data or settings stopped after epoch {stopped} of "
             f"{unfinished.plan.epochs}; this is a new one (the earlier one: emolab train --resume)."
         )
-    paths = _paths(workspace)
-    return models.train(
-        workspace,
-        run,
-        lambda sample: workspace.root / paths[sample],
-        tensorboard=workspace.config.training.tensorboard,
-        progress=progress,
-    )
+    return run
 
 
 def _prepare(workspace: Workspace, progress: Progress) -> Run:

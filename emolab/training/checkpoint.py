@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -20,6 +21,8 @@ from emolab.workspace import write_bytes, write_text
 
 FORMAT = "emolab-model/1"
 DOCUMENT, WEIGHTS = "model.json", "model.safetensors"
+#: Where the document keeps the hash of the weights' file; models written before there was one go unchecked.
+SEAL = "weights_sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +68,9 @@ def identity(plan: Mapping[str, Any], snapshot: str, weights: Mapping[str, Tenso
 def write(folder: Path, checkpoint: Checkpoint, weights: Mapping[str, Tensor]) -> None:
     """Write both files into ``folder``; the document last, so that a folder with one is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / WEIGHTS, save(dict(weights)))
-    document = {"format": FORMAT, **asdict(checkpoint)}
+    content = save(dict(weights))
+    write_bytes(folder / WEIGHTS, content)
+    document = {"format": FORMAT, SEAL: hashlib.sha256(content).hexdigest(), **asdict(checkpoint)}
     write_text(folder / DOCUMENT, json.dumps(document, indent=2, sort_keys=False))
 
 
@@ -76,11 +80,15 @@ def read(folder: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
     Raises :class:`DataError` when there is none, when it is damaged, or when a newer emolab wrote it.
     """
     checkpoint = describe(folder)
+    seal = json.loads((folder / DOCUMENT).read_text(encoding="utf-8")).get(SEAL)
     try:
+        with (folder / WEIGHTS).open("rb") as stream:
+            if seal and hashlib.file_digest(stream, "sha256").hexdigest() != seal:
+                raise SafetensorError("its content is not what was written")
         return checkpoint, load_file(folder / WEIGHTS)
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(f"{folder / WEIGHTS} cannot be read: {error}.", hint="Train the model again.") from error
-    except Exception as error:  # safetensors raises a class of its own that it does not export in a stable place
+    except SafetensorError as error:
         raise DataError(f"{folder / WEIGHTS} is damaged: {error}.", hint="Train the model again.") from error
 
 

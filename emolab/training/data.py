@@ -143,8 +143,11 @@ def training_set(
 
 
 def require_classes(data: TrainingSet) -> None:
-    """Raise :class:`DataError` when no vote for a second class is among the samples to train on."""
-    learnt = data.targets[data.train].sum(axis=0) > 0
+    """Raise :class:`DataError` when all samples to train on have the same winner.
+
+    Winners, not shares: soft labels lean towards the class shares, so that no class ever has a share of exactly 0.
+    """
+    learnt = np.bincount(data.hard[data.train], minlength=len(data.classes)) > 0
     if learnt.sum() < 2:
         raise DataError(
             f"All {len(data.train):,} samples to train on are of one class, {data.classes[int(learnt.argmax())]}."

@@ -18,17 +18,17 @@ from torch import Tensor, nn
 
 from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress, Task
-from emolab.training import augment, backbones, batches, metrics, state, tuning
+from emolab.training import augment, backbones, batches, metrics, start, state, tuning
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
 from emolab.training.classifier import Classifier
 from emolab.training.data import TrainingSet
+from emolab.training.devices import cpu_threads, pick_device
 from emolab.training.losses import soft_cross_entropy
 from emolab.training.memory import keep_freed_memory
 from emolab.training.recipes import Plan
 from emolab.training.schedule import depth_groups, discriminative, one_cycle
 from emolab.training.state import RunState
-from emolab.training.weights import start_head
 
 DEPTH_GROUPS = 3
 CLIP = 5.0
@@ -106,9 +106,8 @@ class _Run:
         torch.manual_seed(plan.seed)
         self.backbone = backbones.build(plan.backbone, plan.weights, size=plan.size)
         model = Classifier(self.backbone, len(data.classes), dropout=plan.dropout)
-        beside = backbones.weights_file(plan.backbone, plan.weights)
-        if beside is not None:
-            start_head(model.head, data.classes, beside)
+        if state.newest(folder) is None:
+            start.begin(model, pixels, data, plan)
         self.per_epoch = batches.count(len(data.train), plan.batch)
         self.choice = tuning.settle(
             model,
@@ -128,12 +127,19 @@ class _Run:
         self.supported = torch.from_numpy(data.supported)
         self.best: dict[str, Tensor] = {}
         self.at = RunState()
-        place = state.newest(folder)
+        self.go_on()
+        self.clock = time.monotonic()
+
+    def go_on(self) -> None:
+        """Take over the newest state that is whole, and say so when a newer one is not."""
+        place, damaged = state.choose(self.folder)
+        for bad, reason in damaged.items():
+            self.progress.warn(f"The state {bad.name} is damaged ({reason}); the run goes on from the one before it.")
+            state.put_aside(bad)
         if place is not None:
             self.at, self.best = state.restore(
                 place, model=self.model, averaged=self.averaged, optimizer=self.optimizer
             )
-        self.clock = time.monotonic()
 
     def finish(self) -> Fitted:
         """Run the epochs that are left; the best weights."""
@@ -207,14 +213,10 @@ class _Run:
         rows = torch.from_numpy(chosen)
         loss = soft_cross_entropy(logits, self.targets[rows].to(self.device), self.supported[rows].to(self.device))
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise EmolabError(
-                f"The loss became {value} in epoch {self.at.epoch + 1}, step {self.at.step + 1}.",
-                hint=f"Lower the rate: --set training.lr={self.plan.lr / 5:g}",
-            )
+        self.require_number("loss", value)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        self.require_number("gradient", float(nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)))
         self.optimizer.step()
         if self.averaged is not None:
             move_mean(
@@ -223,6 +225,14 @@ class _Run:
         self.at.loss_sum += value
         self.at.batch += 1
         self.at.step += 1
+
+    def require_number(self, what: str, value: float) -> None:
+        """Stop before a value that is no number spoils the weights; the state on disk is the one before it."""
+        if not math.isfinite(value):
+            raise EmolabError(
+                f"The {what} became {value} in epoch {self.at.epoch + 1}, step {self.at.step + 1}.",
+                hint=f"Lower the rate: --set training.lr={self.plan.lr / 5:g}",
+            )
 
     def set_rates(self) -> None:
         """Learning rates of this step: one cycle for the head alone, another for all layers."""
@@ -250,6 +260,7 @@ class _Run:
             found["valid_loss"] = float(
                 soft_cross_entropy(torch.from_numpy(logits), self.targets[rows], self.supported[rows])
             )
+            self.require_number("validation loss", found["valid_loss"])
             hidden = np.where(self.data.supported[self.data.valid], logits, -np.inf)
             seen = metrics.summary(softmax(hidden), self.data.hard[self.data.valid], self.data.classes)
             found |= {"accuracy": seen["accuracy"], "macro_f1": seen["macro_f1"]}
@@ -306,29 +317,10 @@ def move_mean(mean: nn.Module, model: nn.Module, decay: float) -> None:
         own[i].copy_(new[i])
 
 
-def pick_device(wanted: str) -> torch.device:
-    """The device called ``auto``, ``cpu`` or ``cuda``; :class:`EmolabError` for a GPU that is not there."""
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise EmolabError("training.device is cuda, but torch finds no GPU.", hint="Use --set training.device=auto.")
-    return torch.device("cuda" if there and wanted != "cpu" else "cpu")
-
-
 @contextmanager
 def _own_generator() -> Iterator[None]:
     with torch.random.fork_rng():
         yield
-
-
-@contextmanager
-def cpu_threads(wanted: int) -> Iterator[None]:
-    """Let torch use that many threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _describe(row: dict[str, Any], epochs: int) -> str:

@@ -10,12 +10,13 @@ import torch
 
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
-from emolab.training import backbones, embeddings, head, state
+from emolab.training import backbones, embeddings, head, start, state
 from emolab.training.cache import Pixels
 from emolab.training.classifier import Classifier
 from emolab.training.data import TrainingSet
 from emolab.training.decode import Preprocessing
-from emolab.training.fit import Fitted, cpu_threads, pick_device
+from emolab.training.devices import cpu_threads, pick_device
+from emolab.training.fit import Fitted
 from emolab.training.recipes import Plan
 
 #: Backbones that learn everything from the user's images: without a weights file there is nothing to keep.
@@ -38,18 +39,21 @@ def fit_head(pixels: Pixels, data: TrainingSet, plan: Plan, folder: Path, *, pro
         )
     with cpu_threads(plan.threads):
         network = Classifier(built, len(data.classes), dropout=0.0)
+        rows = start.known(network, data, plan)
         network = network.to(pick_device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
         wanted = Preprocessing(plan.size, plan.color)
         found = embeddings.fill(folder, data.ids, pixels, network, name=plan.backbone, wanted=wanted, progress=progress)
         with progress.task("Solving the head", None) as task:
             features = found.take(data.train)
             solved, trials = head.solve(
-                features, data.targets[data.train], supported=data.supported[data.train], seed=plan.seed
+                features,
+                data.targets[data.train],
+                supported=data.supported[data.train],
+                seed=plan.seed,
+                known=rows,
             )
             task.advance()
-    with torch.no_grad():
-        network.head.weight.copy_(torch.from_numpy(solved.weight))
-        network.head.bias.copy_(torch.from_numpy(solved.bias))
+    start.take(network, solved)
     logits = solved.logits(found.take(data.valid))
     return Fitted(
         weights=state.weights_of(network),

@@ -203,7 +203,7 @@ def _rank(
 
 def _judge(workspace: Workspace, champion: Model, made: Checkpoint, data: TrainingSet, pixels: Pixels) -> float:
     """Macro-F1 of the champion on today's validation samples."""
-    predictor = load(workspace.root / champion.path)
+    predictor = load(workspace.root / champion.path, device=made.plan["device"])
     chosen = [data.ids[i] for i in data.valid]
     if predictor.checkpoint.preprocessing != made.preprocessing:
         with workspace.catalog() as catalog, catalog.connect() as conn:

@@ -26,7 +26,7 @@ from emolab.training.calibrate import softmax
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.classifier import Classifier
 from emolab.training.decode import Preprocessing, decode
-from emolab.training.fit import pick_device
+from emolab.training.devices import pick_device
 from emolab.training.memory import keep_freed_memory
 from emolab.training.runtime import Runner
 from emolab.workspace import Workspace
@@ -198,7 +198,7 @@ def predict_pool(workspace: Workspace, model: Model, *, progress: Progress = SIL
         done = set(store.known(folder))
         new = [sample_id for sample_id in paths if sample_id not in done]
         if new:
-            predictor = load(workspace.root / model.path)
+            predictor = load(workspace.root / model.path, device=workspace.config.training.device)
             if predictor.checkpoint.plan.get("mode") != "head":
                 predictor = quickened(
                     predictor,

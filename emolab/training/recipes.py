@@ -26,6 +26,7 @@ class Recipe:
     images: int = 30_000
     augmentation: str = "torchvision"
     color: str | None = None  # where the network knows only one
+    solve_head: bool = False  # before the first step, on the features as they are
     scratch: Recipe | None = None  # instead of this one, where weights start at random
 
 
@@ -38,7 +39,11 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
             size=48,
             color="gray",
             augmentation="warp",
-            depth_decay=0.5,
+            solve_head=True,
+            head_epochs=0,
+            lr=1e-4,
+            depth_decay=1.0,
+            images=20_000,
             scratch=Recipe(
                 size=48,
                 color="gray",
@@ -99,6 +104,7 @@ class Plan:
     dropout: float
     augmentation: str
     strength: float
+    solve_head: bool
     objective: str
     average: float
     patience: int
@@ -137,6 +143,7 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
         dropout=_first(config.dropout, recipe.dropout),
         augmentation=recipe.augmentation if config.augmentation == "auto" else config.augmentation,
         strength=config.strength,
+        solve_head=recipe.solve_head and config.mode == "full",
         objective=config.objective,
         average=config.average,
         patience=config.patience,
@@ -164,7 +171,7 @@ def _check(plan: Plan) -> None:
         ("optimizer", plan.optimizer, ("auto", "adamw", "sgd")),
         ("objective", plan.objective, OBJECTIVES),
         ("precision", plan.precision, ("auto", "float32", "bfloat16")),
-        ("device", plan.device, ("auto", "cpu", "cuda")),
+        ("device", plan.device, ("auto", "cpu", "cuda", "mps")),
     ):
         if value not in words:
             raise ConfigError(f'training.{name} is "{value}"; expected one of {", ".join(words)}.')

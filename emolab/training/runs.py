@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from emolab.errors import DataError
 from emolab.training import state
 from emolab.training.data import TrainingSet
@@ -67,12 +69,21 @@ def begin(workspace: Workspace, plan: Plan, data: TrainingSet) -> Run:
 
 
 def unfinished(workspace: Workspace) -> Run | None:
-    """The unfinished run that was worked on last, with its own settings and data, or ``None``."""
+    """The unfinished run that was worked on last, with its own settings and data, or ``None``.
+
+    Raises :class:`DataError` when it is damaged.
+    """
     plans = sorted(root(workspace).glob(f"*/{PLAN}"), key=lambda file: _touched(file.parent))
     if not plans:
         return None
     folder = plans[-1].parent
-    return Run(folder, Plan(**json.loads(plans[-1].read_text(encoding="utf-8"))), TrainingSet.read(folder))
+    try:
+        return Run(folder, Plan(**json.loads(plans[-1].read_text(encoding="utf-8"))), TrainingSet.read(folder))
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        raise DataError(
+            f"The unfinished run in {folder} cannot be read ({' '.join(str(error).split())[:160]}).",
+            hint=f"Another emolab wrote it, or its files are damaged. To forget it: rm -r {folder}",
+        ) from error
 
 
 def _touched(folder: Path) -> float:

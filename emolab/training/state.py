@@ -1,20 +1,28 @@
-"""Where a run stands, on disk: complete or absent, never half written, never pickled."""
+"""Where a run stands, on disk: complete or absent, never half written, never pickled, checked before it is used."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from emolab.errors import DataError
+
 STATE, TENSORS, BEST = "state.json", "state.safetensors", "best.safetensors"
-PREFIX = "at-"
+PREFIX, PART, ASIDE = "at-", ".part-", "damaged-"
+#: States kept: should the newest be damaged, the run goes on from the one before.
+KEPT = 2
 
 
 @dataclass
@@ -43,9 +51,10 @@ def save(
     optimizer: torch.optim.Optimizer,
     best: dict[str, Tensor],
 ) -> None:
-    """Write the state beside the earlier one and only then drop that one.
+    """Write the state beside the earlier ones and only then drop all but the newest two.
 
-    ``best`` holds the weights of the best epoch so far; it is empty when there is none yet.
+    ``best`` holds the weights of the best epoch so far; it is empty when there is none yet. Raises ``OSError`` when the
+    disk is full; the earlier states then stay as they were.
     """
     tensors = {f"model.{key}": _plain(value) for key, value in model.state_dict().items()}
     if averaged is not None:
@@ -53,50 +62,113 @@ def save(
     inner: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
     for index, entries in inner.items():
         tensors |= {f"optimizer.{index}.{k}": _plain(v) for k, v in entries.items() if isinstance(v, Tensor)}
-    temporary = folder / f".part-{os.getpid()}"
-    shutil.rmtree(temporary, ignore_errors=True)
+    for leftover in folder.glob(f"{PART}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = folder / f"{PART}{os.getpid()}"
     temporary.mkdir(parents=True)
-    save_file(tensors, temporary / TENSORS)
-    if best:
-        save_file(best, temporary / BEST)
-    document = asdict(state)
-    if state.best_epoch < 0:
-        document["best_loss"] = None  # JSON knows no infinity
-    (temporary / STATE).write_text(json.dumps(document), encoding="utf-8")
-    for file in temporary.iterdir():
-        _flush(file)
-    place = folder / f"{PREFIX}{state.step:09d}-{state.epoch:05d}"
-    if place.exists():
-        shutil.rmtree(place)
-    temporary.rename(place)
+    try:
+        _write(temporary / TENSORS, tensors)
+        if best:
+            _write(temporary / BEST, best)
+        counters = asdict(state)
+        if state.best_epoch < 0:
+            counters["best_loss"] = None  # JSON knows no infinity
+        document = {"counters": counters, "files": {file.name: _sha256(file) for file in temporary.iterdir()}}
+        text = json.dumps({**document, "sha256": _seal(document)})
+        (temporary / STATE).write_text(text, encoding="utf-8")
+        for file in temporary.iterdir():
+            _flush(file)
+        place = folder / f"{PREFIX}{state.step:09d}-{state.epoch:05d}"
+        if place.exists():
+            shutil.rmtree(place)
+        temporary.rename(place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     _flush(folder)
-    for older in folder.glob(f"{PREFIX}*"):
-        if older != place:
-            shutil.rmtree(older)
+    for older in sorted(folder.glob(f"{PREFIX}*"))[:-KEPT]:
+        shutil.rmtree(older)
 
 
 def newest(folder: Path) -> Path | None:
-    """The newest complete state in ``folder``, or ``None`` when the run never got that far."""
-    places = sorted(place for place in folder.glob(f"{PREFIX}*") if (place / STATE).is_file())
-    return places[-1] if places else None
+    """The newest undamaged state in ``folder``, or ``None`` when the run never got that far.
+
+    Raises :class:`DataError` when there are states and all of them are damaged.
+    """
+    return choose(folder)[0]
+
+
+def choose(folder: Path) -> tuple[Path | None, dict[Path, str]]:
+    """The newest undamaged state in ``folder`` and the newer, damaged ones with what is wrong with each.
+
+    Raises :class:`DataError` when there are states and all of them are damaged.
+    """
+    damaged: dict[Path, str] = {}
+    for place in sorted(folder.glob(f"{PREFIX}*"), reverse=True):
+        reason = damage(place)
+        if reason is None:
+            return place, damaged
+        damaged[place] = reason
+    if damaged:
+        first, reason = next(iter(damaged.items()))
+        raise DataError(
+            f"The run cannot go on: {first} is damaged ({reason}), and no earlier state is whole.",
+            hint=f"Restore the folder from a backup, or delete it to train from the start: rm -r {folder}",
+        )
+    return None, damaged
+
+
+def damage(place: Path) -> str | None:
+    """What is wrong with the state at ``place``, in words; ``None`` when every byte is as it was written."""
+    try:
+        document = json.loads((place / STATE).read_bytes())
+        seal = document.pop("sha256")
+        if seal != _seal(document):
+            return f"{STATE} was changed"
+        for name, expected in document["files"].items():
+            if _sha256(place / name) != expected:
+                return f"{name} is cut off or was changed"
+    except FileNotFoundError as error:
+        return f"{Path(str(error.filename)).name} is missing"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"{STATE} is cut off or was changed"
+    return None
+
+
+def put_aside(place: Path) -> None:
+    """Rename a damaged state, so that it is no longer counted among the states of its run."""
+    aside = place.with_name(f"{ASIDE}{place.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    place.rename(aside)
 
 
 def peek(place: Path) -> RunState:
     """The counters saved at ``place``, without its tensors."""
-    document = json.loads((place / STATE).read_text(encoding="utf-8"))
-    if document["best_loss"] is None:
-        document["best_loss"] = float("inf")
-    return RunState(**document)
+    counters = json.loads((place / STATE).read_text(encoding="utf-8"))["counters"]
+    if counters["best_loss"] is None:
+        counters["best_loss"] = float("inf")
+    return RunState(**counters)
 
 
 def restore(
     place: Path, *, model: nn.Module, averaged: nn.Module | None, optimizer: torch.optim.Optimizer
 ) -> tuple[RunState, dict[str, Tensor]]:
-    """Fill ``model``, ``averaged`` and ``optimizer`` from ``place``; the counters and the best weights so far."""
+    """Fill ``model``, ``averaged`` and ``optimizer`` from ``place``; the counters and the best weights so far.
+
+    Raises :class:`DataError` when the state belongs to another network than the one built here.
+    """
     tensors = load_file(place / TENSORS)
-    model.load_state_dict(_below(tensors, "model."))
-    if averaged is not None:
-        averaged.load_state_dict(_below(tensors, "mean."))
+    try:
+        model.load_state_dict(_below(tensors, "model."))
+        if averaged is not None:
+            averaged.load_state_dict(_below(tensors, "mean."))
+    except RuntimeError as error:
+        raise DataError(
+            f"The state {place} does not fit the network as built here: {' '.join(str(error).split())[:200]}",
+            hint="Another version of emolab, torchvision or timm wrote it. Go on with that one, or train from the "
+            f"start: rm -r {place.parent}",
+        ) from error
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, value in _below(tensors, "optimizer.").items():
         index, _, key = name.partition(".")
@@ -118,6 +190,25 @@ def _plain(tensor: Tensor) -> Tensor:
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _write(file: Path, tensors: dict[str, Tensor]) -> None:
+    """Write ``tensors``; what the system refuses is an ``OSError``, as for every other file."""
+    try:
+        save_file(tensors, file)
+    except SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found.group(1)) if found else errno.EIO
+        raise OSError(number, os.strerror(number), str(file)) from error
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _seal(document: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def _flush(path: Path) -> None:

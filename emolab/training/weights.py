@@ -52,7 +52,7 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) 
     """Copy ``tensors`` into ``module`` by name and shape; the mismatches, one line each.
 
     Known wrapper prefixes are taken off where that makes more names fit. Raises :class:`DataError` when fewer than
-    half of the module's tensors are found, for then the file belongs to another network.
+    half of the module's tensors are found, for then the file belongs to another network, and for numbers not finite.
     """
     own = module.state_dict()
     named = max(_renamings(tensors), key=lambda names: len(names.keys() & own.keys()))
@@ -65,6 +65,12 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) 
             f"{source} does not fit this backbone: {len(fits)} of {len(own)} tensors match "
             f"(missing, for one, {missing[0] if missing else wrong[0]}).",
             hint="Choose the backbone the weights were made for with --set training.backbone=NAME.",
+        )
+    odd = [key for key, value in fits.items() if value.dtype.is_floating_point and not torch.isfinite(value).all()]
+    if odd:
+        raise DataError(
+            f"{source} holds numbers that are not finite, in {odd[0]}{_and_more(len(odd) - 1)}.",
+            hint="The training that made the file went wrong; take an earlier one.",
         )
     module.load_state_dict(fits, strict=False)
     lines = [f"{key}: {tuple(named[key].shape)} in the file, {tuple(own[key].shape)} in the network" for key in wrong]
@@ -93,6 +99,10 @@ def start_head(head: nn.Linear, classes: Sequence[str], file: Path) -> tuple[str
             head.weight[classes.index(name)] = weight[known.index(name)].to(head.weight.dtype)
             head.bias[classes.index(name)] = bias[known.index(name)].to(head.bias.dtype)
     return shared
+
+
+def _and_more(n: int) -> str:
+    return f" and {n} more" if n else ""
 
 
 def _renamings(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
