@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import harness
+from benchmarks import harness, turns
 from benchmarks.harness import Result
 
 FOLDER = Path(harness.__file__).parent
-BENCHMARKS = sorted(path.stem for path in FOLDER.glob("[a-z]*.py") if path.stem != "harness")
+SHARED = {"harness", "turns"}
+BENCHMARKS = sorted({path.stem for path in FOLDER.glob("[a-z]*.py")} - SHARED)
 
 
 def test_the_examples_of_the_harness_hold() -> None:
@@ -25,6 +26,38 @@ def test_contestants_take_turns_in_an_order_that_reverses() -> None:
     taken = harness.interleave({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2, warm_up=1)
     assert calls == ["a", "b", "a", "b", "b", "a"]
     assert [len(taken["a"]), len(taken["b"])] == [2, 2]
+
+
+#: A contestant that counts its turns; it forks off nothing and prints a line of its own.
+COUNTING = """
+import sys
+from benchmarks.turns import serve
+done = []
+def work():
+    done.append(sum(range(100_000)))
+    print("a library talks")
+serve(work, lambda: print(f"{len(done)} turns", file=sys.stderr, flush=True))
+"""
+
+
+def test_contestants_in_processes_of_their_own_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "counting.py").write_text(COUNTING)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{FOLDER.parent}")
+    with turns.contestants({"a": ("counting", []), "b": ("counting", [])}) as playing:
+        cpu, clock = turns.take_turns(playing, 3, warm_up=1)
+    assert {name: len(seconds) for name, seconds in cpu.items()} == {"a": 3, "b": 3}
+    assert min(cpu["a"] + clock["b"]) > 0
+    assert capfd.readouterr().err.count("4 turns") == 2
+    assert all(contestant.process.returncode == 0 for contestant in playing.values())
+
+
+def test_a_contestant_that_dies_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dying.py").write_text("import sys; sys.stdin.readline(); sys.exit(3)")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{FOLDER.parent}")
+    with turns.contestants({"a": ("dying", [])}) as playing, pytest.raises(RuntimeError, match="ended in the middle"):
+        turns.take_turns(playing, 1)
 
 
 def test_a_ratio_is_the_median_of_pairs_with_its_range() -> None:
