@@ -6,7 +6,7 @@ found (:mod:`emolab.training.newton`); folded back, weights and bias act on feat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ class Problem:
 
     ``features`` (n, d); ``targets`` (n, k) rows sum to 1 over ``supported`` (n, k). Raises :class:`DataError` for
     features that are no numbers. With fewer samples than features the solution lies in the span of the samples, and
-    the problem is solved there.
+    the problem is solved there. ``prior`` (n, k) are logits that the solution adds to: what it leaves is theirs.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Problem:
         targets: Floats,
         *,
         supported: NDArray[np.bool_] | None = None,
+        prior: Floats | None = None,
     ) -> None:
         n, d = features.shape
         k = targets.shape[1]
@@ -92,10 +93,12 @@ class Problem:
         self.offset: Floats = np.zeros((k, 1), kind)
         if supported is not None and not supported.all():
             self.offset = np.where(supported.T, 0.0, HIDDEN).astype(kind)
+        if prior is not None:
+            self.offset = self.offset + np.ascontiguousarray(prior.T, dtype=kind)
         known = np.full(k, n) if supported is None else supported.sum(axis=0)
         shares = (targets.sum(axis=0, dtype=np.float64) + 0.5) / (known + 0.5 * k)
         logs = np.log(shares)
-        self.centre: Floats = (logs - logs.mean()).astype(kind)
+        self.centre: Floats = (logs - logs.mean()).astype(kind) if prior is None else np.zeros(k, kind)
         some = x[:: max(1, n // (GRAM * x.shape[1]))]
         values, self.vectors = np.linalg.eigh(some.T @ some / len(some))
         self.values: Floats = np.maximum(values, 0)
@@ -250,16 +253,23 @@ def solve(
     *,
     supported: NDArray[np.bool_] | None = None,
     seed: int = 0,
+    known: tuple[Floats, Floats] | None = None,
 ) -> tuple[Solution, tuple[Trial, ...]]:
     """The head for ``features`` (n, d) and soft ``targets`` (n, k), and the penalties tried on the way to it.
 
-    Takes what :class:`Problem` takes. Deterministic: the same input and seed give the same head.
+    Takes what :class:`Problem` takes. Deterministic: the same input and seed give the same head. ``known``, the weight
+    (k, d) and bias (k,) of a head for the same classes, is where the penalty pulls to, in place of no weights at all:
+    few samples then change little of it.
 
     >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
     >>> head, _ = solve(x, np.eye(2)[[0, 0, 1, 1]])
     >>> head.logits(x).argmax(axis=1).tolist()
     [0, 0, 1, 1]
     """
-    problem = Problem(features, targets, supported=supported)
+    prior = None if known is None else features.astype(np.float64) @ known[0].T + known[1]
+    problem = Problem(features, targets, supported=supported, prior=prior)
     best, trials, near = choose(problem, seed=seed)
-    return problem.fold_back(problem.solve(best.penalty, start=near), best.penalty), trials
+    found = problem.fold_back(problem.solve(best.penalty, start=near), best.penalty)
+    if known is not None:
+        found = replace(found, weight=found.weight + known[0], bias=found.bias + known[1])
+    return found, trials
