@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -17,8 +18,9 @@ import torch
 from safetensors.torch import load_file
 
 from emolab.training import fit as loop
-from emolab.training import state
+from emolab.training import state, tuning
 from emolab.training.recipes import Plan
+from emolab.training.tuning import Choice
 from tests.learnable import problem, quick
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,34 +68,52 @@ def test_stopping_after_any_step_changes_nothing(tmp_path: Path, settings: dict[
     pixels, data = problem()
     plan = quick(**settings)
     whole = loop.fit(pixels, data, plan, tmp_path / "whole")
+    pieces = in_pieces(plan, tmp_path / "pieces")
+    assert same(whole.weights, pieces.weights)
+    assert [row["train_loss"] for row in whole.history] == [row["train_loss"] for row in pieces.history]
 
-    class Stop(Exception):
-        pass
 
-    class Impatient(loop.Progress):
-        def task(self, description: str, total: int | None = None, *, unit: str = "") -> loop.Task:
-            class Task(loop.Task):
-                left = 3
+class Stop(Exception):
+    """Raised in the middle of a run."""
 
-                def advance(self, n: int = 1) -> None:
-                    self.left -= 1
-                    if self.left < 0:
-                        raise Stop
 
-            return Task()
+class Impatient(loop.Progress):
+    """Stops a run when it has taken three steps."""
 
+    def task(self, description: str, total: int | None = None, *, unit: str = "") -> loop.Task:
+        class Task(loop.Task):
+            left = 3
+
+            def advance(self, n: int = 1) -> None:
+                self.left -= 1
+                if self.left < 0:
+                    raise Stop
+
+        return Task()
+
+
+def in_pieces(plan: Plan, folder: Path) -> loop.Fitted:
+    """The end of a run that is stopped again and again, and goes on from the state on disk."""
+    pixels, data = problem()
     before, loop.SAVE_EVERY = loop.SAVE_EVERY, -1.0
     try:
         for _ in range(100):
-            try:
-                pieces = loop.fit(pixels, data, plan, tmp_path / "pieces", progress=Impatient())
-                break
-            except Stop:
-                continue
+            with contextlib.suppress(Stop):
+                return loop.fit(pixels, data, plan, folder, progress=Impatient())
     finally:
         loop.SAVE_EVERY = before
+    raise AssertionError("100 pieces did not end the run")
+
+
+def test_a_stopped_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even when timing would now choose another one: the machine may be busier, or another one."""
+    timings = iter([Choice(precision="bfloat16"), *[Choice(layout="contiguous")] * 100])
+    monkeypatch.setattr(tuning, "quickest", lambda *args, **options: next(timings))
+    monkeypatch.setattr(tuning, "FEWEST_STEPS", 1)
+    pieces = in_pieces(quick(epochs=3, precision="auto"), tmp_path / "pieces")
+    whole = loop.fit(*problem(), quick(epochs=3, precision="bfloat16"), tmp_path / "whole")
+    assert pieces.precision == "bfloat16"
     assert same(whole.weights, pieces.weights)
-    assert [row["train_loss"] for row in whole.history] == [row["train_loss"] for row in pieces.history]
 
 
 @pytest.mark.slow

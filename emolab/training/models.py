@@ -24,6 +24,7 @@ from emolab.training.data import TrainingSet
 from emolab.training.decode import Preprocessing
 from emolab.training.fit import Fitted, fit
 from emolab.training.head_fit import fit_head
+from emolab.training.memory import keep_freed_memory
 from emolab.training.predict import load, logits_by_cache
 from emolab.training.runs import Run, settings
 from emolab.workspace import Workspace
@@ -57,6 +58,8 @@ def train(
     """
     with workspace.lock("train"):
         resumed_at = run.epochs_done()
+        if run.plan.tuning:
+            keep_freed_memory()  # decoding gains from it too
         wanted = Preprocessing(run.plan.size, run.plan.color)
         pixels = cache.fill(workspace.cache, run.data.ids, media, wanted, progress=progress)
         with scalars.writer(workspace.logs / "tensorboard" / run.folder.name, resumed_at, on=tensorboard) as watch:
