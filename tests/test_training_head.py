@@ -216,3 +216,20 @@ def test_a_penalty_that_is_not_positive_is_a_bug() -> None:
     x, hard = separable(30)
     with pytest.raises(ValueError, match="penalty is 0; expected a positive number"):
         Problem(x, np.eye(3)[hard]).solve(0)
+
+
+def test_a_known_head_is_kept_as_far_as_few_samples_do_not_speak_against_it() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(3, 20))
+    x = rng.normal(size=(400, 20))
+    truth = (x @ true.T).argmax(axis=1)
+    few = slice(0, 12)
+    alone, _ = head.solve(x[few], np.eye(3)[truth[few]])
+    near, _ = head.solve(x[few], np.eye(3)[truth[few]], known=(true, np.zeros(3)))
+    rest = slice(100, None)
+
+    def right(found: head.Solution) -> float:
+        return float((found.logits(x[rest]).argmax(axis=1) == truth[rest]).mean())
+
+    assert right(near) > 0.95
+    assert right(near) > right(alone) + 0.1

@@ -9,8 +9,9 @@ from emolab.training import recipes
 def test_face48_from_scratch_and_from_its_weights_are_trained_differently() -> None:
     tuned = recipes.plan(TrainingConfig(backbone="face48"), n_train=1000, gray=False)
     scratch = recipes.plan(TrainingConfig(backbone="face48", weights="none"), n_train=1000, gray=False)
-    assert (tuned.optimizer, tuned.head_epochs) == ("adamw", 1)
-    assert (scratch.optimizer, scratch.head_epochs, scratch.depth_decay) == ("sgd", 0, 1.0)
+    assert (tuned.optimizer, tuned.solve_head) == ("adamw", True)
+    assert (scratch.optimizer, scratch.solve_head) == ("sgd", False)
+    assert tuned.lr < scratch.lr
     assert scratch.epochs > tuned.epochs
     assert {tuned.size, scratch.size} == {48}
 

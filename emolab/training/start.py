@@ -1,7 +1,7 @@
 """What the head knows before the first step: rows of classes it shares with the weights' own model, or a solved head.
 
-With a head that already fits its backbone's features, fine-tuning need not tear the features apart to serve a random one
-(Kumar et al. 2022, "Fine-tuning can distort pretrained features and underperform out-of-distribution").
+With a head that already fits its backbone's features, fine-tuning need not tear the features apart to serve a random
+one (Kumar et al. 2022, "Fine-tuning can distort pretrained features and underperform out-of-distribution").
 """
 
 from __future__ import annotations
