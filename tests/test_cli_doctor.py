@@ -317,12 +317,23 @@ def test_where_everything_needed_works_nothing_is_to_mend(
     assert "To mend" not in capsys.readouterr().err
 
 
+def test_engines_are_listed_and_their_absence_names_the_extra() -> None:
+    all_there = dict.fromkeys(checks.ENGINE_PACKAGES, "1.2")
+    assert checks.engines(all_there).detail == "OpenVINO 1.2, ONNX Runtime 1.2"
+    without = checks.engines(dict.fromkeys(checks.ENGINE_PACKAGES))
+    assert (without.state, without.detail, without.needed) == ("missing", "PyTorch alone", False)
+    assert without.mend == checks.get("export")
+    half = checks.engines({**all_there, "onnxscript": None, "openvino": None})
+    assert half.detail == "ONNX Runtime 1.2, but nothing that writes exports"
+
+
 def test_everything_optional_says_what_it_adds() -> None:
     optional = [
         checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=False),
         checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=True),
         checks.imgaug(Probe(None, "AttributeError"), present=True),
         checks.imgaug(Probe(None), present=False),
+        checks.engines(dict.fromkeys(checks.ENGINE_PACKAGES)),
         checks.disk(Path(), 3.0),
         checks.camera([]),
         checks_servers.catalog(None),

@@ -20,6 +20,8 @@ from typing import Literal
 
 _GPU = "faster training"
 _CAMERA = "pictures straight from a webcam"
+_ENGINES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
+ENGINE_PACKAGES = (*_ENGINES, "onnx", "onnxscript")
 _IMGAUG = "a second set of augmentations"
 
 State = Literal["works", "missing", "broken"]
@@ -252,6 +254,19 @@ def imgaug(answer: Probe, *, present: bool) -> Check:
     return Check(
         name="imgaug", state="works", detail=f"{installed('imgaug')} on NumPy {answer.found['numpy']}", needed=False
     )
+
+
+def engines(versions: Mapping[str, str | None]) -> Check:
+    """What runs exported models and quickens predictions, by the versions of its packages."""
+    found = [f"{title} {versions[name]}" for name, title in _ENGINES.items() if versions[name]]
+    writers = all(versions[name] for name in ("onnx", "onnxscript"))
+    if found and writers:
+        return Check(name="Engines", state="works", detail=", ".join(found), needed=False)
+    detail = f"{', '.join(found)}, but nothing that writes exports" if found else "PyTorch alone"
+    return Check(
+        name="Engines", state="missing", detail=detail, mend=get("export"), needed=False,
+        adds="predictions three times as fast and emolab export",
+    )  # fmt: skip
 
 
 FIFTYONE = """

@@ -58,6 +58,7 @@ def look(session: Session) -> list[Check]:
             checks.gpu(torch.result()),
             checks.opencv(cv2.result(), checks.opencv_packages()),
             checks.imgaug(imgaug.result(), present=present["imgaug"]),
+            checks.engines({name: checks.installed(name) for name in checks.ENGINE_PACKAGES}),
             checks.fiftyone(fiftyone.result(), present=present["fiftyone"]),
             database.result(),
             checks_servers.label_studio_program(),
