@@ -23,6 +23,7 @@ HOMES = {
     "torch": ("training/",),
     "torchvision": ("training/",),
     "timm": ("training/",),
+    "lightning_fabric": ("training/team.py",),
     "tensorboard": ("training/",),
     "safetensors": ("training/",),
     "imgaug": ("training/augment/",),

@@ -117,7 +117,8 @@ def test_a_class_its_source_cannot_show_is_not_pushed_down(tmp_path: Path) -> No
 def test_a_loss_that_is_no_number_stops_with_the_step_and_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "soft_cross_entropy", lambda *args, **options: torch.tensor(float("nan")))
+    nothing = torch.tensor(float("nan"), requires_grad=True)
+    monkeypatch.setattr(loop, "soft_cross_entropy", lambda *args, **options: nothing)
     pixels, data = problem()
     with pytest.raises(
         EmolabError, match=r"The loss became nan in epoch 1, step 1\. Lower the rate: --set training.lr="

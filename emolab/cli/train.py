@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,10 +13,13 @@ from emolab.cli.shortage import before_training
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from emolab.progress import Progress
     from emolab.records import Model
     from emolab.training.models import Trained
     from emolab.training.runs import Run
+    from emolab.training.team import Team
     from emolab.workspace import Workspace
 
 
@@ -32,7 +36,14 @@ def train(session: Session, resume: bool, device: str | None) -> None:
     """
     if device:
         session.overrides += (f"training.device={device}",)
-    trained = train_run(session.workspace, resume=resume, device=device, progress=session.progress)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        from emolab.cli.train_team import train_together
+
+        trained = train_together(session, resume=resume, device=device)
+        if trained is None:
+            return
+    else:
+        trained = train_run(session.workspace, resume=resume, device=device, progress=session.progress)
     session.emit(data(trained))
     _show(session, trained)
 
@@ -43,11 +54,16 @@ def train_workspace(workspace: Workspace, *, resume: bool = False, progress: Pro
 
 
 def train_run(
-    workspace: Workspace, *, resume: bool = False, device: str | None = None, progress: Progress | None = None
+    workspace: Workspace,
+    *,
+    resume: bool = False,
+    device: str | None = None,
+    progress: Progress | None = None,
+    team: Team | None = None,
 ) -> Trained:
     """Train on the current labels, aggregating votes first, or go on with the unfinished run.
 
-    A resumed run goes on where it was trained, or on ``device``.
+    A resumed run goes on where it was trained, or on ``device``. The leader of a ``team`` calls this.
     Raises :class:`DataError` when there is nothing to train on or, with ``resume``, nothing to go on with.
     """
     from emolab.errors import MissingExtra
@@ -57,18 +73,24 @@ def train_run(
     try:
         from emolab.training import models
         from emolab.training.room import room
+        from emolab.training.team import ALONE
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     with room():
-        with workspace.lock("train"):
-            run = _choose(workspace, progress, resume=resume, device=device)
-        paths = _paths(workspace)
+        team, begun = team or ALONE, None
+        try:
+            with workspace.lock("train"):
+                run = _choose(workspace, progress, resume=resume, device=device)
+            begun = run.folder.name
+        finally:
+            team.agree({"run": begun})
         return models.train(
             workspace,
             run,
-            lambda sample: workspace.root / paths[sample],
+            media_of(workspace),
             tensorboard=workspace.config.training.tensorboard,
             progress=progress,
+            team=team,
         )
 
 
@@ -175,11 +197,13 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
     return runs.begin(workspace, plan, data)
 
 
-def _paths(workspace: Workspace) -> dict[str, str]:
+def media_of(workspace: Workspace) -> Callable[[str], Path]:
+    """The file of a sample by its id."""
     from emolab.catalog import samples
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        return {sample.id: sample.media for sample in samples.iterate(conn)}
+        paths = {sample.id: sample.media for sample in samples.iterate(conn)}
+    return lambda sample: workspace.root / paths[sample]
 
 
 def data(trained: Trained) -> dict[str, Any]:

@@ -23,12 +23,13 @@ from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
 from emolab.training.classifier import Classifier
 from emolab.training.data import TrainingSet
-from emolab.training.devices import cpu_threads, pick_device
+from emolab.training.devices import cpu_threads
 from emolab.training.losses import soft_cross_entropy
 from emolab.training.memory import keep_freed_memory
 from emolab.training.recipes import Plan
 from emolab.training.schedule import depth_groups, discriminative, one_cycle
 from emolab.training.state import RunState
+from emolab.training.team import ALONE, Team
 
 DEPTH_GROUPS = 3
 CLIP = 5.0
@@ -72,18 +73,22 @@ def fit(
     progress: Progress = SILENT,
     watch: Watch | None = None,
     choices: Path | None = None,
+    team: Team = ALONE,
 ) -> Fitted:
     """Train on ``pixels`` (rows in the order of ``data.ids``) and keep the state of the run in ``folder``.
 
     Continues from the newest state in ``folder``. ``watch`` is called with one row per finished epoch. The epoch with
     the lowest validation loss wins, or the last one with fewer than 50 validation samples. ``choices`` is a file that
-    remembers the quickest ways to compute a step (:mod:`emolab.training.tuning`). Raises :class:`EmolabError` when the
-    loss stops being a number.
+    remembers the quickest ways to compute a step (:mod:`emolab.training.tuning`). The processes of a ``team`` call this
+    together and get the same result. Raises :class:`EmolabError` when the loss stops being a number.
     """
     if plan.tuning:
         keep_freed_memory()
-    with _own_generator(), cpu_threads(plan.threads):
-        return _Run(pixels, data, plan, folder, progress=progress, watch=watch, choices=choices).finish()
+    with _own_generator(), cpu_threads(team.threads(plan.threads)):
+        with team.leader_first():
+            run = _Run(pixels, data, plan, folder, progress=progress, watch=watch, choices=choices, team=team)
+        run.start()
+        return run.finish()
 
 
 class _Run:
@@ -99,14 +104,15 @@ class _Run:
         progress: Progress,
         watch: Watch | None,
         choices: Path | None,
+        team: Team,
     ) -> None:
         self.pixels, self.data, self.plan, self.folder = pixels, data, plan, folder
-        self.progress, self.watch = progress, watch
-        self.device = pick_device(plan.device)
+        self.progress, self.watch, self.team = progress, watch, team
+        self.device = team.device(plan.device)
         torch.manual_seed(plan.seed)
         self.backbone = backbones.build(plan.backbone, plan.weights, size=plan.size)
         model = Classifier(self.backbone, len(data.classes), dropout=plan.dropout)
-        if state.newest(folder) is None:
+        if team.leads and state.newest(folder) is None:
             start.begin(model, pixels, data, plan)
         self.per_epoch = batches.count(len(data.train), plan.batch)
         self.choice = tuning.settle(
@@ -119,7 +125,7 @@ class _Run:
             known=choices,
         )
         self.model = self.choice.lay_out(model, self.device)
-        self.averaged: Classifier | None = copy.deepcopy(self.model) if plan.average else None
+        self.averaged: Classifier | None = None
         self.optimizer = make_optimizer(self.model, plan)
         self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self.augment = augment.load(plan)
@@ -127,7 +133,16 @@ class _Run:
         self.supported = torch.from_numpy(data.supported)
         self.best: dict[str, Tensor] = {}
         self.at = RunState()
-        self.go_on()
+        self.clock = time.monotonic()
+
+    def start(self) -> None:
+        """Begin with the leader's weights, or go on with the newest state that is whole."""
+        self.team.require_batches(len(self.data.train) // self.per_epoch)
+        self.team.same(self.model)
+        if self.plan.average:
+            self.averaged = copy.deepcopy(self.model)
+        with self.team.leader_first():
+            self.go_on()
         self.clock = time.monotonic()
 
     def go_on(self) -> None:
@@ -186,9 +201,9 @@ class _Run:
         for part in parts[self.at.batch :]:
             self.step(self.data.train[part])
             task.advance()
-            if time.monotonic() - self.clock > SAVE_EVERY and self.at.batch < len(parts):
+            if self.team.leads and time.monotonic() - self.clock > SAVE_EVERY and self.at.batch < len(parts):
                 self.save()
-        row = self.row(head_only, len(parts))
+        row = self.team.agree(self.row(head_only, len(parts)))
         row["seconds"] = self.at.seconds + time.monotonic() - self.clock
         self.at.history.append(row)
         enough = len(self.data.valid) >= FEWEST_JUDGES
@@ -197,7 +212,8 @@ class _Run:
             self.best = state.weights_of(self.judged())
         self.at.epoch += 1
         self.at.batch, self.at.loss_sum = 0, 0.0
-        self.save()
+        if self.team.leads:
+            self.save()
         task.describe(_describe(row, self.plan.epochs))
         if self.watch:
             self.watch(row)
@@ -205,17 +221,18 @@ class _Run:
     def step(self, chosen: NDArray[np.int64]) -> None:
         """One batch: augment, predict, learn, and move the running mean."""
         rng = batches.step_rng(self.plan.seed, self.at.step)
-        images = batches.as_images(self.augment(self.pixels.take(chosen), rng), self.device)
-        torch.manual_seed(int(rng.integers(2**62)))
+        mine = self.team.part(len(chosen))  # the whole batch is drawn for, so that its images are the same for any team
+        images = batches.as_images(self.augment(self.pixels.take(chosen), rng)[mine], self.device)
+        torch.manual_seed(int(rng.integers(2**62)) + self.team.rank)
         self.set_rates()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.choice.precision == "bfloat16"):
             logits = self.model(images)
-        rows = torch.from_numpy(chosen)
+        rows = torch.from_numpy(chosen[mine])
         loss = soft_cross_entropy(logits, self.targets[rows].to(self.device), self.supported[rows].to(self.device))
-        value = float(loss.detach())
-        self.require_number("loss", value)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        value = self.team.combine(self.model, loss, len(rows) / len(chosen))
+        self.require_number("loss", value)
         self.require_number("gradient", float(nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)))
         self.optimizer.step()
         if self.averaged is not None:
@@ -270,11 +287,13 @@ class _Run:
         """Logits (m, k) of the samples at ``chosen``, unaugmented, in full precision."""
         model.eval()
         out = np.zeros((len(chosen), len(self.data.classes)), dtype=np.float32)
+        mine = self.team.part(len(chosen))
         with torch.inference_mode():
-            for start in range(0, len(chosen), 256):
-                images = batches.as_images(self.pixels.take(chosen[start : start + 256]), self.device)
-                out[start : start + 256] = model(images).float().cpu().numpy()
-        return out
+            for first in range(mine.start, mine.stop, 256):
+                some = slice(first, min(first + 256, mine.stop))
+                images = batches.as_images(self.pixels.take(chosen[some]), self.device)
+                out[some] = model(images).float().cpu().numpy()
+        return self.team.join_rows(out)
 
     def save(self) -> None:
         """Write the state of the run."""

@@ -27,6 +27,7 @@ from emolab.training.head_fit import fit_head
 from emolab.training.memory import keep_freed_memory
 from emolab.training.predict import load, logits_by_cache
 from emolab.training.runs import Run, settings
+from emolab.training.team import ALONE, Team
 from emolab.workspace import Workspace
 
 REPORT = "report.html"
@@ -48,13 +49,20 @@ class Trained:
 
 
 def train(
-    workspace: Workspace, run: Run, media: Media, *, tensorboard: bool = True, progress: Progress = SILENT
+    workspace: Workspace,
+    run: Run,
+    media: Media,
+    *,
+    tensorboard: bool = True,
+    progress: Progress = SILENT,
+    team: Team = ALONE,
 ) -> Trained:
     """Carry ``run`` to its end and store the model; ``media`` gives the file of a sample id.
 
     One training at a time per workspace. The first model becomes ``champion``, a later one when its macro-F1 is
     higher on the same validation samples, else it is the ``candidate``. Stopping it at any instant loses at most the
-    steps since the last state; calling it again with the same run goes on and ends with the same weights.
+    steps since the last state; calling it again with the same run goes on and ends with the same weights. The leader of
+    a ``team`` calls this, the others :func:`help_train`.
     """
     with workspace.lock("train"):
         resumed_at = run.epochs_done()
@@ -66,6 +74,7 @@ def train(
             if run.plan.mode == "head":
                 fitted = fit_head(pixels, run.data, run.plan, workspace.cache, progress=progress)
             else:
+                team.wait()  # the others read what was decoded
                 fitted = fit(
                     pixels,
                     run.data,
@@ -74,6 +83,7 @@ def train(
                     progress=progress,
                     watch=watch,
                     choices=workspace.cache / tuning.FILE,
+                    team=team,
                 )
         made = finish(fitted, run, workspace, pixels)
         model, alias, reason = _store(workspace, made, run.data, pixels)
@@ -88,6 +98,15 @@ def train(
         mismatches=fitted.mismatches,
         resumed_at=resumed_at,
     )
+
+
+def help_train(workspace: Workspace, run: Run, media: Media, team: Team) -> None:
+    """Take part in the training of ``run`` that another process of ``team`` leads; nothing is written."""
+    if run.plan.mode == "head":
+        return
+    team.wait()
+    pixels = cache.fill(workspace.cache, run.data.ids, media, Preprocessing(run.plan.size, run.plan.color))
+    fit(pixels, run.data, run.plan, run.folder, choices=workspace.cache / tuning.FILE, team=team)
 
 
 def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Checkpoint:

@@ -76,9 +76,14 @@ def unfinished(workspace: Workspace) -> Run | None:
     plans = sorted(root(workspace).glob(f"*/{PLAN}"), key=lambda file: _touched(file.parent))
     if not plans:
         return None
-    folder = plans[-1].parent
+    return read(plans[-1].parent)
+
+
+def read(folder: Path) -> Run:
+    """The run in ``folder``, with its own settings and data. Raises :class:`DataError` when it is damaged."""
     try:
-        return Run(folder, Plan(**json.loads(plans[-1].read_text(encoding="utf-8"))), TrainingSet.read(folder))
+        plan = Plan(**json.loads((folder / PLAN).read_text(encoding="utf-8")))
+        return Run(folder, plan, TrainingSet.read(folder))
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise DataError(
             f"The unfinished run in {folder} cannot be read ({' '.join(str(error).split())[:160]}).",
