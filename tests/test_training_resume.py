@@ -140,6 +140,60 @@ def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path) -> None:
     )
 
 
+#: Imports once, then trains in a fork for every line read, so that a start costs next to nothing; prints its id.
+FORKING = """
+import json, os, sys, time
+from pathlib import Path
+from safetensors.torch import save_file
+from emolab.training import fit
+from emolab.training.recipes import Plan
+from tests.learnable import problem
+fit.SAVE_EVERY = -1.0
+folder = Path(sys.argv[1])
+pixels, data = problem()
+for line in sys.stdin:
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    fitted = fit.fit(pixels, data, Plan(**json.loads(sys.argv[2])), folder / "run")
+    save_file(fitted.weights, folder / "final.safetensors")
+    os._exit(0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+def test_dozens_of_kills_at_random_instants_change_nothing(tmp_path: Path) -> None:
+    pixels, data = problem()
+    plan = quick(epochs=8, head_epochs=1)
+    whole = loop.fit(pixels, data, plan, tmp_path / "whole")
+    rng = random.Random(1)
+    kills = 0
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKING, str(tmp_path), json.dumps(asdict(plan))], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for attempt in range(200):
+            print("go", file=process.stdin, flush=True)
+            child = int(process.stdout.readline())
+            if attempt < 60:
+                time.sleep(rng.uniform(0.0, 0.15))  # the instant of the kill, not a wait for something
+                os.kill(child, signal.SIGKILL)  # no other process can have its id before it is waited for
+            ended = int(process.stdout.readline())
+            assert ended in {0, -signal.SIGKILL}
+            kills += ended != 0
+            if ended == 0:
+                break
+        process.stdin.close()
+    assert kills >= 10
+    assert same(whole.weights, load_file(tmp_path / "final.safetensors"))
+
+
 def test_a_half_written_state_is_ignored(tmp_path: Path) -> None:
     pixels, data = problem(n=30, valid=6)
     loop.fit(pixels, data, quick(epochs=1), tmp_path)
