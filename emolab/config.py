@@ -75,7 +75,7 @@ class LabelingConfig:
 class TrainingConfig:
     """How a model is trained."""
 
-    backbone: str = "tiny"  # tiny | any torchvision classification model | timm:NAME
+    backbone: str = "face48"  # face48 | tiny | hog | any torchvision classification model | timm:NAME
     weights: str = "default"  # default: the backbone's published ones | champion: its ones | none: from scratch | PATH
     mode: str = "full"  # full: all layers learn | head: the backbone stays, its features are cached, the head is solved
     size: int | None = None  # pixels per side; where none is written here, the backbone's recipe decides

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from emolab.training import checkpoint
+from emolab.training import checkpoint, decode
 from emolab.training.bundled import ROOT
 
 FOLDER = ROOT / "face48"
@@ -42,7 +42,7 @@ def train(workspace: Path, train_zip: Path, valid_zip: Path, *, epochs: int, thr
         emolab("init", workspace, "--classes", "ferplus8", where=Path.cwd())
         for path in (train_zip, valid_zip):
             emolab("merge", "ferplus", path, where=workspace)
-    settings = {"backbone": "face48", "weights": "none", "epochs": epochs, "threads": threads}
+    settings = {"backbone": "face48", "weights": "none", "objective": "macro_f1", "epochs": epochs, "threads": threads}
     words = [word for key, value in settings.items() for word in ("--set", f"training.{key}={value}")]
     made = emolab("train", *words, where=workspace, json_output=True)
     return workspace / str(made["path"])
@@ -56,7 +56,8 @@ def pack(folder: Path, valid_zip: Path, out: Path = FOLDER) -> None:
         for name, tensor in weights.items()
         if not name.endswith("num_batches_tracked")
     }
-    made = replace(made, id=checkpoint.identity(made.plan, made.snapshot, halved), parent=None)
+    # FER+ holds PNGs of the network's own size, which every version of the decoder leaves as they are
+    made = replace(made, id=checkpoint.identity(made.plan, made.snapshot, halved), parent=None, decoder=decode.VERSION)
     checkpoint.write(out, made, halved)
     judged = emolab("evaluate", out, "--on", f"ferplus:{valid_zip}", where=Path.cwd(), json_output=True)
     judged["on"] = f"FER+ {', '.join(judged['splits'])}"

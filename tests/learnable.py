@@ -51,7 +51,8 @@ def problem(n: int = 60, k: int = 3, *, valid: int = 20, seed: int = 0) -> tuple
 def quick(n_train: int = 40, **changes: object) -> Plan:
     """A plan that ends within seconds on one core."""
     settings: dict[str, object] = {
-        "size": SIZE, "epochs": 3, "batch": 10, "threads": 1, "precision": "float32", "strength": 0.3, "average": 0.9,
+        "backbone": "tiny", "size": SIZE, "epochs": 3, "batch": 10, "threads": 1, "precision": "float32",
+        "strength": 0.3, "average": 0.9,
     }  # fmt: skip
     return plan(TrainingConfig(**{**settings, **changes}), n_train=n_train, gray=True)  # type: ignore[arg-type]
 
@@ -92,4 +93,7 @@ def configure(workspace: Workspace, text: str) -> Workspace:
     return Workspace.open(workspace.root)
 
 
-QUICK = 'size = 16\nepochs = 3\nbatch = 10\nthreads = 1\nprecision = "float32"\nstrength = 0.3\naverage = 0.9'
+QUICK = (
+    'backbone = "tiny"\nsize = 16\nepochs = 3\nbatch = 10\nthreads = 1\nprecision = "float32"\nstrength = 0.3\n'
+    "average = 0.9"
+)

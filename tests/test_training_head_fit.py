@@ -96,7 +96,7 @@ def test_a_second_round_embeds_only_what_is_new(trained: Workspace, embedded: li
 
 def test_without_a_trained_backbone_the_error_says_what_to_type(workspace: Workspace) -> None:
     fill_workspace(workspace)
-    configure(workspace, QUICK + '\nbackbone = "tiny"\ntensorboard = false')
+    configure(workspace, QUICK + "\ntensorboard = false")
     with pytest.raises(DataError, match="the backbone tiny would start from random weights"):
         train_run(again(workspace, HEAD))
     with pytest.raises(DataError, match="there is no champion yet"):

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: The two arms: how each chooses after the first, random round they have in common.
 CHOSEN, RANDOM = "suggest", "random"
+#: Readers whose faces taught ``face48``.
+LEARNED_FROM = ("ferplus", "fer2013")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +142,15 @@ def run(
 
 
 def _workspace(root: Path, data: DemoData) -> Workspace:
-    """A workspace that trains the head of ``hog``: the best start for a few hundred labels without a download."""
+    """A workspace that solves the head of ``face48``: the best start for a few hundred labels, within seconds.
+
+    Faces that ``face48`` itself learned from would flatter it: there ``hog``, which has learned nothing, stands in.
+    """
+    backbone = 'backbone = "hog"\n' if data.title in LEARNED_FROM else ""
+    settings = f'\n[collect]\nfaces = "off"\n\n[training]\nmode = "head"\n{backbone}'
     made = Workspace.init(root, classes=data.classes, name=f"demo {root.name}")
     file = root / FILE_NAME
-    write_text(file, file.read_text(encoding="utf-8") + '\n[collect]\nfaces = "off"\n\n[training]\nbackbone = "hog"\n')
+    write_text(file, file.read_text(encoding="utf-8") + settings)
     return Workspace.open(made.root)
 
 

@@ -141,7 +141,7 @@ def _published(name: str) -> dict[str, Tensor]:
         raise DataError(
             f"The published weights of {name} could not be downloaded ({reason}).",
             hint="Name a file with --set training.weights=PATH, or train from scratch with "
-            "--set training.weights=none (or the built-in --set training.backbone=tiny).",
+            "--set training.weights=none (or take the bundled --set training.backbone=face48).",
         ) from error
     finally:
         socket.setdefaulttimeout(before)
