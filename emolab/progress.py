@@ -36,4 +36,15 @@ class Progress:
         """Say one line about what will probably not turn out as wanted."""
 
 
+class Wordless(Progress):
+    """The bars of ``other`` without its prose, for whoever tells the story in words of their own."""
+
+    def __init__(self, other: Progress) -> None:
+        self._other = other
+
+    def task(self, description: str, total: int | None = None, *, unit: str = "") -> Task:
+        """Open the task where ``other`` would."""
+        return self._other.task(description, total, unit=unit)
+
+
 SILENT = Progress()

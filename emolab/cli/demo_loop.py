@@ -27,7 +27,7 @@ from emolab.labeling.server import EmbeddedServer
 from emolab.labeling.studio import Studio, connect
 from emolab.labeling.studio_accounts import create_annotator
 from emolab.labeling.team import TEAM, Annotator, answer_queue
-from emolab.progress import SILENT, Progress
+from emolab.progress import SILENT, Progress, Wordless
 from emolab.records import Model
 from emolab.training.metrics import summary
 from emolab.training.predict import load, predict_media
@@ -202,6 +202,7 @@ def _round(
     from emolab.cli.train import train_workspace
 
     started = time.monotonic()
+    progress = Wordless(progress)  # a line per round says more than the notes of every command in it
     strategy = "random" if number == 1 else arm.strategy
     arm.rounds.append(propose(arm.workspace, n=n, strategy=strategy, seed=seed, progress=progress))
     sent = push(arm.workspace, arm.studio, suggestions=True, overlap=overlap, progress=progress)
