@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -170,7 +171,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="processes cannot be held by a handle here")
 def test_dozens_of_kills_at_random_instants_change_nothing(tmp_path: Path) -> None:
     pixels, data = problem()
     plan = quick(epochs=5, head_epochs=1)
@@ -188,13 +189,15 @@ def test_dozens_of_kills_at_random_instants_change_nothing(tmp_path: Path) -> No
         while not final.exists():
             before = names(tmp_path / "run")
             print("go", file=process.stdin, flush=True)
-            child = int(process.stdout.readline())
+            handle = os.pidfd_open(int(process.stdout.readline()))
             deadline = time.monotonic() + 60
             while names(tmp_path / "run") == before and not final.exists():
                 assert time.monotonic() < deadline
                 time.sleep(0.001)
             time.sleep(rng.uniform(0.0, 0.1))  # the instant of the kill, not a wait for something
-            os.kill(child, signal.SIGKILL)  # no other process can have its id before it is waited for
+            with suppress(ProcessLookupError):  # it may have come to its end
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            os.close(handle)
             ended = int(process.stdout.readline())
             assert ended in {0, -signal.SIGKILL}
             kills += ended != 0

@@ -133,7 +133,8 @@ def test_what_one_process_began_two_finish(tmp_path: Path) -> None:
 @pytest.fixture
 def ready(workspace: Workspace) -> Workspace:
     fill_workspace(workspace)
-    return configure(workspace, QUICK + '\ntensorboard = false\nbackbone = "hog"\ndropout = 0.0')
+    hog = QUICK.replace('backbone = "tiny"', 'backbone = "hog"')
+    return configure(workspace, hog + "\ntensorboard = false\ndropout = 0.0")
 
 
 @pytest.mark.slow
