@@ -30,8 +30,8 @@ def build(plan: Plan) -> Augment:
         n, height, width = images.shape[:3]
         maps = affine_maps(rng, n, (height, width), strength=s)
         tables = light_tables(rng, n, strength=s)
-        blurred = rng.random(n) < min(1.0, BLURRED * s)
-        erased = np.flatnonzero(rng.random(n) < min(1.0, ERASED * s))
+        blurred: NDArray[np.bool_] = np.less(rng.random(n), min(1.0, BLURRED * s))
+        erased = np.flatnonzero(np.less(rng.random(n), min(1.0, ERASED * s)))
         out = np.empty_like(images)
         threads = cv2.getNumThreads()
         cv2.setNumThreads(0)  # a face is too small to share between threads
