@@ -400,5 +400,6 @@ def test_ctrl_c_in_the_library_stops_at_once_and_leaves_whole_batches(workspace:
 def test_two_runs_at_once_add_every_sample_once(workspace: Workspace, tmp_path: Path) -> None:
     folder_of(tmp_path, 200)
     both = [child(workspace, tmp_path / "photos") for _ in range(2)]
-    added = [int(process.communicate(timeout=120)[0]) for process in both]
-    assert sum(added) == healthy(workspace) == 200
+    ended = [process.communicate(timeout=120) for process in both]
+    assert [errors for _, errors in ended] == ["", ""]
+    assert sum(int(output) for output, _ in ended) == healthy(workspace) == 200

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
+from filelock import FileLock
+
 _BYTES = 32  # of one sample id
 
 
@@ -20,10 +22,11 @@ class Seen:
     def __init__(self, file: Path, *, settings: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._salt = blake2b(settings.encode(), digest_size=16).digest()
-        self._connection = sqlite3.connect(file, timeout=60)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute("CREATE TABLE IF NOT EXISTS seen (key BLOB PRIMARY KEY, ids BLOB) WITHOUT ROWID")
+        with FileLock(file.with_name(f"{file.name}.lock")):  # SQLite does not wait for others while it turns WAL on
+            self._connection = sqlite3.connect(file, timeout=60)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute("CREATE TABLE IF NOT EXISTS seen (key BLOB PRIMARY KEY, ids BLOB) WITHOUT ROWID")
 
     def __enter__(self) -> Seen:
         return self
