@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,17 @@ def test_every_choice_trains(tmp_path: Path, settings: dict[str, object]) -> Non
     pixels, data = problem(n=30, valid=6)
     fitted = loop.fit(pixels, data, quick(epochs=1, **settings), tmp_path)
     assert np.isfinite(fitted.logits).all()
+
+
+def test_fine_tuning_face48_begins_with_a_head_that_fits_already(tmp_path: Path) -> None:
+    pixels, data = problem(n=90, valid=30)
+    still = quick(n_train=60, backbone="face48", epochs=1, lr=1e-12, average=0.0, augmentation="none")
+    right = {}
+    for solved in (True, False):
+        fitted = loop.fit(pixels, data, replace(still, solve_head=solved), tmp_path / str(solved))
+        right[solved] = float((fitted.logits.argmax(axis=1) == data.hard[data.valid]).mean())
+    assert right[True] >= 0.75  # the features know faces, not bars
+    assert right[False] <= 0.5
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress, Task
-from emolab.training import augment, backbones, batches, metrics, start, state, tuning
+from emolab.training import augment, backbones, batches, head_start, metrics, state, tuning
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
 from emolab.training.classifier import Classifier
@@ -113,7 +113,7 @@ class _Run:
         self.backbone = backbones.build(plan.backbone, plan.weights, size=plan.size)
         model = Classifier(self.backbone, len(data.classes), dropout=plan.dropout)
         if team.leads and state.newest(folder) is None:
-            start.begin(model, pixels, data, plan)
+            head_start.begin(model, pixels, data, plan)
         self.per_epoch = batches.count(len(data.train), plan.batch)
         self.choice = tuning.settle(
             model,

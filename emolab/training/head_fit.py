@@ -10,7 +10,7 @@ import torch
 
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
-from emolab.training import backbones, embeddings, head, start, state
+from emolab.training import backbones, embeddings, head, head_start, state
 from emolab.training.cache import Pixels
 from emolab.training.classifier import Classifier
 from emolab.training.data import TrainingSet
@@ -39,7 +39,7 @@ def fit_head(pixels: Pixels, data: TrainingSet, plan: Plan, folder: Path, *, pro
         )
     with cpu_threads(plan.threads):
         network = Classifier(built, len(data.classes), dropout=0.0)
-        rows = start.known(network, data, plan)
+        rows = head_start.known(network, data, plan)
         network = network.to(pick_device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
         wanted = Preprocessing(plan.size, plan.color)
         found = embeddings.fill(folder, data.ids, pixels, network, name=plan.backbone, wanted=wanted, progress=progress)
@@ -53,7 +53,7 @@ def fit_head(pixels: Pixels, data: TrainingSet, plan: Plan, folder: Path, *, pro
                 known=rows,
             )
             task.advance()
-    start.take(network, solved)
+    head_start.take(network, solved)
     logits = solved.logits(found.take(data.valid))
     return Fitted(
         weights=state.weights_of(network),

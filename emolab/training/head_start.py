@@ -41,7 +41,11 @@ def take(model: Classifier, solved: head.Solution) -> None:
 
 
 def begin(model: Classifier, pixels: Pixels, data: TrainingSet, plan: Plan) -> None:
-    """First weights of the head of ``model`` (on the CPU) for a run by ``plan``: known rows, then the solved head."""
+    """First weights of the head of ``model`` (on the CPU) for a run by ``plan``: known rows, then the solved head.
+
+    Solving takes one pass over the training images of ``data``, whose ``pixels`` stand in the same order, without
+    augmentation. Raises :class:`DataError` for features that are not finite numbers.
+    """
     rows = known(model, data, plan)
     if not plan.solve_head:
         return
