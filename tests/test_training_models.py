@@ -335,3 +335,12 @@ def test_ferplus_is_judged_by_the_official_majority_protocol(
     assert found["protocol"].startswith("FER+ majority")
     assert {"accuracy", "macro_f1", "nll", "ece", "per_class", "protocol"} <= found.keys()
     assert [row["support"] for row in found["per_class"]] == [1180, 862, 411, 348, 289, 25, 60, 16]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"), [(0.0, "1 second"), (0.03, "2 seconds"), (1.4, "84 seconds"), (82.94, "82.9 minutes")]
+)
+def test_the_report_tells_a_short_training_in_seconds(minutes: float, words: str) -> None:
+    from emolab.training import report
+
+    assert report._lasted(minutes) == words

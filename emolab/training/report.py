@@ -95,8 +95,14 @@ def _subtitle(model: Checkpoint, data: TrainingSet) -> str:
     judged = f"judged on {len(data.valid):,} others" if len(data.valid) else "not judged: no validation samples"
     return (
         f"Learned {len(model.classes)} classes from {len(data.train):,} samples in "
-        f"{model.metrics['minutes']:.1f} minutes; {judged}."
+        f"{_lasted(model.metrics['minutes'])}; {judged}."
     )
+
+
+def _lasted(minutes: float) -> str:
+    """A duration in words: seconds up to one and a half minutes."""
+    seconds = max(1, round(60 * minutes))
+    return f"{minutes:.1f} minutes" if minutes >= 1.5 else f"{seconds} second{'s' if seconds > 1 else ''}"
 
 
 def _tiles(model: Checkpoint, valid: dict[str, Any]) -> list[Tile]:
