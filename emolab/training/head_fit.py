@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from emolab.errors import DataError
+from emolab.logistic import head
 from emolab.progress import SILENT, Progress
-from emolab.training import backbones, embeddings, head, head_start, state
+from emolab.training import backbones, embeddings, head_start, state
 from emolab.training.cache import Pixels
 from emolab.training.classifier import Classifier
 from emolab.training.data import TrainingSet

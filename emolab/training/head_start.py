@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emolab.training import backbones, batches, head
+from emolab.logistic import head
+from emolab.training import backbones, batches
 from emolab.training.cache import Pixels
 from emolab.training.classifier import Classifier
 from emolab.training.data import TrainingSet

@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from emolab.errors import DataError
-from emolab.training import head
-from emolab.training.head import Problem, Solution
+from emolab.logistic import head
+from emolab.logistic.head import Problem, Solution
 
 Floats = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """The last layer alone, solved exactly: multinomial logistic regression on fixed features.
 
 Features are standardised; the strength of the penalty is chosen by cross-validation within them; the one minimum is
-found (:mod:`emolab.training.newton`); folded back, weights and bias act on features as they come.
+found (:mod:`emolab.logistic.newton`); folded back, weights and bias act on features as they come.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.errors import DataError
-from emolab.training.newton import Floats, Objective, minimise
+from emolab.logistic.newton import Floats, Objective, minimise
 
 #: Added to the logit of a class that a sample's source cannot show.
 HIDDEN = -1e9
