@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 class Picks(NamedTuple):
     """What a strategy answers: rows of the pool, best first, their scores, and why (optional, one text per row).
 
-    A plain tuple (rows, scores) does as well.
+    ``note`` is what there is to say of the whole choice, in a sentence. A plain tuple (rows, scores) does as well.
     """
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
     reasons: Sequence[str] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class Pool:
     thing; the row whose own number it is stands for them. ``votes`` (n,) people; ``group`` (n,) subject, video or
     session, -1 for none. ``probs`` (n, k) rows sum to 1 and ``embeddings`` (n, d), possibly memory-mapped float16,
     are the model's; rows that contain NaN mean that the model has no answer; ``None`` that there is no model.
+    ``draws`` (t, n, k) are what t random versions of the model would say, which ``bald`` compares.
+    ``targets`` (n, k) are label distributions of the labelled rows, NaN elsewhere.
     """
 
     samples: Sequence[str]
@@ -44,6 +47,8 @@ class Pool:
     group: NDArray[np.int32] | None = None
     probs: NDArray[np.floating[Any]] | None = None
     embeddings: NDArray[np.floating[Any]] | None = None
+    draws: NDArray[np.floating[Any]] | None = None
+    targets: NDArray[np.floating[Any]] | None = None
     classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

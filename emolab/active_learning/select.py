@@ -106,7 +106,8 @@ def _check_pool(pool: Pool) -> None:
     if len(set(pool.samples)) != len(pool):
         raise DataError("A sample stands in the pool twice.")
     columns = {"labelled": pool.labelled, "pending": pool.pending, "excluded": pool.excluded,
-               "duplicate": pool.duplicate, "probs": pool.probs, "embeddings": pool.embeddings}  # fmt: skip
+               "duplicate": pool.duplicate, "probs": pool.probs, "embeddings": pool.embeddings,
+               "targets": pool.targets}  # fmt: skip
     for name, column in columns.items():
         if column is not None and len(column) != len(pool):
             raise DataError(f'The pool has {len(pool)} samples, its column "{name}" has {len(column)}.')
@@ -116,7 +117,7 @@ def _check_pool(pool: Pool) -> None:
 
 def _check_column(pool: Pool, name: str, strategy: str) -> None:
     column: NDArray[np.floating] | None = getattr(pool, name)
-    what = {"probs": "predictions", "embeddings": "embeddings"}[name]
+    what = {"probs": "predictions", "embeddings": "embeddings", "draws": "draws"}[name]
     if column is None:
         raise DataError(
             f'The strategy "{strategy}" needs a model\'s {what}, and there are none.',
