@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.harness import Result, main, measured
+from emolab import metrics
 from emolab.config import TrainingConfig
 from emolab.datasets.duplicates import groups, usable
 from emolab.datasets.evaluation import EvaluationSet, evaluation_set
 from emolab.datasets.quality import perceptual_hash
 from emolab.datasets.splits import assign
 from emolab.taxonomy import PRESETS
-from emolab.training import backbones, batches, metrics
+from emolab.training import backbones, batches
 from emolab.training.backbones import Backbone
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import fit_temperature, softmax

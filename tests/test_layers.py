@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent / "emolab"
 CORE = {
     *("records", "taxonomy", "workspace", "config", "catalog", "registry", "errors", "progress", "predictions"),
     *("report", "charts"),  # pages and their charts: standard library only
+    "metrics",  # how good a model is, for training and for simulated campaigns
     "logistic",  # the linear head, which training fits and selection probes with
 }
 ROOMS = {"datasets", "labeling", "training", "active_learning", "serving"}

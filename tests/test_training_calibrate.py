@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emolab.training import metrics
+from emolab import metrics
 from emolab.training.calibrate import fit_temperature, softmax
 
 

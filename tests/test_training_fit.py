@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from emolab import metrics
 from emolab.errors import EmolabError
-from emolab.training import batches, metrics
+from emolab.training import batches
 from emolab.training import fit as loop
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax

@@ -27,9 +27,9 @@ from emolab.labeling.server import EmbeddedServer
 from emolab.labeling.studio import Studio, connect
 from emolab.labeling.studio_accounts import create_annotator
 from emolab.labeling.team import TEAM, Annotator, answer_queue
+from emolab.metrics import summary
 from emolab.progress import SILENT, Progress, Wordless
 from emolab.records import Model
-from emolab.training.metrics import summary
 from emolab.training.predict import load, predict_media
 from emolab.workspace import Workspace, write_text
 

@@ -13,9 +13,9 @@ from emolab.catalog import activity, samples, tallies, votes
 from emolab.charts import Series, bars, heatmap, line, percent, reliability
 from emolab.cli.demo_loop import CHOSEN, RANDOM, Arm, Campaign, Point
 from emolab.labeling.agreement import alpha, by_annotator
+from emolab.metrics import reliability as reliability_bins
 from emolab.records import Sample, Vote, VoteTable
 from emolab.report import Picture, Section, Tile, code, columns, gallery, page, paragraph, table
-from emolab.training.metrics import reliability as reliability_bins
 
 #: How many faces a gallery shows.
 SHOWN = 14

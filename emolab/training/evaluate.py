@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emolab import metrics
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
-from emolab.training import metrics
 from emolab.training.predict import Predictor, predict_media
 
 

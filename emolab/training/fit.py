@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from emolab import metrics
 from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress, Task
-from emolab.training import augment, backbones, batches, head_start, metrics, state, tuning
+from emolab.training import augment, backbones, batches, head_start, state, tuning
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
 from emolab.training.classifier import Classifier

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from emolab import metrics
 from emolab.catalog import models as catalog_models
 from emolab.catalog import tallies
 from emolab.catalog.engine import now
 from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
-from emolab.training import cache, checkpoint, metrics, objective, report, scalars, tuning
+from emolab.training import cache, checkpoint, objective, report, scalars, tuning
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import fit_temperature, softmax
 from emolab.training.checkpoint import Checkpoint

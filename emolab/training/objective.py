@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.training import metrics
+from emolab import metrics
 from emolab.training.calibrate import softmax
 
 OBJECTIVES = ("accuracy", "macro_f1", "balanced")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.training import metrics
+from emolab import metrics
 from emolab.training.decode import Preprocessing
 
 #: Per precision: the largest share of images whose best class may differ, and the largest change of a probability.

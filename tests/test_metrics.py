@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emolab.training import metrics
+from emolab import metrics
 
 CLASSES = ("happy", "sad", "angry")
 TRUTH = np.array([0, 0, 0, 1, 1, 2])
