@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from emolab.active_learning import space
 from emolab.active_learning.pool import Pool
 from emolab.active_learning.ranking import best
 from emolab.active_learning.select import select
@@ -102,7 +103,7 @@ def coreset_pool(points: NDArray[np.float16], centers: int) -> Pool:
 @pytest.mark.parametrize("block", [1, 7, 2048])
 def test_coreset_picks_exactly_what_plain_greedy_picks(kind: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coreset, "BLOCK", block)
-    monkeypatch.setattr(coreset, "CHUNK", 500)
+    monkeypatch.setattr(space, "CHUNK", 500)
     points = embeddings(kind, 3000, 24, seed=7)
     wanted = naive_k_center(points.astype(np.float64), list(range(10)), 150)
     batch = select(coreset_pool(points, 10), 150, strategy="coreset", rng=np.random.default_rng(0))

@@ -1,0 +1,109 @@
+"""The embeddings of some rows of a pool, read in chunks and seen as directions (length 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Rows read at a time. Small enough for a chunk to stay in a core's own cache (0.5 MB as float32 at 512 dimensions).
+CHUNK = 256
+#: Centers compared with a chunk at a time.
+CENTERS = 256
+#: Squared distances are rounded to this step, above the noise of float32, so that equal points tie exactly.
+STEP = 2.0**-20
+
+NO_EMBEDDING = "the model gave no usable embedding for it"
+
+
+@dataclass(frozen=True)
+class Space:
+    """c points: ``rows`` (c,) of ``embeddings`` (n, d), which may be memory-mapped float16.
+
+    A *position* counts points, 0..c-1. ``scale`` (c,) is 1 / length; 0 where the embedding is zero; NaN where it
+    cannot be used (it contains NaN or infinity). Never more than one chunk of the embeddings is held as float32.
+    """
+
+    embeddings: NDArray[np.floating[Any]]
+    rows: NDArray[np.int64]
+    scale: NDArray[np.float32]
+
+    @classmethod
+    def over(cls, embeddings: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> Space:
+        """The space of ``rows``; reads them once, for their lengths."""
+        scale = np.empty(len(rows), dtype=np.float32)
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            scale[part] = _scale(np.asarray(embeddings[rows[part]], dtype=np.float32))
+        return cls(embeddings, rows, scale)
+
+    def __len__(self) -> int:
+        """c."""
+        return len(self.rows)
+
+    @cached_property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which points have an embedding to go by, (c,)."""
+        return np.isfinite(self.scale)
+
+    def values(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Embeddings of these points as they are, (m, d)."""
+        return np.asarray(self.embeddings[self.rows[positions]], dtype=np.float32)
+
+    def units(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Embeddings of these points scaled to length 1, (m, d); zero ones stay zero, unusable ones are NaN."""
+        return np.asarray(self.values(positions) * self.scale[positions, None])
+
+    def chunks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """All points in order: (positions, embeddings as they are (m, d)), zeros for those that cannot be used."""
+        for start in range(0, len(self), CHUNK):
+            part = slice(start, start + CHUNK)
+            values = self.values(part)
+            if not self.usable[part].all():
+                values[~self.usable[part]] = 0
+            yield part, values
+
+    def approach(self, nearest: NDArray[np.float32], centers: NDArray[np.float32]) -> None:
+        """Lower ``nearest`` (c,), squared distances, to those from the nearest of ``centers`` (p, d).
+
+        Centers have length 1 or 0, as :meth:`units` gives them. Points that cannot be used keep what they have.
+        """
+        blank = ~centers.any(axis=1)
+        across = np.ascontiguousarray(centers[~blank].T)
+        for part, values in self.chunks():
+            scale = self.scale[part]
+            square = (scale != 0).astype(np.float32)
+            distance = np.where(blank.any(), square, np.float32(np.inf))
+            for start in range(0, across.shape[1], CENTERS):
+                closest = (values @ across[:, start : start + CENTERS]).max(axis=1)
+                distance = np.minimum(distance, square + 1 - 2 * closest * scale)
+            np.fmin(nearest[part], rounded(distance), out=nearest[part])
+
+    def most_central(self) -> int:
+        """The usable point nearest to the mean of all; there must be one."""
+        total = np.zeros(self.embeddings.shape[1], dtype=np.float64)
+        for part, values in self.chunks():
+            total += np.nan_to_num(self.scale[part]) @ values
+        mean = (total / self.usable.sum()).astype(np.float32)
+        distance = np.full(len(self), np.inf, dtype=np.float32)
+        for part, values in self.chunks():
+            square = self.scale[part] != 0
+            distance[part] = np.rint((square + mean @ mean - 2 * (values @ mean) * self.scale[part]) / STEP)
+        return int(np.where(self.usable, distance, np.inf).argmin())
+
+
+def rounded(distance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Squared distances rounded to :data:`STEP`, none below 0."""
+    return np.asarray(np.maximum(np.rint(distance / np.float32(STEP)) * np.float32(STEP), 0), dtype=np.float32)
+
+
+def _scale(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore", divide="ignore"):
+        length = np.sqrt(np.einsum("md,md->m", values, values))
+        return np.where(length > 0, np.where(np.isfinite(length), 1 / length, np.nan), length).astype(np.float32)
