@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from emolab.errors import DataError
 from emolab.labeling.aggregators import Options, dawid_skene, hybrid
-from emolab.labeling.tally import answers, counts, crowds, with_votes
 from emolab.records import VoteTable
 from emolab.registry import AGGREGATORS
+from emolab.tally import answers, counts, crowds, with_votes
 
 CLASSES = ("neutral", "joy", "fear")
 Row = tuple[str, str, str] | tuple[str, str, str, float]

@@ -9,7 +9,7 @@ import pytest
 from test_labeling_aggregators import Row, team, votes
 
 from emolab.labeling import agreement
-from emolab.labeling.tally import counts
+from emolab.tally import counts
 
 LITTLE: list[Row] = [
     ("x", "ann", "joy"), ("x", "bob", "joy"), ("x", "cho", "fear"),

@@ -28,8 +28,9 @@ def status(session: Session) -> None:
     """
     import numpy as np
 
+    from emolab import tally
     from emolab.catalog import activity, answers, labels, tallies
-    from emolab.labeling import agreement, tally
+    from emolab.labeling import agreement
 
     workspace = session.workspace
     with workspace.catalog() as catalog, catalog.connect() as conn:

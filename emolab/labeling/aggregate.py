@@ -15,9 +15,9 @@ from emolab.catalog import labels as catalog_labels
 from emolab.catalog import tallies
 from emolab.errors import DataError
 from emolab.labeling.aggregators import DEFAULTS, Options
-from emolab.labeling.tally import counts, with_votes
 from emolab.records import LabelSet, VoteTable
 from emolab.registry import AGGREGATORS
+from emolab.tally import counts, with_votes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.labeling.tally import answers, counts
+from emolab.tally import answers, counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.labeling.aggregators import DEFAULTS, Options
-from emolab.labeling.tally import answers, normalised
+from emolab.tally import answers, normalised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def aggregate(votes: VoteTable, options: Options = DEFAULTS) -> NDArray[np.float
 
 
 def fit(said: csr_matrix, k: int, options: Options = DEFAULTS) -> Fit:
-    """The model fitted to ``said`` (n, w * k), see :func:`emolab.labeling.tally.answers`.
+    """The model fitted to ``said`` (n, w * k), see :func:`emolab.tally.answers`.
 
     Both steps of the EM are one product with a sparse matrix.
     """

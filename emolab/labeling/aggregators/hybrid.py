@@ -10,7 +10,7 @@ from scipy.sparse import diags_array
 from emolab.labeling.aggregators import DEFAULTS, Options
 from emolab.labeling.aggregators.dawid_skene import Fit, fit
 from emolab.labeling.aggregators.soft import smooth
-from emolab.labeling.tally import answers, crowds, normalised
+from emolab.tally import answers, crowds, normalised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

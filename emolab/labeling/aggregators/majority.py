@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.labeling.aggregators import DEFAULTS, Options
-from emolab.labeling.tally import counts, normalised
+from emolab.tally import counts, normalised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
