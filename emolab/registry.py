@@ -108,5 +108,6 @@ STRATEGIES = Registry(
         "margin": "emolab.active_learning.strategies.margin:select",
         "entropy": "emolab.active_learning.strategies.entropy:select",
         "coreset": "emolab.active_learning.strategies.coreset:select",
+        "bald": "emolab.active_learning.strategies.bald:select",
     },
 )

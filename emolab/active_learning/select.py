@@ -111,6 +111,8 @@ def _check_pool(pool: Pool) -> None:
     for name, column in columns.items():
         if column is not None and len(column) != len(pool):
             raise DataError(f'The pool has {len(pool)} samples, its column "{name}" has {len(column)}.')
+    if pool.draws is not None and (pool.draws.ndim != 3 or not len(pool.draws) or pool.draws.shape[1] != len(pool)):
+        raise DataError(f"The pool's draws are {pool.draws.shape}; expected (t, {len(pool)}, k) with t of 1 or more.")
     if pool.probs is not None and pool.classes and pool.probs.shape[1] != len(pool.classes):
         raise DataError(f"The pool's probs have {pool.probs.shape[1]} columns for {len(pool.classes)} classes.")
 
@@ -123,7 +125,8 @@ def _check_column(pool: Pool, name: str, strategy: str) -> None:
             f'The strategy "{strategy}" needs a model\'s {what}, and there are none.',
             hint='Train a model with "emolab train", or use --strategy random.',
         )
-    first = np.asarray(column[pool.candidates, 0]) if column.shape[1] else np.empty(0)
+    across = column[0] if name == "draws" else column
+    first = np.asarray(across[pool.candidates, 0]) if across.shape[1] else np.empty(0)
     if not np.isfinite(first).any():
         raise DataError(
             f'The strategy "{strategy}" needs {what}, but all {len(pool.candidates)} candidates have NaN there.',

@@ -48,6 +48,12 @@ class Solution:
         found: NDArray[np.float64] = features.astype(np.float64) @ self.weight.T + self.bias
         return found
 
+    def probabilities(self, features: Floats) -> NDArray[np.float64]:
+        """(n, d) -> (n, k), rows sum to 1."""
+        logits = self.logits(features)
+        odds: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
 
 @dataclass(frozen=True)
 class Point:
