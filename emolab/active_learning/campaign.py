@@ -1,0 +1,200 @@
+"""One labelling campaign replayed: choose, ask, learn, be judged, until the votes are spent."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emolab.active_learning.asking import answered
+from emolab.active_learning.crowd import NOTHING, deal
+from emolab.active_learning.field import Field, Round, Terms, Trained, Trainer
+from emolab.active_learning.pool import Pool
+from emolab.active_learning.select import select
+from emolab.errors import DataError
+from emolab.records import VoteTable
+from emolab.registry import AGGREGATORS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64]
+    Floats = NDArray[np.floating[Any]]
+
+#: The name of the campaign that labels the whole pool.
+EVERYTHING = "everything"
+
+
+def check(field: Field, terms: Terms) -> None:
+    """Raise :class:`DataError` when the campaign cannot be: one class, or a budget the pool cannot use."""
+    shown = int((field.votes.sum(axis=0) > 0).sum())
+    if shown < 2:
+        raise DataError(f"The votes name {shown} of {len(field.classes)} classes; a campaign needs two or more.")
+    if not terms.budgets or terms.budgets[0] <= 0 or (np.diff(terms.budgets) <= 0).any():
+        raise DataError("The budgets of the rounds have to rise from above 0.")
+    free = len(_pool(field, np.zeros(len(field.samples), dtype=np.int64)).candidates)
+    dear = free * float(terms.votes.cost(np.array([terms.votes.low]))[0])
+    if terms.budgets[-1] > dear:
+        each = "1 vote each" if terms.votes.low == 1 else f"{terms.votes.low} votes each"
+        raise DataError(
+            f"The budget is {terms.budgets[-1]:,.0f}, but the pool has {free:,} samples: {dear:,.0f} for {each}.",
+            hint=f"Use --budget {int(dear)} or less.",
+        )
+
+
+def campaign(
+    field: Field, terms: Terms, strategy: str, seed: int, trainer: Trainer, *, done: Sequence[Round] = ()
+) -> Iterator[Round]:
+    """Play ``strategy`` from ``seed``, one :class:`Round` at a time, going on after the rounds ``done``.
+
+    First samples, answers and the trainer's seed depend on ``seed`` alone, so campaigns of different strategies are
+    paired. Each round chooses about as many samples as its budget pays for and asks about them best first, as long as
+    the dearest outcome is still paid for; what is left over goes to the next round. Ends early when nobody is left.
+    """
+    state = _State(field, terms, strategy, seed, trainer)
+    for past in done:
+        state.repeat(past)
+    for number in range(len(done), len(terms.budgets)):
+        played = state.turn(number)
+        if played is None:
+            return
+        yield played
+
+
+def everything(field: Field, terms: Terms, seed: int, trainer: Trainer) -> Round:
+    """What the trainer, settled on the same first samples, learns when every sample is asked about ``low`` times."""
+    state = _State(field, terms, EVERYTHING, seed, trainer)
+    state.ask(0)
+    began = time.process_time()
+    state.given[_pool(field, np.zeros_like(state.given)).candidates] = terms.votes.low
+    state.learn()
+    return state.record(0, state.nobody, state.nobody, began, began)
+
+
+class _State:
+    """What changes in a campaign: ``given`` (n,) answers so far and the model that learned from them."""
+
+    nobody = np.empty(0, dtype=np.int64)
+
+    def __init__(self, field: Field, terms: Terms, strategy: str, seed: int, trainer: Trainer) -> None:
+        self.field, self.terms, self.strategy, self.seed, self.trainer = field, terms, strategy, seed, trainer
+        self.deck = deal(
+            field.votes, field.skips, most=terms.votes.high, oracle=terms.oracle, rng=_rng(seed, 0, "answers")
+        )
+        self.given = np.zeros(len(field.samples), dtype=np.int64)
+        self.trained: Trained | None = None
+        self.told: Floats | None = None
+
+    def repeat(self, past: Round) -> None:
+        """Take over a round that was played before."""
+        self.given[past.rows] = past.answers
+        if not past.number:
+            self.trainer.settle(*self.labels())
+
+    def turn(self, number: int) -> Round | None:
+        """Play round ``number``; ``None`` when there is nobody left to ask about or nothing to pay with."""
+        if number and self.trained is None:
+            self.learn()
+        began = time.process_time()
+        rows, answers = self.ask(number)
+        chosen = time.process_time()
+        if not len(rows):
+            return None
+        self.learn()
+        return self.record(number, rows, answers, began, chosen)
+
+    def ask(self, number: int) -> tuple[Rows, Rows]:
+        """Choose and ask: rows (m,) and how many answers each was given."""
+        name = self.strategy if number else "random"
+        votes, pool = self.terms.votes, _pool(self.field, self.given, self.trained, self.told)
+        left = self.terms.budgets[number] - float(votes.cost(self.given).sum())
+        asked = self.given[self.given > 0]
+        usual = asked if len(asked) else np.array([votes.low, votes.high], dtype=np.int64)
+        n = min(int(left / float(votes.cost(usual).mean())), len(pool.candidates))
+        if n < 1:
+            return self.nobody, self.nobody
+        rows = select(pool, n, strategy=name, rng=_rng(self.seed, number, name)).rows
+        probs = None if pool.probs is None else np.asarray(pool.probs[rows], dtype=np.float64)
+        answers = answered(self.deck, rows, votes, k=len(pool.classes), probs=probs, more=self.terms.more)
+        cost = votes.cost(answers)
+        dearest = float(votes.cost(np.array([votes.high]))[0])
+        paid = np.cumsum(cost) - cost + dearest <= left + 1e-9
+        reached = len(rows) if paid.all() else int(paid.argmin())
+        rows, answers = rows[:reached], answers[:reached]
+        self.given[rows] = answers
+        if not number:
+            self.trainer.settle(*self.labels())
+        return rows, answers
+
+    def learn(self) -> None:
+        """Train on everything known."""
+        rows, targets = self.labels()
+        told = np.full((len(self.given), len(self.field.classes)), np.nan)
+        told[rows] = targets
+        self.trained, self.told = self.trainer(rows, targets), told
+
+    def labels(self) -> tuple[Rows, Floats]:
+        """Rows (m,) with a vote for some class, and their distributions (m, k) by the aggregator."""
+        asked = np.flatnonzero(self.given)
+        turned = np.arange(self.deck.label.shape[1]) < self.given[asked, None]
+        told = turned & (self.deck.label[asked] != NOTHING)
+        known = told.any(axis=1)
+        rows, told = asked[known], told[known]
+        if not len(rows):
+            raise DataError("Nobody named a class for any of the first samples.", hint="Begin with more: --start VOTES")
+        place, _ = np.nonzero(told)
+        people = int(self.deck.annotator.max(initial=-1)) + 1
+        table = VoteTable(
+            samples=[self.field.samples[row] for row in rows.tolist()],
+            annotators=["crowd", *(f"annotator {number + 1}" for number in range(people))],
+            classes=self.field.classes,
+            sample=place.astype(np.int32),
+            annotator=(self.deck.annotator[rows][told] + 1).astype(np.int32),
+            label=self.deck.label[rows][told],
+            weight=np.ones(len(place), dtype=np.float32),
+        )
+        return rows, AGGREGATORS.load(self.terms.aggregator)(table)
+
+    def record(self, number: int, rows: Rows, answers: Rows, began: float, chosen: float) -> Round:
+        """The record of a round that was just played; times are in CPU seconds."""
+        if self.trained is None:
+            raise RuntimeError("a round is over before anything was learned")
+        opinions = self.field.votes[rows] / np.maximum(self.field.votes[rows].sum(axis=1, keepdims=True), 1)
+        return Round(
+            strategy=self.strategy,
+            seed=self.seed,
+            number=number,
+            rows=rows.tolist(),
+            answers=answers.tolist(),
+            cost=float(self.terms.votes.cost(self.given).sum()),
+            votes=int(self.given.sum()),
+            samples=int((self.given > 0).sum()),
+            scores={score: float(value) for score, value in self.trained.scores.items()},
+            composition=opinions.sum(axis=0).tolist(),
+            doubt=float(1 - opinions.max(axis=1).mean()) if len(rows) else 0.0,
+            select_s=chosen - began,
+            train_s=time.process_time() - chosen,
+        )
+
+
+def _pool(field: Field, given: Rows, trained: Trained | None = None, told: Floats | None = None) -> Pool:
+    return Pool(
+        samples=field.samples,
+        labelled=given > 0,
+        pending=np.zeros(len(given), dtype=bool),
+        excluded=field.excluded,
+        duplicate=field.duplicate,
+        votes=given.astype(np.int32),
+        group=field.group,
+        probs=None if trained is None else trained.probs,
+        embeddings=None if trained is None else trained.embeddings,
+        targets=told,
+        classes=field.classes,
+    )
+
+
+def _rng(seed: int, number: int, purpose: str) -> np.random.Generator:
+    return np.random.default_rng([seed, number, zlib.crc32(purpose.encode())])
