@@ -106,8 +106,12 @@ class TrainingConfig:
 class SuggestConfig:
     """Which samples are proposed next."""
 
-    strategy: str = "margin"  # random, least_confidence, margin, entropy, coreset or a plugin
+    strategy: str = (
+        "auto"  # auto: the best in a replay of your own labels | see docs/selection.md | a plugin
+    )
     n: int = 100  # samples per round
+    per_group: int | None = None  # at most so many of one subject, video or session in a round
+    balance: bool = False  # the same number of every class in a round, as far as the model can tell
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,14 @@ def per_class(matrix: NDArray[np.int64], classes: tuple[str, ...]) -> list[dict[
     return rows
 
 
+def macro_f1(truth: NDArray[np.integer[Any]], guess: NDArray[np.integer[Any]], k: int) -> float:
+    """Mean F1 over those of ``k`` classes that occur in ``truth`` (n,); each counts the same, however rare."""
+    matrix = confusion(truth, guess, k)
+    support = matrix.sum(axis=1)
+    f1 = 2 * np.diag(matrix) / np.maximum(support + matrix.sum(axis=0), 1)
+    return float(f1[support > 0].mean())
+
+
 def reliability(
     probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]], bins: int = BINS
 ) -> list[dict[str, float]]:
@@ -121,7 +129,7 @@ def summary(
         "n": n,
         "present": len(present),
         "accuracy": float(np.trace(matrix) / n),
-        "macro_f1": float(np.mean([row["f1"] for row in present])),
+        "macro_f1": macro_f1(truth, probs.argmax(axis=1), len(classes)),
         "balanced_accuracy": float(np.mean([row["recall"] for row in present])),
         "nll": negative_log_likelihood(probs, truth),
         "ece": expected_calibration_error(probs, truth),

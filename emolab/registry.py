@@ -103,6 +103,7 @@ STRATEGIES = Registry(
     "strategy",
     "emolab.strategies",
     {
+        "auto": "emolab.active_learning.strategies.auto:select",
         "random": "emolab.active_learning.strategies.random:select",
         "least_confidence": "emolab.active_learning.strategies.least_confidence:select",
         "margin": "emolab.active_learning.strategies.margin:select",

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from emolab.catalog import Catalog, samples
+from emolab.catalog import Catalog, rounds, samples
 from emolab.catalog.engine import HEAD, alembic_config
 from emolab.catalog.schema import metadata
 from emolab.errors import ConfigError, DataError, EmolabError
@@ -100,3 +100,25 @@ def test_an_unusable_address_is_explained(address: str) -> None:
 def test_a_missing_folder_is_explained_and_no_password_is_shown(tmp_path: Path) -> None:
     with pytest.raises(EmolabError, match="cannot be used: unable to open database file"):
         Catalog(f"sqlite:///{tmp_path / 'absent' / 'catalog.db'}").migrate()
+
+
+def test_suggestions_of_an_older_catalog_take_over_the_strategy_of_their_round(url: str) -> None:
+    from alembic import command
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in (
+            "INSERT INTO samples (pk, id, media, modality, n_votes, added_at, source, quality) "
+            "VALUES (1, 'a', 'm', 'image', 0, '2026', 'faces', '{}')",
+            "INSERT INTO rounds (number, strategy, n, seed, settings, created_at) "
+            "VALUES (1, 'margin', 1, 0, '{}', '2026')",
+            "INSERT INTO suggestions (round, sample, rank, score, reason, kind) VALUES (1, 1, 0, 0.5, 'why', 'new')",
+        ):
+            connection.execute(text(statement))
+    engine.dispose()
+    with Catalog(url) as catalog, catalog.connect() as conn:
+        assert [(s.sample_id, s.strategy) for s in rounds.suggestions(conn)] == [("a", "margin")]

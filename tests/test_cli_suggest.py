@@ -80,7 +80,7 @@ def test_asking_for_a_model_that_is_not_there_is_an_error(pool: Workspace, run_c
 
 def test_margin_picks_the_torn_one_and_stores_why(trained: Workspace, run_cli: Run) -> None:
     pytest.importorskip("torch", reason="reading a model's predictions of the pool needs torch")
-    done = run_cli("suggest", "-n", "3", "--json", cwd=trained.root, check=True)
+    done = run_cli("suggest", "-n", "3", "--strategy", "margin", "--json", cwd=trained.root, check=True)
     found = json.loads(done.stdout)
     first = found["suggestions"][0]
     assert (first["sample"], first["reason"]) == (IDS[20], "model torn between happiness 0.45 and sadness 0.44")
@@ -91,6 +91,45 @@ def test_margin_picks_the_torn_one_and_stores_why(trained: Workspace, run_cli: R
     assert [s.sample_id for s in stored] == [s["sample"] for s in found["suggestions"]]
     assert [s.reason for s in stored] == [s["reason"] for s in found["suggestions"]]
     assert (head.strategy, head.model, head.n) == ("margin", "m" * 64, 3)
+
+
+def test_the_default_says_what_it_decided_on_and_why(trained: Workspace, run_cli: Run) -> None:
+    pytest.importorskip("torch", reason="reading a model's predictions of the pool needs torch")
+    done = run_cli("suggest", "-n", "4", cwd=trained.root, env={"COLUMNS": "160"}, check=True)
+    assert "Round 1: 4 of 32 samples, auto by model" in done.stderr
+    assert "0 labelled samples are too few to tell a strategy by; drawn at random." in done.stderr
+    with trained.catalog() as catalog, catalog.connect() as conn:
+        assert {s.strategy for s in rounds.suggestions(conn)} == {"random"}
+        (head,) = rounds.list_all(conn)
+    assert head.settings["note"].startswith("0 labelled samples")
+
+
+def test_a_balanced_round_and_a_cap_per_person(trained: Workspace) -> None:
+    pytest.importorskip("torch", reason="reading a model's predictions of the pool needs torch")
+    made = propose(trained, n=6, strategy="margin", balance=True)
+    assert made.composition is not None and min(made.composition.values()) > 0.6
+    with pytest.raises(DataError, match="can be chosen with at most 1 of one group"):
+        with trained.catalog() as catalog, catalog.begin() as tx:
+            samples.add(tx, [Sample(id=f"{i:064x}", media="m", group="ann") for i in range(100, 104)])
+            remotes.want(
+                tx,
+                remotes.add_project(tx, server="s", project=1, title="team"),
+                [remotes.Wanted(i, rank, 3) for rank, i in enumerate(IDS[5:])],
+            )
+        propose(trained, n=3, strategy="random", per_group=1)
+
+
+def test_the_time_of_the_team_is_told_at_its_own_speed(pool: Workspace) -> None:
+    assert propose(pool, n=4, strategy="random").seconds is None
+    with pool.catalog() as catalog, catalog.begin() as tx:
+        votes.append(
+            tx,
+            [
+                Vote(sample_id=IDS[i], annotator="bob", label="sadness", origin=f"timed:{i}", lead_time=2.0 + i)
+                for i in range(3)
+            ],
+        )
+    assert propose(pool, n=4, strategy="random").seconds == 4 * 3 * 3.0
 
 
 def test_the_table_shows_reasons_and_the_expected_classes(trained: Workspace, run_cli: Run) -> None:

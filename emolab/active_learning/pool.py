@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 class Picks(NamedTuple):
     """What a strategy answers: rows of the pool, best first, their scores, and why (optional, one text per row).
 
-    ``note`` is what there is to say of the whole choice, in a sentence. A plain tuple (rows, scores) does as well.
+    ``note`` is what there is to say of the whole choice, in a sentence; ``strategies`` names for each pick the strategy
+    it is owed to, where one hands on to others. A plain tuple (rows, scores) does as well.
     """
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
     reasons: Sequence[str] = ()
     note: str = ""
+    strategies: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,14 @@ class Pool:
     def __len__(self) -> int:
         """n."""
         return len(self.samples)
+
+    def with_pending(self, pending: NDArray[np.bool_]) -> Pool:
+        """The same pool with other samples pending."""
+        return replace(self, pending=pending)
+
+    def without(self, excluded: NDArray[np.bool_]) -> Pool:
+        """The same pool with exactly these samples excluded."""
+        return replace(self, excluded=excluded)
 
     @cached_property
     def order(self) -> NDArray[np.int64]:

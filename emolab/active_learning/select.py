@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Selection:
     """A batch, best first: ``rows`` of the pool, ``samples`` ids, ``scores`` (higher is more useful), ``reasons``.
 
-    A sample of which the model knows nothing has the score 0.
+    A sample of which the model knows nothing has the score 0. ``strategies`` names for each pick what it is owed to:
+    ``strategy`` itself, or what that handed on to; ``note`` is what the strategy says of the whole choice.
 
     ``composition`` (k,) is how many samples of each class the model expects in the batch, ``None`` without a model;
     samples it has no prediction for are not in it.
@@ -32,6 +33,8 @@ class Selection:
     scores: NDArray[np.float64]
     reasons: list[str]
     composition: NDArray[np.float64] | None
+    strategies: list[str]
+    note: str = ""
 
 
 def select(pool: Pool, n: int, *, strategy: str, rng: np.random.Generator) -> Selection:
@@ -56,7 +59,9 @@ def select(pool: Pool, n: int, *, strategy: str, rng: np.random.Generator) -> Se
         samples=[pool.samples[row] for row in rows],
         scores=np.nan_to_num(scores),
         reasons=reasons,
-        composition=_composition(pool, rows),
+        composition=composition(pool, rows),
+        strategies=list(answer.strategies) or [strategy] * n,
+        note=answer.note,
     )
 
 
@@ -83,7 +88,8 @@ def enough(pool: Pool, n: int) -> None:
     )
 
 
-def _composition(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+def composition(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """How many samples of each class (k,) the model expects among ``rows``; ``None`` without a model."""
     if pool.probs is None:
         return None
     probs = np.asarray(pool.probs[rows], dtype=np.float64)

@@ -60,6 +60,7 @@ def create(
                     "score": s.score,
                     "reason": s.reason,
                     "kind": s.kind,
+                    "strategy": s.strategy,
                 }
                 for s in part
             ],
@@ -78,9 +79,8 @@ def suggestions(conn: Connection, *, round_number: int | None = None, unsent: bo
     With ``unsent``, new samples that somebody has answered meanwhile are left out as well.
     """
     query = (
-        select(_samples.c.id, _suggestions, _rounds.c.strategy)
+        select(_samples.c.id, _suggestions)
         .join(_samples, _samples.c.pk == _suggestions.c.sample)
-        .join(_rounds, _rounds.c.number == _suggestions.c.round)
         .order_by(_suggestions.c.round, _suggestions.c.rank)
     )
     if round_number is not None:

@@ -163,6 +163,7 @@ suggestions = Table(
     Column("score", Float, nullable=False),
     Column("reason", Text, nullable=False),
     Column("kind", String(8), nullable=False),
+    Column("strategy", String(64), nullable=False),
 )
 
 snapshots = Table(

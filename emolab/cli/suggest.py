@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from emolab.cli.common import Session, workspace_command
-from emolab.cli.words import many, short
+from emolab.cli.words import lasting, many, short
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emolab.active_learning.pool import Pool
     from emolab.active_learning.select import Selection
+    from emolab.catalog.activity import Activity
     from emolab.catalog.samples import Pool as Columns
     from emolab.labeling.push import PushReport
     from emolab.progress import Progress
-    from emolab.records import Model, Predictions, Suggestion
+    from emolab.records import LabelSet, Model, Predictions, Suggestion
     from emolab.workspace import Workspace
 
 SHOWN = 12
@@ -24,10 +27,15 @@ SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A stored round: its number, what it proposes, and what the model expects of the batch (``None`` without one)."""
+    """A stored round: its number, what it proposes, and what the model expects of the batch (``None`` without one).
+
+    ``note`` is what the strategy says of its choice; ``seconds`` the time the team will take, at its own median speed.
+    """
 
     round: int
     strategy: str
+    note: str
+    seconds: float | None
     model: Model | None
     seed: int
     suggestions: list[Suggestion]
@@ -37,19 +45,36 @@ class Proposal:
 
 @click.command(short_help="Propose the samples that deserve the next votes.")
 @click.option("-n", "--n", "n", type=click.IntRange(min=1), metavar="N", help="How many samples [100].")
-@click.option(
-    "--strategy", metavar="NAME", help="random, least_confidence, margin, entropy, coreset or a plugin [margin]."
-)
+@click.option("--strategy", metavar="NAME", help="A strategy or a plugin: see docs/selection.md [auto].")
+@click.option("--per-group", type=click.IntRange(min=1), metavar="N", help="At most N of one subject or video.")
+@click.option("--balance", is_flag=True, help="As many of every class, as far as the model can tell.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For strategies that draw.")
 @click.option("--push", "send", is_flag=True, help="Send the suggestions to the team at once.")
 @workspace_command
-def suggest(session: Session, n: int | None, strategy: str | None, seed: int, send: bool) -> None:
+def suggest(
+    session: Session,
+    *,
+    n: int | None,
+    strategy: str | None,
+    per_group: int | None,
+    balance: bool,
+    seed: int,
+    send: bool,
+) -> None:
     """Choose N samples that nobody has been asked about, and store them as the next round with a reason for each.
 
     Samples that are labelled, pending, kept for validation or test, or copies of another sample are never proposed.
     The champion model looks at new samples first where the strategy needs it; without any model only random works.
     """
-    proposal = propose(session.workspace, n=n, strategy=strategy, seed=seed, progress=session.progress)
+    proposal = propose(
+        session.workspace,
+        n=n,
+        strategy=strategy,
+        per_group=per_group,
+        balance=balance,
+        seed=seed,
+        progress=session.progress,
+    )
     _show(session, proposal)
     report = _push(session, proposal) if send else None
     session.emit(_data(proposal, report))
@@ -62,10 +87,12 @@ def propose(
     *,
     n: int | None = None,
     strategy: str | None = None,
+    per_group: int | None = None,
+    balance: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Proposal:
-    """Choose and store the next round. Number and strategy default to the workspace's settings.
+    """Choose and store the next round. What is not given defaults to the workspace's settings.
 
     The same workspace and seed give the same round. Raises :class:`DataError` when there are not enough samples or no
     model for a strategy that needs one, :class:`UnknownName` for an unknown strategy.
@@ -74,9 +101,11 @@ def propose(
 
     import numpy as np
 
-    from emolab.active_learning.select import enough, select
+    from emolab.active_learning.batch import Limits, compose
+    from emolab.active_learning.draws import bootstrap_draws
+    from emolab.active_learning.select import enough
     from emolab.active_learning.strategies import needed
-    from emolab.catalog import models, rounds, samples
+    from emolab.catalog import activity, labels, models, rounds, samples
     from emolab.errors import DataError
     from emolab.progress import SILENT
     from emolab.records import Suggestion
@@ -90,7 +119,9 @@ def propose(
             model = models.find(conn, "champion")
             number = rounds.next_number(conn)
             unsent = len(rounds.suggestions(conn, unsent=True))
-        everybody = _pool(columns, None)
+            told = labels.current(conn)
+            people = activity.annotators(conn)
+        everybody = _pool(columns, None, None)
         try:
             enough(everybody, n)
         except DataError as error:
@@ -107,18 +138,20 @@ def propose(
                 )
             progress.note("No model has been trained yet, so this round is drawn at random.")
             chosen = "random"
-        asks_model = bool(needed(STRATEGIES.load(chosen)))
-        pool = _pool(columns, _predict(workspace, model, progress) if model and asks_model else None)
+        settings = workspace.config.suggest
+        limits = Limits(per_group=per_group or settings.per_group, balanced=balance or settings.balance)
+        asks_model = bool(needed(STRATEGIES.load(chosen))) or limits.balanced
+        pool = _pool(columns, _predict(workspace, model, progress) if model and asks_model else None, told)
         rng = np.random.default_rng([seed, number, zlib.crc32(chosen.encode())])
-        batch = select(pool, n, strategy=chosen, rng=rng)
+        if "draws" in needed(STRATEGIES.load(chosen)) and pool.targets is not None:
+            pool = replace(pool, draws=bootstrap_draws(pool, rng))
+        batch = compose(pool, n, strategy=chosen, rng=rng, limits=limits)
         suggestions = [
-            Suggestion(
-                sample_id=sample, score=float(score), reason=reason, strategy=chosen, round=number, rank=rank
+            Suggestion(sample_id=sample, score=float(score), reason=reason, strategy=by, round=number, rank=rank)
+            for rank, (sample, score, reason, by) in enumerate(
+                zip(batch.samples, batch.scores, batch.reasons, batch.strategies, strict=True)
             )
-            for rank, (sample, score, reason) in enumerate(
-                zip(batch.samples, batch.scores, batch.reasons, strict=True)
-            )
-        ]  # fmt: skip
+        ]
         used = model if asks_model else None
         with catalog.begin() as tx:
             rounds.create(
@@ -127,11 +160,13 @@ def propose(
                 strategy=chosen,
                 model=used.id if used else None,
                 seed=seed,
-                settings={"n": n, "candidates": len(pool.candidates)},
+                settings={"n": n, "candidates": len(pool.candidates), "note": batch.note, **asdict(limits)},
             )
     return Proposal(
         round=number,
         strategy=chosen,
+        note=batch.note,
+        seconds=_seconds(people, n * workspace.config.labeling.overlap),
         model=used,
         seed=seed,
         suggestions=suggestions,
@@ -150,19 +185,32 @@ def _predict(workspace: Workspace, model: Model, progress: Progress) -> Predicti
     return predict_pool(workspace, model, progress=progress)
 
 
-def _pool(columns: Columns, predictions: Predictions | None) -> Pool:
-    """The catalog's pool with the model's opinions beside it, row by row."""
+def _seconds(people: Sequence[Activity], answers: int) -> float | None:
+    """Time for so many answers at the team's median speed; ``None`` while nobody's has been measured."""
+    from statistics import median
+
+    speeds = [person.seconds for person in people if person.kind == "person" and person.seconds is not None]
+    return answers * median(speeds) if speeds else None
+
+
+def _pool(columns: Columns, predictions: Predictions | None, told: LabelSet | None) -> Pool:
+    """The catalog's pool with the model's opinions and the current labels beside it, row by row."""
     import numpy as np
 
     from emolab.active_learning.pool import Pool
 
-    probs = embeddings = None
+    probs = embeddings = targets = None
     if predictions is not None:
         probs, embeddings = predictions.probs, predictions.embeddings
         if predictions.samples != columns.ids:
             place = {sample: row for row, sample in enumerate(predictions.samples)}
             rows = np.array([place[sample] for sample in columns.ids], dtype=np.int64)
             probs, embeddings = probs[rows], embeddings[rows]
+        if told is not None and set(told.classes) == set(predictions.classes):
+            targets = np.full(probs.shape, np.nan, dtype=np.float32)
+            place = {sample: row for row, sample in enumerate(columns.ids)}
+            order = [told.classes.index(name) for name in predictions.classes]
+            targets[[place[sample] for sample in told.samples]] = told.probs[:, order]
     return Pool(
         samples=columns.ids,
         labelled=columns.votes > 0,
@@ -173,6 +221,7 @@ def _pool(columns: Columns, predictions: Predictions | None) -> Pool:
         group=columns.group,
         probs=probs,
         embeddings=embeddings,
+        targets=targets,
         classes=predictions.classes if predictions else (),
     )
 
@@ -218,6 +267,10 @@ def _show(session: Session, proposal: Proposal) -> None:
         [(s.rank + 1, short(s.sample_id), f"{s.score:.3f}", s.reason) for s in proposal.suggestions[:SHOWN]],
         title=f"Round {proposal.round}: {count:,} of {proposal.candidates:,} samples, {proposal.strategy}{by}",
     )
+    if proposal.note:
+        session.say(f"[dim]{proposal.note[0].upper()}{proposal.note[1:]}.[/]")
+    if proposal.seconds is not None:
+        session.say(f"[dim]About {lasting(proposal.seconds)} of the team's time, at the speed it has had so far.[/]")
     if count > SHOWN:
         session.say(f"[dim]and {count - SHOWN:,} more; --json lists all of them.[/]\n")
     if proposal.composition:
@@ -242,8 +295,17 @@ def _data(proposal: Proposal, report: PushReport | None) -> dict[str, Any]:
         "candidates": proposal.candidates,
         "composition": proposal.composition,
         "suggestions": [
-            {"rank": s.rank, "sample": s.sample_id, "score": s.score, "reason": s.reason, "kind": s.kind}
+            {
+                "rank": s.rank,
+                "sample": s.sample_id,
+                "score": s.score,
+                "reason": s.reason,
+                "kind": s.kind,
+                "strategy": s.strategy,
+            }
             for s in proposal.suggestions
         ],
+        "note": proposal.note,
+        "seconds": proposal.seconds,
         "push": report,
     }

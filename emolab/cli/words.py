@@ -17,3 +17,14 @@ def many(n: int, one: str, several: str | None = None) -> str:
 def short(identity: str) -> str:
     """The start of a sample's, model's or version's id, as it is shown and may be typed."""
     return identity[:ID_DIGITS]
+
+
+def lasting(seconds: float) -> str:
+    """A span of time in the unit people would say it in.
+
+    >>> lasting(40), lasting(600), lasting(9000)
+    ('40 seconds', '10 minutes', '2.5 hours')
+    """
+    if seconds < 90:
+        return many(round(seconds), "second")
+    return many(round(seconds / 60), "minute") if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -52,7 +52,8 @@ class Solution:
         """(n, d) -> (n, k), rows sum to 1."""
         logits = self.logits(features)
         odds: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        odds /= odds.sum(axis=1, keepdims=True)
+        return odds
 
 
 @dataclass(frozen=True)
