@@ -62,8 +62,11 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
 
 
 def _pick(space: Space, nearest: NDArray[np.float32], n: int) -> list[tuple[int, float]]:
-    """Up to ``n`` greedy picks as (position, squared distance); brings ``nearest`` up to date, -1 for the picked."""
-    size = min(BLOCK, max(256, len(space) // 64))
+    """Up to ``n`` greedy picks as (position, squared distance).
+
+    Brings ``nearest`` up to date, -1 for the picked, if more picks are to come.
+    """
+    size = min(BLOCK, max(256, len(space) // 32))
     block = np.sort(best(nearest.astype(np.float64), size))
     outside = np.ones(len(nearest), dtype=bool)
     outside[block] = False
@@ -82,7 +85,8 @@ def _pick(space: Space, nearest: NDArray[np.float32], n: int) -> list[tuple[int,
         found.append((int(block[leader]), reached))
         np.fmin(distance, rounded(square + square[leader] - 2 * (close @ close[leader])), out=distance)
         distance[leader] = original[leader] = -1.0
-    picked = np.array([position for position, _ in found])
-    space.approach(nearest, space.units(picked))
-    nearest[picked] = -1.0
+    if len(found) < n:
+        picked = np.array([position for position, _ in found])
+        space.approach(nearest, space.units(picked))
+        nearest[picked] = -1.0
     return found
