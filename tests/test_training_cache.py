@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from emolab.errors import DataError
 from emolab.training.cache import fill
-from emolab.training.decode import Preprocessing
+from emolab.training.decode import VERSION, Preprocessing
 from tests.learnable import bars, identifiers, png
 
 WANTED = Preprocessing(16, "gray")
@@ -65,3 +66,22 @@ def test_another_version_of_decoding_is_another_store(tmp_path: Path) -> None:
     fill(tmp_path, IDS, FILES.__getitem__, WANTED)
     fill(tmp_path, IDS, FILES.__getitem__, Preprocessing(16, "gray", version=1))
     assert sorted(place.name for place in tmp_path.iterdir()) == ["pixels-16-gray-v1", "pixels-16-gray-v2"]
+
+
+def test_only_the_stores_used_last_are_kept_and_one_in_use_stays(tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    sizes = (8, 10, 12, 14, 16, 18)
+    for moment, size in enumerate(sizes[:-1]):
+        store = fill_store(tmp_path, size)
+        os.utime(store / "keys.txt", (moment, moment))
+    with FileLock(tmp_path / f"pixels-10-gray-v{VERSION}" / "lock"):
+        fill_store(tmp_path, sizes[-1])
+    left = {int(store.name.split("-")[1]) for store in tmp_path.glob("pixels-*")}
+    assert left == {10, 12, 14, 16, 18}
+
+
+def fill_store(folder: Path, size: int) -> Path:
+    """The store of pixels of this size, filled."""
+    fill(folder, IDS, FILES.__getitem__, Preprocessing(size, "gray"))
+    return folder / f"pixels-{size}-gray-v{VERSION}"

@@ -13,7 +13,7 @@ import torch
 from emolab.cli.main import run
 from emolab.cli.train import train_run
 from emolab.errors import ConfigError, DataError
-from emolab.training import checkpoint, embeddings
+from emolab.training import checkpoint, embeddings, rows
 from emolab.training.classifier import Classifier
 from emolab.training.predict import predict_pool
 from emolab.workspace import Workspace
@@ -125,7 +125,7 @@ def test_fixed_features_need_no_champion(workspace: Workspace) -> None:
 def test_stores_of_backbones_not_used_for_long_go(trained: Workspace) -> None:
     for number in range(6):
         (trained.cache / f"embeddings-{number}").mkdir(parents=True)
-        (trained.cache / f"embeddings-{number}" / "keys.txt").touch()
+        (trained.cache / f"embeddings-{number}" / rows.KEYS).touch()
     train_run(again(trained, HEAD))
-    assert len(list(trained.cache.glob("embeddings-*"))) == embeddings.KEEP
+    assert len(list(trained.cache.glob("embeddings-*"))) == rows.KEEP
     assert list(trained.cache.glob(f"embeddings-*/{embeddings.FILE}"))

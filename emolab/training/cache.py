@@ -47,7 +47,8 @@ def fill(
 ) -> Pixels:
     """The pixels of the samples ``ids`` (64 hex digits each), decoding only those not decoded before.
 
-    The store may be deleted or cut off at any instant (see :mod:`emolab.training.rows`).
+    The store may be deleted or cut off at any instant (see :mod:`emolab.training.rows`); those of other sizes, colours
+    and ways of decoding go when there are more than four.
     """
     file = folder / f"pixels-{wanted.size}-{wanted.color}-v{wanted.version}" / "pixels.u8"
     shape = (wanted.size, wanted.size, wanted.channels)
@@ -64,4 +65,5 @@ def fill(
             return made
 
         array, places = rows.fill(file, ids, decoded, dtype=np.uint8, shape=shape)
+    rows.forget_others(file.parent)
     return Pixels(array, places)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from safetensors.torch import save
 
@@ -23,8 +21,6 @@ from emolab.training.classifier import Classifier
 from emolab.training.decode import Preprocessing
 
 FILE = "features.f16"
-#: Features of this many backbones are kept, the last ones used.
-KEEP = 4
 
 
 @dataclass(frozen=True)
@@ -89,14 +85,5 @@ def fill(
             return made
 
         array, places = rows.fill(file, ids, embedded, dtype=np.float16, shape=(network.head.in_features,))
-    _forget(folder, file.parent)
+    rows.forget_others(file.parent)
     return Embeddings(array, places)
-
-
-def _forget(folder: Path, current: Path) -> None:
-    """Delete the stores of backbones not used for longest, all but ``KEEP``; one in use stays."""
-    (current / rows.KEYS).touch()
-    stores = sorted(folder.glob("embeddings-*"), key=lambda store: (store / rows.KEYS).stat().st_mtime, reverse=True)
-    for store in stores[KEEP:]:
-        with suppress(Timeout), FileLock(store / "lock", blocking=False):
-            shutil.rmtree(store)

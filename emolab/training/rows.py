@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import DTypeLike, NDArray
 
 from emolab.errors import DataError
@@ -16,6 +18,8 @@ from emolab.errors import DataError
 KEY_BYTES = 65  # 64 hex digits and a newline
 CHUNK = 256
 KEYS = "keys.txt"
+#: Stores of one kind that are kept, the last ones used.
+KEEP = 4
 
 
 def fill(
@@ -48,6 +52,19 @@ def known(file: Path) -> set[str]:
     """The ids with a key beside ``file``, without a lock; to say how much there is to do."""
     keys = file.parent / KEYS
     return set(keys.read_text(encoding="ascii").split()) if keys.is_file() else set()
+
+
+def forget_others(store: Path) -> None:
+    """Delete the folders of the kind of ``store``, which is in use, that were not used for longest, all but ``KEEP``.
+
+    The kind is the name up to its first dash. One that another process uses stays.
+    """
+    (store / KEYS).touch()
+    kind = store.name.partition("-")[0]
+    stores = sorted(store.parent.glob(f"{kind}-*"), key=lambda each: (each / KEYS).stat().st_mtime, reverse=True)
+    for old in stores[KEEP:]:
+        with suppress(Timeout), FileLock(old / "lock", blocking=False):
+            shutil.rmtree(old)
 
 
 def _recover(file: Path, record: int) -> dict[str, int]:
