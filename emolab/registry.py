@@ -110,5 +110,6 @@ STRATEGIES = Registry(
         "entropy": "emolab.active_learning.strategies.entropy:select",
         "coreset": "emolab.active_learning.strategies.coreset:select",
         "bald": "emolab.active_learning.strategies.bald:select",
+        "badge": "emolab.active_learning.strategies.badge:select",
     },
 )

@@ -48,9 +48,9 @@ def mutual_information(draws: NDArray[np.floating]) -> NDArray[np.float64]:
     >>> mutual_information(np.array([[[0.5, 0.5]], [[0.5, 0.5]]])).tolist()
     [0.0]
     """
-    draws = np.asarray(draws, dtype=np.float64)
-    gained = _entropy(draws.mean(axis=0)) - _entropy(draws).mean(axis=0)
-    found: NDArray[np.float64] = np.maximum(gained, 0.0) / max(np.log(draws.shape[-1]), 1e-12)
+    probs: NDArray[np.float64] = np.asarray(draws, dtype=np.float64)
+    gained = _entropy(probs.mean(axis=0)) - _entropy(probs).mean(axis=0)
+    found: NDArray[np.float64] = np.maximum(gained, 0.0) / max(np.log(probs.shape[-1]), 1e-12)
     return found
 
 
