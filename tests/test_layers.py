@@ -16,6 +16,7 @@ CORE = {
     *("records", "taxonomy", "workspace", "config", "catalog", "registry", "errors", "progress", "predictions"),
     *("report", "charts"),  # pages and their charts: standard library only
     "metrics",  # how good a model is, for training and for simulated campaigns
+    "enough",  # whether the votes on a sample are enough
     "tally",  # votes as matrices, which labels, votes policy and re-labelling count with
     "logistic",  # the linear head, which training fits and selection probes with
 }

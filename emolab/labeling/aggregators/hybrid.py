@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import diags_array
 
+from emolab.enough.dawid_skene import Fit
 from emolab.labeling.aggregators import DEFAULTS, Options
-from emolab.labeling.aggregators.dawid_skene import Fit, fit
+from emolab.labeling.aggregators.dawid_skene import fit
 from emolab.labeling.aggregators.soft import smooth
 from emolab.tally import answers, crowds, normalised
 
