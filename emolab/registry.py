@@ -111,5 +111,6 @@ STRATEGIES = Registry(
         "coreset": "emolab.active_learning.strategies.coreset:select",
         "bald": "emolab.active_learning.strategies.bald:select",
         "badge": "emolab.active_learning.strategies.badge:select",
+        "bait": "emolab.active_learning.strategies.bait:select",
     },
 )

@@ -49,6 +49,14 @@ def candidate_probs(pool: Pool) -> NDArray[np.float64]:
     return np.where(usable[:, None], np.maximum(probs, 0.0), np.nan)
 
 
+def closeness(probs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 less the gap between the two best classes of each row of ``probs`` (c, k): (c,), NaN stays NaN."""
+    import numpy as np
+
+    top = np.sort(probs, axis=1)[:, ::-1]
+    return np.asarray(1 - (top[:, 0] - (top[:, 1] if top.shape[1] > 1 else 0.0)))
+
+
 def named(pool: Pool, row: NDArray[np.float64], most: int) -> list[str]:
     """The ``most`` probable classes of a row of probabilities in words: ``["fear 0.41", "surprise 0.39"]``."""
     order = (-row).argsort(kind="stable")[:most]

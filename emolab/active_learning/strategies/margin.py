@@ -6,7 +6,7 @@ import numpy as np
 
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.ranking import best
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, named, needs
+from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, closeness, named, needs
 
 
 @needs("probs")
@@ -17,8 +17,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     uncertainty measures for expressions, and the default.
     """
     probs = candidate_probs(pool)
-    top = np.sort(probs, axis=1)[:, ::-1]
-    scores = 1 - (top[:, 0] - (top[:, 1] if top.shape[1] > 1 else 0.0))
+    scores = closeness(probs)
     chosen = best(scores, n)
     return Picks(pool.candidates[chosen], scores[chosen], [_reason(pool, row) for row in probs[chosen]])
 
