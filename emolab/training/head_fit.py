@@ -40,7 +40,7 @@ def fit_head(pixels: Pixels, data: TrainingSet, plan: Plan, folder: Path, *, pro
         )
     with cpu_threads(plan.threads):
         network = Classifier(built, len(data.classes), dropout=0.0)
-        rows = head_start.known(network, data, plan)
+        rows = head_start.known(network, data.classes, plan)
         network = network.to(pick_device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
         wanted = Preprocessing(plan.size, plan.color)
         found = embeddings.fill(folder, data.ids, pixels, network, name=plan.backbone, wanted=wanted, progress=progress)

@@ -6,6 +6,8 @@ one (Kumar et al. 2022, "Fine-tuning can distort pretrained features and underpe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,14 +23,16 @@ from emolab.training.weights import start_head
 BATCH = 256
 
 
-def known(model: Classifier, data: TrainingSet, plan: Plan) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def known(
+    model: Classifier, classes: Sequence[str], plan: Plan
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Give ``model`` the rows its weights' own head has for classes of the same name.
 
     Weight (k, d) and bias (k,) where all classes are among them, else ``None``.
     """
     file = backbones.weights_file(plan.backbone, plan.weights)
-    shared = start_head(model.head, data.classes, file) if file is not None else ()
-    if len(shared) < len(data.classes):
+    shared = start_head(model.head, classes, file) if file is not None else ()
+    if len(shared) < len(classes):
         return None
     weight, bias = (tensor.detach().cpu().double().numpy().copy() for tensor in (model.head.weight, model.head.bias))
     return weight, bias
@@ -47,7 +51,7 @@ def begin(model: Classifier, pixels: Pixels, data: TrainingSet, plan: Plan) -> N
     Solving takes one pass over the training images of ``data``, whose ``pixels`` stand in the same order, without
     augmentation. Raises :class:`DataError` for features that are not finite numbers.
     """
-    rows = known(model, data, plan)
+    rows = known(model, data.classes, plan)
     if not plan.solve_head:
         return
     model.eval()

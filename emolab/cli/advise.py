@@ -1,0 +1,252 @@
+"""``emolab suggest --advise``: whether further votes are worth it, and what else is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emolab.cli.words import many
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emolab.active_learning.advice import Finding
+    from emolab.progress import Progress
+    from emolab.records import LabelSet, Model, Sample
+    from emolab.workspace import Workspace
+
+FILE = "advice.json"
+#: Votes whose worth is told beside that of the next round.
+VOTES = (100, 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """What to do next: a ``sentence``, the figures behind it, and what to type.
+
+    ``judge`` says what accuracy was measured on: ``random`` or ``valid``, ``None`` where there was too little and the
+    sentence says of what. ``finding`` holds the figures as plain data, ``doubtful`` the doubted labels, worst first.
+    ``model``, ``labels`` and ``votes`` are what it was made from; it holds as long as they stay.
+    """
+
+    sentence: str
+    next: str
+    judge: str | None
+    finding: dict[str, Any] | None
+    doubtful: list[dict[str, Any]]
+    model: str | None
+    labels: str
+    votes: int
+
+
+def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
+    """What further votes would buy and what to do instead, on the votes there are now; makes no round.
+
+    Labels are aggregated first where votes are newer. The answer is kept beside the champion's predictions until votes
+    or labels change. Raises :class:`DataError` where nothing has been voted on or features cannot be had.
+    """
+    from emolab.catalog import models, tallies
+    from emolab.labeling.aggregate import aggregate
+    from emolab.progress import SILENT
+
+    labels = aggregate(workspace).labels
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        model = models.find(conn, "champion")
+        votes = tallies.count(conn)["people"]
+    if model is None:
+        return _missing("No model has been trained yet, and advice starts from one.", "emolab train", labels, votes)
+    kept = read(workspace, model.id, labels.version, votes)
+    if kept is not None:
+        return kept
+    made = _measure(workspace, model, labels, votes, progress or SILENT)
+    _write(workspace.predictions / model.id / FILE, made)
+    return made
+
+
+def read(workspace: Workspace, model: str, labels: str, votes: int) -> Advice | None:
+    """The advice kept for this model, version of labels and number of votes; ``None`` where there is none."""
+    file = workspace.predictions / model / FILE
+    if not file.is_file():
+        return None
+    try:
+        found = Advice(**json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        return None
+    return found if (found.model, found.labels, found.votes) == (model, labels, votes) else None
+
+
+def _write(file: Path, advice: Advice) -> None:
+    from emolab.workspace import write_text
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_text(file, json.dumps(advice.__dict__, indent=1) + "\n")
+
+
+def _missing(sentence: str, command: str, labels: LabelSet, votes: int, model: Model | None = None) -> Advice:
+    return Advice(
+        sentence=sentence, next=command, judge=None, finding=None, doubtful=[],
+        model=model.id if model else None, labels=labels.version, votes=votes,
+    )  # fmt: skip
+
+
+def _measure(workspace: Workspace, model: Model, labels: LabelSet, votes: int, progress: Progress) -> Advice:
+    """The advice, from catalog, features and votes."""
+    import numpy as np
+
+    from emolab import tally
+    from emolab.active_learning import advice, ceiling, recommendation
+    from emolab.active_learning.learning_curve import Labelled
+    from emolab.catalog import activity, rounds, samples, tallies
+    from emolab.datasets import splits
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        found = samples.by_ids(conn, labels.samples)
+        drawn = {s.sample_id for s in rounds.suggestions(conn) if s.strategy == "random"}
+        table = tallies.table(conn, labels.classes)
+        people = {person.name for person in activity.annotators(conn) if person.kind != "dataset"}
+    teach = np.array([sample.split in (None, "train") for sample in found])
+    judge, kind = _judges(found, drawn)
+    lacking = _short_of(int(teach.sum()), int(judge.sum()))
+    if lacking is not None:
+        return _missing(*lacking, labels, votes, model)
+    features, known = _features(workspace, model, found, progress)
+    inside = np.flatnonzero(teach | judge)
+    data = Labelled(
+        features=features[inside],
+        targets=labels.probs[inside],
+        hard=labels.hard[inside].astype(np.int64),
+        teach=teach[inside],
+        judge=judge[inside],
+        unit=splits.connect(
+            labels.samples,
+            [sample.group for sample in found],
+            [sample.parent for sample in found],
+            [sample.representative or sample.id for sample in found],
+        )[inside],
+        known=known,
+    )
+    counts = tally.counts(table)
+    place = {sample: row for row, sample in enumerate(table.samples)}
+    team = tally.counts(tally.of(table, people))
+    team = team[team.sum(axis=1) > 0]
+    if (team.sum(axis=1) >= 2).sum() < ceiling.FEWEST:
+        team = counts
+    each = float(team.sum() / len(team))
+    batch = round(workspace.config.suggest.n * each)
+    rng = np.random.default_rng(len(inside))
+    result = advice.advise(
+        data,
+        counts[[place[labels.samples[row]] for row in inside]],
+        team,
+        votes=sorted({*VOTES, batch}),
+        votes_per_label=each / splits.SHARES["train"],
+        rng=rng,
+        progress=progress,
+    )
+    purchase = next(p for p in result.purchases if p.votes == batch)
+    return Advice(
+        sentence=recommendation.sentence(result, purchase),
+        next=_next(workspace, result, kind),
+        judge=kind,
+        finding=_plain(result),
+        doubtful=_doubted(result, labels, inside),
+        model=model.id,
+        labels=labels.version,
+        votes=votes,
+    )
+
+
+def _judges(found: Sequence[Sample], drawn: set[str]) -> tuple[NDArray[np.bool_], str]:
+    """Who judges (n,): the samples drawn at random where there are enough, else the valid split; test ones never."""
+    import numpy as np
+
+    from emolab.active_learning.advice import FEWEST
+
+    slice_ = np.array([sample.id in drawn and sample.split != "test" for sample in found])
+    if slice_.sum() >= FEWEST:
+        return slice_, "random"
+    valid = np.array([sample.split == "valid" for sample in found])
+    return (slice_, "random") if slice_.sum() > valid.sum() else (valid, "valid")
+
+
+def _short_of(teach: int, judges: int) -> tuple[str, str] | None:
+    """What is missing, in words, and the command that brings it; ``None`` where there is enough."""
+    from emolab.active_learning.advice import FEWEST
+
+    too_early = "Too early to say what further votes buy:"
+    if judges < FEWEST:
+        return (
+            f"{too_early} {many(judges, 'labelled sample')} drawn at random can judge, {FEWEST} are needed.",
+            f"emolab suggest --strategy random -n {FEWEST - judges} --push",
+        )
+    if teach < FEWEST:
+        return (
+            f"{too_early} {many(teach, 'labelled sample')} can be learnt from, {FEWEST} are needed.",
+            f"emolab suggest -n {FEWEST - teach} --push",
+        )
+    return None
+
+
+def _features(
+    workspace: Workspace, model: Model, found: Sequence[Sample], progress: Progress
+) -> tuple[NDArray[np.float32], Any]:
+    from emolab.errors import MissingExtra
+
+    try:
+        from emolab.training.frozen import frozen
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    media = {sample.id: workspace.root / sample.media for sample in found}
+    return frozen(workspace, model, list(media), media.__getitem__, progress=progress)
+
+
+def _next(workspace: Workspace, result: Finding, kind: str) -> str:
+    if result.reached:
+        return "emolab export champion --to onnx"
+    if kind == "valid":
+        return "emolab suggest --strategy random -n 40 --push"
+    return f"emolab suggest -n {workspace.config.suggest.n} --push"
+
+
+def _plain(result: Finding) -> dict[str, Any]:
+    """The figures as plain data, shares of 1."""
+    from dataclasses import asdict
+
+    mending = result.mending
+    return {
+        "labels": result.labels,
+        "judges": result.judges,
+        "accuracy": asdict(result.accuracy),
+        "reached": result.reached,
+        "votes": [asdict(purchase) for purchase in result.purchases],
+        "ceiling": None if result.ceiling is None else asdict(result.ceiling),
+        "mending": None
+        if mending is None
+        else {
+            "labels": len(mending.doubtful.rows),
+            "really_wrong": float(mending.doubtful.wrong.mean()) if len(mending.doubtful.rows) else None,
+            "noise": mending.doubtful.noise,
+            "votes": mending.votes,
+            "gain": asdict(mending.gain),
+        },
+    }
+
+
+def _doubted(result: Finding, labels: LabelSet, inside: NDArray[np.int64]) -> list[dict[str, Any]]:
+    if result.mending is None:
+        return []
+    found = result.mending.doubtful
+    return [
+        {
+            "sample": labels.samples[inside[row]],
+            "label": labels.classes[int(labels.hard[inside[row]])],
+            "instead": labels.classes[instead],
+            "wrong": round(wrong, 4),
+        }
+        for row, wrong, instead in zip(found.rows.tolist(), found.wrong.tolist(), found.instead.tolist(), strict=True)
+    ]

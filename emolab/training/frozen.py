@@ -1,0 +1,67 @@
+"""Features that have not seen a project's labels: those of the backbone its model started from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emolab.errors import DataError
+from emolab.progress import SILENT, Progress
+from emolab.records import Model
+from emolab.training import backbones, cache, checkpoint, embeddings, head_start
+from emolab.training.checkpoint import Checkpoint
+from emolab.training.classifier import Classifier
+from emolab.training.devices import pick_device
+from emolab.training.head_fit import BLANK
+from emolab.training.recipes import Plan
+from emolab.workspace import Workspace
+
+Known = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def frozen(
+    workspace: Workspace,
+    model: Model,
+    ids: Sequence[str],
+    media: Callable[[str], bytes | Path],
+    *,
+    progress: Progress = SILENT,
+) -> tuple[NDArray[np.float32], Known | None]:
+    """Features (n, d) of the samples ``ids`` by the backbone ``model`` started from, and the head that came with it.
+
+    A fine-tuned backbone knows the labels it was tuned on, so nothing measured on its features tells what labels are
+    worth. Where ``model`` started from an earlier one of the workspace, that one's start is meant, and so on. Features
+    are kept, as for ``training.mode = head``. Raises :class:`DataError` where the start was random.
+    """
+    first = _first(workspace, checkpoint.describe(workspace.root / model.path))
+    plan = Plan(**first.plan)
+    built = backbones.build(plan.backbone, plan.weights, size=plan.size)
+    random = plan.weights == "none" or (plan.weights == "default" and plan.backbone in BLANK)
+    if random and list(built.module.parameters()):
+        raise DataError(
+            f"The champion's backbone {plan.backbone} learnt all it knows from these labels, so its features cannot "
+            "tell what further labels are worth.",
+            hint="Train on one that comes with knowledge: emolab train --set training.backbone=face48",
+        )
+    network = Classifier(built, len(model.classes), dropout=0.0)
+    known = head_start.known(network, model.classes, plan)
+    network = network.to(pick_device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    wanted = first.preprocessing
+    pixels = cache.fill(workspace.cache, ids, media, wanted, progress=progress)
+    found = embeddings.fill(
+        workspace.cache, ids, pixels, network, name=plan.backbone, wanted=wanted, progress=progress
+    )  # fmt: skip
+    return found.take(np.arange(len(ids), dtype=np.int64)), known
+
+
+def _first(workspace: Workspace, described: Checkpoint) -> Checkpoint:
+    """The model of the workspace that ``described`` goes back to; itself where it started from something else."""
+    while True:
+        folder = Path(str(described.plan["weights"])).parent
+        if workspace.models not in folder.parents:
+            return described
+        described = checkpoint.describe(folder)
