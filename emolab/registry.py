@@ -109,6 +109,7 @@ STRATEGIES = Registry(
         "margin": "emolab.active_learning.strategies.margin:select",
         "entropy": "emolab.active_learning.strategies.entropy:select",
         "coreset": "emolab.active_learning.strategies.coreset:select",
+        "typiclust": "emolab.active_learning.strategies.typiclust:select",
         "bald": "emolab.active_learning.strategies.bald:select",
         "badge": "emolab.active_learning.strategies.badge:select",
         "bait": "emolab.active_learning.strategies.bait:select",

@@ -19,6 +19,9 @@ CENTERS = 256
 #: Squared distances are rounded to this step, above the noise of float32, so that equal points tie exactly.
 STEP = 2.0**-20
 
+#: Steps per unit of :meth:`Space.steps`: products of two directions stay below 2**24, what float32 counts exactly.
+GRID = 2_048
+
 NO_EMBEDDING = "the model gave no usable embedding for it"
 
 
@@ -60,6 +63,19 @@ class Space:
     def units(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """Embeddings of these points scaled to length 1, (m, d); zero ones stay zero, unusable ones are NaN."""
         return np.asarray(self.values(positions) * self.scale[positions, None])
+
+    def steps(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Directions of these points in whole steps of 1 / :data:`GRID`, (m, d); zeros where they cannot be used.
+
+        Products of these, at most ``GRID ** 2``, are whole numbers that float32 adds up without rounding, in any
+        order: the same on every machine, for any number of threads and any size of chunks.
+        """
+        values, scale = self.values(positions), self.scale[positions] * np.float32(GRID)
+        if not np.isfinite(scale).all():
+            blind = np.isnan(scale)
+            values[blind] = scale[blind] = 0
+        values *= scale[:, None]
+        return np.rint(values, out=values)
 
     def chunks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """All points in order: (positions, embeddings as they are (m, d)), zeros for those that cannot be used."""

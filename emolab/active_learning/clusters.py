@@ -1,0 +1,97 @@
+"""K-means over directions: where the pool's samples lie close together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emolab.active_learning import space as reading
+from emolab.active_learning.space import Space
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Points per cluster that seeds are drawn from, and that centers are found from; all others are only assigned.
+SEEDED, SAMPLE = 16, 64
+#: Rounds of assigning and averaging: on the few points first, then on the many.
+ROUNDS, LAST = 3, 1
+#: Seeds drawn at a time, and how many of them are kept.
+DRAWN, KEPT = 64, 16
+
+
+def kmeans(space: Space, k: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Centers (at most ``k``, d) of the usable points, of which there must be one, in :meth:`Space.steps`.
+
+    Fewer when there are fewer different points. Seeds by greedy k-means++ (Arthur & Vassilvitskii 2007), then rounds
+    of assigning and averaging (Lloyd 1982), on ``SAMPLE`` points per cluster that ``rng`` draws. Products and sums
+    are of whole numbers, so that the answer is the same for any number of threads and any size of chunks.
+    """
+    drawn = rng.permutation(np.flatnonzero(space.usable))[: k * SAMPLE]
+    few, many = (Space(space.embeddings, space.rows[part], space.scale[part]) for part in (drawn[: k * SEEDED], drawn))
+    centers = few.steps(_seeds(few, k, rng))
+    for sample in [few] * ROUNDS + [many] * LAST:
+        total, count = _sums(sample, assign(sample, centers), len(centers))
+        filled = count > 0
+        centers[filled] = np.rint(total[filled] / count[filled, None])
+    return centers
+
+
+def assign(space: Space, centers: NDArray[np.float32]) -> NDArray[np.int32]:
+    """The nearest of ``centers`` (k, d) of :func:`kmeans` for every point, (c,); -1 where it cannot be used."""
+    label = np.full(len(space), -1, dtype=np.int32)
+    half = np.einsum("kd,kd->k", centers, centers) / 2
+    across = np.ascontiguousarray(centers.T)
+    for start in range(0, len(space), reading.CHUNK):
+        part = slice(start, start + reading.CHUNK)
+        near = space.steps(part) @ across
+        near -= half
+        label[part] = np.where(space.usable[part], near.argmax(axis=1), -1)
+    return label
+
+
+def _seeds(sample: Space, k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Positions of up to ``k`` different points, far apart and amid many.
+
+    Points are drawn ``DRAWN`` at a time with chances in proportion to the squared distance to the nearest seed. Of
+    these the ``KEPT`` that bring the points nearest to seeds, one after the other, become seeds.
+    """
+    seeds = [int(rng.integers(len(sample)))]
+    nearest = _distances(sample, np.array(seeds))[0]
+    while len(seeds) < k and nearest.any():
+        before = nearest.cumsum(dtype=np.float64)
+        drawn = np.searchsorted(before, rng.random(DRAWN) * before[-1], side="right")
+        distance = _distances(sample, drawn.clip(max=np.flatnonzero(nearest)[-1]))
+        for _ in range(min(KEPT, k - len(seeds))):
+            np.minimum(distance, nearest, out=distance)
+            left = distance.sum(axis=1, dtype=np.float64)
+            leader = int(left.argmin())
+            if left[leader] == nearest.sum(dtype=np.float64):
+                break
+            seeds.append(int(drawn[leader]))
+            nearest = distance[leader].copy()
+    return np.array(seeds)
+
+
+def _distances(sample: Space, seeds: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Squared distances in steps from ``seeds`` to all points, (s, m)."""
+    centers = sample.steps(seeds)
+    own = np.einsum("sd,sd->s", centers, centers)[:, None]
+    distance = np.empty((len(seeds), len(sample)), dtype=np.float32)
+    for start in range(0, len(sample), reading.CHUNK):
+        part = slice(start, start + reading.CHUNK)
+        steps = sample.steps(part)
+        distance[:, part] = own + np.einsum("md,md->m", steps, steps) - 2 * (centers @ steps.T)
+    return distance
+
+
+def _sums(sample: Space, label: NDArray[np.int32], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sum of the points of every cluster (k, d), and how many they are (k,)."""
+    total = np.zeros((k, sample.embeddings.shape[1]))
+    count = np.bincount(label, minlength=k)
+    order = label.argsort(kind="stable")
+    end = count.cumsum()
+    for cluster in np.flatnonzero(count):
+        for start in range(end[cluster] - count[cluster], end[cluster], reading.CHUNK):
+            total[cluster] += sample.steps(order[start : min(start + reading.CHUNK, end[cluster])]).sum(axis=0)
+    return total, count
