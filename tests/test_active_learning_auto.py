@@ -131,3 +131,13 @@ def test_principal_components_keep_distances_when_nothing_is_cut() -> None:
     kept = principal(values, 8)
     assert kept.shape == (200, 8)
     assert np.linalg.norm(kept[3] - kept[77]) == pytest.approx(np.linalg.norm(values[3] - values[77]))
+
+
+def test_features_that_have_not_learned_the_labels_are_believed_first() -> None:
+    from dataclasses import replace
+
+    pool = make_pool(400, 80, apart=4.0)
+    blurred = np.full((400, 12), np.nan)
+    blurred[pool.labelled] = np.random.default_rng(0).normal(size=(80, 12))
+    assert decide(pool)[0] == "typiclust"
+    assert decide(replace(pool, unlearned=blurred))[0] == "random"

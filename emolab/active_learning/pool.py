@@ -37,7 +37,8 @@ class Pool:
     session, -1 for none. ``probs`` (n, k) rows sum to 1 and ``embeddings`` (n, d), possibly memory-mapped float16,
     are the model's; rows that contain NaN mean that the model has no answer; ``None`` that there is no model.
     ``draws`` (t, n, k) are what t random versions of the model would say, which ``bald`` compares.
-    ``targets`` (n, k) are label distributions of the labelled rows, NaN elsewhere.
+    ``targets`` (n, k) are label distributions of the labelled rows, NaN elsewhere; ``unlearned`` (n, e) features of
+    labelled rows by a backbone that has not learned from their labels, NaN where there are none.
     """
 
     samples: Sequence[str]
@@ -51,6 +52,7 @@ class Pool:
     embeddings: NDArray[np.floating[Any]] | None = None
     draws: NDArray[np.floating[Any]] | None = None
     targets: NDArray[np.floating[Any]] | None = None
+    unlearned: NDArray[np.floating[Any]] | None = None
     classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float64]
+
 #: What is tried out, safest first.
 CONTESTANTS = ("uherding", "cluster_margin", "margin", "badge", "maxherding", "typiclust", "random")
 #: What is used where the replay cannot tell the strategies apart.
@@ -26,8 +28,6 @@ SLICE = 0.1
 CLUSTERS, COVERAGE = 0.5, 0.2
 #: Labelled samples from which the purity of neighbourhoods says something.
 JUDGEABLE = 20
-#: Labelled samples that purity is measured on at most.
-MOST = 2_000
 
 
 @needs("probs", "embeddings")
@@ -59,15 +59,14 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
 
 def choose(pool: Pool, rng: np.random.Generator) -> tuple[str, str]:
     """The name of the strategy for ``pool``, and why in a sentence."""
-    rows = _labelled(pool)
+    rows, features, targets = _evidence(pool)
     if len(rows) < JUDGEABLE:
         return "random", f"{len(rows)} labelled samples are too few to tell a strategy by; drawn at random"
-    assert pool.embeddings is not None and pool.targets is not None  # noqa: S101  _labelled looked at them
     if len(rows) < FEWEST:
-        return _cold(pool, rows)
-    names = [name for name in CONTESTANTS if name in STRATEGIES.names()]
-    targets = np.asarray(pool.targets[rows], dtype=np.float64)
-    return verdict(replay(pool.embeddings[rows], targets, _units(pool, rows), names, rng))
+        return _cold(features, targets)
+    return verdict(
+        replay(features, targets, _units(pool, rows), [c for c in CONTESTANTS if c in STRATEGIES.names()], rng)
+    )
 
 
 def verdict(found: Replay) -> tuple[str, str]:
@@ -84,27 +83,37 @@ def verdict(found: Replay) -> tuple[str, str]:
     return PRIOR, f"{PRIOR}: {about} cannot tell the strategies apart (best: {told})"
 
 
-def _cold(pool: Pool, rows: NDArray[np.int64]) -> tuple[str, str]:
-    assert pool.embeddings is not None and pool.targets is not None  # noqa: S101
-    some = rows[:: max(1, -(-len(rows) // MOST))]
-    purity = neighbour_purity(pool.embeddings[some], np.asarray(pool.targets[some]).argmax(axis=1))
+def _cold(features: Floats, targets: Floats) -> tuple[str, str]:
+    purity = neighbour_purity(features, targets.argmax(axis=1))
     name = "typiclust" if purity >= CLUSTERS else "maxherding" if purity >= COVERAGE else "random"
     why = {
         "typiclust": "neighbours share their class, so typical samples of new clusters teach most",
         "maxherding": "neighbours often share their class, so covering the pool is worth more than chance",
         "random": "neighbours do not share their class, so no cold start can be trusted",
     }[name]
-    return name, f"{name}: {len(rows)} labelled samples, neighbour purity {purity:.2f} (0 is chance, 1 all); {why}"
+    return name, f"{name}: {len(features)} labelled samples, neighbour purity {purity:.2f} (0 is chance, 1 all); {why}"
 
 
-def _labelled(pool: Pool) -> NDArray[np.int64]:
-    """Rows that can teach and judge, by sample id: labelled and embedded, with a target, not kept for validation."""
-    if pool.targets is None or pool.embeddings is None:
+def teaching(pool: Pool) -> NDArray[np.int64]:
+    """Rows whose labels may teach, by sample id: labelled, with a target, not kept for validation."""
+    if pool.targets is None:
         return np.empty(0, dtype=np.int64)
     free = pool.labelled if pool.excluded is None else pool.labelled & ~pool.excluded
     rows = pool.order[free[pool.order]]
-    rows = rows[np.isfinite(pool.targets[rows]).all(axis=1)]
-    return np.asarray(rows[np.isfinite(pool.embeddings[rows]).all(axis=1)])
+    return np.asarray(rows[np.isfinite(pool.targets[rows]).all(axis=1)])
+
+
+def _evidence(pool: Pool) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """What can teach and judge, by sample id: rows (m,), features (m, d) and targets (m, k).
+
+    The features are those of a backbone that has not learned from these labels, where there is one.
+    """
+    features = pool.embeddings if pool.unlearned is None else pool.unlearned
+    rows = teaching(pool)
+    if pool.targets is None or features is None:
+        return rows[:0], np.empty((0, 0)), np.empty((0, 0))
+    rows = rows[np.isfinite(features[rows]).all(axis=1)]
+    return rows, np.asarray(features[rows], dtype=np.float64), np.asarray(pool.targets[rows], dtype=np.float64)
 
 
 def _units(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.int64]:
