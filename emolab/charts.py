@@ -45,8 +45,12 @@ def line(
     mark_x: float | None = None,
     mark_label: str = "",
     whole_x: bool = True,
+    log_x: bool = False,
 ) -> str:
-    """Curves over a common x axis with a legend; ``mark_x`` draws a vertical line with a label."""
+    """Curves over a common x axis with a legend; ``mark_x`` draws a vertical line with a label.
+
+    With ``log_x`` every doubling takes the same room; all x are above 0 then.
+    """
     drawn = [s for s in series if len(s.x)]
     if not drawn:
         return '<p class="lead">Nothing to draw yet.</p>'
@@ -56,10 +60,11 @@ def line(
     low, high = y_range or (y_ticks[0], y_ticks[-1])
     x_low, x_high = min(xs), max(xs)
     if x_low == x_high:
-        x_low, x_high = x_low - 0.5, x_high + 0.5
+        x_low, x_high = (x_low / 2, x_high * 2) if log_x else (x_low - 0.5, x_high + 0.5)
 
     def px(x: float) -> float:
-        return LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
+        share = math.log(x / x_low) / math.log(x_high / x_low) if log_x else (x - x_low) / (x_high - x_low)
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def py(y: float) -> float:
         return TOP + (high - min(max(y, low), high)) / (high - low) * (HEIGHT - TOP - BOTTOM)
@@ -68,7 +73,7 @@ def line(
     for tick in y_ticks:
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(tick):.1f}" y2="{py(tick):.1f}"/>')
         parts.append(text(LEFT - 8, py(tick) + 4, y_format(tick), anchor="end"))
-    for tick in ticks(x_low, x_high, 8, whole=whole_x):
+    for tick in log_ticks(x_low, x_high) if log_x else ticks(x_low, x_high, 8, whole=whole_x):
         if x_low <= tick <= x_high:
             parts.append(text(px(tick), HEIGHT - BOTTOM + 18, plain(tick)))
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, x_label))
@@ -237,6 +242,13 @@ def text(x: float, y: float, content: str, *, anchor: str = "middle", strong: bo
     """A text element."""
     weight = ' class="strong"' if strong else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{weight}>{escape(content)}</text>'
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten within ``low``..``high``; powers alone where those would be too many."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if len(powers) <= 4 else (1,)
+    return [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
 
 
 def padded(low: float, high: float) -> tuple[float, float]:

@@ -46,6 +46,16 @@ class Votes:
         """Whether samples may get different numbers of answers."""
         return self.high > self.low
 
+    @property
+    def least(self) -> float:
+        """What a sample costs at least."""
+        return float(self.cost(np.array([self.low]))[0])
+
+    @property
+    def most(self) -> float:
+        """What a sample costs at most."""
+        return float(self.cost(np.array([self.high]))[0])
+
     def cost(self, answers: NDArray[np.int64]) -> NDArray[np.float64]:
         """What ``answers`` (m,) votes on each of m samples cost, (m,)."""
         return np.where(answers > 0, self.price[0] + self.price[1] * (answers - 1), 0.0)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emolab.active_learning.asking import answered
+from emolab.active_learning.asking import Votes, answered
 from emolab.active_learning.crowd import NOTHING, deal
+from emolab.active_learning.draws import bootstrap_draws
 from emolab.active_learning.field import Field, Round, Terms, Trained, Trainer
 from emolab.active_learning.pool import Pool
 from emolab.active_learning.select import select
+from emolab.active_learning.strategies import needed
 from emolab.errors import DataError
 from emolab.records import VoteTable
-from emolab.registry import AGGREGATORS
+from emolab.registry import AGGREGATORS, STRATEGIES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,14 +38,19 @@ def check(field: Field, terms: Terms) -> None:
         raise DataError(f"The votes name {shown} of {len(field.classes)} classes; a campaign needs two or more.")
     if not terms.budgets or terms.budgets[0] <= 0 or (np.diff(terms.budgets) <= 0).any():
         raise DataError("The budgets of the rounds have to rise from above 0.")
-    free = len(_pool(field, np.zeros(len(field.samples), dtype=np.int64)).candidates)
-    dear = free * float(terms.votes.cost(np.array([terms.votes.low]))[0])
-    if terms.budgets[-1] > dear:
+    whole = worth(field, terms.votes)
+    if terms.budgets[-1] > whole:
+        free = round(whole / terms.votes.least)
         each = "1 vote each" if terms.votes.low == 1 else f"{terms.votes.low} votes each"
         raise DataError(
-            f"The budget is {terms.budgets[-1]:,.0f}, but the pool has {free:,} samples: {dear:,.0f} for {each}.",
-            hint=f"Use --budget {int(dear)} or less.",
+            f"The budget is {terms.budgets[-1]:,.0f}, but the pool has {free:,} samples: {whole:,.0f} for {each}.",
+            hint=f"Use --budget {int(whole)} or less.",
         )
+
+
+def worth(field: Field, votes: Votes) -> float:
+    """What asking about every sample of ``field`` costs at least."""
+    return len(_pool(field, np.zeros(len(field.samples), dtype=np.int64)).candidates) * votes.least
 
 
 def campaign(
@@ -116,12 +124,14 @@ class _State:
         n = min(int(left / float(votes.cost(usual).mean())), len(pool.candidates))
         if n < 1:
             return self.nobody, self.nobody
-        rows = select(pool, n, strategy=name, rng=_rng(self.seed, number, name)).rows
+        rng = _rng(self.seed, number, name)
+        if pool.targets is not None and "draws" in needed(STRATEGIES.load(name)):
+            pool = replace(pool, draws=bootstrap_draws(pool, rng))
+        rows = select(pool, n, strategy=name, rng=rng).rows
         probs = None if pool.probs is None else np.asarray(pool.probs[rows], dtype=np.float64)
         answers = answered(self.deck, rows, votes, k=len(pool.classes), probs=probs, more=self.terms.more)
         cost = votes.cost(answers)
-        dearest = float(votes.cost(np.array([votes.high]))[0])
-        paid = np.cumsum(cost) - cost + dearest <= left + 1e-9
+        paid = np.cumsum(cost) - cost + votes.most <= left + 1e-9
         reached = len(rows) if paid.all() else int(paid.argmin())
         rows, answers = rows[:reached], answers[:reached]
         self.given[rows] = answers

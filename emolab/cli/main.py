@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("emolab.cli.train", "Train a model on the current labels."),
     "evaluate": ("emolab.cli.evaluate", "Judge a model on a split or on an open dataset."),
     "suggest": ("emolab.cli.suggest", "Propose the samples that deserve the next votes."),
+    "simulate": ("emolab.cli.simulate", "Replay labelling campaigns on a voted data set."),
     "predict": ("emolab.cli.predict", "Classify images with a model."),
     "export": ("emolab.cli.export", "Write a model as ONNX, OpenVINO or TorchScript."),
     "models": ("emolab.cli.models", "List, show and promote trained models."),

@@ -62,7 +62,7 @@ def merge(
         path.expanduser(),
         split=split,
         rules=rules,
-        options=_options(options),
+        options=reader_options(options),
         name=name,
         dry_run=dry_run,
         near=near,
@@ -73,7 +73,8 @@ def merge(
     return 1 if report.unreadable else 0
 
 
-def _options(pairs: Sequence[str]) -> dict[str, str]:
+def reader_options(pairs: Sequence[str]) -> dict[str, str]:
+    """``KEY=VALUE`` texts as a mapping. Raises :class:`click.UsageError` for any other text."""
     options = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

@@ -1,0 +1,209 @@
+"""The report of a simulation: curves with bands, and a table one can decide by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from emolab.active_learning.curves import Curves, curves
+from emolab.active_learning.field import Round
+from emolab.active_learning.verdict import CONTROL, Reached, Verdict
+from emolab.charts import Series, bars, line, percent
+from emolab.report import Section, Tile, columns, facts, page, paragraph, table
+
+COLUMNS = (
+    "strategy", "accuracy", "gain", "p", "final", "macro-F1", "gain in F1", "p of F1", "votes saved", "CPU-s",
+)  # fmt: skip
+#: From where on a difference is called one.
+SURE = 0.05
+
+
+def row(one: Verdict) -> list[str]:
+    """One strategy as the cells of :data:`COLUMNS`; gains in points with their standard error, p after Holm."""
+    control = one.strategy == CONTROL
+    return [
+        one.strategy,
+        f"{100 * one.area:.1f}",
+        "" if control else f"{100 * one.gain:+.2f} ± {100 * one.error:.2f}",
+        "" if control else probability(one.p_holm),
+        f"{100 * one.final:.1f}",
+        f"{100 * one.area_f1:.1f}",
+        "" if control else f"{100 * one.gain_f1:+.2f} ± {100 * one.error_f1:.2f}",
+        "" if control else probability(one.p_f1_holm),
+        times(one),
+        f"{one.select_s:.1f}",
+    ]
+
+
+def probability(value: float) -> str:
+    """A p-value with two digits, or that it is small."""
+    return "<.0001" if value < 1e-4 else f"{value:.4f}" if value < 0.01 else f"{value:.2f}"
+
+
+def times(one: Verdict) -> str:
+    """How many times fewer votes for random's final accuracy, with its interval."""
+    if one.strategy == CONTROL:
+        return "1"
+    low = f"{one.ratio.low:.2f}" if one.ratio.low > 0 else "never"
+    high = f"{one.ratio.high:.2f}" if one.ratio.high is not None else "never"
+    value = "never" if one.ratio.value is None else f"{one.ratio.value:.2f}x"
+    return f"{value} ({low}..{high})" if (low, high) != ("never", "never") else value
+
+
+def render(about: Mapping[str, Any], found: Sequence[Verdict], rounds: Sequence[Round]) -> str:
+    """The report as one HTML document that needs nothing else."""
+    best = max(found, key=lambda one: one.area)
+    return page(
+        "What choosing would have saved",
+        [_curves(about, rounds), _table(found), _asked(about, found), _levels(found), _protocol(about)],
+        eyebrow="emolab simulate",
+        subtitle=f"{about['seeds']} campaigns per strategy on {about['n_pool']:,} samples of {about['dataset']}, "
+        f"judged on {about['n_judge']:,} others.",
+        tiles=_tiles(about, found, best),
+        footer="Simulated on votes that were there. Seeds are paired: the same first samples and the same answers.",
+    )
+
+
+def _tiles(about: Mapping[str, Any], found: Sequence[Verdict], best: Verdict) -> list[Tile]:
+    control = next(one for one in found if one.strategy == CONTROL)
+    sure = best.p_holm < SURE and best.gain > 0
+    tiles = [
+        Tile(
+            label="best mean accuracy",
+            value=best.strategy,
+            note=f"{100 * best.gain:+.2f} ± {100 * best.error:.2f} points on random"
+            + ("" if sure or best is control else ", which may be noise"),
+        ),
+        Tile(
+            label="votes for random's final accuracy", value=times(best).split(" ")[0], note="times fewer than random"
+        ),
+        Tile(label="final accuracy", value=f"{best.final:.1%}", note=f"random {control.final:.1%}"),
+    ]
+    if about["everything"]:
+        top = about["everything"]
+        tiles.append(
+            Tile(label="everything labelled", value=f"{top['accuracy']:.1%}", note=f"{top['votes']:,.0f} votes")
+        )
+    return tiles
+
+
+def _curves(about: Mapping[str, Any], rounds: Sequence[Round]) -> Section:
+    return Section(
+        title="What the votes bought",
+        lead="Means over the seeds; the bands are 95 % intervals of the means. Votes on a logarithmic scale.",
+        body=columns(
+            paragraph("Accuracy") + chart(curves(rounds, about["budgets"], "accuracy"), "accuracy"),
+            paragraph("Macro-F1, where every class counts the same")
+            + chart(curves(rounds, about["budgets"], "macro_f1"), "macro-F1"),
+        ),
+    )
+
+
+def chart(found: Mapping[str, Curves], name: str) -> str:
+    """One line per strategy with its band, over the votes."""
+    series = []
+    for number, (strategy, one) in enumerate(found.items()):
+        wide = 1.96 * one.values.std(axis=0, ddof=1) / np.sqrt(len(one.seeds)) if len(one.seeds) > 1 else 0 * one.mean
+        series.append(
+            Series(
+                name=strategy,
+                x=one.costs.tolist(),
+                y=one.mean.tolist(),
+                low=(one.mean - wide).tolist(),
+                high=(one.mean + wide).tolist(),
+                color=1 + number % 6,
+                dashed=strategy == CONTROL or number >= 6,
+                dots=len(one.costs) < 3,
+            )
+        )
+    return line(series, x_label="votes", y_label=name, y_format=percent, log_x=True)
+
+
+def _table(found: Sequence[Verdict]) -> Section:
+    return Section(
+        title="Which one?",
+        lead="Accuracy and macro-F1 are means over the logarithm of the votes, so that every doubling counts "
+        "alike; gains are in points against random, pair by pair; p is Wilcoxon's, corrected for the number of "
+        "strategies (Holm). Votes saved: how many times fewer than random for random's final accuracy, with a 95 % "
+        "interval.",
+        body=table(COLUMNS, [row(one) for one in found], numeric=range(1, len(COLUMNS))),
+    )
+
+
+def _asked(about: Mapping[str, Any], found: Sequence[Verdict]) -> Section:
+    control = next(one for one in found if one.strategy == CONTROL)
+    parts = [
+        paragraph(f"{one.strategy}: {one.doubt:.0%} of the people disagree with the leading opinion")
+        + bars(
+            dict(zip(about["classes"], one.composition, strict=True)),
+            second=dict(zip(about["classes"], control.composition, strict=True)),
+            form=lambda share: f"{share:.1%}",
+        )
+        for one in found
+        if one is not control
+    ]
+    return Section(
+        title="What was asked",
+        lead=f"Shares of the classes among the chosen samples, random's below each; of random's samples "
+        f"{control.doubt:.0%} of the people disagree.",
+        body=columns(*parts) if parts else paragraph("Only random was played."),
+    )
+
+
+def _levels(found: Sequence[Verdict]) -> Section:
+    rows = [
+        [
+            one.strategy,
+            *(f"{100 * part:.1f}" for part in one.thirds),
+            f"{one.wins:.0%}",
+            f"{one.effect:+.2f}",
+            *(_votes(one.shares.get(share)) for share in ("0.90", "0.95")),
+        ]
+        for one in found
+    ]
+    return Section(
+        title="Early, late, and how far to the top",
+        lead="Mean accuracy of the low, middle and high third of the votes; how many rounds beat random's; the rank "
+        "correlation of the pairs; votes until 90 and 95 % of the accuracy that labelling everything gives.",
+        body=table(
+            ["strategy", "low", "middle", "high", "wins", "effect", "votes to 90 %", "votes to 95 %"],
+            rows,
+            numeric=range(1, 8),
+        ),
+    )
+
+
+def _votes(found: Reached | None) -> str:
+    if found is None:
+        return ""
+    if found.votes is None:
+        return "not reached"
+    low = "?" if found.low is None else f"{found.low:,.0f}"
+    high = "beyond" if found.high is None else f"{found.high:,.0f}"
+    return f"{found.votes:,.0f} ({low}..{high})"
+
+
+def _protocol(about: Mapping[str, Any]) -> Section:
+    first, further = about["price"]
+    learner = (
+        f"linear head on {about['features']} principal components of {about['backbone']}; its penalty is chosen on the "
+        "first samples alone"
+        if about["mode"] == "frozen"
+        else f"{about['backbone']} trained anew in every round"
+    )
+    return Section(
+        title="Protocol",
+        body=facts(
+            {
+                "judge": about["judge"],
+                "learner": learner,
+                "weights": str(about["weights"]),
+                "votes per sample": f"{about['votes']} ({about['oracle']}), labels by {about['labels']}",
+                "price": f"{first:g} for the first vote on a sample, {further:g} for each further one",
+                "rounds": ", ".join(f"{budget:,.0f}" for budget in about["budgets"]) + " votes",
+                "left out": f"{about['near_copies_of_judged']:,} near copies of judged samples",
+            }
+        ),
+    )
