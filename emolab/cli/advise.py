@@ -110,10 +110,12 @@ def _measure(workspace: Workspace, model: Model, labels: LabelSet, votes: int, p
         table = tallies.table(conn, labels.classes)
         people = {person.name for person in activity.annotators(conn) if person.kind != "dataset"}
     teach = np.array([sample.split in (None, "train") for sample in found])
-    judge, kind = _judges(found, drawn)
-    lacking = _short_of(int(teach.sum()), int(judge.sum()))
+    random = np.array([sample.id in drawn and sample.split != "test" for sample in found])
+    valid = np.array([sample.split == "valid" for sample in found])
+    lacking = _short_of(int(teach.sum()), int(random.sum()), int(valid.sum()))
     if lacking is not None:
         return _missing(*lacking, labels, votes, model)
+    judge, kind = (random, "random") if random.sum() >= advice.FEWEST else (valid, "valid")
     features, known = _features(workspace, model, found, progress)
     inside = np.flatnonzero(teach | judge)
     data = Labelled(
@@ -161,28 +163,16 @@ def _measure(workspace: Workspace, model: Model, labels: LabelSet, votes: int, p
     )
 
 
-def _judges(found: Sequence[Sample], drawn: set[str]) -> tuple[NDArray[np.bool_], str]:
-    """Who judges (n,): the samples drawn at random where there are enough, else the valid split; test ones never."""
-    import numpy as np
-
-    from emolab.active_learning.advice import FEWEST
-
-    slice_ = np.array([sample.id in drawn and sample.split != "test" for sample in found])
-    if slice_.sum() >= FEWEST:
-        return slice_, "random"
-    valid = np.array([sample.split == "valid" for sample in found])
-    return (slice_, "random") if slice_.sum() > valid.sum() else (valid, "valid")
-
-
-def _short_of(teach: int, judges: int) -> tuple[str, str] | None:
+def _short_of(teach: int, drawn: int, valid: int) -> tuple[str, str] | None:
     """What is missing, in words, and the command that brings it; ``None`` where there is enough."""
     from emolab.active_learning.advice import FEWEST
 
     too_early = "Too early to say what further votes buy:"
-    if judges < FEWEST:
+    if max(drawn, valid) < FEWEST:
         return (
-            f"{too_early} {many(judges, 'labelled sample')} drawn at random can judge, {FEWEST} are needed.",
-            f"emolab suggest --strategy random -n {FEWEST - judges} --push",
+            f"{too_early} {many(valid, 'labelled sample')} of the validation split can judge and {drawn:,} drawn at "
+            f"random, {FEWEST} of either are needed.",
+            f"emolab suggest --strategy random -n {FEWEST - drawn} --push",
         )
     if teach < FEWEST:
         return (

@@ -54,8 +54,19 @@ def survey(workspace: Workspace) -> dict[str, Any]:
                 "rounds": len(rounds.list_all(conn)),
                 "unsent": len(rounds.suggestions(conn, unsent=True)),
             }
+    state["advice"] = _advice(workspace, state)
     state["next"] = next_command(state)
     return state
+
+
+def _advice(workspace: Workspace, state: dict[str, Any]) -> str | None:
+    """What ``suggest --advise`` last said, as long as it holds."""
+    from emolab.cli import advise
+
+    if state["champion"] is None or state["labels"] is None:
+        return None
+    kept = advise.read(workspace, state["champion"]["id"], state["labels"]["version"], state["votes"]["people"])
+    return None if kept is None else kept.sentence
 
 
 def next_command(state: dict[str, Any]) -> str:
@@ -100,6 +111,8 @@ def _show(session: Session, state: dict[str, Any]) -> None:
             session.say(f"  {name:<12} {'█' * round(24 * n / total):<24} [dim]{n:,}[/]")
     for problem in state["problems"]:
         session.say(f"[red]✗[/] {problem}")
+    if state["advice"]:
+        session.say(f"[bold]advice[/] {state['advice']}")
     session.say("[green]✓[/] healthy" if state["healthy"] else "[red]✗[/] the catalog is damaged; restore a backup")
     session.next_step(state["next"])
 

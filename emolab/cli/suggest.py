@@ -13,6 +13,9 @@ from emolab.cli.words import lasting, many, short
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from emolab.active_learning.pool import Pool
     from emolab.active_learning.select import Selection
     from emolab.catalog.activity import Activity
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from emolab.workspace import Workspace
 
 SHOWN = 12
+#: Labelled samples that are embedded for the replay of strategies, which uses 1,500 of those with a label.
+MOST_REPLAYED = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,7 @@ class Proposal:
 @click.option("--balance", is_flag=True, help="As many of every class, as far as the model can tell.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For strategies that draw.")
 @click.option("--push", "send", is_flag=True, help="Send the suggestions to the team at once.")
+@click.option("--advise", "advice", is_flag=True, help="Only say whether further votes are worth it; makes no round.")
 @workspace_command
 def suggest(
     session: Session,
@@ -60,12 +66,16 @@ def suggest(
     balance: bool,
     seed: int,
     send: bool,
+    advice: bool,
 ) -> None:
     """Choose N samples that nobody has been asked about, and store them as the next round with a reason for each.
 
     Samples that are labelled, pending, kept for validation or test, or copies of another sample are never proposed.
     The champion model looks at new samples first where the strategy needs it; without any model only random works.
     """
+    if advice:
+        _advise(session, alone=not (n or strategy or per_group or balance or send))
+        return
     proposal = propose(
         session.workspace,
         n=n,
@@ -80,6 +90,17 @@ def suggest(
     session.emit(_data(proposal, report))
     if report is None:
         session.next_step("emolab label push --suggestions")
+
+
+def _advise(session: Session, *, alone: bool) -> None:
+    from emolab.cli.advise import advise
+    from emolab.cli.advise_show import show
+
+    if not alone:
+        raise click.UsageError("--advise makes no round, so it stands alone: emolab suggest --advise")
+    found = advise(session.workspace, session.progress)
+    session.emit(found)
+    show(session, found)
 
 
 def propose(
@@ -142,6 +163,8 @@ def propose(
         limits = Limits(per_group=per_group or settings.per_group, balanced=balance or settings.balance)
         asks_model = bool(needed(STRATEGIES.load(chosen))) or limits.balanced
         pool = _pool(columns, _predict(workspace, model, progress) if model and asks_model else None, told)
+        if chosen == "auto" and model is not None:
+            pool = replace(pool, unlearned=_unlearned(workspace, model, pool, progress))
         rng = np.random.default_rng([seed, number, zlib.crc32(chosen.encode())])
         if "draws" in needed(STRATEGIES.load(chosen)) and pool.targets is not None:
             pool = replace(pool, draws=bootstrap_draws(pool, rng))
@@ -183,6 +206,34 @@ def _predict(workspace: Workspace, model: Model, progress: Progress) -> Predicti
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     return predict_pool(workspace, model, progress=progress)
+
+
+def _unlearned(workspace: Workspace, model: Model, pool: Pool, progress: Progress) -> NDArray[np.float16] | None:
+    """Features (n, d) of labelled samples by the backbone the model started from; ``None`` if that knew nothing.
+
+    The model's own features have learned the labels by heart, and tell nothing about how to choose labels.
+    """
+    import numpy as np
+
+    from emolab.active_learning.strategies.auto import JUDGEABLE, teaching
+    from emolab.catalog import samples
+    from emolab.errors import DataError
+    from emolab.training.frozen import frozen
+
+    rows = teaching(pool)[:MOST_REPLAYED]
+    if len(rows) < JUDGEABLE:
+        return None
+    ids = [pool.samples[row] for row in rows.tolist()]
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        media = {sample.id: workspace.root / sample.media for sample in samples.by_ids(conn, ids)}
+    try:
+        found, _ = frozen(workspace, model, ids, media.__getitem__, progress=progress)
+    except DataError as error:
+        progress.note(f"Strategies are compared on what the model itself has learned: {error.message}")
+        return None
+    every = np.full((len(pool), found.shape[1]), np.nan, dtype=np.float16)
+    every[rows] = found
+    return every
 
 
 def _seconds(people: Sequence[Activity], answers: int) -> float | None:
