@@ -113,5 +113,6 @@ STRATEGIES = Registry(
         "bald": "emolab.active_learning.strategies.bald:select",
         "badge": "emolab.active_learning.strategies.badge:select",
         "bait": "emolab.active_learning.strategies.bait:select",
+        "cluster_margin": "emolab.active_learning.strategies.cluster_margin:select",
     },
 )

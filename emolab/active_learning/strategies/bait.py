@@ -79,7 +79,7 @@ class _State:
 
     @classmethod
     def of(cls, m: NDArray[np.float64], fisher: NDArray[np.float64]) -> _State:
-        inverse: NDArray[np.float64] = np.linalg.inv(m)
+        inverse = np.asarray(np.linalg.inv(m), dtype=np.float64)
         through = inverse @ fisher
         return cls(inverse, through @ inverse, float(np.trace(through)))
 
