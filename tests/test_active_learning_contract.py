@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from emolab.active_learning.pool import Pool
 from emolab.active_learning.select import select
@@ -115,12 +117,32 @@ def test_the_order_of_rows_does_not_matter(strategy: str, n: int) -> None:
         assert choose(shuffled(pool, seed), n, strategy) == wanted
 
 
+def test_the_size_of_chunks_does_not_matter(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = make_pool(700)
+    wanted = choose(pool, 40, strategy)
+    ours = [name for name in sys.modules if name.startswith("emolab.active_learning")]
+    chunked = [name for name in ours if hasattr(sys.modules[name], "CHUNK")]
+    assert "emolab.active_learning.space" in chunked or "embeddings" not in needed(STRATEGIES.load(strategy))
+    for name in chunked:
+        monkeypatch.setattr(f"{name}.CHUNK", 37)
+    assert choose(pool, 40, strategy) == wanted
+
+
+def test_the_number_of_threads_does_not_matter(strategy: str) -> None:
+    rng = np.random.default_rng(0)
+    pool = make_pool(1500, embeddings=rng.normal(size=(1500, 96)).astype(np.float16))
+    with threadpool_limits(1):
+        wanted = choose(pool, 60, strategy)
+    with threadpool_limits(2):
+        assert choose(pool, 60, strategy) == wanted
+
+
 def test_when_all_are_equal_the_smaller_id_comes_first(strategy: str) -> None:
     same = {"probs": np.full((120, 4), 0.25, dtype=np.float32), "embeddings": np.ones((120, 16), dtype=np.float32)}
     pool = make_pool(draws=np.full((3, 120, 4), 0.25, dtype=np.float32), **same)
     chosen = choose(pool, 10, strategy)
     assert choose(shuffled(pool, 1), 10, strategy) == chosen
-    if strategy in ("least_confidence", "margin", "entropy", "coreset", "bald"):
+    if strategy in ("least_confidence", "margin", "entropy", "coreset", "bald", "bait"):
         assert chosen == [pool.samples[row] for row in pool.candidates[:10]]
 
 
