@@ -127,7 +127,7 @@ def test_errors_say_what_to_type(votes: Path, capsys: pytest.CaptureFixture[str]
     assert "The budget is 4,000, but the pool has" in said
     assert "--budget 6" in said
     assert "have fewer" in failed(capsys, *base, "--votes", "6")
-    assert '"1-5" is no number of votes' in failed(capsys, *base, "--votes", "1-5")
+    assert '"1-5"; expected a number such as "3"' in failed(capsys, *base, "--votes", "1-5")
     assert '"cheap" is no price' in failed(capsys, *base, "--price", "cheap")
     assert 'Unknown oracle "me"' in failed(capsys, *base, "--oracle", "me")
     assert "is not larger than the start" in failed(capsys, *base, "--budget", "9")
@@ -156,7 +156,7 @@ def test_random_weights_are_no_features(votes: Path, capsys: pytest.CaptureFixtu
 
 
 def test_budgets_grow_by_a_factor_or_by_equal_steps() -> None:
-    one, three = Votes(1, 1), Votes(3, 3)
+    one, three = Votes.parse("1"), Votes.parse("3")
     free = {"start": None, "budget": None, "rounds": 4, "per_round": None}
     assert plan_budgets(one, k=8, most=9000.0, **free) == [80, 160, 320, 640, 1280]  # type: ignore[arg-type]
     assert plan_budgets(three, k=8, most=9000.0, **free)[::4] == [240, 3840]  # type: ignore[arg-type]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emolab.active_learning.asking import Votes, answered
+from emolab.active_learning.asking import Votes
 from emolab.active_learning.crowd import NOTHING, deal
 from emolab.active_learning.draws import bootstrap_draws
 from emolab.active_learning.field import Field, Round, Terms, Trained, Trainer
 from emolab.active_learning.pool import Pool
 from emolab.active_learning.select import select
 from emolab.active_learning.strategies import needed
+from emolab.enough.decide import ONE_MORE, decide
 from emolab.errors import DataError
 from emolab.records import VoteTable
 from emolab.registry import AGGREGATORS, STRATEGIES
@@ -59,8 +60,9 @@ def campaign(
     """Play ``strategy`` from ``seed``, one :class:`Round` at a time, going on after the rounds ``done``.
 
     First samples, answers and the trainer's seed depend on ``seed`` alone, so campaigns of different strategies are
-    paired. Each round chooses about as many samples as its budget pays for and asks about them best first, as long as
-    the dearest outcome is still paid for; what is left over goes to the next round. Ends early when nobody is left.
+    paired. Each round chooses about as many samples as its budget pays for and asks as many people about each as
+    everybody gets; then, while there are votes left, about the doubtful ones once more, best first, and so on. What
+    is left over goes to the next round. Ends early when nobody is left.
     """
     state = _State(field, terms, strategy, seed, trainer)
     for past in done:
@@ -128,16 +130,15 @@ class _State:
         if pool.targets is not None and "draws" in needed(STRATEGIES.load(name)):
             pool = replace(pool, draws=bootstrap_draws(pool, rng))
         rows = select(pool, n, strategy=name, rng=rng).rows
-        probs = None if pool.probs is None else np.asarray(pool.probs[rows], dtype=np.float64)
-        answers = answered(self.deck, rows, votes, k=len(pool.classes), probs=probs, more=self.terms.more)
-        cost = votes.cost(answers)
-        paid = np.cumsum(cost) - cost + votes.most <= left + 1e-9
-        reached = len(rows) if paid.all() else int(paid.argmin())
-        rows, answers = rows[:reached], answers[:reached]
-        self.given[rows] = answers
+        self.given[rows] = votes.low
+        for answers in range(votes.low, votes.high):
+            doubtful = self.doubtful(rows[self.given[rows] == answers], pool)
+            left = self.terms.budgets[number] - float(votes.cost(self.given).sum())
+            paid = len(doubtful) if not votes.price[1] else int((left + 1e-9) / votes.price[1])
+            self.given[doubtful[:paid]] += 1
         if not number:
             self.trainer.settle(*self.labels())
-        return rows, answers
+        return rows, self.given[rows]
 
     def learn(self) -> None:
         """Train on everything known."""
@@ -146,27 +147,46 @@ class _State:
         told[rows] = targets
         self.trained, self.told = self.trainer(rows, targets), told
 
-    def labels(self) -> tuple[Rows, Floats]:
-        """Rows (m,) with a vote for some class, and their distributions (m, k) by the aggregator."""
-        asked = np.flatnonzero(self.given)
-        turned = np.arange(self.deck.label.shape[1]) < self.given[asked, None]
-        told = turned & (self.deck.label[asked] != NOTHING)
-        known = told.any(axis=1)
-        rows, told = asked[known], told[known]
+    def doubtful(self, rows: Rows, pool: Pool) -> Rows:
+        """Those of the new ``rows``, in order, of which it is not sure what a crowd would say.
+
+        The model has not learned from the answers to them; of the samples it has learned from it is not asked.
+        """
         if not len(rows):
-            raise DataError("Nobody named a class for any of the first samples.", hint="Begin with more: --start VOTES")
-        place, _ = np.nonzero(told)
+            return rows
+        asked, table = self.ledger()
+        probs = None
+        if pool.probs is not None:
+            probs = np.full((len(asked), len(self.field.classes)), np.nan)
+            new = ~pool.labelled[asked]
+            probs[new] = pool.probs[asked[new]]
+        votes = self.terms.votes
+        found = decide(table, wanted=votes.wanted, sure=votes.sure, probs=probs, people=self.given[asked])
+        return rows[found.state[np.searchsorted(asked, rows)] == ONE_MORE]
+
+    def ledger(self) -> tuple[Rows, VoteTable]:
+        """Rows (m,) that were asked about, rising, and every vote for a class on them."""
+        asked = np.flatnonzero(self.given)
+        label, annotator = self.deck.label[asked], self.deck.annotator[asked]
+        told = (np.arange(label.shape[1]) < self.given[asked, None]) & (label != NOTHING)
         people = int(self.deck.annotator.max(initial=-1)) + 1
-        table = VoteTable(
-            samples=[self.field.samples[row] for row in rows.tolist()],
+        return asked, VoteTable(
+            samples=[self.field.samples[row] for row in asked.tolist()],
             annotators=["crowd", *(f"annotator {number + 1}" for number in range(people))],
             classes=self.field.classes,
-            sample=place.astype(np.int32),
-            annotator=(self.deck.annotator[rows][told] + 1).astype(np.int32),
-            label=self.deck.label[rows][told],
-            weight=np.ones(len(place), dtype=np.float32),
+            sample=np.nonzero(told)[0].astype(np.int32),
+            annotator=(annotator[told] + 1).astype(np.int32),
+            label=label[told],
+            weight=np.ones(int(told.sum()), dtype=np.float32),
         )
-        return rows, AGGREGATORS.load(self.terms.aggregator)(table)
+
+    def labels(self) -> tuple[Rows, Floats]:
+        """Rows (m,) with a vote for some class, and their distributions (m, k) by the aggregator."""
+        asked, table = self.ledger()
+        known = np.unique(table.sample)
+        if not len(known):
+            raise DataError("Nobody named a class for any of the first samples.", hint="Begin with more: --start VOTES")
+        return asked[known], AGGREGATORS.load(self.terms.aggregator)(table)[known]
 
     def record(self, number: int, rows: Rows, answers: Rows, began: float, chosen: float) -> Round:
         """The record of a round that was just played; times are in CPU seconds."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from emolab.active_learning.asking import More, Votes, undecided
+from emolab.active_learning.asking import Votes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,14 +37,13 @@ class Terms:
     """What every campaign of a comparison shares.
 
     ``budgets``: cost of everything asked up to the end of each round, rising; the first one buys the random samples
-    that all begin with. ``aggregator`` is a registered one; ``more`` the rule of adaptive votes.
+    that all begin with. ``aggregator`` is a registered one, ``oracle`` as in :mod:`emolab.active_learning.crowd`.
     """
 
     budgets: tuple[float, ...]
     votes: Votes
     aggregator: str = "soft"
     oracle: str = "counted"
-    more: More = undecided
 
 
 class Trained(NamedTuple):

@@ -41,7 +41,7 @@ SHOWN = (0, 2, 3, 4, 6, 8)
 @click.option("--per-round", type=click.IntRange(min=1), metavar="VOTES",
               help="Rounds of equal size instead.")  # fmt: skip
 @click.option("--votes", default="1", show_default=True, metavar="N|LOW..HIGH",
-              help="Votes per sample; a range asks on while opinions differ.")  # fmt: skip
+              help="Votes per sample; a range asks on where in doubt.")  # fmt: skip
 @click.option("--price", default="1,1", show_default=True, metavar="FIRST,FURTHER",
               help="What the first vote on a sample costs, and each further one.")  # fmt: skip
 @click.option("--oracle", default="counted", show_default=True, metavar="NAME",
@@ -133,6 +133,7 @@ def simulate(
         "budgets": budgets,
         "votes": votes,
         "price": list(asking.price),
+        "sure": asking.sure,
         "aggregator": aggregator,
         "oracle": oracle,
     }

@@ -125,11 +125,11 @@ def field_of(sides: Sides) -> Field:
 
 
 def terms_of(settings: Mapping[str, Any]) -> Terms:
-    """Terms from plain data: ``budgets``, ``votes``, ``price``, ``aggregator`` and ``oracle``."""
+    """Terms from plain data: ``budgets``, ``votes``, ``price``, ``sure``, ``aggregator`` and ``oracle``."""
     first, further = settings["price"]
     return Terms(
         budgets=tuple(settings["budgets"]),
-        votes=Votes.parse(settings["votes"], (first, further)),
+        votes=Votes.parse(settings["votes"], (first, further), sure=settings["sure"]),
         aggregator=settings["aggregator"],
         oracle=settings["oracle"],
     )
