@@ -110,6 +110,8 @@ STRATEGIES = Registry(
         "entropy": "emolab.active_learning.strategies.entropy:select",
         "coreset": "emolab.active_learning.strategies.coreset:select",
         "typiclust": "emolab.active_learning.strategies.typiclust:select",
+        "maxherding": "emolab.active_learning.strategies.maxherding:select",
+        "uherding": "emolab.active_learning.strategies.uherding:select",
         "bald": "emolab.active_learning.strategies.bald:select",
         "badge": "emolab.active_learning.strategies.badge:select",
         "bait": "emolab.active_learning.strategies.bait:select",

@@ -140,7 +140,7 @@ print(json.dumps([batch.rows.tolist(), batch.scores.tolist()]))
 """
 
 
-@pytest.mark.parametrize("strategy", ["typiclust"])
+@pytest.mark.parametrize("strategy", ["typiclust", "maxherding", "uherding"])
 def test_the_number_of_threads_changes_nothing_not_even_the_scores(strategy: str) -> None:
     answers = []
     for threads in ("1", "3"):

@@ -1,0 +1,52 @@
+"""Samples that much of what the model doubts resembles, and nothing asked before does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emolab.active_learning.herding import herd, thinned
+from emolab.active_learning.pool import Picks, Pool
+from emolab.active_learning.space import NO_EMBEDDING, Space
+from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, named, needs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@needs("probs", "embeddings")
+def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG001
+    """``n`` candidates that bring the model's doubt nearest to what was asked; the score is the share each adds, 0..1.
+
+    UHerding (Bae et al. 2025, "Uncertainty herding"): :func:`~emolab.active_learning.herding.herd` with every sample
+    weighted by the model's doubt, 1 - the gap between its two best classes. While little is labelled everything is in
+    doubt and far away, and it spreads like ``maxherding``; later it turns to where the model is unsure. Candidates
+    without a usable prediction or embedding come last.
+    """
+    assert pool.embeddings is not None  # noqa: S101  the caller provides what needs() names
+    probs = candidate_probs(pool)
+    space = Space.over(pool.embeddings, pool.candidates)
+    usable = space.usable & ~np.isnan(probs[:, 0])
+    order = thinned(pool.samples, pool.candidates)
+    order = order[usable[order]]
+    known = Space.over(pool.embeddings, pool.known)
+    picked, gains = herd(space, known, np.where(usable, _doubt(probs), 0), order, min(n, len(order)))
+    blind = np.flatnonzero(~usable)[: n - len(picked)]
+    reasons = [
+        f"brings {gain:.2%} of the model's doubt near something asked: it says {' and '.join(named(pool, row, 2))}"
+        for gain, row in zip(gains, probs[picked], strict=True)
+    ]
+    return Picks(
+        pool.candidates[np.concatenate([picked, blind])],
+        np.concatenate([gains, np.full(len(blind), np.nan)]),
+        reasons + [NO_PREDICTION if np.isnan(probs[row, 0]) else NO_EMBEDDING for row in blind],
+    )
+
+
+def _doubt(probs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 - the gap between the two best classes, (c,)."""
+    if probs.shape[1] < 2:
+        return 1 - probs[:, 0]
+    top = np.partition(probs, probs.shape[1] - 2, axis=1)
+    return np.asarray(1 - (top[:, -1] - top[:, -2])).clip(0, 1)
