@@ -222,32 +222,40 @@ def finding(
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "said", "action"),
     [
-        (finding(gain=(0.006, 0.004)), "300 more votes buy +0.6 ± 0.4 points: label on."),
-        (finding(gain=(0.006, 0.009)), "300 more votes buy +0.6 ± 0.9 points: label on, though it may be nothing."),
-        (finding(gain=(0.001, 0.002)), "300 more votes buy +0.1 ± 0.2 points: stop."),
+        (finding(gain=(0.006, 0.004)), "300 more votes buy +0.6 ± 0.4 points: label on.", "label"),
+        (
+            finding(gain=(0.006, 0.009)),
+            "300 more votes buy +0.6 ± 0.9 points: label on, though it may be nothing.",
+            "label",
+        ),
+        (finding(gain=(0.001, 0.002)), "300 more votes buy +0.1 ± 0.2 points: stop.", "stop"),
         (
             finding(gain=(0.006, 0.004), mend=(0.009, 0.005)),
             "300 more votes buy +0.6 ± 0.4 points; putting 41 doubtful labels right (82 votes) buys up to +0.9 ± 0.5 "
             "points, more per vote: look at those first.",
+            "mend",
         ),
         (
             finding(gain=(0.03, 0.01), mend=(0.002, 0.005)),
             "300 more votes buy +3.0 ± 1.0 points, more per vote than putting 41 doubtful labels right (82 votes), "
             "+0.2 ± 0.5 points: label on.",
+            "label",
         ),
         (
             finding(gain=(0.001, 0.002), mend=(0.001, 0.001)),
             "Stop: 300 more votes buy +0.1 ± 0.2 points, and putting 41 doubtful labels right (82 votes) buys "
             "+0.1 ± 0.1 points.",
+            "stop",
         ),
         (
             finding(gain=(0.01, 0.002), accuracy=0.79),
             "Stop: the model gives 79 % (74 to 84) of the labels, and people agree too little for more than "
             "80 % (77 to 83); more votes per sample would raise that.",
+            "stop",
         ),
     ],
 )  # fmt: skip
-def test_the_sentence(given: Finding, said: str) -> None:
-    assert recommendation.sentence(given, given.purchases[0]) == said
+def test_the_sentence(given: Finding, said: str, action: str) -> None:
+    assert recommendation.recommend(given, given.purchases[0]) == (said, action)

@@ -88,7 +88,7 @@ def advise(
     mending = None
     if highest is not None:
         doubted = doubtful.find(data, counts, opinions.fit(pairs(team)), rng)
-        worth = _labels_won(doubted, labels, counts.shape[1])
+        worth = labels_won(doubted, labels, counts.shape[1])
         mending = Mending(doubted, VOTES_TO_MEND * len(doubted.rows), law.gain(labels, worth))
     return Finding(
         labels=labels,
@@ -100,7 +100,7 @@ def advise(
     )
 
 
-def _labels_won(doubted: Doubtful, labels: int, k: int) -> float:
+def labels_won(doubted: Doubtful, labels: int, k: int) -> float:
     """How many further labels putting the doubted ones right is worth.
 
     A share r of labels drawn at random from k classes shrinks what a label teaches by 1 - r k / (k - 1), so that n of

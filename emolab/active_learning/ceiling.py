@@ -25,6 +25,8 @@ FEWEST = 40
 PARTS, MORE_STEPS = 10, 40
 #: Quantile of Student's t with PARTS - 1 degrees of freedom that leaves 5 % on either side.
 STUDENT = 1.833
+#: Standard deviation of what the mixture's fixed distributions leave out, on simulated teams (benchmarks.advice).
+MISFIT = 0.02
 #: Votes drawn per distribution to see what label they give.
 DRAWS = 400
 
@@ -49,7 +51,8 @@ def ceiling(counts: NDArray[np.float64], rng: np.random.Generator) -> Ceiling | 
     """The ceiling for a team that voted ``counts`` (n, k); ``None`` with fewer than 40 samples of two or more votes.
 
     The mixture of :mod:`emolab.active_learning.opinions` is fitted to the votes; its mean largest share answers for
-    ``person``, and votes drawn from it for ``label``. Intervals by leaving out one of ten parts at a time (Tukey 1958).
+    ``person``, and votes drawn from it for ``label``. Intervals by leaving out one of ten parts at a time (Tukey
+    1958), and a term for what the mixture cannot express.
     """
     counts = pairs(counts)
     n = len(counts)
@@ -96,7 +99,7 @@ def _right(found: Opinions, votes: int, rng: np.random.Generator) -> NDArray[np.
 def _interval(found: Opinions, without: NDArray[np.float64], figure: NDArray[np.float64]) -> Interval:
     """The mean ``figure`` (s,) over the mixture, and its interval from the shares ``without`` one part each."""
     left = without @ figure
-    error = np.sqrt((PARTS - 1) / PARTS * ((left - left.mean()) ** 2).sum())
+    variance = (PARTS - 1) / PARTS * ((left - left.mean()) ** 2).sum()
     value = float(found.shares @ figure)
-    half = STUDENT * float(error)
+    half = STUDENT * float(np.sqrt(variance + MISFIT**2))
     return Interval(value, max(0.0, value - half), min(1.0, value + half))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from emolab.active_learning.advice import Finding, Mending, Purchase
@@ -14,26 +14,43 @@ NOTHING = 0.003
 CLEARLY = 1.25
 
 
-def sentence(found: Finding, purchase: Purchase) -> str:
+class Recommendation(NamedTuple):
+    """The advice in a sentence, and as a word."""
+
+    sentence: str
+    action: Literal["label", "mend", "stop"]
+
+
+def recommend(found: Finding, purchase: Purchase) -> Recommendation:
     """What to do next, given what ``purchase``, the next round, would buy."""
     if found.reached and found.ceiling is not None:
-        return (
+        return Recommendation(
             f"Stop: the model gives {share(found.accuracy)} of the labels, and people agree too little for more than "
-            f"{share(found.ceiling.label)}; more votes per sample would raise that."
+            f"{share(found.ceiling.label)}; more votes per sample would raise that.",
+            "stop",
         )
-    buys = f"{purchase.votes:,} more votes buy {points(purchase.gain)}"
-    mending = found.mending
-    if mending is None or not len(mending.doubtful.rows):
-        return f"{buys}: {'stop' if _nothing(purchase.gain) else 'label on'}{_open(purchase.gain)}."
-    right = f"putting {_labels(mending)} right ({mending.votes:,} votes)"
+    if found.mending is not None and len(found.mending.doubtful.rows):
+        return _compared(purchase, found.mending)
+    if _nothing(purchase.gain):
+        return Recommendation(f"{_buys(purchase)}: stop.", "stop")
+    return Recommendation(f"{_buys(purchase)}: label on{_open(purchase.gain)}.", "label")
+
+
+def _compared(purchase: Purchase, mending: Mending) -> Recommendation:
+    """New votes against putting labels right, by what a vote buys either way."""
+    n = len(mending.doubtful.rows)
+    buys, gain = _buys(purchase), points(mending.gain)
+    right = f"putting {n:,} doubtful label{'s' if n != 1 else ''} right ({mending.votes:,} votes)"
     if _nothing(purchase.gain) and _nothing(mending.gain):
-        return f"Stop: {buys}, and {right} buys {points(mending.gain)}."
-    per_vote = purchase.gain.value / purchase.votes, mending.gain.value / mending.votes
-    if per_vote[1] > CLEARLY * per_vote[0]:
-        return f"{buys}; {right} buys up to {points(mending.gain)}, more per vote: look at those first."
-    if per_vote[0] > CLEARLY * per_vote[1]:
-        return f"{buys}, more per vote than {right}, {points(mending.gain)}: label on{_open(purchase.gain)}."
-    return f"{buys}, and {right} buys about as much per vote, {points(mending.gain)}: do both{_open(purchase.gain)}."
+        return Recommendation(f"Stop: {buys}, and {right} buys {gain}.", "stop")
+    labelling, putting_right = purchase.gain.value / purchase.votes, mending.gain.value / mending.votes
+    if putting_right > CLEARLY * labelling:
+        return Recommendation(f"{buys}; {right} buys up to {gain}, more per vote: look at those first.", "mend")
+    if labelling > CLEARLY * putting_right:
+        said = f"{buys}, more per vote than {right}, {gain}: label on{_open(purchase.gain)}."
+    else:
+        said = f"{buys}, and {right} buys about as much per vote, {gain}: do both{_open(purchase.gain)}."
+    return Recommendation(said, "label")
 
 
 def points(gain: Interval) -> str:
@@ -65,6 +82,5 @@ def _open(gain: Interval) -> str:
     return ", though it may be nothing" if gain.low <= 0 < gain.value and not _nothing(gain) else ""
 
 
-def _labels(mending: Mending) -> str:
-    n = len(mending.doubtful.rows)
-    return f"{n:,} doubtful label{'s' if n != 1 else ''}"
+def _buys(purchase: Purchase) -> str:
+    return f"{purchase.votes:,} more votes buy {points(purchase.gain)}"

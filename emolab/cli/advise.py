@@ -150,10 +150,10 @@ def _measure(workspace: Workspace, model: Model, labels: LabelSet, votes: int, p
         rng=rng,
         progress=progress,
     )
-    purchase = next(p for p in result.purchases if p.votes == batch)
+    told = recommendation.recommend(result, next(p for p in result.purchases if p.votes == batch))
     return Advice(
-        sentence=recommendation.sentence(result, purchase),
-        next=_next(workspace, result, kind),
+        sentence=told.sentence,
+        next=_next(workspace, told.action, kind),
         judge=kind,
         finding=_plain(result),
         doubtful=_doubted(result, labels, inside),
@@ -195,10 +195,12 @@ def _features(
     return frozen(workspace, model, list(media), media.__getitem__, progress=progress)
 
 
-def _next(workspace: Workspace, result: Finding, kind: str) -> str:
-    if result.reached:
+def _next(workspace: Workspace, action: str, judge: str) -> str:
+    if action == "stop":
         return "emolab export champion --to onnx"
-    if kind == "valid":
+    if action == "mend":
+        return "emolab inspect"
+    if judge == "valid":
         return "emolab suggest --strategy random -n 40 --push"
     return f"emolab suggest -n {workspace.config.suggest.n} --push"
 

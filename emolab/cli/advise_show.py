@@ -30,6 +30,8 @@ def show(session: Session, advice: Advice) -> None:
             [(short(d["sample"]), d["label"], d["instead"], f"{d['wrong']:.0%}") for d in advice.doubtful[:SHOWN]],
             title=f"{many(len(advice.doubtful), 'doubtful label')}, worst first",
         )
+        if len(advice.doubtful) > SHOWN:
+            session.say(f"[dim]and {len(advice.doubtful) - SHOWN:,} more; --json lists all of them.[/]\n")
     session.say(f"[bold]{advice.sentence}[/]")
     session.next_step(advice.next)
 
