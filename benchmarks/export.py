@@ -92,7 +92,7 @@ def latency(name: str, size: int, place: Path, *, repeats: int) -> list[Result]:
 def written(network: Classifier, made: Checkpoint, images: NDArray[np.uint8], place: Path) -> Iterator[Path]:
     """One file per kind, from one graph."""
     whole, small = place / "whole.onnx", place / "small.onnx"
-    graph.to_onnx(graph.Graph(network, made.temperature), images[:2], whole)
+    graph.to_onnx(graph.Graph(network, made.temperature, flips=made.flips), images[:2], whole)
     quantise.quantise(whole, small, images)
     for to, precision in KINDS:
         document = formats.describe(made, to=to, precision=precision, width=network.head.in_features)
@@ -196,7 +196,7 @@ def accuracy(place: Path, *, most: int) -> list[Result]:
     data, folder = root / "data" / "ferplus_valid.zip", bundled.folder("face48")
     if folder is None or not data.is_file():
         return []
-    predictor = load(folder, device="cpu")
+    predictor = load(folder, device="cpu").with_flips(False)
     made = predictor.checkpoint
     chosen = evaluation_set(f"ferplus:{data}", made.classes, protocol=None, split=None)
     order = np.random.default_rng(0).permutation(len(chosen.media))[: most + 256]

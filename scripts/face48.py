@@ -24,7 +24,7 @@ from emolab.training.bundled import ROOT
 FOLDER = ROOT / "face48"
 EPOCHS = 40
 #: Figures worth keeping of an evaluation.
-KEPT = ("on", "protocol", "n", "accuracy", "macro_f1", "balanced_accuracy", "nll", "ece", "brier", "per_class")
+KEPT = ("on", "protocol", "flips", "n", "accuracy", "macro_f1", "balanced_accuracy", "nll", "ece", "brier", "per_class")
 
 
 def emolab(*words: str | Path, where: Path, json_output: bool = False) -> Any:
@@ -59,10 +59,16 @@ def pack(folder: Path, valid_zip: Path, out: Path = FOLDER) -> None:
     # FER+ holds PNGs of the network's own size, which every version of the decoder leaves as they are
     made = replace(made, id=checkpoint.identity(made.plan, made.snapshot, halved), parent=None, decoder=decode.VERSION)
     checkpoint.write(out, made, halved)
-    judged = emolab("evaluate", out, "--on", f"ferplus:{valid_zip}", where=Path.cwd(), json_output=True)
-    judged["on"] = f"FER+ {', '.join(judged['splits'])}"
-    kept = {key: judged[key] for key in KEPT}
-    checkpoint.write(out, replace(made, metrics={**made.metrics, "judged": [kept]}), halved)
+    judged = [judge(out, valid_zip, flips=flips) for flips in (made.flips, not made.flips)]
+    checkpoint.write(out, replace(made, metrics={**made.metrics, "judged": judged}), halved)
+
+
+def judge(folder: Path, valid_zip: Path, *, flips: bool) -> dict[str, Any]:
+    """Figures of the model in ``folder`` on FER+ valid, with or without mirror images."""
+    way = "--flips" if flips else "--no-flips"
+    found = emolab("evaluate", folder, "--on", f"ferplus:{valid_zip}", way, where=Path.cwd(), json_output=True)
+    found["on"] = f"FER+ {', '.join(found['splits'])}"
+    return {key: found[key] for key in KEPT}
 
 
 def main() -> None:

@@ -137,6 +137,15 @@ def device_option(function: F) -> F:
     )(function)
 
 
+def flips_option(function: F) -> F:
+    """Give a command ``--flips/--no-flips``, passed on as ``flips``; ``None`` where it was not given."""
+    return click.option(
+        "--flips/--no-flips",
+        default=None,
+        help="Judge each image together with its mirror image, or alone [as the model was trained to].",
+    )(function)
+
+
 def _plain(value: Any) -> Any:
     """JSON for what the standard library does not know: numpy scalars and arrays, paths, tuples, dataclasses."""
     import dataclasses

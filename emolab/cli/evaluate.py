@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, device_option, workspace_command
+from emolab.cli.common import Session, device_option, flips_option, workspace_command
 from emolab.cli.words import short
 
 if TYPE_CHECKING:
@@ -20,10 +20,18 @@ if TYPE_CHECKING:
               help="train, valid or test of this workspace, or a dataset such as ferplus:FILE.zip.")  # fmt: skip
 @click.option("--protocol", metavar="NAME", help="How a dataset's votes become answers [ferplus: majority].")
 @click.option("--split", metavar="NAME", help="Which split of the dataset [the one held out furthest].")
+@flips_option
 @device_option
 @workspace_command
 def evaluate(
-    session: Session, model: str, *, where: str, protocol: str | None, split: str | None, device: str | None
+    session: Session,
+    model: str,
+    *,
+    where: str,
+    protocol: str | None,
+    split: str | None,
+    flips: bool | None,
+    device: str | None,
 ) -> None:
     """Judge MODEL (champion, the start of an id, or a checkpoint folder) and print accuracy, macro-F1, calibration."""
     from emolab.cli.judged import show_metrics
@@ -39,12 +47,15 @@ def evaluate(
     if not is_spec(where) and where not in SPLITS:
         raise UnknownName("split or dataset", where, SPLITS, hint="A dataset is READER:PATH, such as ferplus:FILE.zip.")
     predictor = load(folder_of(session, model), device=device or "auto")
+    if flips is not None:
+        predictor = predictor.with_flips(flips)
     if is_spec(where):
         found = _on_dataset(session, predictor, where, protocol, split)
     else:
         found = _on_split(session, predictor, where)
     session.emit(found)
-    session.say(f"[dim]{found['protocol']}[/]")
+    alone = "each image with its mirror image" if predictor.checkpoint.flips else "each image alone"
+    session.say(f"[dim]{found['protocol']}; {alone}[/]")
     for line in found["errors"]:
         session.say(f"[yellow]left out:[/] {line}")
     show_metrics(session, found, title=f"Model {short(predictor.checkpoint.id)} on {where}")

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--to", required=True, metavar="FORMAT", help="onnx, openvino or torchscript.")
 @click.option("--precision", default="fp32", show_default=True, help="fp32, bf16 (not onnx) or int8 (not torchscript).")
+@click.option("--flips/--no-flips", default=False, show_default=True,
+              help="Judge the mirror image too: better, at twice the work.")  # fmt: skip
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path),
               help="The file to write [MODEL-PRECISION.onnx, .zip for openvino, .pt for torchscript].")  # fmt: skip
 @workspace_command
-def export(session: Session, model: str, to: str, precision: str, out: Path | None) -> None:
+def export(session: Session, model: str, *, to: str, precision: str, flips: bool, out: Path | None) -> None:
     """Write MODEL (face48, champion, the start of an id, or a folder) as one self-contained file.
 
     Preprocessing, classes, temperature and model card are inside. The file is compared with the model on the
     workspace's validation samples (made-up images where there are none) and is written only when both agree.
+    Without --flips it judges the image alone, calibrated for that, whatever the model does inside emolab.
     """
     from emolab.cli.models import folder_of
     from emolab.errors import MissingExtra
@@ -40,7 +43,13 @@ def export(session: Session, model: str, to: str, precision: str, out: Path | No
     file = out or Path(f"{Path(model).name or 'model'}-{precision}{suffix}")
     formats.check_wanted(to, precision, file)
     found = exporting.export(
-        folder, file, to=to, precision=precision, material=_material(session, folder), progress=session.progress
+        folder,
+        file,
+        to=to,
+        precision=precision,
+        flips=flips,
+        material=_material(session, folder),
+        progress=session.progress,
     )
     _show(session, found)
 
@@ -66,6 +75,8 @@ def _show(session: Session, found: Exported) -> None:
             "bytes": found.size,
             "to": document["to"],
             "precision": document["precision"],
+            "flips": document["flips"],
+            "temperature": document["temperature"],
             "model": document["model"],
             "classes": document["classes"],
             "parity": {**vars(checked), "macro_f1_fall_points": checked.fall},
@@ -73,7 +84,7 @@ def _show(session: Session, found: Exported) -> None:
     )
     session.say(
         f"[green]✓[/] [bold]{found.file}[/] ({found.size / 1e6:.1f} MB): model {short(document['model'])}, "
-        f"{document['to']} {document['precision']}"
+        f"{document['to']} {document['precision']}{', with mirror images' if document['flips'] else ''}"
     )
     what = f"{checked.n:,} {'validation samples' if checked.images == 'valid' else 'made-up images'}"
     session.say(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, device_option, workspace_command
+from emolab.cli.common import Session, device_option, flips_option, workspace_command
 
 if TYPE_CHECKING:
     from emolab.training.predict import FilePrediction
@@ -23,10 +23,18 @@ SHOWN = 40
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one line per image as CSV on standard output.")
 @click.option("--faces", is_flag=True, help="Find faces first and classify each of them.")
+@flips_option
 @device_option
 @workspace_command
 def predict(
-    session: Session, model: str, paths: tuple[Path, ...], *, as_csv: bool, faces: bool, device: str | None
+    session: Session,
+    model: str,
+    paths: tuple[Path, ...],
+    *,
+    as_csv: bool,
+    faces: bool,
+    flips: bool | None,
+    device: str | None,
 ) -> None:
     """Classify the images in PATH... (files or folders) with MODEL: champion, the start of an id, or a folder.
 
@@ -47,6 +55,8 @@ def predict(
     if not files:
         raise DataError("There are no images in these paths.")
     predictor = load(folder_of(session, model), device=device or "auto")
+    if flips is not None:
+        predictor = predictor.with_flips(flips)
     if faces:
         items, broken = _with_faces(session, files)
     else:

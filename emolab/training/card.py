@@ -8,11 +8,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from emolab.training import flips
 from emolab.training.bundled import ABOUT
 from emolab.training.checkpoint import Checkpoint, describe
 
 #: Settings that say how a model was made; the rest is in its document.
-MADE_WITH = ("backbone", "weights", "epochs", "batch", "optimizer", "lr", "weight_decay", "augmentation", "objective")
+MADE_WITH = (
+    "backbone",
+    "weights",
+    "epochs",
+    "batch",
+    "optimizer",
+    "lr",
+    "weight_decay",
+    "augmentation",
+    "objective",
+    "flips",
+)
 #: Below this many samples a figure of a class says little.
 FEW = 50
 
@@ -48,14 +60,27 @@ def _validated(made: Checkpoint) -> str:
         return "## Figures\n\nNothing was held out, so nothing is measured and the model is not calibrated."
     before: dict[str, Any] = made.metrics["before_temperature"]
     told = (
-        f"On {valid['n']:,} validation samples; epoch and temperature ({made.temperature:.3f}, before it: "
-        f"NLL {before['nll']:.3f}, ECE {before['ece']:.3f}) were chosen on the same ones."
+        f"On {valid['n']:,} validation samples, {_way(made.flips)}; epoch and temperature ({made.temperature:.3f}, "
+        f"before it: NLL {before['nll']:.3f}, ECE {before['ece']:.3f}) were chosen on the same ones."
     )
+    ways: dict[str, dict[str, float]] = made.metrics.get("flips", {})
+    other = ways.get(flips.OFF if made.flips else flips.ON)
+    if other:
+        told += (
+            f" {_way(not made.flips).capitalize()} (temperature {other['temperature']:.3f}): accuracy "
+            f"{other['accuracy']:.1%}, macro-F1 {other['macro_f1']:.3f}, NLL {other['nll']:.3f}, "
+            f"ECE {other['ece']:.3f}."
+        )
     return f"## Figures\n\n{told}\n\n{_table(valid)}"
 
 
+def _way(flipped: bool) -> str:
+    return "each image with its mirror image" if flipped else "each image alone"
+
+
 def _judged(found: dict[str, Any]) -> str:
-    return f"## On {found['on']}\n\n{found['protocol']}\n\n{_table(found)}"
+    way = _way(found.get("flips", False))
+    return f"## On {found['on']}, {way}\n\n{found['protocol']}\n\n{_table(found)}"
 
 
 def _table(found: dict[str, Any]) -> str:

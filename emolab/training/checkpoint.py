@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ FORMAT = "emolab-model/1"
 DOCUMENT, WEIGHTS = "model.json", "model.safetensors"
 #: Where the document keeps the hash of the weights' file; models written before there was one go unchecked.
 SEAL = "weights_sha256"
+#: What documents of earlier versions may lack.
+OPTIONAL = {"parent", "metrics", "history", "made_by", "flips", "other_temperature"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +32,10 @@ class Checkpoint:
     """What a model is, besides its weights.
 
     ``classes`` are in the order of its outputs; an image is decoded to ``size`` x ``size`` pixels of ``color`` and
-    normalised by ``mean`` and ``std`` (of 0..1); probabilities are ``softmax(logits / temperature)``. ``plan`` holds
-    every number of the run, ``snapshot`` the hash of its data, ``metrics`` what was measured on the validation samples.
+    normalised by ``mean`` and ``std`` (of 0..1); probabilities are ``softmax(logits / temperature)``. With ``flips``
+    the logits are the mean over the image and its mirror image; ``other_temperature`` is the one for the other way of
+    judging, ``None`` where it was never fitted. ``plan`` holds every number of the run, ``snapshot`` the hash of its
+    data, ``metrics`` what was measured on the validation samples.
     """
 
     id: str
@@ -49,12 +53,28 @@ class Checkpoint:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Mapping[str, Any], ...] = ()
     decoder: int = VERSION
+    flips: bool = False
+    other_temperature: float | None = None
     made_by: Mapping[str, str] = field(default_factory=lambda: {"emolab": __version__, "torch": str(torch.__version__)})
 
     @property
     def preprocessing(self) -> Preprocessing:
         """How images must be decoded for this model."""
         return Preprocessing(self.size, self.color, self.decoder)
+
+    def with_flips(self, wanted: bool) -> Checkpoint:
+        """The same model, judging images with or without their mirror images, each with its own temperature.
+
+        Raises :class:`DataError` for a model whose temperature was fitted for the other way alone.
+        """
+        if wanted == self.flips:
+            return self
+        if self.other_temperature is None:
+            raise DataError(
+                f"Model {self.id[:12]} was calibrated {'with' if self.flips else 'without'} mirror images only.",
+                hint="Train it again with this emolab; models of training.mode = head judge images alone.",
+            )
+        return replace(self, flips=wanted, temperature=self.other_temperature, other_temperature=self.temperature)
 
 
 def identity(plan: Mapping[str, Any], snapshot: str, weights: Mapping[str, Tensor]) -> str:
@@ -105,7 +125,7 @@ def describe(folder: Path) -> Checkpoint:
         raise DataError(f"{file} is not a model this emolab knows (expected format {FORMAT}).", hint="Upgrade emolab.")
     known = {f.name for f in fields(Checkpoint)}
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in found.items() if key in known}
-    missing = known - values.keys() - {"parent", "metrics", "history", "made_by"}
+    missing = known - values.keys() - OPTIONAL
     if missing:
         raise DataError(f"{file} lacks {', '.join(sorted(missing))}.", hint="Train the model again.")
     checkpoint = Checkpoint(**values)

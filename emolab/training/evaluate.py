@@ -47,6 +47,7 @@ def evaluate(
     return {
         "model": predictor.checkpoint.id,
         "protocol": protocol,
+        "flips": predictor.checkpoint.flips,
         **found,
         "unreadable": int((~read).sum()),
         "errors": [f"{answer.name}: {answer.error}" for answer in answers if answer.error][:20],

@@ -48,6 +48,7 @@ Watch = Callable[[dict[str, Any]], None]
 class Fitted:
     """A finished run: ``weights`` of the best epoch by name, ``logits`` (v, k) on the validation samples by them.
 
+    ``mirrored`` (v, k) are the logits of their mirror images; ``None`` where none were computed.
     ``solved`` says how a head was solved that was not trained by steps; ``history`` then lists the penalties tried.
     """
 
@@ -63,6 +64,7 @@ class Fitted:
     parameters: int
     layout: str = "channels_last"
     solved: Mapping[str, float] | None = None
+    mirrored: NDArray[np.float32] | None = None
 
 
 def fit(
@@ -169,6 +171,7 @@ class _Run:
         return Fitted(
             weights=state.weights_of(final),
             logits=self.logits(final, self.data.valid),
+            mirrored=self.logits(final, self.data.valid, mirrored=True),
             history=self.at.history,
             best_epoch=self.at.best_epoch if self.best else self.at.epoch - 1,
             seconds=self.at.seconds,
@@ -284,15 +287,16 @@ class _Run:
             found |= {"accuracy": seen["accuracy"], "macro_f1": seen["macro_f1"]}
         return found
 
-    def logits(self, model: Classifier, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Logits (m, k) of the samples at ``chosen``, unaugmented, in full precision."""
+    def logits(self, model: Classifier, chosen: NDArray[np.int64], *, mirrored: bool = False) -> NDArray[np.float32]:
+        """Logits (m, k) of the samples at ``chosen`` or of their mirror images, unaugmented, in full precision."""
         model.eval()
         out = np.zeros((len(chosen), len(self.data.classes)), dtype=np.float32)
         mine = self.team.part(len(chosen))
         with torch.inference_mode():
             for first in range(mine.start, mine.stop, 256):
                 some = slice(first, min(first + 256, mine.stop))
-                images = batches.as_images(self.pixels.take(chosen[some]), self.device)
+                pixels = self.pixels.take(chosen[some])
+                images = batches.as_images(batches.mirrored(pixels) if mirrored else pixels, self.device)
                 out[some] = model(images).float().cpu().numpy()
         return self.team.join_rows(out)
 

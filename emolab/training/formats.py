@@ -57,6 +57,7 @@ def describe(made: Checkpoint, *, to: str, precision: str, width: int) -> dict[s
         "mean": list(made.mean),
         "std": list(made.std),
         "temperature": made.temperature,
+        "flips": made.flips,
         "decoder": made.decoder,
         "created_at": now(),
         "made_by": {**made.made_by, "emolab": __version__},
@@ -77,14 +78,14 @@ def write(
     ``images`` (1 or more) are run through it once; with ``calibration`` images the graph is turned into 8-bit
     integers.
     """
-    to, temperature = document["to"], document["temperature"]
+    to, temperature, flips = document["to"], document["temperature"], document["flips"]
     example = np.ascontiguousarray(np.resize(images[:2], (2, *images.shape[1:])))
     if to == "torchscript":
-        low = graph.Graph(network, temperature, low=document["precision"] == "bf16")
+        low = graph.Graph(network, temperature, low=document["precision"] == "bf16", flips=flips)
         graph.to_torchscript(low, example, file, document, text)
         return
     source = file.with_name("graph.onnx") if to == "openvino" else file
-    graph.to_onnx(graph.Graph(network, temperature), example, source)
+    graph.to_onnx(graph.Graph(network, temperature, flips=flips), example, source)
     if calibration is not None:
         whole = source.rename(source.with_name("whole.onnx"))
         quantise.quantise(whole, source, calibration)

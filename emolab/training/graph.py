@@ -26,19 +26,28 @@ LARGEST = (2 << 30) - (64 << 20)
 
 
 class Graph(nn.Module):
-    """(n, h, w, c) uint8 -> probabilities (n, k), uncalibrated logits (n, k), features (n, d), all float32."""
+    """(n, h, w, c) uint8 -> probabilities (n, k), uncalibrated logits (n, k), features (n, d), all float32.
 
-    def __init__(self, network: Classifier, temperature: float, *, low: bool = False) -> None:
+    With ``flips`` the logits are the mean over the image and its mirror image, which travel as one batch of 2n.
+    """
+
+    def __init__(self, network: Classifier, temperature: float, *, low: bool = False, flips: bool = False) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
         self.low = low  # bfloat16 inside the backbone
+        self.flips = flips
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and spread are taken off inside, and the temperature is applied to the probabilities."""
+        if self.flips:
+            images = torch.cat([images, images.flip(2)])
         with torch.autocast("cpu", torch.bfloat16, enabled=self.low, cache_enabled=False):
             features = self.network.features(images.permute(0, 3, 1, 2))
         logits = self.network.head(features)
+        if self.flips:
+            logits = logits.unflatten(0, (2, -1)).mean(0)
+            features = features.unflatten(0, (2, -1))[0]
         return torch.softmax(logits / self.temperature, dim=1), logits, features
 
 

@@ -17,7 +17,7 @@ from emolab.catalog.engine import now
 from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
-from emolab.training import cache, checkpoint, objective, report, scalars, tuning
+from emolab.training import cache, checkpoint, flips, objective, report, scalars, tuning
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import fit_temperature, softmax
 from emolab.training.checkpoint import Checkpoint
@@ -27,6 +27,7 @@ from emolab.training.fit import Fitted, fit
 from emolab.training.head_fit import fit_head
 from emolab.training.memory import keep_freed_memory
 from emolab.training.predict import load, logits_by_cache
+from emolab.training.recipes import Plan
 from emolab.training.runs import Run, settings
 from emolab.training.team import ALONE, Team
 from emolab.workspace import Workspace
@@ -113,16 +114,10 @@ def help_train(workspace: Workspace, run: Run, media: Media, team: Team) -> None
 def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Checkpoint:
     """Calibrate and judge ``fitted``, and write its folder: weights, document and report."""
     data = run.data
-    truth = data.hard[data.valid]
-    fitted, trade_off, strength = _with_objective(fitted, data, run.plan.objective)
-    logits = np.where(data.supported[data.valid], fitted.logits, -1e9)
-    temperature = fit_temperature(logits, truth)
-    probs = softmax(logits, temperature)
-    measured = metrics.summary(probs, truth, data.classes)
-    raw = metrics.summary(softmax(logits), truth, data.classes)
-    if len(truth):
-        told = data.targets[data.valid]
-        measured["votes"], raw["votes"] = (metrics.against_votes(p, told) for p in (probs, softmax(logits)))
+    fitted, trade_off, strength = _with_objective(fitted, data, run.plan)
+    ways = flips.ways(fitted.logits, fitted.mirrored, data)
+    way = flips.ON if run.plan.flips else flips.OFF
+    own, other = ways[way], next((ways[key] for key in ways if key != way), None)
     plain = settings(run.plan)
     identity = checkpoint.identity(plain, data.snapshot, fitted.weights)
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -136,14 +131,17 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
         color=run.plan.color,
         mean=fitted.mean,
         std=fitted.std,
-        temperature=temperature,
+        temperature=own.temperature,
+        flips=run.plan.flips,
+        other_temperature=other.temperature if other else None,
         plan=plain,
         snapshot=data.snapshot,
         created_at=now(),
         parent=None if parent == identity else parent,
         metrics={
-            "valid": measured,
-            "before_temperature": {key: raw.get(key) for key in ("nll", "ece", "brier", "reliability", "votes")},
+            "valid": own.measured,
+            "flips": {key: found.brief for key, found in ways.items()},
+            "before_temperature": {key: own.before.get(key) for key in ("nll", "ece", "brier", "reliability", "votes")},
             "n_train": len(data.train),
             "epochs": len(fitted.history),
             "best_epoch": fitted.best_epoch + 1,
@@ -160,23 +158,26 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
     folder = workspace.models / identity[:16]
     checkpoint.write(folder, made, fitted.weights)
     name, judge = workspace.config.project.name, report.judge_of(voters)
-    report.write(folder / REPORT, made, data, pixels, probs=probs, name=name, judge=judge)
+    report.write(folder / REPORT, made, data, pixels, probs=own.probs, name=name, judge=judge)
     return made
 
 
-def _with_objective(fitted: Fitted, data: TrainingSet, wanted: str) -> tuple[Fitted, list[dict[str, float]], float]:
-    """``fitted`` with the offsets of the objective ``wanted`` in its head; the trade-off; the strength taken."""
+def _with_objective(fitted: Fitted, data: TrainingSet, plan: Plan) -> tuple[Fitted, list[dict[str, float]], float]:
+    """``fitted`` with the offsets of the objective of ``plan`` in its head; the trade-off; the strength taken."""
     able = data.supported[data.valid]
-    temperature = fit_temperature(np.where(able, fitted.logits, -1e9), data.hard[data.valid])
+    alone = fitted.mirrored is None or not plan.flips
+    logits = fitted.logits if alone else flips.together(fitted.logits, fitted.mirrored)
+    temperature = fit_temperature(np.where(able, logits, -1e9), data.hard[data.valid])
     prior = objective.log_prior(data.targets[data.train], data.supported[data.train])
-    calibrated = np.where(able, fitted.logits / temperature, -1e9)
+    calibrated = np.where(able, logits / temperature, -1e9)
     rows = objective.trade_off(calibrated, data.hard[data.valid], prior, data.classes) if len(data.valid) else []
-    strength = objective.choose(wanted, rows, len(data.valid))
+    strength = objective.choose(plan.objective, rows, len(data.valid))
     if strength == 0:
         return fitted, rows, strength
     offsets = (strength * temperature * prior).astype(np.float32)
     weights = {**fitted.weights, HEAD_BIAS: fitted.weights[HEAD_BIAS] - torch.from_numpy(offsets)}
-    return replace(fitted, weights=weights, logits=fitted.logits - offsets), rows, strength
+    mirrored = None if fitted.mirrored is None else fitted.mirrored - offsets
+    return replace(fitted, weights=weights, logits=fitted.logits - offsets, mirrored=mirrored), rows, strength
 
 
 def _store(workspace: Workspace, made: Checkpoint, data: TrainingSet, pixels: Pixels) -> tuple[Model, str, str]:

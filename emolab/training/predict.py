@@ -52,8 +52,21 @@ class Predictor:
         logits, features = self.logits(pixels)
         return softmax(logits, self.checkpoint.temperature), features
 
+    def with_flips(self, wanted: bool) -> Predictor:
+        """The same model, judging images with or without their mirror images (see :meth:`Checkpoint.with_flips`)."""
+        return replace(self, checkpoint=self.checkpoint.with_flips(wanted))
+
     def logits(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Uncalibrated logits (n, k) and penultimate features (n, d)."""
+        """Uncalibrated logits (n, k) and penultimate features (n, d); features are always those of the image alone.
+
+        With flips the logits are the mean over the image and its mirror image.
+        """
+        scores, features = self._alone(pixels)
+        if self.checkpoint.flips:
+            scores = (scores + self._alone(batches.mirrored(pixels))[0]) / 2
+        return scores, features
+
+    def _alone(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if self.runner is not None:
             return self.runner(pixels)[1:]
         scores: list[NDArray[np.float32]] = []
@@ -80,14 +93,18 @@ def quickened(
     cache: Path,
     progress: Progress = SILENT,
 ) -> Predictor:
-    """``predictor`` with the engine that ``config.engine`` means for ``n`` images; see :func:`engine.runner`."""
+    """``predictor`` with the engine that ``config.engine`` means for ``n`` images; see :func:`engine.runner`.
+
+    An engine looks at one image; with flips it is asked twice.
+    """
+    alone = predictor.with_flips(False)
     found = engine.runner(
         predictor.network,
-        predictor.checkpoint,
+        alone.checkpoint,
         engine=config.engine,
-        n=n,
+        n=2 * n if predictor.checkpoint.flips else n,
         images=images,
-        reference=lambda pixels: predictor.probabilities(pixels)[0],
+        reference=lambda pixels: alone.probabilities(pixels)[0],
         cache=cache,
         threads=config.threads,
         progress=progress,

@@ -27,6 +27,7 @@ class Recipe:
     augmentation: str = "torchvision"
     color: str | None = None  # where the network knows only one
     solve_head: bool = False  # before the first step, on the features as they are
+    flips: bool = False  # judge an image together with its mirror image
     scratch: Recipe | None = None  # instead of this one, where weights start at random
 
 
@@ -40,6 +41,7 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
             color="gray",
             augmentation="warp",
             solve_head=True,
+            flips=True,
             head_epochs=0,
             lr=1e-4,
             depth_decay=1.0,
@@ -54,6 +56,7 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
                 weight_decay=5e-4,
                 depth_decay=1.0,
                 dropout=0.3,
+                flips=True,
                 head_epochs=0,
                 images=600_000,
             ),
@@ -114,12 +117,13 @@ class Plan:
     seed: int
     mode: str = "full"
     tuning: bool = True
+    flips: bool = False
 
 
 def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
     """``config`` with everything that was left open filled in for ``n_train`` samples, all of them ``gray`` or not.
 
-    Raises :class:`ConfigError` for a value out of range.
+    Raises :class:`ConfigError` for a value out of range, or for settings that do not go together.
     """
     recipe = next((r for prefix, r in RECIPES if config.backbone.startswith(prefix)), DEFAULT)
     scratch = config.weights == "none" or config.backbone == "tiny"
@@ -155,6 +159,7 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
         seed=config.seed,
         mode=config.mode,
         tuning=config.tuning,
+        flips=recipe.flips and config.mode != "head" if config.flips is None else config.flips,
     )
     _check(made)
     return made
@@ -165,6 +170,11 @@ def _first(chosen: Number | None, otherwise: Number) -> Number:
 
 
 def _check(plan: Plan) -> None:
+    if plan.flips and plan.mode == "head":
+        raise ConfigError(
+            "training.flips needs training.mode = full: the cached features are those of the image alone.",
+            hint="Leave it out, or pass --set training.mode=full",
+        )
     for name, value, words in (
         ("mode", plan.mode, MODES),
         ("color", plan.color, ("auto", "gray", "rgb")),
