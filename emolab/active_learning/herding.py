@@ -112,7 +112,7 @@ class _Cover:
         apart *= self.factor
         np.exp(apart, out=apart)
         apart *= FULL
-        return np.rint(apart, out=apart)
+        return np.asarray(np.rint(apart, out=apart))
 
     def gain(self, alike: NDArray[np.float32]) -> NDArray[np.float64]:
         """What points with these resemblances (m, r) would add, (m,); a sum of whole numbers below 2**53."""
