@@ -12,8 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from emolab.active_learning.herding import radius
 from emolab.active_learning.pool import Pool
 from emolab.active_learning.select import select
+from emolab.active_learning.space import GRID, Space
 from emolab.active_learning.strategies.badge import select as badge
 from emolab.active_learning.strategies.bald import mutual_information
 
@@ -52,6 +54,29 @@ def test_coreset_picks_what_scikit_activeml_picks(seed: int) -> None:
     points = blobs(600, 15, seed)
     theirs = pool_based.CoreSet(random_state=0).query(points, partly_labelled(600, 10), batch_size=60)
     assert ask(pool_of(600, labelled=10, embeddings=points), 60, "coreset") == theirs.tolist()
+
+
+@pytest.mark.parametrize("labelled", [0, 12, 40])
+def test_maxherding_picks_what_scikit_activeml_picks_with_the_same_radius(labelled: int) -> None:
+    points = blobs(700, 25, seed=labelled)
+    rounded = Space.over(points, np.arange(700)).steps(slice(None)) / GRID
+    width = radius(Space.over(points, np.arange(labelled)))
+    kernel = {"metric": "rbf", "metric_dict": {"gamma": 1 / width**2}, "normalize_samples": False}
+    theirs = pool_based.MaxHerding(**kernel, random_state=0)
+    wanted = theirs.query(rounded, partly_labelled(700, labelled), batch_size=50).tolist()
+    assert ask(pool_of(700, labelled=labelled, embeddings=points), 50, "maxherding") == wanted
+
+
+def test_typiclust_picks_what_scikit_activeml_picks_where_clusters_leave_no_doubt() -> None:
+    """Ten heaps of different sizes far apart; the labelled samples lie in three of them."""
+    rng = np.random.default_rng(4)
+    heap = np.concatenate([np.arange(3), np.repeat(np.arange(10), np.arange(30, 60, 3))])
+    points = 10 * np.eye(10)[heap] + rng.normal(size=(len(heap), 10))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    theirs = pool_based.TypiClust(random_state=0, k=20, cluster_algo_dict={"n_init": 10})
+    wanted = theirs.query(points, partly_labelled(len(heap), 3), batch_size=7).tolist()
+    assert sorted(heap[wanted]) == list(range(3, 10))
+    assert ask(pool_of(len(heap), labelled=3, embeddings=points), 7, "typiclust") == wanted
 
 
 METHODS = {
