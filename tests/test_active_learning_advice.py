@@ -61,6 +61,7 @@ def test_judges_who_all_agree_are_no_proof_of_a_perfect_model() -> None:
     assert law.accuracy(400).low < 0.97
 
 
+@pytest.mark.slow
 def test_intervals_hold_what_further_labels_brought_about_as_often_as_they_say() -> None:
     inside = []
     for seed in range(40):

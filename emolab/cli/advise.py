@@ -6,10 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emolab.cli.words import many
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
 
     from emolab.active_learning.advice import Finding
     from emolab.progress import Progress
-    from emolab.records import LabelSet, Model, Sample
+    from emolab.records import LabelSet, Model
     from emolab.workspace import Workspace
 
 FILE = "advice.json"
@@ -95,104 +92,35 @@ def _missing(sentence: str, command: str, labels: LabelSet, votes: int, model: M
 
 
 def _measure(workspace: Workspace, model: Model, labels: LabelSet, votes: int, progress: Progress) -> Advice:
-    """The advice, from catalog, features and votes."""
     import numpy as np
 
-    from emolab import tally
-    from emolab.active_learning import advice, ceiling, recommendation
-    from emolab.active_learning.learning_curve import Labelled
-    from emolab.catalog import activity, rounds, samples, tallies
-    from emolab.datasets import splits
+    from emolab.active_learning import advice, recommendation
+    from emolab.cli.advise_material import Lacking, gather
 
-    with workspace.catalog() as catalog, catalog.connect() as conn:
-        found = samples.by_ids(conn, labels.samples)
-        drawn = {s.sample_id for s in rounds.suggestions(conn) if s.strategy == "random"}
-        table = tallies.table(conn, labels.classes)
-        people = {person.name for person in activity.annotators(conn) if person.kind != "dataset"}
-    teach = np.array([sample.split in (None, "train") for sample in found])
-    random = np.array([sample.id in drawn and sample.split != "test" for sample in found])
-    valid = np.array([sample.split == "valid" for sample in found])
-    lacking = _short_of(int(teach.sum()), int(random.sum()), int(valid.sum()))
-    if lacking is not None:
-        return _missing(*lacking, labels, votes, model)
-    judge, kind = (random, "random") if random.sum() >= advice.FEWEST else (valid, "valid")
-    features, known = _features(workspace, model, found, progress)
-    inside = np.flatnonzero(teach | judge)
-    data = Labelled(
-        features=features[inside],
-        targets=labels.probs[inside],
-        hard=labels.hard[inside].astype(np.int64),
-        teach=teach[inside],
-        judge=judge[inside],
-        unit=splits.connect(
-            labels.samples,
-            [sample.group for sample in found],
-            [sample.parent for sample in found],
-            [sample.representative or sample.id for sample in found],
-        )[inside],
-        known=known,
-    )
-    counts = tally.counts(table)
-    place = {sample: row for row, sample in enumerate(table.samples)}
-    team = tally.counts(tally.of(table, people))
-    team = team[team.sum(axis=1) > 0]
-    if (team.sum(axis=1) >= 2).sum() < ceiling.FEWEST:
-        team = counts
-    each = float(team.sum() / len(team))
-    batch = round(workspace.config.suggest.n * each)
-    rng = np.random.default_rng(len(inside))
+    found = gather(workspace, model, labels, progress)
+    if isinstance(found, Lacking):
+        return _missing(found.sentence, found.command, labels, votes, model)
+    batch = round(workspace.config.suggest.n * found.votes_per_sample)
     result = advice.advise(
-        data,
-        counts[[place[labels.samples[row]] for row in inside]],
-        team,
+        found.data,
+        found.counts,
+        found.team,
         votes=sorted({*VOTES, batch}),
-        votes_per_label=each / splits.SHARES["train"],
-        rng=rng,
+        votes_per_label=found.votes_per_label,
+        rng=np.random.default_rng(len(found.rows)),
         progress=progress,
     )
     told = recommendation.recommend(result, next(p for p in result.purchases if p.votes == batch))
     return Advice(
         sentence=told.sentence,
-        next=_next(workspace, told.action, kind),
-        judge=kind,
+        next=_next(workspace, told.action, found.judge),
+        judge=found.judge,
         finding=_plain(result),
-        doubtful=_doubted(result, labels, inside),
+        doubtful=_doubted(result, labels, found.rows),
         model=model.id,
         labels=labels.version,
         votes=votes,
     )
-
-
-def _short_of(teach: int, drawn: int, valid: int) -> tuple[str, str] | None:
-    """What is missing, in words, and the command that brings it; ``None`` where there is enough."""
-    from emolab.active_learning.advice import FEWEST
-
-    too_early = "Too early to say what further votes buy:"
-    if max(drawn, valid) < FEWEST:
-        return (
-            f"{too_early} {many(valid, 'labelled sample')} of the validation split can judge and {drawn:,} drawn at "
-            f"random, {FEWEST} of either are needed.",
-            f"emolab suggest --strategy random -n {FEWEST - drawn} --push",
-        )
-    if teach < FEWEST:
-        return (
-            f"{too_early} {many(teach, 'labelled sample')} can be learnt from, {FEWEST} are needed.",
-            f"emolab suggest -n {FEWEST - teach} --push",
-        )
-    return None
-
-
-def _features(
-    workspace: Workspace, model: Model, found: Sequence[Sample], progress: Progress
-) -> tuple[NDArray[np.float32], Any]:
-    from emolab.errors import MissingExtra
-
-    try:
-        from emolab.training.frozen import frozen
-    except ImportError as error:
-        raise MissingExtra("PyTorch", "train") from error
-    media = {sample.id: workspace.root / sample.media for sample in found}
-    return frozen(workspace, model, list(media), media.__getitem__, progress=progress)
 
 
 def _next(workspace: Workspace, action: str, judge: str) -> str:
@@ -229,14 +157,14 @@ def _plain(result: Finding) -> dict[str, Any]:
     }
 
 
-def _doubted(result: Finding, labels: LabelSet, inside: NDArray[np.int64]) -> list[dict[str, Any]]:
+def _doubted(result: Finding, labels: LabelSet, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
     if result.mending is None:
         return []
     found = result.mending.doubtful
     return [
         {
-            "sample": labels.samples[inside[row]],
-            "label": labels.classes[int(labels.hard[inside[row]])],
+            "sample": labels.samples[rows[row]],
+            "label": labels.classes[int(labels.hard[rows[row]])],
             "instead": labels.classes[instead],
             "wrong": round(wrong, 4),
         }

@@ -1,0 +1,146 @@
+"""What advice is made from: labelled samples with features and votes, and who may judge; or what is missing for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from emolab.cli.words import many
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emolab.active_learning.learning_curve import Labelled
+    from emolab.progress import Progress
+    from emolab.records import LabelSet, Model, Sample, VoteTable
+    from emolab.training.frozen import Known
+    from emolab.workspace import Workspace
+
+
+class Lacking(NamedTuple):
+    """What is missing, in words, and the command that brings it."""
+
+    sentence: str
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """``rows`` (n,) of the labels as ``data``, the votes ``counts`` (n, k) behind them, those of the ``team`` (m, k).
+
+    ``judge`` is ``random`` or ``valid``, the kind of samples that judge. A sample costs ``votes_per_sample``, and one
+    more to learn from ``votes_per_label``, for some go to validation.
+    """
+
+    rows: NDArray[np.int64]
+    data: Labelled
+    counts: NDArray[np.float64]
+    team: NDArray[np.float64]
+    judge: str
+    votes_per_sample: float
+    votes_per_label: float
+
+
+def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progress) -> Material | Lacking:
+    """Labelled samples of train and valid with features that have not seen their labels; the test split stays out.
+
+    Samples drawn at random judge where there are 40, else the valid split. Raises :class:`DataError` where the
+    champion's backbone knows nothing but these labels.
+    """
+    import numpy as np
+
+    from emolab import tally
+    from emolab.active_learning.advice import FEWEST
+    from emolab.active_learning.learning_curve import Labelled
+    from emolab.catalog import rounds, samples, tallies
+    from emolab.datasets import splits
+
+    if model.classes != labels.classes:
+        return Lacking("The champion was trained for other classes than the labels have now.", "emolab train")
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        found = samples.by_ids(conn, labels.samples)
+        drawn = {s.sample_id for s in rounds.suggestions(conn) if s.strategy == "random"}
+        table = tallies.table(conn, labels.classes)
+    teach = np.array([sample.split in (None, "train") for sample in found])
+    random = np.array([sample.id in drawn and sample.split != "test" for sample in found])
+    valid = np.array([sample.split == "valid" for sample in found])
+    lacking = _lacking(int(teach.sum()), int(random.sum()), int(valid.sum()))
+    if lacking is not None:
+        return lacking
+    judge, kind = (random, "random") if random.sum() >= FEWEST else (valid, "valid")
+    features, known = _features(workspace, model, found, progress)
+    unit = splits.connect(
+        labels.samples,
+        [sample.group for sample in found],
+        [sample.parent for sample in found],
+        [sample.representative or sample.id for sample in found],
+    )
+    rows = np.flatnonzero(teach | judge)
+    place = {sample: row for row, sample in enumerate(table.samples)}
+    team = _team(workspace, table)
+    each = float(team.sum() / len(team))
+    return Material(
+        rows=rows,
+        data=Labelled(
+            features=features[rows],
+            targets=labels.probs[rows],
+            hard=labels.hard[rows].astype(np.int64),
+            teach=teach[rows],
+            judge=judge[rows],
+            unit=unit[rows],
+            known=known,
+        ),
+        counts=tally.counts(table)[[place[labels.samples[row]] for row in rows]],
+        team=team,
+        judge=kind,
+        votes_per_sample=each,
+        votes_per_label=each / splits.SHARES["train"],
+    )
+
+
+def _lacking(teach: int, drawn: int, valid: int) -> Lacking | None:
+    """What there is too little of, ``None`` where there is enough."""
+    from emolab.active_learning.advice import FEWEST
+
+    too_early = "Too early to say what further votes buy:"
+    if max(drawn, valid) < FEWEST:
+        return Lacking(
+            f"{too_early} {many(valid, 'labelled sample')} of the validation split can judge and {drawn:,} drawn at "
+            f"random, {FEWEST} of either are needed.",
+            f"emolab suggest --strategy random -n {FEWEST - drawn} --push",
+        )
+    if teach < FEWEST:
+        return Lacking(
+            f"{too_early} {many(teach, 'labelled sample')} can be learnt from, {FEWEST} are needed.",
+            f"emolab suggest -n {FEWEST - teach} --push",
+        )
+    return None
+
+
+def _team(workspace: Workspace, table: VoteTable) -> NDArray[np.float64]:
+    """Votes (m, k) of the people, sample by sample; of merged datasets too where people rarely voted on the same."""
+    from emolab import tally
+    from emolab.active_learning.ceiling import FEWEST, pairs
+    from emolab.catalog import activity
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        people = {person.name for person in activity.annotators(conn) if person.kind != "dataset"}
+    own = tally.counts(tally.of(table, people))
+    own = own[own.sum(axis=1) > 0]
+    return own if len(pairs(own)) >= FEWEST else tally.counts(table)
+
+
+def _features(
+    workspace: Workspace, model: Model, found: Sequence[Sample], progress: Progress
+) -> tuple[NDArray[np.float32], Known | None]:
+    from emolab.errors import MissingExtra
+
+    try:
+        from emolab.training.frozen import frozen
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    media = {sample.id: workspace.root / sample.media for sample in found}
+    return frozen(workspace, model, list(media), media.__getitem__, progress=progress)
