@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from emolab.active_learning.herding import herd, thinned
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.space import NO_EMBEDDING, Space
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, named, needs
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, closeness, named, needs
 
 
 @needs("probs", "embeddings")
@@ -31,7 +26,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     order = thinned(pool.samples, pool.candidates)
     order = order[usable[order]]
     known = Space.over(pool.embeddings, pool.known)
-    picked, gains = herd(space, known, np.where(usable, _doubt(probs), 0), order, min(n, len(order)))
+    picked, gains = herd(space, known, np.where(usable, closeness(probs).clip(0, 1), 0), order, min(n, len(order)))
     blind = np.flatnonzero(~usable)[: n - len(picked)]
     reasons = [
         f"brings {gain:.2%} of the model's doubt near something asked: it says {' and '.join(named(pool, row, 2))}"
@@ -42,11 +37,3 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
         np.concatenate([gains, np.full(len(blind), np.nan)]),
         reasons + [NO_PREDICTION if np.isnan(probs[row, 0]) else NO_EMBEDDING for row in blind],
     )
-
-
-def _doubt(probs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 - the gap between the two best classes, (c,)."""
-    if probs.shape[1] < 2:
-        return 1 - probs[:, 0]
-    top = np.partition(probs, probs.shape[1] - 2, axis=1)
-    return np.asarray(1 - (top[:, -1] - top[:, -2])).clip(0, 1)
