@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from emolab.enough.wanted import Wanted, parse
 from emolab.errors import ConfigError, UnknownName
 from emolab.taxonomy import PRESETS, check_classes
 
@@ -63,12 +64,25 @@ class LabelingConfig:
     port: int = 0  # port of the embedded one; 0: the last one used, else 8080 or the next free one
     project: str = ""  # project title; empty: named after the workspace
     overlap: int = 3  # annotators per sample
+    votes: str = ""  # "3", or "1..5": one vote, up to five where in doubt; empty: as many as overlap says
+    sure: float = 0.85  # with votes = "1..5": enough when ten people would agree with a chance of this or more
     aggregator: str = "hybrid"  # majority, soft, dawid_skene, hybrid or a plugin
     min_votes: int = 1  # samples with fewer people get no label
     prior: float = 1.0  # votes worth of belief in the class shares that soft labels start from
     show_predictions: bool = False  # showing them anchors annotators
     second_guess: bool = False  # offer a second, optional choice
     confidence: bool = False  # offer one to three stars for how sure one is
+
+    def __post_init__(self) -> None:
+        if self.votes:
+            parse(self.votes)
+        if not 0 < self.sure < 1:
+            raise ConfigError(f"labeling.sure is {self.sure:g}; expected a number between 0 and 1.")
+
+    @property
+    def wanted(self) -> Wanted:
+        """How many people are to look at a sample."""
+        return parse(self.votes) if self.votes else Wanted(self.overlap, self.overlap)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +121,7 @@ class TrainingConfig:
 class SuggestConfig:
     """Which samples are proposed next."""
 
-    strategy: str = (
-        "auto"  # auto: the best in a replay of your own labels | see docs/selection.md | a plugin
-    )
+    strategy: str = "auto"  # auto: the best in a replay of your own labels | see docs/selection.md | a plugin
     n: int = 100  # samples per round
     per_group: int | None = None  # at most so many of one subject, video or session in a round
     balance: bool = False  # the same number of every class in a round, as far as the model can tell

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from emolab.enough import wanted as wanted_module
+from emolab.enough.dawid_skene import likelihood
 from emolab.enough.decide import ENOUGH, GIVEN_UP, ONE_MORE, Decisions, decide, information
 from emolab.enough.team import believed, learn
 from emolab.enough.wanted import Wanted, parse
@@ -154,12 +155,23 @@ def test_a_model_says_nothing_about_rows_of_nan() -> None:
     assert np.allclose(believed(learn(votes), probs), believed(learn(votes)))
 
 
+def test_classes_that_the_model_does_not_know_keep_their_shares() -> None:
+    votes = table(*agreeing(), ("x", "ann", "surprise"))
+    told = np.full((len(votes.samples), 2), 0.5)
+    plain, found = believed(learn(votes)), believed(learn(votes), told)
+    assert np.abs(found[-1] - plain[-1]).max() < 0.05
+    told[-1] = [0.999, 0.001]
+    leaning = believed(learn(votes), told)
+    assert leaning[-1, 0] >= plain[-1, 0] and leaning[-1].sum() == pytest.approx(1)
+
+
 def test_more_people_who_agree_make_surer_but_less_so_than_if_they_erred_independently() -> None:
     rows = [(f"s{n}", f"p{j}", "fear") for n in range(1, 6) for j in range(n)]
-    votes = table(*agreeing(), *rows)
-    chances = believed(learn(votes))[[votes.samples.index(f"s{n}") for n in range(1, 6)], 1]
-    assert (np.diff(chances) > 0).all()
-    assert chances[0] < 0.95 and chances[4] < 0.9999
+    team = learn(table(*agreeing(), *rows))
+    alone = likelihood(team.said, team.habits, 0.0)[-5:]
+    alike = likelihood(team.said, team.habits, 0.25)[-5:]
+    assert np.allclose(alike * (1 + 0.25 * np.arange(5))[:, None], alone)
+    assert (np.diff(believed(team)[-5:, 1]) > 0).all()
 
 
 def test_an_answer_tells_nothing_where_all_is_known_or_by_somebody_who_always_says_the_same() -> None:
@@ -176,7 +188,7 @@ def test_what_makes_no_sense_is_refused() -> None:
     votes = table(("s", "ann", "fear"))
     with pytest.raises(DataError, match="A certainty of 1 cannot be asked for; expected a number between 0 and 1"):
         decide(votes, wanted=UP_TO_FIVE, sure=1.0)
-    with pytest.raises(DataError, match=r"shape \(2, 3\); expected \(1, 3\)"):
+    with pytest.raises(DataError, match=r"shape \(2, 3\); expected 1 rows and up to 3 classes"):
         decide(votes, wanted=UP_TO_FIVE, sure=0.9, probs=np.full((2, 3), 1 / 3))
 
 

@@ -89,7 +89,7 @@ def suggestions(conn: Connection, *, round_number: int | None = None, unsent: bo
         sent = exists().where(
             and_(
                 schema.remote_tasks.c.sample == _suggestions.c.sample,
-                schema.remote_tasks.c.round == _suggestions.c.round,
+                schema.remote_tasks.c.round >= _suggestions.c.round,  # a later round has taken the task over,
             )
         )
         query = query.where(~sent, (_suggestions.c.kind == "revote") | (_samples.c.n_votes == 0))

@@ -83,4 +83,16 @@ def _show(session: Session, report: PullReport) -> None:
         session.say(f"[green]✓[/] nothing new · {report.seconds:.2f} s")
     elif report.projects:
         session.say(f"[green]✓[/] {many(report.read, 'task')} read · {report.seconds:.2f} s")
-        session.next_step("emolab label aggregate")
+        session.next_step("emolab label push --revotes" if _again(session) else "emolab label aggregate")
+
+
+def _again(session: Session) -> bool:
+    """Whether answered samples want one more opinion, and say how many."""
+    from emolab.cli.revotes import opinion, wanted_revotes
+
+    if not session.workspace.config.labeling.wanted.adaptive:
+        return False
+    count = len(wanted_revotes(session.workspace, opinion(session.workspace)))
+    if count:
+        session.say(f"{many(count, 'answered sample wants', 'answered samples want')} one more opinion")
+    return bool(count)

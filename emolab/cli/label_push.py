@@ -23,6 +23,7 @@ UNASKED = 500
 @click.option("--n", "-n", type=click.IntRange(min=1), metavar="N", help="The first N samples nobody has labelled.")
 @click.option("--all", "everything", is_flag=True, help="Everything nobody has labelled, without asking back.")
 @click.option("--suggestions", is_flag=True, help='What "emolab suggest" proposed and nobody has received yet.')
+@click.option("--revotes", is_flag=True, help="One more person for answered samples that want it (labeling.votes).")
 @click.option(
     "--overlap",
     type=click.IntRange(1, 100),
@@ -39,6 +40,7 @@ def push(
     n: int | None,
     everything: bool,
     suggestions: bool,
+    revotes: bool,
     overlap: int | None,
     title: str | None,
     show_predictions: bool | None,
@@ -48,22 +50,24 @@ def push(
 
     Without --n, --all or --suggestions: the pending suggestions if there are any, else every unlabelled sample; when
     that is more than 500, emolab asks first, and where nobody can answer it sends nothing. Safe to repeat, to stop, and
-    to run from several machines: a sample gets one task.
+    to run from several machines: a sample gets one task. --revotes sends waiting suggestions too.
     """
-    if (n is not None) + everything + suggestions > 1:
-        raise click.UsageError("Give one of --n, --all and --suggestions.")
+    if (n is not None) + everything + suggestions + revotes > 1:
+        raise click.UsageError("Give one of --n, --all, --suggestions and --revotes.")
     from functools import partial
 
     from emolab.labeling.address import open_studio
     from emolab.labeling.push import push as run
 
     visible = session.workspace.config.labeling.show_predictions if show_predictions is None else show_predictions
+    if revotes:
+        _ask_again(session, dry_run=dry_run)
     with open_studio(session.workspace) as studio:
         report = run(
             session.workspace,
             studio,
             n=n,
-            suggestions=suggestions,
+            suggestions=suggestions or revotes,
             everything=everything,
             agree=partial(_agree, session),
             overlap=overlap,
@@ -76,6 +80,14 @@ def push(
     session.emit(report)
     _show(session, report, overlap_given=overlap is not None)
     return 1 if report.missing else 0
+
+
+def _ask_again(session: Session, *, dry_run: bool) -> None:
+    """Store which answered samples want one more opinion as a round of suggestions, or only count them."""
+    from emolab.cli.revotes import propose_revotes
+
+    count = propose_revotes(session.workspace, dry_run=dry_run)
+    session.say(f"{many(count, 'answered sample wants', 'answered samples want')} one more opinion")
 
 
 def _agree(session: Session, count: int) -> None:
@@ -134,11 +146,12 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     _labels(session, report)
     for sample in report.missing[:5]:
         session.say(f"[yellow]![/] the file of sample {short(sample)} is missing or no image; run emolab collect again")
-    wanted = session.workspace.config.labeling.overlap
-    if wanted != report.overlap and not overlap_given:
+    wanted = session.workspace.config.labeling.wanted
+    if wanted.low != report.overlap and not overlap_given:
+        setting = "votes" if session.workspace.config.labeling.votes else "overlap"
         session.say(
             f"[dim]This project goes on with {many(report.overlap, 'person', 'people')} per sample, as it was told to; "
-            f"labeling.overlap ({wanted}) is for new projects.[/]"
+            f"labeling.{setting} ({wanted}) is for new projects.[/]"
         )
     if report.dry_run:
         session.next_step("the same without --dry-run")

@@ -11,7 +11,9 @@ from emolab.cli.words import many
 
 if TYPE_CHECKING:
     from emolab.catalog.activity import Activity, RoundProgress
+    from emolab.cli.revotes import Review
     from emolab.labeling.agreement import Alpha, AnnotatorAgreement, ClassAgreement
+    from emolab.workspace import Workspace
 
 
 #: Columns of a terminal from which on bars are long and the annotators' habits stand in their table.
@@ -41,6 +43,7 @@ def status(session: Session) -> None:
         totals = tallies.count(conn)
         current = labels.summary(conn)
         users = answers.users(conn)
+    judged = _judged(workspace)
     datasets = {person.name for person in people if person.kind == "dataset"}
     groups = {"team": tally.of(table, {person.name for person in people} - datasets)}
     if datasets:
@@ -56,6 +59,7 @@ def status(session: Session) -> None:
             "votes_per_sample": per_sample,
             "votes": totals,
             "labels": current,
+            "enough": None if judged is None else {**_states(judged), "wanted": judged.wanted},
             "agreement": _plain(alphas["team"]),
             "agreement_of_datasets": _plain(alphas["datasets"]) if datasets else None,
             "per_class": [
@@ -70,9 +74,28 @@ def status(session: Session) -> None:
         return
     _show_rounds(session, rounds)
     _show_votes(session, per_sample, totals)
+    if judged is not None:
+        states = " · ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _states(judged).items())
+        session.say(f"[bold]Between {workspace.config.labeling.votes.replace('..', ' and ')} votes[/]: {states}\n")
     _show_agreement(session, alphas, classes, anything=totals["active"] > 0)
     _show_people(session, people, against, users)
-    session.next_step(_hint(rounds, totals, current))
+    session.next_step(_hint(rounds, totals, current, again=bool(judged and judged.wanted)))
+
+
+def _judged(workspace: Workspace) -> Review | None:
+    """What the adaptive votes decide about the samples so far; ``None`` where every sample gets as many."""
+    from emolab.cli.revotes import opinion, review
+
+    return review(workspace, opinion(workspace)) if workspace.config.labeling.wanted.adaptive else None
+
+
+def _states(judged: Review) -> dict[str, int]:
+    return {
+        "enough": judged.enough,
+        "waiting": judged.waiting,
+        "want_one_more": len(judged.wanted),
+        "given_up": judged.given_up,
+    }
 
 
 def _plain(alpha: Alpha) -> dict[str, Any]:
@@ -202,12 +225,14 @@ def _habit(found: AnnotatorAgreement | None) -> str:
     return f"{others} → {own} {votes / found.shared:.0%}"
 
 
-def _hint(rounds: list[Any], totals: dict[str, int], current: dict[str, Any] | None) -> str:
+def _hint(rounds: list[Any], totals: dict[str, int], current: dict[str, Any] | None, *, again: bool) -> str:
     unsent = [r for r in rounds if r.suggested and not r.sent]
     if unsent:
         return "emolab label push --suggestions"
     if not totals["active"]:
         return "emolab label pull" if any(r.sent for r in rounds) else "emolab label push"
+    if again:
+        return "emolab label push --revotes"
     if any(r.done < r.sent for r in rounds):
         return "emolab label pull"
     return "emolab label aggregate" if current is None else "emolab train"

@@ -48,7 +48,7 @@ def decide(
     sure: float,
     probs: NDArray[np.floating[Any]] | None = None,
     people: NDArray[np.integer[Any]] | None = None,
-    team: Team | None = None,
+    labels: NDArray[np.integer[Any]] | None = None,
 ) -> Decisions:
     """What to do about each of ``votes.samples``, given who said what and what a model thinks.
 
@@ -58,17 +58,18 @@ def decide(
     3. ``wanted.high`` people have answered, or nobody's answer is expected to tell anything: given up, as ambiguous.
     4. Else one more, best of all from whoever is expected to tell most.
 
-    ``probs`` (n, k) as in :func:`emolab.enough.team.believed`. ``people`` (n,) counts all answers, meta answers too;
-    by default the votes. ``team`` is learned from the same votes unless given. A pure function.
+    ``probs`` as in :func:`emolab.enough.team.believed`. ``people`` (n,) counts all answers, meta answers too;
+    by default the votes. ``labels`` (n,) are the classes that an aggregator makes of the votes, and take the place of
+    the leader: a label is what must be right. A pure function.
     """
     if not 0 < sure < 1:
         raise DataError(f"A certainty of {sure:g} cannot be asked for; expected a number between 0 and 1.")
-    n = len(votes.samples)
-    if probs is not None and probs.shape != (n, len(votes.classes)):
-        raise DataError(f"Predictions have the shape {probs.shape}; expected {(n, len(votes.classes))}.")
-    team = learn(votes) if team is None else team
+    n, k = len(votes.samples), len(votes.classes)
+    if probs is not None and (len(probs) != n or probs.shape[1] > k):
+        raise DataError(f"Predictions have the shape {probs.shape}; expected {n} rows and up to {k} classes.")
+    team = learn(votes)
     by_votes = believed(team)
-    leader = by_votes.argmax(axis=1)
+    leader = by_votes.argmax(axis=1) if labels is None else np.asarray(labels, dtype=np.int64)
     given = np.asarray(team.said.sum(axis=1)).ravel() if people is None else np.asarray(people)
     chance = (by_votes if probs is None else believed(team, probs))[np.arange(n), leader]
     gain, whom = _most_telling(votes, team, by_votes)

@@ -25,7 +25,7 @@ EXPECTED, EXPECTED_VOTES = 0.78, 200.0
 #: Votes per class that everybody counts as an average member of the team.
 AVERAGE_VOTES = 20.0
 #: How much alike people err on the same face, see :func:`emolab.enough.dawid_skene.likelihood`; chosen as above.
-CORRELATION = 0.1
+CORRELATION = 0.05
 #: Probabilities of a model below this count as this.
 LEAST = 1e-6
 
@@ -69,17 +69,19 @@ def learn(votes: VoteTable) -> Team:
 def believed(team: Team, probs: NDArray[np.floating[Any]] | None = None) -> NDArray[np.float64]:
     """What a large crowd would settle on, as chances (n, k), given the votes and what a model says.
 
-    ``probs`` (n, k) come from a model that has not learned from these votes; rows with NaN: it says nothing. The model
-    is one more opinion, raised to a power under which it explains the votes best: next to nothing for one that knows
-    nothing.
+    ``probs`` (n, j) come from a model that has not learned from these votes; a row with NaN says nothing. It speaks of
+    the first j classes; those beyond, such as answers that are no class, keep their shares. The model is one more
+    opinion, raised to a power under which it explains the votes best: next to nothing for one that knows nothing.
     """
     found = dawid_skene.likelihood(team.said, team.habits, CORRELATION)
     plain = np.log(team.shares)
     begin = np.tile(plain, (len(found), 1))
     if probs is not None:
         speaks = np.isfinite(probs).all(axis=1)
-        logs = np.log(np.maximum(probs[speaks], LEAST)) - plain
-        if speaks.any():
+        j = probs.shape[1]
+        logs = np.zeros((int(speaks.sum()), len(plain)))
+        logs[:, :j] = np.log(np.maximum(probs[speaks], LEAST)) - np.log(normalised(team.shares[:j]))
+        if len(logs):
             begin[speaks] = plain + _power(found[speaks], plain, logs) * logs
     return _normal(begin + found)
 

@@ -78,8 +78,8 @@ def push(
     Sends the pending suggestions, or the first ``n`` or ``everything`` unlabelled; with none of them asked for, the
     suggestions if there are any, else everything unlabelled. In this last case ``agree`` is called with the number of
     samples before anything is sent or stored, and may raise. ``overlap`` people see each sample of the project, earlier
-    ones too; by default it stays as it is, and a new project gets ``labeling.overlap``. ``guesses`` (class by sample
-    id) are shown to annotators only with ``show_predictions``.
+    ones too; by default it stays as it is, and a new project gets the low end of ``labeling.votes``. ``guesses`` (class
+    by sample id) are shown to annotators only with ``show_predictions``.
 
     Raises :class:`EmolabError` when another push runs in this workspace, :class:`DataError` when it has no samples, and
     :class:`ServerError` when the server refuses or stays away; running it again goes on where it stopped.
@@ -127,7 +127,7 @@ def _push(
     started = time.monotonic()
     config = workspace.config
     remote = project.find(catalog, studio, title)
-    people = overlap or (remote.maximum_annotations if remote else None) or config.labeling.overlap
+    people = overlap or (remote.maximum_annotations if remote else None) or config.labeling.wanted.low
     with catalog.connect() as conn:
         known = [p for p in remotes.projects(conn, server=studio.server_id) if remote and p.project == remote.id]
         here = known[0] if known else None

@@ -1,0 +1,96 @@
+"""FER+ as arrays, for benchmarks: the votes, the official majority, and what frozen networks make of the faces.
+
+Features and probabilities are computed once per machine and kept in the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from emolab.datasets.readers import ferplus
+from emolab.taxonomy import PRESETS
+from emolab.training import backbones, bundled, cache, embeddings
+from emolab.training.classifier import Classifier
+from emolab.training.decode import Preprocessing
+from emolab.training.predict import load
+
+CLASSES = PRESETS["ferplus8"]
+K = len(CLASSES)
+SIZE = 96
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Faces:
+    """n faces of a split in the order of its table.
+
+    ``votes`` (n, 10) people by column of FER+ (eight classes, unknown, not a face); ``majority`` (n,) the class that
+    wins by the official protocol, -1 where none does; ``features`` (n, 1280) float16 of MobileNetV2 with ImageNet
+    weights; ``probs`` (n, 8) of the bundled face48, which learned from the training split, or ``None``.
+    """
+
+    votes: NDArray[np.int64]
+    majority: NDArray[np.int64]
+    features: NDArray[np.float16]
+    probs: NDArray[np.float64] | None
+
+
+def root() -> Path:
+    """The test data pack; without it the program ends and says how to name it."""
+    found = Path(os.environ.get("EMOLAB_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
+    if not (found / "data" / "ferplus_train.zip").is_file():
+        sys.exit(f"The test data pack is not at {found}; set EMOLAB_TEST_DATA.")
+    return found
+
+
+def faces(split: str, *, limit: int | None = None, probs: bool = False) -> Faces:
+    """The first ``limit`` faces of ``split`` (train or valid), with the answers of face48 if ``probs``."""
+    records = list(ferplus.records(root() / "data" / f"ferplus_{split}.zip", {}))[:limit]
+    media = [record.media if isinstance(record.media, bytes) else record.media.read_bytes() for record in records]
+    ids = [hashlib.sha256(item).hexdigest() for item in media]
+    named = dict(zip(ids, media, strict=True))
+    winners = [ferplus.majority(record.votes) for record in records]
+    return Faces(
+        votes=np.array([[record.votes.get(name, 0) for name in ferplus.COLUMNS] for record in records]),
+        majority=np.array([-1 if winner is None else CLASSES.index(winner) for winner in winners]),
+        features=_features(ids, named),
+        probs=_face48(ids, named) if probs else None,
+    )
+
+
+def _features(ids: list[str], media: dict[str, bytes]) -> NDArray[np.float16]:
+    weights = root() / "weights" / "mobilenet_v2_imagenet.safetensors"
+    backbone = backbones.build("mobilenet_v2", str(weights), size=SIZE)
+    network = Classifier(backbone, K, dropout=0.0).eval().to(memory_format=torch.channels_last)
+    folder, wanted = user_cache_path("emolab") / "benchmarks", Preprocessing(SIZE, "gray")
+    known = list(media)
+    pixels = cache.fill(folder, known, media.__getitem__, wanted)
+    found = embeddings.fill(folder, known, pixels, network, name="mobilenet_v2", wanted=wanted)
+    place = {key: row for row, key in enumerate(known)}
+    rows = found.rows[np.array([place[key] for key in ids], dtype=np.int64)]
+    return np.asarray(found.array[rows])
+
+
+def _face48(ids: list[str], media: dict[str, bytes]) -> NDArray[np.float64]:
+    folder = bundled.folder("face48")
+    assert folder is not None  # it comes with the package
+    predictor = load(folder, device="cpu")
+    order = [CLASSES.index(name) for name in predictor.checkpoint.classes]
+    pixels = cache.fill(
+        user_cache_path("emolab") / "benchmarks", list(media), media.__getitem__, predictor.checkpoint.preprocessing
+    )
+    place = {key: row for row, key in enumerate(media)}
+    rows = np.array([place[key] for key in ids], dtype=np.int64)
+    parts = [predictor.probabilities(pixels.take(part))[0] for part in np.array_split(rows, -(-len(rows) // BATCH))]
+    found = np.empty((len(rows), K))
+    found[:, order] = np.concatenate(parts)
+    return found
