@@ -24,7 +24,7 @@ _NEEDS = "emolab_needs"
 
 
 def needs(*columns: str) -> Callable[[F], F]:
-    """Mark a strategy as reading these of the model's columns (``probs``, ``embeddings``, ``draws``); none: no model."""
+    """Mark a strategy as reading these columns of the model (``probs``, ``embeddings``, ``draws``); none: no model."""
 
     def mark(strategy: F) -> F:
         setattr(strategy, _NEEDS, columns)
