@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: What is tried out, safest first.
 CONTESTANTS = ("uherding", "cluster_margin", "margin", "badge", "maxherding", "typiclust", "random")
 #: What is used where the replay cannot tell the strategies apart.
-PRIOR = "margin"
+PRIOR = "uherding"
 #: Share of every batch that is drawn at random.
 SLICE = 0.1
 #: Neighbour purity from which clusters are believed to be classes, and from which coverage is worth anything.
@@ -64,9 +64,7 @@ def choose(pool: Pool, rng: np.random.Generator) -> tuple[str, str]:
         return "random", f"{len(rows)} labelled samples are too few to tell a strategy by; drawn at random"
     if len(rows) < FEWEST:
         return _cold(features, targets)
-    return verdict(
-        replay(features, targets, _units(pool, rows), [c for c in CONTESTANTS if c in STRATEGIES.names()], rng)
-    )
+    return verdict(replay(features, targets, _units(pool, rows), CONTESTANTS, rng))
 
 
 def verdict(found: Replay) -> tuple[str, str]:
