@@ -119,12 +119,10 @@ def propose_revotes(workspace: Workspace, *, dry_run: bool = False) -> int:
 
 
 def opinion(workspace: Workspace) -> Predictions | None:
-    """What the champion has said about samples it never learned from, as far as that is stored; ``None`` without any.
+    """What the champion has said about the team's samples that it never learned from; ``None`` where none is stored.
 
     Samples of the validation and test splits are left out: a model must not decide how well its judges are labelled.
     """
-    from dataclasses import replace
-
     from emolab import predictions
     from emolab.catalog import models, samples
     from emolab.catalog import snapshots as stored
@@ -135,15 +133,15 @@ def opinion(workspace: Workspace) -> Predictions | None:
         if model is None:
             return None
         folder = workspace.predictions / model.id
-        known = predictions.known(folder)
+        asked = _asked(conn)
+        known = [sample for sample in predictions.known(folder) if sample in asked]
         snapshot = stored.find(conn, model.snapshot)
         splits = samples.splits(conn, known)
     if not known or snapshot is None:
         return None
     learned = set(snapshots.read(workspace.root / snapshot.path).ids)
     free = [sample for sample in known if sample not in learned and splits.get(sample) not in ("valid", "test")]
-    found = predictions.read(folder, free) if free else None
-    return found if found is None else replace(found, samples=list(found.samples))
+    return predictions.read(folder, free) if free else None
 
 
 def _asked(conn: Connection) -> dict[str, bool]:
