@@ -219,7 +219,7 @@ def ceilings(quick: bool) -> list[Result]:
     if data_pack() and not quick:
         teams["FER+ (report)"] = faces().shares
     return [
-        _ceiling(name, shares, n, votes, 5 if quick else 20)
+        _ceiling(name, shares, n, votes, 5 if quick else 10)
         for name, shares in teams.items()
         for n in (100, 400, 2000)
         for votes in (2, 3, 5)
@@ -256,8 +256,8 @@ def doubts(quick: bool) -> list[Result]:
         for votes in (2, 3)
     ]
     if data_pack() and not quick:
-        worlds += [("FER+", faces, n, votes) for n in (800, 3000) for votes in (2, 3)]
-    return [result for world in worlds for result in _doubts(*world, 3 if quick else 10)]
+        worlds += [("FER+", faces, n, votes) for n, votes in ((800, 2), (800, 3), (3000, 3))]
+    return [result for world in worlds for result in _doubts(*world, 3 if quick else 5)]
 
 
 def _doubts(name: str, load: Callable[[], World], n: int, votes: int, seeds: int) -> list[Result]:
