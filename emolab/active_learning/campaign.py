@@ -162,7 +162,8 @@ class _State:
             probs[new] = pool.probs[asked[new]]
         votes = self.terms.votes
         found = decide(table, wanted=votes.wanted, sure=votes.sure, probs=probs, people=self.given[asked])
-        return rows[found.state[np.searchsorted(asked, rows)] == ONE_MORE]
+        again: Rows = rows[found.state[np.searchsorted(asked, rows)] == ONE_MORE]
+        return again
 
     def ledger(self) -> tuple[Rows, VoteTable]:
         """Rows (m,) that were asked about, rising, and every vote for a class on them."""

@@ -45,8 +45,12 @@ class Frozen:
         return Trained(
             probs=softmax(solved.logits(self.embeddings)),
             embeddings=self.embeddings,
-            scores=judged(softmax(solved.logits(self.judge)), self.truth, self.classes),
+            scores=self.scores(softmax(solved.logits(self.judge))),
         )
+
+    def scores(self, probs: Floats) -> dict[str, float]:
+        """What the judge says of the probabilities ``probs`` (m, k) of its samples."""
+        return judged(probs, self.truth, self.classes)
 
 
 def judged(probs: Floats, truth: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, float]:

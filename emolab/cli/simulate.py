@@ -114,7 +114,7 @@ def simulate(
     AGGREGATORS.load(aggregator)
     if oracle not in ORACLES:
         raise UnknownName("oracle", oracle, ORACLES)
-    asking = Votes.parse(votes, _prices(price))
+    asking = Votes.parse(votes, _prices(price), sure=config.labeling.sure)
     _distinct(config, dataset)
 
     classes = config.project.classes
