@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +50,11 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
         size = np.bincount(label[space.usable], minlength=len(centers))
         asked = np.bincount(assign(known, centers)[known.usable], minlength=len(centers))
         turns = _turns(size, asked, n)
-        found = {cluster: iter(_typical(space, np.flatnonzero(label == cluster))) for cluster in set(turns)}
+        members = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label + 1))[:-1])[1:]
+        found = {
+            cluster: iter(list(islice(_typical(space, members[cluster]), count)))
+            for cluster, count in Counter(turns).items()
+        }
         for cluster in turns:
             position, score = next(found[cluster])
             picked.append(position)
