@@ -90,7 +90,7 @@ class TrainingConfig:
     """How a model is trained."""
 
     backbone: str = "face48"  # face48 | tiny | hog | any torchvision classification model | timm:NAME
-    weights: str = "default"  # default: the backbone's published ones | champion: its ones | none: from scratch | PATH
+    weights: str = "default"  # default: published ones | champion | pretrained: by emolab pretrain | none | PATH
     mode: str = "full"  # full: all layers learn | head: the backbone stays, its features are cached, the head is solved
     size: int | None = None  # pixels per side; where none is written here, the backbone's recipe decides
     color: str = "auto"  # auto: gray when every sample is gray | gray | rgb
@@ -124,6 +124,7 @@ class SuggestConfig:
     strategy: str = "auto"  # auto: the best in a replay of your own labels | see docs/selection.md | a plugin
     n: int = 100  # samples per round
     per_group: int | None = None  # at most so many of one subject, video or session in a round
+    revotes: float = 0.3  # share of a round that may ask once more about answered samples; 0: new ones only
     balance: bool = False  # the same number of every class in a round, as far as the model can tell
 
 

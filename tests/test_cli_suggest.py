@@ -11,7 +11,7 @@ import pytest
 
 from emolab import predictions
 from emolab.catalog import models, remotes, rounds, samples, votes
-from emolab.cli.suggest import propose
+from emolab.cli.propose import propose
 from emolab.errors import DataError
 from emolab.records import Model, Predictions, Sample, Vote
 from emolab.workspace import Workspace

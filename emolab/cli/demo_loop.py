@@ -15,7 +15,7 @@ import numpy as np
 
 from emolab.catalog import models, samples, settings, tallies
 from emolab.cli.demo_data import DemoData
-from emolab.cli.suggest import Proposal, propose
+from emolab.cli.propose import Proposal, propose
 from emolab.config import FILE_NAME
 from emolab.datasets import duplicates
 from emolab.datasets.collect import Wanted, collect
@@ -204,7 +204,7 @@ def _round(
     started = time.monotonic()
     progress = Wordless(progress)  # a line per round says more than the notes of every command in it
     strategy = "random" if number == 1 else arm.strategy
-    arm.rounds.append(propose(arm.workspace, n=n, strategy=strategy, seed=seed, progress=progress))
+    arm.rounds.append(propose(arm.workspace, n=n, strategy=strategy, revotes=0.0, seed=seed, progress=progress))
     sent = push(arm.workspace, arm.studio, suggestions=True, overlap=overlap, progress=progress)
     crowd = _crowd(arm.workspace, data)
     remote = arm.studio.find_project(sent.project)

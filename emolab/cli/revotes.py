@@ -69,7 +69,7 @@ def review(workspace: Workspace, predictions: Predictions | None = None) -> Revi
 
     labeling, classes = workspace.config.labeling, workspace.config.project.classes
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        asked = _asked(conn)
+        asked = with_the_team(conn)
         votes = _of_the_team(tallies.table(conn, (*classes, *META)), len(classes), asked.keys())
     waiting = [asked[sample] for sample in votes.samples]
     probs = _aligned(predictions, votes.samples, classes)
@@ -133,7 +133,7 @@ def opinion(workspace: Workspace) -> Predictions | None:
         if model is None:
             return None
         folder = workspace.predictions / model.id
-        asked = _asked(conn)
+        asked = with_the_team(conn)
         known = [sample for sample in predictions.known(folder) if sample in asked]
         snapshot = stored.find(conn, model.snapshot)
         splits = samples.splits(conn, known)
@@ -144,7 +144,7 @@ def opinion(workspace: Workspace) -> Predictions | None:
     return predictions.read(folder, free) if free else None
 
 
-def _asked(conn: Connection) -> dict[str, bool]:
+def with_the_team(conn: Connection) -> dict[str, bool]:
     """Every sample that lies with the team, and whether an answer or a request to ask once more is still on its way."""
     from emolab.catalog import answers, remotes, rounds
     from emolab.labeling.tasks import SKIPPED

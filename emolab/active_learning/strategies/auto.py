@@ -59,12 +59,12 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
 
 def choose(pool: Pool, rng: np.random.Generator) -> tuple[str, str]:
     """The name of the strategy for ``pool``, and why in a sentence."""
-    rows, features, targets = _evidence(pool)
+    rows, features, targets = evidence(pool)
     if len(rows) < JUDGEABLE:
         return "random", f"{len(rows)} labelled samples are too few to tell a strategy by; drawn at random"
     if len(rows) < FEWEST:
         return _cold(features, targets)
-    return verdict(replay(features, targets, _units(pool, rows), CONTESTANTS, rng))
+    return verdict(replay(features, targets, units(pool, rows), CONTESTANTS, rng))
 
 
 def verdict(found: Replay) -> tuple[str, str]:
@@ -101,7 +101,7 @@ def teaching(pool: Pool) -> NDArray[np.int64]:
     return np.asarray(rows[np.isfinite(pool.targets[rows]).all(axis=1)])
 
 
-def _evidence(pool: Pool) -> tuple[NDArray[np.int64], Floats, Floats]:
+def evidence(pool: Pool) -> tuple[NDArray[np.int64], Floats, Floats]:
     """What can teach and judge, by sample id: rows (m,), features (m, d) and targets (m, k).
 
     The features are those of a backbone that has not learned from these labels, where there is one.
@@ -114,7 +114,7 @@ def _evidence(pool: Pool) -> tuple[NDArray[np.int64], Floats, Floats]:
     return rows, np.asarray(features[rows], dtype=np.float64), np.asarray(pool.targets[rows], dtype=np.float64)
 
 
-def _units(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def units(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Numbers (m,) that rows of one duplicate group or one subject share."""
     unit = np.arange(len(pool), dtype=np.int64) if pool.duplicate is None else pool.duplicate.astype(np.int64)
     if pool.group is not None:
