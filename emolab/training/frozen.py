@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +40,8 @@ def frozen(
     worth. Where ``model`` started from an earlier one of the workspace, that one's start is meant, and so on. Features
     are kept, as for ``training.mode = head``. Raises :class:`DataError` where the start was random.
     """
-    first = _first(workspace, checkpoint.describe(workspace.root / model.path))
-    plan = Plan(**first.plan)
+    first, weights = _start(workspace, checkpoint.describe(workspace.root / model.path))
+    plan = replace(Plan(**first.plan), weights=weights)
     built = backbones.build(plan.backbone, plan.weights, size=plan.size)
     random = plan.weights == "none" or (plan.weights == "default" and plan.backbone in BLANK)
     if random and list(built.module.parameters()):
@@ -58,10 +61,28 @@ def frozen(
     return found.take(np.arange(len(ids), dtype=np.int64)), known
 
 
-def _first(workspace: Workspace, described: Checkpoint) -> Checkpoint:
-    """The model of the workspace that ``described`` goes back to; itself where it started from something else."""
+def _start(workspace: Workspace, described: Checkpoint) -> tuple[Checkpoint, str]:
+    """The model of the workspace that ``described`` goes back to, possibly itself, and the weights that one began with.
+
+    A model keeps the hash of the weights it began with, not where they lay: they are looked for among the workspace's
+    models and at ``training.weights``.
+    """
+    models = {
+        json.loads(file.read_text(encoding="utf-8")).get(checkpoint.SEAL): file.parent
+        for file in workspace.models.glob(f"*/{checkpoint.DOCUMENT}")
+    }
     while True:
-        folder = Path(str(described.plan["weights"])).parent
-        if workspace.models not in folder.parents:
-            return described
-        described = checkpoint.describe(folder)
+        weights = str(described.plan["weights"])
+        name, _, digest = weights.partition(" sha256:")
+        if not digest:
+            return described, weights
+        if digest not in models:
+            break
+        described = checkpoint.describe(models[digest])
+    file = Path(workspace.config.training.weights).expanduser()
+    if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest:
+        return described, str(file)
+    raise DataError(
+        f"The champion began with the weights file {name}, and where that lies is not known.",
+        hint="Name it: emolab suggest --advise --set training.weights=PATH",
+    )
