@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from emolab.active_learning import herding
 from emolab.active_learning import space as reading
-from emolab.active_learning.herding import FULL, radius, thinned
+from emolab.active_learning.herding import FULL, radius
 from emolab.active_learning.pool import Pool
 from emolab.active_learning.select import Selection, select
 from emolab.active_learning.space import GRID, Space
+from emolab.active_learning.thinning import by_checksum
 
 
 def make_pool(n: int = 400, d: int = 12, *, seed: int = 0, **columns: Any) -> Pool:
@@ -172,7 +173,7 @@ def test_a_large_pool_is_represented_by_the_same_samples_in_any_order(monkeypatc
     )
     wanted = ask(pool, 30).samples
     assert ask(moved, 30, seed=5).samples == wanted
-    stands = {pool.samples[row] for row in pool.candidates[thinned(pool.samples, pool.candidates)[:100]]}
+    stands = {pool.samples[row] for row in pool.candidates[by_checksum(pool.samples, pool.candidates)[:100]]}
     assert set(wanted) <= stands
     assert len(ask(pool, 250).samples) == 250  # more than stand for the pool
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,17 +74,6 @@ def radius(known: Space) -> float:
             np.minimum(nearest[start : start + BLOCK], closest, out=nearest[start : start + BLOCK])
     nearest = nearest[np.isfinite(nearest)]
     return float(np.median(np.sqrt(nearest))) / GRID if len(nearest) else 1.0
-
-
-def thinned(samples: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places in ``rows``, shuffled by a checksum of the sample ids: any beginning of it is a fair sample of all.
-
-    The same samples stand for the pool in every round and for every seed; in order of ids when all take part.
-    """
-    if len(rows) <= LIMIT:
-        return np.arange(len(rows))
-    checksum = np.fromiter((zlib.crc32(samples[row].encode()) for row in rows), dtype=np.uint32, count=len(rows))
-    return checksum.argsort(kind="stable")
 
 
 class _Cover:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def best(scores: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+def best(scores: NDArray[np.floating[Any]], n: int) -> NDArray[np.int64]:
     """Positions of the ``n`` highest ``scores`` (m,), highest first; equal scores in order of position, NaN last.
 
     One pass over the scores and a sort of the winners, so that picking 1,000 of a million takes milliseconds.

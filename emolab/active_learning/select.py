@@ -9,6 +9,7 @@ import numpy as np
 
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.strategies import needed
+from emolab.active_learning.thinning import MOST, thin
 from emolab.errors import DataError, EmolabError
 from emolab.registry import STRATEGIES
 
@@ -41,15 +42,20 @@ def select(pool: Pool, n: int, *, strategy: str, rng: np.random.Generator) -> Se
     """``n`` samples of ``pool`` worth a vote, chosen by the registered ``strategy``.
 
     Never a labelled, pending or excluded one, one per duplicate group, none twice; the same generator state gives the
-    same answer however the rows are ordered. Raises :class:`DataError` when fewer than ``n`` can be chosen or the
-    pool lacks what the strategy reads, :class:`UnknownName` for an unknown strategy.
+    same answer however the rows are ordered. Of more than :data:`~emolab.active_learning.thinning.MOST` candidates a
+    fair part stands for all where embeddings are looked at. Raises :class:`DataError` when fewer than ``n`` can be
+    chosen or the pool lacks what the strategy reads, :class:`UnknownName` for an unknown strategy.
     """
     choose = STRATEGIES.load(strategy)
     _check_pool(pool)
     enough(pool, n)
     for column in needed(choose):
         _check_column(pool, column, strategy)
-    answer = Picks(*choose(pool, n, rng))
+    looked_at = thin(pool, max(MOST, n)) if "embeddings" in needed(choose) else pool
+    answer = Picks(*choose(looked_at, n, rng))
+    notes = [answer.note] if answer.note else []
+    if looked_at is not pool:
+        notes.append(f"{max(MOST, n):,} of {len(pool.candidates):,} candidates stood for all.")
     rows, scores = np.asarray(answer.rows, dtype=np.int64), np.asarray(answer.scores, dtype=np.float64)
     _check_answer(pool, n, strategy, rows, scores)
     reasons = list(answer.reasons) or [f"{strategy} score {score:.3f}" for score in scores]
@@ -61,7 +67,7 @@ def select(pool: Pool, n: int, *, strategy: str, rng: np.random.Generator) -> Se
         reasons=reasons,
         composition=composition(pool, rows),
         strategies=list(answer.strategies) or [strategy] * n,
-        note=answer.note,
+        note=" ".join(notes),
     )
 
 

@@ -67,7 +67,7 @@ def _pick(space: Space, nearest: NDArray[np.float32], n: int) -> list[tuple[int,
     Brings ``nearest`` up to date, -1 for the picked, if more picks are to come.
     """
     size = min(BLOCK, max(256, len(space) // 32))
-    block = np.sort(best(nearest.astype(np.float64), size))
+    block = np.sort(best(nearest, size))
     outside = np.ones(len(nearest), dtype=bool)
     outside[block] = False
     bound = float(nearest[outside].max(initial=-1.0))

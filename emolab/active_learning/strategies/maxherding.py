@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from emolab.active_learning.herding import herd, thinned
+from emolab.active_learning.herding import herd
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.space import NO_EMBEDDING, Space
 from emolab.active_learning.strategies import needs
+from emolab.active_learning.thinning import by_checksum
 
 
 @needs("embeddings")
@@ -19,7 +20,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     """
     assert pool.embeddings is not None  # noqa: S101  the caller provides what needs() names
     space = Space.over(pool.embeddings, pool.candidates)
-    order = thinned(pool.samples, pool.candidates)
+    order = by_checksum(pool.samples, pool.candidates)
     order = order[space.usable[order]]
     known = Space.over(pool.embeddings, pool.known)
     picked, gains = herd(space, known, np.ones(len(space)), order, min(n, len(order)))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from emolab.active_learning.herding import herd, thinned
+from emolab.active_learning.herding import herd
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.space import NO_EMBEDDING, Space
 from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, closeness, named, needs
+from emolab.active_learning.thinning import by_checksum
 
 
 @needs("probs", "embeddings")
@@ -23,7 +24,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     probs = candidate_probs(pool)
     space = Space.over(pool.embeddings, pool.candidates)
     usable = space.usable & ~np.isnan(probs[:, 0])
-    order = thinned(pool.samples, pool.candidates)
+    order = by_checksum(pool.samples, pool.candidates)
     order = order[usable[order]]
     known = Space.over(pool.embeddings, pool.known)
     picked, gains = herd(space, known, np.where(usable, closeness(probs).clip(0, 1), 0), order, min(n, len(order)))
