@@ -19,6 +19,7 @@ from PIL import Image
 from emolab.active_learning.asking import Votes
 from emolab.cli.main import cli, run
 from emolab.cli.simulate import plan_budgets
+from emolab.cli.simulate_stage import alone
 from emolab.errors import ConfigError
 
 CLASSES = ("anger", "fear", "sadness")
@@ -147,6 +148,15 @@ def test_a_network_that_has_seen_the_votes_is_refused(capsys: pytest.CaptureFixt
     said = failed(capsys, "ferplus:nowhere.zip", "--set", "project.classes=anger,fear")
     assert "face48 was trained on the votes of FER+" in said
     assert "training.backbone=mobilenet_v2" in said
+
+
+def test_a_folder_is_played_in_by_one_process_at_a_time(
+    votes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with alone(tmp_path / "o"):
+        said = failed(capsys, f"csv:{votes}", *SMALL, "--out", str(tmp_path / "o"))
+    assert "Another process plays a simulation in" in said
+    assert "--out" in said
 
 
 def test_random_weights_are_no_features(votes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def simulate(
     from emolab.workspace import write_text
 
     try:
-        from emolab.cli.simulate_stage import divide, field_of, open_stage, prepare, terms_of
+        from emolab.cli.simulate_stage import alone, divide, field_of, open_stage, prepare, terms_of
         from emolab.training import simulated  # noqa: F401  what frozen features and fine-tuning need
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
@@ -138,10 +138,11 @@ def simulate(
         "oracle": oracle,
     }
     check(field, terms_of(terms))
-    prepare(out, sides, terms, config.training, mode=mode, width=width, progress=session.progress)
     session.say(f"[dim]judge: {sides.protocol}[/]")
     everybody = [*names, EVERYTHING] if ceiling else names
-    played = play(out, open_stage, everybody, range(seeds), jobs=jobs, progress=session.progress)
+    with alone(out):
+        prepare(out, sides, terms, config.training, mode=mode, width=width, progress=session.progress)
+        played = play(out, open_stage, everybody, range(seeds), jobs=jobs, progress=session.progress)
     whole = [one for one in played if one.strategy == EVERYTHING]
     campaigns = [one for one in played if one.strategy != EVERYTHING]
     found = verdicts(campaigns, budgets, whole=whole)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from emolab.active_learning.asking import Votes
 from emolab.active_learning.field import Field, Terms, Trained, Trainer
@@ -19,7 +21,7 @@ from emolab.config import TrainingConfig
 from emolab.datasets import crowd, evaluation
 from emolab.datasets.crowd import Crowd
 from emolab.datasets.evaluation import HELD_OUT, EvaluationSet
-from emolab.errors import DataError
+from emolab.errors import DataError, EmolabError
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -192,6 +194,19 @@ def prepare(
         np.save(data / f"{name}.npy", array)
     (data / "samples.json").write_text(json.dumps({"pool": ids, "judge": judge_ids}), encoding="utf-8")
     return journal
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep a second simulation out of ``folder``; the system frees it when this process dies, however it dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout:
+        raise EmolabError(
+            f"Another process plays a simulation in {folder}.", hint="Wait for it, or name another folder with --out."
+        ) from None
 
 
 def open_stage(folder: Path) -> Stage:
