@@ -4,7 +4,8 @@ One BLAS thread, CPU time unless it says wall. Pools are synthetic: directions i
 classes, 100 samples labelled, sample ids in no order. *_vs_scikit_activeml is their CPU time / ours on the same
 float32 array (more is better). *_vs_gemm is our CPU time / that of the product of all embeddings with a batch of
 centers in float32, which distances to a batch come down to (less is better). extra_memory is the most that coreset or
-badge adds to resident memory, as a share of the embeddings.
+badge adds to resident memory, as a share of the embeddings. The full form needs 12 GB of disk and half an hour: it ends
+with ten million samples, of which a million stand for all, and with what such a tenth costs at a million.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks.harness import Result, interleave, main, measured, ratio, summar
 from emolab.active_learning.pool import Pool
 from emolab.active_learning.select import select
 from emolab.active_learning.space import Space
+from emolab.active_learning.thinning import MOST, thin
 
 D, CLASSES, HEAPS, LABELLED = 512, 8, 200, 100
 PIECE = 10_000
@@ -40,6 +42,8 @@ def run(quick: bool) -> list[Result]:
         results += memory(folder / "small", folder / "middle")
         if not quick:
             results += million(folder)
+            results += tenth(folder / "1000000")
+            results += ten_million(write(folder / "ten million", 10 * MOST, repeat=True))
     return results
 
 
@@ -68,7 +72,7 @@ def peers(folder: Path, batch: int, repeats: int) -> list[Result]:
             picked[f"{name} of scikit-activeml"] = np.asarray(peer())
 
         ours()  # once for the imports
-        times = 1 if name == "badge" else repeats  # theirs takes a quarter of a minute
+        times = 1 if name == "badge" else repeats  # theirs takes a quarter of a minute and a gigabyte
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             taken = interleave({"ours": ours, "theirs": other}, times, warm_up=0)
@@ -76,8 +80,8 @@ def peers(folder: Path, batch: int, repeats: int) -> list[Result]:
         note = f"batch {batch}; {summary(taken['theirs'])[0]:.2f} s / {summary(taken['ours'])[0]:.3f} s"
         results.append(Result(f"{name}_vs_scikit_activeml", value, "x", len(pool), times, spread, note))
     for name, rows in picked.items():
-        value = nearness(pool, rows)
-        results.append(Result(f"nearness of {name}", value, "", len(pool), note="mean cosine to the nearest known"))
+        value = nearness(pool, rows)[0]
+        results.append(Result(f"nearness of {name}", value, "cosine", len(pool), note="mean, to the nearest known"))
     return results
 
 
@@ -139,6 +143,25 @@ def million(folder: Path) -> list[Result]:
     return results
 
 
+def tenth(folder: Path) -> list[Result]:
+    """Return what picks from a tenth that stands for a million lose against picks from all of it."""
+    pool, batch, results = opened(folder), 1_000, []
+    part = thin(pool, len(pool) // 10)
+    for name in ("random", "coreset", "typiclust"):
+        for kind, looked_at in (("all", pool), ("a tenth", part)):
+            mean, worst = nearness(pool, ask(looked_at, name, batch))
+            note = f"batch {batch}; the worst of 20,000 samples: {worst:.3f}"
+            results.append(Result(f"nearness of {name}, {kind}", mean, "cosine", len(pool), note=note))
+    return results
+
+
+def ten_million(folder: Path) -> list[Result]:
+    """Return seconds of coreset on ten million samples, the part that stands for them being found first."""
+    cost = alone("coreset", folder, 1_000)
+    note = f"a million stand for all, batch 1,000; wall {cost.wall_s:.0f} s, resident {cost.resident:.2f} of the data"
+    return [Result("coreset at ten million", cost.cpu_s, "CPU s", 10 * MOST, note=note)]
+
+
 def seconds(grown: dict[int, Alone], batches: dict[int, float]) -> str:
     """The measurements behind the exponents, in words."""
     by_n = ", ".join(f"{run.cpu_s:.2f} at {n:,}" for n, run in grown.items())
@@ -180,7 +203,7 @@ def _alone(name: str, folder: Path, batch: int) -> Alone:
             return Alone(timing.cpu_s * scale, timing.wall_s * scale, 0.0, 0.0)
         ask(opened(folder, 600), name, 10)  # what is imported and set aside once
         pool.candidates, pool.known  # noqa: B018  the pool's own, and kept by it
-        for start in range(0, len(points), PIECE):
+        for start in range(0, len(points) if len(points) <= MOST else 0, PIECE):
             points[start : start + PIECE].max()  # maps the file
         before = resident()
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
@@ -201,26 +224,31 @@ def ask(pool: Pool, strategy: str, batch: int) -> NDArray[np.int64]:
     return select(pool, batch, strategy=strategy, rng=np.random.default_rng(0)).rows
 
 
-def nearness(pool: Pool, rows: NDArray[np.int64]) -> float:
-    """The mean, over every tenth sample, of the cosine to the nearest labelled or picked one."""
+def nearness(pool: Pool, rows: NDArray[np.int64]) -> tuple[float, float]:
+    """The mean and the least, over 20,000 samples, of the cosine to the nearest labelled or picked one."""
     known = Space.over(embeddings(pool), np.concatenate([np.flatnonzero(pool.labelled), rows])).units(slice(None))
     space = Space.over(embeddings(pool), np.arange(0, len(pool), max(1, len(pool) // 20_000)))
     nearest = np.full(len(space), np.inf, dtype=np.float32)
     space.approach(nearest, known)
-    return float(1 - nearest.mean() / 2)
+    return float(1 - nearest.mean() / 2), float(1 - nearest.max() / 2)
 
 
-def write(folder: Path, n: int, kind: type = np.float16) -> Path:
-    """Make a pool of ``n`` samples in ``folder``, a piece at a time, and return ``folder``."""
+def write(folder: Path, n: int, kind: type = np.float16, *, repeat: bool = False) -> Path:
+    """Make a pool of ``n`` samples in ``folder``, a piece at a time, and return ``folder``.
+
+    ``repeat``: with the same noise in every piece, turned by some dimensions, which is quicker to make.
+    """
     folder.mkdir()
     rng = np.random.default_rng(0)
     middles = rng.normal(size=(HEAPS, D)).astype(np.float32)
     head = rng.normal(size=(D, CLASSES)).astype(np.float32) / np.sqrt(D)
     points = np.lib.format.open_memmap(folder / "embeddings.npy", "w+", kind, (n, D))
     probs = np.lib.format.open_memmap(folder / "probs.npy", "w+", np.float32, (n, CLASSES))
+    noise = 0.7 * rng.standard_normal((PIECE, D), dtype=np.float32)
     for start in range(0, n, PIECE):
         m = min(PIECE, n - start)
-        piece = middles[rng.integers(HEAPS, size=m)] + 0.7 * rng.standard_normal((m, D), dtype=np.float32)
+        noise = np.roll(noise, 1, axis=1) if repeat else 0.7 * rng.standard_normal((PIECE, D), dtype=np.float32)
+        piece = middles[rng.integers(HEAPS, size=m)] + noise[:m]
         logits = np.exp(2 * piece @ head)
         points[start : start + m] = piece
         probs[start : start + m] = logits / logits.sum(axis=1, keepdims=True)

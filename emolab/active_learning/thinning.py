@@ -28,7 +28,9 @@ def thin(pool: Pool, most: int) -> Pool:
         return pool
     excluded = np.ones(len(pool), dtype=bool)
     excluded[rows[by_checksum(pool.samples, rows)[:most]]] = False
-    return replace(pool, excluded=excluded)
+    part = replace(pool, excluded=excluded)
+    vars(part)["order"] = pool.order  # sorting millions of ids again would take longer than choosing
+    return part
 
 
 def by_checksum(samples: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.int64]:
