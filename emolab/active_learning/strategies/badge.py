@@ -17,10 +17,10 @@ from emolab.active_learning.strategies import NO_PREDICTION, named, needs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Picks between two passes over the pool, and proposals looked at for them.
-BLOCK, LOOK = 256, 512
+#: Picks between two passes over the pool at most, and candidates that race for them.
+BLOCK = LOOK = 256
 #: Predictions read at a time.
-CHUNK = 65_536
+CHUNK = 4_096
 #: Squared distances below this share of a gradient's squared length are rounding: the gradients are the same.
 NOISE = 2.0**-17
 
@@ -74,15 +74,18 @@ def _race(
 
     ``nearest`` may not be all zero; it becomes 0 for those drawn and stays old for everybody else.
     """
+    ahead = rng.standard_exponential(len(nearest))
     with np.errstate(divide="ignore"):
-        time = rng.standard_exponential(len(nearest)) / nearest
-    seen = best(-time, LOOK)
-    seen = seen[np.isfinite(time[seen])]
+        np.divide(ahead, nearest, out=ahead)
+    np.negative(ahead, out=ahead)
+    seen = best(ahead, min(LOOK, 2 * n))
+    seen = seen[np.isfinite(ahead[seen])]
+    time = -ahead[seen]
     gradients = field.at(seen)
     apart = gradients.squared_distances(gradients)
     old = nearest[seen]
     new = old.copy()
-    events = list(zip(time[seen].tolist(), range(len(seen)), strict=True))
+    events = list(zip(time.tolist(), range(len(seen)), strict=True))
     horizon = events[-1][0]
     heapify(events)
     drawn = 0
@@ -147,7 +150,8 @@ class Gradients:
 
     def at(self, positions: NDArray[np.int64]) -> Factors:
         """The gradients at these ``positions``; zero for unusable ones."""
-        values = np.where(self.usable[positions, None], self.space.values(positions), np.float32(0))
+        values = self.space.values(positions)
+        values[~self.usable[positions]] = 0
         return Factors(_errors(self.probs[self.space.rows[positions]]), values, self.square[positions])
 
     def approach(self, nearest: NDArray[np.float32], centers: Factors) -> None:
