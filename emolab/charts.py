@@ -219,6 +219,28 @@ def reliability(bins: Sequence[Mapping[str, float]], *, title: str, note: str) -
     return svg(parts, title, width=size, height=top + side + bottom, grow=1.15)
 
 
+def alone(series: Sequence[Series], markup: str, style: str) -> str:
+    """The chart ``markup`` of :func:`line` as an SVG file of its own, its legend inside, coloured by ``style``."""
+    begin, head = markup.index("<svg"), 26.0
+    parts, x = [], LEFT
+    for s in series:
+        dash = ";stroke-dasharray:6 5" if s.dashed else ""
+        parts.append(
+            f'<line x1="{x:.0f}" x2="{x + 18:.0f}" y1="-14" y2="-14" '
+            f'style="stroke:var(--c{s.color});stroke-width:2.4{dash}"/>'
+        )
+        parts.append(text(x + 24, -10, s.name, anchor="start"))
+        x += 40 + 7 * len(s.name)
+    body = markup[markup.index(">", begin) + 1 : markup.rindex("</svg>")]
+    width, height = max(WIDTH, x), HEIGHT + head
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 {-head:.0f} {width:.0f} {height:.0f}" '
+        f'font-family="sans-serif"><style>{style}</style>'
+        f'<rect x="0" y="{-head:.0f}" width="{width:.0f}" height="{height:.0f}" style="fill:var(--card)"/>'
+        f"{''.join(parts)}{body}</svg>\n"
+    )
+
+
 def legend(series: Sequence[Series]) -> str:
     """Names of curves beside their colours; nothing for a single one."""
     if len(series) < 2:

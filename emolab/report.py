@@ -155,13 +155,26 @@ def _share(text: str) -> str:
     )
 
 
-STYLE = """
+#: Colours, light and dark.
+PALETTE = """
 :root{--paper:#f7f5f1;--card:#fffefc;--ink:#191b20;--soft:#646b76;--line:#e6e2da;--grid:#ece8e0;
 --c1:#0b7a6e;--c2:#e0532b;--c3:#3f57c9;--c4:#b27a12;--c5:#8a3ea8;--c6:#5b6472;--good:#0b7a6e;--bad:#c83c1b;
 --shadow:0 1px 2px rgba(40,34,20,.05),0 8px 24px -12px rgba(40,34,20,.12)}
 @media (prefers-color-scheme:dark){:root{--paper:#0e1114;--card:#161a1f;--ink:#eceef1;--soft:#98a1ad;--line:#272d35;
 --grid:#222831;--c1:#3ecbb6;--c2:#ff8861;--c3:#93a7ff;--c4:#f0c15c;--c5:#d79af0;--c6:#a7b0bd;--good:#3ecbb6;
 --bad:#ff8861;--shadow:none}}
+"""
+#: How parts of a chart look.
+DRAWN = """
+svg text{fill:var(--soft);font-size:12px;font-family:inherit}
+svg text.strong{fill:var(--ink);font-weight:600}
+svg .grid{stroke:var(--grid);stroke-width:1}
+svg .axis{stroke:var(--line);stroke-width:1}
+"""
+STYLE = (
+    PALETTE
+    + DRAWN
+    + """
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.55 "Inter","Segoe UI",system-ui,-apple-system,
 "Helvetica Neue","Noto Sans","DejaVu Sans",sans-serif;font-feature-settings:"tnum" 1,"cv05" 1;
@@ -186,10 +199,6 @@ h2{margin:0 0 2px;font-size:18px;font-weight:670;letter-spacing:-.01em}
 h2+svg,h2+div,h2+dl{margin-top:12px}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:24px}
 svg{display:block;width:100%;height:auto;overflow:visible}
-svg text{fill:var(--soft);font-size:12px;font-family:inherit}
-svg text.strong{fill:var(--ink);font-weight:600}
-svg .grid{stroke:var(--grid);stroke-width:1}
-svg .axis{stroke:var(--line);stroke-width:1}
 .legend{display:flex;flex-wrap:wrap;gap:6px 18px;margin:0 0 8px;color:var(--soft);font-size:13px}
 .legend i{display:inline-block;width:18px;height:3px;margin-right:7px;border-radius:2px;vertical-align:middle}
 .scroll{overflow-x:auto}
@@ -224,3 +233,4 @@ footer{margin-top:28px;color:var(--soft);font-size:13px}
 @media (max-width:760px){main{padding:32px 16px}h1{font-size:30px}.cards{grid-template-columns:minmax(0,1fr)}}
 @media print{body{background:#fff}section,.tiles{break-inside:avoid;box-shadow:none}}
 """
+)

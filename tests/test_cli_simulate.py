@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -85,6 +86,9 @@ def test_a_voted_table_is_replayed_and_reported(simulate: Simulate, votes: Path,
     page = (tmp_path / "simulation" / "report.html").read_text(encoding="utf-8")
     assert "What choosing would have saved" in page
     assert "coreset" in page
+    drawn = ElementTree.parse(tmp_path / "simulation" / "curves.svg").getroot()
+    said = {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"random", "margin", "coreset", "votes", "20"} <= said
     lines = [json.loads(x) for x in (tmp_path / "simulation" / "rounds" / "margin-1.jsonl").read_text().splitlines()]
     assert [line["votes"] for line in lines] == [9, 20, 45]
 

@@ -88,10 +88,11 @@ def simulate(
     from emolab.active_learning.asking import Votes
     from emolab.active_learning.campaign import EVERYTHING, check, worth
     from emolab.active_learning.crowd import ORACLES
+    from emolab.active_learning.curves import curves
     from emolab.active_learning.simulate import simulate as play
     from emolab.active_learning.verdict import CONTROL, verdicts
     from emolab.cli.merge import reader_options
-    from emolab.cli.simulate_page import render
+    from emolab.cli.simulate_page import picture, render
     from emolab.datasets.evaluation import is_spec
     from emolab.errors import MissingExtra, UnknownName
     from emolab.registry import AGGREGATORS, READERS, STRATEGIES
@@ -165,11 +166,11 @@ def simulate(
         "budgets": budgets,
         "everything": _mean(whole),
     }
-    report = out / "report.html"
-    write_text(report, render(about, found, campaigns))
-    session.emit({**about, "strategies": found, "report": str(report)})
+    write_text(out / "report.html", render(about, found, campaigns))
+    write_text(out / "curves.svg", picture(curves(campaigns, budgets, "accuracy"), "accuracy"))
+    session.emit({**about, "strategies": found, "report": str(out / "report.html")})
     _show(session, about, found)
-    session.say(f"[green]✓[/] report: {report}")
+    session.say(f"[green]✓[/] report: {out / 'report.html'}")
 
 
 def plan_budgets(

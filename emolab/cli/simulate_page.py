@@ -10,8 +10,8 @@ import numpy as np
 from emolab.active_learning.curves import Curves, curves
 from emolab.active_learning.field import Round
 from emolab.active_learning.verdict import CONTROL, Reached, Verdict
-from emolab.charts import Series, bars, line, percent
-from emolab.report import Section, Tile, columns, facts, page, paragraph, table
+from emolab.charts import Series, alone, bars, line, percent
+from emolab.report import DRAWN, PALETTE, Section, Tile, columns, facts, page, paragraph, table
 
 COLUMNS = (
     "strategy", "accuracy", "gain", "p", "final", "macro-F1", "gain in F1", "p of F1", "votes saved", "CPU-s",
@@ -103,8 +103,20 @@ def _curves(about: Mapping[str, Any], rounds: Sequence[Round]) -> Section:
 
 def chart(found: Mapping[str, Curves], name: str) -> str:
     """One line per strategy with its band, over the votes."""
-    series = []
-    for number, (strategy, one) in enumerate(found.items()):
+    return line(drawn(found), x_label="votes", y_label=name, y_format=percent, log_x=True)
+
+
+def picture(found: Mapping[str, Curves], name: str) -> str:
+    """The same as an SVG file of its own."""
+    return alone(drawn(found), chart(found, name), PALETTE + DRAWN)
+
+
+def drawn(found: Mapping[str, Curves]) -> list[Series]:
+    """The means of the curves with the 95 % intervals of the means."""
+    series: list[Series] = []
+    others = [strategy for strategy in found if strategy != CONTROL]
+    for strategy, one in found.items():
+        number = -1 if strategy == CONTROL else others.index(strategy)
         wide = 1.96 * one.values.std(axis=0, ddof=1) / np.sqrt(len(one.seeds)) if len(one.seeds) > 1 else 0 * one.mean
         series.append(
             Series(
@@ -113,12 +125,12 @@ def chart(found: Mapping[str, Curves], name: str) -> str:
                 y=one.mean.tolist(),
                 low=(one.mean - wide).tolist(),
                 high=(one.mean + wide).tolist(),
-                color=1 + number % 6,
-                dashed=strategy == CONTROL or number >= 6,
+                color=6 if number < 0 else 1 + number % 5,
+                dashed=number < 0 or number >= 5,
                 dots=len(one.costs) < 3,
             )
         )
-    return line(series, x_label="votes", y_label=name, y_format=percent, log_x=True)
+    return series
 
 
 def _table(found: Sequence[Verdict]) -> Section:
