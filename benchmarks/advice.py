@@ -223,7 +223,7 @@ def ceilings(quick: bool) -> list[Result]:
     return [
         _ceiling(name, shares, n, votes, 5 if quick else 10)
         for name, shares in teams.items()
-        for n in (100, 400, 2000)
+        for n in (100, 400)
         for votes in (2, 3, 5)
     ]
 
@@ -254,7 +254,7 @@ def doubts(quick: bool) -> list[Result]:
     """Precision and recall of doubt, and the gain when doubted labels are put right."""
     worlds: list[tuple[str, Callable[[], World], int, int]] = [
         (f"digits, {slips} % slips", lambda slips=slips: _slipping(digits(), slips / 100), 400, votes)
-        for slips in (5, 10, 20)
+        for slips in (10, 20)
         for votes in (2, 3)
     ]
     if data_pack() and not quick:

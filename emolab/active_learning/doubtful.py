@@ -2,7 +2,7 @@
 
 Like confident learning (Northcutt et al. 2021), out-of-fold probabilities are held against the labels, but a label is
 doubted only where its own votes leave room for it: by Bayes' rule, the model's opinion times the likelihood of the
-votes (:mod:`emolab.active_learning.opinions`). Without that a weak model doubts half of all labels.
+votes (:mod:`emolab.active_learning.opinions`). Without that a weak model doubts far too many.
 """
 
 from __future__ import annotations
