@@ -31,9 +31,7 @@ def kmeans(space: Space, k: int, rng: np.random.Generator) -> NDArray[np.float32
     few, many = (Space(space.embeddings, space.rows[part], space.scale[part]) for part in (drawn[: k * SEEDED], drawn))
     centers = few.steps(_seeds(few, k, rng))
     for sample in [few] * ROUNDS + [many] * LAST:
-        total, count = _sums(sample, assign(sample, centers), len(centers))
-        filled = count > 0
-        centers[filled] = np.rint(total[filled] / count[filled, None])
+        _average(sample, assign(sample, centers), centers)
     return centers
 
 
@@ -85,13 +83,13 @@ def _distances(sample: Space, seeds: NDArray[np.int64]) -> NDArray[np.float32]:
     return distance
 
 
-def _sums(sample: Space, label: NDArray[np.int32], k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Sum of the points of every cluster (k, d), and how many they are (k,)."""
-    total = np.zeros((k, sample.embeddings.shape[1]))
-    count = np.bincount(label, minlength=k)
+def _average(sample: Space, label: NDArray[np.int32], centers: NDArray[np.float32]) -> None:
+    """Move ``centers`` to the mean of the points with their ``label``; those without points stay."""
+    count = np.bincount(label, minlength=len(centers))
     order = label.argsort(kind="stable")
     end = count.cumsum()
     for cluster in np.flatnonzero(count):
+        total = np.zeros(centers.shape[1])
         for start in range(end[cluster] - count[cluster], end[cluster], reading.CHUNK):
-            total[cluster] += sample.steps(order[start : min(start + reading.CHUNK, end[cluster])]).sum(axis=0)
-    return total, count
+            total += sample.steps(order[start : min(start + reading.CHUNK, end[cluster])]).sum(axis=0)
+        centers[cluster] = np.rint(total / count[cluster])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,7 +116,7 @@ def _why(pool: Pool) -> str:
 
 
 def _check_pool(pool: Pool) -> None:
-    if len(set(pool.samples)) != len(pool):
+    if any(pool.samples[one] == pool.samples[next_one] for one, next_one in pairwise(pool.order)):
         raise DataError("A sample stands in the pool twice.")
     columns = {"labelled": pool.labelled, "pending": pool.pending, "excluded": pool.excluded,
                "duplicate": pool.duplicate, "probs": pool.probs, "embeddings": pool.embeddings,

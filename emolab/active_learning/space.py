@@ -62,7 +62,9 @@ class Space:
 
     def units(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """Embeddings of these points scaled to length 1, (m, d); zero ones stay zero, unusable ones are NaN."""
-        return np.asarray(self.values(positions) * self.scale[positions, None])
+        values = self.values(positions)
+        values *= self.scale[positions, None]
+        return values
 
     def steps(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """Directions of these points in whole steps of 1 / :data:`GRID`, (m, d); zeros where they cannot be used.
@@ -92,7 +94,7 @@ class Space:
         Centers have length 1 or 0, as :meth:`units` gives them. Points that cannot be used keep what they have.
         """
         blank = ~centers.any(axis=1)
-        across = np.ascontiguousarray(centers[~blank].T)
+        across = np.ascontiguousarray((centers[~blank] if blank.any() else centers).T)
         for part, values in self.chunks():
             scale = self.scale[part]
             square = (scale != 0).astype(np.float32)

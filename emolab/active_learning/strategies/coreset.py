@@ -50,10 +50,14 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
         nearest[first] = -1.0
     reachable = min(n, int(space.usable.sum()))
     while len(picked) < reachable:
-        for position, squared in _pick(space, nearest, reachable - len(picked)):
+        found = _pick(space, nearest, reachable - len(picked))
+        for position, squared in found:
             picked.append(position)
             scores.append(float(np.sqrt(squared)))
             reasons.append(f"farthest from anything labelled or picked (distance {scores[-1]:.2f})")
+        if len(picked) < reachable:
+            space.approach(nearest, space.units(np.array(picked[-len(found) :])))
+            nearest[picked] = -1.0
     blind = np.flatnonzero(~space.usable)[: n - len(picked)]
     picked += blind.tolist()
     scores += [float("nan")] * len(blind)
@@ -62,11 +66,8 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
 
 
 def _pick(space: Space, nearest: NDArray[np.float32], n: int) -> list[tuple[int, float]]:
-    """Up to ``n`` greedy picks as (position, squared distance).
-
-    Brings ``nearest`` up to date, -1 for the picked, if more picks are to come.
-    """
-    size = min(BLOCK, max(256, len(space) // 32))
+    """Up to ``n`` greedy picks as (position, squared distance); the caller brings ``nearest`` up to date."""
+    size = min(BLOCK, max(256, len(space) // 64))
     block = np.sort(best(nearest, size))
     outside = np.ones(len(nearest), dtype=bool)
     outside[block] = False
@@ -85,8 +86,4 @@ def _pick(space: Space, nearest: NDArray[np.float32], n: int) -> list[tuple[int,
         found.append((int(block[leader]), reached))
         np.fmin(distance, rounded(square + square[leader] - 2 * (close @ close[leader])), out=distance)
         distance[leader] = original[leader] = -1.0
-    if len(found) < n:
-        picked = np.array([position for position, _ in found])
-        space.approach(nearest, space.units(picked))
-        nearest[picked] = -1.0
     return found
