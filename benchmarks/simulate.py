@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.campaigns import digits, ferplus, peers
+from benchmarks.campaigns import digits, ferplus, finetuned, peers
 from benchmarks.harness import Result, main
 from emolab.active_learning.campaign import EVERYTHING
 from emolab.active_learning.curves import Curves, area, curves
@@ -32,7 +32,7 @@ OURS = (
 QUICKER = (CONTROL, "margin", "entropy", "coreset", "typiclust", "uherding", "badge", "auto")
 #: What is played with other numbers of votes per face too; which numbers; and what everything is held against.
 FEWER, POLICIES, USUAL = (CONTROL, "margin", "badge", "uherding"), ("3", "1..3"), ("3", CONTROL)
-SEEDS = {"digits": 50, "ferplus": 20}
+SEEDS = {"digits": 50, "ferplus": 20, "finetuned": 5}
 
 
 def run(quick: bool) -> list[Result]:
@@ -40,7 +40,13 @@ def run(quick: bool) -> list[Result]:
     given = os.environ.get("EMOLAB_SIMULATIONS")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(given or temporary) / ("quick" if quick else "full")
-        return [*on_digits(folder / "digits", quick=quick), *on_ferplus(folder / "ferplus", quick=quick)]
+        rows = on_digits(folder / "digits", quick=quick)
+        root = Path(os.environ.get("EMOLAB_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
+        if not (root / "data" / "ferplus_train.zip").is_file():
+            print(f"The test data pack is not at {root}, so FER+ is left out; set EMOLAB_TEST_DATA.", file=sys.stderr)
+            return rows
+        rows += on_ferplus(root, folder / "ferplus", quick=quick)
+        return rows if quick else rows + on_finetuned(root, folder / "finetuned")
 
 
 def on_digits(folder: Path, *, quick: bool) -> list[Result]:
@@ -53,12 +59,8 @@ def on_digits(folder: Path, *, quick: bool) -> list[Result]:
     return [told("digits", one, n=digits.JUDGES) for one in verdicts(rounds, digits.BUDGETS)]
 
 
-def on_ferplus(folder: Path, *, quick: bool) -> list[Result]:
+def on_ferplus(root: Path, folder: Path, *, quick: bool) -> list[Result]:
     """Strategies with one vote per face, then policies against the usual way."""
-    root = Path(os.environ.get("EMOLAB_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
-    if not (root / "data" / "ferplus_train.zip").is_file():
-        print(f"The test data pack is not at {root}, so FER+ is left out; set EMOLAB_TEST_DATA.", file=sys.stderr)
-        return []
     ferplus.prepare(root, folder, quick=quick)
     seeds = range(2 if quick else SEEDS["ferplus"])
     names = [CONTROL, "margin"] if quick else list(QUICKER)
@@ -85,30 +87,52 @@ def on_ferplus(folder: Path, *, quick: bool) -> list[Result]:
     return rows + policies(played, budgets, n=n)
 
 
+def on_finetuned(root: Path, folder: Path) -> list[Result]:
+    """Choosing and fewer votes per face where the whole network learns in every round."""
+    finetuned.prepare(root, folder)
+    seeds = range(SEEDS["finetuned"])
+    played = {
+        votes: simulate(begun(folder / votes), finetuned.open_stage, names, seeds)
+        for votes, names in (("1", [CONTROL, "margin", "badge"]), ("3", [CONTROL]))
+    }
+    rows = [told("fine-tuned, 1 vote", one, n=finetuned.JUDGES) for one in verdicts(played["1"], finetuned.BUDGETS)]
+    usual = curves(played["3"], finetuned.BUDGETS, "accuracy")[CONTROL]
+    for strategy, mine in curves(played["1"], finetuned.BUDGETS, "accuracy").items():
+        rows.append(held_against(usual, mine, f"fine-tuned policy: {strategy}, 1 vote", n=finetuned.JUDGES))
+    return rows
+
+
 def policies(played: dict[str, list[Round]], budgets: Sequence[float], *, n: int) -> list[Result]:
     """Each policy's votes against the usual way's, at the usual way's final accuracy; first the one that was chosen."""
     judged, choosing = by_policy(played, budgets, "accuracy"), by_policy(played, budgets, "choose_accuracy")
     best = max(choosing, key=lambda policy: float(area(choosing[policy].costs, choosing[policy].values).mean()))
     usual = judged[USUAL]
-    rows = []
-    for votes, strategy in [best, *(policy for policy in judged if policy != best)]:
-        mine = judged[votes, strategy]
-        mark = "chosen policy" if (votes, strategy) == best else "policy"
-        levels = (f"{100 * level:.1f} %: {said(ratio(mine, usual, level=float(level)))}" for level in usual.mean[2:-1])
-        found = ratio(mine, usual)
-        goal = f"{100 * usual.mean[-1]:.1f} % of random with 3 votes at {usual.costs[-1]:,.0f}"
-        rows.append(
-            Result(
-                f"FER+ {mark}: {strategy}, {votes} vote(s)",
-                found.value or 0.0,
-                "x fewer votes",
-                n=n,
-                seeds=len(mine.seeds),
-                spread=(found.low, found.high or 0.0),
-                note=f"for the {goal}; for its {', '.join(levels)}",
-            )
+    order = [best, *(policy for policy in judged if policy != best)]
+    return [
+        held_against(
+            usual,
+            judged[policy],
+            f"FER+ {'chosen policy' if policy == best else 'policy'}: {policy[1]}, {policy[0]} vote(s)",
+            n=n,
         )
-    return rows
+        for policy in order
+    ]
+
+
+def held_against(usual: Curves, mine: Curves, name: str, *, n: int) -> Result:
+    """How many times fewer votes ``mine`` needs for the final accuracy of ``usual``, and for what it has before."""
+    found = ratio(mine, usual)
+    goal = f"{100 * usual.mean[-1]:.1f} % of random with 3 votes at {usual.costs[-1]:,.0f}"
+    levels = (f"{100 * level:.1f} %: {said(ratio(mine, usual, level=float(level)))}" for level in usual.mean[1:-1])
+    return Result(
+        name,
+        found.value or 0.0,
+        "x fewer votes",
+        n=n,
+        seeds=len(mine.seeds),
+        spread=(found.low, found.high or 0.0),
+        note=f"for the {goal}; for its {', '.join(levels)}",
+    )
 
 
 def by_policy(played: dict[str, list[Round]], budgets: Sequence[float], score: str) -> dict[tuple[str, str], Curves]:

@@ -1,0 +1,72 @@
+"""FER+ with the real trainer in every round: the built-in network from scratch at 48 pixels, 4,000 images to ask about.
+
+A random part of FER+ train; 1,500 images of FER+ valid judge by the official majority. Ten epochs in every round, so
+that a campaign takes one or two minutes of CPU.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from emolab.active_learning.asking import Votes
+from emolab.active_learning.field import Field, Terms
+from emolab.active_learning.simulate import Stage
+from emolab.cli.simulate_stage import Tuned
+from emolab.config import TrainingConfig
+from emolab.datasets import crowd
+from emolab.datasets.evaluation import evaluation_set
+from emolab.taxonomy import PRESETS
+from emolab.training.cache import Pixels
+from emolab.training.decode import Preprocessing, decode_many
+from emolab.training.simulated import FineTuned
+from emolab.workspace import write_bytes
+
+CLASSES = PRESETS["ferplus8"]
+POOL, JUDGES = 4000, 1500
+BUDGETS = (400.0, 800.0, 1600.0, 3200.0)
+
+
+def prepare(root: Path, folder: Path) -> None:
+    """Read FER+ below ``root`` and keep arrays in ``folder``, unless they are there."""
+    if (folder / "samples.json").is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    pool = crowd.read(f"ferplus:{root / 'data' / 'ferplus_train.zip'}", CLASSES)
+    judge = evaluation_set(f"ferplus:{root / 'data' / 'ferplus_valid.zip'}", CLASSES)
+    rng = np.random.default_rng(0)
+    asked, judges = rng.permutation(len(pool.ids))[:POOL], rng.permutation(judge.n)[:JUDGES]
+    media = [*(pool.media[row] for row in asked), *(judge.media[row] for row in judges)]
+    unit = crowd.units(media)
+    _, first, which = np.unique(unit[:POOL], return_index=True, return_inverse=True)
+    for name, array in {
+        "pixels": decode_many(media, Preprocessing(48, "gray")),
+        "votes": pool.votes[asked],
+        "skips": pool.skips[asked],
+        "excluded": np.isin(unit[:POOL], unit[POOL:]),
+        "duplicate": first[which],
+        "truth": judge.targets[judges].astype(np.int64),
+    }.items():
+        np.save(folder / f"{name}.npy", array)
+    write_bytes(folder / "samples.json", json.dumps([pool.ids[row] for row in asked]).encode())
+
+
+def open_stage(folder: Path) -> Stage:
+    """The stage of the votes policy that ``folder`` is named after; arrays lie above it."""
+    kept = {file.stem: np.load(file, mmap_mode="r") for file in folder.parent.glob("*.npy")}
+    field = Field(
+        samples=json.loads((folder.parent / "samples.json").read_text(encoding="utf-8")),
+        classes=CLASSES,
+        **{name: np.array(kept[name]) for name in ("votes", "skips", "excluded", "duplicate")},
+    )
+    rows = np.arange(len(kept["pixels"]), dtype=np.int64)
+
+    def trainer(seed: int) -> Tuned:
+        config = TrainingConfig(backbone="tiny", size=48, color="gray", epochs=10, threads=1, seed=seed)
+        images, judge = Pixels(kept["pixels"], rows[:POOL]), Pixels(kept["pixels"], rows[POOL:])
+        learner = FineTuned(images=images, judge=judge, classes=CLASSES, config=config, color="gray")
+        return Tuned(learner, np.array(kept["truth"]))
+
+    return Stage(field, Terms(budgets=BUDGETS, votes=Votes.parse(folder.name), aggregator="majority"), trainer)
