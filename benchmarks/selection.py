@@ -245,16 +245,18 @@ def write(folder: Path, n: int, kind: type = np.float16, *, repeat: bool = False
     rng = np.random.default_rng(0)
     middles = rng.normal(size=(HEAPS, D)).astype(np.float32)
     head = rng.normal(size=(D, CLASSES)).astype(np.float32) / np.sqrt(D)
-    points = np.lib.format.open_memmap(folder / "embeddings.npy", "w+", kind, (n, D))
-    probs = np.lib.format.open_memmap(folder / "probs.npy", "w+", np.float32, (n, CLASSES))
     noise = 0.7 * rng.standard_normal((PIECE, D), dtype=np.float32)
-    for start in range(0, n, PIECE):
-        m = min(PIECE, n - start)
-        noise = np.roll(noise, 1, axis=1) if repeat else 0.7 * rng.standard_normal((PIECE, D), dtype=np.float32)
-        piece = middles[rng.integers(HEAPS, size=m)] + noise[:m]
-        logits = np.exp(2 * piece @ head)
-        points[start : start + m] = piece
-        probs[start : start + m] = logits / logits.sum(axis=1, keepdims=True)
+    with (folder / "embeddings.npy").open("wb") as points, (folder / "probs.npy").open("wb") as probs:
+        for file, width, of in ((points, D, kind), (probs, CLASSES, np.float32)):
+            header = {"shape": (n, width), "fortran_order": False, "descr": np.dtype(of).str}
+            np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, n, PIECE):
+            m = min(PIECE, n - start)
+            noise = np.roll(noise, 1, axis=1) if repeat else 0.7 * rng.standard_normal((PIECE, D), dtype=np.float32)
+            piece = middles[rng.integers(HEAPS, size=m)] + noise[:m]
+            odds = np.exp(2 * piece @ head).astype(np.float32)
+            points.write(piece.astype(kind))
+            probs.write(odds / odds.sum(axis=1, keepdims=True))
     return folder
 
 

@@ -50,9 +50,9 @@ def select(pool: Pool, n: int, *, strategy: str, rng: np.random.Generator) -> Se
     choose = STRATEGIES.load(strategy)
     _check_pool(pool)
     enough(pool, n)
-    for column in needed(choose):
-        _check_column(pool, column, strategy)
     looked_at = thin(pool, max(MOST, n)) if "embeddings" in needed(choose) else pool
+    for column in needed(choose):
+        _check_column(looked_at, column, strategy)
     answer = Picks(*choose(looked_at, n, rng))
     notes = [answer.note] if answer.note else []
     if looked_at is not pool:
