@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "label": ("emolab.cli.label", "Send samples to the team and bring back their votes."),
     "merge": ("emolab.cli.merge", "Bring in an open dataset with its labels or votes."),
     "inspect": ("emolab.cli.inspect", "Look at the workspace in FiftyOne."),
+    "pretrain": ("emolab.cli.pretrain", "Learn from the images alone, before there are labels."),
     "train": ("emolab.cli.train", "Train a model on the current labels."),
     "evaluate": ("emolab.cli.evaluate", "Judge a model on a split or on an open dataset."),
     "suggest": ("emolab.cli.suggest", "Propose the samples that deserve the next votes."),

@@ -134,7 +134,7 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
     from emolab.datasets import snapshots, splits
     from emolab.errors import DataError
     from emolab.labeling.aggregate import aggregate
-    from emolab.training import champion, recipes, runs
+    from emolab.training import champion, recipes, runs, unlabelled
     from emolab.training.data import require_classes, training_set
     from emolab.training.decode import is_gray
 
@@ -179,6 +179,9 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
     config, champion_id = champion.resolve(workspace, workspace.config.training)
     if champion_id:
         progress.note(f"Starting from the {config.backbone} of the champion {short(champion_id)}.")
+    config, start = unlabelled.resolve(workspace, config)
+    if start:
+        progress.note(f"Starting from the {config.backbone} pretrained on {many(start.images, 'image')}.")
     gray = config.color == "auto" and all(is_gray(path) for path in media)
     plan = recipes.plan(config, n_train=len(data.train), gray=gray)
     names = np.array([""] * len(data.ids), dtype=object)

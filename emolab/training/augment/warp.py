@@ -27,34 +27,40 @@ def build(plan: Plan) -> Augment:
     s = plan.strength
 
     def augment(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        n, height, width = images.shape[:3]
-        maps = affine_maps(rng, n, (height, width), strength=s)
-        tables = light_tables(rng, n, strength=s)
-        blurred: NDArray[np.bool_] = np.less(rng.random(n), min(1.0, BLURRED * s))
-        erased = np.flatnonzero(np.less(rng.random(n), min(1.0, ERASED * s)))
-        out = np.empty_like(images)
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(0)  # a face is too small to share between threads
-        try:
-            for i in range(n):
-                one = out[i]
-                cv2.warpAffine(
-                    images[i],
-                    maps[i],
-                    (width, height),
-                    dst=one,
-                    flags=cv2.INTER_LINEAR,
-                    borderMode=cv2.BORDER_REFLECT_101,
-                )
-                cv2.LUT(one, tables[i], dst=one)
-                if blurred[i]:
-                    cv2.GaussianBlur(one, (3, 3), 0, dst=one)
-        finally:
-            cv2.setNumThreads(threads)
-        _erase(out, erased, rng)
-        return out
+        return distort(images, affine_maps(rng, len(images), images.shape[1:3], strength=s), rng, strength=s)
 
     return augment
+
+
+def distort(
+    images: NDArray[np.uint8], maps: NDArray[np.float64], rng: np.random.Generator, *, strength: float
+) -> NDArray[np.uint8]:
+    """``images`` (b, h, w, c) moved by ``maps`` (b, 2, 3), lit anew, and now and then blurred or erased in part."""
+    n, height, width = images.shape[:3]
+    tables = light_tables(rng, n, strength=strength)
+    blurred: NDArray[np.bool_] = np.less(rng.random(n), min(1.0, BLURRED * strength))
+    erased = np.flatnonzero(np.less(rng.random(n), min(1.0, ERASED * strength)))
+    out = np.empty_like(images)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)  # a face is too small to share between threads
+    try:
+        for i in range(n):
+            one = out[i]
+            cv2.warpAffine(
+                images[i],
+                maps[i],
+                (width, height),
+                dst=one,
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REFLECT_101,
+            )
+            cv2.LUT(one, tables[i], dst=one)
+            if blurred[i]:
+                cv2.GaussianBlur(one, (3, 3), 0, dst=one)
+    finally:
+        cv2.setNumThreads(threads)
+    _erase(out, erased, rng)
+    return out
 
 
 def affine_maps(
