@@ -13,6 +13,7 @@ import io
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,11 +77,7 @@ def run(quick: bool) -> list[Result]:
 
 def divide(train: EvaluationSet, valid: EvaluationSet, chosen: Rows, judged: Rows) -> dict[str, Rows]:
     """Rows of ``train`` to ``train`` on and to calibrate on (``valid``), near copies of judged images left out."""
-    media = [*(train.media[i] for i in chosen), *(valid.media[i] for i in judged)]
-    hashes = np.array([_hash(item) for item in media], dtype=np.uint64)
-    unit = groups(hashes)
-    alone = ~usable(hashes)
-    unit[alone] = -1 - np.flatnonzero(alone)
+    unit = units([*(train.media[i] for i in chosen), *(valid.media[i] for i in judged)])
     own = unit[: len(chosen)]
     free = ~np.isin(own, unit[len(chosen) :])
     rows = chosen[free]
@@ -89,6 +86,15 @@ def divide(train: EvaluationSet, valid: EvaluationSet, chosen: Rows, judged: Row
         assign([f"{number}" for number in own[free].tolist()], labels, [None] * len(rows), shares=SHARES, seed=SEED)
     )
     return {split: rows[found == split] for split in SHARES}
+
+
+def units(media: Sequence[bytes | Path]) -> Rows:
+    """The number of the group of near copies that each image belongs to (n,); a flat image is alone in its own."""
+    hashes = np.array([_hash(item) for item in media], dtype=np.uint64)
+    unit = groups(hashes)
+    alone = ~usable(hashes)
+    unit[alone] = -1 - np.flatnonzero(alone)
+    return unit
 
 
 def _hash(media: bytes | Path) -> int:

@@ -1,0 +1,72 @@
+"""``emolab pretrain``: a backbone that learns from the images alone, before there are labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from emolab.cli.common import Session, device_option, workspace_command
+from emolab.cli.words import many
+
+
+@click.command(short_help="Learn from the images alone, before there are labels.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the images [by their number: 6 to 60].")
+@device_option
+@workspace_command
+def pretrain(session: Session, epochs: int | None, device: str | None) -> None:
+    """Train the backbone on every image of the workspace without any label, as a start for "emolab train".
+
+    It learns to tell from a distorted view what the edges of the image were. Use it where no weights fit your images:
+    for faces the bundled face48 is far ahead. Copies count once; images of valid and test, their copies and what is
+    grouped with them are left out. A stopped run goes on when the same command is run again. Then train with
+    --set training.weights=pretrained.
+    """
+    if device:
+        session.overrides += (f"training.device={device}",)
+    found = pretrain_workspace(session, epochs)
+    session.emit(found)
+    loss = found["loss"]
+    session.say(
+        f"[green]✓[/] {found['backbone']} learned from [bold]{many(found['images'], 'image')}[/]: "
+        f"{many(len(loss), 'epoch')}, {found['minutes']:.1f} min, loss {loss[0]:.2f} to {loss[-1]:.2f}\n"
+        f"  weights: {found['weights']}"
+    )
+    backbone = "" if found["backbone"] == "face48" else f" --set training.backbone={found['backbone']}"
+    session.next_step(f"emolab train{backbone} --set training.weights=pretrained")
+
+
+def pretrain_workspace(session: Session, epochs: int | None) -> dict[str, Any]:
+    """Pretrain on the workspace's images; what ``--json`` prints. Raises :class:`DataError` with too few of them."""
+    from dataclasses import asdict
+
+    from emolab.catalog import samples
+    from emolab.cli.train import media_of
+    from emolab.errors import MissingExtra
+
+    try:
+        from emolab.training import unlabelled
+        from emolab.training.decode import is_gray
+        from emolab.training.room import room
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    workspace, progress = session.workspace, session.progress
+    config = workspace.config.training
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        pool = samples.pool(conn)
+    ids = unlabelled.learnable(pool)
+    media = media_of(workspace)
+    gray = config.color == "auto" and all(is_gray(media(sample)) for sample in ids)
+    made = unlabelled.plan(config, n=len(ids), gray=gray, epochs=epochs)
+    if len(ids) < unlabelled.FEW:
+        progress.warn(
+            f"{many(len(ids), 'image')} will probably teach little: the measured gain came from 25,000, and so few "
+            "have not been tried. Compare with --set training.weights=none before you trust it."
+        )
+    with room():
+        start, done = unlabelled.learn(workspace, ids, made, media, progress=progress)
+    if done is None:
+        progress.note("Nothing changed since this was pretrained; it is kept as it is.")
+    elif done:
+        progress.note(f"It went on after epoch {done} of {made.epochs}.")
+    return {**asdict(start), "weights": str(start.weights), "left_out": len(pool.ids) - len(ids), "resumed_at": done}
