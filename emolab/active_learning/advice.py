@@ -1,4 +1,4 @@
-"""What further votes would buy, what putting doubtful labels right would, and how much there is to win at all."""
+"""What further votes would buy, what more votes on doubtful labels would, and how much there is to win at all."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: With fewer judges or labels than this nothing is said of accuracy.
 FEWEST = 40
-#: Further votes that a doubted label needs to be put right.
-VOTES_TO_MEND = 2
+#: Further votes on a doubted label, and what they keep of the promise of a perfect correction (benchmarks.advice).
+VOTES_TO_MEND, KEPT = 2, 0.25
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Purchase:
 
 @dataclass(frozen=True)
 class Mending:
-    """The ``doubtful`` labels, the ``votes`` it takes to put them right, and what that adds to the accuracy at best."""
+    """The ``doubtful`` labels, two more ``votes`` on each, and what those add to the accuracy."""
 
     doubtful: Doubtful
     votes: int
@@ -101,10 +101,11 @@ def advise(
 
 
 def labels_won(doubted: Doubtful, labels: int, k: int) -> float:
-    """How many further labels putting the doubted ones right is worth.
+    """How many further labels two more votes on each of the doubted ones are worth.
 
     A share r of labels drawn at random from k classes shrinks what a label teaches by 1 - r k / (k - 1), so that n of
-    them teach like n times its square (Rolnick et al. 2017 and Natarajan et al. 2013 for the two-class case).
+    them teach like n times its square (Natarajan et al. 2013, "Learning with noisy labels", for two classes). Of what
+    that promises for a perfect correction, two more votes on soft labels keep about a quarter.
     """
     before, after = (max(0.05, 1 - share * k / (k - 1)) for share in (doubted.noise, doubted.noise_after))
-    return labels * ((after / before) ** 2 - 1)
+    return KEPT * labels * ((after / before) ** 2 - 1)

@@ -1,4 +1,4 @@
-"""The advice in one sentence: label on, put labels right, or stop."""
+"""The advice in one sentence: label on, ask again about doubtful labels, or stop."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def recommend(found: Finding, purchase: Purchase) -> Recommendation:
 
 
 def _compared(purchase: Purchase, mending: Mending) -> Recommendation:
-    """New votes against putting labels right, by what a vote buys either way."""
+    """Votes on new samples against more votes on doubtful labels, by what a vote buys either way."""
     n = len(mending.doubtful.rows)
     buys, gain = _buys(purchase), points(mending.gain)
-    right = f"putting {n:,} doubtful label{'s' if n != 1 else ''} right ({mending.votes:,} votes)"
+    right = f"{mending.votes:,} on {n:,} doubtful label{'s' if n != 1 else ''}"
     if _nothing(purchase.gain) and _nothing(mending.gain):
-        return Recommendation(f"Stop: {buys}, and {right} buys {gain}.", "stop")
+        return Recommendation(f"Stop: {buys}, and {right} {gain}.", "stop")
     labelling, putting_right = purchase.gain.value / purchase.votes, mending.gain.value / mending.votes
     if putting_right > CLEARLY * labelling:
-        return Recommendation(f"{buys}; {right} buys up to {gain}, more per vote: look at those first.", "mend")
+        return Recommendation(f"{buys}, but {right} {gain}, more per vote: look at those first.", "mend")
     if labelling > CLEARLY * putting_right:
         said = f"{buys}, more per vote than {right}, {gain}: label on{_open(purchase.gain)}."
     else:
-        said = f"{buys}, and {right} buys about as much per vote, {gain}: do both{_open(purchase.gain)}."
+        said = f"{buys}, and {right} about as much per vote, {gain}: do both{_open(purchase.gain)}."
     return Recommendation(said, "label")
 
 

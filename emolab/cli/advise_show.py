@@ -50,9 +50,9 @@ def _show_figures(session: Session, finding: Mapping[str, Any]) -> None:
     ]
     mending, ceiling = finding["mending"], finding["ceiling"]
     if mending is not None:
-        what = f"{mending['labels']:,} doubtful labels put right"
+        what = f"{mending['votes']:,} on doubtful labels"
         sure = (
-            f"{mending['votes']:,} votes; {mending['really_wrong']:.0%} expected to be wrong"
+            f"two each on {mending['labels']:,}; {mending['really_wrong']:.0%} are expected to be wrong"
             if mending["labels"]
             else ""
         )
