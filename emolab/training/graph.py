@@ -46,8 +46,8 @@ class Graph(nn.Module):
             features = self.network.features(images.permute(0, 3, 1, 2))
         logits = self.network.head(features)
         if self.flips:
-            logits = logits.unflatten(0, (2, -1)).mean(0)
-            features = features.unflatten(0, (2, -1))[0]
+            logits = logits.reshape(2, -1, logits.shape[1]).mean(0)
+            features = features.reshape(2, -1, features.shape[1])[0]
         return torch.softmax(logits / self.temperature, dim=1), logits, features
 
 

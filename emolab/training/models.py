@@ -165,8 +165,9 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
 def _with_objective(fitted: Fitted, data: TrainingSet, plan: Plan) -> tuple[Fitted, list[dict[str, float]], float]:
     """``fitted`` with the offsets of the objective of ``plan`` in its head; the trade-off; the strength taken."""
     able = data.supported[data.valid]
-    alone = fitted.mirrored is None or not plan.flips
-    logits = fitted.logits if alone else flips.together(fitted.logits, fitted.mirrored)
+    logits = fitted.logits
+    if plan.flips and fitted.mirrored is not None:
+        logits = flips.together(logits, fitted.mirrored)
     temperature = fit_temperature(np.where(able, logits, -1e9), data.hard[data.valid])
     prior = objective.log_prior(data.targets[data.train], data.supported[data.train])
     calibrated = np.where(able, logits / temperature, -1e9)

@@ -19,7 +19,7 @@ from emolab.config import TrainingConfig
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
 from emolab.records import Model, Predictions
-from emolab.training import backbones, batches, cache, checkpoint, embeddings, engine
+from emolab.training import backbones, batches, cache, checkpoint, embeddings, engine, flips
 from emolab.training.backbones import Backbone
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
@@ -63,7 +63,7 @@ class Predictor:
         """
         scores, features = self._alone(pixels)
         if self.checkpoint.flips:
-            scores = (scores + self._alone(batches.mirrored(pixels))[0]) / 2
+            scores = flips.together(scores, self._alone(batches.mirrored(pixels))[0])
         return scores, features
 
     def _alone(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
