@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Points per cluster that seeds are drawn from, and that centers are found from; all others are only assigned.
-SEEDED, SAMPLE = 16, 64
+SEEDED, SAMPLE = 16, 40
 #: Rounds of assigning and averaging: on the few points first, then on the many.
 ROUNDS, LAST = 3, 1
 #: Seeds drawn at a time, and how many of them are kept.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import eq
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,7 +116,8 @@ def _why(pool: Pool) -> str:
 
 
 def _check_pool(pool: Pool) -> None:
-    if any(pool.samples[one] == pool.samples[next_one] for one, next_one in pairwise(pool.order)):
+    one, other = (map(pool.samples.__getitem__, pool.order[start:]) for start in (0, 1))
+    if any(map(eq, one, other)):  # without a set, which would take more memory than choosing
         raise DataError("A sample stands in the pool twice.")
     columns = {"labelled": pool.labelled, "pending": pool.pending, "excluded": pool.excluded,
                "duplicate": pool.duplicate, "probs": pool.probs, "embeddings": pool.embeddings,

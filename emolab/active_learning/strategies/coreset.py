@@ -67,7 +67,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
 
 def _pick(space: Space, nearest: NDArray[np.float32], n: int) -> list[tuple[int, float]]:
     """Up to ``n`` greedy picks as (position, squared distance); the caller brings ``nearest`` up to date."""
-    size = min(BLOCK, max(256, len(space) // 64))
+    size = min(BLOCK, max(256, len(space) // 40))
     block = np.sort(best(nearest, size))
     outside = np.ones(len(nearest), dtype=bool)
     outside[block] = False
