@@ -13,6 +13,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch loads OpenMP
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,27 @@ def many(call: Callable[[], object], times: int) -> Callable[[], None]:
             call()
 
     return repeated
+
+
+def mirrored(place: Path, *, repeats: int) -> list[Result]:
+    """How many times the CPU time of an export of face48 one takes that looks at the mirror image too, batch 1."""
+    network, made = built("face48", 48)
+    images = parity.synthetic(8, made.preprocessing)
+    contestants: dict[str, Callable[[], object]] = {}
+    for flips in (False, True):
+        for file in written(network, replace(made, flips=flips), images, place):
+            runner = open_export(file, threads=1)
+            contestants[f"{kind_of(runner.document)}{' flips' if flips else ''}"] = many(
+                partial(runner.compute, images[:1]), 20
+            )
+            file.unlink()
+    taken = interleave(contestants, repeats, warm_up=2)
+    rows: list[Result] = []
+    for kind in [kind for kind in taken if f"{kind} flips" in taken]:
+        value, spread = ratio(taken, f"{kind} flips", kind)
+        name = f"face48_{kind.replace(' ', '_')}_with_flips"
+        rows.append(Result(name, value, "x", seeds=repeats, spread=spread, note="batch 1, one core"))
+    return rows
 
 
 def throughput(place: Path, *, n: int, repeats: int) -> list[Result]:
@@ -226,6 +249,7 @@ def run(quick: bool) -> list[Result]:
         for name, size in MODELS:
             if not quick or name in QUICK:
                 rows += latency(name, size, place, repeats=5 if quick else 15)
+        rows += mirrored(place, repeats=3 if quick else 15)
         rows += throughput(place, n=16 if quick else 128, repeats=2 if quick else 3)
         if not quick:
             rows += accuracy(place, most=4096)
