@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from emolab.active_learning.field import Round
 from emolab.active_learning.journal import Journal
 from emolab.active_learning.simulate import simulate
 from emolab.active_learning.verdict import CONTROL, Ratio, Verdict, ratio, verdicts
+from emolab.cli.simulate_page import picture
+from emolab.workspace import write_text
 
 OURS = (
     CONTROL, "margin", "least_confidence", "entropy", "coreset", "typiclust", "uherding", "badge", "cluster_margin",
@@ -84,7 +86,18 @@ def on_ferplus(root: Path, folder: Path, *, quick: bool) -> list[Result]:
         )
     ]
     rows += [told("FER+, 1 vote", one, n=n) for one in verdicts(played["1"], budgets, whole=whole)]
+    write_text(folder / "policies.svg", drawing(by_policy(played, budgets, "accuracy")))
     return rows + policies(played, budgets, n=n)
+
+
+def drawing(found: Mapping[tuple[str, str], Curves]) -> str:
+    """The curves of the usual way, of choosing, of fewer votes and of both as a picture."""
+    chosen = {
+        f"{strategy}, {votes} vote" + "s" * (votes != "1"): found[votes, strategy]
+        for votes, strategy in (USUAL, ("3", "margin"), ("1", CONTROL), ("1", "margin"))
+        if (votes, strategy) in found
+    }
+    return picture(chosen, "accuracy", control=next(iter(chosen)))
 
 
 def on_finetuned(root: Path, folder: Path) -> list[Result]:

@@ -101,22 +101,22 @@ def _curves(about: Mapping[str, Any], rounds: Sequence[Round]) -> Section:
     )
 
 
-def chart(found: Mapping[str, Curves], name: str) -> str:
-    """One line per strategy with its band, over the votes."""
-    return line(drawn(found), x_label="votes", y_label=name, y_format=percent, log_x=True)
+def chart(found: Mapping[str, Curves], name: str, *, control: str = CONTROL) -> str:
+    """One line per strategy with its band, over the votes; the ``control`` is dashed and grey."""
+    return line(drawn(found, control), x_label="votes", y_label=name, y_format=percent, log_x=True)
 
 
-def picture(found: Mapping[str, Curves], name: str) -> str:
+def picture(found: Mapping[str, Curves], name: str, *, control: str = CONTROL) -> str:
     """The same as an SVG file of its own."""
-    return alone(drawn(found), chart(found, name), PALETTE + DRAWN)
+    return alone(drawn(found, control), chart(found, name, control=control), PALETTE + DRAWN)
 
 
-def drawn(found: Mapping[str, Curves]) -> list[Series]:
+def drawn(found: Mapping[str, Curves], control: str) -> list[Series]:
     """The means of the curves with the 95 % intervals of the means."""
     series: list[Series] = []
-    others = [strategy for strategy in found if strategy != CONTROL]
+    others = [strategy for strategy in found if strategy != control]
     for strategy, one in found.items():
-        number = -1 if strategy == CONTROL else others.index(strategy)
+        number = -1 if strategy == control else others.index(strategy)
         wide = 1.96 * one.values.std(axis=0, ddof=1) / np.sqrt(len(one.seeds)) if len(one.seeds) > 1 else 0 * one.mean
         series.append(
             Series(
