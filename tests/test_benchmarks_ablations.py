@@ -1,4 +1,4 @@
-"""The ablations' own code: mixtures whose targets say what is in the images, and labels a known share of which is wrong."""
+"""The ablations' own code: mixtures whose targets say what is in the images, and labels of which a share is wrong."""
 
 from __future__ import annotations
 
