@@ -41,10 +41,9 @@ class Space:
     def over(cls, embeddings: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> Space:
         """The space of ``rows``; reads them once, for their lengths."""
         embeddings = np.asarray(embeddings)  # no longer a memmap, whose slices are slow to make; still not read
-        scale = np.empty(len(rows), dtype=np.float32)
-        for start in range(0, len(rows), CHUNK):
-            part = slice(start, start + CHUNK)
-            scale[part] = _scale(_widened(embeddings[rows[part]]))
+        scale = np.ones(len(rows), dtype=np.float32)
+        for part, values in cls(embeddings, rows, scale.copy()).chunks():
+            scale[part] = _scale(values)
         return cls(embeddings, rows, scale)
 
     def __len__(self) -> int:
