@@ -200,7 +200,9 @@ def test_a_model_that_has_not_learned_from_a_sample_is_one_more_opinion(workspac
     champion(workspace, ids, ["clear0"], {**right, "one0": "neutral"})
     with workspace.catalog() as catalog, catalog.begin() as tx:
         samples.set_splits(tx, {ids["one5"]: "valid"})
-    told = opinion(workspace)
+    assert opinion(workspace) is None, "only where it is asked for"
+    trusting = replace(workspace.config.labeling, model_opinion=True)
+    told = opinion(Workspace(workspace.root, replace(workspace.config, labeling=trusting)))
     assert told is not None
     assert {ids["clear0"], ids["one5"]}.isdisjoint(told.samples) and len(told.samples) == 58
     setting = replace(between(workspace).config.labeling, sure=0.95)
