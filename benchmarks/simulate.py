@@ -31,10 +31,10 @@ OURS = (
     "bait", "bald", "auto",
 )  # fmt: skip
 #: On FER+ without those that take a minute and more of choosing per campaign there.
-QUICKER = (CONTROL, "margin", "entropy", "coreset", "typiclust", "uherding", "badge", "auto")
+QUICKER = (CONTROL, "margin", "entropy", "coreset", "typiclust", "uherding", "badge")
 #: What is played with other numbers of votes per face too; which numbers; and what everything is held against.
 FEWER, POLICIES, USUAL = (CONTROL, "margin", "badge", "uherding"), ("3", "1..3"), ("3", CONTROL)
-SEEDS = {"digits": 50, "ferplus": 20, "finetuned": 5}
+SEEDS = {"digits": 50, "ferplus": 20, "ferplus auto": 10, "finetuned": 5}
 
 
 def run(quick: bool) -> list[Result]:
@@ -86,6 +86,9 @@ def on_ferplus(root: Path, folder: Path, *, quick: bool) -> list[Result]:
         )
     ]
     rows += [told("FER+, 1 vote", one, n=n) for one in verdicts(played["1"], budgets, whole=whole)]
+    if not quick:
+        slow = simulate(folder / "1", ferplus.open_stage, [CONTROL, "auto"], range(SEEDS["ferplus auto"]))
+        rows.append(told("FER+, 1 vote, fewer seeds", verdicts(slow, budgets)[1], n=n))
     write_text(folder / "policies.svg", drawing(by_policy(played, budgets, "accuracy")))
     return rows + policies(played, budgets, n=n)
 
