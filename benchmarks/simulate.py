@@ -33,7 +33,9 @@ OURS = (
 #: On FER+ without those that take a minute and more of choosing per campaign there.
 QUICKER = (CONTROL, "margin", "entropy", "coreset", "typiclust", "uherding", "badge")
 #: What is played with other numbers of votes per face too; which numbers; and what everything is held against.
-FEWER, POLICIES, USUAL = (CONTROL, "margin", "badge", "uherding"), ("3", "1..3"), ("3", CONTROL)
+FEWER, POLICIES, USUAL = (CONTROL, "margin", "badge"), ("3", "1..3"), ("3", CONTROL)
+#: Labels made otherwise than by majority, of random faces.
+LABELS = ("1 by soft", "1 by hybrid", "3 by soft", "3 by hybrid")
 SEEDS = {"digits": 50, "ferplus": 20, "ferplus auto": 10, "finetuned": 5}
 
 
@@ -70,6 +72,8 @@ def on_ferplus(root: Path, folder: Path, *, quick: bool) -> list[Result]:
     for votes in POLICIES[: 1 if quick else None]:
         fewer = [name for name in FEWER if name in names]
         played[votes] = simulate(begun(folder / votes), ferplus.open_stage, fewer, seeds)
+    for votes in LABELS[: 1 if quick else None]:
+        played[votes] = simulate(begun(folder / votes), ferplus.open_stage, [CONTROL], seeds)
     stage = ferplus.open_stage(folder / "1")
     n, budgets = len(stage.trainer(0).truth), stage.terms.budgets  # type: ignore[attr-defined]
     whole = [one for one in played["1"] if one.strategy == EVERYTHING]
@@ -147,7 +151,7 @@ def held_against(usual: Curves, mine: Curves, name: str, *, n: int) -> Result:
         n=n,
         seeds=len(mine.seeds),
         spread=(found.low, found.high or 0.0),
-        note=f"for the {goal}; for its {', '.join(levels)}",
+        note=f"for the {goal}; for its {', '.join(levels)}; ends at {100 * mine.mean[-1]:.1f} %",
     )
 
 

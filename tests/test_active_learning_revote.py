@@ -59,7 +59,7 @@ def crowd(
 
 @pytest.mark.parametrize("share", [0.15, 0.5, 0.9])
 def test_scores_are_those_of_cleanlab_at_its_temperature(share: float) -> None:
-    # Given and not looked for: cleanlab 2.9 counts votes that come as floats for the wrong classes when it looks for one.
+    # Given, not looked for: cleanlab 2.9 counts votes that come as floats for the wrong classes when it looks for one.
     theirs = pytest.importorskip("cleanlab.multiannotator")
     rng = np.random.default_rng(7)
     votes, matrix, probs = crowd(400, 6, 5, rng, share=share)

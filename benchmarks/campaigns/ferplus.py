@@ -87,7 +87,7 @@ def prepare(root: Path, folder: Path, *, quick: bool, progress: Progress = SILEN
 
 
 def open_stage(folder: Path) -> Stage:
-    """The stage of the votes policy that ``folder`` is named after (``1``, ``3``, ``1..5``); arrays lie above it."""
+    """The stage of the policy that ``folder`` is named after (``3``, ``1..5``, ``1 by soft``); arrays lie above it."""
     arrays, said = _kept(folder.parent)
     field = Field(
         samples=said["samples"],
@@ -98,7 +98,8 @@ def open_stage(folder: Path) -> Stage:
         duplicate=arrays["duplicate"],
     )
     budgets = (100.0, 200.0, 400.0, 800.0) if said["quick"] else BUDGETS
-    terms = Terms(budgets=budgets, votes=Votes.parse(folder.name), aggregator="majority")
+    votes, _, labels = folder.name.partition(" by ")
+    terms = Terms(budgets=budgets, votes=Votes.parse(votes), aggregator=labels or "majority")
     return Stage(field, terms, lambda seed: TwoJudges(arrays, seed))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Up to so many candidates all are compared with all; of more, so many stand for the pool.
-LIMIT = 20_000
+LIMIT = 10_000
 #: Candidates whose resemblance to all references is worked out at a time.
 BLOCK = 64
 #: Known samples at most whose nearest neighbour among all known ones counts for the radius.
