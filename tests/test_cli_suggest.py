@@ -97,11 +97,11 @@ def test_the_default_says_what_it_decided_on_and_why(trained: Workspace, run_cli
     pytest.importorskip("torch", reason="reading a model's predictions of the pool needs torch")
     done = run_cli("suggest", "-n", "4", cwd=trained.root, env={"COLUMNS": "160"}, check=True)
     assert "Round 1: 4 of 32 samples, auto by model" in done.stderr
-    assert "0 labelled samples are too few to tell a strategy by; drawn at random." in done.stderr
+    assert "Uherding: 0 labelled samples are too few to tell strategies apart." in done.stderr
     with trained.catalog() as catalog, catalog.connect() as conn:
-        assert {s.strategy for s in rounds.suggestions(conn)} == {"random"}
+        assert sorted(s.strategy for s in rounds.suggestions(conn)) == ["random", "uherding", "uherding", "uherding"]
         (head,) = rounds.list_all(conn)
-    assert head.settings["note"].startswith("0 labelled samples")
+    assert head.settings["note"].startswith("uherding: 0 labelled samples")
 
 
 def test_a_balanced_round_and_a_cap_per_person(trained: Workspace) -> None:

@@ -35,7 +35,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
     """``n`` candidates: a tenth drawn at random, the rest by the strategy that earned it; ``note`` says which and why.
 
     1. With fewer than 90 labelled samples a cold start: ``typiclust`` where the nearest neighbours of a labelled sample
-       nearly always share its class, ``maxherding`` where they often do, else random.
+       nearly always share its class, ``maxherding`` where they often do; else, and below 20, ``uherding``.
     2. With more, :func:`~emolab.active_learning.replay.replay` runs small campaigns over the labelled samples. The
        strategy with the highest macro-F1 wins, if it beats random by more than a standard error; else ``uherding``,
        which did well or no harm in published comparisons.
@@ -61,7 +61,7 @@ def choose(pool: Pool, rng: np.random.Generator) -> tuple[str, str]:
     """The name of the strategy for ``pool``, and why in a sentence."""
     rows, features, targets = evidence(pool)
     if len(rows) < JUDGEABLE:
-        return "random", f"{len(rows)} labelled samples are too few to tell a strategy by; drawn at random"
+        return PRIOR, f"{PRIOR}: {len(rows)} labelled samples are too few to tell strategies apart"
     if len(rows) < FEWEST:
         return _cold(features, targets)
     return verdict(replay(features, targets, units(pool, rows), CONTESTANTS, rng))
@@ -83,11 +83,11 @@ def verdict(found: Replay) -> tuple[str, str]:
 
 def _cold(features: Floats, targets: Floats) -> tuple[str, str]:
     purity = neighbour_purity(features, targets.argmax(axis=1))
-    name = "typiclust" if purity >= CLUSTERS else "maxherding" if purity >= COVERAGE else "random"
+    name = "typiclust" if purity >= CLUSTERS else "maxherding" if purity >= COVERAGE else PRIOR
     why = {
         "typiclust": "neighbours share their class, so typical samples of new clusters teach most",
         "maxherding": "neighbours often share their class, so covering the pool is worth more than chance",
-        "random": "neighbours do not share their class, so no cold start can be trusted",
+        PRIOR: "neighbours seldom share their class, so no cold start by clusters can be trusted",
     }[name]
     return name, f"{name}: {len(features)} labelled samples, neighbour purity {purity:.2f} (0 is chance, 1 all); {why}"
 
