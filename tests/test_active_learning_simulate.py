@@ -18,6 +18,7 @@ from emolab.active_learning.frozen import Frozen, principal
 from emolab.active_learning.journal import Journal
 from emolab.active_learning.simulate import Stage, play, simulate
 from emolab.errors import ConfigError, DataError, UnknownName
+from emolab.labeling.aggregators import Options
 
 CLASSES = ("anger", "fear", "sadness")
 
@@ -231,6 +232,21 @@ def test_the_penalty_is_chosen_on_the_first_samples_alone() -> None:
     trainer = Watching(POINTS, JUDGE, JUDGE_TRUTH, CLASSES, seed=0)
     list(campaign(FIELD, TERMS, "margin", 0, trainer))
     assert settled == [30]
+
+
+def test_options_reach_the_aggregator() -> None:
+    peaks = []
+    for prior in (0.0, 3.0):
+
+        class Looking(Frozen):
+            def settle(self, rows: NDArray[np.int64], targets: NDArray[np.floating]) -> None:
+                peaks.append(float(targets.max(axis=1).mean()))
+                super().settle(rows, targets)
+
+        terms = replace(TERMS, aggregator="soft", options=Options(prior=prior), budgets=(30.0,))
+        list(campaign(FIELD, terms, "random", 0, Looking(POINTS, JUDGE, JUDGE_TRUTH, CLASSES, seed=0)))
+    assert peaks[0] == 1.0
+    assert peaks[1] < 0.7
 
 
 def test_labelling_everything_is_the_ceiling() -> None:

@@ -187,7 +187,8 @@ class _State:
         known = np.unique(table.sample)
         if not len(known):
             raise DataError("Nobody named a class for any of the first samples.", hint="Begin with more: --start VOTES")
-        return asked[known], AGGREGATORS.load(self.terms.aggregator)(table)[known]
+        aggregate, options = AGGREGATORS.load(self.terms.aggregator), self.terms.options
+        return asked[known], (aggregate(table) if options is None else aggregate(table, options))[known]
 
     def record(self, number: int, rows: Rows, answers: Rows, began: float, chosen: float) -> Round:
         """The record of a round that was just played; times are in CPU seconds."""

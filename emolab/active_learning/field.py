@@ -37,12 +37,14 @@ class Terms:
     """What every campaign of a comparison shares.
 
     ``budgets``: cost of everything asked up to the end of each round, rising; the first one buys the random samples
-    that all begin with. ``aggregator`` is a registered one, ``oracle`` as in :mod:`emolab.active_learning.crowd`.
+    that all begin with. ``aggregator`` is a registered one with ``options`` of its kind (``None``: its own defaults),
+    ``oracle`` as in :mod:`emolab.active_learning.crowd`.
     """
 
     budgets: tuple[float, ...]
     votes: Votes
     aggregator: str = "soft"
+    options: Any = None
     oracle: str = "counted"
 
 

@@ -136,6 +136,7 @@ def simulate(
         "price": list(asking.price),
         "sure": asking.sure,
         "aggregator": aggregator,
+        "prior": config.labeling.prior,
         "oracle": oracle,
     }
     check(field, terms_of(terms))

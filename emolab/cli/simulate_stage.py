@@ -22,6 +22,7 @@ from emolab.datasets import crowd, evaluation
 from emolab.datasets.crowd import Crowd
 from emolab.datasets.evaluation import HELD_OUT, EvaluationSet
 from emolab.errors import DataError, EmolabError
+from emolab.labeling.aggregators import Options
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -127,12 +128,13 @@ def field_of(sides: Sides) -> Field:
 
 
 def terms_of(settings: Mapping[str, Any]) -> Terms:
-    """Terms from plain data: ``budgets``, ``votes``, ``price``, ``sure``, ``aggregator`` and ``oracle``."""
+    """Terms from plain data: ``budgets``, ``votes``, ``price``, ``sure``, ``aggregator``, ``prior`` and ``oracle``."""
     first, further = settings["price"]
     return Terms(
         budgets=tuple(settings["budgets"]),
         votes=Votes.parse(settings["votes"], (first, further), sure=settings["sure"]),
         aggregator=settings["aggregator"],
+        options=Options(prior=settings["prior"]),
         oracle=settings["oracle"],
     )
 
