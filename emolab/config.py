@@ -69,7 +69,7 @@ class LabelingConfig:
     model_opinion: bool = False  # with votes = "1..5": the champion's prediction counts as one more opinion
     aggregator: str = "hybrid"  # majority, soft, dawid_skene, hybrid or a plugin
     min_votes: int = 1  # samples with fewer people get no label
-    prior: float = 1.0  # votes worth of belief in the class shares that soft labels start from
+    prior: float = 0.25  # votes worth of belief in the class shares that soft labels start from
     show_predictions: bool = False  # showing them anchors annotators
     second_guess: bool = False  # offer a second, optional choice
     confidence: bool = False  # offer one to three stars for how sure one is

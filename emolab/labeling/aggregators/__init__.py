@@ -22,7 +22,7 @@ class Options:
     ``max_iterations`` and ``tolerance`` (mean absolute change of a probability) end the EM.
     """
 
-    prior: float = 1.0
+    prior: float = 0.25
     smoothing: float = 0.5
     trust: float = 2.0
     max_iterations: int = 100
