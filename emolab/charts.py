@@ -13,7 +13,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46.0, 16.0, 10.0, 40.0
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One curve: points ``x``, ``y``; ``low`` and ``high`` a band around it; ``color`` 1..6 of the page's palette."""
+    """One curve: points ``x``, ``y``; ``low`` and ``high`` a band around it; ``color`` 1..9 of the page's palette."""
 
     name: str
     x: Sequence[float]

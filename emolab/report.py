@@ -158,10 +158,12 @@ def _share(text: str) -> str:
 #: Colours, light and dark.
 PALETTE = """
 :root{--paper:#f7f5f1;--card:#fffefc;--ink:#191b20;--soft:#646b76;--line:#e6e2da;--grid:#ece8e0;
---c1:#0b7a6e;--c2:#e0532b;--c3:#3f57c9;--c4:#b27a12;--c5:#8a3ea8;--c6:#5b6472;--good:#0b7a6e;--bad:#c83c1b;
+--c1:#0b7a6e;--c2:#e0532b;--c3:#3f57c9;--c4:#b27a12;--c5:#8a3ea8;--c6:#5b6472;
+--c7:#c2407a;--c8:#1887b8;--c9:#6b8e23;--good:#0b7a6e;--bad:#c83c1b;
 --shadow:0 1px 2px rgba(40,34,20,.05),0 8px 24px -12px rgba(40,34,20,.12)}
 @media (prefers-color-scheme:dark){:root{--paper:#0e1114;--card:#161a1f;--ink:#eceef1;--soft:#98a1ad;--line:#272d35;
---grid:#222831;--c1:#3ecbb6;--c2:#ff8861;--c3:#93a7ff;--c4:#f0c15c;--c5:#d79af0;--c6:#a7b0bd;--good:#3ecbb6;
+--grid:#222831;--c1:#3ecbb6;--c2:#ff8861;--c3:#93a7ff;--c4:#f0c15c;--c5:#d79af0;--c6:#a7b0bd;
+--c7:#ff8fbd;--c8:#6cc7f0;--c9:#b4d86b;--good:#3ecbb6;
 --bad:#ff8861;--shadow:none}}
 """
 #: How parts of a chart look.

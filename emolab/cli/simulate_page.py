@@ -18,6 +18,8 @@ COLUMNS = (
 )  # fmt: skip
 #: From where on a difference is called one.
 SURE = 0.05
+#: Numbers of the page's colours: random's, and those of the others in turn.
+GRAY, COLORS = 6, (1, 2, 3, 4, 5, 7, 8, 9)
 
 
 def row(one: Verdict) -> list[str]:
@@ -125,8 +127,8 @@ def drawn(found: Mapping[str, Curves], control: str) -> list[Series]:
                 y=one.mean.tolist(),
                 low=(one.mean - wide).tolist(),
                 high=(one.mean + wide).tolist(),
-                color=6 if number < 0 else 1 + number % 5,
-                dashed=number < 0 or number >= 5,
+                color=GRAY if number < 0 else COLORS[number % len(COLORS)],
+                dashed=number < 0 or number >= len(COLORS),
                 dots=len(one.costs) < 3,
             )
         )
