@@ -67,8 +67,8 @@ def test_three_rounds_mix_new_samples_and_second_opinions(
             pull(team, studio)
             aggregate(team)
 
-        def wrong(sample: str) -> str:
-            return CLASSES[(CLASSES.index(right[sample]) + 1) % 3]
+        def wrong(sample: str, step: int = 1) -> str:
+            return CLASSES[(CLASSES.index(right[sample]) + step) % 3]
 
         first = propose(team, n=24, strategy="margin")
         assert kinds(first)["revote"] == [], "nobody has been asked yet"
@@ -96,8 +96,8 @@ def test_three_rounds_mix_new_samples_and_second_opinions(
         fresh = kinds(second)["new"]
         answered(
             {
-                "ann": [(s, right[s]) for s in fresh],
-                "bob": [(s, right[s] if s != fresh[0] else wrong(s)) for s in fresh],
+                "ann": [(s, right[s] if s != fresh[0] else wrong(s, 1)) for s in fresh],
+                "bob": [(s, right[s] if s != fresh[0] else wrong(s, 2)) for s in fresh],
                 "cem": [(s, right[s]) for s in sorted(disputed)],
             }
         )
