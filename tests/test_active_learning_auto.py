@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emolab.active_learning.frozen import principal
 from emolab.active_learning.pool import Pool
-from emolab.active_learning.replay import Replay, neighbour_purity, principal, replay
+from emolab.active_learning.replay import Replay, neighbour_purity, replay
 from emolab.active_learning.select import select
 from emolab.active_learning.strategies.auto import PRIOR, choose, verdict
 from emolab.logistic import head
@@ -128,9 +129,9 @@ def test_neighbour_purity_is_zero_by_chance_and_one_in_pure_clusters() -> None:
 
 def test_principal_components_keep_distances_when_nothing_is_cut() -> None:
     values = np.random.default_rng(0).normal(size=(200, 30)) @ np.diag([1.0] * 5 + [0.0] * 25)
-    kept = principal(values, 8)
-    assert kept.shape == (200, 8)
-    assert np.linalg.norm(kept[3] - kept[77]) == pytest.approx(np.linalg.norm(values[3] - values[77]))
+    kept, others = principal(values, values[:3], 8)
+    assert kept.shape == (200, 8) and np.allclose(others, kept[:3], atol=1e-4)
+    assert np.linalg.norm(kept[3] - kept[77]) == pytest.approx(np.linalg.norm(values[3] - values[77]), rel=1e-4)
 
 
 def test_features_that_have_not_learned_the_labels_are_believed_first() -> None:

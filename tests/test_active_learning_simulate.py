@@ -155,7 +155,7 @@ def test_adaptive_votes_are_counted_one_by_one_and_never_beyond_the_budget() -> 
         assert one.cost == pytest.approx(sum(1.0 + 0.5 * (answers - 1) for answers in total.values()))
         assert one.cost <= budget
     assert terms.budgets[-1] - rounds[-1].cost < 0.25 * terms.budgets[-1]
-    assert len(set(total.values())) > 1, "some samples should need more answers than others"
+    assert set(total.values()) > {2, 3}, "some samples should need more answers than others"
 
 
 def test_campaigns_of_a_seed_share_first_samples_answers_and_first_model() -> None:

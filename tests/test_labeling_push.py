@@ -405,7 +405,7 @@ def test_the_command_says_what_it_did_in_words_and_in_json(
     pulled = run_cli("label", "pull", cwd=team.root, env=env)
     assert "nothing new" in pulled.stderr, pulled.stderr
     both = run_cli("label", "push", "--n", "2", "--suggestions", cwd=team.root, env=env)
-    assert (both.returncode, "Give one of --n, --all, --suggestions and" in both.stderr) == (2, True)
+    assert (both.returncode, "Give one of --n, --all, --suggestions and --revotes." in both.stderr) == (2, True)
 
 
 def test_a_large_pool_goes_out_as_a_whole_only_when_somebody_says_so(

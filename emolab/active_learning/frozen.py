@@ -43,9 +43,9 @@ class Frozen:
         penalty = self.prior / len(rows)
         solved = problem.fold_back(problem.solve(penalty, tolerance=1e-4), penalty)
         return Trained(
-            probs=softmax(solved.logits(self.embeddings)),
+            probs=solved.probabilities(self.embeddings),
             embeddings=self.embeddings,
-            scores=self.scores(softmax(solved.logits(self.judge))),
+            scores=self.scores(solved.probabilities(self.judge)),
         )
 
     def scores(self, probs: Floats) -> dict[str, float]:
@@ -57,12 +57,6 @@ def judged(probs: Floats, truth: NDArray[np.int64], classes: tuple[str, ...]) ->
     """The scores that a campaign keeps of a model."""
     found = metrics.summary(probs, truth, classes)
     return {name: float(found[name]) for name in SCORES}
-
-
-def softmax(logits: Floats) -> NDArray[np.float64]:
-    """Probabilities (n, k) of ``logits`` (n, k)."""
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def principal(pool: Floats, others: Floats, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

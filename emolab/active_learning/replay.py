@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emolab import metrics
+from emolab.active_learning.frozen import principal
 from emolab.active_learning.pool import Pool
 from emolab.active_learning.select import select
 from emolab.logistic import head
@@ -67,7 +68,8 @@ def replay(
     protocol of Lüth et al. 2023, "Navigating the pitfalls of active learning evaluation".
     """
     chosen = np.sort(rng.permutation(len(embeddings))[:MOST])
-    features = principal(np.asarray(embeddings[chosen], dtype=np.float64), WIDTH)
+    here = np.asarray(embeddings[chosen], dtype=np.float64)
+    features = principal(here, here[:0], WIDTH)[0]
     soft, unit = np.asarray(targets[chosen], dtype=np.float64), np.unique(units[chosen], return_inverse=True)[1]
     truth = soft.argmax(axis=1)
     penalty = head.solve(features, soft, seed=0)[0].penalty
@@ -106,15 +108,6 @@ def replay(
     return Replay(tuple(strategies), areas, len(chosen), labelled)
 
 
-def principal(features: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """``features`` (n, d) centred and turned onto at most ``width`` principal components, largest first."""
-    centred = features - features.mean(axis=0)
-    if min(centred.shape) <= width:
-        return np.asarray(centred)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    return np.asarray(centred @ vectors[:, ::-1][:, :width])
-
-
 def neighbour_purity(embeddings: NDArray[np.floating[Any]], hard: NDArray[np.integer[Any]], k: int = 5) -> float:
     """How often the ``k`` nearest others share a sample's class, from 0 (as by chance) to 1 (always).
 
@@ -136,6 +129,6 @@ def neighbour_purity(embeddings: NDArray[np.floating[Any]], hard: NDArray[np.int
     return float(((hard[nearest] == hard[:, None]).mean() - chance) / (1 - chance))
 
 
-def _fit(features: NDArray[np.float64], targets: NDArray[np.float64], penalty: float) -> head.Solution:
+def _fit(features: NDArray[np.floating[Any]], targets: NDArray[np.float64], penalty: float) -> head.Solution:
     problem = head.Problem(features, targets)
     return problem.fold_back(problem.solve(penalty, tolerance=1e-4), penalty)

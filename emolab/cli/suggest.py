@@ -46,7 +46,7 @@ def suggest(
     model looks at new samples first where the strategy needs it; without any model only random works.
     """
     if advice:
-        _advise(session, alone=not (n or strategy or per_group or balance or revotes or send))
+        _advise(session, alone=not (n or strategy or per_group or balance or send) and revotes is None)
         return
     from emolab.cli.propose import propose
 
