@@ -36,19 +36,26 @@ def emolab(*words: str | Path, where: Path, json_output: bool = False) -> Any:
     return json.loads(done.stdout) if json_output else None
 
 
-def train(workspace: Path, train_zip: Path, valid_zip: Path, *, epochs: int, threads: int) -> Path:
+def train(workspace: Path, train_zip: Path, valid_zip: Path, *, epochs: int, threads: int, seed: int) -> Path:
     """Return the checkpoint folder of a model trained on one file and validated on the other."""
     if not (workspace / "emolab.toml").exists():
         emolab("init", workspace, "--classes", "ferplus8", where=Path.cwd())
         for path in (train_zip, valid_zip):
             emolab("merge", "ferplus", path, where=workspace)
-    settings = {"backbone": "face48", "weights": "none", "objective": "macro_f1", "epochs": epochs, "threads": threads}
+    settings = {
+        "backbone": "face48",
+        "weights": "none",
+        "objective": "macro_f1",
+        "epochs": epochs,
+        "threads": threads,
+        "seed": seed,
+    }
     words = [word for key, value in settings.items() for word in ("--set", f"training.{key}={value}")]
     made = emolab("train", *words, where=workspace, json_output=True)
     return workspace / str(made["path"])
 
 
-def pack(folder: Path, valid_zip: Path, out: Path = FOLDER) -> None:
+def pack(folder: Path, valid_zip: Path, out: Path) -> None:
     """Write the model in ``folder`` to ``out`` with weights of half precision and the figures reached by them."""
     made, weights = checkpoint.read(folder)
     halved = {
@@ -79,11 +86,15 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, required=True, help="where to work; used again when it exists")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=FOLDER, help="where to write the model; default: the package")
     chosen = parser.parse_args()
     train_zip, valid_zip = chosen.train.resolve(), chosen.valid.resolve()
-    folder = train(chosen.workspace.resolve(), train_zip, valid_zip, epochs=chosen.epochs, threads=chosen.threads)
-    pack(folder, valid_zip)
-    print(f"face48 is in {FOLDER}; look at it with: emolab models card face48")
+    how = {"epochs": chosen.epochs, "threads": chosen.threads, "seed": chosen.seed}
+    folder = train(chosen.workspace.resolve(), train_zip, valid_zip, **how)
+    pack(folder, valid_zip, chosen.out.resolve())
+    name = "face48" if chosen.out == FOLDER else chosen.out
+    print(f"face48 is in {chosen.out}; look at it with: emolab models card {name}")
 
 
 if __name__ == "__main__":
