@@ -22,6 +22,7 @@ import statistics
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 
 from benchmarks.ferplus import CLASSES, Faces, K, faces
 from benchmarks.harness import Result, main
+from emolab.active_learning.frozen import principal
 from emolab.config import LabelingConfig
 from emolab.enough.decide import ONE_MORE, decide
 from emolab.enough.wanted import Wanted, parse
@@ -42,7 +44,7 @@ PEOPLE = 10
 BUDGETS = (1_000, 3_000, 10_000, 30_000)
 COMPONENTS = 128
 SURE = LabelingConfig().sure
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def out_of_fold(features: Floats, dealt: Dealt, given: NDArray[np.int64], penalt
     found = np.empty_like(targets)
     for part in head.folds(targets.argmax(axis=1), 5, seed=0):
         rows = np.setdiff1d(np.flatnonzero(has), part)
-        found[part] = _softmax(_solved(features[rows], targets[rows], penalty).logits(features[part]))
+        found[part] = _solved(features[rows], targets[rows], penalty).probabilities(features[part])
     return found
 
 
@@ -128,26 +130,13 @@ def _solved(features: Floats, targets: Floats, penalty: float) -> head.Solution:
     return problem.fold_back(problem.solve(penalty, tolerance=1e-4), penalty)
 
 
-def _softmax(logits: Floats) -> Floats:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
-
-
-def principal(*tables: NDArray[np.float16]) -> list[Floats]:
-    """The first components of all ``tables`` by those of the first one."""
-    first = tables[0].astype(np.float64)
-    mean = first.mean(axis=0)
-    axes = np.linalg.eigh(np.cov(first, rowvar=False))[1][:, ::-1][:, :COMPONENTS]
-    return [(one.astype(np.float64) - mean) @ axes for one in tables]
-
-
 # ---------------------------------------------------------------------------------------------------------- agreement
 
 
 def agreement(found: Faces, name: str, seeds: int) -> list[Result]:
     """Agreement with the official majority against votes per face, for fixed numbers and for the policy."""
     judged = found.majority >= 0
-    (features,) = principal(found.features)
+    features = principal(found.features, found.features[:0], COMPONENTS)[0]
     scores: dict[str, list[tuple[float, float, float]]] = {}
 
     def note(label: str, dealt: Dealt, given: NDArray[np.int64], aggregator: str = "hybrid") -> None:
@@ -207,7 +196,7 @@ def budget(train: Faces, valid: Faces, budgets: Iterable[int], seeds: int) -> li
     """Accuracy and macro-F1 of a head that learned from so many votes, spent in different ways."""
     seen = {row.tobytes() for row in valid.features}
     free = np.array([row.tobytes() not in seen for row in train.features])
-    learn_from, judge_by = principal(train.features[free], valid.features)
+    learn_from, judge_by = principal(train.features[free], valid.features, COMPONENTS)
     votes = train.votes[free]
     judged = valid.majority >= 0
     truth = valid.majority[judged]
