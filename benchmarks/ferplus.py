@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from emolab.datasets.crowd import units
 from emolab.datasets.readers import ferplus
 from emolab.taxonomy import PRESETS
 from emolab.training import backbones, bundled, cache, embeddings
@@ -35,13 +36,31 @@ class Faces:
 
     ``votes`` (n, 10) people by column of FER+ (eight classes, unknown, not a face); ``majority`` (n,) the class that
     wins by the official protocol, -1 where none does; ``features`` (n, 1280) float16 of MobileNetV2 with ImageNet
-    weights; ``probs`` (n, 8) of the bundled face48, which learned from the training split, or ``None``.
+    weights; ``probs`` (n, 8) of the bundled face48, which learned from the training split, or ``None``; ``media`` (n)
+    the files.
     """
 
     votes: NDArray[np.int64]
     majority: NDArray[np.int64]
     features: NDArray[np.float16]
     probs: NDArray[np.float64] | None
+    media: list[bytes]
+
+    def take(self, rows: slice | NDArray[np.int64]) -> Faces:
+        """Those of some faces."""
+        return Faces(
+            votes=self.votes[rows],
+            majority=self.majority[rows],
+            features=self.features[rows],
+            probs=None if self.probs is None else self.probs[rows],
+            media=[self.media[row] for row in np.arange(len(self.media))[rows]],
+        )
+
+
+def copies(*parts: Faces) -> list[NDArray[np.int64]]:
+    """A number for each face (n,) of every part, the same one for near copies, within a part and across them."""
+    found = units([item for part in parts for item in part.media])
+    return np.split(found, np.cumsum([len(part.media) for part in parts])[:-1])
 
 
 def root() -> Path:
@@ -64,6 +83,7 @@ def faces(split: str, *, limit: int | None = None, probs: bool = False) -> Faces
         majority=np.array([-1 if winner is None else CLASSES.index(winner) for winner in winners]),
         features=_features(ids, named),
         probs=_face48(ids, named) if probs else None,
+        media=media,
     )
 
 
