@@ -17,12 +17,13 @@ from pathlib import Path
 
 from benchmarks.campaigns import digits, ferplus, finetuned, peers
 from benchmarks.harness import Result, main
+from emolab.active_learning.asking import Votes
 from emolab.active_learning.campaign import EVERYTHING
 from emolab.active_learning.curves import Curves, area, curves
 from emolab.active_learning.field import Round
 from emolab.active_learning.journal import Journal
 from emolab.active_learning.simulate import simulate
-from emolab.active_learning.verdict import CONTROL, Ratio, Verdict, ratio, verdicts
+from emolab.active_learning.verdict import CONTROL, Ratio, Verdict, compared, ratio, verdicts
 from emolab.cli.simulate_page import picture
 from emolab.workspace import write_text
 
@@ -44,57 +45,105 @@ def run(quick: bool) -> list[Result]:
     given = os.environ.get("EMOLAB_SIMULATIONS")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(given or temporary) / ("quick" if quick else "full")
-        rows = on_digits(folder / "digits", quick=quick)
+        digit_verdicts = on_digits(folder / "digits", quick=quick)
+        rows = [told("digits", one, n=digits.JUDGES) for one in digit_verdicts]
         root = Path(os.environ.get("EMOLAB_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
         if not (root / "data" / "ferplus_train.zip").is_file():
             print(f"The test data pack is not at {root}, so FER+ is left out; set EMOLAB_TEST_DATA.", file=sys.stderr)
             return rows
-        rows += on_ferplus(root, folder / "ferplus", quick=quick)
-        return rows if quick else rows + on_finetuned(root, folder / "finetuned")
+        found, margins = on_ferplus(root, folder / "ferplus", "FER+", alone=False, quick=quick)
+        rows += found
+        if quick:
+            return rows
+        found, more = on_ferplus(root, folder / "ferplus-alone", "FER+, own features", alone=True, quick=False)
+        rows += [*found, *overall([digit_verdicts, margins, more])]
+        return rows + on_finetuned(root, folder / "finetuned")
 
 
-def on_digits(folder: Path, *, quick: bool) -> list[Result]:
+def on_digits(folder: Path, *, quick: bool) -> list[Verdict]:
     """Strategies and peers on digits, frozen features, labels without error."""
     names = [*OURS, *peers.register()]
     if quick:
         names = [CONTROL, "margin", "coreset", "peer_coreset"]
     Journal(folder).begin({"data": "digits"})
     rounds = simulate(folder, digits.open_stage, names, range(3 if quick else SEEDS["digits"]))
-    return [told("digits", one, n=digits.JUDGES) for one in verdicts(rounds, digits.BUDGETS)]
+    return verdicts(rounds, digits.BUDGETS)
 
 
-def on_ferplus(root: Path, folder: Path, *, quick: bool) -> list[Result]:
-    """Strategies with one vote per face, then policies against the usual way."""
-    ferplus.prepare(root, folder, quick=quick)
+def on_ferplus(root: Path, folder: Path, task: str, *, alone: bool, quick: bool) -> tuple[list[Result], list[Verdict]]:
+    """Strategies with one vote per face, then policies against the usual way; ``alone``: see `ferplus.prepare`."""
+    ferplus.prepare(root, folder, quick=quick, alone=alone)
     seeds = range(2 if quick else SEEDS["ferplus"])
     names = [CONTROL, "margin"] if quick else list(QUICKER)
     played = {"1": simulate(begun(folder / "1"), ferplus.open_stage, [*names, EVERYTHING], seeds)}
     for votes in POLICIES[: 1 if quick else None]:
         fewer = [name for name in FEWER if name in names]
         played[votes] = simulate(begun(folder / votes), ferplus.open_stage, fewer, seeds)
-    for votes in LABELS[: 1 if quick else None]:
+    for votes in () if alone else LABELS[: 1 if quick else None]:
         played[votes] = simulate(begun(folder / votes), ferplus.open_stage, [CONTROL], seeds)
     stage = ferplus.open_stage(folder / "1")
     n, budgets = len(stage.trainer(0).truth), stage.terms.budgets  # type: ignore[attr-defined]
     whole = [one for one in played["1"] if one.strategy == EVERYTHING]
     played["1"] = [one for one in played["1"] if one.strategy != EVERYTHING]
-    top = sum(one.scores["accuracy"] for one in whole) / len(whole)
-    rows = [
-        Result(
-            "FER+: everything labelled",
-            100 * top,
-            "%",
-            n=n,
-            seeds=len(seeds),
-            note=f"{whole[0].votes:,} votes, one each",
-        )
-    ]
-    rows += [told("FER+, 1 vote", one, n=n) for one in verdicts(played["1"], budgets, whole=whole)]
+    top, note = sum(one.scores["accuracy"] for one in whole) / len(whole), f"{whole[0].votes:,} votes, one each"
+    rows = [Result(f"{task}: everything labelled", 100 * top, "%", n=n, seeds=len(seeds), note=note)]
+    found = verdicts(played["1"], budgets, whole=whole)
+    rows += [told(f"{task}, 1 vote", one, n=n) for one in found]
     if not quick:
         slow = simulate(folder / "1", ferplus.open_stage, [CONTROL, "auto"], range(SEEDS["ferplus auto"]))
-        rows.append(told("FER+, 1 vote, fewer seeds", verdicts(slow, budgets)[1], n=n))
+        rows.append(told(f"{task}, 1 vote, fewer seeds", verdicts(slow, budgets)[1], n=n))
     write_text(folder / "policies.svg", drawing(by_policy(played, budgets, "accuracy")))
-    return rows + policies(played, budgets, n=n)
+    return [*rows, *tilted(played["1"], budgets, task, n=n), *policies(played, budgets, task, n=n)], found
+
+
+def tilted(rounds: Sequence[Round], budgets: Sequence[float], task: str, *, n: int) -> list[Result]:
+    """Gains in mean macro-F1 with a head tilted towards rare classes: as suits `random` best, and `balanced`."""
+    areas = {
+        strength: {
+            name: area(one.costs, one.values)
+            for name, one in curves(rounds, budgets, f"choose_macro_f1 at {strength}").items()
+        }
+        for strength in ferplus.STRENGTHS
+    }
+    best = max(ferplus.STRENGTHS, key=lambda strength: float(areas[strength][CONTROL].mean()))
+    rows = []
+    for strength, why in ((best, "as random does best on the choosing images"), (1.0, "balanced")):
+        judged = curves(rounds, budgets, f"macro_f1 at {strength}")
+        usual = area(judged[CONTROL].costs, judged[CONTROL].values)
+        for name, one in judged.items():
+            gain, error, p, _ = compared(area(one.costs, one.values), usual)
+            rows.append(
+                Result(
+                    f"{task}, 1 vote, strength {strength}: {name}",
+                    100 * (float(usual.mean()) if name == CONTROL else gain),
+                    "macro-F1" if name == CONTROL else "points of macro-F1",
+                    n=n,
+                    seeds=len(one.seeds),
+                    spread=None if name == CONTROL else (100 * (gain - 1.96 * error), 100 * (gain + 1.96 * error)),
+                    note=why if name == CONTROL else f"p {p:.2g} (not corrected)",
+                )
+            )
+    return rows
+
+
+def overall(tasks: Sequence[Sequence[Verdict]]) -> list[Result]:
+    """How many times fewer labels than `random` for its final accuracy: the mean over the tasks."""
+    found = [{one.strategy: one.ratio.value for one in task} for task in tasks]
+    rows = []
+    for name in found[0]:
+        values = [task.get(name) for task in found]
+        if name != CONTROL and all(value is not None for value in values):
+            kept = [value for value in values if value is not None]
+            rows.append(
+                Result(
+                    f"label ratio, mean over tasks: {name}",
+                    sum(kept) / len(kept),
+                    "x fewer labels",
+                    spread=(min(kept), max(kept)),
+                    note=" / ".join(f"{value:.2f}" for value in kept),
+                )
+            )
+    return rows
 
 
 def drawing(found: Mapping[tuple[str, str], Curves]) -> str:
@@ -122,21 +171,27 @@ def on_finetuned(root: Path, folder: Path) -> list[Result]:
     return rows
 
 
-def policies(played: dict[str, list[Round]], budgets: Sequence[float], *, n: int) -> list[Result]:
-    """Each policy's votes against the usual way's, at the usual way's final accuracy; first the one that was chosen."""
+def policies(played: dict[str, list[Round]], budgets: Sequence[float], task: str, *, n: int) -> list[Result]:
+    """Each policy's votes against the usual way's, at its accuracy after the last of ``budgets``; the chosen one first.
+
+    Policies that may ask several people about a face go on to more votes, which shows in the notes.
+    """
     judged, choosing = by_policy(played, budgets, "accuracy"), by_policy(played, budgets, "choose_accuracy")
     best = max(choosing, key=lambda policy: float(area(choosing[policy].costs, choosing[policy].values).mean()))
-    usual = judged[USUAL]
-    order = [best, *(policy for policy in judged if policy != best)]
-    return [
-        held_against(
-            usual,
-            judged[policy],
-            f"FER+ {'chosen policy' if policy == best else 'policy'}: {policy[1]}, {policy[0]} vote(s)",
-            n=n,
-        )
-        for policy in order
-    ]
+    longer = {votes: rounds for votes, rounds in played.items() if Votes.parse(votes.partition(" by ")[0]).high > 1}
+    further = judged | by_policy(longer, (*budgets, ferplus.FURTHER), "accuracy")
+    rows = []
+    for policy in [best, *(policy for policy in judged if policy != best)]:
+        name = f"{task}, {'chosen policy' if policy == best else 'policy'}: {policy[1]}, {policy[0]} vote(s)"
+        row = held_against(judged[USUAL], judged[policy], name, n=n)
+        if max(one.cost for one in played[USUAL[0]]) > 1.5 * budgets[-1]:
+            end = float(further[USUAL].mean[-1])
+            so_much = said(ratio(further[policy], further[USUAL], level=end))
+            row = replace(
+                row, note=f"{row.note}; for the {100 * end:.1f} % it has at {ferplus.FURTHER:,.0f}: {so_much}"
+            )
+        rows.append(row)
+    return rows
 
 
 def held_against(usual: Curves, mine: Curves, name: str, *, n: int) -> Result:
