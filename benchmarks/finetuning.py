@@ -142,7 +142,7 @@ def contestants(imagenet: Path, *, quick: bool = False) -> list[Contestant]:
     return [
         Contestant(name="face48, full", config=quickest, epochs=few if quick else {50: 20, 200: 10, 1000: 4}),
         Contestant(name="face48, head", config=replace(quickest, mode="head"), epochs=solved),
-        Contestant(name="ImageNet, full", config=mobile, epochs=few if quick else {200: 10}),
+        Contestant(name="ImageNet, full", config=mobile, epochs=few if quick else {50: 20, 200: 10, 1000: 4}),
         Contestant(name="ImageNet, head", config=replace(mobile, mode="head"), epochs=solved),
         Contestant(
             name="scratch",
