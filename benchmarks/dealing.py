@@ -90,23 +90,17 @@ def labels(dealt: Dealt, given: NDArray[np.int64], aggregator: str = "hybrid") -
     return found, 2 * people > given
 
 
-def out_of_fold(features: Floats, dealt: Dealt, given: NDArray[np.int64], penalty: float) -> Floats:
-    """What a linear head says (n, 8) of faces it has not learned from; it learns from the votes so far."""
+def out_of_fold(features: Floats, dealt: Dealt, given: NDArray[np.int64]) -> Floats:
+    """What a linear head says (n, 8) of faces it has not learned from; it learns from the votes so far.
+
+    The penalty is chosen by cross-validation on all of them.
+    """
     targets, has = labels(dealt, given)
+    penalty = head.choose(head.Problem(features[has], targets[has]), seed=0)[0].penalty
     found = np.empty_like(targets)
     for part in head.folds(targets.argmax(axis=1), 5, seed=0):
         rows = np.setdiff1d(np.flatnonzero(has), part)
-        found[part] = solved(features[rows], targets[rows], penalty).probabilities(features[part])
+        problem = head.Problem(features[rows], targets[rows])
+        solved = problem.fold_back(problem.solve(penalty, tolerance=1e-4), penalty)
+        found[part] = solved.probabilities(features[part])
     return found
-
-
-def chosen(features: Floats, dealt: Dealt, given: NDArray[np.int64]) -> float:
-    """The penalty that cross-validation finds for a head on these votes."""
-    targets, has = labels(dealt, given)
-    return head.choose(head.Problem(features[has], targets[has]), seed=0)[0].penalty
-
-
-def solved(features: Floats, targets: Floats, penalty: float) -> head.Solution:
-    """The head that ``targets`` (n, 8) teach on ``features`` (n, d)."""
-    problem = head.Problem(features, targets)
-    return problem.fold_back(problem.solve(penalty, tolerance=1e-4), penalty)

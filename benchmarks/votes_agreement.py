@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.dealing import COMPONENTS, Dealt, ask, chosen, deal, labels, out_of_fold, table
+from benchmarks.dealing import COMPONENTS, Dealt, Floats, ask, deal, labels, out_of_fold, table
 from benchmarks.ferplus import Faces, K, faces
 from benchmarks.harness import Result, main
 from emolab.active_learning.frozen import principal
@@ -34,9 +34,9 @@ def agreement(found: Faces, name: str, seeds: int) -> list[Result]:
     """Agreement with the official majority against votes per face, for fixed numbers and for the policy."""
     features = principal(found.features, found.features[:0], COMPONENTS)[0]
     scores: dict[str, list[tuple[float, float, float]]] = {}
-    penalties: dict[int, float] = {}
     for seed in range(seeds):
         dealt = deal(found.votes, np.random.default_rng(seed))
+        head_says: dict[int, Floats] = {}
 
         def note(label: str, given: NDArray[np.int64], aggregator: str = "hybrid", dealt: Dealt = dealt) -> None:
             scores.setdefault(label, []).append(score(found, dealt, given, aggregator))
@@ -48,12 +48,10 @@ def agreement(found: Faces, name: str, seeds: int) -> list[Result]:
         note("2, then until two agree, up to 5", until_two_agree(dealt))
         for text in ("1..3", "1..5", "2..5", "1..7"):
             wanted = parse(text)
-            given = np.full(len(found.votes), wanted.low)
-            if wanted.low not in penalties:
-                penalties[wanted.low] = chosen(features, dealt, given)
-            head_says = out_of_fold(features, dealt, given, penalties[wanted.low])
+            if wanted.low not in head_says:
+                head_says[wanted.low] = out_of_fold(features, dealt, np.full(len(found.votes), wanted.low))
             note(text, ask(dealt, wanted))
-            note(f"{text}, head in the loop", ask(dealt, wanted, probs=head_says))
+            note(f"{text}, head in the loop", ask(dealt, wanted, probs=head_says[wanted.low]))
             if found.probs is not None:
                 note(f"{text}, face48", ask(dealt, wanted, probs=found.probs))
     return [told(f"{name}: {label}", found, values) for label, values in scores.items()]

@@ -2,8 +2,8 @@
 
 Faces of FER+ train are drawn at random, their votes become soft targets of a linear head on frozen features (128
 principal components of MobileNetV2's, ImageNet weights, 96 pixels), and the head is judged by the official majority of
-other faces. Near copies of those that judge are left out. The penalty of each cell is chosen by cross-validation in its
-first seed. Differences are of pairs: in one seed all ways begin with the same faces and hear the same first votes.
+other faces. Near copies of those that judge are left out. The penalty is chosen by cross-validation within what is
+learned from. Differences are of pairs: in one seed all ways begin with the same faces and hear the same first votes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.dealing import COMPONENTS, Dealt, Floats, ask, chosen, deal, labels, out_of_fold, solved
+from benchmarks.dealing import COMPONENTS, Dealt, Floats, ask, deal, labels, out_of_fold
 from benchmarks.ferplus import Faces, K, copies, faces
 from benchmarks.harness import Result, main
 from emolab.active_learning.frozen import principal
 from emolab.enough.wanted import parse
+from emolab.logistic import head
 from emolab.metrics import macro_f1
 
 BUDGETS, FEW = (1_000, 3_000, 10_000, 30_000), (1_000,)
@@ -54,21 +55,17 @@ def budget(pool: Faces, judge: Faces, name: str, budgets: Iterable[int], seeds: 
     found = []
     for spent in budgets:
         scores: dict[str, dict[int, tuple[float, float, float, float]]] = {}
-        penalties: dict[str, float] = {}
         for seed in range(seeds):
             rng = np.random.default_rng(seed)
             order = rng.permutation(len(pool.votes))
             dealt, features = deal(pool.votes[order], rng), learn_from[order]
             for way in WAYS:
-                given = spend(dealt, features, way, spent, penalties.get(BASE, 0.1))
+                given = spend(dealt, features, way, spent)
                 if given is None:
                     continue
                 n = len(given)
-                part = dealt.first(n)
-                if way not in penalties:
-                    penalties[way] = chosen(features[:n], part, given)
-                targets, has = labels(part, given)
-                model = solved(features[:n][has], targets[has], penalties[way])
+                targets, has = labels(dealt.first(n), given)
+                model = head.solve(features[:n][has], targets[has], seed=seed)[0]
                 guess = model.logits(judge_by[judged]).argmax(axis=1)
                 figures = (float((guess == truth).mean()), macro_f1(truth, guess, K), float(n), float(given.sum()))
                 scores.setdefault(way, {})[seed] = figures
@@ -78,7 +75,7 @@ def budget(pool: Faces, judge: Faces, name: str, budgets: Iterable[int], seeds: 
     return found
 
 
-def spend(dealt: Dealt, features: Floats, way: str, spent: int, penalty: float) -> NDArray[np.int64] | None:
+def spend(dealt: Dealt, features: Floats, way: str, spent: int) -> NDArray[np.int64] | None:
     """Votes of the first faces, so many that all of them together are ``spent``; ``None``: there are too few faces."""
     text, _, model = way.partition(",")
     wanted = parse(text)
@@ -88,7 +85,7 @@ def spend(dealt: Dealt, features: Floats, way: str, spent: int, penalty: float) 
 
     def asked(n: int) -> tuple[NDArray[np.int64], int]:
         part = dealt.first(n)
-        probs = out_of_fold(features[:n], part, np.full(n, wanted.low), penalty) if model else None
+        probs = out_of_fold(features[:n], part, np.full(n, wanted.low)) if model else None
         given = ask(part, wanted, probs=probs)
         return given, int(1.02 * spent / given.mean()) + 1
 

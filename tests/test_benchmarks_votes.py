@@ -61,14 +61,14 @@ def test_a_label_is_right_where_it_is_the_official_majority_and_others_do_not_co
 
 @pytest.mark.parametrize("way", ["1", "3", "1..3", "1..5", "1..5, head in the loop"])
 def test_a_budget_is_spent_but_for_what_the_last_face_would_take(way: str) -> None:
-    given = spend(deal(crowd(300), np.random.default_rng(0)), drawn(300), way, 200, 0.1)
+    given = spend(deal(crowd(300), np.random.default_rng(0)), drawn(300), way, 200)
     assert given is not None
     assert 200 - 4 <= given.sum() <= 200
 
 
 @pytest.mark.parametrize("way", ["1", "1..3"])
 def test_too_few_faces_for_a_budget_are_no_figure(way: str) -> None:
-    assert spend(deal(crowd(40), np.random.default_rng(0)), drawn(40), way, 400, 0.1) is None
+    assert spend(deal(crowd(40), np.random.default_rng(0)), drawn(40), way, 400) is None
 
 
 def test_held_back_faces_are_not_learned_from() -> None:
