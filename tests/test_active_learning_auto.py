@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,34 @@ def test_copies_never_sit_on_both_sides_of_a_replay() -> None:
     apart = replay(*args, np.repeat(np.arange(70), 2), ("random",), np.random.default_rng(0)).areas.mean()
     mixed = replay(*args, np.arange(140), ("random",), np.random.default_rng(0)).areas.mean()
     assert apart < 0.5 < mixed - 0.05
+
+
+@pytest.mark.parametrize(("sizes", "said"), [((120,), "120 labelled samples of one person or video"), ((110, 10), "of 2 people")])
+def test_labels_of_one_or_two_videos_leave_the_safe_choice(sizes: tuple[int, ...], said: str) -> None:
+    video = np.zeros(300, dtype=np.int32)
+    pool = make_pool(300, 120)
+    video[np.flatnonzero(pool.labelled)] = np.repeat(np.arange(len(sizes)), sizes)
+    batch = select(replace(pool, group=video), 10, strategy="auto", rng=np.random.default_rng(0))
+    assert batch.note.startswith(f"{PRIOR}: ")
+    assert said in batch.note
+    assert len(batch.rows) == 10
+
+
+def test_labels_of_one_class_leave_the_safe_choice() -> None:
+    pool = make_pool(300, 120)
+    alike = np.where(pool.labelled[:, None], np.eye(K)[0], np.nan)
+    assert decide(replace(pool, targets=alike)) == (
+        PRIOR,
+        f"{PRIOR}: the 120 labelled samples are all of one class, so strategies cannot differ",
+    )
+
+
+def test_more_classes_than_a_replay_has_samples_to_begin_with() -> None:
+    embeddings, _ = faces(95, apart=1.0)
+    truth = np.random.default_rng(0).integers(0, 40, 95)
+    found = replay(embeddings, np.eye(40)[truth], np.arange(95), ("random", "margin"), np.random.default_rng(0))
+    assert found.labelled < 95
+    assert np.isfinite(found.areas).all()
 
 
 def test_neighbour_purity_is_zero_by_chance_and_one_in_pure_clusters() -> None:

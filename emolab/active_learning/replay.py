@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST, FEWEST = 1_500, 90
 #: Replays, each with its own division and start; rounds of each; and the share of the samples that judges.
 REPLAYS, ROUNDS, JUDGE = 5, 4, 1 / 3
+#: Samples that have to be left to ask about, whoever judges.
+LEFT = 30
 #: Features a replay looks at: the first principal components, which is where the classes are.
 WIDTH = 96
 #: What the strategies are measured against.
@@ -64,8 +66,9 @@ def replay(
     ``units`` (m,) are numbers of duplicate groups or subjects, which never fall on both sides of a division. In each of
     the replays a third of the units judges; from the same random start every strategy labels the rest in four rounds
     up to half of it, and after each round the linear head is solved and its macro-F1 taken. The penalty of the head
-    is chosen once, on all samples, for everybody. ``strategies`` have to include ``random``. Pairing follows the
-    protocol of Lüth et al. 2023, "Navigating the pitfalls of active learning evaluation".
+    is chosen once, on all samples, for everybody. ``strategies`` have to include ``random``, and :func:`left_to_ask`
+    has to leave ``LEFT``. Pairing follows the protocol of Lüth et al. 2023, "Navigating the pitfalls of active learning
+    evaluation".
     """
     chosen = np.sort(rng.permutation(len(embeddings))[:MOST])
     here = np.asarray(embeddings[chosen], dtype=np.float64)
@@ -77,9 +80,10 @@ def replay(
     labelled = 0
     for number in range(REPLAYS):
         order = rng.permutation(int(unit.max()) + 1)
-        judge = np.isin(unit, order[: max(1, round(JUDGE * len(order)))])
+        judge = np.isin(unit, order[: _judging(len(order))])
         pool = np.flatnonzero(~judge)
-        start = rng.permutation(len(pool))[: max(2 * soft.shape[1], len(pool) // 20)]
+        first = min(max(2 * soft.shape[1], len(pool) // 20), len(pool) // 2)
+        start = rng.permutation(len(pool))[:first]
         batch = max(1, (len(pool) // 2 - len(start)) // ROUNDS)
         labelled = len(start) + ROUNDS * batch
         seed = int(rng.integers(2**62))
@@ -106,6 +110,21 @@ def replay(
                 taken[picks.rows] = True
             areas[position, number] = float(np.mean(scores[1:]))
     return Replay(tuple(strategies), areas, len(chosen), labelled)
+
+
+def left_to_ask(units: NDArray[np.integer[Any]]) -> int:
+    """How many of the samples with these numbers (m,) are left to ask about when the largest units judge.
+
+    >>> left_to_ask(np.array([0, 0, 0, 1, 2])), left_to_ask(np.array([7, 7, 7]))
+    (2, 0)
+    """
+    sizes = np.sort(np.unique(units, return_counts=True)[1])
+    return int(sizes[: len(sizes) - _judging(len(sizes))].sum())
+
+
+def _judging(count: int) -> int:
+    """How many of ``count`` units judge."""
+    return max(1, round(JUDGE * count))
 
 
 def neighbour_purity(embeddings: NDArray[np.floating[Any]], hard: NDArray[np.integer[Any]], k: int = 5) -> float:

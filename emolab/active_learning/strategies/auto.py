@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.active_learning.pool import Picks, Pool
-from emolab.active_learning.replay import FEWEST, Replay, neighbour_purity, replay
+from emolab.active_learning.replay import FEWEST, LEFT, Replay, left_to_ask, neighbour_purity, replay
 from emolab.active_learning.strategies import needs
 from emolab.registry import STRATEGIES
 
@@ -35,7 +35,8 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
     """``n`` candidates: a tenth drawn at random, the rest by the strategy that earned it; ``note`` says which and why.
 
     1. With fewer than 90 labelled samples a cold start: ``typiclust`` where the nearest neighbours of a labelled sample
-       nearly always share its class, ``maxherding`` where they often do; else, and below 20, ``uherding``.
+       nearly always share its class, ``maxherding`` where they often do; else, and below 20, ``uherding``, which also
+       is the answer where labels are of one class or of too few people and videos to be divided.
     2. With more, :func:`~emolab.active_learning.replay.replay` runs small campaigns over the labelled samples. The
        strategy with the highest macro-F1 wins, if it beats random by more than a standard error; else ``uherding``,
        which did well or no harm in published comparisons.
@@ -62,9 +63,16 @@ def choose(pool: Pool, rng: np.random.Generator) -> tuple[str, str]:
     rows, features, targets = evidence(pool)
     if len(rows) < JUDGEABLE:
         return PRIOR, f"{PRIOR}: {len(rows)} labelled samples are too few to tell strategies apart"
+    if len(np.unique(targets.argmax(axis=1))) < 2:
+        return PRIOR, f"{PRIOR}: the {len(rows):,} labelled samples are all of one class, so strategies cannot differ"
     if len(rows) < FEWEST:
         return _cold(features, targets)
-    return verdict(replay(features, targets, units(pool, rows), CONTESTANTS, rng))
+    unit = units(pool, rows)
+    if left_to_ask(unit) < LEFT:
+        few = len(np.unique(unit))
+        whose = "one person or video" if few == 1 else f"{few:,} people or videos"
+        return PRIOR, f"{PRIOR}: {len(rows):,} labelled samples of {whose} cannot be divided fairly"
+    return verdict(replay(features, targets, unit, CONTESTANTS, rng))
 
 
 def verdict(found: Replay) -> tuple[str, str]:
