@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,20 @@ def test_coreset_picks_exactly_what_plain_greedy_picks(kind: str, block: int, mo
     wanted = naive_k_center(points.astype(np.float64), list(range(10)), 150)
     batch = select(coreset_pool(points, 10), 150, strategy="coreset", rng=np.random.default_rng(0))
     assert batch.rows.tolist() == wanted
+
+
+def test_coreset_reads_the_pool_about_twice_for_a_hundred_picks(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    chunks = space._chunks
+
+    def counted(values: NDArray[np.floating], rows: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        read.append(len(rows))
+        return chunks(values, rows)
+
+    monkeypatch.setattr(space, "_chunks", counted)
+    pool = coreset_pool(embeddings("clustered", 20_000, 24, seed=7), 10)
+    select(pool, 100, strategy="coreset", rng=np.random.default_rng(0))
+    assert len(pool.candidates) < sum(read) < 2.5 * len(pool.candidates)
 
 
 def test_coreset_scores_fall_and_are_distances_to_the_nearest_known() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import eq
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,8 +115,9 @@ def _why(pool: Pool) -> str:
 
 
 def _check_pool(pool: Pool) -> None:
-    one, other = (map(pool.samples.__getitem__, pool.order[start:]) for start in (0, 1))
-    if any(map(eq, one, other)):  # without a set, which would take more memory than choosing
+    hashes = np.fromiter(map(hash, pool.samples), dtype=np.int64, count=len(pool))
+    hashes.sort()  # not a set of all ids, which would take more memory than choosing
+    if (hashes[1:] == hashes[:-1]).any() and len(set(pool.samples)) < len(pool):
         raise DataError("A sample stands in the pool twice.")
     columns = {"labelled": pool.labelled, "pending": pool.pending, "excluded": pool.excluded,
                "duplicate": pool.duplicate, "probs": pool.probs, "embeddings": pool.embeddings,

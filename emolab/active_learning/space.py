@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -40,11 +40,25 @@ class Space:
     @classmethod
     def over(cls, embeddings: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> Space:
         """The space of ``rows``; reads them once, for their lengths."""
+        return cls.around(embeddings, rows, np.empty((0, embeddings.shape[1]), dtype=np.float32))[0]
+
+    @classmethod
+    def around(
+        cls, embeddings: NDArray[np.floating[Any]], rows: NDArray[np.int64], centers: NDArray[np.float32]
+    ) -> tuple[Space, NDArray[np.float32]]:
+        """The space of ``rows``, and the squared distances (c,) to the nearest of ``centers`` (p, d), in one reading.
+
+        As :meth:`over` and :meth:`approach` after it; infinite without centers and for points that cannot be used.
+        """
         embeddings = np.asarray(embeddings)  # no longer a memmap, whose slices are slow to make; still not read
-        scale = np.ones(len(rows), dtype=np.float32)
-        for part, values in cls(embeddings, rows, scale.copy()).chunks():
+        scale, nearest = np.empty(len(rows), np.float32), np.full(len(rows), np.inf, np.float32)
+        distance = _distance_to(centers)
+        for part, values in _chunks(embeddings, rows):
             scale[part] = _scale(values)
-        return cls(embeddings, rows, scale)
+            if len(centers):
+                _blank(values, np.isfinite(scale[part]))
+                np.fmin(nearest[part], distance(values, scale[part]), out=nearest[part])
+        return cls(embeddings, rows, scale), nearest
 
     def __len__(self) -> int:
         """c."""
@@ -83,19 +97,8 @@ class Space:
 
         The next chunk overwrites the one before: what is to stay must be copied.
         """
-        shape = min(CHUNK, len(self)), self.embeddings.shape[1]
-        read, wide = np.empty(shape, dtype=self.embeddings.dtype), np.empty(shape, dtype=np.float32)
-        for start in range(0, len(self), CHUNK):
-            part = slice(start, start + CHUNK)
-            rows = self.rows[part]
-            values = read[: len(rows)]
-            if self.embeddings.flags.c_contiguous:
-                np.take(self.embeddings, rows, axis=0, out=values, mode="clip")
-            else:
-                values[:] = self.embeddings[rows]
-            values = _widened(values, wide[: len(rows)])
-            if not self.usable[part].all():
-                values[~self.usable[part]] = 0
+        for part, values in _chunks(self.embeddings, self.rows):
+            _blank(values, self.usable[part])
             yield part, values
 
     def approach(self, nearest: NDArray[np.float32], centers: NDArray[np.float32]) -> None:
@@ -103,16 +106,9 @@ class Space:
 
         Centers have length 1 or 0, as :meth:`units` gives them. Points that cannot be used keep what they have.
         """
-        blank = ~centers.any(axis=1)
-        across = np.ascontiguousarray((centers[~blank] if blank.any() else centers).T)
+        distance = _distance_to(centers)
         for part, values in self.chunks():
-            scale = self.scale[part]
-            square = (scale != 0).astype(np.float32)
-            distance = np.where(blank.any(), square, np.float32(np.inf))
-            for start in range(0, across.shape[1], CENTERS):
-                closest = (values @ across[:, start : start + CENTERS]).max(axis=1)
-                distance = np.minimum(distance, square + 1 - 2 * closest * scale)
-            np.fmin(nearest[part], rounded(distance), out=nearest[part])
+            np.fmin(nearest[part], distance(values, self.scale[part]), out=nearest[part])
 
     def most_central(self) -> int:
         """The usable point nearest to the mean of all; there must be one."""
@@ -130,6 +126,47 @@ class Space:
 def rounded(distance: NDArray[np.float32]) -> NDArray[np.float32]:
     """Squared distances rounded to :data:`STEP`, none below 0."""
     return np.asarray(np.maximum(np.rint(distance / np.float32(STEP)) * np.float32(STEP), 0), dtype=np.float32)
+
+
+def _chunks(
+    embeddings: NDArray[np.floating[Any]], rows: NDArray[np.int64]
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """``rows`` of ``embeddings`` in order, ``CHUNK`` at a time: (places in ``rows``, embeddings as they are (m, d))."""
+    shape = min(CHUNK, len(rows)), embeddings.shape[1]
+    read, wide = np.empty(shape, dtype=embeddings.dtype), np.empty(shape, dtype=np.float32)
+    for start in range(0, len(rows), CHUNK):
+        part = slice(start, start + CHUNK)
+        values = read[: len(rows[part])]
+        if embeddings.flags.c_contiguous:
+            np.take(embeddings, rows[part], axis=0, out=values, mode="clip")
+        else:
+            values[:] = embeddings[rows[part]]
+        yield part, _widened(values, wide[: len(values)])
+
+
+def _blank(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> None:
+    """Make the rows of ``values`` (m, d) that are not ``usable`` (m,) zero."""
+    if not usable.all():
+        values[~usable] = 0
+
+
+def _distance_to(
+    centers: NDArray[np.float32],
+) -> Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]:
+    """What tells of embeddings (m, d) and their scales (m,) the squared distances to the nearest of ``centers``."""
+    blank = ~centers.any(axis=1)
+    others = centers[~blank] if blank.any() else centers
+
+    def distance(values: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+        square = (scale != 0).astype(np.float32)
+        found = square if len(others) < len(centers) else np.full(len(values), np.inf, dtype=np.float32)
+        for start in range(0, len(others), CENTERS):
+            near = values @ others[start : start + CENTERS].T
+            closest = near[np.arange(len(near)), near.argmax(axis=1)]  # in half the time of max
+            found = np.minimum(found, square + 1 - 2 * closest * scale)
+        return rounded(found)
+
+    return distance
 
 
 def _widened(values: NDArray[np.floating[Any]], wide: NDArray[np.float32] | None = None) -> NDArray[np.float32]:

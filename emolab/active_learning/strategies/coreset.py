@@ -14,7 +14,7 @@ from emolab.active_learning.strategies import needs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Most candidates looked at closely between two passes over the pool; fewer where these would be much of the pool.
+#: Most candidates looked at closely at a time; fewer where these would be much of the pool.
 BLOCK = 2_048
 
 
@@ -27,17 +27,17 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     Euclidean between embeddings of length 1, so 0..2. Good for coverage and against near copies, weak at telling
     what the model does not know.
 
-    Exact, but not one pass over the pool per pick: distances only shrink, so among the ``BLOCK`` farthest candidates
-    greedy picks are right as long as they stay farther than everybody outside the block; then one matrix product
-    brings all distances up to date. With nothing labelled the first pick is the most central candidate. Candidates
-    with NaN in their embedding come last.
+    Exact, but not one pass over the pool per pick: distances only shrink, so old ones are bounds. Among the ``BLOCK``
+    candidates with the highest bounds, brought up to date, greedy picks are right as long as they stay farther than
+    every bound outside; then comes the next block, and only what may be next is looked at again. With nothing
+    labelled the first pick is the most central candidate. Candidates with NaN in their embedding come last.
     """
     assert pool.embeddings is not None  # noqa: S101  the caller provides what needs() names
-    space = Space.over(pool.embeddings, pool.candidates)
     known = Space.over(pool.embeddings, pool.known)
     anchors = np.flatnonzero(known.usable)
-    nearest = np.where(space.usable, np.inf, -1.0).astype(np.float32)
-    for start in range(0, len(anchors), BLOCK):
+    space, nearest = Space.around(pool.embeddings, pool.candidates, known.units(anchors[:BLOCK]))
+    nearest[~space.usable] = -1.0
+    for start in range(BLOCK, len(anchors), BLOCK):
         space.approach(nearest, known.units(anchors[start : start + BLOCK]))
     picked: list[int] = []
     scores: list[float] = []
@@ -48,16 +48,15 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
         picked, scores = [first], [float(np.sqrt(nearest.max()))]
         reasons = ["the most central one: nothing is labelled yet"]
         nearest[first] = -1.0
+    seen = np.full(len(space), len(picked), dtype=np.int32)
     reachable = min(n, int(space.usable.sum()))
     while len(picked) < reachable:
-        found = _pick(space, nearest, reachable - len(picked))
-        for position, squared in found:
+        block = _block(space, nearest, seen, picked)
+        for position, squared in _pick(space, nearest, block, reachable - len(picked)):
             picked.append(position)
             scores.append(float(np.sqrt(squared)))
             reasons.append(f"farthest from anything labelled or picked (distance {scores[-1]:.2f})")
-        if len(picked) < reachable:
-            space.approach(nearest, space.units(np.array(picked[-len(found) :])))
-            nearest[picked] = -1.0
+        seen[block] = len(picked)
     blind = np.flatnonzero(~space.usable)[: n - len(picked)]
     picked += blind.tolist()
     scores += [float("nan")] * len(blind)
@@ -65,16 +64,35 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     return Picks(pool.candidates[np.array(picked, dtype=np.int64)], np.array(scores), reasons)
 
 
-def _pick(space: Space, nearest: NDArray[np.float32], n: int) -> list[tuple[int, float]]:
-    """Up to ``n`` greedy picks as (position, squared distance); the caller brings ``nearest`` up to date."""
-    size = min(BLOCK, max(256, len(space) // 40))
-    block = np.sort(best(nearest, size))
+def _block(space: Space, nearest: NDArray[np.float32], seen: NDArray[np.int32], picked: list[int]) -> NDArray[np.int64]:
+    """Positions, ascending, of the points with the highest ``nearest``, all of them up to date.
+
+    ``seen`` (c,) is how many of ``picked`` each of ``nearest`` takes into account. Twice as many points as before are
+    brought up to date until the highest stay the highest, so each point meets each pick once at most.
+    """
+    size = wide = min(BLOCK, max(256, len(space) // 40))
+    while (seen[block := np.sort(best(nearest, size))] < len(picked)).any():
+        wide *= 2
+        old = np.sort(best(nearest, wide))
+        old = old[seen[old] < len(picked)]
+        for count in np.unique(seen[old]):
+            some = old[seen[old] == count]
+            closer = nearest[some]
+            part = Space(space.embeddings, space.rows[some], space.scale[some])
+            part.approach(closer, space.units(np.array(picked[count:])))
+            nearest[some] = closer
+        seen[old] = len(picked)
+    return block
+
+
+def _pick(space: Space, nearest: NDArray[np.float32], block: NDArray[np.int64], n: int) -> list[tuple[int, float]]:
+    """Up to ``n`` greedy picks of ``block`` as (position, squared distance); brings ``nearest`` of it up to date."""
     outside = np.ones(len(nearest), dtype=bool)
     outside[block] = False
     bound = float(nearest[outside].max(initial=-1.0))
     close = space.units(block)
     square = (space.scale[block] != 0).astype(np.float32)
-    distance = nearest[block].copy()
+    distance = nearest[block]
     original = distance.copy()
     found: list[tuple[int, float]] = []
     while len(found) < n:
@@ -86,4 +104,5 @@ def _pick(space: Space, nearest: NDArray[np.float32], n: int) -> list[tuple[int,
         found.append((int(block[leader]), reached))
         np.fmin(distance, rounded(square + square[leader] - 2 * (close @ close[leader])), out=distance)
         distance[leader] = original[leader] = -1.0
+    nearest[block] = distance
     return found
