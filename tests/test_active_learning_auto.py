@@ -119,7 +119,9 @@ def test_copies_never_sit_on_both_sides_of_a_replay() -> None:
     assert apart < 0.5 < mixed - 0.05
 
 
-@pytest.mark.parametrize(("sizes", "said"), [((120,), "120 labelled samples of one person or video"), ((110, 10), "of 2 people")])
+@pytest.mark.parametrize(
+    ("sizes", "said"), [((120,), "120 labelled samples of one person or video"), ((110, 10), "of 2 people")]
+)
 def test_labels_of_one_or_two_videos_leave_the_safe_choice(sizes: tuple[int, ...], said: str) -> None:
     video = np.zeros(300, dtype=np.int32)
     pool = make_pool(300, 120)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,8 +53,10 @@ def frozen(seed: int) -> Frozen:
     return Frozen(POINTS, JUDGE, JUDGE_TRUTH, CLASSES, seed=seed)
 
 
-def played(strategy: str, seed: int = 0, *, terms: Terms = TERMS, field: Field = FIELD) -> list[Round]:
-    return list(campaign(field, terms, strategy, seed, frozen(seed)))
+def played(
+    strategy: str, seed: int = 0, *, terms: Terms = TERMS, field: Field = FIELD, done: Sequence[Round] = ()
+) -> list[Round]:
+    return list(campaign(field, terms, strategy, seed, frozen(seed), done=done))
 
 
 def timeless(rounds: list[Round]) -> list[Round]:
@@ -111,7 +114,7 @@ def test_prices_make_the_first_answer_dearer_and_have_to_be_some() -> None:
     votes = Votes.parse("1..5", (1.0, 0.4))
     assert votes.cost(np.array([0, 1, 3])).tolist() == pytest.approx([0.0, 1.0, 1.8])
     assert (votes.low, votes.high, votes.least) == (1, 5, 1.0)
-    for price in ((0.0, 1.0), (1.0, -1.0)):
+    for price in ((0.0, 1.0), (1.0, -1.0), (float("nan"), 1.0), (1.0, float("inf"))):
         with pytest.raises(ConfigError, match="expected positive numbers"):
             Votes.parse("3", price)
 
@@ -219,6 +222,31 @@ def test_a_pool_that_runs_out_ends_the_campaign_and_a_budget_beyond_it_is_an_err
         check(FIELD, replace(TERMS, budgets=(60.0, 30.0)))
     rounds = played("random", terms=replace(TERMS, budgets=(30.0, 290.0, 320.0, 400.0)))
     assert [one.samples for one in rounds] == [30, 290, 300]
+
+
+@pytest.mark.parametrize("votes", ["3", "1..3"])
+def test_what_pays_for_nobody_goes_to_the_next_round(votes: str) -> None:
+    terms = replace(TERMS, budgets=(30.0, 31.0, 32.0, 33.0, 60.0), votes=Votes.parse(votes))
+    rounds = played("margin", terms=terms)
+    assert [one.number for one in rounds] == [0, 1, 2, 3, 4], "a campaign goes on to the last budget"
+    assert all(one.cost <= budget for one, budget in zip(rounds, terms.budgets, strict=True))
+    assert rounds[-1].cost >= 58
+    if votes == "3":
+        assert [len(one.rows) for one in rounds] == [10, 0, 0, 1, 9]
+        assert rounds[1].scores == rounds[0].scores
+        assert played("margin", terms=terms, done=rounds[:3])[0].rows == rounds[3].rows
+
+
+def test_a_start_that_pays_for_nobody_is_an_error() -> None:
+    with pytest.raises(DataError, match="The first samples may cost 2, but a single one costs 3"):
+        check(FIELD, replace(TERMS, budgets=(2.0, 60.0), votes=Votes.parse("3")))
+
+
+def test_people_who_run_out_are_missed_before_a_campaign_begins() -> None:
+    with pytest.raises(DataError, match="300 of 300 samples have fewer"):
+        check(FIELD, replace(TERMS, votes=Votes.parse("11")))
+    with pytest.raises(DataError, match="the simulated team has 12 members"):
+        check(FIELD, replace(TERMS, votes=Votes.parse("13"), oracle="team"))
 
 
 def test_the_penalty_is_chosen_on_the_first_samples_alone() -> None:

@@ -109,6 +109,12 @@ def test_half_the_votes_is_a_ratio_of_two() -> None:
     assert ratio(lines("margin", fast), lines("random", slow), level=0.6).value == pytest.approx(2.0)
 
 
+def test_a_curve_that_stopped_rising_saves_nothing_against_itself() -> None:
+    level = lines("random", [[0.5, 0.6, 0.6, 0.6], [0.5, 0.6, 0.61, 0.59]])
+    found = ratio(level, level)
+    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
+
+
 def test_a_level_that_is_not_reached_is_never_and_not_a_large_number() -> None:
     slow = [[0.2, 0.4, 0.6, 0.8]] * 5
     worse = [[0.2, 0.3, 0.4, 0.5]] * 5

@@ -28,8 +28,11 @@ class Votes:
     @classmethod
     def parse(cls, text: str, price: tuple[float, float] = (1.0, 1.0), *, sure: float = 0.85) -> Votes:
         """``"3"`` or ``"1..5"``. Raises :class:`ConfigError` for anything else and for prices that are none."""
-        if price[0] <= 0 or price[1] < 0:
-            raise ConfigError(f"A vote costs {price[0]:g}, a further one {price[1]:g}; expected positive numbers.")
+        if not (0 < price[0] < np.inf and 0 <= price[1] < np.inf):
+            raise ConfigError(
+                f"A vote costs {price[0]:g}, a further one {price[1]:g}; expected positive numbers.",
+                hint="Example: --price 1,0.5",
+            )
         return cls(parse(text), price, sure)
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emolab.active_learning.asking import Votes
-from emolab.active_learning.crowd import NOTHING, deal
+from emolab.active_learning.crowd import NOTHING, deal, possible
 from emolab.active_learning.draws import bootstrap_draws
 from emolab.active_learning.field import Field, Round, Terms, Trained, Trainer
 from emolab.active_learning.pool import Pool
@@ -30,15 +30,23 @@ if TYPE_CHECKING:
 
 #: The name of the campaign that labels the whole pool.
 EVERYTHING = "everything"
+#: What sums of prices may be wrong by.
+ROUNDING = 1e-9
 
 
 def check(field: Field, terms: Terms) -> None:
-    """Raise :class:`DataError` when the campaign cannot be: one class, or a budget the pool cannot use."""
+    """Raise :class:`DataError` when the campaign cannot be: one class, too few people, or a budget of no use."""
     shown = int((field.votes.sum(axis=0) > 0).sum())
     if shown < 2:
         raise DataError(f"The votes name {shown} of {len(field.classes)} classes; a campaign needs two or more.")
+    possible(field.votes, field.skips, most=terms.votes.high, oracle=terms.oracle)
     if not terms.budgets or terms.budgets[0] <= 0 or (np.diff(terms.budgets) <= 0).any():
         raise DataError("The budgets of the rounds have to rise from above 0.")
+    if terms.budgets[0] < terms.votes.least:
+        raise DataError(
+            f"The first samples may cost {terms.budgets[0]:g}, but a single one costs {terms.votes.least:g}.",
+            hint="Begin with more: --start VOTES",
+        )
     whole = worth(field, terms.votes)
     if terms.budgets[-1] > whole:
         free = round(whole / terms.votes.least)
@@ -62,7 +70,8 @@ def campaign(
     First samples, answers and the trainer's seed depend on ``seed`` alone, so campaigns of different strategies are
     paired. Each round chooses about as many samples as its budget pays for and asks as many people about each as
     everybody gets; then, while there are votes left, about the doubtful ones once more, best first, and so on. What
-    is left over goes to the next round. Ends early when nobody is left.
+    is left over goes to the next round, all of it where a round does not pay for a single sample. Ends early when
+    nobody is left.
     """
     state = _State(field, terms, strategy, seed, trainer)
     for past in done:
@@ -105,27 +114,28 @@ class _State:
             self.trainer.settle(*self.labels())
 
     def turn(self, number: int) -> Round | None:
-        """Play round ``number``; ``None`` when there is nobody left to ask about or nothing to pay with."""
+        """Play round ``number``; ``None`` when there is nobody left to ask about."""
+        if not len(_pool(self.field, self.given).candidates):
+            return None
         if number and self.trained is None:
             self.learn()
         began = time.process_time()
         rows, answers = self.ask(number)
         chosen = time.process_time()
-        if not len(rows):
-            return None
-        self.learn()
+        if len(rows):
+            self.learn()
         return self.record(number, rows, answers, began, chosen)
 
     def ask(self, number: int) -> tuple[Rows, Rows]:
-        """Choose and ask: rows (m,) and how many answers each was given."""
+        """Choose and ask: rows (m,) and how many answers each was given; none where what is left pays for nobody."""
         name = self.strategy if number else "random"
         votes, pool = self.terms.votes, _pool(self.field, self.given, self.trained, self.told)
         left = self.terms.budgets[number] - float(votes.cost(self.given).sum())
         asked = self.given[self.given > 0]
         usual = asked if len(asked) else np.array([votes.low, votes.high], dtype=np.int64)
-        n = min(int(left / float(votes.cost(usual).mean())), len(pool.candidates))
-        if n < 1:
+        if left < votes.least - ROUNDING:
             return self.nobody, self.nobody
+        n = min(max(1, int(left / float(votes.cost(usual).mean()) + ROUNDING)), len(pool.candidates))
         rng = _rng(self.seed, number, name)
         if pool.targets is not None and "draws" in needed(STRATEGIES.load(name)):
             pool = replace(pool, draws=bootstrap_draws(pool, rng))
@@ -134,7 +144,7 @@ class _State:
         for answers in range(votes.low, votes.high):
             doubtful = self.doubtful(rows[self.given[rows] == answers], pool)
             left = self.terms.budgets[number] - float(votes.cost(self.given).sum())
-            paid = len(doubtful) if not votes.price[1] else int((left + 1e-9) / votes.price[1])
+            paid = len(doubtful) if not votes.price[1] else int((left + ROUNDING) / votes.price[1])
             self.given[doubtful[:paid]] += 1
         if not number:
             self.trainer.settle(*self.labels())

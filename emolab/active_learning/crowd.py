@@ -45,12 +45,24 @@ class Deck:
 def deal(votes: Counts, skips: Counts, *, most: int, oracle: str, rng: np.random.Generator) -> Deck:
     """The first ``most`` answers to each of n samples, from ``votes`` (n, k) people per class and ``skips`` (n,).
 
-    Raises :class:`UnknownName` for an unknown ``oracle`` and :class:`DataError` when ``counted`` people run out.
+    Raises what :func:`possible` raises.
     """
+    possible(votes, skips, most=most, oracle=oracle)
+    table = np.column_stack([votes, skips]).astype(np.int64)
+    if oracle == "counted":
+        label, annotator = _counted(table, most, rng), np.full((len(table), most), -1, dtype=np.int16)
+    elif oracle == "shares":
+        label, annotator = _shares(table, most, rng), np.full((len(table), most), -1, dtype=np.int16)
+    else:
+        label, annotator = _team(np.asarray(votes).argmax(axis=1), votes.shape[1], most, rng)
+    return Deck(np.where(label == votes.shape[1], NOTHING, label).astype(np.int16), annotator)
+
+
+def possible(votes: Counts, skips: Counts, *, most: int, oracle: str) -> None:
+    """Raise :class:`UnknownName` for an unknown ``oracle``, :class:`DataError` when ``most`` answers cannot be had."""
     if oracle not in ORACLES:
         raise UnknownName("oracle", oracle, ORACLES)
-    table = np.column_stack([votes, skips]).astype(np.int64)
-    people = table.sum(axis=1)
+    people = votes.sum(axis=1) + skips
     if not people.all():
         raise DataError(f"{int((people == 0).sum())} of {len(people)} samples have no vote to draw from.")
     if oracle == "counted" and people.min() < most:
@@ -59,13 +71,11 @@ def deal(votes: Counts, skips: Counts, *, most: int, oracle: str, rng: np.random
             f"Up to {most} votes per sample are asked for, but {few:,} of {len(people):,} samples have fewer.",
             hint="Ask for fewer with --votes, or draw from the shares of the votes: --oracle shares",
         )
-    if oracle == "counted":
-        label, annotator = _counted(table, most, rng), np.full((len(table), most), -1, dtype=np.int16)
-    elif oracle == "shares":
-        label, annotator = _shares(table, most, rng), np.full((len(table), most), -1, dtype=np.int16)
-    else:
-        label, annotator = _team(np.asarray(votes).argmax(axis=1), votes.shape[1], most, rng)
-    return Deck(np.where(label == votes.shape[1], NOTHING, label).astype(np.int16), annotator)
+    if oracle == "team" and most > TEAM:
+        raise DataError(
+            f"Up to {most} votes per sample are asked for, but the simulated team has {TEAM} members.",
+            hint="Ask for fewer with --votes.",
+        )
 
 
 def _counted(table: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -90,8 +100,6 @@ def _team(
     truth: NDArray[np.int64], k: int, most: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
     """Answers of people who take each class for others at rates of their own; each sample meets each at most once."""
-    if most > TEAM:
-        raise DataError(f"Up to {most} votes per sample are asked for, but the simulated team has {TEAM} members.")
     wrong = rng.beta(ERROR * ALIKE, (1 - ERROR) * ALIKE, TEAM)
     confusion = np.zeros((TEAM, k, k))
     for member in range(TEAM):

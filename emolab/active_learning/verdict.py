@@ -174,15 +174,15 @@ def holm(values: Sequence[float]) -> list[float]:
 def ratio(mine: Curves, control: Curves, *, level: float | None = None, seed: int = 0) -> Ratio:
     """The votes ``control`` needs for its final value (or ``level``) by those ``mine`` needs, bootstrapped over seeds.
 
-    Both are read off the mean curves; a draw takes the same seeds for both, and its own final value.
+    Both are read off the mean curves in the same way, so that a curve as good as ``control`` has a ratio of 1 even
+    where both stopped rising long before the end; a draw takes the same seeds for both, and its own final value.
     """
     rng = np.random.default_rng(seed)
 
     def once(chosen: NDArray[np.int64]) -> float:
         theirs, ours = control.values[chosen].mean(axis=0), mine.values[chosen].mean(axis=0)
         goal = float(theirs[-1]) if level is None else level
-        needed = control.costs[-1] if level is None else reach(control.costs, theirs, goal)
-        return float(needed / reach(mine.costs, ours, goal))
+        return float(reach(control.costs, theirs, goal) / reach(mine.costs, ours, goal))
 
     n = len(mine.seeds)
     value = once(np.arange(n))
