@@ -66,7 +66,7 @@ class LabelingConfig:
     overlap: int = 3  # annotators per sample
     votes: str = ""  # "3", or "1..5": one vote, up to five where in doubt; empty: as many as overlap says
     sure: float = 0.85  # with votes = "1..5": enough when ten people would agree with a chance of this or more
-    model_opinion: bool = False  # with votes = "1..5": the champion's prediction counts as one more opinion
+    model_opinion: bool = True  # with votes = "1..5": the champion's prediction counts as one more opinion
     aggregator: str = "hybrid"  # majority, soft, dawid_skene, hybrid or a plugin
     min_votes: int = 1  # samples with fewer people get no label
     prior: float = 0.25  # votes worth of belief in the class shares that soft labels start from

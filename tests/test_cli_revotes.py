@@ -200,9 +200,9 @@ def test_a_model_that_has_not_learned_from_a_sample_is_one_more_opinion(workspac
     champion(workspace, ids, ["clear0"], {**right, "one0": "neutral"})
     with workspace.catalog() as catalog, catalog.begin() as tx:
         samples.set_splits(tx, {ids["one5"]: "valid"})
-    assert opinion(workspace) is None, "only where it is asked for"
-    trusting = replace(workspace.config.labeling, model_opinion=True)
-    told = opinion(Workspace(workspace.root, replace(workspace.config, labeling=trusting)))
+    people_only = replace(workspace.config.labeling, model_opinion=False)
+    assert opinion(Workspace(workspace.root, replace(workspace.config, labeling=people_only))) is None
+    told = opinion(workspace)
     assert told is not None
     assert {ids["clear0"], ids["one5"]}.isdisjoint(told.samples) and len(told.samples) == 58
     setting = replace(between(workspace).config.labeling, sure=0.95)
@@ -213,6 +213,9 @@ def test_a_model_that_has_not_learned_from_a_sample_is_one_more_opinion(workspac
     assert {each.sample_id for each in helped} == {ids["one0"], ids["one5"]}
     assert helped[0].sample_id == ids["one0"], "the model contradicts it"
     assert helped[0].reason.startswith("the only vote says happiness, the model says neutral 0.92")
+    assert propose_revotes(careful, dry_run=True) == 2, "it is asked by default"
+    without = replace(careful.config, labeling=replace(setting, model_opinion=False))
+    assert propose_revotes(Workspace(workspace.root, without), dry_run=True) == len(alone)
 
 
 @pytest.mark.labelstudio

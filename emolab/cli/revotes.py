@@ -121,8 +121,7 @@ def propose_revotes(workspace: Workspace, *, dry_run: bool = False) -> int:
 def opinion(workspace: Workspace) -> Predictions | None:
     """What the champion has said about the team's samples that it never learned from; ``None`` where none is stored.
 
-    ``None`` too while ``labeling.model_opinion`` is off, the default: a model that helps to decide which votes are
-    enough is confirmed by the labels it learns from next. Samples of the validation and test splits are left out: a
+    ``None`` too where ``labeling.model_opinion`` is off. Samples of the validation and test splits are left out: a
     model must not decide how well its judges are labelled.
     """
     from emolab import predictions
