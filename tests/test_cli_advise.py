@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import update
 
-from emolab.catalog import rounds, votes
+from emolab.catalog import rounds, schema, votes
 from emolab.cli import advise as module
 from emolab.cli.advise import advise
 from emolab.errors import DataError
@@ -94,6 +95,21 @@ def test_doubtful_labels_are_listed_with_what_they_may_be(trained: Workspace, ru
     assert len(found_out) >= max(1, 0.7 * len(instead))
     assert sum(instead[i] == right[i] for i in found_out) >= 0.7 * len(found_out)
     assert "doubtful labels, worst first" in run_cli("suggest", "--advise", cwd=trained.root, check=True).stderr
+
+
+def test_a_sample_costs_what_the_people_have_cast_and_not_what_a_merged_dataset_has(trained: Workspace) -> None:
+    with trained.catalog() as catalog, catalog.begin() as tx:
+        tx.execute(update(schema.annotators).where(schema.annotators.c.name == "bob").values(kind="dataset"))
+    finding = advise(trained).finding
+    assert finding is not None
+    assert [p["votes"] for p in finding["votes"]] == [100, 1000], "a round of 100 samples costs ann 100 votes"
+    assert [round(p["labels"]) for p in finding["votes"]] == [80, 800], "of which a fifth goes to validation"
+
+
+def test_a_balanced_draw_does_not_judge(trained: Workspace) -> None:
+    with trained.catalog() as catalog, catalog.begin() as tx:
+        tx.execute(update(schema.rounds).values(settings={"balanced": True}))
+    assert advise(trained).judge is None
 
 
 def test_without_judges_it_says_what_to_type(workspace: Workspace) -> None:

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from servers import LabelStudioServer
 from syncing import add_samples, ledger, named, say, task_of
+from test_cli_revotes import asked
 
 from emolab import predictions
+from emolab.active_learning.pool import Pool
 from emolab.catalog import models
 from emolab.cli.propose import Proposal, propose
+from emolab.cli.second_opinions import second_opinions
 from emolab.labeling.aggregate import aggregate
 from emolab.labeling.pull import pull
 from emolab.labeling.push import push
@@ -40,6 +43,21 @@ def with_a_model(workspace: Workspace, ids: list[str]) -> None:
     with workspace.catalog() as catalog, catalog.begin() as tx:
         models.add(tx, model)
         models.set_alias(tx, "champion", model.id)
+
+
+def test_who_answers_unknown_has_seen_the_sample_too(workspace: Workspace) -> None:
+    team = Workspace(workspace.root, replace(workspace.config, labeling=replace(workspace.config.labeling, overlap=1)))
+    unsure = dict.fromkeys(("bob", "cem"), "unknown")
+    ids = asked(team, {"two": {"ann": "happiness", "bob": "sadness"}, "three": {"ann": "happiness", **unsure}})
+    pool = Pool(
+        samples=list(ids.values()),
+        labelled=np.ones(2, dtype=bool),
+        pending=np.zeros(2, dtype=bool),
+        probs=np.full((2, 3), 1 / 3),
+        classes=CLASSES,
+    )
+    found = second_opinions(team, pool, 10, share=1.0, rng=np.random.default_rng(0))
+    assert [again.sample_id for again in found] == [ids["two"]], "three people are two more than the one asked for"
 
 
 def kinds(made: Proposal) -> dict[str, list[str]]:

@@ -31,8 +31,8 @@ class Lacking(NamedTuple):
 class Material:
     """``rows`` (n,) of the labels as ``data``, the votes ``counts`` (n, k) behind them, those of the ``team`` (m, k).
 
-    ``judge`` is ``random`` or ``valid``, the kind of samples that judge. A sample costs ``votes_per_sample``, and one
-    more to learn from ``votes_per_label``, for some go to validation.
+    ``judge`` is ``random`` or ``valid``, the kind of samples that judge. A new sample costs ``votes_per_sample`` of the
+    people, and one more to learn from ``votes_per_label``, for some go to validation.
     """
 
     rows: NDArray[np.int64]
@@ -47,13 +47,16 @@ class Material:
 def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progress) -> Material | Lacking:
     """Labelled samples of train and valid with features that have not seen their labels; the test split stays out.
 
-    Samples drawn at random judge where there are 40, else the valid split. Raises :class:`DataError` where the
+    Samples drawn at random judge where there are 40, else the valid split; those of a balanced round are no random
+    sample, for the model's opinion took part in the draw. Raises :class:`DataError` where the
     champion's backbone knows nothing but these labels.
     """
     import numpy as np
 
     from emolab import tally
+    from emolab.active_learning import ceiling
     from emolab.active_learning.advice import FEWEST
+    from emolab.active_learning.ceiling import pairs
     from emolab.active_learning.learning_curve import Labelled
     from emolab.catalog import rounds, samples, tallies
     from emolab.datasets import splits
@@ -62,7 +65,8 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
         return Lacking("The champion was trained for other classes than the labels have now.", "emolab train")
     with workspace.catalog() as catalog, catalog.connect() as conn:
         found = samples.by_ids(conn, labels.samples)
-        drawn = {s.sample_id for s in rounds.suggestions(conn) if s.strategy == "random"}
+        balanced = {each.number for each in rounds.list_all(conn) if each.settings.get("balanced")}
+        drawn = {s.sample_id for s in rounds.suggestions(conn) if s.strategy == "random" and s.round not in balanced}
         table = tallies.table(conn, labels.classes)
     teach = np.array([sample.split in (None, "train") for sample in found])
     random = np.array([sample.id in drawn and sample.split != "test" for sample in found])
@@ -80,8 +84,8 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
     )
     rows = np.flatnonzero(teach | judge)
     place = {sample: row for row, sample in enumerate(table.samples)}
-    team = _team(workspace, table)
-    each = float(team.sum() / len(team))
+    own = _own(workspace, table)
+    each = float(own.sum() / len(own)) if len(own) else float(workspace.config.labeling.wanted.low)
     return Material(
         rows=rows,
         data=Labelled(
@@ -94,7 +98,7 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
             known=known,
         ),
         counts=tally.counts(table)[[place[labels.samples[row]] for row in rows]],
-        team=team,
+        team=own if len(pairs(own)) >= ceiling.FEWEST else tally.counts(table),
         judge=kind,
         votes_per_sample=each,
         votes_per_label=each / splits.SHARES["train"],
@@ -120,17 +124,15 @@ def _lacking(teach: int, drawn: int, valid: int) -> Lacking | None:
     return None
 
 
-def _team(workspace: Workspace, table: VoteTable) -> NDArray[np.float64]:
-    """Votes (m, k) of the people, sample by sample; of merged datasets too where people rarely voted on the same."""
+def _own(workspace: Workspace, table: VoteTable) -> NDArray[np.float64]:
+    """Votes (m, k) of the people, sample by sample; those of merged datasets are nobody's here."""
     from emolab import tally
-    from emolab.active_learning.ceiling import FEWEST, pairs
     from emolab.catalog import activity
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
         people = {person.name for person in activity.annotators(conn) if person.kind != "dataset"}
     own = tally.counts(tally.of(table, people))
-    own = own[own.sum(axis=1) > 0]
-    return own if len(pairs(own)) >= FEWEST else tally.counts(table)
+    return own[own.sum(axis=1) > 0]
 
 
 def _features(

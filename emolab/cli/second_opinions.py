@@ -28,15 +28,16 @@ def second_opinions(workspace: Workspace, pool: Pool, n: int, *, share: float, r
     """The answered samples that belong into a round of ``n``, most useful first; at most ``share`` of it.
 
     Asked about are samples that lie with the team, wait for nobody and are not kept to judge the model: where
-    ``labeling.votes`` is a range those whose votes are not enough, else those with at most two people more than
-    ``labeling.overlap``. What the model says of them comes from heads that have not learned from them, on features that
-    have not either.
+    ``labeling.votes`` is a range those whose votes are not enough, else those that fewer than ``labeling.overlap`` and
+    two people have answered, with a class or with *unknown* and the like. What the model says of them comes from heads
+    that have not learned from them, on features that have not either.
     """
     from emolab.active_learning import joint
     from emolab.active_learning.revote import reason
     from emolab.catalog import tallies
     from emolab.cli.revotes import opinion, wanted_revotes, with_the_team
     from emolab.tally import counts, with_votes
+    from emolab.taxonomy import META
 
     config = workspace.config
     most = int(share * n)
@@ -45,6 +46,7 @@ def second_opinions(workspace: Workspace, pool: Pool, n: int, *, share: float, r
     with workspace.catalog() as catalog, catalog.connect() as conn:
         free = {sample for sample, waits in with_the_team(conn).items() if not waits}
         votes = with_votes(tallies.table(conn, pool.classes), 1)
+        seen = tallies.table(conn, (*pool.classes, *META))
     table = counts(votes)
     wanted = config.labeling.wanted
     if wanted.adaptive:
@@ -55,7 +57,8 @@ def second_opinions(workspace: Workspace, pool: Pool, n: int, *, share: float, r
         free -= {pool.samples[row] for row in np.flatnonzero(pool.excluded).tolist()}
     askable = np.array([sample in free for sample in votes.samples], dtype=bool)
     if not wanted.adaptive:
-        askable &= table.sum(axis=1) < wanted.high + BEYOND
+        people = dict(zip(seen.samples, counts(seen).sum(axis=1).tolist(), strict=True))
+        askable &= np.array([people[sample] < wanted.high + BEYOND for sample in votes.samples], dtype=bool)
     if not askable.any():
         return []
     probs = _unlearned(pool, votes, rng)
