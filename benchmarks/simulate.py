@@ -57,7 +57,7 @@ def run(quick: bool) -> list[Result]:
             return rows
         found, more = on_ferplus(root, folder / "ferplus-alone", "FER+, own features", alone=True, quick=False)
         rows += [*found, *overall([digit_verdicts, margins, more])]
-        return rows + on_finetuned(root, folder / "finetuned")
+        return rows + on_finetuned(root, folder / "finetuned", folder / "ferplus-alone" / finetuned.WEIGHTS)
 
 
 def on_digits(folder: Path, *, quick: bool) -> list[Verdict]:
@@ -156,18 +156,21 @@ def drawing(found: Mapping[tuple[str, str], Curves]) -> str:
     return picture(chosen, "accuracy", control=next(iter(chosen)))
 
 
-def on_finetuned(root: Path, folder: Path) -> list[Result]:
-    """Choosing and fewer votes per face where the whole network learns in every round."""
-    finetuned.prepare(root, folder)
+def on_finetuned(root: Path, folder: Path, pretrained: Path) -> list[Result]:
+    """Choosing and fewer votes per face where the whole network learns in every round, from random weights or not."""
+    finetuned.prepare(root, folder, pretrained)
     seeds = range(SEEDS["finetuned"])
-    played = {
-        votes: simulate(begun(folder / votes), finetuned.open_stage, names, seeds)
-        for votes, names in (("1", [CONTROL, "margin", "badge"]), ("3", [CONTROL]))
-    }
-    rows = [told("fine-tuned, 1 vote", one, n=finetuned.JUDGES) for one in verdicts(played["1"], finetuned.BUDGETS)]
-    usual = curves(played["3"], finetuned.BUDGETS, "accuracy")[CONTROL]
-    for strategy, mine in curves(played["1"], finetuned.BUDGETS, "accuracy").items():
-        rows.append(held_against(usual, mine, f"fine-tuned policy: {strategy}, 1 vote", n=finetuned.JUDGES))
+    rows = []
+    for start in ("", finetuned.PRETRAINED):
+        played = {
+            votes: simulate(begun(folder / f"{votes}{start}"), finetuned.open_stage, names, seeds)
+            for votes, names in (("1", [CONTROL, "margin", "badge"]), ("3", [CONTROL]))
+        }
+        task = f"fine-tuned{start or ' from scratch'}"
+        rows += [told(f"{task}, 1 vote", one, n=finetuned.JUDGES) for one in verdicts(played["1"], finetuned.BUDGETS)]
+        usual = curves(played["3"], finetuned.BUDGETS, "accuracy")[CONTROL]
+        for strategy, mine in curves(played["1"], finetuned.BUDGETS, "accuracy").items():
+            rows.append(held_against(usual, mine, f"{task}, policy: {strategy}, 1 vote", n=finetuned.JUDGES))
     return rows
 
 

@@ -1,12 +1,14 @@
-"""FER+ with the real trainer in every round: the built-in network from scratch at 48 pixels, 4,000 images to ask about.
+"""FER+ with the real trainer in every round, at 48 pixels and with 4,000 images to ask about.
 
-A random part of FER+ train; 1,500 images of FER+ valid judge by the official majority. Ten epochs in every round, so
-that a campaign takes one or two minutes of CPU.
+Either the built-in network from random weights, ten epochs in every round, or that of `face48` from what it learned on
+the faces without labels (:mod:`benchmarks.campaigns.ferplus`), five epochs; few, so that a campaign takes some minutes
+of CPU. The images are a random part of FER+ train; 1,500 images of FER+ valid judge by the official majority.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from emolab.config import TrainingConfig
 from emolab.datasets import crowd
 from emolab.datasets.evaluation import evaluation_set
 from emolab.taxonomy import PRESETS
+from emolab.training import unlabelled
 from emolab.training.cache import Pixels
 from emolab.training.decode import Preprocessing, decode_many
 from emolab.training.simulated import FineTuned
@@ -27,13 +30,20 @@ from emolab.workspace import write_bytes
 CLASSES = PRESETS["ferplus8"]
 POOL, JUDGES = 4000, 1500
 BUDGETS = (400.0, 800.0, 1600.0, 3200.0)
+#: What is added to the votes policy in the name of a folder whose campaigns start from weights learned without labels.
+PRETRAINED = " from its own faces"
+WEIGHTS = "pretrained.safetensors"
+#: Peak rate from such weights, as `emolab train` has it.
+RATE = unlabelled.RATES["face48"]
 
 
-def prepare(root: Path, folder: Path) -> None:
-    """Read FER+ below ``root`` and keep arrays in ``folder``, unless they are there."""
+def prepare(root: Path, folder: Path, pretrained: Path) -> None:
+    """Read FER+ below ``root`` and keep arrays and the weights ``pretrained`` in ``folder``, unless they are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / WEIGHTS).is_file():
+        write_bytes(folder / WEIGHTS, pretrained.read_bytes())
     if (folder / "samples.json").is_file():
         return
-    folder.mkdir(parents=True, exist_ok=True)
     pool = crowd.read(f"ferplus:{root / 'data' / 'ferplus_train.zip'}", CLASSES)
     judge = evaluation_set(f"ferplus:{root / 'data' / 'ferplus_valid.zip'}", CLASSES)
     rng = np.random.default_rng(0)
@@ -63,10 +73,15 @@ def open_stage(folder: Path) -> Stage:
     )
     rows = np.arange(len(kept["pixels"]), dtype=np.int64)
 
+    votes, pretrained = folder.name.removesuffix(PRETRAINED), folder.name.endswith(PRETRAINED)
+
     def trainer(seed: int) -> Tuned:
         config = TrainingConfig(backbone="tiny", size=48, color="gray", epochs=10, threads=1, seed=seed)
+        if pretrained:
+            weights = str(folder.parent / WEIGHTS)
+            config = replace(config, backbone="face48", weights=weights, epochs=5, lr=RATE, precision="bfloat16")
         images, judge = Pixels(kept["pixels"], rows[:POOL]), Pixels(kept["pixels"], rows[POOL:])
         learner = FineTuned(images=images, judge=judge, classes=CLASSES, config=config, color="gray")
         return Tuned(learner, np.array(kept["truth"]))
 
-    return Stage(field, Terms(budgets=BUDGETS, votes=Votes.parse(folder.name), aggregator="majority"), trainer)
+    return Stage(field, Terms(budgets=BUDGETS, votes=Votes.parse(votes), aggregator="majority"), trainer)
