@@ -231,6 +231,17 @@ def finding(
             "300 more votes buy +0.6 ± 0.9 points: label on, though it may be nothing.",
             "label",
         ),
+        (
+            finding(gain=(0.0, 0.009)),
+            "300 more votes buy +0.0 ± 0.9 points: label on, though it may be nothing.",
+            "label",
+        ),
+        (
+            finding(gain=(0.0, 0.011), mend=(0.0001, 0.005)),
+            "300 more votes buy +0.0 ± 1.1 points, and 82 on 41 doubtful labels +0.0 ± 0.5 points: no gain can be "
+            "seen, and none ruled out.",
+            "label",
+        ),
         (finding(gain=(0.001, 0.002)), "300 more votes buy +0.1 ± 0.2 points: stop.", "stop"),
         (
             finding(gain=(0.006, 0.004), mend=(0.009, 0.005)),

@@ -74,6 +74,15 @@ def test_samples_without_a_group_have_no_cap() -> None:
     assert len(choose(pool, 30, Limits(per_group=1)).samples) == 30
 
 
+def test_the_random_tenth_is_not_crowded_out_by_the_other_picks() -> None:
+    kept = []
+    for seed in range(10):
+        pool = make_pool(group=(np.arange(90) % 30).astype(np.int32))
+        found = compose(pool, 30, strategy="auto", rng=np.random.default_rng(seed), limits=Limits(per_group=1))
+        kept.append(found.strategies.count("random"))
+    assert np.mean(kept) > 2.5, "three of thirty, but for those that are of one person"
+
+
 def test_too_tight_a_cap_says_how_many_there_are() -> None:
     with pytest.raises(DataError, match=r"Only 6 of the 20 samples asked for can be chosen with at most 2") as error:
         choose(make_pool(), 20, Limits(per_group=2))

@@ -329,6 +329,6 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
 def test_a_folder_keeps_one_simulation(tmp_path: Path) -> None:
     Journal(tmp_path).begin({"votes": "1", "oracle": "counted"})
     Journal(tmp_path).begin({"votes": "1", "oracle": "counted"})
-    with pytest.raises(DataError, match="holds a simulation with another oracle and votes") as got:
+    with pytest.raises(DataError, match="holds a simulation that differs in oracle and votes") as got:
         Journal(tmp_path).begin({"votes": "3", "oracle": "shares"})
     assert "--out" in str(got.value)

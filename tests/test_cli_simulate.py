@@ -18,8 +18,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from emolab.active_learning.asking import Votes
+from emolab.active_learning.field import Round
+from emolab.active_learning.verdict import verdicts
 from emolab.cli.main import cli, run
 from emolab.cli.simulate import plan_budgets
+from emolab.cli.simulate_page import render
 from emolab.cli.simulate_stage import alone
 from emolab.errors import ConfigError
 
@@ -109,8 +112,44 @@ def test_strategies_and_seeds_may_be_added_and_other_terms_need_another_folder(
     assert (more["seeds"], more["everything"]) == (3, None)
     assert (tmp_path / "simulation" / "rounds" / "margin-1.jsonl").read_bytes() == kept
     said = failed(capsys, f"csv:{votes}", *SMALL, "--votes", "2")
-    assert "holds a simulation with another votes" in said
+    assert "holds a simulation that differs in votes" in said
     assert "--out" in said
+
+
+def test_a_single_seed_has_no_errors_and_no_intervals(
+    votes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["simulate", f"csv:{votes}", *SMALL, "--seeds", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    margin = found["strategies"][1]
+    assert (margin["error"], margin["error_f1"], margin["ratio"]["high"]) == (None, None, None)
+    assert margin["shares"]["0.90"]["low"] is None
+    assert run(["simulate", f"csv:{votes}", *SMALL, "--seeds", "1"]) == 0
+    said = capsys.readouterr().err
+    page = (tmp_path / "simulation" / "report.html").read_text(encoding="utf-8")
+    for text in (said, page):
+        assert "inf" not in text.replace("information", "")
+    assert "too few seeds for p to show any difference: --seeds 6 or more" in said
+    assert "With fewer than 6 seeds p cannot show any difference." in page
+    assert "1 campaign per strategy on" in page
+
+
+def test_the_page_says_so_when_nothing_beats_random(tmp_path: Path) -> None:
+    about = {"classes": CLASSES, "seeds": 6, "dataset": "d", "n_pool": 9, "n_judge": 9, "everything": None,
+             "budgets": [1.0, 2.0], "price": [1, 1], "mode": "finetune", "backbone": "tiny", "weights": "none",
+             "judge": "j", "votes": "1", "oracle": "counted", "labels": "soft", "near_copies_of_judged": 1}  # fmt: skip
+    shares = [0.5, 0.25, 0.25]
+    rounds = [
+        Round(strategy=name, seed=seed, number=number, rows=[1], answers=[1], cost=number + 1.0, votes=number + 1,
+              samples=number + 1, scores={"accuracy": right, "macro_f1": right}, composition=shares, doubt=0.2,
+              select_s=0.0, train_s=0.0)
+        for name, right in (("random", 0.5), ("margin", 0.4)) for seed in range(6) for number in (0, 1)
+    ]  # fmt: skip
+    page = render(about, verdicts(rounds, [1.0, 2.0]), rounds)
+    assert "no strategy is above it" in page
+    assert "1 near copy of a judged sample" in page
+    assert page.count("50.0</td>") >= 2, "shares of the classes among what each of them asked about"
 
 
 def test_the_whole_network_learns_in_every_round(simulate: Simulate, votes: Path) -> None:
@@ -133,6 +172,8 @@ def test_errors_say_what_to_type(votes: Path, capsys: pytest.CaptureFixture[str]
     assert "--budget 6" in said
     assert "have fewer" in failed(capsys, *base, "--votes", "6")
     assert '"1-5"; expected a number such as "3"' in failed(capsys, *base, "--votes", "1-5")
+    assert '--votes is "0"; expected LOW..HIGH' in failed(capsys, *base, "--votes", "0")
+    assert "expected positive numbers" in failed(capsys, *base, "--price", "nan,1")
     assert '"cheap" is no price' in failed(capsys, *base, "--price", "cheap")
     assert 'Unknown oracle "me"' in failed(capsys, *base, "--oracle", "me")
     assert "is not larger than the start" in failed(capsys, *base, "--budget", "9")
@@ -174,7 +215,11 @@ def test_budgets_grow_by_a_factor_or_by_equal_steps() -> None:
     free = {"start": None, "budget": None, "rounds": 4, "per_round": None}
     assert plan_budgets(one, k=8, most=9000.0, **free) == [80, 160, 320, 640, 1280]  # type: ignore[arg-type]
     assert plan_budgets(three, k=8, most=9000.0, **free)[::4] == [240, 3840]  # type: ignore[arg-type]
-    assert plan_budgets(one, k=8, most=1000.0, **free)[-1] == 1000  # type: ignore[arg-type]
+    assert plan_budgets(one, k=8, most=1000.0, **free)[-1] == 500, "half of the pool"  # type: ignore[arg-type]
+    small = "The pool is worth 22 votes; half of it is not larger than the start of 80"
+    with pytest.raises(ConfigError, match=small) as got:
+        plan_budgets(one, k=8, most=22.0, **free)  # type: ignore[arg-type]
+    assert "Lower --start, for example to 2" in str(got.value)
     assert plan_budgets(one, k=8, most=99.0, start=10, budget=35, rounds=9, per_round=10) == [10, 20, 30, 35]
     with pytest.raises(ConfigError, match="The budget of 30 is not larger than the start of 30"):
         plan_budgets(one, k=8, most=99.0, start=30, budget=30, rounds=2, per_round=None)

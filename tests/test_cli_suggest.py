@@ -150,7 +150,7 @@ def test_rounds_never_overlap_and_the_end_is_a_clear_error(pool: Workspace) -> N
         propose(pool, n=1, strategy="random")
     assert error.value.message == (
         "None of the 40 samples can be suggested: 5 are labelled, 32 wait for an answer, "
-        "1 are kept for validation or test, 2 are duplicates."
+        "1 is kept for validation or test, 2 are duplicates."
     )
     assert error.value.hint == "32 suggestions wait to be sent: emolab label push --suggestions"
 

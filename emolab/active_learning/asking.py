@@ -33,7 +33,7 @@ class Votes:
                 f"A vote costs {price[0]:g}, a further one {price[1]:g}; expected positive numbers.",
                 hint="Example: --price 1,0.5",
             )
-        return cls(parse(text), price, sure)
+        return cls(parse(text, name="--votes", example="--votes 1..5"), price, sure)
 
     @property
     def low(self) -> int:

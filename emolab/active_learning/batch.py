@@ -54,7 +54,9 @@ def compose(
                 raise _too_few(pool, n, count, limits)
             continue
         found = select(seen, min(n - count, free), strategy=asked, rng=rng)
-        positions = np.array([i for i, row in enumerate(found.rows.tolist()) if room.take(row)], dtype=np.int64)
+        # What was drawn at random takes its place first: its share of the batch must not depend on the other picks.
+        turns = sorted(range(len(found.rows)), key=lambda i: found.strategies[i] != "random")
+        positions = np.array(sorted(i for i in turns if room.take(int(found.rows[i]))), dtype=np.int64)
         parts.append(found)
         kept.append(positions)
         count += len(positions)

@@ -38,7 +38,7 @@ class Journal:
             other = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
             if other:
                 raise DataError(
-                    f"{self.folder} holds a simulation with another {' and '.join(other)}.",
+                    f"{self.folder} holds a simulation that differs in {' and '.join(other)}.",
                     hint="Name another folder with --out, or delete this one.",
                 )
             return

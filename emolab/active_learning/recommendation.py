@@ -43,6 +43,8 @@ def _compared(purchase: Purchase, mending: Mending) -> Recommendation:
     right = f"{mending.votes:,} on {n:,} doubtful label{'s' if n != 1 else ''}"
     if _nothing(purchase.gain) and _nothing(mending.gain):
         return Recommendation(f"Stop: {buys}, and {right} {gain}.", "stop")
+    if _unseen(purchase.gain) and _unseen(mending.gain):
+        return Recommendation(f"{buys}, and {right} {gain}: no gain can be seen, and none ruled out.", "label")
     labelling, putting_right = purchase.gain.value / purchase.votes, mending.gain.value / mending.votes
     if putting_right > CLEARLY * labelling:
         return Recommendation(f"{buys}, but {right} {gain}, more per vote: look at those first.", "mend")
@@ -77,9 +79,14 @@ def _nothing(gain: Interval) -> bool:
     return gain.high <= NOTHING
 
 
+def _unseen(gain: Interval) -> bool:
+    """Whether a gain is 0.0 points, as they are written."""
+    return gain.value < 0.0005
+
+
 def _open(gain: Interval) -> str:
     """What to add where a gain may as well be none."""
-    return ", though it may be nothing" if gain.low <= 0 < gain.value and not _nothing(gain) else ""
+    return ", though it may be nothing" if gain.low <= 0 and not _nothing(gain) else ""
 
 
 def _buys(purchase: Purchase) -> str:

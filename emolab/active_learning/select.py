@@ -109,9 +109,11 @@ def _why(pool: Pool) -> str:
     pending = int((pool.pending & ~pool.labelled).sum())
     kept_out = int((excluded & ~pool.labelled & ~pool.pending).sum())
     copies = len(pool) - labelled - pending - kept_out - len(pool.candidates)
-    parts = {"are labelled": labelled, "wait for an answer": pending, "are kept for validation or test": kept_out,
-             "are duplicates": copies}  # fmt: skip
-    return ", ".join(f"{count} {what}" for what, count in parts.items() if count) or "there are no more"
+    parts = {("is labelled", "are labelled"): labelled, ("waits for an answer", "wait for an answer"): pending,
+             ("is kept for validation or test", "are kept for validation or test"): kept_out,
+             ("is a duplicate", "are duplicates"): copies}  # fmt: skip
+    told = [f"{count:,} {one if count == 1 else several}" for (one, several), count in parts.items() if count]
+    return ", ".join(told) or "there are no more"
 
 
 def _check_pool(pool: Pool) -> None:

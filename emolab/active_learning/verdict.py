@@ -27,7 +27,8 @@ class Ratio:
     """How many times fewer votes one needs than the other: 2 is half of them.
 
     ``value`` is ``None`` when the level is never reached; ``low`` and ``high`` bound 95 % of the bootstrap, ``low`` is
-    0 and ``high`` ``None`` where more draws than that end in never; ``never`` is the share of draws that do.
+    0 and ``high`` ``None`` where more draws than that end in never, and for a single seed; ``never`` is the share of
+    draws that do.
     """
 
     value: float | None
@@ -171,11 +172,24 @@ def holm(values: Sequence[float]) -> list[float]:
     return found
 
 
+def seeds_to_tell(others: int, level: float = 0.05) -> int:
+    """The fewest seeds with which one of ``others`` strategies that wins every pair gets below ``level``, after Holm.
+
+    >>> seeds_to_tell(1), seeds_to_tell(5)
+    (6, 8)
+    """
+    seeds = 1
+    while max(others, 1) * 2.0 ** (1 - seeds) >= level:
+        seeds += 1
+    return seeds
+
+
 def ratio(mine: Curves, control: Curves, *, level: float | None = None, seed: int = 0) -> Ratio:
     """The votes ``control`` needs for its final value (or ``level``) by those ``mine`` needs, bootstrapped over seeds.
 
     Both are read off the mean curves in the same way, so that a curve as good as ``control`` has a ratio of 1 even
-    where both stopped rising long before the end; a draw takes the same seeds for both, and its own final value.
+    where both stopped rising long before the end; a draw takes the same seeds for both, and its own final value. A
+    single seed has no interval.
     """
     rng = np.random.default_rng(seed)
 
@@ -186,6 +200,8 @@ def ratio(mine: Curves, control: Curves, *, level: float | None = None, seed: in
 
     n = len(mine.seeds)
     value = once(np.arange(n))
+    if n < 2:
+        return Ratio(None if np.isnan(value) else value, 0.0, None, float(np.isnan(value)))
     draws = np.array([once(rng.integers(0, n, n)) for _ in range(DRAWS)])
     never = float(np.isnan(draws).mean())
     low, high = _inside(np.where(np.isnan(draws), 0.0, draws))
@@ -193,7 +209,7 @@ def ratio(mine: Curves, control: Curves, *, level: float | None = None, seed: in
 
 
 def reached(mine: Curves, levels: Mapping[int, float], *, seed: int = 0) -> Reached:
-    """Votes at which the mean curve reaches the mean of ``levels`` (by seed), bootstrapped over seeds."""
+    """Votes at which the mean curve reaches the mean of ``levels`` (by seed), bootstrapped over two seeds or more."""
     rng = np.random.default_rng(seed)
     goals = np.array([levels[s] for s in mine.seeds])
 
@@ -202,6 +218,8 @@ def reached(mine: Curves, levels: Mapping[int, float], *, seed: int = 0) -> Reac
 
     n = len(mine.seeds)
     value = once(np.arange(n))
+    if n < 2:
+        return Reached(float(goals.mean()), None if np.isnan(value) else value, None, None)
     draws = np.array([once(rng.integers(0, n, n)) for _ in range(DRAWS)])
     low, high = _inside(np.where(np.isnan(draws), np.inf, draws))
     return Reached(float(goals.mean()), *(None if not np.isfinite(v) else float(v) for v in (value, low, high)))

@@ -132,7 +132,8 @@ def _own(workspace: Workspace, table: VoteTable) -> NDArray[np.float64]:
     with workspace.catalog() as catalog, catalog.connect() as conn:
         people = {person.name for person in activity.annotators(conn) if person.kind != "dataset"}
     own = tally.counts(tally.of(table, people))
-    return own[own.sum(axis=1) > 0]
+    voted: NDArray[np.float64] = own[own.sum(axis=1) > 0]
+    return voted
 
 
 def _features(

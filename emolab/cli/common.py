@@ -55,9 +55,15 @@ class Session:
         return Bars(self.console)
 
     def emit(self, data: Any) -> None:
-        """Print ``data`` as JSON on standard output when ``--json`` was given; do nothing otherwise."""
+        """Print ``data`` as JSON on standard output when ``--json`` was given; do nothing otherwise.
+
+        What is no number, or infinite, becomes ``null``: JSON has no word for it.
+        """
         if self.json:
-            click.echo(json.dumps(data, indent=2, sort_keys=False, default=_plain))
+            text = json.dumps(data, indent=2, sort_keys=False, default=_plain)
+            if "NaN" in text or "Infinity" in text:
+                text = json.dumps(json.loads(text, parse_constant=lambda _: None), indent=2)
+            click.echo(text)
 
     def say(self, text: str) -> None:
         """Print prose (rich markup allowed) unless ``--json`` was given."""

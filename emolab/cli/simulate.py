@@ -33,7 +33,7 @@ SHOWN = (0, 2, 3, 4, 6, 8)
 @click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
               help="Campaigns per strategy; the same first samples and answers for all strategies.")  # fmt: skip
 @click.option("--budget", type=click.IntRange(min=1), metavar="VOTES",
-              help="Votes in all, the first ones included [16 times --start].")  # fmt: skip
+              help="Votes in all, the first ones included [16 times --start, half of the pool at most].")  # fmt: skip
 @click.option("--start", type=click.IntRange(min=1), metavar="VOTES",
               help="Votes on the first, random samples [10 per class, times --votes].")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(min=1), default=ROUNDS, show_default=True, metavar="N",
@@ -186,13 +186,20 @@ def plan_budgets(
 ) -> list[float]:
     """Votes spent at the end of each round, rising: by a fixed factor, or by ``per_round``.
 
-    ``k`` classes and what all samples are worth (``most``) decide what is not given. Raises :class:`ConfigError` for a
-    budget below the start.
+    ``k`` classes and what all samples are worth (``most``) decide what is not given: half of that at most, for where
+    everything is asked about all strategies end alike. Raises :class:`ConfigError` for a budget below the start.
     """
+    from math import ceil
+
     from emolab.errors import ConfigError
 
     begin = float(start or START * k * asking.least)
-    last = float(budget or min(TIMES * begin, int(most)))
+    last = float(budget or min(TIMES * begin, int(most) // 2))
+    if last <= begin and budget is None:
+        raise ConfigError(
+            f"The pool is worth {most:,.0f} votes; half of it is not larger than the start of {begin:,.0f}.",
+            hint=f"Lower --start, for example to {max(int(most) // 8, ceil(asking.least))}; or name a --budget.",
+        )
     if last <= begin:
         raise ConfigError(
             f"The budget of {last:,.0f} is not larger than the start of {begin:,.0f}.",
@@ -266,6 +273,7 @@ def _mean(whole: Sequence[Any]) -> dict[str, float] | None:
 
 
 def _show(session: Session, about: dict[str, Any], found: Sequence[Verdict]) -> None:
+    from emolab.active_learning.verdict import seeds_to_tell
     from emolab.cli.simulate_page import COLUMNS, row
 
     session.table(
@@ -274,6 +282,9 @@ def _show(session: Session, about: dict[str, Any], found: Sequence[Verdict]) -> 
         title=f"{many(about['seeds'], 'campaign')} per strategy, {about['budgets'][0]:,.0f} to "
         f"{about['budgets'][-1]:,.0f} votes, {about['n_pool']:,} samples, judged on {about['n_judge']:,}",
     )
+    needed = seeds_to_tell(len(found) - 1)
+    if about["seeds"] < needed:
+        session.say(f"[yellow]![/] too few seeds for p to show any difference: --seeds {needed} or more")
     if about["everything"]:
         top = about["everything"]
         session.say(

@@ -9,8 +9,9 @@ import numpy as np
 
 from emolab.active_learning.curves import Curves, curves
 from emolab.active_learning.field import Round
-from emolab.active_learning.verdict import CONTROL, Reached, Verdict
-from emolab.charts import Series, alone, bars, line, percent
+from emolab.active_learning.verdict import CONTROL, Reached, Verdict, seeds_to_tell
+from emolab.charts import Series, alone, line, percent
+from emolab.cli.words import many
 from emolab.report import DRAWN, PALETTE, Section, Tile, columns, facts, page, paragraph, table
 
 COLUMNS = (
@@ -28,15 +29,20 @@ def row(one: Verdict) -> list[str]:
     return [
         one.strategy,
         f"{100 * one.area:.1f}",
-        "" if control else f"{100 * one.gain:+.2f} ± {100 * one.error:.2f}",
+        "" if control else gained(one.gain, one.error),
         "" if control else probability(one.p_holm),
         f"{100 * one.final:.1f}",
         f"{100 * one.area_f1:.1f}",
-        "" if control else f"{100 * one.gain_f1:+.2f} ± {100 * one.error_f1:.2f}",
+        "" if control else gained(one.gain_f1, one.error_f1),
         "" if control else probability(one.p_f1_holm),
         times(one),
         f"{one.select_s:.1f}",
     ]
+
+
+def gained(gain: float, error: float) -> str:
+    """A gain in points with its standard error, which a single pair has not."""
+    return f"{100 * gain:+.2f} ± {100 * error:.2f}" if np.isfinite(error) else f"{100 * gain:+.2f}"
 
 
 def probability(value: float) -> str:
@@ -51,7 +57,7 @@ def times(one: Verdict) -> str:
     low = f"{one.ratio.low:.2f}" if one.ratio.low > 0 else "never"
     high = f"{one.ratio.high:.2f}" if one.ratio.high is not None else "never"
     value = "never" if one.ratio.value is None else f"{one.ratio.value:.2f}x"
-    return f"{value} ({low}..{high})" if (low, high) != ("never", "never") else value
+    return f"{value} ({low} to {high})" if (low, high) != ("never", "never") else value
 
 
 def render(about: Mapping[str, Any], found: Sequence[Verdict], rounds: Sequence[Round]) -> str:
@@ -61,8 +67,8 @@ def render(about: Mapping[str, Any], found: Sequence[Verdict], rounds: Sequence[
         "What choosing would have saved",
         [_curves(about, rounds), _table(found), _asked(about, found), _levels(found), _protocol(about)],
         eyebrow="emolab simulate",
-        subtitle=f"{about['seeds']} campaigns per strategy on {about['n_pool']:,} samples of {about['dataset']}, "
-        f"judged on {about['n_judge']:,} others.",
+        subtitle=f"{many(about['seeds'], 'campaign')} per strategy on {about['n_pool']:,} samples of "
+        f"{about['dataset']}, judged on {about['n_judge']:,} others.",
         tiles=_tiles(about, found, best),
         footer="Simulated on votes that were there. Seeds are paired: the same first samples and the same answers.",
     )
@@ -75,11 +81,14 @@ def _tiles(about: Mapping[str, Any], found: Sequence[Verdict], best: Verdict) ->
         Tile(
             label="best mean accuracy",
             value=best.strategy,
-            note=f"{100 * best.gain:+.2f} ± {100 * best.error:.2f} points on random"
-            + ("" if sure or best is control else ", which may be noise"),
+            note="no strategy is above it"
+            if best is control
+            else f"{gained(best.gain, best.error)} points on random" + ("" if sure else ", which may be noise"),
         ),
         Tile(
-            label="votes for random's final accuracy", value=times(best).split(" ")[0], note="times fewer than random"
+            label="votes for random's final accuracy",
+            value="1x" if best is control else times(best).split(" ")[0],
+            note="never reached" if best.ratio.value is None else "times fewer than random",
         ),
         Tile(label="final accuracy", value=f"{best.final:.1%}", note=f"random {control.final:.1%}"),
     ]
@@ -136,33 +145,32 @@ def drawn(found: Mapping[str, Curves], control: str) -> list[Series]:
 
 
 def _table(found: Sequence[Verdict]) -> Section:
+    needed = seeds_to_tell(len(found) - 1)
+    few = f" With fewer than {needed} seeds p cannot show any difference." if found[0].seeds < needed else ""
     return Section(
         title="Which one?",
         lead="Accuracy and macro-F1 are means over the logarithm of the votes, so that every doubling counts "
         "alike; gains are in points against random, pair by pair; p is Wilcoxon's, corrected for the number of "
         "strategies (Holm). Votes saved: how many times fewer than random for random's final accuracy, with a 95 % "
-        "interval.",
+        f"interval.{few}",
         body=table(COLUMNS, [row(one) for one in found], numeric=range(1, len(COLUMNS))),
     )
 
 
 def _asked(about: Mapping[str, Any], found: Sequence[Verdict]) -> Section:
-    control = next(one for one in found if one.strategy == CONTROL)
-    parts = [
-        paragraph(f"{one.strategy}: {one.doubt:.0%} of the people disagree with the leading opinion")
-        + bars(
-            dict(zip(about["classes"], one.composition, strict=True)),
-            second=dict(zip(about["classes"], control.composition, strict=True)),
-            form=lambda share: f"{share:.1%}",
-        )
-        for one in found
-        if one is not control
-    ]
     return Section(
         title="What was asked",
-        lead=f"Shares of the classes among the chosen samples, random's below each; of random's samples "
-        f"{control.doubt:.0%} of the people disagree.",
-        body=columns(*parts) if parts else paragraph("Only random was played."),
+        lead="Percent of the classes, by the votes there are, among the samples chosen after the first ones; and how "
+        "many percent of the people disagree with the leading opinion on them.",
+        body=table(
+            ["strategy", *about["classes"], "disagree"],
+            [
+                [one.strategy, *(f"{100 * share:.1f}" for share in one.composition), f"{100 * one.doubt:.1f}"]
+                for one in found
+                if any(one.composition)
+            ],
+            numeric=range(1, len(about["classes"]) + 2),
+        ),
     )
 
 
@@ -194,9 +202,11 @@ def _votes(found: Reached | None) -> str:
         return ""
     if found.votes is None:
         return "not reached"
+    if found.low is None and found.high is None:
+        return f"{found.votes:,.0f}"
     low = "?" if found.low is None else f"{found.low:,.0f}"
     high = "beyond" if found.high is None else f"{found.high:,.0f}"
-    return f"{found.votes:,.0f} ({low}..{high})"
+    return f"{found.votes:,.0f} ({low} to {high})"
 
 
 def _protocol(about: Mapping[str, Any]) -> Section:
@@ -217,7 +227,9 @@ def _protocol(about: Mapping[str, Any]) -> Section:
                 "votes per sample": f"{about['votes']} ({about['oracle']}), labels by {about['labels']}",
                 "price": f"{first:g} for the first vote on a sample, {further:g} for each further one",
                 "rounds": ", ".join(f"{budget:,.0f}" for budget in about["budgets"]) + " votes",
-                "left out": f"{about['near_copies_of_judged']:,} near copies of judged samples",
+                "left out": many(
+                    about["near_copies_of_judged"], "near copy of a judged sample", "near copies of judged samples"
+                ),
             }
         ),
     )

@@ -28,8 +28,10 @@ class Wanted:
         return f"{self.low}..{self.high}" if self.adaptive else f"{self.low}"
 
 
-def parse(text: str) -> Wanted:
+def parse(text: str, *, name: str = "labeling.votes", example: str = "--set labeling.votes=1..5") -> Wanted:
     """What ``labeling.votes`` says: ``"3"`` or ``"1..5"``. Raises :class:`ConfigError` for anything else.
+
+    ``name`` and ``example`` are what it is called, and how to type it, where it comes from elsewhere.
 
     >>> parse("1..5"), parse("3").adaptive
     (Wanted(low=1, high=5), False)
@@ -37,14 +39,14 @@ def parse(text: str) -> Wanted:
     found = re.fullmatch(r"\s*(\d{1,4})\s*(?:\.\.\s*(\d{1,4})\s*)?", text)
     if found is None:
         raise ConfigError(
-            f'labeling.votes is "{text}"; expected a number such as "3", or a range such as "1..5".',
-            hint="Example: --set labeling.votes=1..5",
+            f'{name} is "{text}"; expected a number such as "3", or a range such as "1..5".',
+            hint=f"Example: {example}",
         )
     low = int(found[1])
     high = int(found[2] or low)
     if not 1 <= low <= high <= MOST:
         raise ConfigError(
-            f'labeling.votes is "{text}"; expected LOW..HIGH with 1 <= LOW <= HIGH <= {MOST}.',
-            hint="Example: --set labeling.votes=1..5",
+            f'{name} is "{text}"; expected LOW..HIGH with 1 <= LOW <= HIGH <= {MOST}.',
+            hint=f"Example: {example}",
         )
     return Wanted(low, high)
