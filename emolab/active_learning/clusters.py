@@ -27,10 +27,10 @@ def kmeans(space: Space, k: int, rng: np.random.Generator) -> NDArray[np.float32
     of assigning and averaging (Lloyd 1982), on ``SAMPLE`` points per cluster that ``rng`` draws. Products and sums
     are of whole numbers, so that the answer is the same for any number of threads and any size of chunks.
     """
-    drawn = rng.permutation(np.flatnonzero(space.usable))[: k * SAMPLE]
-    few, many = (Space(space.embeddings, space.rows[part], space.scale[part]) for part in (drawn[: k * SEEDED], drawn))
+    drawn = rng.permutation(np.flatnonzero(space.usable))[: k * SAMPLE].copy()
+    few = space.part(drawn[: k * SEEDED])
     centers = few.steps(_seeds(few, k, rng))
-    for sample in [few] * ROUNDS + [many] * LAST:
+    for sample in [few] * ROUNDS + [space.part(drawn)] * LAST:
         _average(sample, assign(sample, centers), centers)
     return centers
 
@@ -39,10 +39,8 @@ def assign(space: Space, centers: NDArray[np.float32]) -> NDArray[np.int32]:
     """The nearest of ``centers`` (k, d) of :func:`kmeans` for every point, (c,); -1 where it cannot be used."""
     label = np.full(len(space), -1, dtype=np.int32)
     half = np.einsum("kd,kd->k", centers, centers) / 2
-    across = np.ascontiguousarray(centers.T)
-    for start in range(0, len(space), reading.CHUNK):
-        part = slice(start, start + reading.CHUNK)
-        near = space.steps(part) @ across
+    for part, steps in space.stepped():
+        near = steps @ centers.T
         near -= half
         label[part] = np.where(space.usable[part], near.argmax(axis=1), -1)
     return label
@@ -55,11 +53,13 @@ def _seeds(sample: Space, k: int, rng: np.random.Generator) -> NDArray[np.int64]
     these the ``KEPT`` that bring the points nearest to seeds, one after the other, become seeds.
     """
     seeds = [int(rng.integers(len(sample)))]
-    nearest = _distances(sample, np.array(seeds))[0]
+    distance = np.empty((DRAWN, len(sample)), dtype=np.float32)
+    _distances(sample, np.array(seeds), out=distance[:1])
+    nearest = distance[0].copy()
     while len(seeds) < k and nearest.any():
         before = nearest.cumsum(dtype=np.float64)
         drawn = np.searchsorted(before, rng.random(DRAWN) * before[-1], side="right")
-        distance = _distances(sample, drawn.clip(max=np.flatnonzero(nearest)[-1]))
+        _distances(sample, drawn.clip(max=np.flatnonzero(nearest)[-1]), out=distance)
         for _ in range(min(KEPT, k - len(seeds))):
             np.minimum(distance, nearest, out=distance)
             left = distance.sum(axis=1, dtype=np.float64)
@@ -71,16 +71,16 @@ def _seeds(sample: Space, k: int, rng: np.random.Generator) -> NDArray[np.int64]
     return np.array(seeds)
 
 
-def _distances(sample: Space, seeds: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Squared distances in steps from ``seeds`` to all points, (s, m)."""
+def _distances(sample: Space, seeds: NDArray[np.int64], *, out: NDArray[np.float32]) -> None:
+    """Write squared distances in steps from ``seeds`` to all points to ``out`` (s, m)."""
     centers = sample.steps(seeds)
     own = np.einsum("sd,sd->s", centers, centers)[:, None]
-    distance = np.empty((len(seeds), len(sample)), dtype=np.float32)
-    for start in range(0, len(sample), reading.CHUNK):
-        part = slice(start, start + reading.CHUNK)
-        steps = sample.steps(part)
-        distance[:, part] = own + np.einsum("md,md->m", steps, steps) - 2 * (centers @ steps.T)
-    return distance
+    for part, steps in sample.stepped():
+        near = centers @ steps.T
+        near *= -2
+        near += own
+        near += np.einsum("md,md->m", steps, steps)
+        out[:, part] = near
 
 
 def _average(sample: Space, label: NDArray[np.int32], centers: NDArray[np.float32]) -> None:

@@ -85,12 +85,16 @@ class Space:
         Products of these, at most ``GRID ** 2``, are whole numbers that float32 adds up without rounding, in any
         order: the same on every machine, for any number of threads and any size of chunks.
         """
-        values, scale = self.values(positions), self.scale[positions] * np.float32(GRID)
-        if not np.isfinite(scale).all():
-            blind = np.isnan(scale)
-            values[blind] = scale[blind] = 0
-        values *= scale[:, None]
-        return np.rint(values, out=values)
+        return _stepped(self.values(positions), self.scale[positions])
+
+    def part(self, positions: NDArray[np.int64]) -> Space:
+        """The space of these points alone."""
+        return Space(self.embeddings, self.rows[positions], self.scale[positions])
+
+    def stepped(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """All points in order, as :meth:`chunks`, but in :meth:`steps`."""
+        for part, values in _chunks(self.embeddings, self.rows):
+            yield part, _stepped(values, self.scale[part])
 
     def chunks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """All points in order: (positions, embeddings as they are (m, d)), zeros for those that cannot be used.
@@ -133,7 +137,8 @@ def _chunks(
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """``rows`` of ``embeddings`` in order, ``CHUNK`` at a time: (places in ``rows``, embeddings as they are (m, d))."""
     shape = min(CHUNK, len(rows)), embeddings.shape[1]
-    read, wide = np.empty(shape, dtype=embeddings.dtype), np.empty(shape, dtype=np.float32)
+    read = np.empty(shape, dtype=embeddings.dtype)
+    wide = np.empty(shape, dtype=np.float32) if embeddings.dtype == np.float16 else read
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
         values = read[: len(rows[part])]
@@ -142,6 +147,16 @@ def _chunks(
         else:
             values[:] = embeddings[rows[part]]
         yield part, _widened(values, wide[: len(values)])
+
+
+def _stepped(values: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embeddings (m, d) of these ``scale`` (m,), in place, in whole steps; zeros where they cannot be used."""
+    by = scale * np.float32(GRID)
+    if not np.isfinite(by).all():
+        blind = np.isnan(by)
+        values[blind] = by[blind] = 0
+    values *= by[:, None]
+    return np.rint(values, out=values)
 
 
 def _blank(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> None:

@@ -21,6 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 EVERYTHING = ("probs", "embeddings")
 _NEEDS = "emolab_needs"
+#: Predictions scored at a time.
+CHUNK = 4_096
 
 
 def needs(*columns: str) -> Callable[[F], F]:
@@ -39,14 +41,28 @@ def needed(strategy: Callable[..., Any]) -> tuple[str, ...]:
     return found
 
 
-def candidate_probs(pool: Pool) -> NDArray[np.float64]:
-    """Probabilities of the candidates (c, k) as float64; rows without a usable prediction are NaN throughout."""
+def candidate_probs(pool: Pool, positions: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float64]:
+    """Probabilities of the candidates (c, k), or of those at ``positions``, as float64.
+
+    Rows without a usable prediction are NaN throughout.
+    """
     import numpy as np
 
     assert pool.probs is not None  # noqa: S101  the caller provides what needs() names
-    probs = np.asarray(pool.probs[pool.candidates], dtype=np.float64)
+    probs = np.asarray(pool.probs[pool.candidates[positions]], dtype=np.float64)
     usable = np.isfinite(probs).all(axis=1) & (probs.sum(axis=1) > 0)
     return np.where(usable[:, None], np.maximum(probs, 0.0), np.nan)
+
+
+def candidate_scores(pool: Pool, measure: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+    """What ``measure`` says of the probabilities of every candidate, (c,), ``CHUNK`` of them at a time."""
+    import numpy as np
+
+    scores = np.empty(len(pool.candidates))
+    for start in range(0, len(scores), CHUNK):
+        part = slice(start, start + CHUNK)
+        scores[part] = measure(candidate_probs(pool, part))
+    return scores
 
 
 def closeness(probs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.ranking import best
 from emolab.active_learning.space import NO_EMBEDDING, Space
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, closeness, named, needs
+from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, candidate_scores, closeness, named, needs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ FORWARD = 2
 #: Strength of the prior, where the mean squared length of an embedding is 1.
 PRIOR = 0.01
 #: Rows of candidates made ready at a time.
-CHUNK = 4_096
+CHUNK = 512
 #: Shares of a gain that rounding may hide; gains no further apart are equal.
 ROUNDING = 1e-5
 
@@ -46,12 +46,12 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     embeddings of a strong model; with weak ones it can end below ``random``.
     """
     assert pool.probs is not None and pool.embeddings is not None  # noqa: S101  the caller provides what needs() names
-    probs = candidate_probs(pool)
     space, asked = Space.over(pool.embeddings, pool.candidates), Space.over(pool.embeddings, pool.known)
-    weight, asked_weight = _weight(probs, space), _weight(np.asarray(pool.probs[pool.known], dtype=np.float64), asked)
+    weight = np.where(space.usable, candidate_scores(pool, _doubt), np.nan)
+    asked_weight = np.where(asked.usable, _doubt(np.asarray(pool.probs[pool.known], dtype=np.float64)), np.nan)
     usable = np.isfinite(weight)
     most = min(max(MOST, FORWARD * n), int(usable.sum()))
-    near = np.sort(best(np.where(usable, closeness(probs), np.nan), most))
+    near = np.sort(best(np.where(usable, candidate_scores(pool, closeness), np.nan), most))
     unit = _unit(space, asked)
     around, before = _information(space, weight) * unit**2, _information(asked, asked_weight) * unit**2
     labels = len(asked) + n
@@ -64,8 +64,9 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     kept = _take_back(state, x[forward], n)
     blind = np.flatnonzero(~usable)[: n - len(kept)]
     chosen = np.concatenate([near[forward[kept]], blind])
-    reasons = [_reason(pool, row, share) for row, share in zip(probs[near[forward[kept]]], shares[kept], strict=True)]
-    reasons += [NO_EMBEDDING if np.isfinite(probs[position, 0]) else NO_PREDICTION for position in blind]
+    rows = candidate_probs(pool, chosen)
+    reasons = [_reason(pool, row, share) for row, share in zip(rows[: len(kept)], shares[kept], strict=True)]
+    reasons += [NO_EMBEDDING if np.isfinite(row[0]) else NO_PREDICTION for row in rows[len(kept) :]]
     return Picks(pool.candidates[chosen], np.append(shares[kept], np.full(len(blind), np.nan)), reasons)
 
 
@@ -101,9 +102,10 @@ class _State:
         through = float(step @ v)
         c = sign / (1 + sign * float(step @ u))
         self.left -= c * through
-        both = np.outer(u, v - c * through / 2 * u)
-        self.through -= c * (both + both.T)
-        self.inverse -= c * np.outer(u, u)
+        both = np.outer(u, c * v - c * c * through / 2 * u)
+        self.through -= both
+        self.through -= both.T
+        self.inverse -= np.outer(c * u, u)
         along, across = (x @ u.astype(np.float32)).astype(np.float64), x @ v.astype(np.float32)
         own -= c * along**2
         gain -= c * along * (2 * across - c * through * along)
@@ -135,10 +137,10 @@ def _take_back(state: _State, x: NDArray[np.float32], n: int) -> NDArray[np.int6
     return np.flatnonzero(here)
 
 
-def _weight(probs: NDArray[np.float64], space: Space) -> NDArray[np.float64]:
-    """p (1 - p) of the first guess, (c,); NaN where there is no prediction or embedding."""
+def _doubt(probs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """p (1 - p) of the first guess of each row of ``probs`` (m, k), (m,); NaN stays NaN."""
     first = probs.max(axis=1)
-    return np.where(space.usable, first * (1 - first), np.nan)
+    return np.asarray(first * (1 - first))
 
 
 def _unit(*spaces: Space) -> float:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.active_learning import space as reading
 from emolab.active_learning.clusters import assign, kmeans
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.ranking import best
 from emolab.active_learning.space import NO_EMBEDDING, Space
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, closeness, named, needs
+from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, candidate_scores, closeness, named, needs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,19 +29,20 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
     different directions than ``n``, the smallest margins left fill up, then what has no prediction or embedding.
     """
     assert pool.embeddings is not None  # noqa: S101  the caller provides what needs() names
-    probs = candidate_probs(pool)
     space = Space.over(pool.embeddings, pool.candidates)
-    usable = space.usable & np.isfinite(probs[:, 0])
-    scores = np.where(usable, closeness(probs), np.nan)
+    scores = candidate_scores(pool, closeness)
+    scores[~space.usable] = np.nan
+    usable = np.isfinite(scores)
     near = np.sort(best(scores, min(CLOSE * n, int(usable.sum()))))
-    middle, alike = _middles(Space(space.embeddings, space.rows[near], space.scale[near]), n, rng)
+    middle, alike = _middles(space.part(near), n, rng)
     middle = middle[best(scores[near[middle]], len(middle))]
     picked = near[middle]
-    reasons = [_reason(pool, probs[near[i]], int(alike[i])) for i in middle]
+    reasons = [_reason(pool, *pick) for pick in zip(candidate_probs(pool, picked), alike[middle].tolist(), strict=True)]
     left = np.where(usable, scores, -1.0)
     left[picked] = -np.inf
     rest = best(left, n)[: n - len(picked)]
-    reasons += [_why_last(pool, space, row, position) for row, position in zip(probs[rest], rest, strict=True)]
+    last = zip(candidate_probs(pool, rest), rest, strict=True)
+    reasons += [_why_last(pool, space, row, position) for row, position in last]
     chosen = np.concatenate([picked, rest])
     return Picks(pool.candidates[chosen], scores[chosen], reasons)
 
@@ -53,11 +53,11 @@ def _middles(space: Space, n: int, rng: np.random.Generator) -> tuple[NDArray[np
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     centers = kmeans(space, n, rng)
     cluster = assign(space, centers)
+    square = np.einsum("kd,kd->k", centers, centers)
     apart = np.empty(len(space))
-    for start in range(0, len(space), reading.CHUNK):
-        part = slice(start, start + reading.CHUNK)
-        away = space.steps(part) - centers[cluster[part]]
-        apart[part] = np.einsum("md,md->m", away, away, dtype=np.float64)
+    for part, steps in space.stepped():
+        near = (steps @ centers.T)[np.arange(len(steps)), cluster[part]]
+        apart[part] = square[cluster[part]] - 2 * near + np.einsum("md,md->m", steps, steps)
     order = np.lexsort((apart, cluster))
     _, first = np.unique(cluster[order], return_index=True)
     return order[first], np.bincount(cluster)[cluster]

@@ -78,8 +78,7 @@ def _block(space: Space, nearest: NDArray[np.float32], seen: NDArray[np.int32], 
         for count in np.unique(seen[old]):
             some = old[seen[old] == count]
             closer = nearest[some]
-            part = Space(space.embeddings, space.rows[some], space.scale[some])
-            part.approach(closer, space.units(np.array(picked[count:])))
+            space.part(some).approach(closer, space.units(np.array(picked[count:])))
             nearest[some] = closer
         seen[old] = len(picked)
     return block

@@ -6,7 +6,7 @@ import numpy as np
 
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.ranking import best
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, named, needs
+from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, candidate_scores, named, needs
 
 
 @needs("probs")
@@ -15,11 +15,15 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
 
     Shannon 1948. It likes what is ambiguous to people too, and often loses to random on expressions: prefer ``margin``.
     """
-    probs = candidate_probs(pool)
-    logs = np.log(probs, out=np.zeros_like(probs), where=~(probs <= 0))
-    scores = -(probs * logs).sum(axis=1) / max(np.log(probs.shape[1]), 1e-12)
+    scores = candidate_scores(pool, _spread)
     chosen = best(scores, n)
-    return Picks(pool.candidates[chosen], scores[chosen], [_reason(pool, row) for row in probs[chosen]])
+    return Picks(pool.candidates[chosen], scores[chosen], [_reason(pool, row) for row in candidate_probs(pool, chosen)])
+
+
+def _spread(probs: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """The entropy of each row as a share of its maximum."""
+    logs = np.log(probs, out=np.zeros_like(probs), where=~(probs <= 0))
+    return np.asarray(-(probs * logs).sum(axis=1) / max(np.log(probs.shape[1]), 1e-12))
 
 
 def _reason(pool: Pool, row: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:

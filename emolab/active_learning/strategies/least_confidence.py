@@ -6,7 +6,7 @@ import numpy as np
 
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.ranking import best
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, named, needs
+from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, candidate_scores, named, needs
 
 
 @needs("probs")
@@ -15,10 +15,9 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
 
     Lewis & Gale 1994, "A sequential algorithm for training text classifiers".
     """
-    probs = candidate_probs(pool)
-    scores = 1 - probs.max(axis=1)
+    scores = candidate_scores(pool, lambda probs: 1 - probs.max(axis=1))
     chosen = best(scores, n)
-    return Picks(pool.candidates[chosen], scores[chosen], [_reason(pool, row) for row in probs[chosen]])
+    return Picks(pool.candidates[chosen], scores[chosen], [_reason(pool, row) for row in candidate_probs(pool, chosen)])
 
 
 def _reason(pool: Pool, row: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.ranking import best
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, closeness, named, needs
+from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, candidate_scores, closeness, named, needs
 
 
 @needs("probs")
@@ -16,10 +16,9 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     Scheffer et al. 2001, "Active hidden Markov models for information extraction". The most dependable of the plain
     uncertainty measures for expressions, and the default.
     """
-    probs = candidate_probs(pool)
-    scores = closeness(probs)
+    scores = candidate_scores(pool, closeness)
     chosen = best(scores, n)
-    return Picks(pool.candidates[chosen], scores[chosen], [_reason(pool, row) for row in probs[chosen]])
+    return Picks(pool.candidates[chosen], scores[chosen], [_reason(pool, row) for row in candidate_probs(pool, chosen)])
 
 
 def _reason(pool: Pool, row: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:

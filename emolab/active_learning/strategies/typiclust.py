@@ -89,12 +89,13 @@ def _typical(space: Space, members: NDArray[np.int64]) -> Iterator[tuple[int, fl
     others = space.steps(among)
     square = np.einsum("md,md->m", others, others)
     typicality = np.empty(len(members))
-    for start in range(0, len(members), reading.CHUNK):
-        part = members[start : start + reading.CHUNK]
-        steps = space.steps(part)
-        apart = np.einsum("md,md->m", steps, steps)[:, None] + square - 2 * (steps @ others.T)
-        apart[part[:, None] == among] = np.inf
-        typicality[start : start + len(part)] = _density(apart)
+    for part, steps in space.part(members).stepped():
+        apart = steps @ others.T
+        apart *= -2
+        apart += square
+        apart += np.einsum("md,md->m", steps, steps)[:, None]
+        apart[members[part, None] == among] = np.inf
+        typicality[part] = _density(apart)
     seen: set[bytes] = set()
     copies: list[tuple[int, float]] = []
     for place in np.argsort(-typicality, kind="stable"):
@@ -109,11 +110,15 @@ def _typical(space: Space, members: NDArray[np.int64]) -> Iterator[tuple[int, fl
 
 
 def _density(apart: NDArray[np.float32]) -> NDArray[np.float64]:
-    """1 / mean distance to the nearest neighbours, from squared distances in steps (m, p); 0 without neighbours."""
+    """1 / mean distance to the nearest neighbours, from squared distances in steps (m, p), which it sorts in part.
+
+    0 without neighbours.
+    """
     near = min(NEIGHBOURS, apart.shape[1] - 1)
     if near < 1:
         return np.zeros(len(apart))
-    closest = np.partition(apart, near - 1, axis=1)[:, :near].astype(np.float64)
+    apart.partition(near - 1, axis=1)
+    closest = apart[:, :near].astype(np.float64)
     return np.asarray(1 / (np.sqrt(np.sort(closest, axis=1)).mean(axis=1) / reading.GRID + 1e-5))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from emolab.active_learning.herding import herd
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.space import NO_EMBEDDING, Space
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, closeness, named, needs
+from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, candidate_scores, closeness, named, needs
 from emolab.active_learning.thinning import by_checksum
 
 
@@ -21,20 +21,20 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     without a usable prediction or embedding come last.
     """
     assert pool.embeddings is not None  # noqa: S101  the caller provides what needs() names
-    probs = candidate_probs(pool)
+    doubt = candidate_scores(pool, closeness)
     space = Space.over(pool.embeddings, pool.candidates)
-    usable = space.usable & ~np.isnan(probs[:, 0])
+    usable = space.usable & ~np.isnan(doubt)
     order = by_checksum(pool.samples, pool.candidates)
     order = order[usable[order]]
     known = Space.over(pool.embeddings, pool.known)
-    picked, gains = herd(space, known, np.where(usable, closeness(probs).clip(0, 1), 0), order, min(n, len(order)))
+    picked, gains = herd(space, known, np.where(usable, doubt.clip(0, 1), 0), order, min(n, len(order)))
     blind = np.flatnonzero(~usable)[: n - len(picked)]
     reasons = [
         f"brings {gain:.2%} of the model's doubt near something asked: it says {' and '.join(named(pool, row, 2))}"
-        for gain, row in zip(gains, probs[picked], strict=True)
+        for gain, row in zip(gains, candidate_probs(pool, picked), strict=True)
     ]
     return Picks(
         pool.candidates[np.concatenate([picked, blind])],
         np.concatenate([gains, np.full(len(blind), np.nan)]),
-        reasons + [NO_PREDICTION if np.isnan(probs[row, 0]) else NO_EMBEDDING for row in blind],
+        reasons + [NO_PREDICTION if np.isnan(doubt[row]) else NO_EMBEDDING for row in blind],
     )
