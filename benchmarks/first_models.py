@@ -37,7 +37,8 @@ from emolab.training.calibrate import fit_temperature, softmax
 from emolab.training.classifier import Classifier
 from emolab.training.data import TrainingSet, training_set
 from emolab.training.decode import Preprocessing, decode_many
-from emolab.training.fit import Fitted, fit
+from emolab.training.fit import fit
+from emolab.training.fitted import Fitted
 from emolab.training.recipes import Plan, plan
 
 CLASSES = PRESETS["ferplus8"]

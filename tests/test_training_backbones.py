@@ -163,7 +163,7 @@ def test_the_shared_weights_fit_torchvisions_networks(shared_weights: Path) -> N
 
 
 def test_every_depth_has_its_own_rate_and_the_head_the_highest() -> None:
-    from emolab.training.fit import make_optimizer
+    from emolab.training.optimizer import make_optimizer
 
     model = Classifier(backbones.build("tiny", "none", size=16), 3, dropout=0.0)
     optimizer = make_optimizer(model, quick(depth_decay=0.5, lr=0.01))

@@ -12,7 +12,7 @@ import torch
 from emolab.training import checkpoint, models
 from emolab.training.cache import Pixels
 from emolab.training.data import training_set
-from emolab.training.fit import Fitted
+from emolab.training.fitted import Fitted
 from emolab.training.objective import FEWEST, HALF_WAY, choose, log_prior, trade_off
 from emolab.training.runs import Run
 from emolab.workspace import Workspace

@@ -10,12 +10,29 @@ import pytest
 import torch
 
 from emolab.errors import EmolabError
-from emolab.training import batches, pretrain
+from emolab.training import batches, pretrain, state
 from emolab.training.augment import warp
 from emolab.training.cache import Pixels
 from emolab.training.recipes import Plan
 from tests.learnable import quick
-from tests.test_training_resume import Impatient, Stop, same
+from tests.test_training_resume import Impatient, Stop, assert_kills_change_nothing, same
+
+#: Pretrains in ``argv[1]`` by the plan in ``argv[2]``, and writes the final weights beside it.
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from safetensors.torch import save_file
+from emolab.training import pretrain, state
+from emolab.training.recipes import Plan
+from tests.test_training_pretrain import images
+state.SAVE_EVERY = float(sys.argv[3])
+folder = Path(sys.argv[1])
+pixels = images()
+print("ready", flush=True)
+found = pretrain.pretrain(pixels, Plan(**json.loads(sys.argv[2])), folder)
+save_file(found.weights, folder.parent / "final.part")
+(folder.parent / "final.part").rename(folder.parent / "final.safetensors")
+"""
 
 
 def images(n: int = 48, size: int = 16) -> Pixels:
@@ -38,7 +55,7 @@ def test_it_learns_to_tell_what_the_images_look_like(tmp_path: Path) -> None:
 
 def test_stopping_after_any_step_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pretrain.pretrain(images(), a_plan(), tmp_path / "whole")
-    monkeypatch.setattr(pretrain, "SAVE_EVERY", -1.0)
+    monkeypatch.setattr(state, "SAVE_EVERY", -1.0)
     for _ in range(20):
         with contextlib.suppress(Stop):
             pieces = pretrain.pretrain(images(), a_plan(), tmp_path / "pieces", progress=Impatient())
@@ -47,6 +64,12 @@ def test_stopping_after_any_step_changes_nothing(tmp_path: Path, monkeypatch: py
         pytest.fail("20 pieces did not end the run")
     assert same(whole.weights, pieces.weights)
     assert whole.history == pieces.history
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path) -> None:
+    """In a process of its own, as ``emolab pretrain`` runs it."""
+    assert_kills_change_nothing(tmp_path, a_plan(epochs=8), PROGRAM)
 
 
 def test_other_seeds_learn_other_weights(tmp_path: Path) -> None:
@@ -80,3 +103,20 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(pretrain.Drawing, "forward", lambda self, x: torch.full((len(x), 36), float("nan")))
     with pytest.raises(EmolabError, match=r"The loss became nan in epoch 1, step 1\."):
         pretrain.pretrain(images(), a_plan(), tmp_path)
+
+
+def test_a_gradient_that_is_no_number_ends_the_run_before_it_reaches_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the last step of a run no later loss would tell."""
+    real = torch.nn.utils.clip_grad_norm_
+    left = iter([True] * 3 + [False] * 100)
+
+    def clipped(parameters: object, most: float) -> torch.Tensor:
+        found = real(list(parameters), most)  # type: ignore[call-overload]
+        return found if next(left) else found * float("nan")
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clipped)
+    with pytest.raises(EmolabError, match=r"The gradient became nan in epoch 1, step 4\."):
+        pretrain.pretrain(images(), a_plan(epochs=1), tmp_path)
+    assert state.newest(tmp_path) is None

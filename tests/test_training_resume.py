@@ -31,10 +31,10 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from safetensors.torch import save_file
-from emolab.training import fit
+from emolab.training import fit, state
 from emolab.training.recipes import Plan
 from tests.learnable import problem
-fit.SAVE_EVERY = float(sys.argv[3])
+state.SAVE_EVERY = float(sys.argv[3])
 folder = Path(sys.argv[1])
 pixels, data = problem()
 print("ready", flush=True)
@@ -44,10 +44,10 @@ save_file(fitted.weights, folder.parent / "final.part")
 """
 
 
-def start(folder: Path, plan: Plan, *, every: float) -> subprocess.Popen[str]:
+def start(folder: Path, plan: Plan, *, every: float, program: str) -> subprocess.Popen[str]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder), json.dumps(asdict(plan)), str(every)],
+        [sys.executable, "-c", program, str(folder), json.dumps(asdict(plan)), str(every)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -96,13 +96,13 @@ class Impatient(loop.Progress):
 def in_pieces(plan: Plan, folder: Path) -> loop.Fitted:
     """The end of a run that is stopped again and again, and goes on from the state on disk."""
     pixels, data = problem()
-    before, loop.SAVE_EVERY = loop.SAVE_EVERY, -1.0
+    before, state.SAVE_EVERY = state.SAVE_EVERY, -1.0
     try:
         for _ in range(100):
             with contextlib.suppress(Stop):
                 return loop.fit(pixels, data, plan, folder, progress=Impatient())
     finally:
-        loop.SAVE_EVERY = before
+        state.SAVE_EVERY = before
     raise AssertionError("100 pieces did not end the run")
 
 
@@ -119,15 +119,19 @@ def test_a_stopped_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, mo
 
 @pytest.mark.slow
 def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path) -> None:
-    plan = quick(epochs=6, head_epochs=1)
-    whole = start(tmp_path / "whole" / "run", plan, every=120.0)
+    assert_kills_change_nothing(tmp_path, quick(epochs=6, head_epochs=1), PROGRAM)
+
+
+def assert_kills_change_nothing(tmp_path: Path, plan: Plan, program: str) -> None:
+    """Run ``program`` once to its end and once killed at random moments, with a state after every step."""
+    whole = start(tmp_path / "whole" / "run", plan, every=120.0, program=program)
     assert whole.wait(timeout=240) == 0
     rng = random.Random(0)
     kills = 0
     while not (tmp_path / "killed" / "final.safetensors").exists():
-        process = start(tmp_path / "killed" / "run", plan, every=-1.0)
+        process = start(tmp_path / "killed" / "run", plan, every=-1.0, program=program)
         assert process.stdout is not None
-        process.stdout.readline()  # ready: the kill falls into training, not into imports
+        process.stdout.readline()  # ready: the kill falls into the run, not into imports
         try:
             process.wait(timeout=rng.uniform(0.05, 0.6) if kills < 6 else 240)
         except subprocess.TimeoutExpired:
@@ -146,10 +150,10 @@ FORKING = """
 import json, os, sys, time
 from pathlib import Path
 from safetensors.torch import save_file
-from emolab.training import fit
+from emolab.training import fit, state
 from emolab.training.recipes import Plan
 from tests.learnable import problem
-fit.SAVE_EVERY = -1.0
+state.SAVE_EVERY = -1.0
 folder = Path(sys.argv[1])
 pixels, data = problem()
 for line in sys.stdin:

@@ -517,7 +517,7 @@ def test_any_number_of_stops_at_random_steps_gives_the_same_weights(tmp_path: Pa
 
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(state, "_write", write)
-                patch.setattr(loop, "SAVE_EVERY", -1.0 if rng.random() < 0.8 else 60.0)
+                patch.setattr(state, "SAVE_EVERY", -1.0 if rng.random() < 0.8 else 60.0)
                 try:
                     found = loop.fit(pixels, data, plan, tmp_path / str(seed))
                 except Stopped:
@@ -532,3 +532,28 @@ def test_any_number_of_stops_at_random_steps_gives_the_same_weights(tmp_path: Pa
 def test_the_bundled_models_hold_no_pickle() -> None:
     root = Path(bundled.__file__).parent / "pretrained"
     assert {file.suffix for file in root.rglob("*") if file.is_file()} <= {".json", ".safetensors", ".md"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("backbone=resnet19", 'Unknown backbone "resnet19". Did you mean "resnet18"?'),
+     ("augmentation=warps", 'Unknown augmentation "warps". Did you mean "warp"?')],
+)  # fmt: skip
+def test_a_misspelt_name_is_said_before_an_image_is_decoded_for_it(ready: Workspace, setting: str, said: str) -> None:
+    with pytest.raises(EmolabError) as caught:
+        train_run(Workspace.find(ready.root, overrides=[f"training.{setting}"]))
+    assert caught.value.message.startswith(said)
+    assert not list(ready.cache.glob("pixels-*"))
+    assert runs.unfinished(ready) is None
+
+
+def test_a_run_that_failed_before_its_first_state_is_not_what_resume_finds(ready: Workspace, tmp_path: Path) -> None:
+    began = stopped_run(ready).folder
+    file = tmp_path / "other.safetensors"
+    save_file({"nothing": torch.zeros(3)}, file)
+    with pytest.raises(DataError, match="does not fit this backbone"):
+        train_run(Workspace.find(ready.root, overrides=[f"training.weights={file}"]))
+    found = runs.unfinished(ready)
+    assert found is not None
+    assert found.folder == began
+    assert list(runs.root(ready).iterdir()) == [began]

@@ -20,6 +20,8 @@ from emolab.training.weights import load_into, read
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TIMM = "timm:"
+#: Backbones that learn everything from the user's images: without a weights file there is nothing to keep.
+BLANK = ("tiny",)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,17 @@ def weights_file(name: str, weights: str) -> Path | None:
         folder = bundled.folder(name)
         return folder / WEIGHTS if folder else None
     return None if weights == "none" else Path(weights).expanduser()
+
+
+def is_random(name: str, weights: str, module: nn.Module) -> bool:
+    """Whether ``module``, built by ``name`` and ``weights``, is still at random; one without weights never is."""
+    blank = weights == "none" or (weights == "default" and name in BLANK)
+    return blank and any(True for _ in module.parameters())
+
+
+def require(name: str) -> None:
+    """Raise :class:`UnknownName` where no backbone is called ``name``; of timm's, only the prefix is looked at."""
+    _builder(name)
 
 
 def names() -> list[str]:

@@ -8,7 +8,7 @@ from emolab.catalog import models as catalog_models
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
 from emolab.training import checkpoint
-from emolab.training.head_fit import BLANK
+from emolab.training.backbones import BLANK
 from emolab.workspace import Workspace
 
 

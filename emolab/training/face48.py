@@ -5,41 +5,27 @@ from __future__ import annotations
 from typing import cast
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from emolab.errors import DataError
 from emolab.training.bundled import ROOT
 from emolab.training.checkpoint import WEIGHTS
+from emolab.training.residual import Block, draw_weights
 
 STEM, WIDTHS = 32, (48, 96, 184)
 #: Mean and spread of the pixels of FER2013's training images, of 0..1.
 NORMALISATION = ((0.508,), (0.255,))
 
 
-class Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut that averages where the block halves the image (ResNet-D).
+def shortcut(inside: int, outside: int, stride: int) -> nn.Module:
+    """Averages where the block halves the image (ResNet-D).
 
     He et al. 2019, "Bag of tricks for image classification with convolutional neural networks", figure 2c.
     """
-
-    def __init__(self, inside: int, outside: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(outside)
-        self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outside)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inside != outside:
-            self.shortcut = nn.Sequential(
-                nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False),
-                nn.Conv2d(inside, outside, 1, bias=False),
-                nn.BatchNorm2d(outside),
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, outside, ceil(h / stride), ceil(w / stride))."""
-        y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
-        return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x), inplace=True)
+    return nn.Sequential(
+        nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False),
+        nn.Conv2d(inside, outside, 1, bias=False),
+        nn.BatchNorm2d(outside),
+    )
 
 
 class Face48(nn.Module):
@@ -55,12 +41,10 @@ class Face48(nn.Module):
         layers: list[nn.Module] = [nn.Conv2d(1, STEM, 3, 1, 1, bias=False), nn.BatchNorm2d(STEM), nn.ReLU(inplace=True)]
         inside = STEM
         for outside in WIDTHS:
-            layers += [Block(inside, outside, 2), Block(outside, outside, 1)]
+            layers += [Block(inside, outside, 2, shortcut=shortcut), Block(outside, outside, 1, shortcut=shortcut)]
             inside = outside
         self.layers = nn.Sequential(*layers)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        draw_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features averaged over the image."""

@@ -3,68 +3,36 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from emolab import metrics
-from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress, Task
-from emolab.training import augment, backbones, batches, head_start, state, tuning
+from emolab.training import augment, backbones, batches, head_start, state, tuning, validation
 from emolab.training.cache import Pixels
-from emolab.training.calibrate import softmax
 from emolab.training.classifier import Classifier
 from emolab.training.data import TrainingSet
 from emolab.training.devices import cpu_threads
+from emolab.training.fitted import Fitted
 from emolab.training.losses import soft_cross_entropy
 from emolab.training.memory import keep_freed_memory
+from emolab.training.optimizer import clip, make_optimizer, move_mean
 from emolab.training.recipes import Plan
-from emolab.training.schedule import depth_groups, discriminative, one_cycle
+from emolab.training.schedule import one_cycle
 from emolab.training.state import RunState
 from emolab.training.team import ALONE, Team
 
-DEPTH_GROUPS = 3
-CLIP = 5.0
-#: Seconds between states inside a long epoch.
-SAVE_EVERY = 120.0
 #: The running mean counts as many steps as there were, up to its decay.
 MEAN_RISE = 10.0
-#: With fewer validation samples their loss is noise: the last epoch, at the end of the schedule, is the safer choice.
-FEWEST_JUDGES = 50
 
 Watch = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """A finished run: ``weights`` of the best epoch by name, ``logits`` (v, k) on the validation samples by them.
-
-    ``mirrored`` (v, k) are the logits of their mirror images; ``None`` where none were computed.
-    ``solved`` says how a head was solved that was not trained by steps; ``history`` then lists the penalties tried.
-    """
-
-    weights: dict[str, Tensor]
-    logits: NDArray[np.float32]
-    history: list[dict[str, Any]]
-    best_epoch: int
-    seconds: float
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    mismatches: tuple[str, ...]
-    precision: str
-    parameters: int
-    layout: str = "channels_last"
-    solved: Mapping[str, float] | None = None
-    mirrored: NDArray[np.float32] | None = None
 
 
 def fit(
@@ -145,19 +113,14 @@ class _Run:
         if self.plan.average:
             self.averaged = copy.deepcopy(self.model)
         with self.team.leader_first():
-            self.go_on()
-        self.clock = time.monotonic()
-
-    def go_on(self) -> None:
-        """Take over the newest state that is whole, and say so when a newer one is not."""
-        place, damaged = state.choose(self.folder)
-        for bad, reason in damaged.items():
-            self.progress.warn(f"The state {bad.name} is damaged ({reason}); the run goes on from the one before it.")
-            state.put_aside(bad)
-        if place is not None:
-            self.at, self.best = state.restore(
-                place, model=self.model, averaged=self.averaged, optimizer=self.optimizer
+            self.at, self.best = state.take_over(
+                self.folder,
+                warn=self.progress.warn,
+                model=self.model,
+                averaged=self.averaged,
+                optimizer=self.optimizer,
             )
+        self.clock = time.monotonic()
 
     def finish(self) -> Fitted:
         """Run the epochs that are left; the best weights."""
@@ -170,8 +133,8 @@ class _Run:
             final.load_state_dict(self.best)
         return Fitted(
             weights=state.weights_of(final),
-            logits=self.logits(final, self.data.valid),
-            mirrored=self.logits(final, self.data.valid, mirrored=True),
+            logits=self.logits(final),
+            mirrored=self.logits(final, mirrored=True),
             history=self.at.history,
             best_epoch=self.at.best_epoch if self.best else self.at.epoch - 1,
             seconds=self.at.seconds,
@@ -205,12 +168,12 @@ class _Run:
         for part in parts[self.at.batch :]:
             self.step(self.data.train[part])
             task.advance()
-            if self.team.leads and time.monotonic() - self.clock > SAVE_EVERY and self.at.batch < len(parts):
+            if self.team.leads and time.monotonic() - self.clock > state.SAVE_EVERY and self.at.batch < len(parts):
                 self.save()
         row = self.team.agree(self.row(head_only, len(parts)))
         row["seconds"] = self.at.seconds + time.monotonic() - self.clock
         self.at.history.append(row)
-        enough = len(self.data.valid) >= FEWEST_JUDGES
+        enough = len(self.data.valid) >= validation.FEWEST_JUDGES
         if enough and row["valid_loss"] is not None and row["valid_loss"] < self.at.best_loss:
             self.at.best_loss, self.at.best_epoch = row["valid_loss"], self.at.epoch
             self.best = state.weights_of(self.judged())
@@ -236,8 +199,8 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         value = self.team.combine(self.model, loss, len(rows) / len(chosen))
-        self.require_number("loss", value)
-        self.require_number("gradient", float(nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)))
+        self.at.require_number("loss", value, hint=self.slower())
+        self.at.require_number("gradient", clip(self.model), hint=self.slower())
         self.optimizer.step()
         if self.averaged is not None:
             move_mean(
@@ -247,13 +210,9 @@ class _Run:
         self.at.batch += 1
         self.at.step += 1
 
-    def require_number(self, what: str, value: float) -> None:
-        """Stop before a value that is no number spoils the weights; the state on disk is the one before it."""
-        if not math.isfinite(value):
-            raise EmolabError(
-                f"The {what} became {value} in epoch {self.at.epoch + 1}, step {self.at.step + 1}.",
-                hint=f"Lower the rate: --set training.lr={self.plan.lr / 5:g}",
-            )
+    def slower(self) -> str:
+        """What to try when numbers run away."""
+        return f"Lower the rate: --set training.lr={self.plan.lr / 5:g}"
 
     def set_rates(self) -> None:
         """Learning rates of this step: one cycle for the head alone, another for all layers."""
@@ -276,29 +235,17 @@ class _Run:
             "rate": max(float(group["lr"]) for group in self.optimizer.param_groups),
         }
         if len(self.data.valid):
-            logits = self.logits(self.judged(), self.data.valid)
-            rows = torch.from_numpy(self.data.valid)
-            found["valid_loss"] = float(
-                soft_cross_entropy(torch.from_numpy(logits), self.targets[rows], self.supported[rows])
-            )
-            self.require_number("validation loss", found["valid_loss"])
-            hidden = np.where(self.data.supported[self.data.valid], logits, -np.inf)
-            seen = metrics.summary(softmax(hidden), self.data.hard[self.data.valid], self.data.classes)
-            found |= {"accuracy": seen["accuracy"], "macro_f1": seen["macro_f1"]}
+            logits = self.logits(self.judged())
+            found["valid_loss"] = validation.loss(logits, self.data)
+            self.at.require_number("validation loss", found["valid_loss"], hint=self.slower())
+            found |= validation.scores(logits, self.data)
         return found
 
-    def logits(self, model: Classifier, chosen: NDArray[np.int64], *, mirrored: bool = False) -> NDArray[np.float32]:
-        """Logits (m, k) of the samples at ``chosen`` or of their mirror images, unaugmented, in full precision."""
-        model.eval()
-        out = np.zeros((len(chosen), len(self.data.classes)), dtype=np.float32)
-        mine = self.team.part(len(chosen))
-        with torch.inference_mode():
-            for first in range(mine.start, mine.stop, 256):
-                some = slice(first, min(first + 256, mine.stop))
-                pixels = self.pixels.take(chosen[some])
-                images = batches.as_images(batches.mirrored(pixels) if mirrored else pixels, self.device)
-                out[some] = model(images).float().cpu().numpy()
-        return self.team.join_rows(out)
+    def logits(self, model: Classifier, *, mirrored: bool = False) -> NDArray[np.float32]:
+        """Logits (v, k) of the validation samples or of their mirror images."""
+        return validation.logits(
+            model, self.pixels, self.data.valid, device=self.device, team=self.team, mirrored=mirrored
+        )
 
     def save(self) -> None:
         """Write the state of the run."""
@@ -313,32 +260,6 @@ class _Run:
             optimizer=self.optimizer,
             best=self.best,
         )
-
-
-def make_optimizer(model: Classifier, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW or SGD with a rate for each depth of the backbone and for the head; no decay on biases and norms."""
-    body = depth_groups(list(model.backbone.parameters()), DEPTH_GROUPS)
-    factors = [factor * plan.depth_decay for factor in discriminative(len(body), plan.depth_decay)]
-    groups: list[dict[str, Any]] = []
-    for parameters, factor in [*zip(body, factors, strict=True), (list(model.head.parameters()), 1.0)]:
-        for decayed in (True, False):
-            chosen = [p for p in parameters if (p.ndim > 1) == decayed]
-            if chosen:
-                decay = plan.weight_decay if decayed else 0.0
-                groups.append({"params": chosen, "lr": plan.lr * factor, "weight_decay": decay})
-    if plan.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=plan.lr, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups, lr=plan.lr)
-
-
-@torch.no_grad()
-def move_mean(mean: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move ``mean`` towards ``model``; counters are copied (Polyak & Juditsky 1992; Tarvainen & Valpola 2017)."""
-    own, new = list(mean.state_dict().values()), list(model.state_dict().values())
-    moving = [i for i, tensor in enumerate(own) if tensor.dtype.is_floating_point]
-    torch._foreach_lerp_([own[i] for i in moving], [new[i] for i in moving], 1 - decay)
-    for i in set(range(len(own))) - set(moving):
-        own[i].copy_(new[i])
 
 
 @contextmanager

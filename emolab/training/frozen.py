@@ -19,7 +19,6 @@ from emolab.training import backbones, cache, checkpoint, embeddings, head_start
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.classifier import Classifier
 from emolab.training.devices import pick_device
-from emolab.training.head_fit import BLANK
 from emolab.training.recipes import Plan
 from emolab.workspace import Workspace
 
@@ -43,8 +42,7 @@ def frozen(
     first, weights = _start(workspace, checkpoint.describe(workspace.root / model.path))
     plan = replace(Plan(**first.plan), weights=weights)
     built = backbones.build(plan.backbone, plan.weights, size=plan.size)
-    random = plan.weights == "none" or (plan.weights == "default" and plan.backbone in BLANK)
-    if random and list(built.module.parameters()):
+    if backbones.is_random(plan.backbone, plan.weights, built.module):
         raise DataError(
             f"The champion's backbone {plan.backbone} learnt all it knows from these labels, so its features cannot "
             "tell what further labels are worth.",

@@ -17,11 +17,8 @@ from emolab.training.classifier import Classifier
 from emolab.training.data import TrainingSet
 from emolab.training.decode import Preprocessing
 from emolab.training.devices import cpu_threads, pick_device
-from emolab.training.fit import Fitted
+from emolab.training.fitted import Fitted
 from emolab.training.recipes import Plan
-
-#: Backbones that learn everything from the user's images: without a weights file there is nothing to keep.
-BLANK = ("tiny",)
 
 
 def fit_head(pixels: Pixels, data: TrainingSet, plan: Plan, folder: Path, *, progress: Progress = SILENT) -> Fitted:
@@ -32,8 +29,7 @@ def fit_head(pixels: Pixels, data: TrainingSet, plan: Plan, folder: Path, *, pro
     """
     began = time.monotonic()
     built = backbones.build(plan.backbone, plan.weights, size=plan.size)
-    random = plan.weights == "none" or (plan.weights == "default" and plan.backbone in BLANK)
-    if random and list(built.module.parameters()):
+    if backbones.is_random(plan.backbone, plan.weights, built.module):
         raise DataError(
             f"training.mode is head, but the backbone {plan.backbone} would start from random weights.",
             hint="Use a trained one: --set training.weights=champion, or --set training.backbone=face48.",

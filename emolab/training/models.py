@@ -12,7 +12,7 @@ import torch
 
 from emolab import metrics
 from emolab.catalog import models as catalog_models
-from emolab.catalog import tallies
+from emolab.catalog import samples, tallies
 from emolab.catalog.engine import now
 from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress
@@ -23,7 +23,8 @@ from emolab.training.calibrate import fit_temperature, softmax
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.data import TrainingSet
 from emolab.training.decode import Preprocessing
-from emolab.training.fit import Fitted, fit
+from emolab.training.fit import fit
+from emolab.training.fitted import Fitted
 from emolab.training.head_fit import fit_head
 from emolab.training.memory import keep_freed_memory
 from emolab.training.predict import load, logits_by_cache
@@ -68,25 +69,26 @@ def train(
     """
     with workspace.lock("train"):
         resumed_at = run.epochs_done()
-        if run.plan.tuning:
-            keep_freed_memory()  # decoding gains from it too
-        wanted = Preprocessing(run.plan.size, run.plan.color)
-        pixels = cache.fill(workspace.cache, run.data.ids, media, wanted, progress=progress)
-        with scalars.writer(workspace.logs / "tensorboard" / run.folder.name, resumed_at, on=tensorboard) as watch:
-            if run.plan.mode == "head":
-                fitted = fit_head(pixels, run.data, run.plan, workspace.cache, progress=progress)
-            else:
-                team.wait()  # the others read what was decoded
-                fitted = fit(
-                    pixels,
-                    run.data,
-                    run.plan,
-                    run.folder,
-                    progress=progress,
-                    watch=watch,
-                    choices=workspace.cache / tuning.FILE,
-                    team=team,
-                )
+        with run.forgotten_if_barren():
+            if run.plan.tuning:
+                keep_freed_memory()  # decoding gains from it too
+            wanted = Preprocessing(run.plan.size, run.plan.color)
+            pixels = cache.fill(workspace.cache, run.data.ids, media, wanted, progress=progress)
+            with scalars.writer(workspace.logs / "tensorboard" / run.folder.name, resumed_at, on=tensorboard) as watch:
+                if run.plan.mode == "head":
+                    fitted = fit_head(pixels, run.data, run.plan, workspace.cache, progress=progress)
+                else:
+                    team.wait()  # the others read what was decoded
+                    fitted = fit(
+                        pixels,
+                        run.data,
+                        run.plan,
+                        run.folder,
+                        progress=progress,
+                        watch=watch,
+                        choices=workspace.cache / tuning.FILE,
+                        team=team,
+                    )
         made = finish(fitted, run, workspace, pixels)
         model, alias, reason = _store(workspace, made, run.data, pixels)
         run.remove()
@@ -232,9 +234,7 @@ def _judge(workspace: Workspace, champion: Model, made: Checkpoint, data: Traini
     chosen = [data.ids[i] for i in data.valid]
     if predictor.checkpoint.preprocessing != made.preprocessing:
         with workspace.catalog() as catalog, catalog.connect() as conn:
-            from emolab.catalog import samples
-
-            paths = {s.id: workspace.root / s.media for s in samples.by_ids(conn, chosen)}
+            paths = {s.id: workspace.locate(s.media) for s in samples.by_ids(conn, chosen)}
         judged = cache.fill(workspace.cache, chosen, paths.__getitem__, predictor.checkpoint.preprocessing)
     else:
         judged = Pixels(pixels.array, pixels.rows[data.valid])

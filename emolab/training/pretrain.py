@@ -8,7 +8,6 @@ and the view is turned, shifted, lit anew and in part erased instead of masked. 
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress, Task
 from emolab.training import backbones, batches, state, tuning
 from emolab.training.augment import warp
@@ -29,18 +27,16 @@ from emolab.training.classifier import Classifier
 from emolab.training.devices import cpu_threads, pick_device
 from emolab.training.hog import Hog
 from emolab.training.memory import keep_freed_memory
+from emolab.training.optimizer import clip, decay_groups
 from emolab.training.recipes import Plan
 from emolab.training.schedule import one_cycle
-from emolab.training.state import RunState
 
-CLIP = 5.0
 #: Pixels per side of what is asked for: larger images are reduced to it.
 SIDE = 48
 #: Principal components that are asked for, and images they are found on.
 COMPONENTS, SAMPLE = 192, 4096
 #: Between 0 (as large as they are) and 1 (all components count alike).
 WHITENED = 0.5
-SAVE_EVERY = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,21 +117,11 @@ class _Run:
         )
         self.network = self.choice.lay_out(network, self.device)
         self.model = nn.ModuleDict({"network": self.network, "drawing": self.drawing.to(self.device)})
-        learning = list(self.network.parameters())
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": [p for p in learning if (p.ndim > 1) == decayed], "weight_decay": decay}
-                for decayed, decay in ((True, plan.weight_decay), (False, 0.0))
-            ],
-            lr=plan.lr,
+        groups = decay_groups(list(self.network.parameters()), lr=plan.lr, weight_decay=plan.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=plan.lr)
+        self.at, _ = state.take_over(
+            folder, warn=progress.warn, model=self.model, averaged=None, optimizer=self.optimizer
         )
-        self.at = RunState()
-        place, damaged = state.choose(folder)
-        for bad, reason in damaged.items():
-            progress.warn(f"The state {bad.name} is damaged ({reason}); the run goes on from the one before it.")
-            state.put_aside(bad)
-        if place is not None:
-            self.at, _ = state.restore(place, model=self.model, averaged=None, optimizer=self.optimizer)
         self.clock = time.monotonic()
 
     def finish(self) -> Pretrained:
@@ -154,7 +140,7 @@ class _Run:
         for part in parts[self.at.batch :]:
             self.step(part)
             task.advance()
-            if time.monotonic() - self.clock > SAVE_EVERY and self.at.batch < len(parts):
+            if time.monotonic() - self.clock > state.SAVE_EVERY and self.at.batch < len(parts):
                 self.save()
         loss = self.at.loss_sum / len(parts)
         self.at.history.append({"epoch": self.at.epoch + 1, "loss": loss})
@@ -181,12 +167,9 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise EmolabError(
-                f"The loss became {value} in epoch {self.at.epoch + 1}, step {self.at.step + 1}.",
-                hint="Try full precision: --set training.precision=float32",
-            )
-        nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+        hint = "Try full precision: --set training.precision=float32"
+        self.at.require_number("loss", value, hint=hint)
+        self.at.require_number("gradient", clip(self.network), hint=hint)
         self.optimizer.step()
         self.at.loss_sum += value
         self.at.batch += 1

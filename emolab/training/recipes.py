@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from emolab.config import TrainingConfig
-from emolab.errors import ConfigError
+from emolab.errors import ConfigError, UnknownName
+from emolab.registry import AUGMENTATIONS
+from emolab.training import backbones
 from emolab.training.objective import OBJECTIVES
 
 
@@ -123,8 +125,10 @@ class Plan:
 def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
     """``config`` with everything that was left open filled in for ``n_train`` samples, all of them ``gray`` or not.
 
-    Raises :class:`ConfigError` for a value out of range, or for settings that do not go together.
+    Raises :class:`ConfigError` for a value out of range or for settings that do not go together, and
+    :class:`UnknownName` for a backbone or an augmentation nobody knows: before an image is decoded for it.
     """
+    backbones.require(config.backbone)
     recipe = next((r for prefix, r in RECIPES if config.backbone.startswith(prefix)), DEFAULT)
     scratch = config.weights == "none" or config.backbone == "tiny"
     if scratch and recipe.scratch is not None:
@@ -185,6 +189,8 @@ def _check(plan: Plan) -> None:
     ):
         if value not in words:
             raise ConfigError(f'training.{name} is "{value}"; expected one of {", ".join(words)}.')
+    if plan.augmentation not in ("none", *AUGMENTATIONS.names()):
+        raise UnknownName("augmentation", plan.augmentation, ("none", *AUGMENTATIONS.names()))
     for name, number, low, high in (
         ("size", plan.size, 8, 1024),
         ("epochs", plan.epochs, 1, 100_000),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
-from emolab.errors import DataError
+from emolab.errors import DataError, EmolabError
 from emolab.training import state
 from emolab.training.data import TrainingSet
 from emolab.training.recipes import Plan
@@ -32,6 +34,16 @@ class Run:
         """Finished epochs according to the newest state."""
         place = state.newest(self.folder)
         return 0 if place is None else state.peek(place).epoch
+
+    @contextmanager
+    def forgotten_if_barren(self) -> Iterator[None]:
+        """Forget the run when an error ends the block before its first state: there is nothing to go on with."""
+        try:
+            yield
+        except EmolabError:
+            if not any(self.folder.glob(f"{state.PREFIX}*")):
+                self.remove()
+            raise
 
     def remove(self) -> None:
         """Forget the run; its model is kept elsewhere."""

@@ -24,7 +24,6 @@ from emolab.training.data import training_set
 from emolab.training.decode import Preprocessing, is_gray
 from emolab.training.devices import cpu_threads, pick_device
 from emolab.training.fit import fit
-from emolab.training.head_fit import BLANK
 from emolab.training.recipes import Plan, plan
 
 Floats = NDArray[np.floating[Any]]
@@ -55,8 +54,7 @@ def features(
     """
     made = plan(config, n_train=len(ids), gray=color == "gray")
     built = backbones.build(made.backbone, made.weights, size=made.size)
-    blank = made.weights == "none" or (made.weights == "default" and made.backbone in BLANK)
-    if blank and list(built.module.parameters()):
+    if backbones.is_random(made.backbone, made.weights, built.module):
         raise DataError(
             f"Frozen features would come from the random weights of {made.backbone}.",
             hint="Name trained ones: --set training.weights=PATH; or let everything learn: --mode finetune",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from emolab.errors import DataError
+from emolab.errors import DataError, EmolabError
 
 STATE, TENSORS, BEST = "state.json", "state.safetensors", "best.safetensors"
 PREFIX, PART, ASIDE = "at-", ".part-", "damaged-"
 #: States kept: should the newest be damaged, the run goes on from the one before.
 KEPT = 2
+#: Seconds between states inside a long epoch.
+SAVE_EVERY = 120.0
 
 
 @dataclass
@@ -40,6 +44,11 @@ class RunState:
     best_epoch: int = -1
     best_loss: float = float("inf")
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    def require_number(self, what: str, value: float, *, hint: str) -> None:
+        """Stop before a ``value`` that is no number spoils the weights; the state on disk is the one before it."""
+        if not math.isfinite(value):
+            raise EmolabError(f"The {what} became {value} in epoch {self.epoch + 1}, step {self.step + 1}.", hint=hint)
 
 
 def save(
@@ -134,6 +143,27 @@ def damage(place: Path) -> str | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"{STATE} is cut off or was changed"
     return None
+
+
+def take_over(
+    folder: Path,
+    *,
+    warn: Callable[[str], None],
+    model: nn.Module,
+    averaged: nn.Module | None,
+    optimizer: torch.optim.Optimizer,
+) -> tuple[RunState, dict[str, Tensor]]:
+    """:func:`restore` of the newest undamaged state in ``folder``; the very start where there is none.
+
+    Newer, damaged ones are put aside, and ``warn`` is told.
+    """
+    place, damaged = choose(folder)
+    for bad, reason in damaged.items():
+        warn(f"The state {bad.name} is damaged ({reason}); the run goes on from the one before it.")
+        put_aside(bad)
+    if place is None:
+        return RunState(), {}
+    return restore(place, model=model, averaged=averaged, optimizer=optimizer)
 
 
 def put_aside(place: Path) -> None:

@@ -5,32 +5,16 @@ from __future__ import annotations
 from typing import cast
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from emolab.errors import DataError
+from emolab.training.residual import Block, draw_weights
 
 WIDTHS = (16, 32, 64, 128)
 
 
-class Block(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al. 2016, "Deep residual learning", figure 2)."""
-
-    def __init__(self, inside: int, outside: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(outside)
-        self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outside)
-        self.shortcut = nn.Identity()
-        if stride != 1 or inside != outside:
-            self.shortcut = nn.Sequential(  # type: ignore[assignment]
-                nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, outside, h / stride, w / stride)."""
-        y = functional.relu(self.norm1(self.conv1(x)))
-        return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+def shortcut(inside: int, outside: int, stride: int) -> nn.Module:
+    """Takes one of ``stride`` x ``stride`` pixels where the block reduces the image."""
+    return nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
 
 
 class Tiny(nn.Module):
@@ -45,12 +29,13 @@ class Tiny(nn.Module):
         ]
         inside = WIDTHS[0]
         for stage, outside in enumerate(WIDTHS):
-            layers += [Block(inside, outside, 2 if stage else 1), Block(outside, outside, 1)]
+            layers += [
+                Block(inside, outside, 2 if stage else 1, shortcut=shortcut),
+                Block(outside, outside, 1, shortcut=shortcut),
+            ]
             inside = outside
         self.layers = nn.Sequential(*layers)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        draw_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features averaged over the image."""

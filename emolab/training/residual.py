@@ -1,0 +1,36 @@
+"""What emolab's own networks are made of: two convolutions beside a shortcut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+#: (channels in, channels out, stride) -> the way around the convolutions where they change what passes.
+Shortcut = Callable[[int, int, int], nn.Module]
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions and a shortcut (He et al. 2016, "Deep residual learning", figure 2)."""
+
+    def __init__(self, inside: int, outside: int, stride: int, *, shortcut: Shortcut) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outside)
+        self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outside)
+        same = stride == 1 and inside == outside
+        self.shortcut = nn.Identity() if same else shortcut(inside, outside, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, outside, ceil(h / stride), ceil(w / stride))."""
+        y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
+        return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x), inplace=True)
+
+
+def draw_weights(network: nn.Module) -> None:
+    """First weights of every convolution, such that gradients keep their size (He et al. 2015, "Delving deep")."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
