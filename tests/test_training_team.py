@@ -188,7 +188,7 @@ def test_a_killed_process_ends_the_others_with_a_message_and_the_run_goes_on_lat
         text=True, start_new_session=True,
     ) as process:  # fmt: skip
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while (found := runs.unfinished(ready)) is None or found.epochs_done() < 2:
                 assert process.poll() is None
                 assert time.monotonic() < deadline
@@ -200,7 +200,8 @@ def test_a_killed_process_ends_the_others_with_a_message_and_the_run_goes_on_lat
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode != 0
     assert (
-        "the 2 processes of this training has ended" in " ".join(err.split()) or "stopped; run the same command" in err
+        "the 2 processes of this training has ended or hangs" in " ".join(err.split())
+        or "stopped; run the same command" in err
     )
     stopped = runs.unfinished(ready)
     assert stopped is not None
@@ -208,6 +209,54 @@ def test_a_killed_process_ends_the_others_with_a_message_and_the_run_goes_on_lat
     assert state.newest(stopped.folder) is not None
     with ready.lock("train"):
         pass
+
+
+#: Trains by the plan ``argv[2]``; in its third step the process of rank ``argv[3]`` falls silent, but lives on.
+HANGING = """
+import json, sys, time
+from datetime import timedelta
+from pathlib import Path
+from emolab.errors import EmolabError
+from emolab.training import fit, team
+from emolab.training.recipes import Plan
+from tests.test_training_team import material
+team.SILENCE = timedelta(seconds=3)
+folder, plan = Path(sys.argv[1]), Plan(**json.loads(sys.argv[2]))
+pixels, data = material(plan.size)
+mine = team.join("cpu")
+step = fit._Run.step
+def hang(self, chosen):
+    if mine.rank == int(sys.argv[3]) and self.at.step == 2:
+        time.sleep(600)
+    step(self, chosen)
+fit._Run.step = hang
+try:
+    fit.fit(pixels, data, plan, folder / "run", team=mine)
+except EmolabError as error:
+    (folder / f"said-{mine.rank}").write_text(error.message)
+    raise
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hanging", [0, 1], ids=["the leader", "a helper"])
+def test_a_process_that_hangs_in_a_step_ends_the_training_within_minutes(tmp_path: Path, hanging: int) -> None:
+    """With patience of three seconds here; torchrun ends the one that hangs when the other has given up."""
+    program = tmp_path / "program.py"
+    program.write_text(HANGING)
+    plan = quick(n_train=90, backbone="hog", batch=16, dropout=0.0)
+    done = subprocess.run(
+        torchrun(str(program), str(tmp_path), json.dumps(asdict(plan)), str(hanging)),
+        cwd=ROOT, env=environment(), timeout=300, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    said = (tmp_path / f"said-{1 - hanging}").read_text()
+    assert said.startswith("Another of the 2 processes of this training has ended or hangs")
+    assert not (tmp_path / f"said-{hanging}").exists()
+
+
+def test_the_patience_with_a_silent_process_is_minutes() -> None:
+    assert team.SILENCE.total_seconds() <= 900 < team.PREPARING.total_seconds()
 
 
 def test_alone_nothing_changes() -> None:

@@ -24,9 +24,13 @@ from emolab.training.devices import pick_device
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from torch.distributed import ProcessGroup
 
-#: How long the others wait for the leader, which decodes the images. A process that dies is noticed at once.
-PATIENCE = timedelta(hours=6)
+#: How long the others wait while the leader decodes images and solves the head.
+PREPARING = timedelta(hours=6)
+#: How long a step may wait for the slowest process, which may be writing a state or come back from a pause. One that
+#: dies is noticed at once; this is for one that hangs.
+SILENCE = timedelta(minutes=10)
 
 
 class Team:
@@ -85,8 +89,9 @@ ALONE = Team()
 class Joined(Team):
     """One of the processes that ``torchrun`` started."""
 
-    def __init__(self, fabric: Fabric, *, local: int) -> None:
+    def __init__(self, fabric: Fabric, *, local: int, steps: ProcessGroup | None = None) -> None:
         self.fabric, self.local = fabric, local
+        self.steps = steps  # the same processes, with less patience
         self.rank, self.size = fabric.global_rank, fabric.world_size
 
     def device(self, wanted: str) -> torch.device:  # noqa: ARG002
@@ -155,7 +160,7 @@ class Joined(Team):
 
     def _sum(self, tensor: Tensor) -> Tensor:
         with self._together():
-            found = self.fabric.all_reduce(tensor, reduce_op="sum")
+            found = self.fabric.all_reduce(tensor, group=self.steps, reduce_op="sum")
         if not isinstance(found, Tensor):
             raise TypeError(f"all_reduce gave {type(found).__name__}")
         return found
@@ -167,8 +172,8 @@ class Joined(Team):
         except RuntimeError as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
             raise EmolabError(
-                f"Another of the {self.size} processes of this training has ended, so process {self.rank} stops too "
-                f"({reason}).",
+                f"Another of the {self.size} processes of this training has ended or hangs, so process {self.rank} "
+                f"stops too ({reason}).",
                 hint="See its own message, if any. Run the same command again: it goes on from the last state.",
             ) from error
 
@@ -201,7 +206,8 @@ def join(wanted: str) -> Team:
         )
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(
-        accelerator=kind, devices=local, num_nodes=max(1, world // local), strategy=DDPStrategy(timeout=PATIENCE)
+        accelerator=kind, devices=local, num_nodes=max(1, world // local), strategy=DDPStrategy(timeout=PREPARING)
     )
     fabric.launch()
-    return Joined(fabric, local=local)
+    group: Any = torch.distributed.new_group(timeout=SILENCE)
+    return Joined(fabric, local=local, steps=group)
