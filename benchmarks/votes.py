@@ -4,7 +4,7 @@ Two tables, :mod:`benchmarks.votes_agreement` and :mod:`benchmarks.votes_budget`
 ``--settings`` prints what decides, of FER+ train alone: the same two tables (agreement on its first 4,000 faces; 4,000
 drawn at random are held back to judge what the rest teaches), and agreement at other certainties. Recommended for a
 budget is the way that teaches most accuracy; of ways within two standard errors of it, the one with most macro-F1.
-``labeling.model_opinion`` is on by default only if the head in the loop teaches no less than "1..5" without it.
+``labeling.model_opinion`` is on by default if the head in the loop teaches no less than "1..5" without it.
 """
 
 from __future__ import annotations

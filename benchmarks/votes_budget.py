@@ -26,8 +26,8 @@ from emolab.metrics import macro_f1
 
 BUDGETS, FEW = (1_000, 3_000, 10_000, 30_000), (1_000,)
 WAYS = ("1", "2", "3", "5", "1..3", "1..5", "1..5, head in the loop")
-#: The way that the others are compared with.
-BASE = "1..5"
+#: The ways that the others are compared with.
+BASES = ("1..5", "1")
 #: Faces of the training set that are held back to choose by.
 CHOOSERS = 4_000
 
@@ -103,8 +103,12 @@ def told(name: str, scores: dict[str, dict[int, tuple[float, float, float, float
     for way, by_seed in scores.items():
         columns = list(zip(*by_seed.values(), strict=True))
         for position, (figure, unit) in enumerate((("accuracy", "share"), ("macro-F1", ""))):
-            pairs = [100 * (got[position] - scores[BASE][seed][position]) for seed, got in by_seed.items()]
-            apart = f"{statistics.mean(pairs):+.2f} ± {statistics.stdev(pairs) / len(pairs) ** 0.5:.2f}"
+            apart = []
+            for base in BASES:
+                if base in scores and base != way:
+                    pairs = [100 * (got[position] - scores[base][seed][position]) for seed, got in by_seed.items()]
+                    error = statistics.stdev(pairs) / len(pairs) ** 0.5
+                    apart.append(f"; {statistics.mean(pairs):+.2f} ± {error:.2f} points against {base}")
             yield Result(
                 name=f"{name}, {way} per face: {figure}",
                 value=statistics.mean(columns[position]),
@@ -113,7 +117,7 @@ def told(name: str, scores: dict[str, dict[int, tuple[float, float, float, float
                 seeds=len(by_seed),
                 spread=(min(columns[position]), max(columns[position])),
                 note=f"{statistics.mean(columns[2]):,.0f} faces, {statistics.mean(columns[3]):,.0f} votes"
-                + ("" if way == BASE else f"; {apart} points against {BASE}"),
+                + "".join(apart),
             )
 
 

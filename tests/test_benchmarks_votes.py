@@ -8,7 +8,7 @@ import pytest
 from benchmarks.dealing import deal, labels
 from benchmarks.ferplus import Faces
 from benchmarks.votes_agreement import score, until_two_agree
-from benchmarks.votes_budget import halves, spend
+from benchmarks.votes_budget import halves, spend, told
 from emolab.logistic.newton import Floats
 
 HAPPY, UNKNOWN = 1, 8
@@ -75,3 +75,14 @@ def test_held_back_faces_are_not_learned_from() -> None:
     pool, judge = halves(faces(crowd(30), [0] * 30), 10)
     assert (len(pool.votes), len(judge.votes)) == (20, 10)
     assert sorted(pool.media + judge.media) == sorted(b"%d" % row for row in range(30))
+
+
+def test_ways_are_compared_seed_by_seed() -> None:
+    by_way = {
+        "1": {0: (0.50, 0.3, 10.0, 10.0), 1: (0.60, 0.3, 10.0, 10.0)},
+        "1..5": {0: (0.40, 0.3, 5.0, 10.0), 1: (0.52, 0.3, 5.0, 10.0)},
+    }
+    accuracy, macro, *_ = told("10 votes", by_way, 7)
+    assert (accuracy.name, accuracy.value, accuracy.n) == ("10 votes, 1 per face: accuracy", 0.55, 7)
+    assert accuracy.note == "10 faces, 10 votes; +9.00 ± 1.00 points against 1..5"
+    assert macro.note.endswith("+0.00 ± 0.00 points against 1..5")
