@@ -12,7 +12,8 @@ from emolab.active_learning.frozen import principal
 from emolab.active_learning.pool import Pool
 from emolab.active_learning.replay import Replay, neighbour_purity, replay
 from emolab.active_learning.select import select
-from emolab.active_learning.strategies.auto import PRIOR, choose, verdict
+from emolab.active_learning.strategies import auto
+from emolab.active_learning.strategies.auto import LATER, PRIOR, choose, verdict
 from emolab.logistic import head
 
 K = 4
@@ -97,6 +98,14 @@ def test_a_replay_that_shows_nothing_leaves_the_safe_choice() -> None:
     name, why = verdict(Replay(("margin", "random"), areas, 300, 150))
     assert name == PRIOR
     assert "cannot tell the strategies apart" in why
+
+
+def test_with_many_labels_of_every_class_the_safe_choice_is_the_models_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    areas = np.array([[0.50, 0.60, 0.40, 0.55, 0.45], [0.51, 0.50, 0.50, 0.50, 0.50]])
+    monkeypatch.setattr(auto, "replay", lambda *_: Replay(("badge", "random"), areas, 300, 150))
+    few, many = (choose(make_pool(K * 300, labelled), np.random.default_rng(0)) for labelled in (K * 249, K * 250))
+    assert (few[0], many[0]) == (PRIOR, LATER)
+    assert all("cannot tell the strategies apart" in why for _, why in (few, many))
 
 
 def test_a_replay_is_paired_and_repeatable() -> None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 #: What is tried out, safest first.
 CONTESTANTS = ("uherding", "cluster_margin", "margin", "badge", "maxherding", "typiclust", "random")
-#: What is used where the replay cannot tell the strategies apart.
-PRIOR = "uherding"
+#: What is used where the replay cannot tell the strategies apart, and from how many labelled samples per class on the
+#: second one: what covers the pool helps early, what the model doubts later.
+PRIOR, LATER, MANY = "uherding", "margin", 250
 #: Share of every batch that is drawn at random.
 SLICE = 0.1
 #: Neighbour purity from which clusters are believed to be classes, and from which coverage is worth anything.
@@ -39,7 +40,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
        is the answer where labels are of one class or of too few people and videos to be divided.
     2. With more, :func:`~emolab.active_learning.replay.replay` runs small campaigns over the labelled samples. The
        strategy with the highest macro-F1 wins, if it beats random by more than a standard error; else ``uherding``,
-       which did well or no harm in published comparisons.
+       which did well or no harm in published comparisons, or ``margin`` from 250 labelled samples per class on.
     3. The random tenth is spread over the batch. Its labels are an unbiased sample of what is not labelled yet: they
        measure the model, feed the stopping advice and keep the other strategies honest.
     """
@@ -72,11 +73,12 @@ def choose(pool: Pool, rng: np.random.Generator) -> tuple[str, str]:
         few = len(np.unique(unit))
         whose = "one person or video" if few == 1 else f"{few:,} people or videos"
         return PRIOR, f"{PRIOR}: {len(rows):,} labelled samples of {whose} cannot be divided fairly"
-    return verdict(replay(features, targets, unit, CONTESTANTS, rng))
+    otherwise = LATER if len(rows) >= MANY * targets.shape[1] else PRIOR
+    return verdict(replay(features, targets, unit, CONTESTANTS, rng), otherwise)
 
 
-def verdict(found: Replay) -> tuple[str, str]:
-    """The strategy that a replay speaks for, and why in a sentence."""
+def verdict(found: Replay, otherwise: str = PRIOR) -> tuple[str, str]:
+    """The strategy that a replay speaks for (``otherwise`` if for none), and why in a sentence."""
     gains, errors = found.gains(), found.errors()
     best = int(gains.argmax())
     about = f"{found.areas.shape[1]} replays on {found.n:,} labelled samples"
@@ -86,7 +88,7 @@ def verdict(found: Replay) -> tuple[str, str]:
     told = f"{found.strategies[best]} {gains[best]:+.1f} ± {errors[best]:.1f} points of macro-F1 against random"
     if gains[best] > errors[best] and gains[best] > 0:
         return found.strategies[best], f"{found.strategies[best]}: in {about} {told} ({others})"
-    return PRIOR, f"{PRIOR}: {about} cannot tell the strategies apart (best: {told})"
+    return otherwise, f"{otherwise}: {about} cannot tell the strategies apart (best: {told})"
 
 
 def _cold(features: Floats, targets: Floats) -> tuple[str, str]:
