@@ -16,6 +16,7 @@ from emolab.errors import ConfigError, DataError
 from emolab.training import unlabelled
 from emolab.workspace import Workspace
 from tests.learnable import configure, fill_workspace
+from tests.test_training_robust import Heard
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SETTINGS = (
@@ -101,3 +102,36 @@ def test_an_empty_workspace_is_one_clear_line(workspace: Workspace, run_cli: Run
     assert "There are 0 images to learn from" in " ".join(done.stderr.split())
     with workspace.catalog() as catalog, catalog.connect() as conn:
         assert samples.count(conn) == 0
+
+
+def test_a_stopped_run_on_other_settings_is_told_of_and_a_finished_one_leaves_nothing(
+    workspace: Workspace,
+) -> None:
+    fill_workspace(workspace, 24)
+    config = configure(workspace, SETTINGS).config.training
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        paths = {sample.id: workspace.locate(sample.media) for sample in samples.iterate(conn)}
+    ids = sorted(paths)
+
+    def learn(epochs: int) -> tuple[list[str], int | None]:
+        heard = Heard()
+        made = unlabelled.plan(config, n=24, gray=True, epochs=epochs)
+        _, done = unlabelled.learn(workspace, ids, made, paths.__getitem__, progress=heard)
+        return heard.lines, done
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(unlabelled, "write_text", stopped)  # after the weights, before their document
+        learn(1)
+    (left,) = (workspace.state / "pretrained").glob("run-*")
+    lines, done = learn(2)
+    assert done == 0
+    assert lines == [f"Stopped pretrainings on other images or settings: 1, of use only where those come back. "
+                     f"To forget them: rm -r {left.parent}/run-*"]  # fmt: skip
+    assert list(left.parent.glob("run-*")) == [left]
+    left.rename(left.with_name(f"run-{unlabelled.find(workspace, 'tiny').identity[:16]}"))
+    assert learn(2) == ([], None)
+    assert not list(left.parent.glob("run-*"))
+
+
+def stopped(*args: object) -> None:
+    raise KeyboardInterrupt

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from emolab.catalog import models, rounds, samples, votes
+from emolab.cli.common import Session
 from emolab.cli.words import many, short
 from emolab.records import Model, Sample, Suggestion, Vote
 from emolab.workspace import Workspace
@@ -62,3 +63,12 @@ def test_numbers_and_ids_are_worded_in_one_place() -> None:
     assert [many(1, "person", "people"), many(2, "person", "people")] == ["1 person", "2 people"]
     assert many(1234, "vote") == "1,234 votes"
     assert short("0123456789abcdef") == "0123456789"
+
+
+def test_the_next_command_is_never_broken_in_two(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    command = "emolab train --set training.backbone=tiny --set training.weights=pretrained"
+    Session().next_step(command)
+    assert f"next: {command}\n" in capsys.readouterr().err

@@ -92,3 +92,50 @@ def test_weights_without_a_document_say_nothing_about_classes(tmp_path: Path) ->
     before = head.weight.detach().clone()
     assert start_head(head, ("anger", "fear"), tmp_path / "plain.safetensors") == ()
     assert (head.weight == before).all()
+
+
+def test_the_card_of_a_solved_head_tells_of_no_epochs_and_no_rates(workspace: Workspace) -> None:
+    fill_workspace(workspace)
+    settings = QUICK.replace('"tiny"', '"hog"') + '\nmode = "head"\ntensorboard = false'
+    model = train_workspace(configure(workspace, settings))
+    text = card(workspace.root / model.path)
+    assert "backbone hog, weights default, mode head, objective accuracy" in text
+    assert f"head solved with penalty {model.metrics['solved']['penalty']:.2g}" in text
+    assert not [word for word in ("epoch", "optimizer", "lr ", "augmentation", "batch") if word in text]
+    assert "Chosen on the same ones: temperature " in text
+
+
+def test_the_card_says_that_the_epoch_was_chosen_only_where_it_was(workspace: Workspace) -> None:
+    """With fewer than fifty validation samples the last epoch is kept."""
+    fill_workspace(workspace)
+    model = train_workspace(configure(workspace, QUICK + "\ntensorboard = false"))
+    assert model.metrics["valid"]["n"] < 50
+    assert "Chosen on the same ones: temperature " in card(workspace.root / model.path)
+    folder = bundled.folder("face48")
+    assert folder is not None
+    assert "Chosen on the same ones: epoch, class offsets, temperature 0.503" in card(folder)
+
+
+def test_a_misspelt_model_outside_a_workspace_names_the_bundled_ones(
+    outside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (outside / "a.png").write_bytes(b"")
+    assert run(["predict", "face49", "a.png"]) == 1
+    err = capsys.readouterr().err
+    assert 'Unknown model "face49". Did you mean "face48"?' in err
+    assert "emolab -w DIR COMMAND" in err
+
+
+def test_faces_are_looked_for_without_a_workspace_too(
+    outside: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emolab.datasets import weights
+    from emolab.errors import DataError
+
+    def missing(path: str, **options: object) -> Path:
+        raise DataError(f"asked for the detector {path!r}")
+
+    monkeypatch.setattr(weights, "detector", missing)
+    (outside / "a.png").write_bytes(b"")
+    assert run(["predict", "face48", "a.png", "--faces"]) == 1
+    assert "asked for the detector ''" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import torch
 
 from emolab.errors import DataError
 from emolab.training import checkpoint
+from emolab.training.card import card
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.decode import VERSION, VERSIONS
 
@@ -45,3 +46,26 @@ def test_a_model_of_an_unknown_decoder_is_refused(tmp_path: Path) -> None:
 def test_a_document_that_does_not_say_how_to_decode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="lacks decoder"):
         checkpoint.describe(written(tmp_path, decoder=None))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("classes", "happy"),
+        ("size", "48"),
+        ("plan", []),
+        ("mean", 0.5),
+        ("metrics", 3),
+        ("temperature", "warm"),
+        ("flips", 1),
+    ],
+)
+def test_a_document_of_which_something_is_of_the_wrong_kind_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    with pytest.raises(DataError, match=rf"model\.json is damaged: {key} is of the wrong kind") as caught:
+        checkpoint.describe(written(tmp_path, **{key: value}))
+    assert caught.value.hint == "Train the model again."
+
+
+def test_a_card_of_a_model_without_figures_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"model\.json holds no figures to make a card of"):
+        card(written(tmp_path, metrics={}))

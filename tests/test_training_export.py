@@ -292,3 +292,13 @@ def test_a_model_in_a_folder_is_exported_without_a_workspace(
     assert "64 made-up images" in capsys.readouterr().err
     with pytest.raises(ConfigError):
         formats.check_wanted("onnx", "fp32", Path("x.zip"))
+
+
+def test_a_place_that_cannot_be_written_is_a_clear_error(
+    trained: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = trained.root / "emolab.toml"
+    assert run(["-w", str(trained.root), "export", "champion", "--to", "torchscript", "--out", f"{file}/x.pt"]) == 1
+    err = capsys.readouterr().err
+    assert f"{file}/x.pt could not be written: " in err
+    assert "name another place with --out" in err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import doctest
+import errno
 import io
 import json
 import os
@@ -20,12 +21,13 @@ import pytest
 from PIL import Image
 
 from emolab.catalog import models as catalog_models
-from emolab.catalog import samples
+from emolab.catalog import samples, votes
 from emolab.cli.main import run
 from emolab.cli.train import train_run, train_workspace
 from emolab.datasets.merge import merge
 from emolab.errors import DataError, EmolabError
 from emolab.progress import Progress, Task
+from emolab.records import Vote
 from emolab.taxonomy import PRESETS
 from emolab.training import checkpoint, report, runs
 from emolab.training.predict import load, predict_pool
@@ -344,3 +346,117 @@ def test_the_report_tells_a_short_training_in_seconds(minutes: float, words: str
     from emolab.training import report
 
     assert report._lasted(minutes) == words
+
+
+def test_names_with_brackets_are_printed_as_they_are(ready: Workspace, emolab: Command, tmp_path: Path) -> None:
+    """They are no markup: neither a style to swallow nor one that was never opened."""
+    train_workspace(ready)
+    folder = tmp_path / "in" / "d["
+    folder.mkdir(parents=True)
+    image = bars(1, 3)[0][0]
+    for name in ("x].png", "a[red].png"):
+        (folder / name).write_bytes(png(image))
+    (tmp_path / "in" / "b[dim].jpg").write_bytes(b"no image")
+    code, _, err = emolab("predict", "champion", str(tmp_path / "in"), raw=True)
+    assert code == 1
+    for name in ("d[/x].png", "d[/a[red].png", "b[dim].jpg"):
+        assert name in err
+    assert f"in {tmp_path / 'in'}/" in err.replace("\n", "")
+
+
+def test_a_long_path_is_not_cut_where_the_names_differ(ready: Workspace, emolab: Command, tmp_path: Path) -> None:
+    train_workspace(ready)
+    folder = tmp_path / ("deep" * 20)
+    folder.mkdir()
+    for i in range(2):
+        (folder / f"picture-number-{i}.png").write_bytes(png(bars(2, 3)[0][i]))
+    _, _, err = emolab("predict", "champion", str(folder), raw=True)
+    assert "picture-number-0.png" in err
+    assert "picture-number-1.png" in err
+
+
+def test_the_shared_folder_of_names() -> None:
+    from emolab.cli import predict
+
+    assert doctest.testmod(predict).failed == 0
+
+
+@pytest.mark.parametrize("words", [("evaluate", "champion", "--on", "valid"), ("predict", "champion", ".emolab/media")])
+def test_judging_computes_where_the_settings_say(ready: Workspace, emolab: Command, words: tuple[str, ...]) -> None:
+    train_workspace(ready)
+    file = ready.root / "emolab.toml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("[training]", '[training]\ndevice = "mps"'), encoding="utf-8"
+    )
+    words = tuple(str(ready.media) if word == ".emolab/media" else word for word in words)
+    code, _, err = emolab(*words, raw=True)
+    assert code == 1
+    assert "The device is mps, but torch finds no Apple GPU." in err
+    assert emolab(*words, "--device", "cpu", raw=True)[0] == 0
+
+
+def test_predict_takes_images_as_large_as_collect_does(ready: Workspace, emolab: Command) -> None:
+    train_workspace(ready)
+    file = next(ready.media.glob("*.png"))
+    assert emolab("predict", "champion", str(file), raw=True)[0] == 0
+    code, _, err = emolab("predict", "champion", str(file), "--set", "collect.max_pixels=100", raw=True)
+    assert code == 1
+    assert "1 of 1 images could not be classified" in err
+
+
+def test_evaluate_counts_the_samples_of_classes_the_model_does_not_know(ready: Workspace, emolab: Command) -> None:
+    train_workspace(ready)
+    before = emolab("evaluate", "champion", "--on", "valid")
+    assert before["dropped"] == {}
+    file = ready.root / "emolab.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace('"neutral"]', '"neutral", "fear"]'), encoding="utf-8")
+    with ready.catalog() as catalog, catalog.begin() as tx:
+        held = [sample.id for sample in samples.iterate(tx, split="valid")]
+        votes.append(tx, [
+            Vote(sample_id=held[0], annotator=f"late{i}", label="fear", origin=f"test:late:{i}") for i in range(9)
+        ])  # fmt: skip
+    emolab("label", "aggregate")
+    after = emolab("evaluate", "champion", "--on", "valid")
+    assert after["dropped"] == {"unknown class fear": 1}
+    assert after["n"] == before["n"] - 1
+    _, _, err = emolab("evaluate", "champion", "--on", "valid", raw=True)
+    assert "Left out: 1 of fear, which the model does not know." in " ".join(err.split())
+
+
+def test_evaluate_says_so_when_the_model_knows_none_of_todays_classes(ready: Workspace, emolab: Command) -> None:
+    train_workspace(ready)
+    file = ready.root / "emolab.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"happiness", "sadness", "neutral"', '"fear", "anger"'), encoding="utf-8")
+    with ready.catalog() as catalog, catalog.begin() as tx:
+        held = [sample.id for sample in samples.iterate(tx, split="valid")]
+        votes.append(tx, [
+            Vote(sample_id=sample, annotator="late", label="fear", origin=f"test:late:{sample}") for sample in held
+        ])  # fmt: skip
+    emolab("label", "aggregate")
+    code, _, err = emolab("evaluate", "champion", "--on", "valid", raw=True)
+    assert code == 1
+    assert f"All {len(held)} samples of valid are of classes the model does not know: {len(held)} of fear." in err
+
+
+def test_a_full_disk_while_predicting_is_one_line(
+    ready: Workspace, emolab: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emolab.training import predict
+
+    def full(*args: object, **options: object) -> object:
+        raise OSError(errno.ENOSPC, "No space left on device", "pixels.u8")
+
+    train_workspace(ready)
+    monkeypatch.setattr(predict, "load", full)
+    code, _, err = emolab("predict", "champion", str(ready.media), raw=True)
+    assert code == 1
+    assert err.startswith("error: The disk is full: pixels.u8 could not be written (No space left on device).")
+
+
+def test_resume_refuses_settings_that_would_not_hold(emolab: Command) -> None:
+    code, _, err = emolab("train", "--resume", "--set", "training.epochs=50", raw=True)
+    assert code == 1
+    assert "--set training.epochs=50 would change nothing." in err
+    code, _, err = emolab("train", "--resume", "--set", "training.tensorboard=false", raw=True)
+    assert "There is no unfinished run to go on with." in err

@@ -85,7 +85,7 @@ class Bars(progress.Progress):
 
     def note(self, text: str) -> None:
         """A line of prose above the bars."""
-        self._console.print(text, style="dim")
+        self._console.print(Text(text), style="dim")
 
     def warn(self, text: str) -> None:
         """The same, to be noticed."""

@@ -78,8 +78,9 @@ class Session:
             self.console.print(make_table(columns, rows, title=title))
 
     def next_step(self, text: str) -> None:
-        """Say what to type next."""
-        self.say(f"[dim]next:[/] [bold cyan]{text}[/]")
+        """Say what to type next, on one line however long: a command that is broken in two cannot be copied."""
+        if not self.json:
+            self.console.print(f"[dim]next:[/] [bold cyan]{text}[/]", soft_wrap=True)
 
 
 def make_table(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from emolab.cli.common import Session, device_option, flips_option, workspace_command
-from emolab.cli.words import short
+from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
     from emolab.training.predict import Predictor
@@ -34,8 +36,10 @@ def evaluate(
     device: str | None,
 ) -> None:
     """Judge MODEL (champion, the start of an id, or a checkpoint folder) and print accuracy, macro-F1, calibration."""
+    from rich.markup import escape
+
     from emolab.cli.judged import show_metrics
-    from emolab.cli.models import folder_of
+    from emolab.cli.models import device_of, folder_of
     from emolab.datasets.evaluation import is_spec
     from emolab.errors import MissingExtra, UnknownName
     from emolab.records import SPLITS
@@ -46,7 +50,7 @@ def evaluate(
         raise MissingExtra("PyTorch", "train") from error
     if not is_spec(where) and where not in SPLITS:
         raise UnknownName("split or dataset", where, SPLITS, hint="A dataset is READER:PATH, such as ferplus:FILE.zip.")
-    predictor = load(folder_of(session, model), device=device or "auto")
+    predictor = load(folder_of(session, model), device=device_of(session, device))
     if flips is not None:
         predictor = predictor.with_flips(flips)
     if is_spec(where):
@@ -55,10 +59,10 @@ def evaluate(
         found = _on_split(session, predictor, where)
     session.emit(found)
     alone = "each image with its mirror image" if predictor.checkpoint.flips else "each image alone"
-    session.say(f"[dim]{found['protocol']}; {alone}[/]")
+    session.say(f"[dim]{escape(found['protocol'])}; {alone}[/]")
     for line in found["errors"]:
-        session.say(f"[yellow]left out:[/] {line}")
-    show_metrics(session, found, title=f"Model {short(predictor.checkpoint.id)} on {where}")
+        session.say(f"[yellow]left out:[/] {escape(line)}")
+    show_metrics(session, found, title=f"Model {short(predictor.checkpoint.id)} on {escape(where)}")
 
 
 def _on_dataset(
@@ -95,9 +99,19 @@ def _on_split(session: Session, predictor: Predictor, split: str) -> dict[str, A
             raise DataError("There are no labels yet.", hint="Run: emolab label aggregate")
         hard = {sample: labels.classes[i] for sample, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
         able = samples.supported(conn)
-        found = [s for s in samples.iterate(conn, split=split) if hard.get(s.id) in classes]
-    if not found:
+        labelled = [s for s in samples.iterate(conn, split=split) if s.id in hard]
+    if not labelled:
         raise DataError(f"No labelled sample belongs to the split {split}.", hint='"emolab train" fills the splits.')
+    found = [s for s in labelled if hard[s.id] in classes]
+    foreign = Counter(hard[s.id] for s in labelled if hard[s.id] not in classes)
+    if not found:
+        raise DataError(
+            f"All {many(len(labelled), 'sample')} of {split} are of classes the model does not know: "
+            f"{_counts(foreign)}.",
+            hint="Train a model on today's classes with: emolab train",
+        )
+    if foreign:
+        session.progress.warn(f"Left out: {_counts(foreign)}, which the model does not know.")
     mask = np.array([[_can(able.get(s.source), name) for name in classes] for s in found], dtype=bool)
     media: list[bytes | Path] = [workspace.root / s.media for s in found]
     result = judge(
@@ -109,7 +123,16 @@ def _on_split(session: Session, predictor: Predictor, split: str) -> dict[str, A
         protocol=f"{split} samples of this workspace against their current labels ({labels.method})",
         progress=session.progress,
     )
-    return {**result, "on": split, "dropped": {}, "splits": [split]}
+    return {**result, "on": split, "dropped": {f"unknown class {k}": n for k, n in foreign.items()}, "splits": [split]}
+
+
+def _counts(classes: Mapping[str, int]) -> str:
+    """Classes and how many samples each has, in words.
+
+    >>> _counts({"fear": 3, "contempt": 1})
+    '3 of fear, 1 of contempt'
+    """
+    return ", ".join(f"{n:,} of {name}" for name, n in classes.items())
 
 
 def _can(names: tuple[str, ...] | None, name: str) -> bool:

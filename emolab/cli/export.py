@@ -68,6 +68,8 @@ def _material(session: Session, folder: Path) -> Material | None:
 
 
 def _show(session: Session, found: Exported) -> None:
+    from rich.markup import escape
+
     document, checked = found.document, found.parity
     session.emit(
         {
@@ -83,7 +85,8 @@ def _show(session: Session, found: Exported) -> None:
         }
     )
     session.say(
-        f"[green]✓[/] [bold]{found.file}[/] ({found.size / 1e6:.1f} MB): model {short(document['model'])}, "
+        f"[green]✓[/] [bold]{escape(str(found.file))}[/] ({found.size / 1e6:.1f} MB): "
+        f"model {short(document['model'])}, "
         f"{document['to']} {document['precision']}{', with mirror images' if document['flips'] else ''}"
     )
     what = f"{checked.n:,} {'validation samples' if checked.images == 'valid' else 'made-up images'}"

@@ -14,7 +14,7 @@ import click
 from emolab import __version__
 from emolab.cli.common import Session
 from emolab.cli.groups import LazyGroup
-from emolab.errors import EmolabError
+from emolab.errors import DISK_FULL, EmolabError
 
 #: Command -> (module, one line of help). The help stands here so that ``emolab --help`` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -74,15 +74,30 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except EmolabError as error:
-        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        click.echo(error.message, err=True)
-        if error.hint:
-            click.secho("  fix: ", fg="cyan", bold=True, nl=False, err=True)
-            click.echo(error.hint, err=True)
-        return 1
+        return _failed(error)
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nstopped; run the same command again to go on.", err=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        what = error.filename or "a file"
+        return _failed(
+            EmolabError(
+                f"The disk is full: {what} could not be written ({error.strerror}).",
+                hint="Free some space and run the same command again.",
+            )
+        )
+
+
+def _failed(error: EmolabError) -> int:
+    """Say what is wrong and what to type next; the exit code."""
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(error.message, err=True)
+    if error.hint:
+        click.secho("  fix: ", fg="cyan", bold=True, nl=False, err=True)
+        click.echo(error.hint, err=True)
+    return 1

@@ -49,6 +49,8 @@ def list_models(session: Session) -> None:
 @workspace_command
 def show(session: Session, model: str) -> None:
     """Show settings, metrics and the report of MODEL: a name such as champion, or the start of an id."""
+    from rich.markup import escape
+
     from emolab.catalog import models as catalog_models
     from emolab.cli.judged import show_metrics
 
@@ -58,10 +60,12 @@ def show(session: Session, model: str) -> None:
     session.emit({**_row(found), "metrics": found.metrics, "config": found.config, "report": report})
     names = ", ".join(found.aliases) or "no name"
     session.say(f"[bold]{short(found.id)}[/] ({names}), {found.config['backbone']}, made {found.created_at}")
-    session.say(f"  snapshot {short(found.snapshot)}   parent {short(found.parent or 'none')}   report: {report}")
+    session.say(
+        f"  snapshot {short(found.snapshot)}   parent {short(found.parent or 'none')}   report: {escape(str(report))}"
+    )
     if found.metrics["valid"]["n"]:
         show_metrics(session, found.metrics["valid"], title="On its validation samples")
-    session.table(["setting", "value"], [(key, str(value)) for key, value in found.config.items()])
+    session.table(["setting", "value"], [(key, escape(str(value))) for key, value in found.config.items()])
 
 
 @models.command("promote", short_help="Make a model the champion.")
@@ -120,9 +124,24 @@ def folder_of(session: Session, name: str) -> Path:
     if inside is not None:
         return inside
     from emolab.catalog import models as catalog_models
+    from emolab.errors import UnknownName
 
-    with session.workspace.catalog() as catalog, catalog.connect() as conn:
-        return session.workspace.root / catalog_models.get(conn, name).path
+    workspace = workspace_of(session)
+    if workspace is None:
+        raise UnknownName(
+            "model",
+            name,
+            bundled.names(),
+            hint="Models you trained are found in their workspace: emolab -w DIR COMMAND.",
+        )
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        return workspace.root / catalog_models.get(conn, name).path
+
+
+def device_of(session: Session, device: str | None) -> str:
+    """Where a command computes: ``device`` of its option, else what the workspace's settings say, else ``auto``."""
+    workspace = workspace_of(session)
+    return device or ("auto" if workspace is None else workspace.config.training.device)
 
 
 def workspace_of(session: Session) -> Workspace | None:

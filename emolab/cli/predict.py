@@ -11,6 +11,7 @@ import click
 from emolab.cli.common import Session, device_option, flips_option, workspace_command
 
 if TYPE_CHECKING:
+    from emolab.config import CollectConfig
     from emolab.training.predict import FilePrediction
 
     Item = tuple[str, bytes | Path | Callable[[], bytes]]
@@ -43,7 +44,7 @@ def predict(
     """
     from functools import partial
 
-    from emolab.cli.models import folder_of, workspace_of
+    from emolab.cli.models import device_of, folder_of, workspace_of
     from emolab.config import CollectConfig
     from emolab.errors import DataError, MissingExtra
 
@@ -53,16 +54,19 @@ def predict(
         raise MissingExtra("PyTorch", "train") from error
     files = _files(paths)
     if not files:
-        raise DataError("There are no images in these paths.")
-    predictor = load(folder_of(session, model), device=device or "auto")
+        raise DataError(
+            "There are no images in these paths.",
+            hint="Files are taken as they are; in folders, names must end in .jpg, .png and so on.",
+        )
+    predictor = load(folder_of(session, model), device=device_of(session, device))
     if flips is not None:
         predictor = predictor.with_flips(flips)
-    if faces:
-        items, broken = _with_faces(session, files)
-    else:
-        limit = CollectConfig().max_pixels
-        items, broken = [(str(file), partial(_stored_form, file, limit)) for file in files], []
     workspace = workspace_of(session)
+    config = CollectConfig() if workspace is None else workspace.config.collect
+    if faces:
+        items, broken = _with_faces(session, files, config)
+    else:
+        items, broken = [(str(file), partial(_stored_form, file, config.max_pixels)) for file in files], []
     if workspace is not None:
         predictor = quickened(
             predictor,
@@ -99,7 +103,7 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
         elif path.exists():
             files.append(path)
         else:
-            raise DataError(f"There is no {path}.")
+            raise DataError(f"There is no {path}.", hint="PATH... are images or folders of images.")
     return files
 
 
@@ -117,7 +121,7 @@ def _stored_form(file: Path, max_pixels: int) -> bytes:
         raise DataError(f"cannot be read: {error.strerror}") from error
 
 
-def _with_faces(session: Session, files: list[Path]) -> tuple[list[Item], list[FilePrediction]]:
+def _with_faces(session: Session, files: list[Path], config: CollectConfig) -> tuple[list[Item], list[FilePrediction]]:
     """One item per face found, named file#1, file#2, ...; files without a face or unreadable ones as answers."""
     from emolab.datasets import media
     from emolab.datasets.faces import Detector
@@ -125,7 +129,6 @@ def _with_faces(session: Session, files: list[Path]) -> tuple[list[Item], list[F
     from emolab.datasets.weights import detector
     from emolab.training.predict import FilePrediction
 
-    config = session.workspace.config.collect
     finder = Detector(detector(config.detector, progress=session.progress), min_score=config.min_score)
     items: list[Item] = []
     broken: list[FilePrediction] = []
@@ -181,18 +184,40 @@ def _csv_cells(answer: FilePrediction, classes: tuple[str, ...]) -> Iterator[str
     yield ""
 
 
+def _folder(names: list[str]) -> str:
+    """The folder, with its slash, that all ``names`` begin with; empty where there is none or a single name.
+
+    >>> _folder(["a/b/c.png", "a/b/d/e.png"]), _folder(["a.png", "b.png"]), _folder(["a/b.png"])
+    ('a/b/', '', '')
+    """
+    from itertools import takewhile
+
+    if len(names) < 2:
+        return ""
+    levels = zip(*(Path(name).parent.parts for name in names), strict=False)
+    shared = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
+    return f"{Path(*shared)}/".replace("//", "/") if shared else ""
+
+
 def _show(session: Session, rows: list[dict[str, Any]]) -> None:
+    from rich.markup import escape
+
     from emolab.cli.common import bar
 
+    shared = _folder([row["file"] for row in rows])
+
     def cells(row: dict[str, Any]) -> tuple[str, ...]:
+        name = escape(row["file"][len(shared) :])
         if "error" in row:
-            return (row["file"], "[red]unreadable[/]", "", "", row["error"])
+            return (name, "[red]unreadable[/]", "", "", escape(row["error"]))
         others = sorted(row["probs"].items(), key=lambda item: -item[1])[1:3]
         rest = ", ".join(f"{name} {p:.0%}" for name, p in others if p >= 0.05)
-        return (row["file"], row["label"], f"{row['confidence']:.0%}", bar(row["confidence"], 12), rest)
+        return (name, row["label"], f"{row['confidence']:.0%}", bar(row["confidence"], 8), rest)
 
+    if shared:
+        session.say(f"[dim]in {escape(shared)}[/]")
     session.table(
-        ["file", "answer", ("sure", "right"), "", "else"],
+        [("file", "whole"), "answer", ("sure", "right"), "", "else"],
         [cells(row) for row in rows[:SHOWN]],
     )
     if len(rows) > SHOWN:

@@ -26,11 +26,13 @@ def pretrain(session: Session, epochs: int | None, device: str | None) -> None:
         session.overrides += (f"training.device={device}",)
     found = pretrain_workspace(session, epochs)
     session.emit(found)
+    from rich.markup import escape
+
     loss = found["loss"]
     session.say(
         f"[green]✓[/] {found['backbone']} learned from [bold]{many(found['images'], 'image')}[/]: "
         f"{many(len(loss), 'epoch')}, {found['minutes']:.1f} min, loss {loss[0]:.2f} to {loss[-1]:.2f}\n"
-        f"  weights: {found['weights']}"
+        f"  weights: {escape(found['weights'])}"
     )
     backbone = "" if found["backbone"] == "face48" else f" --set training.backbone={found['backbone']}"
     session.next_step(f"emolab train{backbone} --set training.weights=pretrained")

@@ -34,6 +34,8 @@ def train(session: Session, resume: bool, device: str | None) -> None:
     [training]: --set training.backbone=mobilenet_v2, training.weights=PATH, training.epochs=20 and so on. A stopped
     run goes on when the same command is run again; --resume goes on even when votes or settings changed meanwhile.
     """
+    if resume:
+        _refuse_settings(session.overrides)
     if device:
         session.overrides += (f"training.device={device}",)
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -46,6 +48,18 @@ def train(session: Session, resume: bool, device: str | None) -> None:
         trained = train_run(session.workspace, resume=resume, device=device, progress=session.progress)
     session.emit(data(trained))
     _show(session, trained)
+
+
+def _refuse_settings(overrides: tuple[str, ...]) -> None:
+    """Raise :class:`ConfigError` for settings of a resumed training, which has its own."""
+    from emolab.errors import ConfigError
+
+    vain = [text for text in overrides if text.startswith("training.") and not text.startswith("training.tensorboard=")]
+    if vain:
+        raise ConfigError(
+            f"--resume goes on with the settings the run began with; --set {vain[0]} would change nothing.",
+            hint="Leave it out (--device moves a run), or leave out --resume to begin a new run.",
+        )
 
 
 def train_workspace(workspace: Workspace, *, resume: bool = False, progress: Progress | None = None) -> Model:
@@ -242,11 +256,13 @@ def _how(metrics: Mapping[str, Any]) -> str:
 
 
 def _show(session: Session, trained: Trained) -> None:
+    from rich.markup import escape
+
     from emolab.cli.judged import show_metrics
 
     model, metrics = trained.model, trained.checkpoint.metrics
     for line in trained.mismatches[:8]:
-        session.say(f"[yellow]weights:[/] {line}")
+        session.say(f"[yellow]weights:[/] {escape(line)}")
     if len(trained.mismatches) > 8:
         session.say(f"[yellow]weights:[/] and {len(trained.mismatches) - 8} more; --json lists all of them")
     badge = "[bold green]champion[/]" if trained.alias == "champion" else "[bold yellow]candidate[/]"
@@ -259,5 +275,5 @@ def _show(session: Session, trained: Trained) -> None:
         show_metrics(session, metrics["valid"], before=metrics["before_temperature"], title="On the validation samples")
     else:
         session.say("[yellow]No validation samples, so nothing is measured and the model is not calibrated.[/]")
-    session.say(f"  report: {trained.report}")
+    session.say(f"  report: {escape(str(trained.report))}")
     session.next_step("emolab suggest")

@@ -8,23 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emolab.training import flips
+from emolab.errors import DataError
+from emolab.training import flips, objective
 from emolab.training.bundled import ABOUT
-from emolab.training.checkpoint import Checkpoint, describe
+from emolab.training.checkpoint import DOCUMENT, Checkpoint, describe
+from emolab.training.validation import FEWEST_JUDGES
 
-#: Settings that say how a model was made; the rest is in its document.
-MADE_WITH = (
-    "backbone",
-    "weights",
-    "epochs",
-    "batch",
-    "optimizer",
-    "lr",
-    "weight_decay",
-    "augmentation",
-    "objective",
-    "flips",
-)
+#: Settings that say how a model was made; the rest is in its document. A head that was solved took no steps.
+MADE_WITH = ("backbone", "weights", "mode", "objective", "flips")
+STEPPED = ("epochs", "batch", "optimizer", "lr", "weight_decay", "augmentation")
 #: Below this many samples a figure of a class says little.
 FEW = 50
 
@@ -35,6 +27,8 @@ def card(folder: Path) -> str:
     Raises :class:`DataError` when there is no model.
     """
     made = describe(folder)
+    if not {"valid", "n_train"} <= made.metrics.keys():
+        raise DataError(f"{folder / DOCUMENT} holds no figures to make a card of.", hint="Train the model again.")
     about = folder / ABOUT
     title = folder.name if about.is_file() else f"Model {made.id[:12]}"
     parts = [f"# {title}", _summary(made)]
@@ -60,8 +54,8 @@ def _validated(made: Checkpoint) -> str:
         return "## Figures\n\nNothing was held out, so nothing is measured and the model is not calibrated."
     before: dict[str, Any] = made.metrics["before_temperature"]
     told = (
-        f"On {valid['n']:,} validation samples, {_way(made.flips)}; epoch and temperature ({made.temperature:.3f}, "
-        f"before it: NLL {before['nll']:.3f}, ECE {before['ece']:.3f}) were chosen on the same ones."
+        f"On {valid['n']:,} validation samples, {_way(made.flips)}. Chosen on the same ones: "
+        f"{', '.join(_chosen(made))} (before it: NLL {before['nll']:.3f}, ECE {before['ece']:.3f})."
     )
     ways: dict[str, dict[str, float]] = made.metrics.get("flips", {})
     other = ways.get(flips.OFF if made.flips else flips.ON)
@@ -72,6 +66,18 @@ def _validated(made: Checkpoint) -> str:
             f"ECE {other['ece']:.3f}."
         )
     return f"## Figures\n\n{told}\n\n{_table(valid)}"
+
+
+def _chosen(made: Checkpoint) -> list[str]:
+    """What the validation samples decided, the temperature last."""
+    judged = (row["epoch"] for row in made.history if row.get("valid_loss") is not None)
+    several = made.metrics["valid"]["n"] >= FEWEST_JUDGES and len(list(judged)) > 1
+    strength = made.plan.get("objective") == "macro_f1" and made.metrics["valid"]["n"] >= objective.FEWEST
+    return [
+        *(["epoch"] if several else []),
+        *(["class offsets"] if strength else []),
+        f"temperature {made.temperature:.3f}",
+    ]
 
 
 def _way(flipped: bool) -> str:
@@ -106,6 +112,10 @@ def _table(found: dict[str, Any]) -> str:
 
 
 def _settings(made: Checkpoint) -> str:
-    named = ", ".join(f"{key} {made.plan[key]}" for key in MADE_WITH if key in made.plan)
+    solved = made.metrics.get("solved")
+    keys = MADE_WITH if solved else (*MADE_WITH, *STEPPED)
+    named = ", ".join(f"{key} {made.plan[key]}" for key in keys if key in made.plan)
+    if solved:
+        named += f", head solved with penalty {solved['penalty']:.2g}"
     tools = ", ".join(f"{name} {version}" for name, version in made.made_by.items())
     return f"## How it was made\n\n{named}, seed {made.plan.get('seed', 0)}; {tools}."

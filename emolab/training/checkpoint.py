@@ -23,6 +23,15 @@ FORMAT = "emolab-model/1"
 DOCUMENT, WEIGHTS = "model.json", "model.safetensors"
 #: Where the document keeps the hash of the weights' file; models written before there was one go unchecked.
 SEAL = "weights_sha256"
+#: What stands under each key of the document.
+KINDS: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("id", "backbone", "color", "snapshot", "created_at"), str),
+    **dict.fromkeys(("classes", "mean", "std", "history"), tuple),
+    **dict.fromkeys(("plan", "metrics", "made_by"), dict),
+    **dict.fromkeys(("size", "decoder"), int),
+    "temperature": (int, float),
+    "flips": bool,
+}
 #: What documents of earlier versions may lack.
 OPTIONAL = {"parent", "metrics", "history", "made_by", "flips", "other_temperature"}
 
@@ -128,6 +137,9 @@ def describe(folder: Path) -> Checkpoint:
     missing = known - values.keys() - OPTIONAL
     if missing:
         raise DataError(f"{file} lacks {', '.join(sorted(missing))}.", hint="Train the model again.")
+    odd = [key for key, kind in KINDS.items() if key in values and not isinstance(values[key], kind)]
+    if odd:
+        raise DataError(f"{file} is damaged: {', '.join(odd)} is of the wrong kind.", hint="Train the model again.")
     checkpoint = Checkpoint(**values)
     if checkpoint.decoder not in VERSIONS:
         raise DataError(

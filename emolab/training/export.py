@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from emolab.catalog import labels as catalog_labels
 from emolab.catalog import samples
-from emolab.errors import DataError
+from emolab.errors import DataError, EmolabError
 from emolab.progress import SILENT, Progress
 from emolab.records import Sample
 from emolab.training import cache, formats, graph, parity
@@ -75,12 +77,8 @@ def export(
     if precision == "int8":
         _require_for_int8(material)
     document = formats.describe(made, to=to, precision=precision, width=predictor.network.head.in_features)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as place,
-        progress.task(f"Exporting to {to}, {precision}", 3) as task,
-    ):
-        file = Path(place) / out.name
+    with _place_beside(out) as place, progress.task(f"Exporting to {to}, {precision}", 3) as task:
+        file = place / out.name
         calibration = material.calibration if precision == "int8" else None
         formats.write(predictor.network, file, document, card(folder), material.images, calibration=calibration)
         task.advance(1)
@@ -99,6 +97,20 @@ def export(
         _accept(found, precision, to)
         file.replace(out)
     return Exported(file=out, size=out.stat().st_size, document=document, parity=found)
+
+
+@contextmanager
+def _place_beside(out: Path) -> Iterator[Path]:
+    """A passing folder beside ``out`` to write in; what the system refuses inside is an :class:`EmolabError`."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as place:
+            yield Path(place)
+    except OSError as error:
+        raise EmolabError(
+            f"{out} could not be written: {error.strerror or error}.",
+            hint="Free some space, or name another place with --out.",
+        ) from error
 
 
 def material_of(workspace: Workspace, predictor_classes: tuple[str, ...], wanted: Preprocessing) -> Material | None:
@@ -146,7 +158,10 @@ def _require_for_int8(material: Material) -> None:
             hint='Run it in a workspace with a validation split ("emolab train" makes one), or use --precision bf16.',
         )
     if material.calibration is None:
-        raise DataError("int8 is calibrated on training samples, and there are none here.")
+        raise DataError(
+            "int8 is calibrated on training samples, and there are none here.",
+            hint='"emolab train" fills the splits; or use --precision bf16.',
+        )
 
 
 def _accept(found: Parity, precision: str, to: str) -> None:

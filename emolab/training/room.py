@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from emolab.errors import EmolabError
-
-#: No space, no quota, and a file larger than allowed.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from emolab.errors import DISK_FULL, EmolabError
 
 
 @contextmanager
@@ -18,7 +14,7 @@ def room() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in DISK_FULL:
             raise
         what = f"{error.filename} could not be written" if error.filename else "a file could not be written"
         raise EmolabError(

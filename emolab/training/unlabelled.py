@@ -102,9 +102,16 @@ def learn(
     identity = _identity(made, ids)
     with workspace.lock("train"):
         known = _read(workspace, made.backbone)
-        if known is not None and known.identity == identity:
-            return known, None
         folder = _root(workspace) / f"run-{identity[:16]}"
+        if known is not None and known.identity == identity:
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed between the result and its end
+            return known, None
+        others = [place for place in _root(workspace).glob("run-*") if place != folder]
+        if others:
+            progress.note(
+                f"Stopped pretrainings on other images or settings: {len(others)}, of use only where those come back. "
+                f"To forget them: rm -r {_root(workspace)}/run-*"
+            )
         place = state.newest(folder)
         done = 0 if place is None else state.peek(place).epoch
         pixels = cache.fill(workspace.cache, ids, media, Preprocessing(made.size, made.color), progress=progress)
