@@ -189,7 +189,7 @@ def policies(played: dict[str, list[Round]], budgets: Sequence[float], task: str
         row = held_against(judged[USUAL], judged[policy], name, n=n)
         if max(one.cost for one in played[USUAL[0]]) > 1.5 * budgets[-1]:
             end = float(further[USUAL].mean[-1])
-            so_much = said(ratio(further[policy], further[USUAL], level=end))
+            so_much = said(ratio(further[policy], further[USUAL]))
             row = replace(
                 row, note=f"{row.note}; for the {100 * end:.1f} % it has at {ferplus.FURTHER:,.0f}: {so_much}"
             )
