@@ -10,13 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import re
 import time
 from enum import StrEnum
 from pathlib import Path
 
 from emolab.errors import ConfigError
+from emolab.workspace import write_bytes
 
 ACCOUNT_PAGE = "/user/account"
 _LEGACY = re.compile(r"[0-9a-f]{40}\Z")
@@ -130,16 +130,7 @@ def expiry(token: str) -> float | None:
 
 def write(path: Path, token: str) -> None:
     """Keep a token in a file that only its owner can ever read, not even for a moment somebody else."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(token)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_bytes(path, token.encode("ascii"), mode=0o600)
 
 
 def _claims(token: str) -> dict[str, object] | None:
