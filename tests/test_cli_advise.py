@@ -54,11 +54,15 @@ def test_advice_in_words_and_figures(trained: Workspace, run_cli: Run) -> None:
         assert rounds.next_number(conn) == 2
 
 
-def test_advice_is_kept_until_a_vote_comes_in(trained: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_advice_is_kept_until_a_vote_comes_in_or_a_round_is_another(
+    trained: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = advise(trained)
     with monkeypatch.context() as patch:
         patch.setattr(module, "_measure", lambda *_: pytest.fail("measured again"))
         assert advise(trained) == first
+    larger = Workspace.find(trained.root, overrides=["suggest.n=250"])
+    assert module.read(larger, str(first.model), first.labels, first.votes) is None, "it speaks of a round of 100"
     with trained.catalog() as catalog, catalog.begin() as tx:
         (sample, *_) = [d.sample_id for d in rounds.suggestions(tx)]
         votes.append(tx, [Vote(sample_id=sample, annotator="cem", label="sadness", origin="test:cem")])

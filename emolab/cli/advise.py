@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emolab.active_learning.advice import Finding
+    from emolab.cli.advise_material import Lacking
     from emolab.progress import Progress
     from emolab.records import LabelSet, Model
     from emolab.workspace import Workspace
@@ -28,7 +29,8 @@ class Advice:
 
     ``judge`` says what accuracy was measured on: ``random`` or ``valid``, ``None`` where there was too little and the
     sentence says of what. ``finding`` holds the figures as plain data, ``doubtful`` the doubted labels, worst first.
-    ``model``, ``labels`` and ``votes`` are what it was made from; it holds as long as they stay.
+    ``model``, ``labels``, ``votes`` and the ``round``, how many samples get how many votes each, are what it was made
+    from; it holds as long as they stay.
     """
 
     sentence: str
@@ -39,6 +41,7 @@ class Advice:
     model: str | None
     labels: str
     votes: int
+    round: str
 
 
 def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
@@ -48,6 +51,7 @@ def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
     or labels change. Raises :class:`DataError` where nothing has been voted on or features cannot be had.
     """
     from emolab.catalog import models, tallies
+    from emolab.cli.advise_material import Lacking
     from emolab.labeling.aggregate import aggregate
     from emolab.progress import SILENT
 
@@ -56,7 +60,8 @@ def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
         model = models.find(conn, "champion")
         votes = tallies.count(conn)["people"]
     if model is None:
-        return _missing("No model has been trained yet, and advice starts from one.", "emolab train", labels, votes)
+        untrained = Lacking("No model has been trained yet, and advice starts from one.", "emolab train")
+        return _missing(workspace, untrained, labels, votes)
     kept = read(workspace, model.id, labels.version, votes)
     if kept is not None:
         return kept
@@ -66,7 +71,7 @@ def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
 
 
 def read(workspace: Workspace, model: str, labels: str, votes: int) -> Advice | None:
-    """The advice kept for this model, version of labels and number of votes; ``None`` where there is none."""
+    """The advice kept for this model, version of labels, number of votes and the settings; ``None``: there is none."""
     file = workspace.predictions / model / FILE
     if not file.is_file():
         return None
@@ -74,7 +79,8 @@ def read(workspace: Workspace, model: str, labels: str, votes: int) -> Advice | 
         found = Advice(**json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         return None
-    return found if (found.model, found.labels, found.votes) == (model, labels, votes) else None
+    made_from = found.model, found.labels, found.votes, found.round
+    return found if made_from == (model, labels, votes, _round(workspace)) else None
 
 
 def _write(file: Path, advice: Advice) -> None:
@@ -84,10 +90,17 @@ def _write(file: Path, advice: Advice) -> None:
     write_text(file, json.dumps(advice.__dict__, indent=1) + "\n")
 
 
-def _missing(sentence: str, command: str, labels: LabelSet, votes: int, model: Model | None = None) -> Advice:
+def _round(workspace: Workspace) -> str:
+    """What the settings make of a round, in words."""
+    return f"{workspace.config.suggest.n} samples, {workspace.config.labeling.wanted} votes each"
+
+
+def _missing(
+    workspace: Workspace, lacking: Lacking, labels: LabelSet, votes: int, model: Model | None = None
+) -> Advice:
     return Advice(
-        sentence=sentence, next=command, judge=None, finding=None, doubtful=[],
-        model=model.id if model else None, labels=labels.version, votes=votes,
+        sentence=lacking.sentence, next=lacking.command, judge=None, finding=None, doubtful=[],
+        model=model.id if model else None, labels=labels.version, votes=votes, round=_round(workspace),
     )  # fmt: skip
 
 
@@ -99,7 +112,7 @@ def _measure(workspace: Workspace, model: Model, labels: LabelSet, votes: int, p
 
     found = gather(workspace, model, labels, progress)
     if isinstance(found, Lacking):
-        return _missing(found.sentence, found.command, labels, votes, model)
+        return _missing(workspace, found, labels, votes, model)
     batch = round(workspace.config.suggest.n * found.votes_per_sample)
     result = advice.advise(
         found.data,
@@ -120,6 +133,7 @@ def _measure(workspace: Workspace, model: Model, labels: LabelSet, votes: int, p
         model=model.id,
         labels=labels.version,
         votes=votes,
+        round=_round(workspace),
     )
 
 
