@@ -127,3 +127,15 @@ def test_memory_mapped_half_precision_is_read_as_it_is(tmp_path: Path) -> None:
     np.save(tmp_path / "embeddings.npy", embeddings)
     mapped = np.load(tmp_path / "embeddings.npy", mmap_mode="r")
     assert ask(pool_of(probs, mapped), 50).rows.tolist() == ask(pool_of(probs, embeddings), 50).rows.tolist()
+
+
+@pytest.mark.parametrize("what", ["sure of everybody", "no direction"])
+def test_a_pool_without_any_gradient_is_answered_by_id(what: str) -> None:
+    probs, embeddings = some(30, seed=0)
+    if what == "no direction":
+        embeddings[:] = 0
+    else:
+        probs = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
+    picks = ask(pool_of(probs, embeddings), 5)
+    assert picks.rows.tolist() == [0, 1, 2, 3, 4]
+    assert (np.nan_to_num(picks.scores) == 0).all()

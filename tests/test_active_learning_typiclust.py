@@ -92,6 +92,15 @@ def test_clusters_of_fewer_than_five_come_last() -> None:
     assert batch.reasons[1] == "typical of a cluster of 5 candidates, 2 asked or picked before"
 
 
+def test_few_candidates_beside_many_labels_still_stand_for_others() -> None:
+    """300 of 400 are labelled: clusters as many as labels would hold one candidate each, and typical of nothing."""
+    points, _ = heaps(400, k=4)
+    picks = ask(pool_of(points, *range(300)), 10)
+    assert len(picks.rows) == 10
+    assert (picks.scores > 0).all()
+    assert all("typical" in reason for reason in picks.reasons)
+
+
 def test_a_copy_is_not_picked_while_its_cluster_has_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emolab.active_learning.strategies.typiclust.CLUSTERS", 1)
     batch = ask(pool_of(circle(0, 0, 0, 0, 0, 0, 8, 9, 10)), 4)

@@ -48,7 +48,9 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
         field.approach(nearest, waiting.at(np.arange(start, min(start + BLOCK, len(waiting)))))
     picked: list[int] = []
     scores: list[float] = []
-    if np.isinf(nearest).any() and field.square.any():
+    if not field.square.any() and np.isinf(nearest).any():
+        nearest[:] = 0  # the model is sure of everybody: there is nothing to tell apart
+    if np.isinf(nearest).any():
         first = int(best(field.square.astype(np.float64), 1)[0])
         picked, scores = [first], [float(np.sqrt(field.square[first]))]
         field.approach(nearest, field.at(np.array([first])))

@@ -34,7 +34,8 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
     """``n`` candidates, each the most typical of a cluster; the score is 1 / mean distance to its neighbours.
 
     TypiClust (Hacohen et al. 2022, "Active learning on a budget: opposite strategies suit high and low budgets"): as
-    many clusters as there are labelled samples and picks together, ``CLUSTERS`` at most; those with the fewest
+    many clusters as there are labelled samples and picks together, ``CLUSTERS`` at most, and where few candidates are
+    left no more than make ``SMALL`` of them each; those with the fewest
     labelled, pending or picked samples come first, of these the largest; from each the candidate with the smallest
     mean distance to its ``NEIGHBOURS`` nearest in the cluster. Made for the first few hundred labels.
     """
@@ -45,7 +46,8 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
     scores: list[float] = []
     reasons: list[str] = []
     if space.usable.any():
-        centers = kmeans(space, min(len(pool.known) + n, CLUSTERS), rng)
+        enough = max(n, int(space.usable.sum()) // SMALL)
+        centers = kmeans(space, min(len(pool.known) + n, CLUSTERS, enough), rng)
         label = assign(space, centers)
         size = np.bincount(label[space.usable], minlength=len(centers))
         asked = np.bincount(assign(known, centers)[known.usable], minlength=len(centers))
