@@ -132,6 +132,22 @@ def test_the_time_of_the_team_is_told_at_its_own_speed(pool: Workspace) -> None:
     assert propose(pool, n=4, strategy="random").seconds == 4 * 3 * 3.0
 
 
+def test_a_round_may_be_as_long_as_the_team_has_time(pool: Workspace, run_cli: Run) -> None:
+    refused = run_cli("suggest", "--minutes", "1", cwd=pool.root)
+    assert refused.returncode == 1
+    assert "nobody's answers have been timed yet" in refused.stderr and "Use -n for this round" in refused.stderr
+    with pool.catalog() as catalog, catalog.begin() as tx:
+        votes.append(
+            tx, [Vote(sample_id=IDS[0], annotator="bob", label="sadness", origin="timed:0", lead_time=3.0)]
+        )  # three votes of three seconds a sample
+    assert len(propose(pool, minutes=0.5, strategy="random").suggestions) == 3
+    assert len(propose(pool, minutes=0.01, strategy="random").suggestions) == 1
+    everybody = propose(pool, minutes=600, strategy="random")
+    assert len(everybody.suggestions) == everybody.candidates
+    both = run_cli("suggest", "--minutes", "1", "-n", "3", cwd=pool.root)
+    assert both.returncode == 2 and "use one of them" in both.stderr
+
+
 def test_the_table_shows_reasons_and_the_expected_classes(trained: Workspace, run_cli: Run) -> None:
     pytest.importorskip("torch", reason="reading a model's predictions of the pool needs torch")
     shown = run_cli("suggest", "-n", "14", "--strategy", "coreset", cwd=trained.root, check=True).stderr

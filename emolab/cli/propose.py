@@ -63,6 +63,7 @@ def propose(
     workspace: Workspace,
     *,
     n: int | None = None,
+    minutes: float | None = None,
     strategy: str | None = None,
     per_group: int | None = None,
     balance: bool = False,
@@ -72,8 +73,9 @@ def propose(
 ) -> Proposal:
     """Choose and store the next round. What is not given defaults to the workspace's settings.
 
-    The same workspace and seed give the same round. Raises :class:`DataError` when there are not enough samples or no
-    model for a strategy that needs one, :class:`UnknownName` for an unknown strategy.
+    ``minutes`` instead of ``n``: as many samples as the team answers in that time, at the speed it has had so far. The
+    same workspace and seed give the same round. Raises :class:`DataError` when there are not enough samples, no model
+    for a strategy that needs one or no speed to reckon with, :class:`UnknownName` for an unknown strategy.
     """
     import zlib
 
@@ -89,9 +91,10 @@ def propose(
 
     progress = progress or SILENT
     settings = workspace.config.suggest
-    n = n or settings.n
+    each = workspace.config.labeling.wanted.low
     with workspace.lock("suggest"), workspace.catalog() as catalog:
         known = _read(catalog)
+        n = n or (settings.n if minutes is None else _affordable(known, 60 * minutes, each))
         _require(known, n)
         chosen = _strategy(strategy, settings.strategy, known.model, progress)
         reads = needed(STRATEGIES.load(chosen))
@@ -122,7 +125,7 @@ def propose(
         round=known.number,
         strategy=chosen,
         note=batch.note,
-        seconds=_seconds(known.people, len(batch.samples) * workspace.config.labeling.wanted.low + len(again)),
+        seconds=_seconds(known.people, len(batch.samples) * each + len(again)),
         model=model,
         seed=seed,
         suggestions=suggestions,
@@ -241,6 +244,19 @@ def _seconds(people: Sequence[Activity], answers: int) -> float | None:
 
     speeds = [person.seconds for person in people if person.kind == "person" and person.seconds is not None]
     return answers * median(speeds) if speeds else None
+
+
+def _affordable(known: _Known, seconds: float, each: int) -> int:
+    """How many samples the team answers ``each`` times in ``seconds``, one at least and no more than there are."""
+    from emolab.errors import DataError
+
+    one = _seconds(known.people, each)
+    if one is None:
+        raise DataError(
+            "How long an answer takes is not known: nobody's answers have been timed yet.",
+            hint='Use -n for this round; "emolab label pull" brings the times of the answers.',
+        )
+    return max(1, min(int(seconds / one), len(_pool(known.columns, None, None).candidates)))
 
 
 def _pool(columns: Columns, predictions: Predictions | None, told: LabelSet | None) -> Pool:

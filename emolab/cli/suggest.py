@@ -19,6 +19,7 @@ SHOWN = 12
 
 @click.command(short_help="Propose the samples that deserve the next votes.")
 @click.option("-n", "--n", "n", type=click.IntRange(min=1), metavar="N", help="How many samples [100].")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="M", help="As many as take that long.")
 @click.option("--strategy", metavar="NAME", help="A strategy or a plugin: see docs/selection.md [auto].")
 @click.option("--per-group", type=click.IntRange(min=1), metavar="N", help="At most N of one subject or video.")
 @click.option("--balance", is_flag=True, help="As many of every class, as far as the model can tell.")
@@ -31,6 +32,7 @@ def suggest(
     session: Session,
     *,
     n: int | None,
+    minutes: float | None,
     strategy: str | None,
     per_group: int | None,
     balance: bool,
@@ -46,13 +48,16 @@ def suggest(
     model looks at new samples first where the strategy needs it; without any model only random works.
     """
     if advice:
-        _advise(session, alone=not (n or strategy or per_group or balance or send) and revotes is None)
+        _advise(session, alone=not (n or minutes or strategy or per_group or balance or send) and revotes is None)
         return
     from emolab.cli.propose import propose
 
+    if n and minutes:
+        raise click.UsageError("-n and --minutes both say how large the round is: use one of them.")
     proposal = propose(
         session.workspace,
         n=n,
+        minutes=minutes,
         strategy=strategy,
         per_group=per_group,
         balance=balance,
