@@ -30,6 +30,19 @@ def test_a_polite_kill_raises_keyboard_interrupt_once_and_lets_the_cleaning_fini
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_an_interrupt_within_an_import_ends_with_the_same_code(tmp_path: Path) -> None:
+    """Python ends by the signal where one came inside of an exec(), as when a dataclass is made; emolab does not."""
+    (tmp_path / "interrupted.py").write_text(
+        "from emolab.cli import main\n"
+        "main.cli.main = lambda **_: exec('raise KeyboardInterrupt')\n"
+        "main.main([])\n"
+    )  # fmt: skip
+    command = [sys.executable, "-m", "interrupted"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 130, ended
+    assert "stopped; run the same command again to go on." in ended.stderr
+
+
 @pytest.mark.labelstudio
 def test_watching_ends_politely(label_studio: LabelStudioServer, tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path / f"watched {os.getpid()}", classes=("happiness", "sadness"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from emolab.errors import ConfigError, EmolabError
 from emolab.training import devices
 from emolab.workspace import Workspace
 from tests.learnable import QUICK, configure, fill_workspace, quick
+from tests.test_training_models import StopAfter
 
 
 @pytest.mark.parametrize(
@@ -67,9 +70,13 @@ def test_commands_take_the_device_as_an_option(
 def test_a_run_begun_on_a_gpu_can_be_resumed_without_one(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_workspace(workspace)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    there = configure(workspace, QUICK + '\ntensorboard = false\ndevice = "cuda"')
+    there = configure(workspace, QUICK + "\ntensorboard = false")
+    with pytest.raises(KeyboardInterrupt):
+        train_run(there, progress=StopAfter(6))
+    (plan,) = there.root.rglob("plan.json")
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"device": "cuda"}))
     with pytest.raises(EmolabError, match="The device is cuda"):
-        train_run(there)
+        train_run(there, resume=True)
     assert train_run(there, resume=True, device="cpu").alias == "champion"
 
 

@@ -62,7 +62,11 @@ def cli(ctx: click.Context, workspace: Path | None) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
-    sys.exit(run(arguments))
+    code = run(arguments)
+    # Python ends by the signal, whatever the code, if Ctrl-C came within an exec() (a dataclass in the making, say);
+    # it forgets that at the next one
+    exec("")  # noqa: S102
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
