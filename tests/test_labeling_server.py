@@ -167,6 +167,31 @@ def test_a_crash_shows_the_end_of_the_log_and_leaves_nothing_running(
     assert not server.token_file.exists()
 
 
+def test_a_port_that_is_taken_in_the_meantime_is_exchanged_for_another(
+    workspace: Workspace, fake: Callable[[str], None], tmp_path: Path
+) -> None:
+    """Two servers that start at one moment find the same port free: the second to bind it tries again."""
+    once, runs = tmp_path / "once", tmp_path / "runs"
+    fake(
+        f'[ "$1" = init ] && exit 0\necho run >> "{runs}"\n'
+        f'[ -e "{once}" ] || {{ touch "{once}"; echo "Error: That port is already in use."; exit 1; }}\nexec sleep 60'
+    )
+    server = EmbeddedServer(workspace)
+    with pytest.raises(ServerError, match="runs but does not answer"):
+        server.start(timeout=4.0)
+    assert runs.read_text().split() == ["run", "run"]
+
+
+def test_a_port_that_was_asked_for_is_not_exchanged(
+    workspace: Workspace, fake: Callable[[str], None], tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    fake(f'[ "$1" = init ] && exit 0\necho run >> "{runs}"\necho "Error: That port is already in use."; exit 1')
+    with pytest.raises(EmolabError, match="its port was taken"):
+        EmbeddedServer(workspace).start(port=daemon.free_port(), timeout=20.0)
+    assert runs.read_text().split() == ["run"]
+
+
 def test_a_server_that_never_answers_is_stopped_again(workspace: Workspace, fake: Callable[[str], None]) -> None:
     fake('[ "$1" = init ] || exec sleep 60')
     server = EmbeddedServer(workspace)

@@ -28,6 +28,10 @@ _PASS_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRA
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no i, l, o, 0, 1: people type passwords from screens
 
 
+class PortTaken(EmolabError):
+    """Another program took the port between the look at it and Label Studio's own."""
+
+
 def find_program() -> str:
     """Return the path of ``label-studio``: beside this Python, or on the search path."""
     beside = Path(sys.executable).with_name("label-studio")
@@ -143,7 +147,7 @@ def crashed(when: str, log: Path, start: int) -> EmolabError:
     if "No space left" in text or "disk is full" in text:
         return EmolabError(f"Label Studio stopped {when}: the disk is full.", hint=f"Free some space. {where}")
     if "already in use" in text:
-        return EmolabError(f"Label Studio stopped {when}: its port was taken.", hint=f"Run this again. {where}")
+        return PortTaken(f"Label Studio stopped {when}: its port was taken.", hint=f"Run this again. {where}")
     quoted = "\n".join("  | " + line for line in text.splitlines()) or "  | (nothing)"
     return EmolabError(f"Label Studio stopped {when}. The end of its log:\n{quoted}\n", hint=where)
 

@@ -25,6 +25,7 @@ from emolab.progress import SILENT, Progress
 from emolab.workspace import Workspace, write_text
 
 FIRST_PORT = 8080
+ATTEMPTS = 3  # ports tried where none is asked for
 NEEDS_BYTES = 200_000_000  # free disk below which a start is refused
 _BOUND = re.compile(r"Starting development server at http://\S+:(\d+)/")
 
@@ -100,13 +101,13 @@ class EmbeddedServer:
             up = self.running()
             if up is None:
                 command = program.find_program()
-                address = (host or LOOPBACK, self._choose_port(port, host or LOOPBACK))
+                self._choose_port(port, host or LOOPBACK)  # what cannot be is said before a database is made
                 self._prepare_folders()
                 password = None if self.token_file.exists() else program.new_password()
                 if not program.data_folder(self.folder).exists():
                     password = password or program.new_password()
                     program.create_database(command, self.folder, password, log=self.log, end=end, progress=progress)
-                up = self._launch(command, *address, end=end, progress=progress, exact=port is not None)
+                up = self._launch_on(port, command, host or LOOPBACK, end=end, progress=progress)
                 if password is not None:
                     self._make_token(up, password)
                 return Started(server=up, password=password)
@@ -169,6 +170,21 @@ class EmbeddedServer:
                 "for Label Studio.",
                 hint="Free some space and run this again.",
             )
+
+    def _launch_on(self, wanted: int | None, command: str, host: str, *, end: float, progress: Progress) -> Running:
+        """Start the program on the port ``wanted``, or on one that is free now.
+
+        Making the database takes a while, and so does a start: what was free before may be another server's by then.
+        """
+        left = 1 if wanted is not None else ATTEMPTS
+        while True:
+            port = wanted or self._choose_port(None, host)
+            left -= 1
+            try:
+                return self._launch(command, host, port, end=end, progress=progress, exact=wanted is not None)
+            except program.PortTaken:
+                if not left:
+                    raise
 
     def _launch(self, command: str, host: str, port: int, *, end: float, progress: Progress, exact: bool) -> Running:
         """Start the program and return it once it answers."""
