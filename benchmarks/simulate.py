@@ -45,19 +45,20 @@ def run(quick: bool) -> list[Result]:
     given = os.environ.get("EMOLAB_SIMULATIONS")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(given or temporary) / ("quick" if quick else "full")
-        digit_verdicts = on_digits(folder / "digits", quick=quick)
-        rows = [told("digits", one, n=digits.JUDGES) for one in digit_verdicts]
+        tasks = [on_digits(folder / "digits", quick=quick)]
+        rows = [told("digits", one, n=digits.JUDGES) for one in tasks[0]]
         root = Path(os.environ.get("EMOLAB_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
         if not (root / "data" / "ferplus_train.zip").is_file():
             print(f"The test data pack is not at {root}, so FER+ is left out; set EMOLAB_TEST_DATA.", file=sys.stderr)
             return rows
-        found, margins = on_ferplus(root, folder / "ferplus", "FER+", alone=False, quick=quick)
-        rows += found
+        for task, place in (("FER+", "ferplus"), ("FER+, own features", "ferplus-alone"))[: 1 if quick else None]:
+            found, outcome = on_ferplus(root, folder / place, task, alone=place == "ferplus-alone", quick=quick)
+            rows += found
+            tasks.append(outcome)
         if quick:
             return rows
-        found, more = on_ferplus(root, folder / "ferplus-alone", "FER+, own features", alone=True, quick=False)
-        rows += [*found, *overall([digit_verdicts, margins, more])]
-        return rows + on_finetuned(root, folder / "finetuned", folder / "ferplus-alone" / finetuned.WEIGHTS)
+        rows += overall(tasks)
+        return rows + on_finetuned(root, folder / "finetuned", folder / "ferplus-alone" / ferplus.WEIGHTS)
 
 
 def on_digits(folder: Path, *, quick: bool) -> list[Verdict]:

@@ -44,6 +44,8 @@ BUDGETS = (500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
 FURTHER = 30000.0
 #: How far the head is tilted towards rare classes for the macro-F1 of a team that wants that (1: `balanced`).
 STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
+#: The file of the weights that were learned without labels.
+WEIGHTS = "pretrained.safetensors"
 
 
 def prepare(root: Path, folder: Path, *, quick: bool, alone: bool = False, progress: Progress = SILENT) -> None:
@@ -109,7 +111,7 @@ def prepare(root: Path, folder: Path, *, quick: bool, alone: bool = False, progr
 
 def learn_alone(own: Pixels, config: TrainingConfig, folder: Path, *, progress: Progress) -> Path:
     """Weights of the backbone of ``config`` that learned from the images ``own`` without labels, kept in ``folder``."""
-    kept = folder / "pretrained.safetensors"
+    kept = folder / WEIGHTS
     if not kept.is_file():
         made = unlabelled.plan(config, n=len(own), gray=True)
         save_file(pretrain(own, made, folder / "pretraining", progress=progress).weights, kept)
@@ -152,11 +154,11 @@ class TwoJudges(Frozen):
         judge = np.concatenate([arrays["judge"], arrays["chooser"]])
         super().__init__(arrays["pool"], judge, arrays["truth"], CLASSES, seed=seed)
         self.other = arrays["chooser_truth"]
-        self.prior_logs = np.zeros(len(CLASSES))
+        self.log_prior = np.zeros(len(CLASSES))
 
     def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> Trained:
         """The head for ``rows``, and what it says about everybody."""
-        self.prior_logs = log_prior(targets, np.ones(targets.shape, dtype=np.bool_))
+        self.log_prior = log_prior(targets, np.ones(targets.shape, dtype=np.bool_))
         return super().__call__(rows, targets)
 
     def scores(self, probs: NDArray[np.floating[Any]]) -> dict[str, float]:
@@ -167,7 +169,7 @@ class TwoJudges(Frozen):
         found |= {f"choose_{name}": other[name] for name in ("accuracy", "macro_f1")}
         logs = np.log(np.maximum(probs, 1e-12))
         for strength in STRENGTHS:
-            guess = (logs - strength * self.prior_logs).argmax(axis=1)
+            guess = (logs - strength * self.log_prior).argmax(axis=1)
             found[f"macro_f1 at {strength}"] = metrics.macro_f1(self.truth, guess[:n], len(CLASSES))
             found[f"choose_macro_f1 at {strength}"] = metrics.macro_f1(self.other, guess[n:], len(CLASSES))
         return found

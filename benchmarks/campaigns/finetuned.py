@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.campaigns.ferplus import WEIGHTS
 from emolab.active_learning.asking import Votes
 from emolab.active_learning.field import Field, Terms
 from emolab.active_learning.simulate import Stage
@@ -32,7 +33,6 @@ POOL, JUDGES = 4000, 1500
 BUDGETS = (400.0, 800.0, 1600.0, 3200.0)
 #: What is added to the votes policy in the name of a folder whose campaigns start from weights learned without labels.
 PRETRAINED = " from its own faces"
-WEIGHTS = "pretrained.safetensors"
 #: Peak rate from such weights, as `emolab train` has it.
 RATE = unlabelled.RATES["face48"]
 
