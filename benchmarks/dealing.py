@@ -101,6 +101,6 @@ def out_of_fold(features: Floats, dealt: Dealt, given: NDArray[np.int64]) -> Flo
     for part in head.folds(targets.argmax(axis=1), 5, seed=0):
         rows = np.setdiff1d(np.flatnonzero(has), part)
         problem = head.Problem(features[rows], targets[rows])
-        solved = problem.fold_back(problem.solve(penalty, tolerance=1e-4), penalty)
+        solved = problem.head(penalty, tolerance=1e-4)
         found[part] = solved.probabilities(features[part])
     return found

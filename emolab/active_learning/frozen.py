@@ -41,7 +41,7 @@ class Frozen:
         """The head for ``rows``, and what it says about everybody."""
         problem = head.Problem(self.embeddings[rows], targets)
         penalty = self.prior / len(rows)
-        solved = problem.fold_back(problem.solve(penalty, tolerance=1e-4), penalty)
+        solved = problem.head(penalty, tolerance=1e-4)
         return Trained(
             probs=solved.probabilities(self.embeddings),
             embeddings=self.embeddings,

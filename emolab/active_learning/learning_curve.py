@@ -117,7 +117,7 @@ def penalty(data: Labelled, rows: NDArray[np.int64]) -> float:
 def logits(data: Labelled, rows: NDArray[np.int64], asked: NDArray[np.int64], strength: float) -> NDArray[np.float64]:
     """Logits (len(asked), k) of the head that learns from ``rows`` under a penalty of this ``strength``."""
     problem = _problem(data, rows)
-    solved = problem.fold_back(problem.solve(strength, tolerance=TOLERANCE), strength)
+    solved = problem.head(strength, tolerance=TOLERANCE)
     found = solved.logits(data.features[asked])
     if data.known is not None:
         found = found + data.features[asked].astype(np.float64) @ data.known[0].T + data.known[1]

@@ -150,4 +150,4 @@ def neighbour_purity(embeddings: NDArray[np.floating[Any]], hard: NDArray[np.int
 
 def _fit(features: NDArray[np.floating[Any]], targets: NDArray[np.float64], penalty: float) -> head.Solution:
     problem = head.Problem(features, targets)
-    return problem.fold_back(problem.solve(penalty, tolerance=1e-4), penalty)
+    return problem.head(penalty, tolerance=1e-4)

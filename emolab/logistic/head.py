@@ -155,6 +155,10 @@ class Problem:
             centre=self.centre,
         )
 
+    def head(self, penalty: float, *, tolerance: float | None = None) -> Solution:
+        """The head at the minimum of :meth:`solve`, for features that are not standardised."""
+        return self.fold_back(self.solve(penalty, tolerance=tolerance), penalty)
+
     def fold_back(self, point: Point, penalty: float) -> Solution:
         """``point`` as weights and bias for features that are not standardised."""
         weight = point.theta[:, :-1].astype(np.float64)
