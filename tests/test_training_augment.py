@@ -90,3 +90,40 @@ def test_a_warp_without_draws_changes_nothing_but_the_side() -> None:
         assert np.allclose(one, plain) or np.allclose(one, mirrored)
     tables = warp.light_tables(np.random.default_rng(0), 3, strength=0.0)
     assert (tables == np.arange(256)).all()
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0, 3.0, 10.0])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 3), (48, 48, 1), (40, 57, 3)])
+def test_a_padded_warp_is_the_same_as_the_slow_one(shape: tuple[int, int, int], strength: float) -> None:
+    import cv2
+
+    from emolab.training.augment import reflect, warp
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, *shape), dtype=np.uint8)
+    maps = warp.affine_maps(rng, len(images), shape[:2], strength=strength)
+    out = np.empty_like(images)
+    reflect.warp(images, maps, out)
+    for image, one, result in zip(images, maps, out, strict=True):
+        slow = cv2.warpAffine(image, one, shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        assert (result == slow.reshape(shape)).all()
+
+
+def test_a_map_that_flattens_the_image_warps_like_the_slow_one() -> None:
+    import cv2
+
+    from emolab.training.augment import reflect
+
+    images, flat = IMAGES[:1], np.array([[[1.0, 2.0, 0.0], [2.0, 4.0, 0.0]]])
+    out = np.empty_like(images)
+    reflect.warp(images, flat, out)
+    assert (out[0] == cv2.warpAffine(images[0], flat[0], (24, 24), borderMode=cv2.BORDER_REFLECT_101)).all()
+
+
+def test_margins_are_as_wide_as_the_map_reaches() -> None:
+    from emolab.training.augment import reflect
+
+    shift = np.array([[[1.0, 0.0, 5.0], [0.0, 1.0, -3.0]]])  # five to the right, three up
+    left, right, above, below = reflect.margins(reflect.inverse(shift), (40, 40))[0]
+    assert (left, right, above, below) == (5 + reflect.SPARE, 0, 0, 3 + reflect.SPARE)
+    assert reflect.margins(reflect.inverse(shift), (6, 6)).max() == 0  # further than the image is wide

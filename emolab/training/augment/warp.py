@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.training.augment import Augment
+from emolab.training.augment import Augment, reflect
 from emolab.training.recipes import Plan
 
 #: Ranges at strength 1: degrees, shift as a share of the side, then logarithms of zoom, stretch and contrast, shear,
@@ -36,7 +36,7 @@ def distort(
     images: NDArray[np.uint8], maps: NDArray[np.float64], rng: np.random.Generator, *, strength: float
 ) -> NDArray[np.uint8]:
     """``images`` (b, h, w, c) moved by ``maps`` (b, 2, 3), lit anew, and now and then blurred or erased in part."""
-    n, height, width = images.shape[:3]
+    n = len(images)
     tables = light_tables(rng, n, strength=strength)
     blurred: NDArray[np.bool_] = np.less(rng.random(n), min(1.0, BLURRED * strength))
     erased = np.flatnonzero(np.less(rng.random(n), min(1.0, ERASED * strength)))
@@ -44,16 +44,9 @@ def distort(
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)  # a face is too small to share between threads
     try:
+        reflect.warp(images, maps, out)
         for i in range(n):
             one = out[i]
-            cv2.warpAffine(
-                images[i],
-                maps[i],
-                (width, height),
-                dst=one,
-                flags=cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REFLECT_101,
-            )
             cv2.LUT(one, tables[i], dst=one)
             if blurred[i]:
                 cv2.GaussianBlur(one, (3, 3), 0, dst=one)
