@@ -152,6 +152,19 @@ class Workspace:
                 hint="Wait until it ends, or stop it, and run this again.",
             ) from None
 
+    def busy(self, name: str) -> bool:
+        """Whether a process holds the workspace's lock called ``name`` right now."""
+        from filelock import FileLock, Timeout
+
+        file = self.state / "locks" / f"{name}.lock"
+        if not file.exists():
+            return False
+        try:
+            with FileLock(file, timeout=0):
+                return False
+        except Timeout:
+            return True
+
 
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` so that a reader sees the old file or the new one, never a part of it."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from emolab.catalog import models, rounds, samples, votes
 from emolab.cli.common import Session
+from emolab.cli.status import next_command, survey
 from emolab.cli.words import many, short
 from emolab.records import Model, Sample, Suggestion, Vote
+from emolab.training import places
 from emolab.workspace import Workspace
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -72,3 +76,49 @@ def test_the_next_command_is_never_broken_in_two(
     command = "emolab train --set training.backbone=tiny --set training.weights=pretrained"
     Session().next_step(command)
     assert f"next: {command}\n" in capsys.readouterr().err
+
+
+def stopped_run(workspace: Workspace, *, epoch: int, epochs: int) -> Path:
+    folder = places.root(workspace) / "0123456789abcdef"
+    places.state(folder, step=7 * epoch, epoch=epoch).mkdir(parents=True)
+    (folder / places.PLAN).write_text(f'{{"epochs": {epochs}}}', encoding="utf-8")
+    return folder
+
+
+def test_a_training_that_was_stopped_is_said_with_the_command_that_goes_on(workspace: Workspace, run_cli: Run) -> None:
+    one_of_everything(workspace)
+    assert '"training": null' in run_cli("status", "--json", cwd=workspace.root).stdout
+    stopped_run(workspace, epoch=12, epochs=40)
+    shown = run_cli("status", cwd=workspace.root).stderr
+    assert "stopped after epoch 12 of 40" in shown
+    with workspace.lock("train"):
+        assert "running, past epoch 12 of 40" in run_cli("status", cwd=workspace.root).stderr
+
+
+def test_a_run_older_than_the_newest_model_or_damaged_is_not_mentioned(workspace: Workspace) -> None:
+    folder = stopped_run(workspace, epoch=12, epochs=40)
+    assert survey(workspace)["training"] == {"epoch": 12, "epochs": 40, "running": False}
+    assert survey(workspace)["next"] == "emolab collect PATH"
+    for path in (folder, *places.states(folder)):
+        os.utime(path, (0, 0))
+    one_of_everything(workspace)
+    assert survey(workspace)["training"] is None
+    os.utime(folder)
+    assert survey(workspace)["training"]["epoch"] == 12
+    (folder / places.PLAN).write_text("{", encoding="utf-8")
+    assert survey(workspace)["training"] is None
+
+
+@pytest.mark.parametrize(("running", "command"), [(False, "emolab train --resume"), (True, "emolab status")])
+def test_a_stopped_training_goes_on_before_a_new_one_begins(running: bool, command: str) -> None:
+    state = {
+        "healthy": True,
+        "samples": 5,
+        "unsent": 0,
+        "votes": {"active": 5},
+        "waiting": 0,
+        "labels": {},
+        "models": 0,
+        "training": {"epoch": 3, "epochs": 8, "running": running},
+    }
+    assert next_command(state) == command

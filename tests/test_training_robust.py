@@ -24,7 +24,7 @@ from emolab.cli.train import train_run
 from emolab.errors import DataError, EmolabError
 from emolab.progress import Progress
 from emolab.records import Sample, Vote
-from emolab.training import backbones, bundled, checkpoint, runs, state
+from emolab.training import backbones, bundled, checkpoint, places, runs, state
 from emolab.training import fit as loop
 from emolab.training.classifier import Classifier
 from emolab.training.predict import load
@@ -199,9 +199,9 @@ def test_the_command_says_that_a_state_was_damaged_and_goes_on(
     ("name", "damage"),
     [
         (name, damage)
-        for name in (runs.PLAN, "data.json", "data.safetensors")
+        for name in (places.PLAN, "data.json", "data.safetensors")
         for damage in (cut, empty, remove)
-        if (name, damage) != (runs.PLAN, remove)  # a folder without a plan is no run
+        if (name, damage) != (places.PLAN, remove)  # a folder without a plan is no run
     ],
 )
 def test_a_damaged_run_stands_in_nobodys_way_but_is_not_resumed(
@@ -242,8 +242,8 @@ def test_a_pickle_under_the_name_of_a_model_is_refused_and_never_run(ready: Work
 
     folder = ready.root / train_run(ready).model.path
     stopped = stopped_run(Workspace.find(ready.root, overrides=["training.seed=5"]))
-    places = [folder / checkpoint.WEIGHTS, *stopped.folder.glob(f"at-*/{state.TENSORS}"), stopped.folder / runs.PLAN]
-    for file in places:
+    files = [folder / checkpoint.WEIGHTS, *stopped.folder.glob(f"at-*/{state.TENSORS}"), stopped.folder / places.PLAN]
+    for file in files:
         torch.save({"state_dict": Trap()}, file)
     with pytest.raises(DataError, match="is damaged"):
         load(folder)
@@ -251,7 +251,7 @@ def test_a_pickle_under_the_name_of_a_model_is_refused_and_never_run(ready: Work
         state.newest(stopped.folder)
     with pytest.raises(DataError, match="cannot be read"):
         runs.unfinished(ready)
-    assert len(places) == 4
+    assert len(files) == 4
     assert not (tmp_path / "trap").exists()
 
 
@@ -556,4 +556,4 @@ def test_a_run_that_failed_before_its_first_state_is_not_what_resume_finds(ready
     found = runs.unfinished(ready)
     assert found is not None
     assert found.folder == began
-    assert list(runs.root(ready).iterdir()) == [began]
+    assert list(places.root(ready).iterdir()) == [began]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from emolab.cli.common import Session, workspace_command
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
+    from emolab.records import Model
     from emolab.workspace import Workspace
 
 
@@ -54,9 +56,24 @@ def survey(workspace: Workspace) -> dict[str, Any]:
                 "rounds": len(rounds.list_all(conn)),
                 "unsent": len(rounds.suggestions(conn, unsent=True)),
             }
+    state["training"] = _training(workspace, trained)
     state["advice"] = _advice(workspace, state)
     state["next"] = next_command(state)
     return state
+
+
+def _training(workspace: Workspace, trained: Sequence[Model]) -> dict[str, Any] | None:
+    """How far a run got that did not end, unless a model was made since; ``running`` says that it is at work."""
+    from datetime import datetime
+
+    from emolab.training import places
+
+    running = workspace.busy("train")
+    stopped = places.last_stopped(workspace)
+    newest = max((datetime.fromisoformat(model.created_at).timestamp() for model in trained), default=0.0)
+    if stopped is None or (stopped.touched <= newest and not running):
+        return None
+    return {"epoch": stopped.epoch, "epochs": stopped.epochs, "running": running}
 
 
 def _advice(workspace: Workspace, state: dict[str, Any]) -> str | None:
@@ -78,6 +95,8 @@ def next_command(state: dict[str, Any]) -> str:
         (state["votes"]["active"] == 0 and state["waiting"] == 0, "emolab studio up && emolab label push"),
         (state["votes"]["active"] == 0, "emolab label pull"),
         (state["labels"] is None, "emolab label aggregate"),
+        (state["training"] is not None and not state["training"]["running"], "emolab train --resume"),
+        (state["models"] == 0 and state["training"] is not None, "emolab status"),  # it is being made
         (state["models"] == 0, "emolab train"),
         (state["waiting"] > 0, "emolab label pull"),
     )
@@ -101,6 +120,7 @@ def _show(session: Session, state: dict[str, Any]) -> None:
             "" if labels is None else labels["method"],
         ),
         ("train", many(state["models"], "model"), "" if champion is None else _champion(champion)),
+        *([] if state["training"] is None else [("", _run(state["training"]), "")]),
         ("suggest", many(state["rounds"], "round"), f"{many(state['unsent'], 'suggestion')} not sent yet"),
     ]
     session.say(f"[bold]{state['project']}[/] [dim]{state['workspace']}[/]")
@@ -115,6 +135,11 @@ def _show(session: Session, state: dict[str, Any]) -> None:
         session.say(f"[bold]advice[/] {state['advice']}")
     session.say("[green]✓[/] healthy" if state["healthy"] else "[red]✗[/] the catalog is damaged; restore a backup")
     session.next_step(state["next"])
+
+
+def _run(training: dict[str, Any]) -> str:
+    where = f"epoch {training['epoch']} of {training['epochs']}"
+    return f"running, past {where}" if training["running"] else f"stopped after {where}"
 
 
 def _champion(champion: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ def train_together(session: Session, *, resume: bool, device: str | None) -> Tra
     from emolab.errors import MissingExtra
 
     try:
-        from emolab.training import models, runs
+        from emolab.training import models, places, runs
         from emolab.training.team import join
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
@@ -31,6 +31,6 @@ def train_together(session: Session, *, resume: bool, device: str | None) -> Tra
             begun = team.agree(None)["run"]
             if begun is None:
                 raise SystemExit(1)
-            models.help_train(workspace, runs.read(runs.root(workspace) / begun), media_of(workspace), team)
+            models.help_train(workspace, runs.read(places.root(workspace) / begun), media_of(workspace), team)
             return None
         return train_run(workspace, resume=resume, device=device, progress=session.progress, team=team)

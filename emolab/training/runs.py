@@ -14,12 +14,10 @@ from typing import Any
 from safetensors import SafetensorError
 
 from emolab.errors import DataError, EmolabError
-from emolab.training import state
+from emolab.training import places, state
 from emolab.training.data import TrainingSet
 from emolab.training.recipes import Plan
 from emolab.workspace import Workspace, write_text
-
-PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -41,18 +39,13 @@ class Run:
         try:
             yield
         except EmolabError:
-            if not any(self.folder.glob(f"{state.PREFIX}*")):
+            if not places.states(self.folder):
                 self.remove()
             raise
 
     def remove(self) -> None:
         """Forget the run; its model is kept elsewhere."""
         shutil.rmtree(self.folder)
-
-
-def root(workspace: Workspace) -> Path:
-    """Where unfinished runs live."""
-    return workspace.state / "runs"
 
 
 def settings(plan: Plan) -> dict[str, Any]:
@@ -71,12 +64,12 @@ def settings(plan: Plan) -> dict[str, Any]:
 def begin(workspace: Workspace, plan: Plan, data: TrainingSet) -> Run:
     """The run of ``plan`` on ``data``: the unfinished one where there is one, a new one otherwise."""
     identity = hashlib.sha256(json.dumps(settings(plan), sort_keys=True).encode() + data.snapshot.encode()).hexdigest()
-    folder = root(workspace) / identity[:16]
-    if not (folder / PLAN).is_file():
+    folder = places.root(workspace) / identity[:16]
+    if not (folder / places.PLAN).is_file():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         data.save(folder)
-        write_text(folder / PLAN, json.dumps(asdict(plan)))
+        write_text(folder / places.PLAN, json.dumps(asdict(plan)))
     return Run(folder, plan, data)
 
 
@@ -85,23 +78,17 @@ def unfinished(workspace: Workspace) -> Run | None:
 
     Raises :class:`DataError` when it is damaged.
     """
-    plans = sorted(root(workspace).glob(f"*/{PLAN}"), key=lambda file: _touched(file.parent))
-    if not plans:
-        return None
-    return read(plans[-1].parent)
+    found = places.runs(workspace)
+    return read(found[-1]) if found else None
 
 
 def read(folder: Path) -> Run:
     """The run in ``folder``, with its own settings and data. Raises :class:`DataError` when it is damaged."""
     try:
-        plan = Plan(**json.loads((folder / PLAN).read_text(encoding="utf-8")))
+        plan = Plan(**json.loads((folder / places.PLAN).read_text(encoding="utf-8")))
         return Run(folder, plan, TrainingSet.read(folder))
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise DataError(
             f"The unfinished run in {folder} cannot be read ({' '.join(str(error).split())[:160]}).",
             hint=f"Another emolab wrote it, or its files are damaged. To forget it: rm -r {folder}",
         ) from error
-
-
-def _touched(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in (folder, *folder.glob("at-*")))

@@ -20,9 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from emolab.errors import DataError, EmolabError
+from emolab.training import places
 
 STATE, TENSORS, BEST = "state.json", "state.safetensors", "best.safetensors"
-PREFIX, PART, ASIDE = "at-", ".part-", "damaged-"
+PART, ASIDE = ".part-", "damaged-"
 #: States kept: should the newest be damaged, the run goes on from the one before.
 KEPT = 2
 #: Seconds between states inside a long epoch.
@@ -87,14 +88,14 @@ def save(
         (temporary / STATE).write_text(text, encoding="utf-8")
         for file in temporary.iterdir():
             _flush(file)
-        place = folder / f"{PREFIX}{state.step:09d}-{state.epoch:05d}"
+        place = places.state(folder, step=state.step, epoch=state.epoch)
         if place.exists():
             shutil.rmtree(place)
         temporary.rename(place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _flush(folder)
-    for older in sorted(folder.glob(f"{PREFIX}*"))[:-KEPT]:
+    for older in places.states(folder)[:-KEPT]:
         shutil.rmtree(older)
 
 
@@ -112,7 +113,7 @@ def choose(folder: Path) -> tuple[Path | None, dict[Path, str]]:
     Raises :class:`DataError` when there are states and all of them are damaged.
     """
     damaged: dict[Path, str] = {}
-    for place in sorted(folder.glob(f"{PREFIX}*"), reverse=True):
+    for place in reversed(places.states(folder)):
         reason = damage(place)
         if reason is None:
             return place, damaged
