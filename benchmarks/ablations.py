@@ -43,7 +43,7 @@ from emolab.training.calibrate import fit_temperature, softmax
 from emolab.training.data import TrainingSet
 from emolab.training.decode import Preprocessing, decode_many
 from emolab.training.losses import masked_log_softmax, soft_cross_entropy
-from emolab.training.recipes import plan
+from emolab.training.recipes import Plan, plan
 
 #: Images drawn for a seed, of which near copies are left out and a tenth is held back; epochs; seeds; images to judge.
 FULL, QUICK = (1_500, 20, (0, 1, 2), None), (260, 1, (0,), 300)
@@ -61,7 +61,8 @@ class Arm:
     """One row of the table: ``settings`` of emolab, or what the code here does instead.
 
     ``single``: the winning vote is the target; ``noise``: that share of the winners replaced by another class.
-    ``mix``: "", "mixup" or "cutmix"; ``robust``: generalised cross-entropy. ``base`` is the arm it is compared with.
+    ``mix``: "", "mixup" or "cutmix"; ``robust``: generalised cross-entropy; ``teachers``: so many networks, trained on
+    the same images from other first weights, give half of each target. ``base`` is the arm it is compared with.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Arm:
     noise: float = 0.0
     mix: str = ""
     robust: bool = False
+    teachers: int = 0
     base: str = "as shipped"
 
 
@@ -81,6 +83,7 @@ STAGES: tuple[tuple[Arm, ...], ...] = (
         Arm("no augmentation", {"augmentation": "none"}),
         Arm("MixUp", mix="mixup"),
         Arm("CutMix", mix="cutmix"),
+        Arm("half from two teachers", teachers=2),
     ),
     *(
         (
@@ -167,7 +170,7 @@ def trained(arm: Arm, seed: int, *, drawn: int, epochs: int, n_judges: int | Non
     pixels, data = part(seed, drawn, n_judges)
     rows, judged = judges(n_judges)
     data = with_targets(data, arm, seed)
-    settings = {
+    settings: dict[str, Any] = {
         "backbone": "face48",
         "weights": "none",
         "size": SIZE,
@@ -180,9 +183,9 @@ def trained(arm: Arm, seed: int, *, drawn: int, epochs: int, n_judges: int | Non
         "seed": seed,
         **arm.settings,
     }
-    config = TrainingConfig(**settings)
-    made = plan(config, n_train=len(data.train), gray=True)
+    made = plan(TrainingConfig(**settings), n_train=len(data.train), gray=True)
     began = time.process_time()
+    data = with_teachers(pixels, data, [replace(made, seed=100 * (i + 1) + seed) for i in range(arm.teachers)])
     with tempfile.TemporaryDirectory() as folder, changed(arm):
         fitted = fitting.fit(pixels, data, made, Path(folder))
         last = last_weights(Path(folder))
@@ -204,6 +207,20 @@ def trained(arm: Arm, seed: int, *, drawn: int, epochs: int, n_judges: int | Non
         "best_epoch": fitted.best_epoch + 1,
         **{name: figures(held, logits, data.hard[data.valid], rows) for name, (held, logits) in ways.items()},
     }
+
+
+def with_teachers(pixels: Pixels, data: TrainingSet, plans: list[Plan]) -> TrainingSet:
+    """``data`` whose targets to train on are half votes and half the mean of what networks trained by ``plans`` say."""
+    if not plans:
+        return data
+    said = np.zeros((len(data.train), len(data.classes)))
+    for made in plans:
+        with tempfile.TemporaryDirectory() as folder:
+            fitted = fitting.fit(pixels, data, made, Path(folder))
+        said += softmax(answers(fitted, made, pixels.take(data.train))) / len(plans)
+    targets = data.targets.copy()
+    targets[data.train] = (targets[data.train] + said) / 2
+    return replace(data, targets=targets)
 
 
 def last_weights(folder: Path) -> dict[str, Tensor]:

@@ -107,6 +107,8 @@ class TrainingConfig:
     strength: float = 1.0  # of the augmentation; 0 changes nothing
     objective: str = "accuracy"  # accuracy | macro_f1: rare classes count as much | balanced: best mean recall
     average: float = 0.998  # decay of the running mean of the weights, which is what is judged and kept; 0: off
+    teacher: str = ""  # models to learn from besides the votes (distillation): names or ids, with commas between them
+    teacher_share: float = 0.5  # of the targets that is theirs and not the votes', 0..1
     flips: bool | None = None  # judge an image together with its mirror image, at twice the work; not set: the recipe
     patience: int = 10  # epochs of the second half without a lower validation loss that end a run; 0: never
     precision: str = "auto"  # auto: the quicker one, by timing the first steps | float32 | bfloat16

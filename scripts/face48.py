@@ -3,9 +3,11 @@
     python scripts/face48.py --train ferplus_train.zip --valid ferplus_valid.zip --workspace DIR
 
 Two trainings: a long one from random weights, then a short one from what that learned, with weaker augmentation and
-less dropout, so that the network ends with faces as people will show them. Every step is an ordinary command of emolab,
-so a stopped run goes on when it is started again. The last step halves the precision of the weights, judges what it
-wrote under the official majority protocol and stores the figures beside them.
+less dropout, so that the network ends with faces as people will show them. A first network is made like that; a second
+one, from other random weights, learns in its short training half from the votes and half from the first, and is kept.
+
+Every step is an ordinary command of emolab, so a stopped run goes on when it is started again. The last step halves the
+precision of the weights, judges what it wrote under the official majority protocol and stores the figures beside them.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ SECOND = {
     "weight_decay": 5e-4,
     "patience": 0,
 }
+#: Seeds of the network that is kept and of the one it learns from, and the share of the targets that is its teacher's.
+SEED, TEACHER, SHARE = 2, 1, 0.5
 #: Figures worth keeping of an evaluation.
 KEPT = ("on", "protocol", "flips", "n", "accuracy", "macro_f1", "balanced_accuracy", "nll", "ece", "brier", "per_class")
 
@@ -60,13 +64,22 @@ def prepare(workspace: Path, train_zip: Path, valid_zip: Path) -> None:
 def train(workspace: Path, settings: dict[str, Any], *, weights: str | Path) -> Path:
     """Return the folder of the model that ``settings`` make in ``workspace``, which is trained unless it is there."""
     for file in sorted((workspace / ".emolab" / "models").glob(f"*/{checkpoint.WEIGHTS}")):
-        plan = checkpoint.describe(file.parent).plan
+        plan = {"teacher": "", **checkpoint.describe(file.parent).plan}
         if (plan["weights"] == "none") == (weights == "none") and settings.items() <= plan.items():
             return file.parent
     chosen = {**settings, "weights": weights}
     words = [word for key, value in chosen.items() for word in ("--set", f"training.{key}={value}")]
     made = emolab("train", *words, where=workspace, json_output=True)
     return workspace / str(made["path"])
+
+
+def both(workspace: Path, settings: dict[str, Any], *, epochs: int, teacher: Path | None) -> Path:
+    """Return the folder of a model after both trainings, the second one with the help of the model in ``teacher``."""
+    learned = train(workspace, {**settings, "epochs": epochs, "teacher": ""}, weights="none")
+    taught = (
+        {"teacher": ""} if teacher is None else {"teacher": checkpoint.describe(teacher).id, "teacher_share": SHARE}
+    )
+    return train(workspace, {**settings, **SECOND, **taught}, weights=learned / checkpoint.WEIGHTS)
 
 
 def pack(folder: Path, valid_zip: Path, out: Path) -> None:
@@ -100,15 +113,16 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, required=True, help="where to work; used again when it exists")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the first training")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--teacher", type=int, default=TEACHER, help="seed of the network it learns from")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where to write the model; default: the package")
     chosen = parser.parse_args()
     train_zip, valid_zip = chosen.train.resolve(), chosen.valid.resolve()
     workspace = chosen.workspace.resolve()
     prepare(workspace, train_zip, valid_zip)
-    how = {"backbone": "face48", "objective": "macro_f1", "threads": chosen.threads, "seed": chosen.seed}
-    learned = train(workspace, {**how, "epochs": chosen.epochs}, weights="none")
-    finished = train(workspace, {**how, **SECOND}, weights=learned / checkpoint.WEIGHTS)
+    how = {"backbone": "face48", "objective": "macro_f1", "threads": chosen.threads}
+    teacher = both(workspace, {**how, "seed": chosen.teacher}, epochs=chosen.epochs, teacher=None)
+    finished = both(workspace, {**how, "seed": chosen.seed}, epochs=chosen.epochs, teacher=teacher)
     pack(finished, valid_zip, chosen.out.resolve())
     name = "face48" if chosen.out == FOLDER else chosen.out
     print(f"face48 is in {chosen.out}; look at it with: emolab models card {name}")

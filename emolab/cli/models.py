@@ -115,17 +115,12 @@ def folder_of(session: Session, name: str) -> Path:
 
     A workspace is looked for only where the name asks for one.
     """
-    path = Path(name)
-    if (path / "model.json").is_file():
-        return path
+    from emolab.errors import UnknownName
     from emolab.training import bundled
 
-    inside = bundled.folder(name)
-    if inside is not None:
-        return inside
-    from emolab.catalog import models as catalog_models
-    from emolab.errors import UnknownName
-
+    found = _outside(name)
+    if found is not None:
+        return found
     workspace = workspace_of(session)
     if workspace is None:
         raise UnknownName(
@@ -134,8 +129,25 @@ def folder_of(session: Session, name: str) -> Path:
             bundled.names(),
             hint="Models you trained are found in their workspace: emolab -w DIR COMMAND.",
         )
+    return folder_in(workspace, name)
+
+
+def folder_in(workspace: Workspace, name: str) -> Path:
+    """The checkpoint folder that ``name`` means for a command that works in ``workspace``."""
+    from emolab.catalog import models as catalog_models
+
+    found = _outside(name)
+    if found is not None:
+        return found
     with workspace.catalog() as catalog, catalog.connect() as conn:
         return workspace.root / catalog_models.get(conn, name).path
+
+
+def _outside(name: str) -> Path | None:
+    from emolab.training import bundled
+
+    path = Path(name)
+    return path if (path / "model.json").is_file() else bundled.folder(name)
 
 
 def device_of(session: Session, device: str | None) -> str:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from emolab.progress import Progress
     from emolab.records import Model
+    from emolab.training.data import TrainingSet
     from emolab.training.models import Trained
+    from emolab.training.recipes import Plan
     from emolab.training.runs import Run
     from emolab.training.team import Team
     from emolab.workspace import Workspace
@@ -198,6 +200,8 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
         progress.note(f"Starting from the {config.backbone} pretrained on {many(start.images, 'image')}.")
     gray = config.color == "auto" and all(is_gray(path) for path in media)
     plan = recipes.plan(config, n_train=len(data.train), gray=gray)
+    if plan.teacher:
+        data, plan = _taught(workspace, data, plan, progress)
     names = np.array([""] * len(data.ids), dtype=object)
     names[data.train], names[data.valid] = "train", "valid"
     with workspace.catalog() as catalog, catalog.begin() as tx:
@@ -212,6 +216,32 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
             label_version=labels.version,
         )
     return runs.begin(workspace, plan, data)
+
+
+def _taught(workspace: Workspace, data: TrainingSet, plan: Plan, progress: Progress) -> tuple[TrainingSet, Plan]:
+    """``data`` mixed with what the teachers say, and ``plan`` with their ids in place of the names they had today."""
+    from dataclasses import replace
+
+    from emolab.cli.models import folder_in
+    from emolab.errors import ConfigError
+    from emolab.training import checkpoint, teacher
+
+    names = [name.strip() for name in plan.teacher.split(",")]
+    if not all(names):
+        raise ConfigError(f'training.teacher is "{plan.teacher}"; expected names of models with commas between them.')
+    folders = [folder_in(workspace, name) for name in names]
+    ids = [checkpoint.describe(folder).id for folder in folders]
+    progress.note(f"Learning from the votes and, by {plan.teacher_share:.0%}, from {', '.join(map(short, ids))}.")
+    mixed = teacher.taught(
+        data,
+        folders,
+        share=plan.teacher_share,
+        media=media_of(workspace),
+        folder=workspace.cache,
+        config=workspace.config.training,
+        progress=progress,
+    )
+    return mixed, replace(plan, teacher=",".join(ids))
 
 
 def media_of(workspace: Workspace) -> Callable[[str], Path]:

@@ -120,6 +120,8 @@ class Plan:
     mode: str = "full"
     tuning: bool = True
     flips: bool = False
+    teacher: str = ""
+    teacher_share: float = 0.0
 
 
 def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
@@ -163,6 +165,8 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
         seed=config.seed,
         mode=config.mode,
         tuning=config.tuning,
+        teacher=config.teacher,
+        teacher_share=config.teacher_share if config.teacher else 0.0,
         flips=recipe.flips and config.mode != "head" if config.flips is None else config.flips,
     )
     _check(made)
@@ -203,6 +207,7 @@ def _check(plan: Plan) -> None:
         ("dropout", plan.dropout, 0.0, 0.95),
         ("strength", plan.strength, 0.0, 10.0),
         ("average", plan.average, 0.0, 0.999999),
+        ("teacher_share", plan.teacher_share, 0.0, 1.0),
         ("patience", plan.patience, 0, 1_000_000),
     ):
         if not low <= number <= high:
