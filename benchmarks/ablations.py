@@ -44,6 +44,7 @@ from emolab.training.data import TrainingSet
 from emolab.training.decode import Preprocessing, decode_many
 from emolab.training.losses import masked_log_softmax, soft_cross_entropy
 from emolab.training.recipes import Plan, plan
+from emolab.training.teacher import mixed
 
 #: Images drawn for a seed, of which near copies are left out and a tenth is held back; epochs; seeds; images to judge.
 FULL, QUICK = (1_500, 20, (0, 1, 2), None), (260, 1, (0,), 300)
@@ -218,9 +219,7 @@ def with_teachers(pixels: Pixels, data: TrainingSet, plans: list[Plan]) -> Train
         with tempfile.TemporaryDirectory() as folder:
             fitted = fitting.fit(pixels, data, made, Path(folder))
         said += softmax(answers(fitted, made, pixels.take(data.train))) / len(plans)
-    targets = data.targets.copy()
-    targets[data.train] = (targets[data.train] + said) / 2
-    return replace(data, targets=targets)
+    return mixed(data, said, 0.5)
 
 
 def last_weights(folder: Path) -> dict[str, Tensor]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 STATE = ".emolab"
 ENVIRONMENT = "EMOLAB_WORKSPACE"
+#: Seconds to wait for a lock: longer than anybody who only looks holds it.
+GLANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Workspace:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold the workspace's lock called ``name``; another holder is an :class:`EmolabError`, at once.
+        """Hold the workspace's lock called ``name``; another holder is an :class:`EmolabError`, within half a second.
 
         The operating system frees the lock when its process dies, however it dies.
         """
@@ -142,7 +144,7 @@ class Workspace:
         file = folder / f"{name}.lock"
         holder = folder / f"{name}.pid"
         try:
-            with FileLock(file, timeout=0):
+            with FileLock(file, timeout=GLANCE, poll_interval=0.02):
                 holder.write_text(str(os.getpid()), encoding="ascii")
                 yield
         except Timeout:
@@ -159,6 +161,7 @@ class Workspace:
         file = self.state / "locks" / f"{name}.lock"
         if not file.exists():
             return False
+        # to look it has to be taken for an instant, which :meth:`lock` waits for
         try:
             with FileLock(file, timeout=0):
                 return False

@@ -13,6 +13,7 @@ precision of the weights, judges what it wrote under the official majority proto
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -63,14 +64,21 @@ def prepare(workspace: Path, train_zip: Path, valid_zip: Path) -> None:
 
 def train(workspace: Path, settings: dict[str, Any], *, weights: str | Path) -> Path:
     """Return the folder of the model that ``settings`` make in ``workspace``, which is trained unless it is there."""
-    for file in sorted((workspace / ".emolab" / "models").glob(f"*/{checkpoint.WEIGHTS}")):
-        plan = {"teacher": "", **checkpoint.describe(file.parent).plan}
-        if (plan["weights"] == "none") == (weights == "none") and settings.items() <= plan.items():
-            return file.parent
+    stored = weights if weights == "none" else f"{Path(weights).name} sha256:{digest(Path(weights))}"
+    for row in emolab("models", "list", where=workspace, json_output=True):
+        folder = workspace / ".emolab" / "models" / str(row["id"])[:16]
+        if {**settings, "weights": stored}.items() <= checkpoint.describe(folder).plan.items():
+            return folder
     chosen = {**settings, "weights": weights}
     words = [word for key, value in chosen.items() for word in ("--set", f"training.{key}={value}")]
     made = emolab("train", *words, where=workspace, json_output=True)
     return workspace / str(made["path"])
+
+
+def digest(file: Path) -> str:
+    """Return the hex sha256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def both(workspace: Path, settings: dict[str, Any], *, epochs: int, teacher: Path | None) -> Path:
@@ -110,7 +118,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--train", type=Path, required=True, help="FER+ train, a folder or zip")
     parser.add_argument("--valid", type=Path, required=True, help="FER+ valid, a folder or zip")
-    parser.add_argument("--workspace", type=Path, required=True, help="where to work; used again when it exists")
+    parser.add_argument(
+        "--workspace",
+        type=Path,
+        required=True,
+        help="where to work: a new folder, or that of a stopped run with the same files",
+    )
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the first training")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=SEED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from emolab.catalog import models, rounds, samples, votes
 from emolab.cli.common import Session
 from emolab.cli.status import next_command, survey
 from emolab.cli.words import many, short
+from emolab.errors import EmolabError
 from emolab.records import Model, Sample, Suggestion, Vote
 from emolab.training import places
 from emolab.workspace import Workspace
@@ -92,12 +94,12 @@ def test_a_training_that_was_stopped_is_said_with_the_command_that_goes_on(works
     shown = run_cli("status", cwd=workspace.root).stderr
     assert "stopped after epoch 12 of 40" in shown
     with workspace.lock("train"):
-        assert "running, past epoch 12 of 40" in run_cli("status", cwd=workspace.root).stderr
+        assert "one at work" in run_cli("status", cwd=workspace.root).stderr
 
 
 def test_a_run_older_than_the_newest_model_or_damaged_is_not_mentioned(workspace: Workspace) -> None:
     folder = stopped_run(workspace, epoch=12, epochs=40)
-    assert survey(workspace)["training"] == {"epoch": 12, "epochs": 40, "running": False}
+    assert survey(workspace)["training"] == {"running": False, "epoch": 12, "epochs": 40}
     assert survey(workspace)["next"] == "emolab collect PATH"
     for path in (folder, *places.states(folder)):
         os.utime(path, (0, 0))
@@ -105,8 +107,41 @@ def test_a_run_older_than_the_newest_model_or_damaged_is_not_mentioned(workspace
     assert survey(workspace)["training"] is None
     os.utime(folder)
     assert survey(workspace)["training"]["epoch"] == 12
+    (folder / f"{places.PREFIX}copy").mkdir()  # somebody's backup
+    assert survey(workspace)["training"] is None
+    (folder / f"{places.PREFIX}copy").rmdir()
     (folder / places.PLAN).write_text("{", encoding="utf-8")
     assert survey(workspace)["training"] is None
+
+
+def test_while_a_training_is_at_work_status_says_only_that_and_disturbs_nothing(workspace: Workspace) -> None:
+    stopped_run(workspace, epoch=12, epochs=40)
+    with workspace.lock("train"):
+        assert survey(workspace)["training"] == {"running": True}
+    looking = threading.Event()
+
+    def look() -> None:
+        while not looking.is_set():
+            workspace.busy("train")
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        for _ in range(100):
+            with workspace.lock("train"):
+                pass
+    finally:
+        looking.set()
+        watcher.join()
+
+
+def test_a_second_holder_of_a_lock_is_still_refused(workspace: Workspace) -> None:
+    with (
+        workspace.lock("train"),
+        pytest.raises(EmolabError, match='is busy with "train"'),
+        workspace.lock("train"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(("running", "command"), [(False, "emolab train --resume"), (True, "emolab status")])

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from emolab.catalog import models as catalog_models
 from emolab.cli.train import train_run, train_workspace
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, EmolabError
-from emolab.training import checkpoint, predict, runs, teacher
+from emolab.training import card, checkpoint, models, places, predict, runs, teacher
 from emolab.training.calibrate import softmax
 from emolab.training.data import TrainingSet
 from emolab.training.decode import decode
+from emolab.training.fit import fit
 from emolab.workspace import Workspace
 from tests.learnable import QUICK, configure, fill_workspace
 
@@ -36,7 +39,7 @@ def set_of(workspace: Workspace) -> TrainingSet:
     with pytest.MonkeyPatch.context() as patch:
         kept: list[TrainingSet] = []
 
-        def keep(_workspace: Workspace, _plan: object, data: TrainingSet) -> object:
+        def keep(_workspace: Workspace, _plan: object, data: TrainingSet, **_: object) -> object:
             kept.append(data)
             raise KeyboardInterrupt
 
@@ -107,12 +110,57 @@ def test_a_model_remembers_its_teachers_by_id_and_the_votes_keep_judging(taught_
     overrides = ["training.teacher=champion", "training.teacher_share=0.3", "training.seed=4"]
     made = train_run(Workspace.find(workspace.root, overrides=overrides)).checkpoint
     assert (made.plan["teacher"], made.plan["teacher_share"]) == (first.id, 0.3)
+    assert f"targets by 30% from {first.id}" in card.card(workspace.models / made.id[:16])
+    assert "targets by" not in card.card(folder)
     assert made.snapshot != first.snapshot
     assert made.metrics["valid"]["n"] == first.metrics["valid"]["n"]
     with workspace.catalog() as catalog, catalog.connect() as conn:
         assert len(catalog_models.list_all(conn)) == 2
     document = json.loads((folder / checkpoint.DOCUMENT).read_text(encoding="utf-8"))
     assert (document["plan"]["teacher"], document["plan"]["teacher_share"]) == ("", 0.0)
+
+
+def test_a_stopped_run_goes_on_with_what_its_teachers_said_and_does_not_ask_again(
+    taught_by: tuple[Workspace, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, _ = taught_by
+    settings = ["training.teacher=champion", "training.seed=4", "training.epochs=3"]
+    there = Workspace.find(workspace.root, overrides=settings)
+    asked: list[int] = []
+    opinion = teacher.opinion
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        asked.append(len(asked))
+        return opinion(*args, **kwargs)
+
+    def stop(row: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(teacher, "opinion", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "fit", lambda *args, **kwargs: fit(*args, **{**kwargs, "watch": stop}))
+        with pytest.raises(KeyboardInterrupt):
+            train_run(there)
+    (run,) = places.runs(workspace)
+    mixed = TrainingSet.read(run)
+    monkeypatch.setattr(teacher, "opinion", lambda *args, **kwargs: 1 / 0)
+    made = train_run(there)
+    assert (asked, made.resumed_at, made.checkpoint.snapshot) == ([0], 1, mixed.snapshot)
+
+
+def test_two_teachers_of_other_sizes_and_colours_count_the_same(taught_by: tuple[Workspace, Path]) -> None:
+    workspace, folder = taught_by
+    larger = ["training.size=24", "training.color=rgb", "training.seed=7"]
+    other = workspace.root / train_run(Workspace.find(workspace.root, overrides=larger)).model.path
+    data = set_of(workspace)
+
+    def said(*folders: Path) -> NDArray[np.float32]:
+        return teacher.opinion(
+            data, folders, media=lambda s: workspace.media / f"{s}.png", folder=workspace.cache, config=CONFIG
+        )
+
+    assert np.abs(said(folder) - said(other)).max() > 0.01
+    assert np.allclose(said(folder, other), (said(folder) + said(other)) / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize(

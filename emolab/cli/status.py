@@ -63,17 +63,18 @@ def survey(workspace: Workspace) -> dict[str, Any]:
 
 
 def _training(workspace: Workspace, trained: Sequence[Model]) -> dict[str, Any] | None:
-    """How far a run got that did not end, unless a model was made since; ``running`` says that it is at work."""
+    """Whether a training is ``running``, else how far one got that did not end, unless a model was made since."""
     from datetime import datetime
 
     from emolab.training import places
 
-    running = workspace.busy("train")
+    if workspace.busy("train"):
+        return {"running": True}
     stopped = places.last_stopped(workspace)
     newest = max((datetime.fromisoformat(model.created_at).timestamp() for model in trained), default=0.0)
-    if stopped is None or (stopped.touched <= newest and not running):
+    if stopped is None or stopped.touched <= newest:
         return None
-    return {"epoch": stopped.epoch, "epochs": stopped.epochs, "running": running}
+    return {"running": False, "epoch": stopped.epoch, "epochs": stopped.epochs}
 
 
 def _advice(workspace: Workspace, state: dict[str, Any]) -> str | None:
@@ -138,8 +139,7 @@ def _show(session: Session, state: dict[str, Any]) -> None:
 
 
 def _run(training: dict[str, Any]) -> str:
-    where = f"epoch {training['epoch']} of {training['epochs']}"
-    return f"running, past {where}" if training["running"] else f"stopped after {where}"
+    return "one at work" if training["running"] else f"stopped after epoch {training['epoch']} of {training['epochs']}"
 
 
 def _champion(champion: dict[str, Any]) -> str:

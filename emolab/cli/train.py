@@ -200,8 +200,11 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
         progress.note(f"Starting from the {config.backbone} pretrained on {many(start.images, 'image')}.")
     gray = config.color == "auto" and all(is_gray(path) for path in media)
     plan = recipes.plan(config, n_train=len(data.train), gray=gray)
+    taught = None
     if plan.teacher:
-        data, plan = _taught(workspace, data, plan, progress)
+        plan, taught = _teaching(workspace, plan, progress)
+    run = runs.begin(workspace, plan, data, taught=taught)
+    data = run.data
     names = np.array([""] * len(data.ids), dtype=object)
     names[data.train], names[data.valid] = "train", "valid"
     with workspace.catalog() as catalog, catalog.begin() as tx:
@@ -215,12 +218,15 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
             supported=data.supported,
             label_version=labels.version,
         )
-    return runs.begin(workspace, plan, data)
+    return run
 
 
-def _taught(workspace: Workspace, data: TrainingSet, plan: Plan, progress: Progress) -> tuple[TrainingSet, Plan]:
-    """``data`` mixed with what the teachers say, and ``plan`` with their ids in place of the names they had today."""
+def _teaching(
+    workspace: Workspace, plan: Plan, progress: Progress
+) -> tuple[Plan, Callable[[TrainingSet], TrainingSet]]:
+    """``plan`` with its teachers' ids in place of the names they have today, and what mixes their opinions in."""
     from dataclasses import replace
+    from functools import partial
 
     from emolab.cli.models import folder_in
     from emolab.errors import ConfigError
@@ -228,20 +234,23 @@ def _taught(workspace: Workspace, data: TrainingSet, plan: Plan, progress: Progr
 
     names = [name.strip() for name in plan.teacher.split(",")]
     if not all(names):
-        raise ConfigError(f'training.teacher is "{plan.teacher}"; expected names of models with commas between them.')
+        raise ConfigError(
+            f'training.teacher is "{plan.teacher}"; expected names of models with commas between them.',
+            hint="For example --set training.teacher=champion; the models there are: emolab models list",
+        )
     folders = [folder_in(workspace, name) for name in names]
     ids = [checkpoint.describe(folder).id for folder in folders]
     progress.note(f"Learning from the votes and, by {plan.teacher_share:.0%}, from {', '.join(map(short, ids))}.")
-    mixed = teacher.taught(
-        data,
-        folders,
+    taught = partial(
+        teacher.taught,
+        teachers=folders,
         share=plan.teacher_share,
         media=media_of(workspace),
         folder=workspace.cache,
         config=workspace.config.training,
         progress=progress,
     )
-    return mixed, replace(plan, teacher=",".join(ids))
+    return replace(plan, teacher=",".join(ids)), taught
 
 
 def media_of(workspace: Workspace) -> Callable[[str], Path]:

@@ -115,6 +115,8 @@ def _settings(made: Checkpoint) -> str:
     solved = made.metrics.get("solved")
     keys = MADE_WITH if solved else (*MADE_WITH, *STEPPED)
     named = ", ".join(f"{key} {made.plan[key]}" for key in keys if key in made.plan)
+    if made.plan.get("teacher"):
+        named += f", targets by {made.plan['teacher_share']:.0%} from {made.plan['teacher']}"
     if solved:
         named += f", head solved with penalty {solved['penalty']:.2g}"
     tools = ", ".join(f"{name} {version}" for name, version in made.made_by.items())

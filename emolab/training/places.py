@@ -33,7 +33,14 @@ def runs(workspace: Workspace) -> list[Path]:
 
 def touched(run: Path) -> float:
     """When the run in this folder was worked on last, in seconds since 1970."""
-    return max(path.stat().st_mtime for path in (run, *states(run)))
+    return max(map(_changed, (run, *states(run))))
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # a training that is at work has just replaced it
+        return 0.0
 
 
 def states(run: Path) -> list[Path]:
@@ -53,7 +60,8 @@ def last_stopped(workspace: Workspace) -> Stopped | None:
         if found:
             try:
                 epochs = int(json.loads((run / PLAN).read_text(encoding="utf-8"))["epochs"])
+                epoch = int(found[-1].name.rsplit("-", 1)[1])
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # damaged: emolab train says so
-            return Stopped(int(found[-1].name.rsplit("-", 1)[1]), epochs, touched(run))
+            return Stopped(epoch, epochs, touched(run))
     return None

@@ -165,7 +165,7 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
         seed=config.seed,
         mode=config.mode,
         tuning=config.tuning,
-        teacher=config.teacher,
+        teacher=config.teacher if config.teacher_share else "",
         teacher_share=config.teacher_share if config.teacher else 0.0,
         flips=recipe.flips and config.mode != "head" if config.flips is None else config.flips,
     )

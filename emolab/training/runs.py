@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -61,15 +61,23 @@ def settings(plan: Plan) -> dict[str, Any]:
     return values
 
 
-def begin(workspace: Workspace, plan: Plan, data: TrainingSet) -> Run:
-    """The run of ``plan`` on ``data``: the unfinished one where there is one, a new one otherwise."""
+def begin(
+    workspace: Workspace, plan: Plan, data: TrainingSet, *, taught: Callable[[TrainingSet], TrainingSet] | None = None
+) -> Run:
+    """The run of ``plan`` on ``data``: the unfinished one where there is one, a new one otherwise.
+
+    A new run learns from what ``taught`` makes of ``data``, a stopped one from what that made when the run began.
+    """
     identity = hashlib.sha256(json.dumps(settings(plan), sort_keys=True).encode() + data.snapshot.encode()).hexdigest()
     folder = places.root(workspace) / identity[:16]
     if not (folder / places.PLAN).is_file():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        data = data if taught is None else taught(data)
         data.save(folder)
         write_text(folder / places.PLAN, json.dumps(asdict(plan)))
+    elif taught is not None:
+        data = read(folder).data
     return Run(folder, plan, data)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,11 @@ def taught(
 
     Validation samples keep their votes. Raises :class:`ConfigError` for a teacher that lacks one of the classes.
     """
-    said = opinion(data, teachers, media=media, folder=folder, config=config, progress=progress)
+    return mixed(data, opinion(data, teachers, media=media, folder=folder, config=config, progress=progress), share)
+
+
+def mixed(data: TrainingSet, said: NDArray[np.floating[Any]], share: float) -> TrainingSet:
+    """``data`` with targets to train on that are, by ``share``, the distributions ``said`` (t, k) of ``data.train``."""
     targets = data.targets.copy()
     targets[data.train] = (1 - share) * targets[data.train] + share * said
     return replace(data, targets=targets)
@@ -57,8 +62,9 @@ def opinion(
 ) -> NDArray[np.float32]:
     """Mean distribution (t, k) of the models in ``teachers`` for ``data.train``, over the supported classes of each.
 
-    Without their temperatures: those fit winners, and targets are distributions. ``folder`` is the workspace's cache,
-    and ``config`` says where and by which engine to compute.
+    Without their temperatures: those fit winners, and targets are distributions. Offsets that an objective gave to the
+    classes stay in, so a teacher that leans towards rare classes makes its pupil lean. ``folder`` is the workspace's
+    cache, and ``config`` says where and by which engine to compute.
     """
     ids = [data.ids[i] for i in data.train]
     able = data.supported[data.train]
@@ -75,7 +81,7 @@ def opinion(
         columns = [known.index(name) for name in data.classes]
         images = cache.fill(folder, ids, media, model.checkpoint.preprocessing, progress=progress)
         model = predict.quickened(
-            model, config, n=len(ids), images=partial(_first, images), cache=folder, progress=progress
+            model, config, n=len(ids), images=partial(_some, images), cache=folder, progress=progress
         )
         with progress.task("Asking the teacher", len(ids), unit="images") as task:
             for start in range(0, len(ids), PART):
@@ -86,5 +92,6 @@ def opinion(
     return (total / len(teachers)).astype(np.float32)
 
 
-def _first(images: Pixels, n: int) -> NDArray[np.uint8]:
-    return images.take(np.arange(min(n, len(images)), dtype=np.int64))
+def _some(images: Pixels, n: int) -> NDArray[np.uint8]:
+    m = min(n, len(images))
+    return images.take(np.arange(m, dtype=np.int64) * len(images) // max(1, m))
