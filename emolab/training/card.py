@@ -16,7 +16,7 @@ from emolab.training.validation import FEWEST_JUDGES
 
 #: Settings that say how a model was made; the rest is in its document. A head that was solved took no steps.
 MADE_WITH = ("backbone", "weights", "mode", "objective", "flips")
-STEPPED = ("epochs", "batch", "optimizer", "lr", "weight_decay", "augmentation")
+STEPPED = ("epochs", "batch", "optimizer", "lr", "weight_decay", "dropout", "augmentation", "strength")
 #: Below this many samples a figure of a class says little.
 FEW = 50
 
