@@ -36,7 +36,7 @@ def one_of_everything(workspace: Workspace) -> None:
                 classes=("happiness", "sadness", "neutral"),
                 config={"backbone": "hog"},
                 snapshot="s" * 16,
-                metrics={"accuracy": 0.625, "macro_f1": 0.5, "ece": 0.04},
+                metrics={"valid": {"n": 80, "accuracy": 0.625, "macro_f1": 0.5, "ece": 0.04}},
                 parent=None,
                 created_at="2026-01-01T00:00:00Z",
             ),

@@ -52,7 +52,9 @@ def survey(workspace: Workspace) -> dict[str, Any]:
                 "annotators": tallies.count_annotators(conn),
                 "labels": labels.summary(conn),
                 "models": len(trained),
-                "champion": None if best is None else {"id": best.id, "metrics": _headline(best.metrics)},
+                "champion": None
+                if best is None
+                else {"id": best.id, "metrics": _headline(best.metrics.get("valid", {}))},
                 "rounds": len(rounds.list_all(conn)),
                 "unsent": len(rounds.suggestions(conn, unsent=True)),
             }
