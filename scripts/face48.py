@@ -13,7 +13,6 @@ precision of the weights, judges what it wrote under the official majority proto
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from typing import Any
 
 import torch
 
-from emolab.training import checkpoint, decode
+from emolab.training import checkpoint, decode, runs
 from emolab.training.bundled import ROOT
 
 FOLDER = ROOT / "face48"
@@ -64,7 +63,7 @@ def prepare(workspace: Path, train_zip: Path, valid_zip: Path) -> None:
 
 def train(workspace: Path, settings: dict[str, Any], *, weights: str | Path) -> Path:
     """Return the folder of the model that ``settings`` make in ``workspace``, which is trained unless it is there."""
-    stored = weights if weights == "none" else f"{Path(weights).name} sha256:{digest(Path(weights))}"
+    stored = weights if weights == "none" else runs.by_content(Path(weights))
     for row in emolab("models", "list", where=workspace, json_output=True):
         folder = workspace / ".emolab" / "models" / str(row["id"])[:16]
         if {**settings, "weights": stored}.items() <= checkpoint.describe(folder).plan.items():
@@ -73,12 +72,6 @@ def train(workspace: Path, settings: dict[str, Any], *, weights: str | Path) -> 
     words = [word for key, value in chosen.items() for word in ("--set", f"training.{key}={value}")]
     made = emolab("train", *words, where=workspace, json_output=True)
     return workspace / str(made["path"])
-
-
-def digest(file: Path) -> str:
-    """Return the hex sha256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def both(workspace: Path, settings: dict[str, Any], *, epochs: int, teacher: Path | None) -> Path:

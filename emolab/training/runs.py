@@ -55,10 +55,14 @@ def settings(plan: Plan) -> dict[str, Any]:
         file = Path(plan.weights).expanduser()
         if not file.is_file():
             raise DataError(f"There is no weights file {file}.", hint="Pass --set training.weights=PATH, or =none.")
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        values["weights"] = f"{file.name} sha256:{digest}"
+        values["weights"] = by_content(file)
     return values
+
+
+def by_content(file: Path) -> str:
+    """A weights file as the plan of a model names it: the same on every machine, whatever folder it lies in."""
+    with file.open("rb") as stream:
+        return f"{file.name} sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def begin(

@@ -64,7 +64,8 @@ def opinion(
 
     Without their temperatures: those fit winners, and targets are distributions. Offsets that an objective gave to the
     classes stay in, so a teacher that leans towards rare classes makes its pupil lean. ``folder`` is the workspace's
-    cache, and ``config`` says where and by which engine to compute.
+    cache, and ``config`` says where and by which engine to compute. Raises :class:`ConfigError` for a teacher that
+    lacks one of the classes.
     """
     ids = [data.ids[i] for i in data.train]
     able = data.supported[data.train]
