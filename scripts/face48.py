@@ -8,6 +8,11 @@ one, from other random weights, learns in its short training half from the votes
 
 Every step is an ordinary command of emolab, so a stopped run goes on when it is started again. The last step halves the
 precision of the weights, judges what it wrote under the official majority protocol and stores the figures beside them.
+
+    python scripts/face48.py --train ferplus_train.zip --valid ferplus_valid.zip --workspace DIR --record-only
+
+trains nothing: it writes again which images the packaged model has learned from (``learned.safetensors``), within two
+minutes, and stops unless there are as many to train on and as many of each class to validate on as the model had.
 """
 
 from __future__ import annotations
@@ -22,8 +27,11 @@ from typing import Any
 
 import torch
 
-from emolab.training import checkpoint, decode, runs
+from emolab.cli.train import media_of, training_material
+from emolab.progress import SILENT
+from emolab.training import checkpoint, decode, fingerprints, learned, runs
 from emolab.training.bundled import ROOT
+from emolab.workspace import Workspace
 
 FOLDER = ROOT / "face48"
 #: Epochs of the first training, from random weights by the recipe of ``face48``, and settings of the second.
@@ -40,6 +48,8 @@ SECOND = {
 }
 #: Seeds of the network that is kept and of the one it learns from, and the share of the targets that is its teacher's.
 SEED, TEACHER, SHARE = 2, 1, 0.5
+#: What the images are called in the record of what the model learned from.
+LEARNED = "FER+ train"
 #: Figures worth keeping of an evaluation.
 KEPT = ("on", "protocol", "flips", "n", "accuracy", "macro_f1", "balanced_accuracy", "nll", "ece", "brier", "per_class")
 
@@ -106,6 +116,20 @@ def judge(folder: Path, valid_zip: Path, *, flips: bool) -> dict[str, Any]:
     return {key: found[key] for key in KEPT}
 
 
+def record(workspace: Path, out: Path) -> int:
+    """Write beside the model in ``out`` what it learned from in ``workspace``; how many images that are."""
+    place = Workspace.open(workspace)
+    data, _ = training_material(place, SILENT)
+    metrics = checkpoint.describe(out).metrics  # its snapshot holds the teacher's opinions too, so that cannot tell
+    expected = (metrics["n_train"], [row["support"] for row in metrics["valid"]["per_class"]])
+    if expected != (len(data.train), [row["valid"] for row in data.composition()]):
+        sys.exit(f"face48: the images in {workspace} are not those that the model in {out} learned from")
+    prints = fingerprints.fill(place.cache, [data.ids[i] for i in data.train], media_of(place))
+    found = learned.Learned().with_images(prints, LEARNED)
+    learned.write(out / learned.FILE, found)
+    return found.n
+
+
 def main() -> None:
     """Parse the command line, train, pack and say where the model is."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -122,14 +146,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--teacher", type=int, default=TEACHER, help="seed of the network it learns from")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where to write the model; default: the package")
+    parser.add_argument(
+        "--record-only", action="store_true", help="write what the model in --out learned from, and end"
+    )
     chosen = parser.parse_args()
     train_zip, valid_zip = chosen.train.resolve(), chosen.valid.resolve()
     workspace = chosen.workspace.resolve()
     prepare(workspace, train_zip, valid_zip)
+    if chosen.record_only:
+        print(f"face48: {record(workspace, chosen.out.resolve()):,} images are in {chosen.out / learned.FILE}")
+        return
     how = {"backbone": "face48", "objective": "macro_f1", "threads": chosen.threads}
     teacher = both(workspace, {**how, "seed": chosen.teacher}, epochs=chosen.epochs, teacher=None)
     finished = both(workspace, {**how, "seed": chosen.seed}, epochs=chosen.epochs, teacher=teacher)
     pack(finished, valid_zip, chosen.out.resolve())
+    record(workspace, chosen.out.resolve())
     name = "face48" if chosen.out == FOLDER else chosen.out
     print(f"face48 is in {chosen.out}; look at it with: emolab models card {name}")
 

@@ -146,13 +146,60 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
     """Labels as of now, splits filled, a snapshot taken, and the run they and the settings define."""
     import numpy as np
 
-    from emolab.catalog import samples
-    from emolab.datasets import snapshots, splits
+    from emolab.datasets import snapshots
     from emolab.errors import DataError
-    from emolab.labeling.aggregate import aggregate
     from emolab.training import champion, recipes, runs, unlabelled
-    from emolab.training.data import require_classes, training_set
+    from emolab.training.data import require_classes
     from emolab.training.decode import is_gray
+
+    data, version = training_material(workspace, progress)
+    require_classes(data)
+    for line in before_training(data.composition()):
+        progress.warn(line)
+    media = [*map(media_of(workspace), data.ids)]
+    missing = [path for path in media if not path.is_file()]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(media)} media files are gone, the first is {missing[0]}.",
+            hint="Restore .emolab/media from a backup, or collect the originals again.",
+        )
+    config, champion_id = champion.resolve(workspace, workspace.config.training)
+    if champion_id:
+        progress.note(f"Starting from the {config.backbone} of the champion {short(champion_id)}.")
+    config, start = unlabelled.resolve(workspace, config)
+    if start:
+        progress.note(f"Starting from the {config.backbone} pretrained on {many(start.images, 'image')}.")
+    gray = config.color == "auto" and all(is_gray(path) for path in media)
+    plan = recipes.plan(config, n_train=len(data.train), gray=gray)
+    taught = None
+    if plan.teacher:
+        plan, taught = _teaching(workspace, plan, progress)
+    run = runs.begin(workspace, plan, data, taught=taught)
+    data = run.data
+    names = np.array([""] * len(data.ids), dtype=object)
+    names[data.train], names[data.valid] = "train", "valid"
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        snapshots.take(
+            workspace,
+            tx,
+            classes=data.classes,
+            ids=data.ids,
+            targets=data.targets,
+            splits=list(names),
+            supported=data.supported,
+            label_version=version,
+        )
+    return run
+
+
+def training_material(workspace: Workspace, progress: Progress) -> tuple[TrainingSet, str]:
+    """What there is to learn from by the votes as of now, its splits filled, and the version of the labels."""
+    import numpy as np
+
+    from emolab.catalog import samples
+    from emolab.datasets import splits
+    from emolab.labeling.aggregate import aggregate
+    from emolab.training.data import training_set
 
     labels = aggregate(workspace).labels
     classes = labels.classes
@@ -181,44 +228,7 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
         supported=np.stack([shown.get(sample.source, everything) for sample in found]),
         hard=labels.hard,
     )
-    require_classes(data)
-    for line in before_training(data.composition()):
-        progress.warn(line)
-    used = set(data.ids)
-    media = [workspace.root / sample.media for sample in found if sample.id in used]
-    missing = [path for path in media if not path.is_file()]
-    if missing:
-        raise DataError(
-            f"{len(missing)} of {len(media)} media files are gone, the first is {missing[0]}.",
-            hint="Restore .emolab/media from a backup, or collect the originals again.",
-        )
-    config, champion_id = champion.resolve(workspace, workspace.config.training)
-    if champion_id:
-        progress.note(f"Starting from the {config.backbone} of the champion {short(champion_id)}.")
-    config, start = unlabelled.resolve(workspace, config)
-    if start:
-        progress.note(f"Starting from the {config.backbone} pretrained on {many(start.images, 'image')}.")
-    gray = config.color == "auto" and all(is_gray(path) for path in media)
-    plan = recipes.plan(config, n_train=len(data.train), gray=gray)
-    taught = None
-    if plan.teacher:
-        plan, taught = _teaching(workspace, plan, progress)
-    run = runs.begin(workspace, plan, data, taught=taught)
-    data = run.data
-    names = np.array([""] * len(data.ids), dtype=object)
-    names[data.train], names[data.valid] = "train", "valid"
-    with workspace.catalog() as catalog, catalog.begin() as tx:
-        snapshots.take(
-            workspace,
-            tx,
-            classes=classes,
-            ids=data.ids,
-            targets=data.targets,
-            splits=list(names),
-            supported=data.supported,
-            label_version=labels.version,
-        )
-    return run
+    return data, labels.version
 
 
 def _teaching(
