@@ -15,7 +15,10 @@ from types import TracebackType
 from typing import Literal
 from urllib.parse import urlsplit
 
-Action = Literal["drop_answer", "drop_request", "cut_request", "cut_answer", "502", "502_after", "delay", "call"]
+Action = Literal[
+    "drop_answer", "drop_request", "cut_request", "cut_answer", "502", "502_after", "delay", "call", "rewrite", "again"
+]
+Headers = list[tuple[str, str]]
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "proxy-connection", "te", "upgrade"}
 
 
@@ -26,7 +29,9 @@ class Fault:
     ``drop_answer``: carried out, but the connection closes without an answer. ``drop_request``: closed at once, nothing
     forwarded. ``cut_request``: half of the body is forwarded, then both sides close. ``cut_answer``: half of the answer
     arrives. ``502``: refused without forwarding; ``502_after``: carried out, then 502. ``delay``: forwarded after
-    ``seconds``. ``call``: runs ``action_on`` before forwarding. ``times`` are hit, after ``skip`` went through.
+    ``seconds``. ``call``: runs ``action_on`` before forwarding. ``rewrite``: ``change`` makes another answer of it.
+    ``again``: carried out, and once more for every :meth:`Proxy.replay`. ``times`` are hit, after ``skip`` went
+    through.
     """
 
     pattern: str
@@ -35,6 +40,7 @@ class Fault:
     skip: int = 0
     seconds: float = 0.0
     action_on: Callable[[], None] | None = None
+    change: Callable[[Headers, bytes], tuple[Headers, bytes]] | None = None
     hits: int = 0
 
     def takes(self, line: str) -> bool:
@@ -56,6 +62,7 @@ class Proxy:
     target: str
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    kept: list[Callable[[], object]] = field(default_factory=list)
 
     def __enter__(self) -> Proxy:
         self._lock = threading.Lock()
@@ -94,6 +101,11 @@ class Proxy:
         self.faults.append(made)
         return made
 
+    def replay(self) -> None:
+        """Carry out every request hit by ``again`` once more, as a server does long after the client is gone."""
+        for send in self.kept:
+            send()
+
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
         """Handle one request of a client."""
         line = f"{handler.command} {handler.path}"
@@ -117,6 +129,11 @@ class Proxy:
             status, headers, data = self._forward(handler, body)
         except OSError:
             return _close(handler)
+        if action == "again":
+            line_, headers_ = (handler.command, handler.path), _headers(handler)
+            self.kept.append(lambda: self._send(*line_, body, headers_))
+        if hit is not None and hit.change is not None:
+            headers, data = hit.change(headers, data)
         if action == "drop_answer":
             return _close(handler)
         if action == "502_after":
@@ -127,10 +144,13 @@ class Proxy:
         parts = urlsplit(self.target)
         return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
 
-    def _forward(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _forward(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Headers, bytes]:
+        return self._send(handler.command, handler.path, body, _headers(handler))
+
+    def _send(self, method: str, path: str, body: bytes, sent: dict[str, str]) -> tuple[int, Headers, bytes]:
         upstream = self._connection()
         try:
-            upstream.request(handler.command, handler.path, body=body, headers=_headers(handler))
+            upstream.request(method, path, body=body, headers=sent)
             response = upstream.getresponse()
             headers = [(k, v) for k, v in response.getheaders() if k.lower() not in _HOP]
             return response.status, headers, response.read()

@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from subprocess import CompletedProcess
 from threading import Barrier
 
@@ -23,7 +24,7 @@ from syncing import add_samples, environment, ledger, named, other_machine, say,
 
 from emolab.catalog import answers, events, remotes, settings, tallies
 from emolab.errors import EmolabError
-from emolab.labeling import exports, form, program, reading
+from emolab.labeling import exports, form, program, reading, stamps
 from emolab.labeling.pull import pull
 from emolab.labeling.push import push
 from emolab.labeling.studio import Studio
@@ -390,15 +391,13 @@ def test_an_export_that_the_server_still_builds_is_left_for_a_later_pull(
     number = studio.http.call("POST", path, json={"title": "emolab pull 0123"})["id"]
     with team.catalog() as catalog, catalog.begin() as tx:
         (mine,) = remotes.projects(tx)
-        settings.put(tx, exports._note(mine), "emolab pull 0123")
+        asked = stamps.written(datetime.now(UTC) - timedelta(hours=hours))
+        settings.put(tx, exports._note(mine), f"emolab pull 0123|{asked}")
     database = label_studio.server.folder / "data" / program.DATABASE
 
     def state(status: str) -> None:
         with contextlib.closing(sqlite3.connect(database, timeout=30)) as server, server:
-            server.execute(
-                "UPDATE data_export_export SET status = ?, created_at = datetime(created_at, ?) WHERE id = ?",
-                (status, f"-{hours} hours", number),
-            )
+            server.execute("UPDATE data_export_export SET status = ? WHERE id = ?", (status, number))
 
     state("in_progress")
     pull(team, studio)

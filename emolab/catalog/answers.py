@@ -63,6 +63,12 @@ def counts(conn: Connection, project: Project, *, besides: str | None = None) ->
     return {key: value for key, value in conn.execute(query)}
 
 
+def by_task(conn: Connection, project: Project) -> dict[int, int]:
+    """How many answers each task of the project is known to have on the server, skips included."""
+    query = select(_answers.c.task, func.count()).where(_answers.c.project == project.pk).group_by(_answers.c.task)
+    return {task: number for task, number in conn.execute(query)}
+
+
 def add(tx: Connection, project: Project, seen: Sequence[Answer], annotator_keys: Mapping[str, int]) -> None:
     """Remember answers that are on the server; known ones stay as they are."""
     pk = keys(tx, list({answer.sample_id for answer in seen}))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from emolab.catalog import remotes
 from emolab.errors import ServerError
+from emolab.labeling import stamps
 from emolab.labeling.patience import patiently
 from emolab.labeling.studio_queries import Carrier, carriers, untouched
 
@@ -59,8 +60,9 @@ def adopt(link: Link, found: Mapping[str, Sequence[Carrier]], *, overlap: int) -
     for sample_id, tasks in found.items():
         kept[sample_id], gone = keep_one(link.studio, link.project.project, [c.task for c in tasks])
         removed += len(gone)
-    cursor = link.project.cursor
-    old = cursor is not None and any(c.updated_at <= cursor for tasks in found.values() for c in tasks)
+    cursor = stamps.moment(link.project.cursor)
+    times = [stamps.moment(c.updated_at) for tasks in found.values() for c in tasks]
+    old = cursor is not None and any(time is None or time <= cursor for time in times)
     with link.catalog.begin() as tx:
         remotes.adopt(tx, link.project, kept, overlap=overlap)
         remotes.rewind(tx, link.project, everything=old)

@@ -7,10 +7,12 @@ make one, under a title that only this workspace gives; the next pull deletes wh
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from emolab.catalog import settings
+from emolab.catalog.engine import now
+from emolab.labeling import stamps
 from emolab.labeling.patience import patiently
 from emolab.progress import SILENT, Progress
 
@@ -29,7 +31,7 @@ def snapshot(catalog: Catalog, studio: Studio, mine: Project, progress: Progress
     with catalog.begin() as tx:
         mark = hashlib.sha256(b"exports" + settings.secret(tx)).hexdigest()[:12]
         title = f"emolab pull {mark}"
-        settings.put(tx, _note(mine), title)
+        settings.put(tx, _note(mine), f"{title}|{now()}")
     tasks = patiently(lambda: studio.snapshot(mine.project, title=title), progress=progress)
     clear(catalog, studio, mine)
     return tasks
@@ -41,22 +43,24 @@ def clear(catalog: Catalog, studio: Studio, mine: Project) -> int:
     One that the server still builds is left for the next time: it would come back when it is done.
     """
     with catalog.connect() as conn:
-        title = settings.get(conn, _note(mine))
+        title, _, since = (settings.get(conn, _note(mine)) or "").partition("|")
     if not title:
         return 0
+    asked = stamps.moment(since)  # by this machine's clock, like the moment it is compared with
+    abandoned = asked is not None and datetime.now(UTC) - asked > ABANDONED
     deleted = building = 0
     for export in patiently(lambda: studio.exports(mine.project)):
         if export.title != title:
             continue
-        if export.finished or studio.server_time() - datetime.fromisoformat(export.created_at) > ABANDONED:
+        if export.finished or abandoned:
             number = export.id
             patiently(lambda number=number: studio.delete_export(mine.project, number))  # type: ignore[misc]
             deleted += 1
         else:
             building += 1
-    if not building:
+    if not building or asked is None:
         with catalog.begin() as tx:
-            settings.put(tx, _note(mine), "")
+            settings.put(tx, _note(mine), f"{title}|{now()}" if building else "")
     return deleted
 
 

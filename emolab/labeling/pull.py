@@ -179,7 +179,7 @@ def _pull(
             tally.withdrawn += lost.withdrawn
             tally.tasks_deleted = lost.tasks_deleted
             others = len(seen.there.keys() - remotes.known_tasks(tx, mine).keys())
-        remotes.set_cursor(tx, mine, seen.cursor, {"classes": seen.classes, "seen": seen.window, "others": others})
+        remotes.set_cursor(tx, mine, seen.cursor, {**seen.window, "others": others})
         if tally.new or tally.edited or tally.withdrawn:
             detail = {"project": mine.title, "new": tally.new, "edited": tally.edited, "withdrawn": tally.withdrawn}
             if tally.by_others:

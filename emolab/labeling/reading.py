@@ -1,8 +1,10 @@
-"""Reading what changed in a project: everything at first, then only what is new, by the server's own clock.
+"""Reading what changed in a project: everything at first, then only what is new, by the moments written in the data.
 
 ``updated_at`` tells of every change to an answer but not of deleted tasks; those show in the number of tasks. And it is
-stamped before it is committed, so a stretch before the last pull is looked at again, by a fingerprint first: one small
-request says that nothing is new.
+stamped before it is committed, so a stretch before the newest moment seen is looked at again, by a fingerprint first:
+one small request says that nothing is new. No clock is asked: that of a front server may differ from the one that
+writes the stamps. Where stamps fail (a clock set back, servers with several clocks) the number of answers tells of new
+ones, and every so many pulls all answers are compared.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from emolab.catalog import answers, remotes, samples
 from emolab.errors import ServerError
-from emolab.labeling import exports
+from emolab.labeling import exports, stamps
 from emolab.labeling.adopt import keep_one
 from emolab.labeling.patience import patiently
 from emolab.labeling.studio_queries import carriers, window, window_of
@@ -28,13 +30,15 @@ if TYPE_CHECKING:
     from emolab.labeling.studio_records import RemoteProject
     from emolab.progress import Progress
 
-#: Changes stamped this long before a pull are looked at again: they may have been committed after it.
+#: Changes stamped this long before the newest one seen are looked at again: they may have been committed after it.
 OVERLAP = timedelta(seconds=120)
-#: Every so many pulls all task ids are compared, to see deletions that hid behind additions.
+#: Every so many pulls all answers are read and compared, to see what stamps and numbers did not tell.
 RECONCILE_EVERY = 50
 #: Projects up to this many tasks are read page by page; a larger one by an export snapshot, which is cheaper.
 PAGES_UP_TO = 300
-_STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
+#: Marks cursors made of the data's own moments; older catalogs hold some from another clock, perhaps in the future.
+_BY_DATA = "data"
+_EVER = "1970-01-01T00:00:00.000000Z"
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,8 @@ class Reading:
     tasks: list[RemoteTask]
     there: dict[int, str | None] | None
     known: Mapping[int, str]
-    cursor: str
-    window: Mapping[str, Any] | None
-    classes: str
+    cursor: str | None
+    window: Mapping[str, Any]
     others: int
     doubles: int
 
@@ -68,43 +71,65 @@ def read(
 ) -> Reading:
     """What changed in a project since the last pull; every task when there was none, or with ``everything``.
 
-    ``remote`` must have been asked for just now: the server's clock is taken from that answer. Other ``classes`` than
+    ``remote`` must have been asked for just now: its numbers tell whether something was missed. Other ``classes`` than
     at the last pull make every answer be read again, because they may mean something else now.
     """
-    clock = studio.server_time()
     exports.clear(catalog, studio, mine)
     before = mine.window or {}
     others = int(before.get("others", 0))
     stamp = hashlib.sha256("\n".join(classes).encode()).hexdigest()[:12]
-    since = mine.cursor
-    if everything or since is None or before.get("classes") != stamp or clock.strftime(_STAMP) < since:
+    since = mine.cursor if before.get("clock") == _BY_DATA and before.get("classes") == stamp else None
+    if everything or (mine.pulls + 1) % RECONCILE_EVERY == 0:
         since = None
     with catalog.connect() as conn:
         known = remotes.known_tasks(conn, mine)
-    cursor, seen = since or "", before.get("seen")
+    seen = before.get("seen")
     tasks: list[RemoteTask] = []
-    fresh = since is None or patiently(lambda: window(studio, remote.id, cursor)).to_dict() != seen
-    if fresh:
-        tasks = (
-            _everything(catalog, studio, mine, remote, progress)
-            if since is None
-            else _changed(studio, remote.id, since, progress)
-        )
-        cursor = max(cursor, (clock - OVERLAP).strftime(_STAMP))
+    now = patiently(lambda: window(studio, remote.id, since or _EVER))  # before reading: what comes later is newer
+    if since is not None and now.to_dict() != seen:
+        tasks = _changed(studio, remote.id, since, progress)
+        seen = None
+    unlisted = int(before.get("unlisted", 0))
+    if since is not None and _missing(catalog, mine, remote, tasks) > unlisted and not others:
+        since = None
+    if since is None:
+        tasks = _everything(catalog, studio, mine, remote, progress)
+        seen, unlisted = None, _missing(catalog, mine, remote, tasks)
+    cursor = _cursor(since, now.newest)
     there: dict[int, str | None] | None = None
     if since is None:
         there = {task.id: task.uid for task in tasks}
-    else:
-        expected = len(known.keys() | {task.id for task in tasks}) + others
-        if remote.task_number != expected or (mine.pulls + 1) % RECONCILE_EVERY == 0:
-            there = {c.task: c.uid for c in patiently(lambda: list(carriers(studio, remote.id)))}
-            tasks += _strangers(catalog, studio, mine, there, known.keys() | {task.id for task in tasks})
+    elif remote.task_number != len(known.keys() | {task.id for task in tasks}) + others:
+        there = {c.task: c.uid for c in patiently(lambda: list(carriers(studio, remote.id)))}
+        tasks += _strangers(catalog, studio, mine, there, known.keys() | {task.id for task in tasks})
     doubles = _remove_doubles(catalog, studio, mine, there) if there is not None else set()
     tasks = [task for task in tasks if task.id not in doubles]
-    if fresh:
+    if seen is None and cursor is not None:
         seen = window_of(tasks, cursor).to_dict()
     tasks += _siblings(catalog, studio, mine, tasks)
-    return Reading(tasks, there, known, cursor, seen, stamp, others, len(doubles))
+    state = {"clock": _BY_DATA, "classes": stamp, "seen": seen, "unlisted": unlisted}
+    return Reading(tasks, there, known, cursor, state, others, len(doubles))
+
+
+def _cursor(since: str | None, newest: str) -> str | None:
+    """From where the next pull looks: a stretch before the newest moment seen; ``None``: at everything again."""
+    end, start = stamps.moment(newest), stamps.moment(since)
+    if end is None:
+        return since
+    return stamps.written(end - OVERLAP if start is None else max(end - OVERLAP, start))
+
+
+def _missing(catalog: Catalog, mine: Project, remote: RemoteProject, tasks: Sequence[RemoteTask]) -> int:
+    """How many answers the project counts that neither the ledger nor these tasks show; never below 0.
+
+    More than at the last full reading means that their moments lie before the cursor: a clock was set back, or one of
+    several servers is behind. Answers about samples of others are not in the ledger, so there this says nothing.
+    """
+    read = {task.id for task in tasks}
+    with catalog.connect() as conn:
+        unread = sum(number for task, number in answers.by_task(conn, mine).items() if task not in read)
+    counted = remote.annotation_number + remote.skipped_number
+    return max(0, counted - unread - sum(len(task.annotations) for task in tasks))
 
 
 def _remove_doubles(catalog: Catalog, studio: Studio, mine: Project, there: dict[int, str | None]) -> set[int]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from datetime import datetime
 
-from emolab.errors import MissingExtra, ServerError
+from emolab.errors import MissingExtra
 from emolab.labeling.studio_answers import Answers
 from emolab.labeling.studio_exports import Exports
 from emolab.labeling.studio_records import RemoteUser
@@ -58,11 +57,3 @@ class Studio(Tasks, Answers, Exports):
         organizations = self.http.get("/api/organizations/")
         first = min(organizations, key=lambda o: int(o["id"]))
         return hashlib.sha256(f"{first['id']} {first['created_at']}".encode()).hexdigest()[:16]
-
-    def server_time(self) -> datetime:
-        """Return the server's clock (UTC, whole seconds) as of its last answer; asks when there was none."""
-        if self.http.server_time is None:
-            self.http.get("/api/version")
-        if self.http.server_time is None:
-            raise ServerError(f"{self.url} sends no Date header, so its clock is unknown.")
-        return self.http.server_time

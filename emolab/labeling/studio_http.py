@@ -7,11 +7,9 @@ handling and the same errors. Only reads are ever repeated.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -92,7 +90,6 @@ class Http:
     def __init__(self, url: str, token: str, *, timeout: float = 120.0) -> None:
         self.url = clean_url(url)
         self.kind = tokens.usable(token, url=self.url)
-        self.server_time: datetime | None = None
         self.client = httpx.Client(
             base_url=self.url,
             auth=TokenAuth(token, self.kind, self.url),
@@ -107,15 +104,11 @@ class Http:
         self.client.close()
 
     def _seen(self, response: httpx.Response) -> None:
-        """Note the server's clock, and stop keeping connections alive where that is slow.
+        """Stop keeping connections alive where that is slow.
 
         Django's own server (the one ``label-studio start`` runs) writes headers and body in two packets, so a kept
         connection waits 40 ms for the client's delayed acknowledgement each time; a new connection costs 1 ms.
         """
-        stamp = response.headers.get("Date")
-        if stamp:
-            with contextlib.suppress(ValueError):
-                self.server_time = email.utils.parsedate_to_datetime(stamp).astimezone(UTC)
         if response.headers.get("Server", "").startswith("WSGIServer/"):
             self.client.headers["Connection"] = "close"
 

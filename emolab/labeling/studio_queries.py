@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from emolab.labeling import stamps
 from emolab.labeling.form import ANSWER
 from emolab.labeling.tasks import UID
 
@@ -42,15 +44,17 @@ class Carrier:
 def window(studio: Studio, project: int, since: str) -> Window:
     """What changed after ``since``, at a glance: one small request whatever the number of tasks."""
     answer = _tasks(studio, project, [_after_time(since)], ordering="-tasks:updated_at", include="id,updated_at")
-    newest = answer["tasks"][0]["updated_at"] if answer["tasks"] else ""
-    return Window(int(answer["total"]), int(answer["total_annotations"]), str(newest))
+    return Window(
+        int(answer["total"]), int(answer["total_annotations"]), _newest(t["updated_at"] for t in answer["tasks"])
+    )
 
 
 def window_of(tasks: Sequence[RemoteTask], since: str) -> Window:
     """The same fingerprint from tasks that were read: what :func:`window` answers while nothing changes."""
-    inside = [task for task in tasks if task.updated_at > since]
+    start = stamps.moment(since)
+    inside = [task for task in tasks if start is None or _later(task.updated_at, start)]
     answers = sum(not answer.was_cancelled for task in inside for answer in task.annotations)
-    return Window(len(inside), answers, max((task.updated_at for task in inside), default=""))
+    return Window(len(inside), answers, _newest(task.updated_at for task in inside))
 
 
 def carriers(studio: Studio, project: int, *, after: int = 0) -> Iterator[Carrier]:
@@ -87,6 +91,16 @@ def untouched(studio: Studio, task: int) -> bool:
     """Whether nobody has answered a task, skipped it or begun a draft."""
     raw = studio.http.get(f"/api/tasks/{task}/")
     return not raw.get("annotations") and not raw.get("drafts")
+
+
+def _later(stamp: str, start: datetime) -> bool:
+    time = stamps.moment(stamp)
+    return time is not None and time > start
+
+
+def _newest(texts: Iterable[str]) -> str:
+    time = stamps.newest(texts)
+    return "" if time is None else stamps.written(time)
 
 
 def _after_time(since: str) -> dict[str, object]:

@@ -1,0 +1,31 @@
+"""The server's moments as times: whatever zone or precision they are written in, they are compared as times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def moment(text: str | None) -> datetime | None:
+    """The time that a stamp means; ``None`` for what is no time. Without a zone it is UTC, as Label Studio means it.
+
+    >>> moment("2026-11-20T12:00:00+02:00") == moment("2026-11-20T10:00:00.000Z")
+    True
+    """
+    try:
+        read = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+
+
+def written(time: datetime) -> str:
+    """The one way a time is written in the catalog and in questions to the server: UTC, microseconds, ``Z``."""
+    return time.astimezone(UTC).strftime(_FORMAT)
+
+
+def newest(texts: Iterable[str]) -> datetime | None:
+    """The latest of these stamps; ``None`` when none of them is a time."""
+    return max((time for time in map(moment, texts) if time is not None), default=None)
