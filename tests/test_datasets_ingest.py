@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from sqlalchemy import Connection
 from emolab.catalog import samples, tallies, votes
 from emolab.catalog.samples import AddResult
 from emolab.datasets.ingest import Item, Options, Outcome, Problem, Report, Whole, ingest
+from emolab.datasets.prepare import Preparer, Work
 from emolab.datasets.store import MediaStore
 from emolab.errors import DataError, EmolabError, UnknownName
 from emolab.records import Sample, Vote
@@ -293,7 +295,9 @@ def test_a_full_disk_is_one_line_and_everything_before_it_is_kept(
     assert run(workspace, items(40)).added == 28
 
 
-def test_a_real_full_disk(workspace: Workspace, tmp_path: Path) -> None:
+@pytest.fixture
+def small_disk(workspace: Workspace, tmp_path: Path) -> Iterator[Path]:
+    """The media folder of ``workspace`` on a disk of its own, with room for some 14 images of 120 x 120 pixels."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -301,15 +305,50 @@ def test_a_real_full_disk(workspace: Workspace, tmp_path: Path) -> None:
     )
     if mounted.returncode:
         pytest.skip("a small disk cannot be mounted here")
-    try:
-        workspace.media.symlink_to(disk)
-        report = run(workspace, [Item(data=png(i, (120, 120)), name=f"{i}") for i in range(60)])
-        assert [problem.kind for problem in report.problems] == ["disk full"]
-        assert 0 < report.added == len(stored(workspace)) < 60
-        assert not list(disk.rglob("*.part"))
-        assert all(workspace.locate(sample.media).is_file() for sample in stored(workspace))
-    finally:
-        subprocess.run(["umount", disk], check=True)
+    workspace.media.symlink_to(disk)
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def large_items() -> list[Item]:
+    return [Item(data=png(i, (120, 120)), name=f"{i}") for i in range(60)]
+
+
+def check_disk_was_full(workspace: Workspace, disk: Path, report: Report) -> None:
+    """What is said, and that what was recorded is there; with more room the same command ends the work."""
+    assert [problem.kind for problem in report.problems] == ["disk full"]
+    assert report.added == len(stored(workspace)) < 60
+    assert not list(disk.rglob("*.part"))
+    assert all(workspace.locate(sample.media).stat().st_size > 0 for sample in stored(workspace))
+    subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
+    assert run(workspace, large_items()).added == 60 - report.added
+    assert len(stored(workspace)) == len(media_files(workspace)) == 60
+
+
+def test_a_real_full_disk(workspace: Workspace, small_disk: Path) -> None:
+    report = run(workspace, large_items(), workers=1)
+    assert report.added > 0
+    check_disk_was_full(workspace, small_disk, report)
+
+
+def test_a_real_disk_that_others_filled_before_the_first_image_was_written(
+    workspace: Workspace, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Samples are recorded in order: nothing is kept when the first thread is the last to write, and that is said."""
+    prepare, full = Preparer.__call__, threading.Event()
+
+    def last(self: Preparer, some: Sequence[Item]) -> Work:
+        if some[0].name == "0":
+            assert full.wait(120)
+        work = prepare(self, some)
+        if work.error is not None:
+            full.set()
+        return work
+
+    monkeypatch.setattr(Preparer, "__call__", last)
+    report = run(workspace, large_items(), workers=2)
+    assert report.added == 0
+    check_disk_was_full(workspace, small_disk, report)
 
 
 def test_a_workspace_that_may_not_be_written_is_explained(

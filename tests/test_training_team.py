@@ -79,7 +79,9 @@ def train_together(
     return histories[0], weights[0]
 
 
-#: Relative differences allowed between one process and several: sums in another order, in single precision.
+#: Relative differences allowed between one process and several: sums in another order, in single precision. The plans
+#: below learn slowly enough for rounding to stay small: whatever a processor multiplies with (SSE 4.1 to AVX-512) moves
+#: their losses by 7e-5 at most. At a rate of 0.02 instead of 0.005 it moves those of vgg11 by 7 %.
 CLOSE = 2e-4
 
 
@@ -87,7 +89,7 @@ CLOSE = 2e-4
 @pytest.mark.parametrize(
     ("settings", "processes"),
     [({"backbone": "hog", "batch": 16}, 2), ({"backbone": "hog", "batch": 20, "optimizer": "sgd", "lr": 0.1}, 3),
-     ({"backbone": "vgg11", "weights": "none", "size": 32, "head_epochs": 1, "optimizer": "sgd", "lr": 0.02}, 2)],
+     ({"backbone": "vgg11", "weights": "none", "size": 32, "head_epochs": 1, "optimizer": "sgd", "lr": 0.005}, 2)],
     ids=["two", "three of unequal parts", "all layers"],
 )  # fmt: skip
 def test_several_processes_follow_the_curve_of_one(tmp_path: Path, settings: dict[str, object], processes: int) -> None:
