@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,18 +22,41 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVERS = ("labelstudio", "fiftyone", "browser")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--shuffle SEED``: no test may count on what another left behind."""
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests in another order, by this whole number")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say which order this is, so that it can be had again."""
+    seed = config.getoption("--shuffle")
+    return None if seed is None else f"order: --shuffle {seed}"
+
+
 def pytest_configure() -> None:
     """Let Ctrl-C reach the processes that tests start: a shell's background job would hand down "ignored"."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of one server into one group."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the tests of one server into one group, and all tests into the order that was asked for."""
     for item in items:
         server = next((name for name in SERVERS if item.get_closest_marker(name)), None)
         if server:
             item.add_marker(pytest.mark.xdist_group(server))
+    seed = config.getoption("--shuffle")
+    if seed is not None:
+        shuffle(items, seed)
+
+
+def shuffle(items: list[pytest.Item], seed: int) -> None:
+    """Files in random order, and the tests of each; a file stays whole, for what its tests share is made once."""
+    rng = random.Random(seed)
+    rng.shuffle(items)
+    places = {path: place for place, path in enumerate(dict.fromkeys(item.path for item in items))}
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.fixture

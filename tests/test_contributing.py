@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from conftest import shuffle
 
 from emolab.active_learning.pool import Pool
 from emolab.records import VoteTable
@@ -65,3 +68,19 @@ def test_the_picture_of_the_import_rule_names_every_module_of_the_core() -> None
 
     picture = PAGE.partition("## Who may import whom")[2].partition("## ")[0]
     assert [name for name in (*sorted(CORE), *sorted(ROOMS - {"active_learning"})) if name not in picture] == []
+
+
+def test_a_seed_gives_all_tests_one_order_and_leaves_files_whole() -> None:
+    tests = [SimpleNamespace(path=path, name=name) for path in "abcdef" for name in range(5)]
+
+    def order(seed: int) -> list[Any]:
+        shuffled: list[Any] = list(tests)
+        shuffle(shuffled, seed)
+        return shuffled
+
+    assert order(1) == order(1) != order(2)
+    assert sorted((item.path, item.name) for item in order(1)) == [(item.path, item.name) for item in tests]
+    assert [path for path, _ in groupby(order(1), lambda item: item.path)] == list(
+        dict.fromkeys(item.path for item in order(1))
+    )
+    assert [item.name for item in order(1)] != [item.name for item in tests]
