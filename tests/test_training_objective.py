@@ -14,9 +14,10 @@ from emolab.training.cache import Pixels
 from emolab.training.data import training_set
 from emolab.training.fitted import Fitted
 from emolab.training.objective import FEWEST, HALF_WAY, choose, log_prior, trade_off
+from emolab.training.opponent import Bench
 from emolab.training.runs import Run
 from emolab.workspace import Workspace
-from tests.learnable import identifiers, quick
+from tests.learnable import bars, identifiers, png, quick
 
 CLASSES = ("common", "rare")
 
@@ -73,10 +74,12 @@ def test_the_objective_is_part_of_the_stored_weights(workspace: Workspace, tmp_p
         seconds=1.0, mean=(0.5,), std=(0.5,), mismatches=(), precision="float32", parameters=2,
     )  # fmt: skip
     pixels = Pixels.of(np.zeros((800, 16, 16, 1), dtype=np.uint8))
+    (tmp_path / "image.png").write_bytes(png(bars(1, 2)[0][0]))
     recall, bias = {}, {}
     for wanted in ("accuracy", "balanced", "macro_f1"):
         run = Run(tmp_path, replace(quick(), objective=wanted), data)
-        made = models.finish(fitted, run, workspace, pixels)
+        bench = Bench(workspace=workspace, run=run, pixels=pixels, media=lambda _: tmp_path / "image.png")
+        made, _ = models.finish(fitted, bench)
         recall[wanted] = made.metrics["valid"]["per_class"][1]["recall"]
         bias[wanted] = checkpoint.read(workspace.models / made.id[:16])[1]["head.bias"]
         assert len(made.metrics["trade_off"]) == 16

@@ -53,18 +53,26 @@ def show(session: Session, model: str) -> None:
 
     from emolab.catalog import models as catalog_models
     from emolab.cli.judged import show_metrics
+    from emolab.cli.side_by_side import show_comparison, show_learned
 
     with session.workspace.catalog() as catalog, catalog.connect() as conn:
         found = catalog_models.get(conn, model)
-    report = session.workspace.root / found.path / "report.html"
+    report: Path | None = session.workspace.root / found.path / "report.html"
+    if report is None or not report.is_file():
+        report = None  # a network that was not trained here has none
     session.emit({**_row(found), "metrics": found.metrics, "config": found.config, "report": report})
     names = ", ".join(found.aliases) or "no name"
     session.say(f"[bold]{short(found.id)}[/] ({names}), {found.config['backbone']}, made {found.created_at}")
-    session.say(
-        f"  snapshot {short(found.snapshot)}   parent {short(found.parent or 'none')}   report: {escape(str(report))}"
-    )
+    came = found.metrics.get("brought")
+    if came:
+        session.say(f"  not trained here: it is {escape(str(came))}, which no training has beaten so far")
+    lies = escape(str(report or "none"))
+    session.say(f"  snapshot {short(found.snapshot)}   parent {short(found.parent or 'none')}   report: {lies}")
     if found.metrics["valid"]["n"]:
-        show_metrics(session, found.metrics["valid"], title="On its validation samples")
+        where = "On the validation samples it was kept on" if came else "On its validation samples"
+        show_metrics(session, found.metrics["valid"], title=where)
+    show_learned(session, found.metrics.get("learned"), found.metrics["valid"])
+    show_comparison(session, found.metrics.get("compared"))
     session.table(["setting", "value"], [(key, escape(str(value))) for key, value in found.config.items()])
 
 

@@ -290,6 +290,9 @@ def data(trained: Trained) -> dict[str, Any]:
         "minutes": metrics["minutes"],
         "solved": metrics["solved"],
         "valid": metrics["valid"],
+        "champion": trained.champion,
+        "learned": metrics["learned"],
+        "compared": metrics["compared"],
         "before_temperature": {k: metrics["before_temperature"][k] for k in ("nll", "ece", "brier")},
         "mismatches": trained.mismatches,
         "resumed_at": trained.resumed_at,
@@ -304,10 +307,18 @@ def _how(metrics: Mapping[str, Any]) -> str:
     return f"{many(metrics['epochs'], 'epoch')} (kept {metrics['best_epoch']})"
 
 
+def _champion(trained: Trained) -> str:
+    """The champion of now by its id, and what it is where it was not trained here."""
+    compared = trained.checkpoint.metrics["compared"] or {}
+    reigned = compared.get("reigning", True)
+    return short(trained.champion) if reigned else f"{compared['against']} ({short(trained.champion)})"
+
+
 def _show(session: Session, trained: Trained) -> None:
     from rich.markup import escape
 
     from emolab.cli.judged import show_metrics
+    from emolab.cli.side_by_side import show_comparison, show_learned
 
     model, metrics = trained.model, trained.checkpoint.metrics
     for line in trained.mismatches[:8]:
@@ -315,8 +326,9 @@ def _show(session: Session, trained: Trained) -> None:
     if len(trained.mismatches) > 8:
         session.say(f"[yellow]weights:[/] and {len(trained.mismatches) - 8} more; --json lists all of them")
     badge = "[bold green]champion[/]" if trained.alias == "champion" else "[bold yellow]candidate[/]"
+    stays = "" if trained.champion == model.id else f"; the champion is {_champion(trained)}"
     session.say(
-        f"[green]✓[/] model [bold]{short(model.id)}[/] is {badge}: {trained.reason}\n"
+        f"[green]✓[/] model [bold]{short(model.id)}[/] is {badge}: {escape(trained.reason)}{stays}\n"
         f"  {trained.checkpoint.backbone}, {many(metrics['n_train'], 'sample')}, {_how(metrics)}, "
         f"{metrics['minutes']:.1f} min"
     )
@@ -324,5 +336,7 @@ def _show(session: Session, trained: Trained) -> None:
         show_metrics(session, metrics["valid"], before=metrics["before_temperature"], title="On the validation samples")
     else:
         session.say("[yellow]No validation samples, so nothing is measured and the model is not calibrated.[/]")
+    show_learned(session, metrics["learned"], metrics["valid"])
+    show_comparison(session, metrics["compared"])
     session.say(f"  report: {escape(str(trained.report))}")
     session.next_step("emolab suggest")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emolab.errors import DataError
-from emolab.training import flips, objective
+from emolab.training import flips, objective, wording
 from emolab.training.bundled import ABOUT
 from emolab.training.checkpoint import DOCUMENT, Checkpoint, describe
 from emolab.training.validation import FEWEST_JUDGES
@@ -65,7 +65,21 @@ def _validated(made: Checkpoint) -> str:
             f"{other['accuracy']:.1%}, macro-F1 {other['macro_f1']:.3f}, NLL {other['nll']:.3f}, "
             f"ECE {other['ece']:.3f}."
         )
-    return f"## Figures\n\n{told}\n\n{_table(valid)}"
+    marks = "".join(f"\n\n{line}" for line in _marks(made, valid))
+    return f"## Figures\n\n{told}\n\n{_table(valid)}{marks}"
+
+
+def _marks(made: Checkpoint, valid: dict[str, Any]) -> list[str]:
+    """How far the figures rest on learned samples, and what the model was compared with."""
+    compared = made.metrics.get("compared")
+    lines = wording.learned_lines(made.metrics.get("learned"), valid) if not made.metrics.get("judged") else []
+    rows = wording.comparison_rows(compared) if compared and compared["against"] else []
+    if compared and rows:
+        lines.append(f"{wording.comparison_title(compared)}, with 95 % intervals ({compared['method']}):")
+        lines += [
+            "\n".join(f"* {name}: {mine} against {theirs}, {by} ({ends})" for name, mine, theirs, by, ends in rows)
+        ]
+    return [*lines, *wording.comparison_lines(compared)]
 
 
 def _chosen(made: Checkpoint) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emolab.catalog import models as catalog_models
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
@@ -19,6 +20,7 @@ from emolab.training import backbones, cache, checkpoint, embeddings, head_start
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.classifier import Classifier
 from emolab.training.devices import pick_device
+from emolab.training.opponent import BROUGHT
 from emolab.training.recipes import Plan
 from emolab.workspace import Workspace
 
@@ -63,13 +65,18 @@ def _start(workspace: Workspace, described: Checkpoint) -> tuple[Checkpoint, str
     """The model of the workspace that ``described`` goes back to, possibly itself, and the weights that one began with.
 
     A model keeps the hash of the weights it began with, not where they lay: they are looked for among the workspace's
-    models and at ``training.weights``.
+    models and at ``training.weights``. A model that came from elsewhere has not seen the project's labels: it is its
+    own start.
     """
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        brought = {model.id for model in catalog_models.list_all(conn) if BROUGHT in model.metrics}
     models = {
         json.loads(file.read_text(encoding="utf-8")).get(checkpoint.SEAL): file.parent
         for file in workspace.models.glob(f"*/{checkpoint.DOCUMENT}")
     }
     while True:
+        if described.id in brought:
+            return described, str(workspace.models / described.id[:16] / checkpoint.WEIGHTS)
         weights = str(described.plan["weights"])
         name, _, digest = weights.partition(" sha256:")
         if not digest:

@@ -9,17 +9,29 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from emolab import metrics
 from emolab.catalog import models as catalog_models
 from emolab.catalog import samples, tallies
 from emolab.catalog.engine import now
-from emolab.errors import EmolabError
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
-from emolab.training import cache, checkpoint, flips, objective, report, scalars, tuning
-from emolab.training.cache import Pixels
-from emolab.training.calibrate import fit_temperature, softmax
+from emolab.training import (
+    ancestry,
+    cache,
+    checkpoint,
+    comparison,
+    fingerprints,
+    flips,
+    learned,
+    objective,
+    opponent,
+    report,
+    scalars,
+    tuning,
+)
+from emolab.training.calibrate import fit_temperature
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.data import TrainingSet
 from emolab.training.decode import Preprocessing
@@ -27,7 +39,7 @@ from emolab.training.fit import fit
 from emolab.training.fitted import Fitted
 from emolab.training.head_fit import fit_head
 from emolab.training.memory import keep_freed_memory
-from emolab.training.predict import load, logits_by_cache
+from emolab.training.opponent import Bench, Nobody, Opponent
 from emolab.training.recipes import Plan
 from emolab.training.runs import Run, settings
 from emolab.training.team import ALONE, Team
@@ -40,12 +52,16 @@ Media = Callable[[str], Path]
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A finished training: the model, which name it earned and why, and where its report is."""
+    """A finished training: the model, which name it earned and why, and where its report is.
+
+    ``champion`` is the id of the model that has that name now.
+    """
 
     model: Model
     checkpoint: Checkpoint
     alias: str
     reason: str
+    champion: str
     report: Path
     mismatches: tuple[str, ...]
     resumed_at: int
@@ -62,10 +78,11 @@ def train(
 ) -> Trained:
     """Carry ``run`` to its end and store the model; ``media`` gives the file of a sample id.
 
-    One training at a time per workspace. The first model becomes ``champion``, a later one when its macro-F1 is
-    higher on the same validation samples, else it is the ``candidate``. Stopping it at any instant loses at most the
-    steps since the last state; calling it again with the same run goes on and ends with the same weights. The leader of
-    a ``team`` calls this, the others :func:`help_train`.
+    One training at a time per workspace. The model becomes ``champion`` where it beats the reigning one, or without one
+    the network it started from, else it is the ``candidate`` (see :mod:`emolab.training.comparison`); a start network
+    that was not beaten becomes champion itself. Stopping it at any instant loses at most the steps since the last
+    state; calling it again with the same run goes on and ends with the same weights. The leader of a ``team`` calls
+    this, the others :func:`help_train`.
     """
     with workspace.lock("train"):
         resumed_at = run.epochs_done()
@@ -89,8 +106,9 @@ def train(
                         choices=workspace.cache / tuning.FILE,
                         team=team,
                     )
-        made = finish(fitted, run, workspace, pixels)
-        model, alias, reason = _store(workspace, made, run.data, pixels)
+        bench = Bench(workspace=workspace, run=run, pixels=pixels, media=media, progress=progress)
+        made, stands = finish(fitted, bench)
+        model, alias, reason, champion = _store(bench, made, stands)
         run.remove()
     folder = workspace.root / model.path
     return Trained(
@@ -98,6 +116,7 @@ def train(
         checkpoint=made,
         alias=alias,
         reason=reason,
+        champion=champion,
         report=folder / REPORT,
         mismatches=fitted.mismatches,
         resumed_at=resumed_at,
@@ -113,8 +132,12 @@ def help_train(workspace: Workspace, run: Run, media: Media, team: Team) -> None
     fit(pixels, run.data, run.plan, run.folder, choices=workspace.cache / tuning.FILE, team=team)
 
 
-def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Checkpoint:
-    """Calibrate and judge ``fitted``, and write its folder: weights, document and report."""
+def finish(fitted: Fitted, bench: Bench, *, alone: bool = False) -> tuple[Checkpoint, Opponent | Nobody]:
+    """Calibrate and judge ``fitted``, compare it, and write its folder; the model and what stood against it.
+
+    The folder holds weights, document, report and the record of what it learned from. ``alone`` compares with nothing.
+    """
+    workspace, run = bench.workspace, bench.run
     data = run.data
     fitted, trade_off, strength = _with_objective(fitted, data, run.plan)
     ways = flips.ways(fitted.logits, fitted.mirrored, data)
@@ -123,8 +146,25 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
     plain = settings(run.plan)
     identity = checkpoint.identity(plain, data.snapshot, fitted.weights)
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        parent = catalog_models.aliases(conn).get("champion")
+        champion = catalog_models.find(conn, "champion")
         voters = tallies.voters(conn, [data.ids[i] for i in data.valid.tolist()])
+    record = ancestry.of_run(workspace, run, bench.media, progress=bench.progress)
+    prints = fingerprints.fill(workspace.cache, [data.ids[i] for i in data.valid], bench.media)
+    mine = record.has(prints)
+    compared: dict[str, Any] | None = None
+    stands: Opponent | Nobody
+    if alone:
+        stands = Nobody(reason="the start network")
+    elif champion is not None and champion.id == identity:
+        stands, compared = Nobody(reason="the same model as before"), champion.metrics.get("compared")
+    else:
+        stands = opponent.against(bench, champion)
+    if isinstance(stands, Nobody) and stands.why:
+        compared = {"against": None, "why": stands.why}
+    elif isinstance(stands, Opponent):
+        fair = ~mine & ~stands.learned.has(prints)
+        verdict = _verdict(bench, stands, own.probs, fair, record.also(stands.learned).unknown)
+        compared = {**verdict.document, "reason": verdict.reason, "reigning": stands.reigns}
     made = Checkpoint(
         id=identity,
         classes=data.classes,
@@ -139,9 +179,11 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
         plan=plain,
         snapshot=data.snapshot,
         created_at=now(),
-        parent=None if parent == identity else parent,
+        parent=None if champion is None or champion.id == identity else champion.id,
         metrics={
             "valid": own.measured,
+            "learned": ancestry.marked(record, mine, own.probs, data.hard[data.valid], data.classes),
+            "compared": compared,
             "flips": {key: found.brief for key, found in ways.items()},
             "before_temperature": {key: own.before.get(key) for key in ("nll", "ece", "brier", "reliability", "votes")},
             "n_train": len(data.train),
@@ -158,10 +200,33 @@ def finish(fitted: Fitted, run: Run, workspace: Workspace, pixels: Pixels) -> Ch
         history=tuple(fitted.history),
     )
     folder = workspace.models / identity[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    learned.write(folder / learned.FILE, record)
     checkpoint.write(folder, made, fitted.weights)
     name, judge = workspace.config.project.name, report.judge_of(voters)
-    report.write(folder / REPORT, made, data, pixels, probs=own.probs, name=name, judge=judge)
-    return made
+    report.write(folder / REPORT, made, data, bench.pixels, probs=own.probs, name=name, judge=judge)
+    return made, stands
+
+
+def _verdict(
+    bench: Bench, stands: Opponent, probs: NDArray[np.float32], fair: NDArray[np.bool_], unknown: tuple[str, ...]
+) -> comparison.Verdict:
+    """What comes of comparing ``probs`` (v, k) of the new model with what ``stands``, on the ``fair`` (v,) samples."""
+    data = bench.run.data
+    with bench.workspace.catalog() as catalog, catalog.connect() as conn:
+        found = samples.by_ids(conn, [data.ids[i] for i in data.valid.tolist()])
+    names = [sample.group or sample.representative or sample.id for sample in found]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return comparison.compare(
+        probs,
+        stands.probs,
+        data.hard[data.valid],
+        data.classes,
+        groups=np.array([numbers[name] for name in names], dtype=np.int64),
+        fair=fair,
+        unknown=unknown,
+        against=stands.name,
+    )
 
 
 def _with_objective(fitted: Fitted, data: TrainingSet, plan: Plan) -> tuple[Fitted, list[dict[str, float]], float]:
@@ -183,8 +248,28 @@ def _with_objective(fitted: Fitted, data: TrainingSet, plan: Plan) -> tuple[Fitt
     return replace(fitted, weights=weights, logits=fitted.logits - offsets, mirrored=mirrored), rows, strength
 
 
-def _store(workspace: Workspace, made: Checkpoint, data: TrainingSet, pixels: Pixels) -> tuple[Model, str, str]:
-    model = Model(
+def _store(bench: Bench, made: Checkpoint, stands: Opponent | Nobody) -> tuple[Model, str, str, str]:
+    """The model as stored, the name it earned, why, and the id of the champion of now."""
+    start: Model | None = None
+    if isinstance(stands, Nobody):
+        wins, reason = not stands.stays, stands.reason
+    else:
+        compared = made.metrics["compared"]
+        wins, reason = bool(compared["wins"]), str(compared["reason"])
+        if not wins and not stands.reigns:
+            start = _crowned(bench, stands)
+    model, alias = _row(bench.workspace, made), "champion" if wins else "candidate"
+    with bench.workspace.catalog() as catalog, catalog.begin() as tx:
+        catalog_models.add(tx, model)
+        for name, wearer in ((alias, model), ("champion", start)):
+            if wearer is not None and catalog_models.aliases(tx).get(name) != wearer.id:
+                catalog_models.set_alias(tx, name, wearer.id)
+        return catalog_models.get(tx, model.id), alias, reason, catalog_models.aliases(tx)["champion"]
+
+
+def _row(workspace: Workspace, made: Checkpoint) -> Model:
+    """``made`` as the catalog keeps it."""
+    return Model(
         id=made.id,
         path=(workspace.models / made.id[:16]).relative_to(workspace.root).as_posix(),
         classes=made.classes,
@@ -194,54 +279,25 @@ def _store(workspace: Workspace, made: Checkpoint, data: TrainingSet, pixels: Pi
         parent=made.parent,
         created_at=made.created_at,
     )
-    with workspace.catalog() as catalog:
-        with catalog.connect() as conn:
-            champion = catalog_models.find(conn, "champion")
-        alias, reason = _rank(workspace, made, champion, data, pixels)
-        with catalog.begin() as tx:
+
+
+def _crowned(bench: Bench, stands: Opponent) -> Model:
+    """The start network that was not beaten, or its solved head, as a model of the workspace."""
+    data = bench.run.data
+    if stands.fitted is not None:
+        made, _ = finish(stands.fitted, replace(bench, run=opponent.with_solved_head(bench.run)), alone=True)
+        model = _row(bench.workspace, made)
+        with bench.workspace.catalog() as catalog, catalog.begin() as tx:
             catalog_models.add(tx, model)
-            if catalog_models.aliases(tx).get(alias) != model.id:
-                catalog_models.set_alias(tx, alias, model.id)
-            stored = catalog_models.get(tx, model.id)
-    return stored, alias, reason
-
-
-def _rank(
-    workspace: Workspace, made: Checkpoint, champion: Model | None, data: TrainingSet, pixels: Pixels
-) -> tuple[str, str]:
-    """``champion`` or ``candidate``, and why in words."""
-    if champion is None:
-        return "champion", "the first model"
-    if champion.id == made.id:
-        return "champion", "the same model as before"
-    if champion.classes != made.classes:
-        return "candidate", "the champion has other classes"
-    if len(data.valid) == 0:
-        return "candidate", "no validation samples to compare on"
-    mine = float(made.metrics["valid"]["macro_f1"])
-    try:
-        theirs = _judge(workspace, champion, made, data, pixels)
-    except EmolabError as error:
-        return "candidate", f"the champion could not be judged ({error.message})"
-    n = len(data.valid)
-    compared = f"macro-F1 {mine:.3f} against {theirs:.3f} of {champion.id[:10]} on the same {n:,} samples"
-    return ("champion" if mine > theirs else "candidate"), compared
-
-
-def _judge(workspace: Workspace, champion: Model, made: Checkpoint, data: TrainingSet, pixels: Pixels) -> float:
-    """Macro-F1 of the champion on today's validation samples."""
-    predictor = load(workspace.root / champion.path, device=made.plan["device"])
-    chosen = [data.ids[i] for i in data.valid]
-    if predictor.checkpoint.preprocessing != made.preprocessing:
-        with workspace.catalog() as catalog, catalog.connect() as conn:
-            paths = {s.id: workspace.locate(s.media) for s in samples.by_ids(conn, chosen)}
-        judged = cache.fill(workspace.cache, chosen, paths.__getitem__, predictor.checkpoint.preprocessing)
-    else:
-        judged = Pixels(pixels.array, pixels.rows[data.valid])
-    if made.plan["mode"] == "head":
-        logits, _ = logits_by_cache(predictor, workspace.cache, chosen, judged)
-    else:
-        logits, _ = predictor.logits(judged.take(np.arange(len(chosen), dtype=np.int64)))
-    logits = np.where(data.supported[data.valid], logits, -1e9)
-    found: dict[str, Any] = metrics.summary(softmax(logits), data.hard[data.valid], data.classes)
-    return float(found["macro_f1"])
+        return model
+    if stands.folder is None:
+        raise ValueError(f"{stands.name} is neither a folder nor a solved head")
+    truth = data.hard[data.valid]
+    prints = fingerprints.fill(bench.workspace.cache, [data.ids[i] for i in data.valid], bench.media)
+    known = stands.learned.has(prints)
+    measured = {
+        "valid": metrics.summary(stands.probs, truth, data.classes),
+        "learned": ancestry.marked(stands.learned, known, stands.probs, truth, data.classes),
+        "compared": None,
+    }
+    return opponent.adopt(bench.workspace, stands.folder, measured)

@@ -16,6 +16,7 @@ from PIL import Image
 from emolab import charts
 from emolab.charts import Series
 from emolab.report import Picture, Section, Tile, code, columns, details, facts, gallery, page, paragraph, table
+from emolab.training import wording
 from emolab.training.cache import Pixels
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.data import TrainingSet
@@ -43,7 +44,7 @@ def write(
     """
     valid = dict(model.metrics["valid"])
     judged = bool(valid["n"])
-    sections = [_penalties(model) if model.metrics.get("solved") else _curves(model)]
+    sections = [*_fairness(model, valid), _penalties(model) if model.metrics.get("solved") else _curves(model)]
     if judged:
         if len(model.classes) <= MOST_CLASSES:
             sections.append(_confusion(model, valid, judge))
@@ -122,6 +123,26 @@ def _honesty(temperature: float) -> str:
     if temperature > 1.05:
         return "it was overconfident"
     return "it was too modest" if temperature < 0.95 else "it was honest"
+
+
+def _fairness(model: Checkpoint, valid: dict[str, Any]) -> list[Section]:
+    """Both models side by side, and how far the figures rest on samples that were learned."""
+    compared = model.metrics.get("compared")
+    lines = [
+        *wording.learned_lines(model.metrics.get("learned"), valid),
+        *wording.comparison_lines(compared),
+    ]
+    rows = wording.comparison_rows(compared) if compared and compared["against"] else []
+    if not compared or not rows:
+        return [Section(title="What it was compared with", body="".join(map(paragraph, lines)))] if lines else []
+    body = table(["", "this model", compared["against"], "difference", "95 % interval"], rows, numeric=(1, 2, 3))
+    return [
+        Section(
+            title=wording.comparison_title(compared),
+            lead=f"Interval: {compared['method']}.",
+            body=body + "".join(map(paragraph, lines)),
+        )
+    ]
 
 
 def _penalties(model: Checkpoint) -> Section:

@@ -17,8 +17,9 @@ from emolab.catalog.samples import Pool
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
 from emolab.progress import SILENT, Progress
-from emolab.training import cache, recipes, state, tuning
+from emolab.training import ancestry, cache, fingerprints, learned, recipes, state, tuning
 from emolab.training.decode import Preprocessing
+from emolab.training.learned import Learned
 from emolab.training.pretrain import pretrain
 from emolab.training.recipes import Plan
 from emolab.training.runs import settings
@@ -129,6 +130,9 @@ def learn(
             sha256=hashlib.sha256(content).hexdigest(),
             created_at=now(),
         )
+        prints = fingerprints.fill(workspace.cache, ids, media, progress=progress)
+        record = Learned().with_images(prints, f"{workspace.config.project.name}, without labels")
+        learned.write(ancestry.beside(start.weights), record)
         write_bytes(start.weights, content)
         told = {key: value for key, value in asdict(start).items() if key != "weights"}
         write_text(start.weights.with_suffix(".json"), json.dumps(told, indent=2))
