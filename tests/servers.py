@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import shutil
 import sqlite3
 import uuid
@@ -106,7 +107,7 @@ def _kept(config: pytest.Config) -> Path | None:
         release = metadata.version("label-studio")
     except metadata.PackageNotFoundError:  # it lives in an environment of its own
         return None
-    made = hashlib.sha256(Path(program.__file__).read_bytes()).hexdigest()[:8]
+    made = hashlib.sha256(inspect.getsource(program.create_database).encode()).hexdigest()[:8]
     return Path(cache.mkdir(f"label-studio-{release}-{made}")) / "studio" if cache is not None else None
 
 

@@ -104,13 +104,58 @@ def test_a_daemon_notes_itself_even_when_its_starter_is_killed_at_once(tmp_path:
 def test_a_log_is_private_and_a_big_one_is_set_aside(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     log.write_bytes(b"x" * (daemon.ROTATE_AT + 1))
+    assert daemon.begin_log(log) == 0
     daemon.spawn(["/bin/echo", "hello"], env={}, cwd=tmp_path, log=log).wait()
+    assert daemon.begin_log(log) == len("hello\n")
     assert log.read_text() == "hello\n"
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert (tmp_path / "server.old.log").stat().st_size == daemon.ROTATE_AT + 1
 
 
 # -- what can go wrong before the server answers ---------------------------------------------------------------------
+
+
+#: A program that answers like Label Studio, but was not told of emolab's settings.
+STRANGER = """
+import http.server, sys
+port = int(sys.argv[sys.argv.index("--port") + 1])
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", port), Handler)
+print(f"Starting development server at http://127.0.0.1:{port}/", flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_program_without_emolabs_settings_is_stopped_again(
+    fake: Callable[[str], None], workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "stranger.py").write_text(STRANGER)
+    fake(f'exec {sys.executable} {tmp_path / "stranger.py"} "$@"')
+    program.data_folder(workspace.studio).mkdir(parents=True)
+    server = EmbeddedServer(workspace)
+    with pytest.raises(
+        EmolabError, match=r"does not use emolab's settings, without which it carries out requests twice"
+    ):
+        server.start(port=daemon.free_port(), timeout=60)
+    assert server.running() is None
+
+
+@pytest.mark.parametrize(
+    ("last_words", "said"),
+    [
+        ("django.core.exceptions.ImproperlyConfigured: The embedded server needs Django 5.1", "needs Django 5.1."),
+        ("ModuleNotFoundError: No module named 'emolab_studio'", "does not use emolab's settings"),
+        ("OSError: No space left on device", "the disk is full"),
+        ("Error: That port is already in use.", "its port was taken"),
+        ("Killed", "  | Killed"),
+    ],
+)
+def test_the_last_words_of_the_program_become_one_line(tmp_path: Path, last_words: str, said: str) -> None:
+    log = tmp_path / "log"
+    log.write_text(f"Traceback (most recent call last):\n{last_words}\n")
+    assert said in str(program.crashed("while starting", log, 0))
 
 
 def test_without_label_studio_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -62,9 +62,6 @@ def spawn(
     It gets exactly ``env``. Both its outputs are appended to ``log``, which only the owner may read. With ``note``, the
     new process writes that JSON file before anything else: ``facts`` and its own ``pid`` and ``born``.
     """
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > ROTATE_AT:
-            log.replace(log.with_suffix(".old.log"))
     if note is not None:
         command = [sys.executable, "-I", __file__, str(note), json.dumps(facts or {}), *command]
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -102,12 +99,14 @@ def stop(pid: int, born: str, *, grace: float = 10.0) -> bool:
     return True
 
 
-def log_size(log: Path) -> int:
-    """Return the size of a log in bytes; 0 when there is none."""
-    try:
-        return log.stat().st_size
-    except FileNotFoundError:
-        return 0
+def begin_log(log: Path) -> int:
+    """Return the byte at which the next process's part of a log begins; a big log is set aside first."""
+    with contextlib.suppress(FileNotFoundError):
+        size = log.stat().st_size
+        if size <= ROTATE_AT:
+            return size
+        log.replace(log.with_suffix(".old.log"))
+    return 0
 
 
 def tail(log: Path, *, start: int = 0, lines: int = 15) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -23,6 +24,9 @@ from emolab.progress import SILENT, Progress
 
 ADMIN = "admin@emolab.local"
 DATABASE = "label_studio.sqlite3"
+#: The folder that holds emolab's settings for the program, and the first words they print when they are in force.
+SETTINGS = Path(__file__).with_name("server_settings")
+IN_FORCE = b"emolab's settings are in force"
 STEPS = 396  # migrations of release 1.23; only the progress bar depends on it
 _PASS_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no i, l, o, 0, 1: people type passwords from screens
@@ -53,6 +57,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         **kept,
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
+        "PYTHONPATH": str(SETTINGS),
+        "DJANGO_SETTINGS_MODULE": "emolab_studio.settings",
         "DJANGO_RUNSERVER_HIDE_WARNING": "true",
         "XDG_CONFIG_HOME": str(folder / "config"),
         "XDG_DATA_HOME": str(folder / "share"),
@@ -94,7 +100,7 @@ def create_database(
     database = unfinished / DATABASE
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")  # kept in the file: readers no longer block writers
-    start, done = daemon.log_size(log), 0
+    start, done = daemon.begin_log(log), 0
     settings = {
         "LABEL_STUDIO_BASE_DATA_DIR": str(unfinished),
         "LABEL_STUDIO_USERNAME": ADMIN,
@@ -148,8 +154,29 @@ def crashed(when: str, log: Path, start: int) -> EmolabError:
         return EmolabError(f"Label Studio stopped {when}: the disk is full.", hint=f"Free some space. {where}")
     if "already in use" in text:
         return PortTaken(f"Label Studio stopped {when}: its port was taken.", hint=f"Run this again. {where}")
+    if refused := re.search(r"ImproperlyConfigured: (.+)", text):
+        return EmolabError(f"Label Studio stopped {when}: {refused[1].rstrip('.')}.", hint=where)
+    if "No module named 'emolab_studio'" in text:
+        return without_settings(log)
     quoted = "\n".join("  | " + line for line in text.splitlines()) or "  | (nothing)"
     return EmolabError(f"Label Studio stopped {when}. The end of its log:\n{quoted}\n", hint=where)
+
+
+def without_settings(log: Path) -> EmolabError:
+    """Return the error for a program that runs with other settings than emolab's, or cannot find them."""
+    return EmolabError(
+        "The label-studio program does not use emolab's settings, without which it carries out requests twice "
+        f"(it should read them from {SETTINGS}).",
+        hint="Is it started by a script of your own, or by Python with -E or -I? Install it beside emolab with: "
+        f'pip install "emolab[studio]". The whole log is {log}.',
+    )
+
+
+def settings_in_force(log: Path, start: int) -> bool:
+    """Whether the program whose part of the log begins at byte ``start`` said that it uses emolab's settings."""
+    with log.open("rb") as stream:
+        stream.seek(start)
+        return IN_FORCE in stream.read(65536)
 
 
 def _steps(database: Path, done: int) -> int:

@@ -112,6 +112,11 @@ class EmbeddedServer:
                     self._make_token(up, password)
                 return Started(server=up, password=password)
             up = self._answering(up, end, progress)
+            if not program.settings_in_force(self.log, up.log_start):
+                progress.note(
+                    "Label Studio was started by an older emolab, under which it carries out requests twice when it is "
+                    'busy. Run "emolab studio down", then "emolab studio up".'
+                )
             if (port is not None and port != up.port) or (host is not None and host != up.host):
                 raise EmolabError(
                     f"Label Studio is already up on {up.host}, port {up.port}.",
@@ -188,7 +193,7 @@ class EmbeddedServer:
 
     def _launch(self, command: str, host: str, port: int, *, end: float, progress: Progress, exact: bool) -> Running:
         """Start the program and return it once it answers."""
-        log_start = daemon.log_size(self.log)
+        log_start = daemon.begin_log(self.log)
         self._note.unlink(missing_ok=True)
         process = daemon.spawn(
             [command, "start", "--no-browser", "--internal-host", host, "--port", str(port)],
@@ -205,6 +210,8 @@ class EmbeddedServer:
                     raise program.crashed("at once", self.log, log_start)
                 time.sleep(0.02)
             server = self._answering(server, end, progress)
+            if not program.settings_in_force(self.log, log_start):
+                raise program.without_settings(self.log)
             if exact and server.port != port:
                 raise EmolabError(f"Port {port} was taken while Label Studio started.", hint="Run this again.")
         except BaseException:
