@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 SPLITS = ("train", "valid", "test")
 PERSPECTIVES = ("perceived", "intended", "self")
 
+#: Why a vote does not count whose annotator skipped the sample.
+SKIPPED = "skipped"
+#: ``Vote.shown``: the form was empty, or it began with a guess of which nothing more is known.
+NOTHING_SHOWN = ""
+SOME_GUESS = "?"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
@@ -54,7 +60,9 @@ class Vote:
     ``label`` is a class name, a meta label or ``None`` (a skip); ``count`` says how many people it stands for (open
     datasets publish counts); ``lead_time`` is in seconds; ``origin`` names where the opinion lives, so that the same
     opinion read twice is one vote and an edited one supersedes the earlier; ``rejected`` is the reason why the vote
-    is kept but not counted.
+    is kept but not counted. ``shown`` is the class of the model's guess that the annotator saw on the form,
+    :data:`NOTHING_SHOWN`, :data:`SOME_GUESS`, or ``None`` where nothing is known of that; ``extra`` holds what was
+    answered to questions of the team's own, by their names, as JSON.
     """
 
     sample_id: str
@@ -69,6 +77,8 @@ class Vote:
     second: str | None = None
     cast_at: str | None = None
     rejected: str | None = None
+    shown: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

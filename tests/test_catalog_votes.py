@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emolab.catalog import Catalog, samples, tallies, votes
+from emolab.catalog import Catalog, activity, samples, tallies, votes
 from emolab.errors import DataError
 from emolab.records import Sample, Vote
 
@@ -127,3 +127,53 @@ def test_origins_are_found_by_prefix(catalog: Catalog) -> None:
         votes.append(tx, [vote("a", "ann", "happiness", f"studio:s:{p}:{i}") for p in (1, 2) for i in (1, 2)])
     with catalog.connect() as conn:
         assert sorted(votes.origins(conn, "studio:s:1:")) == ["studio:s:1:1", "studio:s:1:2"]
+
+
+def test_what_was_shown_and_what_else_was_asked_is_kept_and_another_extra_answer_is_an_edit(catalog: Catalog) -> None:
+    first = vote("a", "ann", "happiness", "o1", shown="sadness", extra={"quality": 4, "why": ["mouth", "eyes"]})
+    with catalog.begin() as tx:
+        assert votes.append(tx, [first]) == 1
+        assert votes.append(tx, [replace(first, extra={"why": ["mouth", "eyes"], "quality": 4})]) == 0
+        assert votes.append(tx, [replace(first, shown=None)]) == 0
+        assert votes.append(tx, [replace(first, extra={"quality": 5})]) == 1
+    with catalog.connect() as conn:
+        (now,) = votes.iterate(conn)
+        assert (now.shown, now.extra) == ("sadness", {"quality": 5})
+        assert tallies.count(conn)["withdrawn"] == 1
+
+
+def test_the_ledger_remembers_what_was_refused_and_what_was_shown(catalog: Catalog) -> None:
+    with catalog.begin() as tx:
+        votes.append(tx, [vote("a", "ann", "sadness", "o1", rejected="a copy", shown="sadness")])
+        votes.append(tx, [vote("a", "ann", "happiness", "o1")])
+        votes.append(tx, [vote("b", "ann", "neutral", "o2", shown="")])
+        votes.append(tx, [vote("b", "ann", None, "o3", rejected="skipped", shown="?")])
+        votes.withdraw(tx, ["o2"], "deleted")
+    with catalog.connect() as conn:
+        assert votes.known(conn, ["o1", "o2", "o3", "o4"], refused="a copy") == {
+            "o1": votes.Known("happiness", "sadness", frozenset({"sadness"})),
+            "o2": votes.Known(None, ""),
+            "o3": votes.Known(None, "?"),
+        }
+
+
+def test_skips_have_a_column_of_their_own(catalog: Catalog) -> None:
+    cast = [
+        vote("a", "ann", None, "o1", rejected="skipped"),
+        vote("b", "ann", None, "o2", rejected="skipped"),
+        vote("c", "ann", "sadness", "o3", rejected="taken over from a prediction"),
+        vote("d", "ann", None, "o4", rejected="no answer given"),
+        vote("a", "bob", None, "o5"),
+        vote("b", "bob", "no_face", "o6"),
+        vote("c", "bob", "sadness", "o7"),
+    ]
+    with catalog.begin() as tx:
+        votes.append(tx, cast)
+    with catalog.connect() as conn:
+        ann, bob = activity.annotators(conn)
+        assert (ann.votes, ann.meta, ann.skips, ann.rejected) == (0, 0, 2, 2)
+        assert (bob.votes, bob.meta, bob.skips, bob.rejected) == (1, 1, 1, 0)
+        counted = tallies.count(conn)
+    assert {name: counted[name] for name in ("active", "meta", "skipped", "rejected")} == {
+        "active": 1, "meta": 1, "skipped": 3, "rejected": 2,
+    }  # fmt: skip

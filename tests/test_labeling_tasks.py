@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from xml.etree import ElementTree
 
 import pytest
 from syncing import image
 
+from emolab.catalog.votes import Known
 from emolab.errors import DataError, UnknownName
 from emolab.labeling import form, tasks
-from emolab.labeling.studio_records import RemoteAnnotation
-from emolab.records import Sample
+from emolab.labeling.studio_records import RemoteAnnotation, annotation_of
+from emolab.records import Sample, Vote
 from emolab.taxonomy import PRESETS
 
 CLASSES = ("happiness", "sadness", "neutral")
@@ -153,3 +155,192 @@ def test_a_skip_does_not_replace_an_answer() -> None:
         ("ann", "happiness", None),
         ("ann", None, "skipped"),
     ]
+
+
+def page(label: str, origin: str, *, guess: str | None = None, **more: object) -> RemoteAnnotation:
+    """An answer as Label Studio's page sends it: with its origin, a time, and what the guess carried."""
+    part = {**form.answer(label)[0], "id": "xU1l2c5T49", "origin": origin}
+    if guess is not None:
+        part["meta"] = {"emolab_guess": guess}
+    return said(result=(part,), **{"lead_time": 4.4, "parent_prediction": 32, "updated_by": 7, **more})
+
+
+def one(answer: RemoteAnnotation, **more: object) -> Vote:
+    return tasks.vote(answer, sample_id="s", annotator="ann", origin="o", classes=CLASSES, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("answer", "guesses", "label", "shown"),
+    [
+        (page("happiness", "prediction", guess="happiness"), {}, "happiness", "happiness"),
+        (page("happiness", "prediction-changed", guess="sadness"), {}, "happiness", "sadness"),
+        (page("sadness", "prediction-changed", guess="sadness"), {}, "sadness", "sadness"),
+        (page("happiness", "prediction"), {}, "happiness", "happiness"),  # a guess without emolab's mark
+        (page("happiness", "prediction-changed"), {32: "sadness"}, "happiness", "sadness"),
+        (page("happiness", "prediction-changed"), {}, "happiness", "?"),
+        (page("happiness", "manual"), {32: ""}, "happiness", ""),  # only a place in the queue, nothing to see
+        (page("happiness", "manual"), {32: "neutral"}, "happiness", "neutral"),  # the guess was taken away first
+        (page("happiness", "manual"), {}, "happiness", None),
+        (page("happiness", "manual", parent_prediction=None), {}, "happiness", ""),
+        (page("happiness", "prediction", guess="happiness", parent_prediction=None), {}, "happiness", "happiness"),
+        (page("no_face", "prediction-changed", guess="no_face"), {}, "no_face", "no_face"),
+        (page("sadness", "prediction-changed", guess="bored"), {}, "sadness", "bored"),
+        (page("happiness", "prediction", guess="happiness", lead_time=-3.0), {}, "happiness", "happiness"),
+        (said(lead_time=2.0), {}, "happiness", None),
+    ],
+)
+def test_what_a_person_submits_counts_and_remembers_the_guess_that_was_shown(
+    answer: RemoteAnnotation, guesses: dict[int, str], label: str, shown: str | None
+) -> None:
+    vote = one(answer, guesses=guesses)
+    assert (vote.label, vote.rejected, vote.shown) == (label, None, shown)
+
+
+def test_a_skip_remembers_the_guess_too() -> None:
+    vote = one(page("sadness", "prediction", guess="sadness", was_cancelled=True))
+    assert (vote.label, vote.rejected, vote.shown) == (None, "skipped", "sadness")
+
+
+COPY = {"lead_time": None, "updated_by": None}
+
+
+@pytest.mark.parametrize(
+    ("answer", "guesses", "before", "copied"),
+    [
+        (page("sadness", "prediction", guess="sadness", **COPY), {}, None, True),
+        (page("sadness", "prediction", guess="sadness", **COPY, parent_prediction=None), {}, None, True),  # new machine
+        (page("sadness", "prediction", **COPY, parent_prediction=None), {}, None, True),
+        (page("sadness", "prediction", guess="sadness", **{**COPY, "lead_time": 0.0}), {}, None, True),
+        (said(label="sadness", parent_prediction=5), {}, None, True),
+        (said(label="sadness", parent_prediction=5), {5: "sadness"}, None, True),
+        (said(label="sadness", parent_prediction=5), {5: "neutral"}, None, False),  # edited since, by a program
+        (said(label="sadness", parent_prediction=5), {5: ""}, None, False),
+        (said(label="sadness"), {}, Known(refused=frozenset({"sadness"})), True),
+        (said(label="sadness", lead_time=2.0), {}, Known(refused=frozenset({"sadness"})), False),  # confirmed since
+        (said(label="neutral"), {}, Known(refused=frozenset({"sadness"})), False),
+        (said(label="neutral", parent_prediction=5), {}, Known(counted="neutral"), False),
+        (page("neutral", "prediction-changed", guess="sadness", lead_time=None), {}, None, False),
+        (page("neutral", "manual", lead_time=None), {}, None, False),
+        (said(label="sadness"), {}, None, False),
+    ],
+)
+def test_only_a_guess_that_nobody_looked_at_is_a_copy(
+    answer: RemoteAnnotation, guesses: dict[int, str], before: Known | None, copied: bool
+) -> None:
+    assert one(answer, guesses=guesses, before=before).rejected == (tasks.COPIED if copied else None)
+
+
+def test_what_the_ledger_knows_of_the_guess_outlives_the_prediction() -> None:
+    gone = page("happiness", "manual", parent_prediction=None)
+    assert one(gone, before=Known(counted="happiness", shown="neutral")).shown == "neutral"
+    assert one(gone, before=Known(counted="happiness", shown="?")).shown == ""
+    assert (
+        one(page("happiness", "prediction-changed"), before=Known(shown="neutral"), guesses={32: "x"}).shown
+        == "neutral"
+    )
+
+
+def test_a_visible_guess_carries_its_class_and_a_place_in_the_queue_shows_nothing() -> None:
+    (part,) = tasks.prediction(0.5, "v", guess="sadness")["result"]
+    assert (part["origin"], part["meta"]) == ("prediction", {"emolab_guess": "sadness"})
+    assert part["value"] == {"choices": ["sadness"]}
+    assert tasks.prediction(0.5, "v")["result"] == []
+
+
+def control(name: str, kind: str, **value: object) -> dict[str, object]:
+    return {"from_name": name, "to_name": "image", "type": kind, "value": value}
+
+
+def choose(*words: str) -> dict[str, object]:
+    return control("emotion", "choices", choices=list(words))
+
+
+EMOTION = choose("neutral")
+
+
+@pytest.mark.parametrize(
+    ("part", "extra"),
+    [
+        (control("mixed_with", "choices", choices=["very angry"]), {"mixed_with": "very angry"}),
+        (control("seen", "choices", choices=["b", "a"]), {"seen": ["a", "b"]}),
+        (control("why", "textarea", text=["the mouth"]), {"why": "the mouth"}),
+        (control("quality", "rating", rating=4), {"quality": 4}),
+        (control("age", "number", number=31), {"age": 31}),
+        (control("kind", "taxonomy", taxonomy=[["face", "side"], ["face"]]), {"kind": ["face", "face > side"]}),
+        (
+            control("eyes", "rectanglelabels", x=1, y=2, width=3, height=4, rectanglelabels=["eye"]),
+            {"eyes": {"height": 4, "rectanglelabels": ["eye"], "width": 3, "x": 1, "y": 2}},
+        ),
+        (control("emotion", "textarea", text=["neutral"]), {"emotion": "neutral"}),
+        (control("second", "textarea", text=["a little sad"]), {"second": "a little sad"}),
+        (control("confidence", "rating", rating=5), {"confidence": 5}),
+        ({"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"},
+         {"relation": {"direction": "right", "from_id": "a", "to_id": "b"}}),
+        (control("odd", "choices", choices=float("nan")), {"odd": "nan"}),
+        (control("empty", "textarea", text=[]), {}),
+    ],
+)  # fmt: skip
+def test_questions_of_the_team_are_extra_answers_and_never_the_answer(
+    part: dict[str, object], extra: dict[str, object]
+) -> None:
+    for result in ((EMOTION, part), (part, EMOTION)):
+        vote = one(said(result=result))
+        assert (vote.label, vote.rejected, vote.extra) == ("neutral", None, extra)
+    alone = one(said(result=(part,)))
+    assert (alone.label, alone.rejected, alone.extra) == (None, "no answer given", extra)
+
+
+def test_several_parts_of_one_question_are_all_kept_in_their_order() -> None:
+    parts = (
+        EMOTION,
+        control("b", "textarea", text=["2"]),
+        control("a", "rating", rating=1),
+        control("b", "textarea", text=["1"]),
+    )
+    vote = one(said(result=parts))
+    assert (list(vote.extra), vote.extra["b"]) == (["a", "b"], ["2", "1"])
+
+
+def test_long_extra_answers_are_cut_with_a_mark_that_still_tells_an_edit() -> None:
+    long, other = ("x" * 5_000, "x" * 4_999 + "y")
+    made = [one(said(result=(EMOTION, control("why", "textarea", text=[text])))).extra["why"] for text in (long, other)]
+    assert all(len(text) <= 1_000 and "[cut: 5,000 characters, " in text for text in made)
+    assert made[0] != made[1]
+    many = [control(f"q{i:03}", "textarea", text=["z" * 200]) for i in range(100)]
+    kept = one(said(result=(EMOTION, *many))).extra
+    assert len(json.dumps(kept)) < 9_000
+    assert kept["[cut]"].startswith(f"{100 - (len(kept) - 1)} more answers")
+
+
+def test_text_that_no_database_takes_is_cleaned() -> None:
+    extra = one(said(result=(EMOTION, control("why", "textarea", text=["a\0b\ud800"])))).extra
+    assert extra == {"why": "ab?"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "label", "reason"),
+    [
+        ([choose("neutral", "sadness")], None, 'two answers at once: "neutral", "sadness"'),
+        ([EMOTION, choose("sadness")], None, 'two answers at once: "neutral", "sadness"'),
+        ([choose("neutral", "bored")], None, 'two answers at once: "bored", "neutral"'),
+        ([choose("bored", "tired")], None, 'two answers at once: "bored", "tired"'),
+        ([choose("neutral", "unknown")], None, 'two answers at once: "neutral", "unknown"'),
+        ([choose("happy", "happiness")], "happiness", None),  # one class in two spellings
+        ([EMOTION, EMOTION], "neutral", None),
+    ],
+)
+def test_two_answers_at_once_do_not_count(
+    parts: list[dict[str, object]], label: str | None, reason: str | None
+) -> None:
+    assert read(said(result=tuple(parts))) == [("ann", label, reason)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "seconds"),
+    [(2.5, 2.5), (3, 3.0), (86_400, 86_400.0), (0, None), (-4.0, None), (86_401, None), (3.1e9, None),
+     (float("nan"), None), (float("inf"), None), (float("-inf"), None), (True, None), ("5.5", None), (None, None),
+     pytest.param(10**400, None, id="huge")],
+)  # fmt: skip
+def test_a_lead_time_that_cannot_be_one_is_none(raw: object, seconds: float | None) -> None:
+    answer = annotation_of({"id": 1, "completed_by": 2, "lead_time": raw, "result": form.answer("neutral")}, 1)
+    assert one(answer).lead_time == seconds

@@ -9,7 +9,8 @@ import numpy as np
 from sqlalchemy import Connection, case, func, select
 
 from emolab.catalog import schema
-from emolab.catalog.votes import alive
+from emolab.catalog.votes import alive, refusal
+from emolab.records import SKIPPED
 from emolab.taxonomy import META
 
 _votes, _samples, _annotators = schema.votes, schema.samples, schema.annotators
@@ -124,16 +125,19 @@ def votes_per_sample(conn: Connection) -> dict[int, int]:
 def annotators(conn: Connection) -> list[Activity]:
     """Every annotator with active votes, in the order they came."""
     people = func.sum(_votes.c.count)
-    rejected = _votes.c.rejected.is_not(None)
+    refused = refusal()
     totals: dict[int, dict[str, int]] = defaultdict(lambda: {"votes": 0, "meta": 0, "skips": 0, "rejected": 0})
     last: dict[int, str | None] = {}
     query = (
-        select(_votes.c.annotator, _votes.c.label, rejected, people, func.max(_votes.c.cast_at))
+        select(_votes.c.annotator, _votes.c.label, refused, people, func.max(_votes.c.cast_at))
         .where(alive())
-        .group_by(_votes.c.annotator, _votes.c.label, rejected)
+        .group_by(_votes.c.annotator, _votes.c.label, refused)
     )
-    for pk, label, refused, n, newest in conn.execute(query):
-        kind = "rejected" if refused else "skips" if label is None else "meta" if label in META else "votes"
+    for pk, label, why, n, newest in conn.execute(query):
+        if why == SKIPPED or (why is None and label is None):
+            kind = "skips"
+        else:
+            kind = why or ("meta" if label in META else "votes")
         totals[pk][kind] += int(n)
         last[pk] = max(filter(None, (last.get(pk), newest)), default=None)
     times: dict[int, list[float]] = defaultdict(list)

@@ -88,6 +88,7 @@ annotators = Table(
     Column("name", String(128), nullable=False, unique=True),  # a pseudonym or a dataset's name
     Column("kind", String(16), nullable=False),  # person | dataset | inspector
     Column("created_at", String(32), nullable=False),
+    Column("nickname", String(64)),  # for this catalog only: never sent to a server
 )
 
 votes = Table(
@@ -108,6 +109,8 @@ votes = Table(
     Column("cast_at", String(32)),
     Column("seen_at", String(32), nullable=False),
     Column("rejected", Text),
+    Column("shown", String(64)),  # class of the guess that was on the form; "": none; "?": some; null: not known
+    Column("extra", JSON(none_as_null=True)),  # answers to the team's own questions, by name
 )
 
 tombstones = Table(

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from emolab.catalog import schema
 from emolab.catalog.chunks import chunks
-from emolab.catalog.votes import alive
+from emolab.catalog.votes import alive, refusal
 from emolab.records import VoteTable
 from emolab.taxonomy import META
 
@@ -64,15 +64,16 @@ def table(conn: Connection, classes: Sequence[str], *, perspective: str | None =
 
 def count(conn: Connection) -> dict[str, int]:
     """How many votes are ``active``, ``meta``, ``skipped``, ``rejected``, ``withdrawn``; ``people`` sums the counts."""
+    kind = refusal()
     query: Select[Any] = (
-        select(_votes.c.label, _votes.c.rejected.is_not(None), func.count(), func.sum(_votes.c.count))
+        select(_votes.c.label, kind, func.count(), func.sum(_votes.c.count))
         .where(alive())
-        .group_by(_votes.c.label, _votes.c.rejected.is_not(None))
+        .group_by(_votes.c.label, kind)
     )
     totals: Counter[str] = Counter(active=0, people=0, meta=0, skipped=0, rejected=0)
-    for label, rejected, rows, people in conn.execute(query):
-        if rejected:
-            totals["rejected"] += rows
+    for label, refused, rows, people in conn.execute(query):
+        if refused is not None:
+            totals[refused] += rows
         elif label is None:
             totals["skipped"] += rows
         elif label in META:

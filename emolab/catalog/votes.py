@@ -12,14 +12,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    bindparam,
+    case,
+    exists,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from emolab.catalog import schema
 from emolab.catalog.chunks import chunks, insert_or_ignore
 from emolab.catalog.engine import now
 from emolab.catalog.samples import keys as sample_keys
 from emolab.errors import DataError
-from emolab.records import Vote
+from emolab.records import SKIPPED, Vote
 
 _votes, _samples, _annotators, _tombstones = (
     schema.votes,
@@ -37,6 +49,21 @@ class _Active(NamedTuple):
     content: str
     sample: int
     answers: int
+
+
+class Known(NamedTuple):
+    """What the ledger knows of one origin, withdrawn votes included.
+
+    ``counted`` is the label that counts at present, ``shown`` what its annotator was last known to have seen,
+    ``refused`` the labels that were ever refused for the reason asked about.
+    """
+
+    counted: str | None = None
+    shown: str | None = None
+    refused: frozenset[str] = frozenset()
+
+
+_UNKNOWN = Known()
 
 
 def append(tx: Connection, batch: Iterable[Vote], *, kind: str = "person") -> int:
@@ -93,6 +120,8 @@ def _append(tx: Connection, part: Sequence[Vote], kind: str) -> int:
                 "cast_at": vote.cast_at,
                 "seen_at": moment,
                 "rejected": vote.rejected,
+                "shown": vote.shown,
+                "extra": dict(vote.extra) or None,
             }
         )
     if rows:
@@ -118,7 +147,7 @@ def iterate(conn: Connection, *, include_rejected: bool = False, sample_id: str 
     v = _votes.c
     said = (v.label, v.origin, v.count, v.lead_time, v.round, v.perspective, v.confidence, v.second, v.cast_at)
     query = (
-        select(_samples.c.id, _annotators.c.name, *said, v.rejected)
+        select(_samples.c.id, _annotators.c.name, *said, v.rejected, v.shown, v.extra)
         .select_from(_votes)
         .join(_samples, _samples.c.pk == v.sample)
         .join(_annotators, _annotators.c.pk == v.annotator)
@@ -131,6 +160,30 @@ def iterate(conn: Connection, *, include_rejected: bool = False, sample_id: str 
         query = query.where(_samples.c.id == sample_id)
     for row in conn.execute(query.execution_options(yield_per=5000)):
         yield _vote(tuple(row))
+
+
+def known(conn: Connection, names: Iterable[str], *, refused: str) -> dict[str, Known]:
+    """What the ledger knows of these origins; those it has never heard of are left out.
+
+    ``refused`` is the reason of the rejected votes whose labels are wanted.
+    """
+    found: dict[str, Known] = {}
+    dead = _tombstones.c.vote.is_not(None)
+    for part in chunks(sorted(set(names)), 500):
+        query = (
+            select(_votes.c.origin, _votes.c.label, _votes.c.rejected, _votes.c.shown, dead)
+            .outerjoin(_tombstones, _tombstones.c.vote == _votes.c.pk)
+            .where(_votes.c.origin.in_(part))
+            .order_by(_votes.c.pk)
+        )
+        for origin, label, rejected, shown, buried in conn.execute(query):
+            before = found.get(origin, _UNKNOWN)
+            if rejected == refused and label is not None:
+                before = before._replace(refused=before.refused | {label})
+            if not buried:
+                before = before._replace(counted=label if rejected is None else None)
+            found[origin] = before._replace(shown=before.shown if shown is None else shown)
+    return found
 
 
 def origins(conn: Connection, prefix: str) -> dict[str, str]:
@@ -172,6 +225,15 @@ def alive() -> ColumnElement[bool]:
     return ~exists().where(_tombstones.c.vote == _votes.c.pk)
 
 
+def refusal() -> ColumnElement[str | None]:
+    """Why a vote does not count, in one word: ``skipped`` or ``rejected``; null for one that does.
+
+    The words stand in the statement itself: PostgreSQL would not take two parameters for the same thing.
+    """
+    skipped, rejected = (literal_column(f"'{word}'", String) for word in (SKIPPED, "rejected"))
+    return case((_votes.c.rejected == skipped, skipped), (_votes.c.rejected.is_not(None), rejected), else_=None)
+
+
 def _active_by_origin(conn: Connection, names: Sequence[str]) -> dict[str, _Active]:
     found: dict[str, _Active] = {}
     columns = (
@@ -206,7 +268,7 @@ def _recount(tx: Connection, change: Counter[int]) -> None:
 
 
 def _content(vote: Vote) -> str:
-    said = [
+    said: list[Any] = [
         vote.sample_id,
         vote.annotator,
         vote.label,
@@ -215,7 +277,9 @@ def _content(vote: Vote) -> str:
         vote.confidence,
         vote.rejected,
     ]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    if vote.extra:
+        said.append(dict(vote.extra))
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _vote(row: tuple[Any, ...]) -> Vote:
@@ -232,6 +296,8 @@ def _vote(row: tuple[Any, ...]) -> Vote:
         second,
         cast_at,
         why,
+        shown,
+        extra,
     ) = row
     return Vote(
         sample_id=sample_id,
@@ -246,4 +312,6 @@ def _vote(row: tuple[Any, ...]) -> Vote:
         second=second,
         cast_at=cast_at,
         rejected=why,
+        shown=shown,
+        extra=extra or {},
     )

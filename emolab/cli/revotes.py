@@ -150,7 +150,7 @@ def opinion(workspace: Workspace) -> Predictions | None:
 def with_the_team(conn: Connection) -> dict[str, bool]:
     """Every sample that lies with the team, and whether an answer or a request to ask once more is still on its way."""
     from emolab.catalog import answers, remotes, rounds
-    from emolab.labeling.tasks import SKIPPED
+    from emolab.records import SKIPPED
 
     found: dict[str, bool] = {}
     for project in remotes.projects(conn):

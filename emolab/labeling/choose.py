@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from emolab.catalog import answers, remotes, rounds, samples
 from emolab.catalog.remotes import Wanted
 from emolab.errors import DataError
-from emolab.labeling.tasks import SKIPPED
+from emolab.records import SKIPPED
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from emolab.catalog.remotes import Project
+    from emolab.catalog.votes import Known
     from emolab.labeling.studio_records import RemoteAnnotation, RemoteTask
     from emolab.records import Vote
 
 ANSWER_DELETED = "deleted in Label Studio"
 TASK_DELETED = "its task was deleted in Label Studio"
+_NO_GUESSES: Mapping[int, str] = {}
 
 
 @dataclass
@@ -44,10 +46,12 @@ def record(
     classes: Sequence[str],
     names: Mapping[int, str],
     overlap: int,
+    guesses: Mapping[int, str] = _NO_GUESSES,
 ) -> Tally:
     """Bring the ledger to what these tasks say now: new answers, edited ones, and tombstones for vanished ones.
 
-    ``names`` are pseudonyms by user id. Repeating it with the same tasks changes nothing.
+    ``names`` are pseudonyms by user id, ``guesses`` what predictions put on the form, by their ids. Repeating
+    it with the same tasks changes nothing.
     """
     tally = Tally()
     by_sample: dict[str, list[RemoteTask]] = {}
@@ -63,12 +67,16 @@ def record(
     }
     tally.adopted = remotes.adopt(tx, project, strange, overlap=overlap)
     before = {a.annotation: a for a in answers.find(tx, project, by_task=[task.id for task in seen])}
+    known = known_of(tx, project, seen)
     made: list[Vote] = []
     now: list[Answer] = []
     for sample_id, group in by_sample.items():
         if sample_id in ours:
             number = state[sample_id].round if sample_id in state else None
-            made += _votes(project, sample_id, group, before, now, classes=classes, names=names, number=number)
+            made += _votes(
+                project, sample_id, group, before, now, classes=classes, names=names, number=number,
+                known=known, guesses=guesses,
+            )  # fmt: skip
     present = {answer.annotation for answer in now}
     fresh = present - before.keys()
     borrowed = {project.origin(a.id) for task in seen for a in task.annotations if in_another_name(a)}
@@ -84,6 +92,12 @@ def record(
     )  # fmt: skip
     tally.withdrawn = _withdraw(tx, project, before.keys() - present, ANSWER_DELETED)
     return tally
+
+
+def known_of(conn: Connection, project: Project, seen: Sequence[RemoteTask]) -> dict[str, Known]:
+    """What the ledger knows of the answers of these tasks, by origin."""
+    origins = [project.origin(answer.id) for task in seen for answer in task.annotations]
+    return votes.known(conn, origins, refused=tasks.COPIED)
 
 
 def in_another_name(answer: RemoteAnnotation) -> bool:
@@ -124,6 +138,8 @@ def _votes(
     classes: Sequence[str],
     names: Mapping[int, str],
     number: int | None,
+    known: Mapping[str, Known],
+    guesses: Mapping[int, str],
 ) -> list[Vote]:
     """The votes of all tasks that carry one sample; the answers they stand for are added to ``now``."""
 
@@ -144,6 +160,8 @@ def _votes(
         origin_of=lambda answer: project.origin(answer.id),
         classes=classes,
         round_number=number,
+        guesses=guesses,
+        before=known,
     )
 
 

@@ -8,7 +8,7 @@ deletes the older ones. The scores carry no guess unless that is asked for: a vi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from emolab.catalog import answers, remotes
@@ -17,6 +17,7 @@ from emolab.errors import ServerError
 from emolab.labeling import tasks
 from emolab.labeling.patience import patiently
 from emolab.labeling.studio_queries import carriers, model_versions
+from emolab.records import SKIPPED
 
 if TYPE_CHECKING:
     from emolab.catalog.remotes import Task
@@ -25,18 +26,23 @@ if TYPE_CHECKING:
 _PREFIX = "emolab "
 _PER_REQUEST = 2000
 _ATTEMPTS = 3
+_PAGE_STAYS_OPEN = timedelta(days=1)  # as long as Label Studio itself keeps a task for whoever opened it
 
 
 def new_version() -> str:
     """A model version that no earlier push has used."""
-    return _PREFIX + datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return _version(datetime.now(UTC))
+
+
+def _version(moment: datetime) -> str:
+    return _PREFIX + moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def queue(link: Link) -> list[Task]:
     """Every task that still waits for answers, in emolab's order: newest round first, then by rank."""
     with link.catalog.connect() as conn:
         found = remotes.tasks(conn, link.project, "pending", "sending", "open", "reopening")
-        given = answers.counts(conn, link.project, besides=tasks.SKIPPED)  # a skipped one goes to somebody else
+        given = answers.counts(conn, link.project, besides=SKIPPED)  # a skipped one goes to somebody else
     return [task for task in found if given.get(task.sample_id, 0) < task.overlap]
 
 
@@ -47,12 +53,19 @@ def scores(queue: Sequence[Task]) -> dict[str, float]:
 
 
 def apply(
-    link: Link, version: str, score_of: Mapping[str, float], *, already: set[str], guesses: Mapping[str, str]
+    link: Link,
+    version: str,
+    score_of: Mapping[str, float],
+    *,
+    already: set[str],
+    guesses: Mapping[str, str],
+    visible: bool = False,
 ) -> int:
     """Give every task of ``score_of`` but those in ``already`` its score and make ``version`` the project's own.
 
-    Returns how many scores were sent. Of two machines that do this at once the one with the newer version has the last
-    word. Raises :class:`ServerError` when the server kept fewer scores than were sent or does not stay with an order.
+    ``visible`` says whether people see predictions, or did until now. Returns how many scores were sent. Of two
+    machines that do this at once the one with the newer version has the last word. Raises :class:`ServerError` when
+    the server kept fewer scores than were sent or does not stay with an order.
     """
     number = link.project.project
     with link.catalog.connect() as conn:
@@ -77,7 +90,7 @@ def apply(
                 raise
             sent = _send(link, rows(set()))  # another machine's push has just removed this order as an old one
             continue
-        _remove_older(link, version)
+        _remove_older(link, version, visible=visible)
         if _holds(link, version):
             return sent
     raise ServerError(
@@ -87,11 +100,16 @@ def apply(
     )
 
 
-def _remove_older(link: Link, version: str) -> None:
-    """Delete the scores of earlier pushes; what another machine removes meanwhile, or made later, is left alone."""
+def _remove_older(link: Link, version: str, *, visible: bool) -> None:
+    """Delete the scores of earlier pushes; what another machine removes meanwhile, or made later, is left alone.
+
+    Where people see predictions, those of the last day stay: the answer from a page that is open now names the one it
+    began from, and Label Studio refuses an answer that names one it no longer has.
+    """
     number = link.project.project
+    limit = min(version, _version(datetime.now(UTC) - _PAGE_STAYS_OPEN)) if visible else version
     for old in patiently(lambda: model_versions(link.studio, number)):
-        if old.startswith(_PREFIX) and old < version:
+        if old.startswith(_PREFIX) and old < limit:
             patiently(lambda old=old: link.studio.delete_model_version(number, old))  # type: ignore[misc]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import answers, events, remotes
 from emolab.errors import EmolabError, ServerError
-from emolab.labeling import ledger, people, project, reading
+from emolab.labeling import guesses, ledger, people, project, reading
 from emolab.labeling.patience import patiently
 from emolab.progress import SILENT, Progress
 
@@ -169,10 +169,14 @@ def _pull(
     authors = {a.completed_by for task in seen.tasks for a in task.annotations if a.completed_by is not None}
     with catalog.connect() as conn:
         strangers = authors - answers.people(conn, mine.server).keys()
+        known = ledger.known_of(conn, mine, seen.tasks)
     users = patiently(studio.users) if strangers else {}
+    shown = guesses.ask(studio, mine, seen.tasks, known)
     with catalog.begin() as tx:
         names = people.remember(tx, mine.server, strangers, users)
-        tally = ledger.record(tx, mine, seen.tasks, classes=classes, names=names, overlap=remote.maximum_annotations)
+        tally = ledger.record(
+            tx, mine, seen.tasks, classes=classes, names=names, overlap=remote.maximum_annotations, guesses=shown
+        )
         others = seen.others
         if seen.there is not None:
             lost = ledger.reconcile(tx, mine, seen.there, seen.known)

@@ -52,6 +52,8 @@ class PushReport:
     labels_added: tuple[str, ...] = ()
     labels_removed: tuple[str, ...] = ()
     labels_kept: tuple[str, ...] = ()  # no classes any more, but used in answers
+    questions_kept: tuple[str, ...] = ()  # of the team's own, which stay on the form
+    optional_kept: tuple[str, ...] = ()  # second, confidence: switched off, but answered, so they stay on the form
     deleted_there: int = 0  # chosen, but somebody deleted their task on the server
     missing: list[str] = field(default_factory=list)  # samples whose file cannot be read or shown
     note: str = ""  # why nothing was to be done
@@ -159,8 +161,7 @@ def _push(
     elif change is not None:
         fields = project.settings_change(remote, change, overlap=overlap, show_predictions=visible)
         if fields:
-            number = remote.id
-            patiently(lambda: studio.update_project(number, **fields), progress=progress)
+            project.update(studio, remote, fields, progress=progress)
     with catalog.begin() as tx:
         mine = remotes.add_project(tx, server=studio.server_id, project=remote.id, title=title)
         if remote.maximum_annotations != people:
@@ -168,7 +169,9 @@ def _push(
         remotes.want(tx, mine, choice.new)
         remotes.reopen(tx, mine, choice.again)
     link = Link(catalog, studio, mine)
-    sent, reopened = _carry_out(workspace, link, remote, guesses=guesses, overlap=people, progress=progress)
+    sent, reopened = _carry_out(
+        workspace, link, remote, guesses=guesses, visible=visible, overlap=people, progress=progress
+    )
     report = _report(
         studio, title, choice, started=started, dry_run=False, remote=remote, change=change, overlap=people,
         created=sent.created, resumed=len(left_over), adopted=sent.adopted, reopened=reopened,
@@ -187,6 +190,7 @@ def _carry_out(
     remote: RemoteProject,
     *,
     guesses: Mapping[str, str],
+    visible: bool,
     overlap: int,
     progress: Progress,
 ) -> tuple[Sent, int]:
@@ -210,7 +214,8 @@ def _carry_out(
     with progress.task("Sending to Label Studio", total=len(outgoing), unit="images") as bar:
         send(link, outgoing, Order(version, places, guesses), root=workspace.root, sent=sent, bar=bar)
     sent.twins_removed += adopt.remove_twins(link, after=newest, overlap=overlap)
-    order.apply(link, version, places, already=sent.scored, guesses=guesses)
+    seen = visible or remote.show_predictions
+    order.apply(link, version, places, already=sent.scored, guesses=guesses, visible=seen)
     if unsure or sent.unknown:  # what was cut off may have come through meanwhile
         sent.twins_removed += adopt.remove_twins(link, after=newest, overlap=overlap)
     return sent, _reopen(link, progress)
@@ -258,6 +263,8 @@ def _report(
         labels_added=change.added if change else (),
         labels_removed=change.removed if change else (),
         labels_kept=change.kept if change else (),
+        questions_kept=change.theirs if change else (),
+        optional_kept=change.stays if change else (),
         seconds=round(time.monotonic() - started, 3),
         **fields,  # type: ignore[arg-type]
     )

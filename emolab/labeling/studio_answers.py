@@ -23,6 +23,15 @@ class Answers(Projects):
             )
         return int(answer.created or 0)
 
+    def predictions(self, project: int) -> dict[int, list[object]]:
+        """Return the results of all predictions of a project by their ids."""
+        rows = self.http.get("/api/predictions/", project=project)
+        return {int(row["id"]): _result(row) for row in rows}
+
+    def prediction(self, prediction: int) -> list[object]:
+        """Return the result of one prediction; ``ServerError`` with status 404 when it is gone."""
+        return _result(self.http.get(f"/api/predictions/{prediction}/"))
+
     def set_model_version(self, project: int, version: str) -> None:
         """Make the predictions of this model version the ones that order the queue."""
         self.update_project(project, model_version=version)
@@ -64,3 +73,8 @@ class Answers(Projects):
             if error.status == 404:
                 return None
             raise
+
+
+def _result(prediction: Mapping[str, object]) -> list[object]:
+    result = prediction.get("result")
+    return result if isinstance(result, list) else []

@@ -82,6 +82,16 @@ def used_labels(studio: Studio, project: int) -> dict[str, int]:
     return {str(label): int(n) for label, n in (created.get(ANSWER) or {}).items() if int(n) > 0}
 
 
+def used_controls(studio: Studio, project: int) -> set[str]:
+    """The controls that answers or drafts were given with, as ``name|toName|type``; of drafts only the name is known.
+
+    Label Studio refuses a form without one of them.
+    """
+    summary: Mapping[str, Any] = studio.http.get(f"/api/projects/{project}/summary/")
+    drafts = summary.get("created_labels_drafts") or {}
+    return {str(key) for key in summary.get("created_annotations") or {}} | {str(name) for name in drafts}
+
+
 def model_versions(studio: Studio, project: int) -> list[str]:
     """The model versions that predictions of the project belong to."""
     return [str(version) for version in studio.http.get(f"/api/projects/{project}/model-versions/")]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+_SOME_CENTURIES = 1e10  # seconds: a whole number may be too large for a float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,6 @@ def annotation_of(raw: Mapping[str, object], task: int | None = None) -> RemoteA
     """Build an annotation from the server's JSON; ``task`` fills in where the JSON leaves it out."""
     result = raw.get("result")
     unique_id = raw.get("unique_id")
-    lead_time = raw.get("lead_time")
     return RemoteAnnotation(
         id=_int(raw.get("id")) or 0,
         task=_int(raw.get("task")) or task or 0,
@@ -114,13 +116,20 @@ def annotation_of(raw: Mapping[str, object], task: int | None = None) -> RemoteA
         result=tuple(result) if isinstance(result, list) else (),
         was_cancelled=bool(raw.get("was_cancelled")),
         ground_truth=bool(raw.get("ground_truth")),
-        lead_time=float(lead_time) if isinstance(lead_time, int | float) else None,
+        lead_time=_seconds(raw.get("lead_time")),
         unique_id=str(unique_id) if unique_id else None,
         parent_prediction=_int(raw.get("parent_prediction")),
         updated_by=_int(raw.get("updated_by")),
         created_at=str(raw.get("created_at") or ""),
         updated_at=str(raw.get("updated_at") or ""),
     )
+
+
+def _seconds(value: object) -> float | None:
+    """A number of seconds as it was measured, also an impossible one; ``None`` for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+        return None
+    return float(value) if abs(value) < _SOME_CENTURIES else (_SOME_CENTURIES if value > 0 else -_SOME_CENTURIES)
 
 
 def _int(value: object) -> int | None:

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emolab.errors import DataError
-from emolab.labeling import form
+from emolab.labeling import form, result
 from emolab.labeling.studio_records import RemoteAnnotation
-from emolab.records import Sample, Vote
+from emolab.records import NOTHING_SHOWN, SKIPPED, SOME_GUESS, Sample, Vote
 from emolab.taxonomy import META, resolve
 
+if TYPE_CHECKING:
+    from emolab.catalog.votes import Known
+
 UID = "emolab_uid"
-SKIPPED = "skipped"
 EMPTY = "no answer given"
 COPIED = "taken over from a prediction"
 SUPERSEDED = "replaced by a later answer of the same annotator"
 _LONGEST = 64  # characters of a label that the ledger keeps
+_A_DAY = 86_400.0
+_NO_GUESSES: Mapping[int, str] = {}
 
 _MIME = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
 _MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"GIF8", "gif"), (b"BM", "bmp"))
@@ -48,8 +52,10 @@ def task(sample: Sample, media: str, *, round_number: int | None = None) -> dict
 
 def prediction(score: float, version: str, *, guess: str | None = None, modality: str = "image") -> dict[str, Any]:
     """What gives a task its place in the queue (lower ``score`` comes first), with a visible guess or none."""
-    result = [] if guess is None else form.answer(guess, modality=modality)
-    return {"model_version": version, "score": score, "result": result}
+    parts = [] if guess is None else form.answer(guess, modality=modality)
+    for part in parts:  # an answer that begins from it carries this for ever, the prediction may be deleted
+        part.update(origin=result.UNCHANGED, meta={result.MARK: guess})
+    return {"model_version": version, "score": score, "result": parts}
 
 
 def vote(
@@ -60,33 +66,99 @@ def vote(
     origin: str,
     classes: Sequence[str],
     round_number: int | None = None,
+    guesses: Mapping[int, str] = _NO_GUESSES,
+    before: Known | None = None,
 ) -> Vote:
-    """One answer as a vote. What cannot be counted is kept, with the reason in ``rejected``."""
-    said = _read(answer.result)
-    label = said["label"]
-    meaning = None if label is None else resolve(label, classes)
-    second = None if said["second"] is None else resolve(said["second"], classes)
+    """One answer as a vote. What cannot be counted is kept, with the reason in ``rejected``.
+
+    ``guesses`` are the words that predictions put on the form, by the predictions' ids (empty: none), as far as they
+    are known; ``before`` is what the ledger knows of this answer.
+    """
+    said = result.read(answer.result)
+    meant = {resolve(label, classes) for label in said.labels}
+    several = len(meant) > 1 or (len(said.labels) > 1 and None in meant)
+    meaning = None if several else next(iter(meant), None)
+    second = None if said.second is None else resolve(said.second, classes)
+    shown = _shown(answer, said, classes, guesses, before)
     rejected = None
     if answer.was_cancelled:
         meaning, rejected = None, SKIPPED
-    elif label is None:
+    elif not said.labels:
         rejected = EMPTY
+    elif several:
+        rejected = "two answers at once: " + ", ".join(f'"{label[:_LONGEST]}"' for label in sorted(said.labels)[:4])
     elif meaning is None:
-        meaning, rejected = label[:_LONGEST], f'"{label[:_LONGEST]}" is no class of this project'
-    elif answer.parent_prediction is not None:
+        meaning = said.labels[0][:_LONGEST]
+        rejected = f'"{meaning}" is no class of this project'
+    elif _copied(answer, said, meaning, shown, before):
         rejected = COPIED
     return Vote(
         sample_id=sample_id,
         annotator=annotator,
         label=meaning,
         origin=origin,
-        lead_time=answer.lead_time,
+        lead_time=seconds(answer.lead_time),
         round=round_number,
-        confidence=said["confidence"],
+        confidence=said.confidence,
         second=None if second in META else second,
         cast_at=answer.created_at or None,
         rejected=rejected,
+        shown=shown,
+        extra=said.extra,
     )
+
+
+def seconds(lead_time: float | None) -> float | None:
+    """A lead time that can be one: more than nothing, at most a day.
+
+    The browser takes it from the difference of two clock readings. A clock that is set in between makes it negative or
+    years long, and programs write 0 for "not measured". Such times say nothing about how long somebody looked.
+    """
+    return lead_time if lead_time is not None and 0 < lead_time <= _A_DAY else None
+
+
+def _shown(
+    answer: RemoteAnnotation,
+    said: result.Said,
+    classes: Sequence[str],
+    guesses: Mapping[int, str],
+    before: Known | None,
+) -> str | None:
+    """The class of the guess that the form began with, for :attr:`Vote.shown`.
+
+    The answer itself tells it best. Then the ledger: the server forgets the prediction when the next push replaces it.
+    """
+    word = said.guess
+    if word is None and before is not None and before.shown not in (None, SOME_GUESS):
+        return before.shown
+    if word is None and answer.parent_prediction is not None:
+        word = guesses.get(answer.parent_prediction)
+    if word:
+        return resolve(word, classes) or word[:_LONGEST]
+    if word is not None:
+        return NOTHING_SHOWN
+    if said.origin == result.CHANGED:
+        return SOME_GUESS
+    blind = said.origin == result.MANUAL and answer.parent_prediction is None
+    return NOTHING_SHOWN if blind else before and before.shown
+
+
+def _copied(answer: RemoteAnnotation, said: result.Said, label: str, shown: str | None, before: Known | None) -> bool:
+    """Whether nobody gave this answer: "Create annotations from predictions" made it of a guess.
+
+    Such a copy is the guess, unchanged, and no time was measured. Label Studio's page measures the time of every answer
+    that a person submits, also of one that leaves the guess as it is. The server forgets where a copy came from when
+    the prediction is deleted; so what the ledger once refused stays refused while it says the same.
+    """
+    if answer.lead_time:
+        return False
+    if before is not None and label in before.refused:
+        return True
+    if (before is not None and before.counted == label) or said.origin in (result.CHANGED, result.MANUAL):
+        return False
+    if said.guess is None and answer.parent_prediction is None:
+        return False
+    return shown in (None, SOME_GUESS, label)
 
 
 def votes(
@@ -97,18 +169,26 @@ def votes(
     origin_of: Callable[[RemoteAnnotation], str],
     classes: Sequence[str],
     round_number: int | None = None,
+    guesses: Mapping[int, str] = _NO_GUESSES,
+    before: Mapping[str, Known] | None = None,
 ) -> list[Vote]:
-    """All answers about one sample as votes: of several by one annotator the last one counts, the others are kept."""
+    """All answers about one sample as votes: of several by one annotator the last one counts, the others are kept.
+
+    ``guesses`` as for :func:`vote`; ``before`` is what the ledger knows, by origin.
+    """
     made: list[Vote] = []
     last: dict[str, int] = {}
     for answer in sorted(answers, key=lambda a: (a.created_at, a.id)):
+        origin = origin_of(answer)
         one = vote(
             answer,
             sample_id=sample_id,
             annotator=annotator_of(answer),
-            origin=origin_of(answer),
+            origin=origin,
             classes=classes,
             round_number=round_number,
+            guesses=guesses,
+            before=(before or {}).get(origin),
         )
         if one.rejected is None:
             earlier = last.get(one.annotator)
@@ -117,18 +197,3 @@ def votes(
             last[one.annotator] = len(made)
         made.append(one)
     return made
-
-
-def _read(result: Sequence[Mapping[str, object]]) -> dict[str, Any]:
-    """What a result says: ``label``, ``second``, ``confidence`` (0 to 1), each ``None`` where it is not given."""
-    said: dict[str, Any] = {"label": None, "second": None, "confidence": None}
-    for part in result:
-        value = part.get("value")
-        value = value if isinstance(value, Mapping) else {}
-        chosen = value.get("choices")
-        name = part.get("from_name")
-        if name == form.CONFIDENCE and isinstance(value.get("rating"), int | float):
-            said["confidence"] = min(1.0, max(0.0, float(value["rating"]) / form.CONFIDENCE_STEPS))
-        elif isinstance(chosen, list) and chosen:
-            said["second" if name == form.SECOND else "label"] = str(chosen[0])
-    return said
