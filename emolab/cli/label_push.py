@@ -165,6 +165,12 @@ def _labels(session: Session, report: PushReport) -> None:
     if report.labels_kept:
         names = ", ".join(report.labels_kept)
         session.say(f"[yellow]![/] no class any more, but used in answers, so kept on the form: {names}")
+    from rich.markup import escape
+
+    if report.questions_kept:
+        session.say(f"[dim]Questions of the team's own stay on the form: {escape(', '.join(report.questions_kept))}[/]")
+    for name in report.optional_kept:
+        session.say(f"[yellow]![/] {name} is switched off, but was answered, so Label Studio keeps it on the form")
     if report.labels_added and not report.new_project:
         session.say(f"[cyan]+[/] added to the form: {', '.join(report.labels_added)}")
     if report.labels_removed:

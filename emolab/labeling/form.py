@@ -22,6 +22,9 @@ META_BUTTONS = {"unknown": "unknown", "no_face": "no face"}
 
 _QUESTION = {"image": "Which expression do you see?"}
 _NEXT = "Press a key, then Ctrl + Enter for the next one."
+_OPTIONAL = {SECOND: "Second guess (optional)", CONFIDENCE: "How sure are you? (optional)"}
+#: The words of emolab's own headings.
+HEADINGS = frozenset({*_QUESTION.values(), _NEXT, *_OPTIONAL.values()})
 _MEDIA: dict[str, tuple[str, dict[str, str]]] = {
     "image": ("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
 }
@@ -72,22 +75,29 @@ def render(
     right = Xml.SubElement(view, "View", style="flex: 0 1 24rem; min-width: 16rem")
     Xml.SubElement(left, tag, {"name": modality, "value": f"${modality}", **attributes})
     Xml.SubElement(right, "Header", value=_QUESTION[modality], size="4")
-    answer = _choices(right, ANSWER, modality, required="true", requiredMessage="Choose one answer, or skip.")
+    question = {"name": ANSWER, "toName": modality, "choice": "single-radio", "required": "true"}
+    answer = Xml.SubElement(right, "Choices", {**question, "requiredMessage": "Choose one answer, or skip."})
     for name, key in offered.items():
         Xml.SubElement(answer, "Choice", value=META_BUTTONS.get(name, name), hotkey=key)
     for name in others:
         Xml.SubElement(answer, "Choice", value=name)
     Xml.SubElement(right, "Header", value=_NEXT, size="6", style=form_style.ASIDE)
-    if second:
-        Xml.SubElement(right, "Header", value="Second guess (optional)", size="6", style=form_style.ASIDE)
-        guess = _choices(right, SECOND, modality, layout="select")
-        for name in classes:
-            Xml.SubElement(guess, "Choice", value=name)
-    if confidence:
-        Xml.SubElement(right, "Header", value="How sure are you? (optional)", size="6", style=form_style.ASIDE)
-        Xml.SubElement(right, "Rating", name=CONFIDENCE, toName=modality, maxRating=str(CONFIDENCE_STEPS))
+    for name, heading in _OPTIONAL.items():
+        if {SECOND: second, CONFIDENCE: confidence}[name]:
+            Xml.SubElement(right, "Header", value=heading, size="6", style=form_style.ASIDE)
+            right.append(optional(name, modality, classes))
     Xml.indent(view)
     return Xml.tostring(view, encoding="unicode") + "\n"
+
+
+def optional(name: str, modality: str, classes: Sequence[str] = ()) -> Xml.Element:
+    """The control of an optional question: :data:`SECOND` or :data:`CONFIDENCE`."""
+    if name == CONFIDENCE:
+        return Xml.Element("Rating", {"name": name, "toName": modality, "maxRating": str(CONFIDENCE_STEPS)})
+    guess = Xml.Element("Choices", {"name": name, "toName": modality, "choice": "single-radio", "layout": "select"})
+    for label in classes:
+        Xml.SubElement(guess, "Choice", value=label)
+    return guess
 
 
 def labels(config: str) -> list[str]:
@@ -119,11 +129,6 @@ def answer(
     if confidence is not None:
         parts.append(_result(CONFIDENCE, modality, "rating", {"rating": confidence}))
     return parts
-
-
-def _choices(parent: Xml.Element, name: str, modality: str, **attributes: str) -> Xml.Element:
-    common = {"name": name, "toName": modality, "choice": "single-radio"}
-    return Xml.SubElement(parent, "Choices", {**common, **attributes})
 
 
 def _result(name: str, modality: str, kind: str, value: Mapping[str, object]) -> dict[str, object]:

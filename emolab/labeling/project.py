@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emolab.catalog import remotes
-from emolab.errors import ServerError
-from emolab.labeling import form, patience
+from emolab.errors import DataError, ServerError
+from emolab.labeling import form, form_merge, patience
 from emolab.labeling.patience import patiently
-from emolab.labeling.studio_queries import used_labels
+from emolab.labeling.studio_queries import used_controls, used_labels
 from emolab.taxonomy import resolve
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emolab.config import Config
     from emolab.labeling.studio import Studio
     from emolab.labeling.studio_records import RemoteProject
+    from emolab.progress import Progress
 
 ORDERED = "Uncertainty sampling"  # Label Studio's name for "lowest score first"
 SKIPPED_GO_TO_OTHERS = "REQUEUE_FOR_OTHERS"
@@ -29,12 +30,18 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class FormChange:
-    """What a new form does to the labels of a project: ``kept`` ones are no classes any more, but were used."""
+    """What a new form does to the labels of a project: ``kept`` ones are no classes any more, but were used.
+
+    ``theirs`` are the controls that the team has added, which stay; ``stays`` optional questions of emolab's that are
+    switched off but were answered.
+    """
 
     config: str
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    theirs: tuple[str, ...] = ()
+    stays: tuple[str, ...] = ()
     needed: bool = field(default=False)
 
 
@@ -107,13 +114,13 @@ def _turns_up(studio: Studio, title: str) -> RemoteProject | None:
         time.sleep(0.3)
 
 
-def form_for(config: Config, kept: Sequence[str]) -> str:
-    """The form of this workspace, with ``kept`` labels behind its classes."""
+def form_for(config: Config, kept: Sequence[str], *, stays: Sequence[str] = ()) -> str:
+    """The form of this workspace, with ``kept`` labels behind its classes and optional questions that ``stays``."""
     return form.render(
         config.project.classes,
         modality=config.project.modality,
-        second=config.labeling.second_guess,
-        confidence=config.labeling.confidence,
+        second=config.labeling.second_guess or form.SECOND in stays,
+        confidence=config.labeling.confidence or form.CONFIDENCE in stays,
         kept=kept,
     )
 
@@ -121,7 +128,9 @@ def form_for(config: Config, kept: Sequence[str]) -> str:
 def form_change(studio: Studio, remote: RemoteProject, config: Config) -> FormChange:
     """How the project's form has to change for the classes of this workspace; nothing is sent.
 
-    A label that somebody has used stays in the form even when it is no class any more.
+    A label that somebody has used stays in the form even when it is no class any more, and so does everything that the
+    team has added. Raises :class:`DataError` for a form that emolab's question cannot be put into, or that Label Studio
+    would refuse.
     """
     before = form.labels(remote.label_config)
     wanted = form_for(config, ())
@@ -129,13 +138,27 @@ def form_change(studio: Studio, remote: RemoteProject, config: Config) -> FormCh
     extra = [label for label in before if label not in names]
     used = used_labels(studio, remote.id) if extra else {}
     kept = tuple(label for label in extra if label in used and resolve(label, config.project.classes) is None)
-    wanted = form_for(config, kept)
+    wanted = form_merge.merge(remote.label_config, form_for(config, kept))
+    needed = not form.same(wanted, remote.label_config)
+    answered = used_controls(studio, remote.id) if needed else set()
+    stays = tuple(n for n in form_merge.lacking(wanted, answered) if n in (form.SECOND, form.CONFIDENCE))
+    if stays:
+        wanted = form_merge.merge(remote.label_config, form_for(config, kept, stays=stays))
+        needed = not form.same(wanted, remote.label_config)
+    if needed and (lost := form_merge.lacking(wanted, answered)):
+        raise DataError(
+            f'Answers were given to the question "{lost[0]}" in another form, and Label Studio refuses a form '
+            "that does not fit them.",
+            hint="Use another project: emolab label push --project NAME. The answers so far stay votes.",
+        )
     return FormChange(
         config=wanted,
+        theirs=form_merge.theirs(wanted),
+        stays=stays,
         added=tuple(label for label in names if label not in before),
         removed=tuple(label for label in extra if label not in kept),
         kept=kept,
-        needed=not form.same(wanted, remote.label_config),
+        needed=needed,
     )
 
 
@@ -155,6 +178,20 @@ def settings_change(
     if change.needed:
         fields["label_config"] = change.config
     return fields
+
+
+def update(studio: Studio, remote: RemoteProject, fields: Mapping[str, object], *, progress: Progress) -> None:
+    """Change fields of the project. Raises :class:`DataError` in words when the server refuses the form."""
+    try:
+        patiently(lambda: studio.update_project(remote.id, **fields), progress=progress)
+    except ServerError as error:
+        if error.status != 400 or "label_config" not in fields:
+            raise
+        raise DataError(
+            f'Label Studio refuses the new form of project "{remote.title}": {" ".join(error.message.split())[:300]}',
+            hint="Its form and its answers do not fit together. Look at Settings, Labeling Interface there, or use "
+            "another project: emolab label push --project NAME",
+        ) from error
 
 
 def _instruction(classes: Sequence[str]) -> str:
