@@ -24,10 +24,14 @@ GLANCE = 0.5
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where one project lives: settings in ``root/emolab.toml``, everything else below ``root/.emolab``."""
+    """Where one project lives: settings in ``root/emolab.toml``, everything else below ``root/.emolab``.
+
+    ``overrides`` are the settings given for this command alone, which ``config`` has taken in.
+    """
 
     root: Path
     config: Config
+    overrides: tuple[str, ...] = ()
 
     @classmethod
     def find(cls, start: Path | None = None, *, overrides: Iterable[str] = ()) -> Workspace:
@@ -47,7 +51,8 @@ class Workspace:
     @classmethod
     def open(cls, root: Path, *, overrides: Iterable[str] = ()) -> Workspace:
         """The workspace whose ``emolab.toml`` stands in ``root``."""
-        return cls(root.resolve(), configuration.load(root / configuration.FILE_NAME, overrides))
+        given = tuple(overrides)
+        return cls(root.resolve(), configuration.load(root / configuration.FILE_NAME, given), given)
 
     @classmethod
     def init(cls, root: Path, *, classes: Sequence[str], modality: str = "image", name: str | None = None) -> Workspace:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from emolab.cli.main import run
 from emolab.cli.train import train_workspace
 from emolab.errors import ConfigError, DataError, EmolabError, MissingExtra
+from emolab.labeling.current import labels_if_any
 from emolab.training import export, formats, graph, parity, runtime
 from emolab.training.export import Material, material_of
 from emolab.training.parity import Parity, compare, synthetic
@@ -58,7 +59,7 @@ def files(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 @pytest.fixture(scope="module")
 def material(trained: Workspace, folder: Path) -> Material:
     made = load(folder).checkpoint
-    found = material_of(trained, made.classes, made.preprocessing)
+    found = material_of(trained, made.classes, made.preprocessing, labels_if_any(trained))
     assert found is not None
     return found
 

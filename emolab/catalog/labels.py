@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from emolab.catalog import schema
+from emolab.catalog import ledger_mark, schema, settings
 from emolab.catalog.chunks import chunks
+from emolab.catalog.ledger_mark import LedgerMark
 from emolab.catalog.samples import keys
 from emolab.errors import DataError
 from emolab.records import LabelSet
@@ -17,16 +19,42 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _sets, _labels, _samples = schema.label_sets, schema.labels, schema.samples
+#: The fact under which the catalog keeps how far the ledger was when the current set was made of it.
+MADE_AT = "labels_made_at"
 
 
-def write(tx: Connection, labels: LabelSet) -> bool:
+class LabelHead(NamedTuple):
+    """The current set without its labels: what it is called, how it was made, for which classes, and how many ``n``.
+
+    ``made_at`` is the mark of the ledger it was made of; ``None`` for sets of a catalog that kept none.
+    """
+
+    version: str
+    method: str
+    classes: tuple[str, ...]
+    settings: Any
+    n: int
+    created_at: str
+    made_at: LedgerMark | None
+
+
+def lock(tx: Connection) -> None:
+    """Let nobody else store labels until the transaction ends; SQLite's write transactions do that by themselves."""
+    if tx.dialect.name == "postgresql":
+        tx.exec_driver_sql(f"LOCK TABLE {_sets.name} IN EXCLUSIVE MODE")
+
+
+def write(tx: Connection, labels: LabelSet, made_at: LedgerMark | None = None) -> bool:
     """Store ``labels`` as the current set; returns False when this version is current already.
 
-    Rows of earlier sets are dropped (their version, method and settings stay on record): a label set is a pure
-    function of votes and settings.
+    ``made_at`` is the mark of the ledger they were made of. Rows of earlier sets are dropped (their version, method and
+    settings stay on record): a label set is a pure function of votes and settings.
     """
+    lock(tx)
+    settings.put(tx, MADE_AT, json.dumps([labels.version, made_at]))
     current = tx.execute(select(_sets.c.version).where(_sets.c.current)).scalar()
     if current == labels.version:
+        tx.execute(update(_sets).where(_sets.c.current).values(settings=dict(labels.settings)))  # it may have told less
         return False
     tx.execute(update(_sets).where(_sets.c.current).values(current=False))
     tx.execute(delete(_labels))
@@ -68,15 +96,32 @@ def write(tx: Connection, labels: LabelSet) -> bool:
     return True
 
 
+def head(conn: Connection) -> LabelHead | None:
+    """What is known of the current set without reading its labels; ``None`` before the first aggregation."""
+    found = conn.execute(select(_sets).where(_sets.c.current)).one_or_none()
+    if found is None:
+        return None
+    version, mark = json.loads(settings.get(conn, MADE_AT) or "[null, null]")
+    return LabelHead(
+        version=found.version,
+        method=found.method,
+        classes=tuple(found.classes),
+        settings=found.settings,
+        n=found.n,
+        created_at=found.created_at,
+        made_at=ledger_mark.parse(mark) if version == found.version else None,
+    )
+
+
 def current(conn: Connection) -> LabelSet | None:
     """The current label set, or ``None`` before the first aggregation. Samples in the order they were added."""
-    head = conn.execute(select(_sets).where(_sets.c.current)).one_or_none()
-    if head is None:
+    found = conn.execute(select(_sets).where(_sets.c.current)).one_or_none()
+    if found is None:
         return None
     query = (
         select(_samples.c.id, _labels.c.hard, _labels.c.votes, _labels.c.agreement, _labels.c.probs)
         .join(_samples, _samples.c.pk == _labels.c.sample)
-        .where(_labels.c.label_set == head.pk)
+        .where(_labels.c.label_set == found.pk)
         .order_by(_labels.c.sample)
     )
     ids: list[str] = []
@@ -89,30 +134,30 @@ def current(conn: Connection) -> LabelSet | None:
         blobs.append(b"".join(probs))
     columns = np.concatenate(numbers, axis=1) if numbers else np.empty((3, 0))
     return LabelSet(
-        version=head.version,
-        classes=tuple(head.classes),
+        version=found.version,
+        classes=tuple(found.classes),
         samples=ids,
-        probs=np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(ids), len(head.classes)),
+        probs=np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(ids), len(found.classes)),
         hard=columns[0].astype(np.int16),
         votes=columns[1].astype(np.int32),
         agreement=columns[2].astype(np.float32),
-        method=head.method,
-        created_at=head.created_at,
-        settings=head.settings,
+        method=found.method,
+        created_at=found.created_at,
+        settings=found.settings,
     )
 
 
 def summary(conn: Connection) -> dict[str, Any] | None:
     """Version, method, number of labels and time of the current set and labels per class; ``None`` before the first."""
-    head = conn.execute(select(_sets).where(_sets.c.current)).one_or_none()
-    if head is None:
+    found = conn.execute(select(_sets).where(_sets.c.current)).one_or_none()
+    if found is None:
         return None
-    query = select(_labels.c.hard, func.count()).where(_labels.c.label_set == head.pk).group_by(_labels.c.hard)
-    per_class = {head.classes[hard]: int(n) for hard, n in conn.execute(query)}
+    query = select(_labels.c.hard, func.count()).where(_labels.c.label_set == found.pk).group_by(_labels.c.hard)
+    per_class = {found.classes[hard]: int(n) for hard, n in conn.execute(query)}
     return {
-        "version": head.version,
-        "method": head.method,
-        "n": head.n,
-        "created_at": head.created_at,
-        "per_class": {name: per_class.get(name, 0) for name in head.classes},
+        "version": found.version,
+        "method": found.method,
+        "n": found.n,
+        "created_at": found.created_at,
+        "per_class": {name: per_class.get(name, 0) for name in found.classes},
     }

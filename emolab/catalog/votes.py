@@ -40,6 +40,8 @@ _votes, _samples, _annotators, _tombstones = (
     schema.tombstones,
 )
 _BATCH = 20_000
+#: On the tombstone of an opinion that was read again and had changed.
+EDITED = "edited"
 
 
 class _Active(NamedTuple):
@@ -100,7 +102,7 @@ def _append(tx: Connection, part: Sequence[Vote], kind: str) -> int:
         if earlier is not None:
             if earlier.content == content:
                 continue
-            dead.append((earlier.pk, "edited"))
+            dead.append((earlier.pk, EDITED))
             change[earlier.sample] -= earlier.answers
         latest[vote.origin] = len(rows)
         change[samples[vote.sample_id]] += _answers(vote.label, vote.count, vote.rejected)

@@ -47,15 +47,15 @@ class Advice:
 def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
     """What further votes would buy and what to do instead, on the votes there are now; makes no round.
 
-    Labels are aggregated first where votes are newer. The answer is kept beside the champion's predictions until votes
+    Labels are made again first where votes are newer. The answer is kept beside the champion's predictions until votes
     or labels change. Raises :class:`DataError` where nothing has been voted on or features cannot be had.
     """
     from emolab.catalog import models, tallies
     from emolab.cli.advise_material import Lacking
-    from emolab.labeling.aggregate import aggregate
+    from emolab.labeling.current import current_labels
     from emolab.progress import SILENT
 
-    labels = aggregate(workspace).labels
+    labels = current_labels(workspace, progress=progress or SILENT)
     with workspace.catalog() as catalog, catalog.connect() as conn:
         model = models.find(conn, "champion")
         votes = tallies.count(conn)["people"]

@@ -87,17 +87,15 @@ def _on_dataset(
 def _on_split(session: Session, predictor: Predictor, split: str) -> dict[str, Any]:
     import numpy as np
 
-    from emolab.catalog import labels as catalog_labels
     from emolab.catalog import samples
     from emolab.errors import DataError
+    from emolab.labeling.current import current_labels
     from emolab.training.evaluate import evaluate as judge
 
     workspace, classes = session.workspace, predictor.checkpoint.classes
+    labels = current_labels(workspace, progress=session.progress)
+    hard = {sample: labels.classes[i] for sample, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        labels = catalog_labels.current(conn)
-        if labels is None:
-            raise DataError("There are no labels yet.", hint="Run: emolab label aggregate")
-        hard = {sample: labels.classes[i] for sample, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
         able = samples.supported(conn)
         labelled = [s for s in samples.iterate(conn, split=split) if s.id in hard]
     if not labelled:

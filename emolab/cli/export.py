@@ -57,6 +57,7 @@ def export(session: Session, model: str, *, to: str, precision: str, flips: bool
 def _material(session: Session, folder: Path) -> Material | None:
     """What the workspace has to check with; nothing where there is no workspace."""
     from emolab.cli.models import workspace_of
+    from emolab.labeling.current import labels_if_any
     from emolab.training.checkpoint import describe
     from emolab.training.export import material_of
 
@@ -64,7 +65,8 @@ def _material(session: Session, folder: Path) -> Material | None:
     if workspace is None:
         return None
     made = describe(folder)
-    return material_of(workspace, made.classes, made.preprocessing)
+    labels = labels_if_any(workspace, progress=session.progress)
+    return material_of(workspace, made.classes, made.preprocessing, labels)
 
 
 def _show(session: Session, found: Exported) -> None:

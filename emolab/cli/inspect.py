@@ -52,6 +52,9 @@ def inspect(
         view.connect(address)
     if annotator is not None:
         return _pulled(session, view.pull(workspace, address, annotator=annotator))
+    from emolab.labeling.current import labels_if_any
+
+    labels_if_any(workspace, progress=session.progress)
     report = view.write(workspace, address, predictions=_predictions(session, model), progress=session.progress)
     _written(session, report)
     if no_app:

@@ -16,7 +16,8 @@ def aggregate(session: Session, method: str | None, min_votes: int | None) -> No
     """Turn all votes into one distribution over the classes per sample.
 
     The result is a new version of the labels, named by a hash of votes and settings; running it again without
-    new votes changes nothing. Votes are never changed.
+    new votes changes nothing. Votes are never changed. These are the current labels from now on: when votes change,
+    train and the other commands make them again in the same way.
     """
     import numpy as np
 
@@ -64,7 +65,7 @@ def aggregate(session: Session, method: str | None, min_votes: int | None) -> No
             )
             for name, row in rows.items()
         ],
-        title=f"{many(len(labels.samples), 'label')} by {labels.method}",
+        title=f"{many(len(labels.samples), 'label')} by {done.recipe}",
     )
     session.say(
         f"{many(done.votes, 'vote')} of {many(done.annotators, 'annotator')}; version [bold]{short(labels.version)}[/]"

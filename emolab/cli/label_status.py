@@ -32,7 +32,9 @@ def status(session: Session) -> None:
 
     from emolab import tally
     from emolab.catalog import activity, answers, labels, tallies
+    from emolab.cli.status import made_by, with_standing
     from emolab.labeling import agreement
+    from emolab.labeling.current import standing
 
     workspace = session.workspace
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -41,7 +43,7 @@ def status(session: Session) -> None:
         people = activity.annotators(conn)
         per_sample = activity.votes_per_sample(conn)
         totals = tallies.count(conn)
-        current = labels.summary(conn)
+        current = with_standing(labels.summary(conn), standing(workspace, conn))
         users = answers.users(conn)
     judged = _judged(workspace)
     datasets = {person.name for person in people if person.kind == "dataset"}
@@ -74,6 +76,8 @@ def status(session: Session) -> None:
         return
     _show_rounds(session, rounds)
     _show_votes(session, per_sample, totals)
+    if current is not None:
+        session.say(f"[bold]Labels[/]: {current['n']:,}, {'; '.join(made_by(current))}\n")
     if judged is not None:
         states = " · ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _states(judged).items())
         session.say(f"[bold]Between {workspace.config.labeling.votes.replace('..', ' and ')} votes[/]: {states}\n")

@@ -55,7 +55,6 @@ class _Known:
     model: Model | None
     number: int
     unsent: int
-    labels: LabelSet | None
     people: list[Activity]
 
 
@@ -86,6 +85,7 @@ def propose(
     from emolab.active_learning.strategies import needed
     from emolab.catalog import rounds
     from emolab.cli.second_opinions import second_opinions
+    from emolab.labeling.current import labels_if_any
     from emolab.progress import SILENT
     from emolab.registry import STRATEGIES
 
@@ -100,7 +100,8 @@ def propose(
         reads = needed(STRATEGIES.load(chosen))
         limits = Limits(per_group=per_group or settings.per_group, balanced=balance or settings.balance)
         model = known.model if reads or limits.balanced else None
-        pool = _pool(known.columns, _predict(workspace, model, progress) if model else None, known.labels)
+        labels = labels_if_any(workspace, progress=progress) if model else None
+        pool = _pool(known.columns, _predict(workspace, model, progress) if model else None, labels)
         rng = np.random.default_rng([seed, known.number, zlib.crc32(chosen.encode())])
         again: list[Again] = []
         if model is not None:
@@ -135,7 +136,7 @@ def propose(
 
 
 def _read(catalog: Catalog) -> _Known:
-    from emolab.catalog import activity, labels, models, rounds, samples
+    from emolab.catalog import activity, models, rounds, samples
 
     with catalog.connect() as conn:
         return _Known(
@@ -143,7 +144,6 @@ def _read(catalog: Catalog) -> _Known:
             model=models.find(conn, "champion"),
             number=rounds.next_number(conn),
             unsent=len(rounds.suggestions(conn, unsent=True)),
-            labels=labels.current(conn),
             people=activity.annotators(conn),
         )
 
@@ -276,7 +276,8 @@ def _pool(columns: Columns, predictions: Predictions | None, told: LabelSet | No
             targets = np.full(probs.shape, np.nan, dtype=np.float32)
             place = {sample: row for row, sample in enumerate(columns.ids)}
             order = [told.classes.index(name) for name in predictions.classes]
-            targets[[place[sample] for sample in told.samples]] = told.probs[:, order]
+            kept = [row for row, sample in enumerate(told.samples) if sample in place]  # others came in meanwhile
+            targets[[place[told.samples[row]] for row in kept]] = told.probs[kept][:, order]
     return Pool(
         samples=columns.ids,
         labelled=columns.votes > 0,

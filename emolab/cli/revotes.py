@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    from emolab.config import LabelingConfig
+    from emolab.labeling.label_recipe import LabelRecipe
     from emolab.records import Predictions, Suggestion, VoteTable
     from emolab.workspace import Workspace
 
@@ -59,12 +59,13 @@ def wanted_revotes(workspace: Workspace, predictions: Predictions | None = None)
 def review(workspace: Workspace, predictions: Predictions | None = None) -> Review:
     """Every sample that the team has answered, judged by its votes, the people's habits and ``predictions``.
 
-    What must be right is the label that the project's aggregator makes of the votes.
+    What must be right is the label that the votes get, made as the current labels are.
     Samples whose task still waits for somebody, or for which a suggestion waits to be sent, are not asked about again.
     Nothing is stored: the same votes give the same answer.
     """
     from emolab.catalog import tallies
     from emolab.enough.decide import ENOUGH, ONE_MORE, decide
+    from emolab.labeling.current import current_recipe
     from emolab.taxonomy import META
 
     labeling, classes = workspace.config.labeling, workspace.config.project.classes
@@ -73,7 +74,7 @@ def review(workspace: Workspace, predictions: Predictions | None = None) -> Revi
         votes = _of_the_team(tallies.table(conn, (*classes, *META)), len(classes), asked.keys())
     waiting = [asked[sample] for sample in votes.samples]
     probs = _aligned(predictions, votes.samples, classes)
-    made = _labels(votes, labeling)
+    made = _labels(votes, current_recipe(workspace))
     found = decide(votes, wanted=labeling.wanted, sure=labeling.sure, probs=probs, labels=made)
     states = Counter("waiting" if w else int(s) for s, w in zip(found.state.tolist(), waiting, strict=True))
     wanted = [
@@ -186,13 +187,12 @@ def _of_the_team(table: VoteTable, k: int, ids: Container[str]) -> VoteTable:
     )
 
 
-def _labels(votes: VoteTable, labeling: LabelingConfig) -> NDArray[np.int64]:
-    """The class of each sample by the project's aggregator; the last one where half of the people name no class."""
+def _labels(votes: VoteTable, recipe: LabelRecipe) -> NDArray[np.int64]:
+    """The class of each sample by ``recipe``; the last one where half of the people name no class."""
     from dataclasses import replace
 
     import numpy as np
 
-    from emolab.labeling.aggregators import Options
     from emolab.registry import AGGREGATORS
     from emolab.tally import counts
 
@@ -202,7 +202,7 @@ def _labels(votes: VoteTable, labeling: LabelingConfig) -> NDArray[np.int64]:
         votes, classes=votes.classes[:k], sample=votes.sample[here], annotator=votes.annotator[here],
         label=votes.label[here], weight=votes.weight[here],
     )  # fmt: skip
-    made = AGGREGATORS.load(labeling.aggregator)(voted, Options(prior=labeling.prior))
+    made = AGGREGATORS.load(recipe.method)(voted, recipe.options)
     table = counts(votes)
     return np.where(2 * table[:, k] >= table.sum(axis=1), k, np.asarray(made).argmax(axis=1))
 

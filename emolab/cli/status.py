@@ -11,6 +11,7 @@ from emolab.cli.common import Session, workspace_command
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
+    from emolab.labeling.current import LabelStanding
     from emolab.records import Model
     from emolab.workspace import Workspace
 
@@ -30,6 +31,7 @@ def status(session: Session) -> None:
 def survey(workspace: Workspace) -> dict[str, Any]:
     """Everything ``status`` knows, as plain data: counts along the loop, problems, and the next command."""
     from emolab.catalog import labels, models, rounds, samples, tallies
+    from emolab.labeling.current import standing
 
     with workspace.catalog() as catalog:
         problems = catalog.problems()
@@ -50,7 +52,7 @@ def survey(workspace: Workspace) -> dict[str, Any]:
                 "waiting": samples.count_waiting(conn),
                 "votes": tallies.count(conn),
                 "annotators": tallies.count_annotators(conn),
-                "labels": labels.summary(conn),
+                "labels": with_standing(labels.summary(conn), standing(workspace, conn)),
                 "models": len(trained),
                 "champion": None
                 if best is None
@@ -62,6 +64,21 @@ def survey(workspace: Workspace) -> dict[str, Any]:
     state["advice"] = _advice(workspace, state)
     state["next"] = next_command(state)
     return state
+
+
+def with_standing(summary: dict[str, Any] | None, stands: LabelStanding | None) -> dict[str, Any] | None:
+    """What is known of the current labels, with how they were made, why they are outdated and what settings say."""
+    if summary is None or stands is None:
+        return None
+    return {
+        **summary,
+        "made_by": str(stands.recipe),
+        "min_votes": stands.recipe.min_votes,
+        "prior": stands.recipe.options.prior,
+        "outdated": stands.outdated or None,
+        "settings_say": stands.settings_say or None,
+        "installed": stands.installed,
+    }
 
 
 def _training(workspace: Workspace, trained: Sequence[Model]) -> dict[str, Any] | None:
@@ -120,8 +137,9 @@ def _show(session: Session, state: dict[str, Any]) -> None:
         (
             "labels",
             "no labels yet" if labels is None else many(labels["n"], "label"),
-            "" if labels is None else labels["method"],
+            "" if labels is None else made_by(labels)[0],
         ),
+        *([] if labels is None else [("", "", line) for line in made_by(labels)[1:]]),
         ("train", many(state["models"], "model"), "" if champion is None else _champion(champion)),
         *([] if state["training"] is None else [("", _run(state["training"]), "")]),
         ("suggest", many(state["rounds"], "round"), f"{many(state['unsent'], 'suggestion')} not sent yet"),
@@ -138,6 +156,15 @@ def _show(session: Session, state: dict[str, Any]) -> None:
         session.say(f"[bold]advice[/] {state['advice']}")
     session.say("[green]✓[/] healthy" if state["healthy"] else "[red]✗[/] the catalog is damaged; restore a backup")
     session.next_step(state["next"])
+
+
+def made_by(labels: dict[str, Any]) -> list[str]:
+    """How the current labels were made, then what to know about that."""
+    return [
+        f"by {labels['made_by']}" + ("" if labels["installed"] else " (not installed any more)"),
+        *([f"outdated: {labels['outdated']}"] if labels["outdated"] else []),
+        *([f"the settings say {labels['settings_say']}"] if labels["settings_say"] else []),
+    ]
 
 
 def _run(training: dict[str, Any]) -> str:

@@ -198,10 +198,10 @@ def training_material(workspace: Workspace, progress: Progress) -> tuple[Trainin
 
     from emolab.catalog import samples
     from emolab.datasets import splits
-    from emolab.labeling.aggregate import aggregate
+    from emolab.labeling.current import current_labels
     from emolab.training.data import training_set
 
-    labels = aggregate(workspace).labels
+    labels = current_labels(workspace, progress=progress)
     classes = labels.classes
     hard = {sample: classes[i] for sample, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
     with workspace.catalog() as catalog:

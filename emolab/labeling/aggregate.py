@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emolab.catalog import labels as catalog_labels
-from emolab.catalog import tallies
+from emolab.catalog import ledger_mark, tallies
+from emolab.catalog.ledger_mark import LedgerMark
 from emolab.errors import DataError
+from emolab.labeling import label_recipe
 from emolab.labeling.aggregators import DEFAULTS, Options
+from emolab.labeling.label_recipe import LabelRecipe
 from emolab.records import LabelSet, VoteTable
 from emolab.registry import AGGREGATORS
 from emolab.tally import counts, with_votes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from sqlalchemy import Connection
 
     from emolab.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Aggregation:
-    """A set of labels and what did not get into it.
+    """A set of labels, how it was made, and what did not get into it.
 
     ``new`` tells whether it replaced another version; ``too_few`` samples have votes, but fewer than wanted;
     ``set_aside`` ones were called unlabelable by at least half of the people; ``ties`` have no single most
@@ -35,6 +39,7 @@ class Aggregation:
     """
 
     labels: LabelSet
+    recipe: LabelRecipe
     new: bool
     votes: int
     annotators: int
@@ -43,46 +48,82 @@ class Aggregation:
     ties: int
 
 
-def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int | None = None) -> Aggregation:
-    """Compute the current labels from all active votes, store them, and return them with a summary.
+class NoLabels(DataError):
+    """There is not a single sample with enough votes."""
 
-    Method and minimum default to the workspace's settings. Running it again without new votes changes
+
+@dataclass(frozen=True)
+class Ballots:
+    """What labels are made of: the ``votes`` that count, the ids set ``aside`` as unlabelable, where the ledger was."""
+
+    votes: VoteTable
+    aside: frozenset[str]
+    mark: LedgerMark
+
+
+def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int | None = None) -> Aggregation:
+    """Compute the labels from all active votes anew, store them as the current ones, and return them with a summary.
+
+    Method and minimum default to the workspace's settings, whatever the labels were made by before; to go on with how
+    they were made there is :func:`emolab.labeling.current.current_labels`. Running it again without new votes changes
     nothing. Raises :class:`DataError` when there is no sample with enough votes, :class:`UnknownName` for an
     unknown method.
     """
-    config = workspace.config
-    method = method or config.labeling.aggregator
-    min_votes = config.labeling.min_votes if min_votes is None else min_votes
-    AGGREGATORS.load(method)
+    recipe = label_recipe.configured(workspace.config.labeling)
+    recipe = replace(
+        recipe,
+        method=method or recipe.method,
+        min_votes=recipe.min_votes if min_votes is None else min_votes,
+    )
     with workspace.catalog() as catalog:
         with catalog.connect() as conn:
-            votes = tallies.table(conn, config.project.classes)
-            meta = tallies.meta_counts(conn)
-        aside = unlabelable(votes, meta)
-        labels = label_set(
-            votes, method=method, min_votes=min_votes, options=Options(prior=config.labeling.prior), without=aside
-        )
+            found = ballots(conn, workspace.config.project.classes)
+        labels = labels_of(found, recipe)
         if not labels.samples:
-            voted = len(votes.samples)
-            raise DataError(
-                f"No sample has {max(min_votes, 1)} or more votes for a class ({voted} have fewer)."
-                if voted
-                else "There are no votes for any class yet.",
-                hint='Run "emolab label pull", or pass --min-votes 1.' if voted else 'Run "emolab label pull".',
-            )
+            raise no_labels(found, recipe.min_votes)
         with catalog.begin() as tx:
-            new = catalog_labels.write(tx, labels)
-    table = counts(votes)
-    kept = {sample: row for row, sample in enumerate(votes.samples)}
+            new = catalog_labels.write(tx, labels, found.mark)
+    table = counts(found.votes)
+    kept = {sample: row for row, sample in enumerate(found.votes.samples)}
     inside = table[[kept[sample] for sample in labels.samples]]
     return Aggregation(
         labels=labels,
+        recipe=recipe,
         new=new,
         votes=int(inside.sum()),
-        annotators=len(votes.annotators),
-        too_few=len(votes.samples) - len(labels.samples) - len(aside & kept.keys()),
-        set_aside=len(aside),
+        annotators=len(found.votes.annotators),
+        too_few=len(found.votes.samples) - len(labels.samples) - len(found.aside & kept.keys()),
+        set_aside=len(found.aside),
         ties=int(((inside == inside.max(axis=1, keepdims=True)).sum(axis=1) > 1).sum()),
+    )
+
+
+def ballots(conn: Connection, classes: Sequence[str]) -> Ballots:
+    """All that labels of these classes are made of."""
+    mark = ledger_mark.mark(conn)
+    votes = tallies.table(conn, classes)
+    return Ballots(votes, unlabelable(votes, tallies.meta_counts(conn)), mark)
+
+
+def labels_of(found: Ballots, recipe: LabelRecipe) -> LabelSet:
+    """The labels that ``recipe`` makes, possibly none."""
+    return label_set(
+        found.votes,
+        method=recipe.method,
+        min_votes=recipe.min_votes,
+        options=recipe.options,
+        without=found.aside,
+    )
+
+
+def no_labels(found: Ballots, min_votes: int) -> NoLabels:
+    """Why there are no labels, and what to do about it."""
+    voted = len(found.votes.samples)
+    if not voted:
+        return NoLabels("There are no votes for any class yet.", hint='Run "emolab label pull".')
+    return NoLabels(
+        f"No sample has {max(min_votes, 1)} or more votes for a class ({voted} have fewer).",
+        hint='Run "emolab label pull", or "emolab label aggregate --min-votes 1".',
     )
 
 
@@ -96,19 +137,20 @@ def label_set(
 ) -> LabelSet:
     """The labels that ``method`` makes of ``votes``: a pure function, named by a hash of everything it depends on.
 
-    All votes teach the method about the annotators; samples with fewer than ``min_votes`` people and the ids
-    in
+    All votes teach the method about the annotators; samples with fewer than ``min_votes`` people and the ids in
     ``without`` get no label. On a tie the hard class is the first in the order of the classes.
     """
     votes = with_votes(votes, 1)
-    probs = np.asarray(AGGREGATORS.load(method)(votes, options), dtype=np.float32)
+    aggregator, probs = AGGREGATORS.load(method), np.empty((0, len(votes.classes)), dtype=np.float32)
+    if votes.samples:
+        probs = np.asarray(aggregator(votes, options), dtype=np.float32)
     _check(probs, method, (len(votes.samples), len(votes.classes)))
     table = counts(votes)
     people = table.sum(axis=1)
     without = frozenset(without)
     rows = np.flatnonzero((people >= min_votes) & np.array([s not in without for s in votes.samples], dtype=bool))
     hard = probs[rows].argmax(axis=1) if len(rows) else np.empty(0, dtype=np.int64)
-    settings = {"method": method, "min_votes": min_votes, "options": asdict(options)}
+    settings = LabelRecipe(method=method, min_votes=min_votes, options=options).settings()
     return LabelSet(
         version=version(votes, settings, without),
         classes=votes.classes,
@@ -128,6 +170,11 @@ def unlabelable(votes: VoteTable, meta: Mapping[str, Mapping[str, int]]) -> froz
     people = np.bincount(votes.sample, weights=votes.weight, minlength=len(votes.samples))
     named = dict(zip(votes.samples, people.tolist(), strict=True))
     return frozenset(sample for sample, said in meta.items() if sum(said.values()) >= named.get(sample, 0.0))
+
+
+def version_of(found: Ballots, recipe: LabelRecipe) -> str:
+    """The version of the labels that :func:`labels_of` would make, without making them."""
+    return version(with_votes(found.votes, 1), recipe.settings(), found.aside)
 
 
 def version(votes: VoteTable, settings: Mapping[str, object], without: Collection[str] = ()) -> str:

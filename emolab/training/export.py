@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.catalog import labels as catalog_labels
 from emolab.catalog import samples
 from emolab.errors import DataError, EmolabError
 from emolab.progress import SILENT, Progress
-from emolab.records import Sample
+from emolab.records import LabelSet, Sample
 from emolab.training import cache, formats, graph, parity
 from emolab.training.card import card
 from emolab.training.decode import Preprocessing
@@ -113,13 +112,14 @@ def _place_beside(out: Path) -> Iterator[Path]:
         ) from error
 
 
-def material_of(workspace: Workspace, predictor_classes: tuple[str, ...], wanted: Preprocessing) -> Material | None:
-    """Validation samples of ``workspace`` with their labels, and training samples to calibrate on.
+def material_of(
+    workspace: Workspace, predictor_classes: tuple[str, ...], wanted: Preprocessing, labels: LabelSet | None
+) -> Material | None:
+    """Validation samples of ``workspace`` with their ``labels``, and training samples to calibrate on.
 
     ``None`` when there are no validation samples.
     """
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        labels = catalog_labels.current(conn)
         able = samples.supported(conn)
         valid = _spread(list(samples.iterate(conn, split="valid")), CHECKED)
         train = _spread(list(samples.iterate(conn, split="train")), CALIBRATED)
