@@ -116,6 +116,7 @@ class TrainingConfig:
     device: str = "auto"  # auto: a CUDA GPU where there is one | cpu | cuda | mps: Apple's
     engine: str = "auto"  # of predictions on a CPU: auto: the quickest installed | openvino | onnx | torch
     threads: int | None = None  # of the CPU; none: all cores. Another number gives slightly other weights
+    damaged: str = "stop"  # media files that cannot be used: stop and name them | leave_out: go on without them
     tensorboard: bool = True  # write scalars for TensorBoard beside each model
     seed: int = 0  # same seed, same data, same model
 

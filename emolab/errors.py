@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 #: Numbers of an ``OSError`` by which the system says: no space, no quota, and a file larger than allowed.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -28,6 +28,23 @@ class ConfigError(EmolabError):
 
 class DataError(EmolabError):
     """Input data cannot be used as given."""
+
+
+class DamagedMedia(DataError):
+    """Files of samples that cannot be used: all of them, ``files`` by sample id as (file, what is wrong with it).
+
+    ``total`` is how many were looked at. The message names the first ten.
+    """
+
+    SHOWN = 10
+
+    def __init__(self, files: Mapping[str, tuple[str, str]], total: int, *, hint: str | None = None) -> None:
+        self.files = dict(files)
+        named = [f"\n  {file}: {reason}" for file, reason in list(self.files.values())[: self.SHOWN]]
+        more = len(files) - self.SHOWN
+        named += [f"\n  and {more:,} more; --json lists all of them."] if more > 0 else []
+        noun = "media file is" if total == 1 else "media files are" if len(files) > 1 else "media files is"
+        super().__init__(f"{len(files):,} of {total:,} {noun} damaged:{''.join(named)}", hint=hint)
 
 
 class ServerError(EmolabError):

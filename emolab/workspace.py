@@ -96,6 +96,11 @@ class Workspace:
         return self.state / "cache"
 
     @property
+    def damaged(self) -> Path:
+        """The ids of samples whose files a command found damaged, one a line: what collecting again repairs."""
+        return self.cache / "damaged.txt"
+
+    @property
     def models(self) -> Path:
         """One folder per model."""
         return self.state / "models"

@@ -174,7 +174,7 @@ def test_without_votes_the_error_says_what_to_do(workspace: Workspace, capsys: p
 
 def test_lost_media_is_named(ready: Workspace) -> None:
     next(ready.media.iterdir()).unlink()
-    with pytest.raises(DataError, match=r"1 of 48 media files are gone, the first is .*\.png"):
+    with pytest.raises(DataError, match=r"1 of 48 media files is damaged:\n  .*\.png: is missing"):
         train_workspace(ready)
 
 

@@ -139,11 +139,19 @@ def _own(workspace: Workspace, table: VoteTable) -> NDArray[np.float64]:
 def _features(
     workspace: Workspace, model: Model, found: Sequence[Sample], progress: Progress
 ) -> tuple[NDArray[np.float32], Known | None]:
-    from emolab.errors import MissingExtra
+    from emolab.errors import DamagedMedia, MissingExtra
 
     try:
         from emolab.training.frozen import frozen
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     media = {sample.id: workspace.root / sample.media for sample in found}
-    return frozen(workspace, model, list(media), media.__getitem__, progress=progress)
+    try:
+        return frozen(workspace, model, list(media), media.__getitem__, progress=progress)
+    except DamagedMedia as error:
+        raise DamagedMedia(
+            error.files,
+            len(media),
+            hint="Collect or merge the originals again, which repairs their files: emolab collect PATH. "
+            "Advice leaves no labelled sample out.",
+        ) from None

@@ -129,7 +129,14 @@ def workspace_command(function: F) -> F:
         session = ctx.ensure_object(Session)
         session.json = session.json or as_json
         session.overrides += overrides
-        return ctx.invoke(function, session, *args, **kwargs)
+        from emolab.errors import DamagedMedia
+
+        try:
+            return ctx.invoke(function, session, *args, **kwargs)
+        except DamagedMedia as error:
+            rows = [{"sample": sample, "file": file, "problem": why} for sample, (file, why) in error.files.items()]
+            session.emit({"damaged": rows})
+            raise
 
     wrapper: Any = update_wrapper(wrapped, function)
     return wrapper  # type: ignore[no-any-return]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,6 +61,8 @@ def evaluate(
     session.say(f"[dim]{escape(found['protocol'])}; {alone}[/]")
     for line in found["errors"]:
         session.say(f"[yellow]left out:[/] {escape(line)}")
+    if found["unreadable"] > len(found["errors"]):
+        session.say(f"[yellow]left out:[/] {found['unreadable'] - len(found['errors']):,} more")
     show_metrics(session, found, title=f"Model {short(predictor.checkpoint.id)} on {escape(where)}")
 
 
@@ -85,12 +86,15 @@ def _on_dataset(
 
 
 def _on_split(session: Session, predictor: Predictor, split: str) -> dict[str, Any]:
+    from functools import partial
+
     import numpy as np
 
     from emolab.catalog import samples
     from emolab.errors import DataError
     from emolab.labeling.current import current_labels
     from emolab.training.evaluate import evaluate as judge
+    from emolab.training.media_check import read
 
     workspace, classes = session.workspace, predictor.checkpoint.classes
     labels = current_labels(workspace, progress=session.progress)
@@ -111,10 +115,9 @@ def _on_split(session: Session, predictor: Predictor, split: str) -> dict[str, A
     if foreign:
         session.progress.warn(f"Left out: {_counts(foreign)}, which the model does not know.")
     mask = np.array([[_can(able.get(s.source), name) for name in classes] for s in found], dtype=bool)
-    media: list[bytes | Path] = [workspace.root / s.media for s in found]
     result = judge(
         predictor,
-        media,
+        [partial(read, s.id, workspace.root / s.media) for s in found],
         np.array([classes.index(hard[s.id]) for s in found]),
         names=[s.name or s.id for s in found],
         supported=mask,

@@ -66,7 +66,7 @@ def _material(session: Session, folder: Path) -> Material | None:
         return None
     made = describe(folder)
     labels = labels_if_any(workspace, progress=session.progress)
-    return material_of(workspace, made.classes, made.preprocessing, labels)
+    return material_of(workspace, made.classes, made.preprocessing, labels, progress=session.progress)
 
 
 def _show(session: Session, found: Exported) -> None:

@@ -47,9 +47,10 @@ def pretrain_workspace(session: Session, epochs: int | None) -> dict[str, Any]:
     from emolab.errors import MissingExtra
 
     try:
-        from emolab.training import unlabelled
-        from emolab.training.decode import is_gray
+        from emolab.training import media_check, unlabelled
+        from emolab.training.decode import Preprocessing
         from emolab.training.room import room
+        from emolab.training.usable import unusable
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     workspace, progress = session.workspace, session.progress
@@ -58,8 +59,12 @@ def pretrain_workspace(session: Session, epochs: int | None) -> dict[str, Any]:
         pool = samples.pool(conn)
     ids = unlabelled.learnable(pool)
     media = media_of(workspace)
-    gray = config.color == "auto" and all(is_gray(media(sample)) for sample in ids)
+    gray = config.color == "auto" and media_check.all_gray([*map(media, ids)])
     made = unlabelled.plan(config, n=len(ids), gray=gray, epochs=epochs)
+    damaged = unusable(workspace, ids, media, Preprocessing(made.size, made.color), progress=progress)
+    if damaged:
+        ids = [sample for sample in ids if sample not in damaged]
+        made = unlabelled.plan(config, n=len(ids), gray=gray, epochs=epochs)
     if len(ids) < unlabelled.FEW:
         progress.warn(
             f"{many(len(ids), 'image')} will probably teach little: the measured gain came from 25,000, and so few "

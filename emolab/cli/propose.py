@@ -266,12 +266,15 @@ def _pool(columns: Columns, predictions: Predictions | None, told: LabelSet | No
     from emolab.active_learning.pool import Pool
 
     probs = embeddings = targets = None
+    excluded = columns.judge
     if predictions is not None:
         probs, embeddings = predictions.probs, predictions.embeddings
         if predictions.samples != columns.ids:
             place = {sample: row for row, sample in enumerate(predictions.samples)}
-            rows = np.array([place[sample] for sample in columns.ids], dtype=np.int64)
+            rows = np.array([place.get(sample, -1) for sample in columns.ids], dtype=np.int64)
             probs, embeddings = probs[rows], embeddings[rows]
+            probs[rows < 0], embeddings[rows < 0] = np.nan, np.nan
+            excluded = excluded | (rows < 0)  # nobody could see what is in a damaged file
         if told is not None and set(told.classes) == set(predictions.classes):
             targets = np.full(probs.shape, np.nan, dtype=np.float32)
             place = {sample: row for row, sample in enumerate(columns.ids)}
@@ -282,7 +285,7 @@ def _pool(columns: Columns, predictions: Predictions | None, told: LabelSet | No
         samples=columns.ids,
         labelled=columns.votes > 0,
         pending=columns.pending,
-        excluded=columns.judge,
+        excluded=excluded,
         duplicate=columns.duplicate,
         votes=columns.votes,
         group=columns.group,

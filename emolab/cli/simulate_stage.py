@@ -21,7 +21,7 @@ from emolab.config import TrainingConfig
 from emolab.datasets import crowd, evaluation
 from emolab.datasets.crowd import Crowd
 from emolab.datasets.evaluation import HELD_OUT, EvaluationSet
-from emolab.errors import DataError, EmolabError
+from emolab.errors import DamagedMedia, DataError, EmolabError
 from emolab.labeling.aggregators import Options
 from emolab.progress import SILENT, Progress
 
@@ -179,9 +179,12 @@ def prepare(
     data = folder / "data"
     data.mkdir(exist_ok=True)
     both, all_media = [*ids, *judge_ids], [*media, *judge_media]
-    images = pixel_cache.fill(
-        folder / "cache", both, dict(zip(both, all_media, strict=True)).__getitem__, wanted, progress=progress
-    )
+    try:
+        images = pixel_cache.fill(
+            folder / "cache", both, dict(zip(both, all_media, strict=True)).__getitem__, wanted, progress=progress
+        )
+    except DamagedMedia as error:
+        raise DamagedMedia(error.files, len(both), hint="Take them out of the data set, or get it again.") from None
     arrays: dict[str, NDArray[Any]] = {
         "votes": sides.pool.votes[asked],
         "skips": sides.pool.skips[asked],

@@ -144,36 +144,39 @@ def _choose(workspace: Workspace, progress: Progress, *, resume: bool, device: s
 
 def _prepare(workspace: Workspace, progress: Progress) -> Run:
     """Labels as of now, splits filled, a snapshot taken, and the run they and the settings define."""
+    from dataclasses import replace
+
     import numpy as np
 
     from emolab.datasets import snapshots
-    from emolab.errors import DataError
-    from emolab.training import champion, recipes, runs, unlabelled
+    from emolab.training import champion, media_check, recipes, runs, unlabelled
     from emolab.training.data import require_classes
-    from emolab.training.decode import is_gray
+    from emolab.training.decode import Preprocessing
+    from emolab.training.usable import unusable
 
     data, version = training_material(workspace, progress)
     require_classes(data)
     for line in before_training(data.composition()):
         progress.warn(line)
-    media = [*map(media_of(workspace), data.ids)]
-    missing = [path for path in media if not path.is_file()]
-    if missing:
-        raise DataError(
-            f"{len(missing)} of {len(media)} media files are gone, the first is {missing[0]}.",
-            hint="Restore .emolab/media from a backup, or collect the originals again.",
-        )
+    media_check.leaves_out(workspace.config.training.damaged)
     config, champion_id = champion.resolve(workspace, workspace.config.training)
     if champion_id:
         progress.note(f"Starting from the {config.backbone} of the champion {short(champion_id)}.")
     config, start = unlabelled.resolve(workspace, config)
     if start:
         progress.note(f"Starting from the {config.backbone} pretrained on {many(start.images, 'image')}.")
-    gray = config.color == "auto" and all(is_gray(path) for path in media)
+    gray = config.color == "auto" and media_check.all_gray([*map(media_of(workspace), data.ids)])
     plan = recipes.plan(config, n_train=len(data.train), gray=gray)
     taught = None
     if plan.teacher:
         plan, taught = _teaching(workspace, plan, progress)
+    damaged = unusable(
+        workspace, data.ids, media_of(workspace), Preprocessing(plan.size, plan.color), progress=progress
+    )
+    if damaged:
+        data = data.without(damaged)
+        require_classes(data)
+        plan = replace(recipes.plan(config, n_train=len(data.train), gray=gray), teacher=plan.teacher)
     run = runs.begin(workspace, plan, data, taught=taught)
     data = run.data
     names = np.array([""] * len(data.ids), dtype=object)

@@ -144,6 +144,8 @@ class _Run:
         self._catalog = catalog
         self._seen = seen
         self._root = workspace.root
+        listed = workspace.damaged  # their originals are read again, which repairs their files
+        self._damaged = set(listed.read_text(encoding="ascii").split()) if listed.is_file() else set()
         self._on_batch = on_batch
         self._on_problem = on_problem
         self._batch: list[Outcome] = []
@@ -161,7 +163,7 @@ class _Run:
         with self._catalog.connect() as connection:
             there = set(catalog_samples.keys(connection, wanted))
         if self.store is not None:
-            there = {sample_id for sample_id in there if self.store.has(sample_id)}
+            there = {id_ for id_ in there if id_ not in self._damaged and self.store.has(id_)}
         return [each if each and there.issuperset(each) else None for each in ids]
 
     def take(self, outcome: Result) -> None:

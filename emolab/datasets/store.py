@@ -56,8 +56,11 @@ class MediaStore:
             self._ready.add(shard)
         self._unflushed = True
         if not (_create(path, data) if len(data) <= ATOMIC else self._move_in(path, data)):
-            with open(path, "rb") as stream:  # noqa: PTH123 - plain strings, once per image
-                same = stream.read() == data
+            try:
+                with open(path, "rb") as stream:  # noqa: PTH123 - plain strings, once per image
+                    same = stream.read() == data
+            except PermissionError:
+                same = False
             if not same:
                 self._move_in(path, data, replace=True)
         return f"{self._relative}/{name}"

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.progress import SILENT, Progress
-from emolab.training import rows
-from emolab.training.decode import Preprocessing, decode_many
+from emolab.training import media_check, rows
+from emolab.training.decode import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -47,23 +47,63 @@ def fill(
 ) -> Pixels:
     """The pixels of the samples ``ids`` (64 hex digits each), decoding only those not decoded before.
 
-    The store may be deleted or cut off at any instant (see :mod:`emolab.training.rows`); those of other sizes, colours
-    and ways of decoding go when there are more than four.
+    A file must be what its sample's id says; bytes are taken as they are. The store may be deleted or cut off at any
+    instant (see :mod:`emolab.training.rows`); those of other sizes, colours and ways of decoding go when there are more
+    than four. Raises :class:`DamagedMedia`, which names all samples that cannot be used, when the others are decoded.
     """
+    array, places, wrong = _fill(folder, ids, media, wanted, progress)
+    if wrong:
+        raise media_check.damaged(wrong, media, len(ids))
+    return Pixels(array, places)
+
+
+def find_damaged(
+    folder: Path,
+    ids: Sequence[str],
+    media: Callable[[str], bytes | Path],
+    wanted: Preprocessing,
+    *,
+    progress: Progress = SILENT,
+) -> dict[str, str]:
+    """What is wrong with which of ``ids``; the others are decoded and kept, so that :func:`fill` need not do it again.
+
+    Of samples that were decoded before only the presence of the file is looked at.
+    """
+    wrong = _fill(folder, ids, media, wanted, progress)[2]
+    for key in ids:
+        item = media(key)
+        if key not in wrong and isinstance(item, Path) and not item.is_file():
+            wrong[key] = "is a folder" if item.is_dir() else "is missing"
+    return {key: wrong[key] for key in ids if key in wrong}
+
+
+def _fill(
+    folder: Path, ids: Sequence[str], media: Callable[[str], bytes | Path], wanted: Preprocessing, progress: Progress
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], dict[str, str]]:
+    """The store, where ``ids`` stand in it, and what is wrong with those that do not."""
     file = folder / f"pixels-{wanted.size}-{wanted.color}-v{wanted.version}" / "pixels.u8"
     shape = (wanted.size, wanted.size, wanted.channels)
     missing = len(set(ids) - rows.known(file))
+    wrong: dict[str, str] = {}
     with (
         ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
         progress.task("Decoding", missing, unit="images") if missing else nullcontext() as task,
     ):
 
-        def decoded(part: list[str]) -> NDArray[np.uint8]:
-            made = decode_many([media(key) for key in part], wanted, pool=pool)
+        def decoded(part: list[str]) -> tuple[NDArray[np.uint8], list[str]]:
+            good: list[str] = []
+            made = np.empty((len(part), *shape), dtype=np.uint8)
+            found = pool.map(lambda key: media_check.pixels(key, media(key), wanted), part)
+            for key, image in zip(part, found, strict=True):
+                if isinstance(image, str):
+                    wrong[key] = image
+                else:
+                    made[len(good)] = image
+                    good.append(key)
             if task:
                 task.advance(len(part))
-            return made
+            return made[: len(good)], good
 
         array, places = rows.fill(file, ids, decoded, dtype=np.uint8, shape=shape)
     rows.forget_others(file.parent)
-    return Pixels(array, places)
+    return array, places, wrong

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,23 @@ class TrainingSet:
             {"class": name, "train": int(a), "valid": int(b)}
             for name, a, b in zip(self.classes, train, valid, strict=True)
         ]
+
+    def without(self, ids: Collection[str]) -> TrainingSet:
+        """The same without these samples. Raises :class:`DataError` when fewer than two remain to train on."""
+        kept = np.array([sample not in ids for sample in self.ids], dtype=np.bool_)
+        place = np.cumsum(kept, dtype=np.int64) - 1
+        train, valid = (place[part[kept[part]]] for part in (self.train, self.valid))
+        if len(train) < 2:
+            raise DataError(f"Without {len(self.ids) - int(kept.sum()):,} samples fewer than 2 are left to train on.")
+        return TrainingSet(
+            classes=self.classes,
+            ids=tuple(sample for sample, keep in zip(self.ids, kept.tolist(), strict=True) if keep),
+            targets=self.targets[kept],
+            supported=self.supported[kept],
+            hard=self.hard[kept],
+            train=train,
+            valid=valid,
+        )
 
     def save(self, folder: Path) -> None:
         """Write the set into ``folder`` as ``data.json`` and ``data.safetensors``."""

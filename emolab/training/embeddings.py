@@ -68,7 +68,7 @@ def fill(
     network.eval()
     with progress.task("Embedding", missing, unit="images") if missing else nullcontext() as task:
 
-        def embedded(part: list[str]) -> NDArray[np.float16]:
+        def embedded(part: list[str]) -> tuple[NDArray[np.float16], list[str]]:
             chosen = np.array([place[sample] for sample in part], dtype=np.int64)
             with torch.inference_mode():
                 found = network.features(batches.as_images(pixels.take(chosen), device)).cpu().numpy()
@@ -82,7 +82,7 @@ def fill(
                 )
             if task:
                 task.advance(len(part))
-            return made
+            return made, part
 
         array, places = rows.fill(file, ids, embedded, dtype=np.float16, shape=(network.head.in_features,))
     rows.forget_others(file.parent)

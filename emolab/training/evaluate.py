@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from emolab.training.predict import Predictor, predict_media
 
 def evaluate(
     predictor: Predictor,
-    media: Sequence[bytes | Path],
+    media: Sequence[bytes | Path | Callable[[], bytes]],
     truth: NDArray[np.integer[Any]],
     *,
     names: Sequence[str] | None = None,

@@ -21,6 +21,7 @@ from emolab.training.card import card
 from emolab.training.decode import Preprocessing
 from emolab.training.parity import LARGEST_FALL, Parity
 from emolab.training.predict import load
+from emolab.training.usable import unusable
 from emolab.workspace import Workspace
 
 #: Images for the check, for calibration, and how many labelled ones half a point of macro-F1 needs to mean anything.
@@ -113,11 +114,17 @@ def _place_beside(out: Path) -> Iterator[Path]:
 
 
 def material_of(
-    workspace: Workspace, predictor_classes: tuple[str, ...], wanted: Preprocessing, labels: LabelSet | None
+    workspace: Workspace,
+    predictor_classes: tuple[str, ...],
+    wanted: Preprocessing,
+    labels: LabelSet | None,
+    *,
+    progress: Progress = SILENT,
 ) -> Material | None:
     """Validation samples of ``workspace`` with their ``labels``, and training samples to calibrate on.
 
-    ``None`` when there are no validation samples.
+    ``None`` when there are no validation samples. Raises :class:`DamagedMedia` for files that cannot be used, unless
+    ``training.damaged`` leaves them out.
     """
     with workspace.catalog() as catalog, catalog.connect() as conn:
         able = samples.supported(conn)
@@ -130,6 +137,10 @@ def material_of(
         answer = {s: labels.classes[i] for s, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
     place = {name: i for i, name in enumerate(predictor_classes)}
     paths = {sample.id: workspace.locate(sample.media) for sample in (*valid, *train)}
+    damaged = unusable(workspace, list(paths), paths.__getitem__, wanted, progress=progress)
+    valid, train = ([sample for sample in part if sample.id not in damaged] for part in (valid, train))
+    if not valid:
+        return None
 
     def pixels(chosen: list[str]) -> NDArray[np.uint8]:
         found = cache.fill(workspace.cache, chosen, paths.__getitem__, wanted)

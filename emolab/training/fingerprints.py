@@ -28,7 +28,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
-from emolab.training import bloom, rows
+from emolab.training import bloom, media_check, rows
 
 #: A fingerprint is so many bytes: 16 of content, 8 of the perceptual hash, 3 + 3 unsure bits, 1 whether it is of use.
 BYTES = 31
@@ -49,22 +49,32 @@ def fill(
 ) -> NDArray[np.uint8]:
     """Fingerprints (n, 31) of the samples ``ids``, kept below ``folder``; only new ones are computed.
 
-    Raises :class:`DataError` for a file that is no image.
+    Raises :class:`DamagedMedia`, which names all files that are no images.
     """
     file = folder / FOLDER / "fingerprints.u8"
     missing = len(set(ids) - rows.known(file))
+    wrong: dict[str, str] = {}
     with (
         ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
         progress.task("Fingerprinting", missing, unit="images") if missing else nullcontext() as task,
     ):
 
-        def made(part: list[str]) -> NDArray[np.uint8]:
-            found = np.stack(list(pool.map(lambda key: fingerprint(media(key)), part)))
+        def attempt(key: str) -> NDArray[np.uint8] | None:
+            try:
+                return fingerprint(media(key))
+            except DataError as error:
+                wrong[key] = media_check.reason(error)
+                return None
+
+        def made(part: list[str]) -> tuple[NDArray[np.uint8], list[str]]:
+            found = {key: one for key, one in zip(part, pool.map(attempt, part), strict=True) if one is not None}
             if task:
                 task.advance(len(part))
-            return found
+            return np.array(list(found.values()), dtype=np.uint8).reshape(-1, BYTES), list(found)
 
         array, places = rows.fill(file, ids, made, dtype=np.uint8, shape=(BYTES,))
+    if wrong:
+        raise media_check.damaged(wrong, media, len(ids))
     return np.array(array[places])
 
 

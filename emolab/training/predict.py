@@ -29,6 +29,7 @@ from emolab.training.decode import Preprocessing, decode
 from emolab.training.devices import pick_device
 from emolab.training.memory import keep_freed_memory
 from emolab.training.runtime import Runner
+from emolab.training.usable import settle
 from emolab.workspace import Workspace
 
 BATCH = 128
@@ -206,11 +207,14 @@ def predict_media(
 def predict_pool(workspace: Workspace, model: Model, *, progress: Progress = SILENT) -> Predictions:
     """Probabilities and embeddings of every sample in the catalog, in its order.
 
-    Only samples without stored predictions of this model are computed; the rest are read, memory-mapped.
+    Only samples without stored predictions of this model are computed; the rest are read, memory-mapped. Samples with
+    damaged files are named when all others are predicted: they stop the command (:class:`DamagedMedia`), or are left
+    out where ``training.damaged`` says so.
     """
     folder = workspace.predictions / model.id
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        paths = {sample.id: sample.media for sample in samples.iterate(conn)}
+        paths = {sample.id: workspace.locate(sample.media) for sample in samples.iterate(conn)}
+    damaged: dict[str, str] = {}
     with workspace.lock("predict"):
         done = set(store.known(folder))
         new = [sample_id for sample_id in paths if sample_id not in done]
@@ -221,38 +225,46 @@ def predict_pool(workspace: Workspace, model: Model, *, progress: Progress = SIL
                     predictor,
                     workspace.config.training,
                     n=len(new),
-                    images=lambda k: _some_pixels(workspace, predictor.checkpoint.preprocessing, new, paths, k),
+                    images=lambda k: _some_pixels(workspace, predictor, new, paths, k),
                     cache=workspace.cache,
                     progress=progress,
                 )
             with progress.task("Predicting the pool", len(new), unit="samples") as task:
                 for start in range(0, len(new), PART):
                     part = new[start : start + PART]
-                    store.append(folder, _predict_part(workspace, predictor, part, paths, progress))
+                    damaged |= _damaged(workspace, predictor, part, paths, progress)
+                    good = [sample_id for sample_id in part if sample_id not in damaged]
+                    if good:
+                        store.append(folder, _predict_part(workspace, predictor, good, paths, progress))
                     task.advance(len(part))
     if not paths:
         raise DataError("There are no samples to predict.", hint="Bring some in with: emolab collect PATH")
-    return store.read(folder, list(paths))
+    settle(workspace, new, damaged, paths.__getitem__, progress)
+    return store.read(folder, [sample_id for sample_id in paths if sample_id not in damaged])
+
+
+def _damaged(
+    workspace: Workspace, predictor: Predictor, ids: list[str], paths: dict[str, Path], progress: Progress = SILENT
+) -> dict[str, str]:
+    """What is wrong with which of ``ids``; the others are decoded and kept."""
+    wanted = predictor.checkpoint.preprocessing
+    return cache.find_damaged(workspace.cache, ids, paths.__getitem__, wanted, progress=progress)
 
 
 def _some_pixels(
-    workspace: Workspace, wanted: Preprocessing, ids: list[str], paths: dict[str, str], k: int
+    workspace: Workspace, predictor: Predictor, ids: list[str], paths: dict[str, Path], k: int
 ) -> NDArray[np.uint8]:
     chosen = ids if len(ids) <= k else [ids[i * len(ids) // k] for i in range(k)]
-    pixels = cache.fill(workspace.cache, chosen, lambda sample_id: workspace.root / paths[sample_id], wanted)
+    damaged = _damaged(workspace, predictor, chosen, paths)
+    chosen = [sample_id for sample_id in chosen if sample_id not in damaged]
+    pixels = cache.fill(workspace.cache, chosen, paths.__getitem__, predictor.checkpoint.preprocessing)
     return pixels.take(np.arange(len(chosen), dtype=np.int64))
 
 
 def _predict_part(
-    workspace: Workspace, predictor: Predictor, ids: list[str], paths: dict[str, str], progress: Progress
+    workspace: Workspace, predictor: Predictor, ids: list[str], paths: dict[str, Path], progress: Progress
 ) -> Predictions:
-    pixels = cache.fill(
-        workspace.cache,
-        ids,
-        lambda sample_id: workspace.root / paths[sample_id],
-        predictor.checkpoint.preprocessing,
-        progress=progress,
-    )
+    pixels = cache.fill(workspace.cache, ids, paths.__getitem__, predictor.checkpoint.preprocessing)
     probs: list[NDArray[Any]] = []
     features: list[NDArray[Any]] = []
     if predictor.checkpoint.plan.get("mode") == "head":

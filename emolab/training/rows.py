@@ -20,19 +20,22 @@ CHUNK = 256
 KEYS = "keys.txt"
 #: Stores of one kind that are kept, the last ones used.
 KEEP = 4
+#: From sample ids to rows and the ids they are of.
+Make = Callable[[list[str]], tuple[NDArray[Any], list[str]]]
 
 
 def fill(
     file: Path,
     ids: Sequence[str],
-    make: Callable[[list[str]], NDArray[Any]],
+    make: Make,
     *,
     dtype: DTypeLike,
     shape: tuple[int, ...],
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """All rows (m, *shape) kept in ``file`` and where those of the samples ``ids`` (64 hex digits each) stand in it.
 
-    ``make`` is asked for the rows of samples not kept yet, 256 at a time. Beside ``file`` lies ``keys.txt`` with one id
+    ``make`` is asked for the rows of samples not kept yet, 256 at a time, and says of which of them it gives some; the
+    others stand at -1. Beside ``file`` lies ``keys.txt`` with one id
     per row. Rows are written first and keys after them, both are cut to the shorter at the next start, so a process
     may die at any instant. One process fills a file at a time.
     """
@@ -45,7 +48,7 @@ def fill(
             _append(file, new, make, kind=kind, shape=shape, known=known)
     whole = (len(known), *shape)
     array: NDArray[Any] = np.memmap(file, dtype=kind, mode="r", shape=whole) if known else np.empty(whole, kind)
-    return array, np.array([known[key] for key in ids], dtype=np.int64)
+    return array, np.array([known.get(key, -1) for key in ids], dtype=np.int64)
 
 
 def known(file: Path) -> set[str]:
@@ -81,7 +84,7 @@ def _recover(file: Path, record: int) -> dict[str, int]:
 def _append(
     file: Path,
     new: list[str],
-    make: Callable[[list[str]], NDArray[Any]],
+    make: Make,
     *,
     kind: np.dtype[Any],
     shape: tuple[int, ...],
@@ -92,13 +95,13 @@ def _append(
             part = new[start : start + CHUNK]
             if any(len(key) != KEY_BYTES - 1 for key in part):
                 raise DataError("Sample ids must be 64 hex digits to key a cache.")
-            made = make(part)
-            if made.shape != (len(part), *shape) or made.dtype != kind:
-                raise ValueError(f"got rows {made.shape} {made.dtype}; expected {(len(part), *shape)} {kind}")
+            made, given = make(part)
+            if made.shape != (len(given), *shape) or made.dtype != kind:
+                raise ValueError(f"got rows {made.shape} {made.dtype}; expected {(len(given), *shape)} {kind}")
             rows.write(np.ascontiguousarray(made).data)
             rows.flush()
             os.fsync(rows.fileno())
-            keys.write("".join(f"{key}\n" for key in part).encode("ascii"))
+            keys.write("".join(f"{key}\n" for key in given).encode("ascii"))
             keys.flush()
-            for key in part:
+            for key in given:
                 known[key] = len(known)

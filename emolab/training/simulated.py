@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from emolab.config import TrainingConfig
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
-from emolab.training import backbones, batches, embeddings
+from emolab.training import backbones, batches, embeddings, media_check
 from emolab.training.backbones import Backbone
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
 from emolab.training.classifier import Classifier
 from emolab.training.data import training_set
-from emolab.training.decode import Preprocessing, is_gray
+from emolab.training.decode import Preprocessing
 from emolab.training.devices import cpu_threads, pick_device
 from emolab.training.fit import fit
 from emolab.training.recipes import Plan, plan
@@ -33,7 +33,7 @@ BATCH = 256
 
 def preprocessing(media: Sequence[bytes | Path], config: TrainingConfig) -> Preprocessing:
     """How ``media`` are decoded for the backbone of ``config``."""
-    gray = config.color == "auto" and all(is_gray(item) for item in media)
+    gray = config.color == "auto" and media_check.all_gray(media)
     made = plan(config, n_train=len(media), gray=gray)
     return Preprocessing(made.size, made.color)
 
