@@ -11,6 +11,7 @@ import torch
 
 from emolab import metrics
 from emolab.errors import EmolabError
+from emolab.progress import Progress, Task
 from emolab.training import batches
 from emolab.training import fit as loop
 from emolab.training.cache import Pixels
@@ -39,6 +40,52 @@ def test_the_head_learns_alone_first(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = []
     loop.fit(pixels, data, quick(epochs=3, head_epochs=1), tmp_path, watch=rows.append)
     assert [row["phase"] for row in rows] == ["head", "all", "all"]
+
+
+class Recorder(Progress):
+    """Every bar: its title, its total, what was done of it, and the bars that were open when it began."""
+
+    def __init__(self) -> None:
+        self.bars: list[tuple[str, int | None, list[int], tuple[str, ...]]] = []
+        self.open: list[str] = []
+
+    def task(self, description: str, total: int | None = None, *, unit: str = "") -> Task:
+        outer, done = self, []
+
+        class Bar(Task):
+            def __enter__(self) -> Task:
+                outer.bars.append((description, total, done, tuple(outer.open)))
+                outer.open.append(description)
+                return self
+
+            def advance(self, n: int = 1) -> None:
+                done.append(n)
+
+            def __exit__(self, *exc: object) -> None:
+                outer.open.remove(description)
+
+        return Bar()
+
+
+@pytest.mark.parametrize(("epochs", "valid", "looks"), [(2, 300, [256, 44]), (1, 20, [20]), (3, 600, [256, 256, 88])])
+def test_a_bar_moves_while_an_epoch_and_the_model_are_judged(
+    tmp_path: Path, epochs: int, valid: int, looks: list[int]
+) -> None:
+    pixels, data = problem(n=valid + 20, valid=valid)
+    shown = Recorder()
+    loop.fit(pixels, data, quick(epochs=epochs), tmp_path, progress=shown)
+    judged = [bar for bar in shown.bars if bar[0].startswith("Judging")]
+    titles = [f"Judging epoch {number}/{epochs}" for number in range(1, epochs + 1)]
+    assert [bar[0] for bar in judged] == [*titles, "Judging the model", "Judging the model on mirror images"]
+    assert all((total, done) == (valid, looks) for _, total, done, _ in judged)
+    assert all(around == ("Training",) for *_, around in judged[:epochs])
+
+
+def test_nothing_is_judged_where_nothing_was_held_out(tmp_path: Path) -> None:
+    pixels, data = problem(n=20, valid=0)
+    shown = Recorder()
+    loop.fit(pixels, data, quick(epochs=1), tmp_path, progress=shown)
+    assert not [bar for bar in shown.bars if bar[0].startswith("Judging") and bar[1]]
 
 
 def noise(n: int, valid: int) -> tuple[Pixels, TrainingSet]:

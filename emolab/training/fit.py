@@ -133,8 +133,8 @@ class _Run:
             final.load_state_dict(self.best)
         return Fitted(
             weights=state.weights_of(final),
-            logits=self.logits(final),
-            mirrored=self.logits(final, mirrored=True),
+            logits=self.logits(final, "Judging the model"),
+            mirrored=self.logits(final, "Judging the model on mirror images", mirrored=True),
             history=self.at.history,
             best_epoch=self.at.best_epoch if self.best else self.at.epoch - 1,
             seconds=self.at.seconds,
@@ -235,16 +235,23 @@ class _Run:
             "rate": max(float(group["lr"]) for group in self.optimizer.param_groups),
         }
         if len(self.data.valid):
-            logits = self.logits(self.judged())
+            logits = self.logits(self.judged(), f"Judging epoch {self.at.epoch + 1}/{self.plan.epochs}")
             found["valid_loss"] = validation.loss(logits, self.data)
             self.at.require_number("validation loss", found["valid_loss"], hint=self.slower())
             found |= validation.scores(logits, self.data)
         return found
 
-    def logits(self, model: Classifier, *, mirrored: bool = False) -> NDArray[np.float32]:
-        """Logits (v, k) of the validation samples or of their mirror images."""
+    def logits(self, model: Classifier, title: str, *, mirrored: bool = False) -> NDArray[np.float32]:
+        """Logits (v, k) of the validation samples or of their mirror images, with a bar called ``title``."""
         return validation.logits(
-            model, self.pixels, self.data.valid, device=self.device, team=self.team, mirrored=mirrored
+            model,
+            self.pixels,
+            self.data.valid,
+            device=self.device,
+            team=self.team,
+            mirrored=mirrored,
+            progress=self.progress,
+            title=title,
         )
 
     def save(self) -> None:

@@ -107,8 +107,9 @@ def train(
                         team=team,
                     )
         bench = Bench(workspace=workspace, run=run, pixels=pixels, media=media, progress=progress)
-        made, stands = finish(fitted, bench)
-        model, alias, reason, champion = _store(bench, made, stands)
+        with progress.task("Calibrating, comparing, writing the report"):
+            made, stands = finish(fitted, bench)
+            model, alias, reason, champion = _store(bench, made, stands)
         run.remove()
     folder = workspace.root / model.path
     return Trained(

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from emolab import metrics
+from emolab.progress import SILENT, Progress
 from emolab.training import batches
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
@@ -28,21 +29,24 @@ def logits(
     device: torch.device,
     team: Team,
     mirrored: bool = False,
+    progress: Progress = SILENT,
+    title: str = "Judging",
 ) -> NDArray[np.float32]:
     """Logits (m, k) of the images at ``chosen`` in ``pixels`` or of their mirror images, in full precision.
 
     Unaugmented; every process of ``team`` looks at its part, and all of them get all rows. ``model`` is left in
-    evaluation mode.
+    evaluation mode. ``progress`` counts the images of this process under ``title``.
     """
     model.eval()
     out = np.zeros((len(chosen), model.head.out_features), dtype=np.float32)
     mine = team.part(len(chosen))
-    with torch.inference_mode():
+    with torch.inference_mode(), progress.task(title, mine.stop - mine.start, unit="images") as task:
         for first in range(mine.start, mine.stop, BATCH):
             some = slice(first, min(first + BATCH, mine.stop))
             taken = pixels.take(chosen[some])
             images = batches.as_images(batches.mirrored(taken) if mirrored else taken, device)
             out[some] = model(images).float().cpu().numpy()
+            task.advance(some.stop - some.start)
     return team.join_rows(out)
 
 
