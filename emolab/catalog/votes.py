@@ -194,6 +194,12 @@ def origins(conn: Connection, prefix: str) -> dict[str, str]:
     return {key: value for key, value in conn.execute(query)}
 
 
+def counted(conn: Connection, prefix: str) -> set[str]:
+    """The origins beginning with ``prefix`` whose votes count: neither withdrawn nor rejected."""
+    query = select(_votes.c.origin).where(alive(), _votes.c.rejected.is_(None), _starts(conn, _votes.c.origin, prefix))
+    return set(conn.execute(query).scalars())
+
+
 def _starts(conn: Connection, column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
     """Whether a text begins with ``prefix``: as a range on SQLite, whose LIKE cannot use the index."""
     if conn.dialect.name == "sqlite":

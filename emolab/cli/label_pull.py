@@ -10,6 +10,8 @@ from emolab.cli.common import Session, workspace_command
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from emolab.labeling.pull import PullReport
 
 
@@ -18,16 +20,21 @@ if TYPE_CHECKING:
 @click.option("--every", type=click.FloatRange(min=0.2), default=5.0, show_default=True, metavar="SECONDS",
               help="Pause between two pulls of --watch.")  # fmt: skip
 @click.option("--reconcile", is_flag=True, help="Read every task again, not only what changed.")
+@click.option("--accept-withdrawn", type=click.IntRange(min=1), metavar="N",
+              help="Withdraw exactly the N votes that a pull held back.")  # fmt: skip
 @click.option("--project", "title", metavar="NAME", help="Only this project [all that were pushed to].")
 @workspace_command
-def pull(session: Session, *, watch: bool, every: float, reconcile: bool, title: str | None) -> None:
+def pull(
+    session: Session, *, watch: bool, every: float, reconcile: bool, accept_withdrawn: int | None, title: str | None
+) -> int:
     """Bring new, edited and deleted answers into the ledger of votes.
 
     Only what changed is read, each answer counts once, and people appear under pseudonyms. Skips, empty answers and
-    labels that are no class are kept as rejected votes, with the reason.
+    labels that are no class are kept as rejected votes, with the reason. When more than a tenth of the counted votes
+    would be withdrawn at once, they stay until --accept-withdrawn names their exact number.
     """
-    if watch and reconcile:
-        raise click.UsageError("Give --watch or --reconcile, not both.")
+    if watch and (reconcile or accept_withdrawn is not None):
+        raise click.UsageError("Give --watch alone, without --reconcile and --accept-withdrawn.")
     from emolab.cli.signals import terminated_like_ctrl_c
     from emolab.labeling.address import open_studio
     from emolab.labeling.pull import pull as run
@@ -35,16 +42,25 @@ def pull(session: Session, *, watch: bool, every: float, reconcile: bool, title:
 
     with open_studio(session.workspace) as studio:
         if not watch:
-            report = run(session.workspace, studio, title=title, reconcile=reconcile, progress=session.progress)
+            report = run(
+                session.workspace, studio, title=title, reconcile=reconcile, accept_withdrawn=accept_withdrawn,
+                progress=session.progress,
+            )  # fmt: skip
             session.emit(report)
             _show(session, report)
-            return
+            _held(session, report)
+            return 1 if report.held else 0
         with terminated_like_ctrl_c():
             session.say(f"watching {studio.url} every {every:g} s; Ctrl-C ends it")
+            told: Mapping[str, int] = {}
             for report in run_on(session.workspace, studio, title=title, every=every, progress=session.progress):
-                if report.changed:
+                if report.changed or report.held != told:
                     session.emit(report)
                     session.say(_line(report))
+                if report.held != told:
+                    _held(session, report)
+                    told = report.held
+        return 0
 
 
 def _line(report: PullReport) -> str:
@@ -52,6 +68,16 @@ def _line(report: PullReport) -> str:
 
     parts = [f"[green]+{report.new}[/] new", f"{report.edited} edited", f"{report.withdrawn} withdrawn"]
     return f"[dim]{datetime.now():%H:%M:%S}[/]  " + " · ".join(parts)
+
+
+def _held(session: Session, report: PullReport) -> None:
+    """Say which withdrawals wait for consent."""
+    for title, count in report.held.items():
+        session.say(
+            f"[yellow]![/] {many(count, 'counted vote')} of “{title}” would be withdrawn: Label Studio does not show "
+            "their answers any more. That is more than a tenth, so they stay. If somebody did delete them: "
+            f"[bold cyan]emolab label pull --accept-withdrawn {count}[/]"
+        )
 
 
 def _show(session: Session, report: PullReport) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from emolab.catalog import answers, remotes, samples, votes
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from emolab.records import Vote
 
 ANSWER_DELETED = "deleted in Label Studio"
+#: Up to this many votes may be withdrawn at once without asking, whatever their share.
+HANDFUL = 5
 TASK_DELETED = "its task was deleted in Label Studio"
 _NO_GUESSES: Mapping[int, str] = {}
 
@@ -35,6 +38,7 @@ class Tally:
     foreign: int = 0  # tasks of samples that this catalog does not have
     adopted: int = 0  # tasks of our samples that another machine sent
     by_others: int = 0  # new or edited answers that somebody else wrote or changed in the annotator's name
+    held: int = 0  # votes that would be withdrawn, but are so many that somebody has to agree first
     rejected: Counter[str] = field(default_factory=Counter)  # new answers that cannot be counted, by reason
 
 
@@ -47,11 +51,17 @@ def record(
     names: Mapping[int, str],
     overlap: int,
     guesses: Mapping[int, str] = _NO_GUESSES,
+    there: Mapping[int, str | None] | None = None,
+    tasks_before: Mapping[int, str] = MappingProxyType({}),
+    accept: int | None = None,
 ) -> Tally:
     """Bring the ledger to what these tasks say now: new answers, edited ones, and tombstones for vanished ones.
 
-    ``names`` are pseudonyms by user id, ``guesses`` what predictions put on the form, by their ids. Repeating
-    it with the same tasks changes nothing.
+    ``names`` are pseudonyms by user id, ``guesses`` what predictions put on the form, by their ids. ``there``, if they
+    were listed, are all tasks of the server with the samples they carry, seen after ``tasks_before`` (those of the
+    catalog) was read: what hangs on tasks that are gone is withdrawn too. Where suspiciously many votes would cease to
+    count (:func:`too_many`) all of those stay as they are, unless ``accept`` is exactly their number. Repeating it with
+    the same tasks changes nothing.
     """
     tally = Tally()
     by_sample: dict[str, list[RemoteTask]] = {}
@@ -78,6 +88,15 @@ def record(
                 known=known, guesses=guesses,
             )  # fmt: skip
     present = {answer.annotation for answer in now}
+    vanished = before.keys() - present
+    emptied = {vote.origin for vote in made if vote.rejected == tasks.EMPTY}
+    on_lost = [] if there is None else answers.find(tx, project, by_task=sorted(tasks_before.keys() - there.keys()))
+    ceasing = emptied | {project.origin(a) for a in vanished | {a.annotation for a in on_lost}}
+    counted = votes.counted(tx, project.origin_of) if ceasing else set()
+    ceasing &= counted
+    if too_many(len(ceasing), len(counted)) and accept != len(ceasing):
+        tally.held = len(ceasing)
+        made = [vote for vote in made if vote.origin not in ceasing]
     fresh = present - before.keys()
     borrowed = {project.origin(a.id) for task in seen for a in task.annotations if in_another_name(a)}
     tally.by_others = votes.append(tx, [vote for vote in made if vote.origin in borrowed])
@@ -90,7 +109,11 @@ def record(
         tx, project, [a for a in now if a.annotation in fresh],
         votes.annotator_keys(tx, {a.annotator for a in now}),
     )  # fmt: skip
-    tally.withdrawn = _withdraw(tx, project, before.keys() - present, ANSWER_DELETED)
+    if not tally.held:
+        tally.withdrawn = _withdraw(tx, project, vanished, ANSWER_DELETED)
+        if there is not None:
+            tally.tasks_deleted = _gone(tx, project, there, tasks_before)
+            tally.withdrawn += _withdraw(tx, project, {a.annotation for a in on_lost}, TASK_DELETED)
     return tally
 
 
@@ -98,6 +121,17 @@ def known_of(conn: Connection, project: Project, seen: Sequence[RemoteTask]) -> 
     """What the ledger knows of the answers of these tasks, by origin."""
     origins = [project.origin(answer.id) for task in seen for answer in task.annotations]
     return votes.known(conn, origins, refused=tasks.COPIED)
+
+
+def too_many(ceasing: int, counted: int) -> bool:
+    """Whether so many of ``counted`` votes would be withdrawn at once that a person has to agree first.
+
+    More than a tenth, and more than five: a listing that came back empty takes all, a team that tidies up takes few.
+
+    >>> too_many(84, 84), too_many(5, 5), too_many(6, 60), too_many(7, 60)
+    (True, False, False, True)
+    """
+    return ceasing > HANDFUL and ceasing * 10 > counted
 
 
 def in_another_name(answer: RemoteAnnotation) -> bool:
@@ -108,12 +142,8 @@ def in_another_name(answer: RemoteAnnotation) -> bool:
     return None not in (answer.completed_by, answer.updated_by) and answer.completed_by != answer.updated_by
 
 
-def reconcile(tx: Connection, project: Project, there: Mapping[int, str | None], known: Mapping[int, str]) -> Tally:
-    """Withdraw what hangs on tasks that are no longer on the server.
-
-    ``there`` are all its tasks with the samples they carry, listed after ``known`` (the tasks of the catalog) was read.
-    """
-    tally = Tally()
+def _gone(tx: Connection, project: Project, there: Mapping[int, str | None], known: Mapping[int, str]) -> int:
+    """Note which tasks are no longer on the server, and which sample another task carries now; how many went away."""
     carrier: dict[str, int] = {}
     for task, sample_id in sorted(there.items()):
         if sample_id is not None:
@@ -122,10 +152,7 @@ def reconcile(tx: Connection, project: Project, there: Mapping[int, str | None],
     moved = {s: carrier[s] for s in lost.values() if s in carrier}
     remotes.arrived(tx, project, moved)
     remotes.set_state(tx, project, sorted(set(lost.values()) - moved.keys()), "deleted")
-    gone = answers.find(tx, project, by_task=sorted(lost))
-    tally.withdrawn = _withdraw(tx, project, {a.annotation for a in gone}, TASK_DELETED)
-    tally.tasks_deleted = len(set(lost.values()) - moved.keys())
-    return tally
+    return len(set(lost.values()) - moved.keys())
 
 
 def _votes(

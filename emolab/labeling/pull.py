@@ -19,6 +19,8 @@ from emolab.labeling.patience import patiently
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from emolab.catalog import Catalog
     from emolab.catalog.remotes import Project
     from emolab.labeling.studio import Studio
@@ -42,6 +44,7 @@ class PullReport:
     by_others: int = 0  # of the new and edited ones: written or changed by somebody else in the annotator's name
     rejected: Mapping[str, int] = field(default_factory=dict)
     people: int = 0  # annotators seen for the first time
+    held: Mapping[str, int] = field(default_factory=dict)  # withdrawals held back for want of consent, by project
     gone: tuple[str, ...] = ()  # projects that were deleted on the server; their votes stay
     seconds: float = 0.0
 
@@ -58,6 +61,7 @@ class _Sum:
     read: int = 0
     people: int = 0
     doubles: int = 0
+    held: dict[str, int] = field(default_factory=dict)
     tally: ledger.Tally = field(default_factory=ledger.Tally)
 
     def add(self, tally: ledger.Tally) -> None:
@@ -72,12 +76,17 @@ def pull(
     *,
     title: str | None = None,
     reconcile: bool = False,
+    accept_withdrawn: int | None = None,
     progress: Progress = SILENT,
 ) -> PullReport:
     """Read new, edited and deleted answers from the server into the ledger and return what changed.
 
     All projects are read that this workspace has used on that server (with ``title`` only that one). ``reconcile``
     reads every task again instead of only the changed ones.
+
+    When more than a tenth of a project's counted votes (and more than five) would be withdrawn, they stay, the report
+    says how many (``held``), and every pull reads that project again until they are back or ``accept_withdrawn`` is
+    exactly their number; new and edited answers come in all the same.
 
     Raises :class:`EmolabError` when another pull runs in this workspace or there is no project yet, and
     :class:`ServerError` when the server refuses or stays away; nothing of a failed pull is kept.
@@ -96,7 +105,8 @@ def pull(
             read.append(mine.title)
             classes = workspace.config.project.classes
             _pull(
-                catalog, studio, mine, remote, classes=classes, total=total, reconcile=reconcile, progress=progress
+                catalog, studio, mine, remote, classes=classes, total=total, reconcile=reconcile,
+                accept=accept_withdrawn, progress=progress,
             )  # fmt: skip
         if not read and not gone:
             raise EmolabError(f'{studio.url} has no project "{wanted}" yet.', hint="Make it with: emolab label push")
@@ -114,6 +124,7 @@ def pull(
         by_others=tally.by_others,
         rejected=dict(tally.rejected.most_common()),
         people=total.people,
+        held=total.held,
         gone=tuple(gone),
         seconds=round(time.monotonic() - started, 3),
     )
@@ -162,6 +173,7 @@ def _pull(
     classes: Sequence[str],
     total: _Sum,
     reconcile: bool,
+    accept: int | None,
     progress: Progress,
 ) -> None:
     """Pull one project and add what changed to ``total``."""
@@ -175,21 +187,32 @@ def _pull(
     with catalog.begin() as tx:
         names = people.remember(tx, mine.server, strangers, users)
         tally = ledger.record(
-            tx, mine, seen.tasks, classes=classes, names=names, overlap=remote.maximum_annotations, guesses=shown
-        )
+            tx, mine, seen.tasks, classes=classes, names=names, overlap=remote.maximum_annotations, guesses=shown,
+            there=seen.there, tasks_before=seen.known, accept=accept,
+        )  # fmt: skip
         others = seen.others
         if seen.there is not None:
-            lost = ledger.reconcile(tx, mine, seen.there, seen.known)
-            tally.withdrawn += lost.withdrawn
-            tally.tasks_deleted = lost.tasks_deleted
             others = len(seen.there.keys() - remotes.known_tasks(tx, mine).keys())
-        remotes.set_cursor(tx, mine, seen.cursor, {**seen.window, "others": others})
-        if tally.new or tally.edited or tally.withdrawn:
-            detail = {"project": mine.title, "new": tally.new, "edited": tally.edited, "withdrawn": tally.withdrawn}
-            if tally.by_others:
-                detail["by_others"] = tally.by_others
-            events.record(tx, "pull", detail)
+        if tally.held:  # the next pull has to see the same again
+            remotes.set_cursor(tx, mine, mine.cursor, {**(mine.window or {}), "held": tally.held})
+        else:
+            remotes.set_cursor(tx, mine, seen.cursor, {**seen.window, "others": others})
+        _note(tx, mine, tally)
     total.read += len(seen.tasks)
     total.people += len(strangers)
     total.doubles += seen.doubles
     total.add(tally)
+    if tally.held:
+        total.held[mine.title] = tally.held
+
+
+def _note(tx: Connection, mine: Project, tally: ledger.Tally) -> None:
+    """Record what this pull changed as an event; withdrawals held back only when their number is another."""
+    detail = {"project": mine.title, "new": tally.new, "edited": tally.edited, "withdrawn": tally.withdrawn}
+    if tally.by_others:
+        detail["by_others"] = tally.by_others
+    held_before = (mine.window or {}).get("held")
+    if tally.held and tally.held != held_before:
+        detail["held"] = tally.held
+    if tally.new or tally.edited or tally.withdrawn or "held" in detail:
+        events.record(tx, "pull", detail)

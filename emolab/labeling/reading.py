@@ -81,7 +81,7 @@ def read(
     others = int(before.get("others", 0))
     stamp = hashlib.sha256("\n".join((*classes, _RULES)).encode()).hexdigest()[:12]
     since = mine.cursor if before.get("clock") == _BY_DATA and before.get("classes") == stamp else None
-    if everything or (mine.pulls + 1) % RECONCILE_EVERY == 0:
+    if everything or before.get("held") or (mine.pulls + 1) % RECONCILE_EVERY == 0:
         since = None
     with catalog.connect() as conn:
         known = remotes.known_tasks(conn, mine)
