@@ -87,6 +87,11 @@ def projects(conn: Connection, *, server: str | None = None) -> list[Project]:
     return [Project(*row) for row in conn.execute(query)]
 
 
+def held(conn: Connection) -> dict[str, int]:
+    """How many votes the last pull would have withdrawn, but held back, by the titles of their projects."""
+    return {p.title: int(p.window["held"]) for p in projects(conn) if p.window and p.window.get("held") and not p.gone}
+
+
 def set_cursor(tx: Connection, project: Project, cursor: str | None, window: Mapping[str, Any] | None) -> None:
     """Record how far answers were pulled; one more pull is counted."""
     values = {"cursor": cursor, "window": window, "pulls": _projects.c.pulls + 1}

@@ -144,8 +144,17 @@ def withdraw(tx: Connection, origins: Iterable[str], reason: str) -> int:
     return len(active)
 
 
-def iterate(conn: Connection, *, include_rejected: bool = False, sample_id: str | None = None) -> Iterator[Vote]:
-    """Every active vote in the order it came in, streamed; rejected ones on demand."""
+def iterate(
+    conn: Connection,
+    *,
+    include_rejected: bool = False,
+    sample_id: str | None = None,
+    sample_ids: Sequence[str] | None = None,
+) -> Iterator[Vote]:
+    """Every active vote in the order it came in, streamed; rejected ones on demand.
+
+    Only those about ``sample_id``, or about one of up to 500 ``sample_ids``, when they are given.
+    """
     v = _votes.c
     said = (v.label, v.origin, v.count, v.lead_time, v.round, v.perspective, v.confidence, v.second, v.cast_at)
     query = (
@@ -160,6 +169,8 @@ def iterate(conn: Connection, *, include_rejected: bool = False, sample_id: str 
         query = query.where(_votes.c.rejected.is_(None))
     if sample_id is not None:
         query = query.where(_samples.c.id == sample_id)
+    if sample_ids is not None:
+        query = query.where(_samples.c.id.in_(sample_ids))
     for row in conn.execute(query.execution_options(yield_per=5000)):
         yield _vote(tuple(row))
 

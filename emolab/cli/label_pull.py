@@ -90,13 +90,20 @@ def _show(session: Session, report: PullReport) -> None:
         ("tasks deleted there", report.tasks_deleted),
         ("tasks of another machine, taken over", report.adopted),
         ("tasks of samples not collected here", report.foreign),
-        ("doubles removed", report.doubles_removed),
+        ("second tasks of one sample, empty, removed", report.doubles_removed),
+        ("second tasks with answers, out of the queue", report.twins_closed),
+        ("empty projects of the same name, removed", report.projects_removed),
         ("annotators seen for the first time", report.people),
     ]
-    if report.changed or report.foreign or report.doubles_removed:
+    if any(count for _, count in rows):
         session.table(
             [f"Pulled from “{', '.join(report.projects)}”", ("", "right")],
             [(what, f"{count:,}") for what, count in rows if count],
+        )
+    if report.projects_merged:
+        session.say(
+            f"[yellow]![/] Label Studio holds several projects of this name; the answers in number "
+            f"{', '.join(map(str, report.projects_merged))} count too, and emolab label push moves what is left there"
         )
     for reason, count in report.rejected.items():
         session.say(f"  [dim]{count:,} of the new answers do not count: {reason}[/]")

@@ -125,6 +125,8 @@ def _guesses(session: Session) -> Mapping[str, str]:
 def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     if report.note:
         session.say(f"[green]✓[/] nothing to push: {report.note}")
+        for what, count in _tidied(report):
+            session.say(f"  {count:,} {what}")
         session.next_step("emolab label pull")
         return
     rows = [
@@ -132,7 +134,7 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
         ("left over from an earlier push", report.resumed),
         ("found there already", report.adopted),
         ("asked for one more opinion", report.reopened),
-        ("doubles removed", report.twins_removed),
+        *_tidied(report),
         ("broken requests looked up", report.looked_up),
         ("deleted there, left alone", report.deleted_there),
         ("file missing or unreadable", len(report.missing)),
@@ -159,6 +161,16 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     seen = many(report.overlap, "person sees", "people see")
     session.say(f"[green]✓[/] {seen} each sample · {report.seconds:.1f} s · {report.url}")
     session.next_step("emolab label pull, once people have answered")
+
+
+def _tidied(report: PushReport) -> list[tuple[str, int]]:
+    """What was settled because a request had been carried out twice."""
+    rows = [
+        ("second tasks of one sample, empty, removed", report.twins_removed),
+        ("second tasks with answers, out of the queue", report.twins_closed),
+        ("empty projects of the same name, removed", report.projects_removed),
+    ]
+    return [(what, count) for what, count in rows if count]
 
 
 def _labels(session: Session, report: PushReport) -> None:

@@ -31,7 +31,7 @@ def status(session: Session) -> None:
     import numpy as np
 
     from emolab import tally
-    from emolab.catalog import activity, answers, labels, tallies
+    from emolab.catalog import activity, answers, labels, remotes, tallies
     from emolab.cli.status import made_by, with_standing
     from emolab.labeling import agreement
     from emolab.labeling.current import standing
@@ -45,6 +45,7 @@ def status(session: Session) -> None:
         totals = tallies.count(conn)
         current = with_standing(labels.summary(conn), standing(workspace, conn))
         users = answers.users(conn)
+        held = remotes.held(conn)
     judged = _judged(workspace)
     datasets = {person.name for person in people if person.kind == "dataset"}
     groups = {"team": tally.of(table, {person.name for person in people} - datasets)}
@@ -60,6 +61,7 @@ def status(session: Session) -> None:
             "samples": sum(per_sample.values()),
             "votes_per_sample": per_sample,
             "votes": totals,
+            "withdrawals_held_back": held,
             "labels": current,
             "enough": None if judged is None else {**_states(judged), "wanted": judged.wanted},
             "agreement": _plain(alphas["team"]),
@@ -76,6 +78,8 @@ def status(session: Session) -> None:
         return
     _show_rounds(session, rounds)
     _show_votes(session, per_sample, totals)
+    for title, count in held.items():
+        session.say(f"[yellow]![/] {many(count, 'vote')} of “{title}” have lost their answer; see emolab label pull")
     if current is not None:
         session.say(f"[bold]Labels[/]: {current['n']:,}, {'; '.join(made_by(current))}\n")
     if judged is not None:

@@ -107,7 +107,7 @@ def invite(session: Session) -> None:
     running = None if external_url(workspace) else EmbeddedServer(workspace).running()
     title = project.title_of(workspace.config)
     with open_studio(workspace) as client, workspace.catalog() as catalog:
-        found = project.find(catalog, client, title)
+        found = project.family(catalog, client, title).chosen
         link = invitation(client, found.id if found else None)
     if running is not None and running.open_to_network:
         link = link.replace(running.url, _seen_from_outside(running), 1)

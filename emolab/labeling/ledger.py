@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import answers, remotes, samples, votes
 from emolab.catalog.answers import Answer
-from emolab.labeling import people, tasks
+from emolab.labeling import across, people, tasks
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -97,6 +97,9 @@ def record(
     if too_many(len(ceasing), len(counted)) and accept != len(ceasing):
         tally.held = len(ceasing)
         made = [vote for vote in made if vote.origin not in ceasing]
+    leaving = {project.origin(a) for a in vanished | {a.annotation for a in on_lost}} if not tally.held else set()
+    about = [*(s for s in by_sample if s in ours), *(a.sample_id for a in on_lost)]
+    made = across.once(tx, project, made, samples=about, leaving=leaving)
     fresh = present - before.keys()
     borrowed = {project.origin(a.id) for task in seen for a in task.annotations if in_another_name(a)}
     tally.by_others = votes.append(tx, [vote for vote in made if vote.origin in borrowed])

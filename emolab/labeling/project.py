@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emolab.catalog import remotes
-from emolab.errors import DataError, ServerError
-from emolab.labeling import form, form_merge, patience
+from emolab.catalog import answers, remotes
+from emolab.errors import DataError, EmolabError, ServerError
+from emolab.labeling import form, form_merge, form_style, patience
 from emolab.labeling.patience import patiently
 from emolab.labeling.studio_queries import used_controls, used_labels
 from emolab.taxonomy import resolve
@@ -22,10 +22,20 @@ if TYPE_CHECKING:
     from emolab.labeling.studio_records import RemoteProject
     from emolab.progress import Progress
 
+#: How a project's description begins when emolab made it.
+MARK = "Made by emolab"
 ORDERED = "Uncertainty sampling"  # Label Studio's name for "lowest score first"
 SKIPPED_GO_TO_OTHERS = "REQUEUE_FOR_OTHERS"
 _LONGEST_TITLE = 50
 _ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The project of a title that goes on (``None``: there is none yet), and further ones of emolab's."""
+
+    chosen: RemoteProject | None
+    surplus: tuple[RemoteProject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +60,64 @@ def title_of(config: Config, title: str | None = None) -> str:
     return title or config.labeling.project or f"emolab {config.project.name}"[:_LONGEST_TITLE].rstrip()
 
 
-def find(catalog: Catalog, studio: Studio, title: str) -> RemoteProject | None:
-    """The project called ``title``: the one this workspace used before, else the oldest of that title.
+def family(catalog: Catalog, studio: Studio, title: str) -> Family:
+    """The projects called ``title`` that are emolab's: the one that goes on, and others that a request made again.
 
-    A project that was deleted on the server is marked as gone, so that a new one can take its place.
+    The oldest with emolab's mark goes on, so that all machines agree; else the one this workspace used before, also
+    when somebody has renamed it since. One that was deleted on the server is marked as gone.
+
+    Raises :class:`EmolabError` when the only project of that title is somebody's own.
     """
     with catalog.connect() as conn:
-        mine = [p for p in remotes.projects(conn, server=studio.server_id) if p.title == title and not p.gone]
-    for project in mine:
-        remote = look(catalog, studio, project)
-        if remote is not None:
-            return remote
-    return patiently(lambda: studio.find_project(title))
+        used = [p for p in remotes.projects(conn, server=studio.server_id) if p.title == title and not p.gone]
+    same = patiently(lambda: studio.projects(title))
+    known = {p.project for p in used}
+    ours = [p for p in same if is_ours(p) or p.id in known]
+    renamed = [look(catalog, studio, p) for p in used if p.project not in {s.id for s in same}]
+    alive = [p for p in renamed if p is not None]
+    chosen = next((p for p in ours if is_ours(p)), None) or next(iter(ours), None)
+    if alive and (chosen is None or chosen.id not in known):
+        return Family(alive[0], ())
+    if chosen is None and same:
+        raise EmolabError(
+            f'The project "{title}" on {studio.url} was not made by emolab, so it is left alone.',
+            hint=f'Choose another title with --project NAME, or write "{MARK}" into its description to hand it over.',
+        )
+    return Family(chosen, tuple(p for p in ours if chosen is not None and p.id != chosen.id))
+
+
+def is_ours(remote: RemoteProject) -> bool:
+    """Whether emolab made this project: its description or its form says so."""
+    return MARK in remote.description or f'className="{form_style.CLASS}"' in remote.label_config
+
+
+def remove_empty(catalog: Catalog, studio: Studio, surplus: Sequence[RemoteProject]) -> set[int]:
+    """Delete those of ``surplus`` projects that hold no task, looking again right before; return which went.
+
+    Only projects with emolab's mark are deleted, and none whose answers are still in the ledger: a pull has to read
+    first that these are gone. One that somebody else has just deleted is fine.
+    """
+    removed: set[int] = set()
+    with catalog.connect() as conn:
+        known = {p.project: p for p in remotes.projects(conn, server=studio.server_id)}
+        answered = {number for number, mine in known.items() if not mine.gone and answers.by_task(conn, mine)}
+    for remote in surplus:
+        if remote.id in answered:
+            continue
+        try:
+            number = remote.id
+            now = patiently(lambda number=number: studio.project(number))  # type: ignore[misc]
+            if now.task_number or now.annotation_number or now.skipped_number or MARK not in now.description:
+                continue
+            studio.delete_project(number)
+        except ServerError as error:
+            if error.status != 404 and not error.outcome_unknown:
+                raise
+        removed.add(remote.id)
+        if remote.id in known:
+            with catalog.begin() as tx:
+                remotes.set_gone(tx, known[remote.id])
+    return removed
 
 
 def look(catalog: Catalog, studio: Studio, project: Project) -> RemoteProject | None:
@@ -76,7 +132,9 @@ def look(catalog: Catalog, studio: Studio, project: Project) -> RemoteProject | 
     return None
 
 
-def create(studio: Studio, title: str, config: Config, *, overlap: int, show_predictions: bool) -> RemoteProject:
+def create(
+    catalog: Catalog, studio: Studio, title: str, config: Config, *, overlap: int, show_predictions: bool
+) -> RemoteProject:
     """Create the project, or return the one that an interrupted or parallel push created first."""
     for attempt in range(_ATTEMPTS):
         try:
@@ -86,29 +144,26 @@ def create(studio: Studio, title: str, config: Config, *, overlap: int, show_pre
                 maximum_annotations=overlap,
                 sampling=ORDERED,
                 show_predictions=show_predictions,
-                description="Made by emolab, which manages its tasks and their order.",
+                description=f"{MARK}, which manages its tasks and their order.",
                 instruction=_instruction(config.project.classes),
                 skip_queue=SKIPPED_GO_TO_OTHERS,
             )
         except ServerError as error:
             if not (error.outcome_unknown or error.retryable) or attempt == _ATTEMPTS - 1:
                 raise
-            found = _turns_up(studio, title)
+            found = _turns_up(catalog, studio, title)
             if found is not None:
                 return found
         else:
-            oldest = patiently(lambda: studio.find_project(title)) or made
-            if oldest.id != made.id:  # somebody else was faster: leave no empty twin behind
-                studio.delete_project(made.id)
-            return oldest
+            return family(catalog, studio, title).chosen or made
     raise AssertionError("unreachable")
 
 
-def _turns_up(studio: Studio, title: str) -> RemoteProject | None:
+def _turns_up(catalog: Catalog, studio: Studio, title: str) -> RemoteProject | None:
     """The project called ``title`` when a request that broke has made it after all."""
     end = time.monotonic() + patience.SETTLE
     while True:
-        found = patiently(lambda: studio.find_project(title))
+        found = family(catalog, studio, title).chosen
         if found is not None or time.monotonic() > end:
             return found
         time.sleep(0.3)

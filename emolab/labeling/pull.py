@@ -16,6 +16,7 @@ from emolab.catalog import answers, events, remotes
 from emolab.errors import EmolabError, ServerError
 from emolab.labeling import guesses, ledger, people, project, reading
 from emolab.labeling.patience import patiently
+from emolab.labeling.twins import Settled
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ class PullReport:
     tasks_deleted: int = 0
     adopted: int = 0
     foreign: int = 0
-    doubles_removed: int = 0  # surplus tasks without answers, left by a push that was cut off
+    doubles_removed: int = 0  # second tasks of one sample without answers, made by a request carried out again
+    twins_closed: int = 0  # second tasks with answers (or drafts), taken out of the queue
+    projects_removed: int = 0  # empty projects of the same title
+    projects_merged: tuple[int, ...] = ()  # further projects of the same title with answers: these count too
     by_others: int = 0  # of the new and edited ones: written or changed by somebody else in the annotator's name
     rejected: Mapping[str, int] = field(default_factory=dict)
     people: int = 0  # annotators seen for the first time
@@ -60,7 +64,10 @@ class _Sum:
 
     read: int = 0
     people: int = 0
-    doubles: int = 0
+    settled: Settled = field(default_factory=Settled)
+    removed: int = 0
+    merged: list[int] = field(default_factory=list)
+    surplus: dict[str, list[RemoteProject]] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
     tally: ledger.Tally = field(default_factory=ledger.Tally)
 
@@ -97,17 +104,19 @@ def pull(
     read: list[str] = []
     with workspace.lock("pull"), workspace.catalog() as catalog:
         wanted = project.title_of(workspace.config, title)
-        for mine in _projects(catalog, studio, wanted, only=title is not None):
-            remote = project.look(catalog, studio, mine)
+        for mine, remote in _projects(catalog, studio, wanted, only=title is not None, total=total):
             if remote is None:
                 gone.append(mine.title)
                 continue
-            read.append(mine.title)
+            if mine.title not in read:
+                read.append(mine.title)
             classes = workspace.config.project.classes
             _pull(
                 catalog, studio, mine, remote, classes=classes, total=total, reconcile=reconcile,
                 accept=accept_withdrawn, progress=progress,
             )  # fmt: skip
+        for left in total.surplus.values():
+            total.removed += len(project.remove_empty(catalog, studio, left))
         if not read and not gone:
             raise EmolabError(f'{studio.url} has no project "{wanted}" yet.', hint="Make it with: emolab label push")
     tally = total.tally
@@ -120,7 +129,10 @@ def pull(
         tasks_deleted=tally.tasks_deleted,
         adopted=tally.adopted,
         foreign=tally.foreign,
-        doubles_removed=total.doubles,
+        doubles_removed=len(total.settled.removed),
+        twins_closed=len(total.settled.closed),
+        projects_removed=total.removed,
+        projects_merged=tuple(total.merged),
         by_others=tally.by_others,
         rejected=dict(tally.rejected.most_common()),
         people=total.people,
@@ -152,16 +164,31 @@ def watch(
         time.sleep(every)
 
 
-def _projects(catalog: Catalog, studio: Studio, title: str, *, only: bool) -> list[Project]:
+def _projects(
+    catalog: Catalog, studio: Studio, title: str, *, only: bool, total: _Sum
+) -> list[tuple[Project, RemoteProject | None]]:
+    """The projects to read, each as the server has it now (``None``: deleted there), the oldest of a title first."""
     with catalog.connect() as conn:
         known = [p for p in remotes.projects(conn, server=studio.server_id) if not p.gone]
-    mine = [p for p in known if p.title == title] if only else known
-    if not mine:
-        found = patiently(lambda: studio.find_project(title))
-        if found is not None:
+    titles = [title] if only or not known else sorted({p.title for p in known})
+    found: list[tuple[Project, RemoteProject | None]] = []
+    for name in titles:
+        kin = project.family(catalog, studio, name)
+        removed = project.remove_empty(catalog, studio, kin.surplus)
+        total.removed += len(removed)
+        left = [remote for remote in kin.surplus if remote.id not in removed]
+        total.surplus[name] = left
+        total.merged += [remote.id for remote in left if remote.task_number]
+        for remote in [kin.chosen, *left] if kin.chosen else []:
             with catalog.begin() as tx:
-                mine = [remotes.add_project(tx, server=studio.server_id, project=found.id, title=title)]
-    return mine
+                found.append((remotes.add_project(tx, server=studio.server_id, project=remote.id, title=name), remote))
+    reached, named = {mine.project for mine, _ in found}, {mine.title for mine, _ in found}
+    for mine in known:
+        if mine.title in titles and mine.project not in reached:  # renamed there, or deleted
+            seen = project.look(catalog, studio, mine)
+            if seen is not None or mine.title not in named:
+                found.append((mine, seen))
+    return found
 
 
 def _pull(
@@ -193,20 +220,30 @@ def _pull(
         others = seen.others
         if seen.there is not None:
             others = len(seen.there.keys() - remotes.known_tasks(tx, mine).keys())
+        _keep(tx, mine, seen.settled)
         if tally.held:  # the next pull has to see the same again
             remotes.set_cursor(tx, mine, mine.cursor, {**(mine.window or {}), "held": tally.held})
         else:
             remotes.set_cursor(tx, mine, seen.cursor, {**seen.window, "others": others})
-        _note(tx, mine, tally)
+        _note(tx, mine, tally, seen.settled)
     total.read += len(seen.tasks)
     total.people += len(strangers)
-    total.doubles += seen.doubles
+    total.settled.add(seen.settled)
     total.add(tally)
     if tally.held:
         total.held[mine.title] = tally.held
 
 
-def _note(tx: Connection, mine: Project, tally: ledger.Tally) -> None:
+def _keep(tx: Connection, mine: Project, settled: Settled) -> None:
+    """Record which task goes on for each sample that had several."""
+    if not settled.keep:
+        return
+    main = {task.sample_id: task.task for task in remotes.tasks(tx, mine)}
+    kept = {uid: task for uid, (number, task) in settled.keep.items() if number == mine.project}
+    remotes.arrived(tx, mine, {uid: task for uid, task in kept.items() if uid in main and main[uid] != task})
+
+
+def _note(tx: Connection, mine: Project, tally: ledger.Tally, settled: Settled) -> None:
     """Record what this pull changed as an event; withdrawals held back only when their number is another."""
     detail = {"project": mine.title, "new": tally.new, "edited": tally.edited, "withdrawn": tally.withdrawn}
     if tally.by_others:
@@ -214,5 +251,7 @@ def _note(tx: Connection, mine: Project, tally: ledger.Tally) -> None:
     held_before = (mine.window or {}).get("held")
     if tally.held and tally.held != held_before:
         detail["held"] = tally.held
-    if tally.new or tally.edited or tally.withdrawn or "held" in detail:
+    twins = {"twins_removed": len(settled.removed), "twins_closed": len(settled.closed)}
+    detail |= {name: count for name, count in twins.items() if count}
+    if len(detail) > 4 or tally.new or tally.edited or tally.withdrawn:
         events.record(tx, "pull", detail)

@@ -6,28 +6,35 @@ running it twice, from two machines, or without the local catalog makes no secon
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emolab.catalog import events, remotes
+from emolab.catalog import answers, events, remotes
 from emolab.errors import DataError
-from emolab.labeling import adopt, order, project, releases
+from emolab.labeling import adopt, merge, order, project, releases
 from emolab.labeling.adopt import Link
 from emolab.labeling.choose import Choice, choose, nothing
 from emolab.labeling.patience import patiently
 from emolab.labeling.send import Order, Sent, send, settle
 from emolab.labeling.studio_queries import newest_task
+from emolab.labeling.twins import Settled
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from emolab.catalog import Catalog
     from emolab.labeling.project import FormChange
     from emolab.labeling.studio import Studio
     from emolab.labeling.studio_records import RemoteProject
     from emolab.workspace import Workspace
 
+#: How often a push starts again because an older project of its title has turned up.
+_MOVES = 3
 NO_GUESSES: Mapping[str, str] = {}
 
 
@@ -37,6 +44,7 @@ class PushReport:
 
     project: str
     url: str  # of the project, for the browser
+    number: int | None  # the project's own on the server, once there is one
     dry_run: bool
     source: str  # suggestions | unlabelled
     chosen: int
@@ -45,6 +53,8 @@ class PushReport:
     adopted: int = 0  # found on the server already
     reopened: int = 0  # asked for one more opinion
     twins_removed: int = 0
+    twins_closed: int = 0  # second tasks with answers, taken out of the queue
+    projects_removed: int = 0  # empty ones of the same title, made by a repeated request
     looked_up: int = 0  # requests that broke and whose outcome had to be looked up
     waiting: int = 0  # tasks in the queue of the annotators after the push
     overlap: int = 0
@@ -93,7 +103,8 @@ def push(
     settings = workspace.config.labeling
     visible = settings.show_predictions if show_predictions is None else show_predictions
     with workspace.lock("push"), workspace.catalog() as catalog:
-        return _push(
+        go = functools.partial(
+            _push,
             workspace,
             catalog,
             studio,
@@ -108,6 +119,13 @@ def push(
             dry_run=dry_run,
             progress=progress,
         )
+        report = go()
+        wanted = project.title_of(workspace.config, title)
+        for _ in range(_MOVES):
+            if dry_run or not report.number or merge.settled(catalog, studio, wanted, report.number):
+                break  # else an older project of this title has turned up, and everybody moves there
+            report = go(n=0, suggestions=False, everything=False, agree=None)
+        return report
 
 
 def _push(
@@ -128,7 +146,12 @@ def _push(
 ) -> PushReport:
     started = time.monotonic()
     config = workspace.config
-    remote = project.find(catalog, studio, title)
+    kin = project.family(catalog, studio, title)
+    remote = kin.chosen
+    surplus, gone = kin.surplus, 0
+    if remote and surplus and not dry_run:
+        removed = merge.move(catalog, studio, remote, surplus, title=title)
+        surplus, gone = tuple(p for p in surplus if p.id not in removed), len(removed)
     people = overlap or (remote.maximum_annotations if remote else None) or config.labeling.wanted.low
     with catalog.connect() as conn:
         known = [p for p in remotes.projects(conn, server=studio.server_id) if remote and p.project == remote.id]
@@ -136,12 +159,12 @@ def _push(
         left_over = remotes.tasks(conn, here, "pending", "sending", "reopening") if here else []
     choice = choose(catalog, here, n=n, suggestions=suggestions, everything=everything, overlap=people)
     if not (choice.new or choice.again or left_over):
-        removed = 0
+        done = Settled()
         if remote and here and not dry_run:
-            removed = _remove_strays(Link(catalog, studio, here), remote, overlap=people)
+            done = _strays(Link(catalog, studio, here), remote, surplus, overlap=people)
         return _report(
             studio, title, choice, started=started, dry_run=dry_run, remote=remote, change=None, overlap=people,
-            twins_removed=removed,
+            twins_removed=len(done.removed), twins_closed=len(done.closed), projects_removed=gone,
             note=nothing(catalog, choice, asked_for_suggestions=suggestions),
         )  # fmt: skip
     change = project.form_change(studio, remote, config) if remote else None
@@ -156,7 +179,7 @@ def _push(
     if remote is None:
         if doubt := releases.untried(patiently(studio.version)):
             progress.note(doubt)
-        remote = project.create(studio, title, config, overlap=people, show_predictions=visible)
+        remote = project.create(catalog, studio, title, config, overlap=people, show_predictions=visible)
         change = project.form_change(studio, remote, config)
     elif change is not None:
         fields = project.settings_change(remote, change, overlap=overlap, show_predictions=visible)
@@ -170,16 +193,20 @@ def _push(
         remotes.reopen(tx, mine, choice.again)
     link = Link(catalog, studio, mine)
     sent, reopened = _carry_out(
-        workspace, link, remote, guesses=guesses, visible=visible, overlap=people, progress=progress
+        workspace, link, remote, surplus, guesses=guesses, visible=visible, overlap=people, progress=progress
     )
+    gone += len(project.remove_empty(catalog, studio, surplus))
     report = _report(
         studio, title, choice, started=started, dry_run=False, remote=remote, change=change, overlap=people,
         created=sent.created, resumed=len(left_over), adopted=sent.adopted, reopened=reopened,
-        twins_removed=sent.twins_removed, looked_up=sent.unknown, new_project=fresh, missing=sent.missing,
+        twins_removed=len(sent.twins.removed), twins_closed=len(sent.twins.closed), projects_removed=gone,
+        looked_up=sent.unknown, new_project=fresh, missing=sent.missing,
         waiting=len(order.queue(link)) - len(sent.missing),
     )  # fmt: skip
     with catalog.begin() as tx:
         detail = {"project": title, "created": sent.created, "adopted": sent.adopted, "reopened": reopened}
+        detail |= {name: n for name, n in (("twins_removed", len(sent.twins.removed)),
+                   ("twins_closed", len(sent.twins.closed)), ("projects_removed", gone)) if n}  # fmt: skip
         events.record(tx, "push", detail)
     return report
 
@@ -188,6 +215,7 @@ def _carry_out(
     workspace: Workspace,
     link: Link,
     remote: RemoteProject,
+    surplus: Sequence[RemoteProject],
     *,
     guesses: Mapping[str, str],
     visible: bool,
@@ -199,49 +227,66 @@ def _carry_out(
     newest = patiently(lambda: newest_task(link.studio, remote.id), progress=progress)
     with link.catalog.connect() as conn:
         outbox = remotes.tasks(conn, link.project, "pending", "sending")
-    sent.twins_removed += _remove_strays(link, remote, overlap=overlap)
+    sent.twins.add(_strays(link, remote, (), overlap=overlap))
     unsure = [task for task in outbox if task.state == "sending"]
-    lost = settle(link, unsure, task_number=remote.task_number)
+    lost = settle(link, unsure, sent.twins, task_number=remote.task_number)
     fresh = [task for task in outbox if task.state == "pending"]
     found = adopt.find(link, [task.sample_id for task in fresh], task_number=remote.task_number)
-    _, removed = adopt.adopt(link, found, overlap=overlap) if found else (0, 0)
+    if found:
+        sent.twins.add(adopt.adopt(link, found, overlap=overlap))
     sent.adopted += len(found) + len(unsure) - len(lost)
-    sent.twins_removed += removed
     todo = {task.sample_id for task in lost} | {t.sample_id for t in fresh if t.sample_id not in found}
     outgoing = [task for task in outbox if task.sample_id in todo]
     version = order.new_version()
     places = order.scores(order.queue(link))
     with progress.task("Sending to Label Studio", total=len(outgoing), unit="images") as bar:
         send(link, outgoing, Order(version, places, guesses), root=workspace.root, sent=sent, bar=bar)
-    sent.twins_removed += adopt.remove_twins(link, after=newest, overlap=overlap)
+    sent.twins.add(adopt.sweep(link, after=newest, overlap=overlap))
+    sent.twins.add(merge.settle_across(link, surplus, overlap=overlap))
     seen = visible or remote.show_predictions
     order.apply(link, version, places, already=sent.scored, guesses=guesses, visible=seen)
     if unsure or sent.unknown:  # what was cut off may have come through meanwhile
-        sent.twins_removed += adopt.remove_twins(link, after=newest, overlap=overlap)
+        sent.twins.add(adopt.sweep(link, after=newest, overlap=overlap))
     return sent, _reopen(link, progress)
 
 
-def _remove_strays(link: Link, remote: RemoteProject, *, overlap: int) -> int:
-    """Resolve doubles that came after the last push had looked; the number of tasks tells when there may be some."""
+def _strays(link: Link, remote: RemoteProject, surplus: Sequence[RemoteProject], *, overlap: int) -> Settled:
+    """Settle twins that came after the last push had looked; the number of tasks and the newest one tell of them."""
     with link.catalog.connect() as conn:
-        expected = len(remotes.known_tasks(conn, link.project)) + int((link.project.window or {}).get("others", 0))
-    return 0 if remote.task_number == expected else adopt.remove_twins(link, after=0, overlap=overlap)
+        known = remotes.known_tasks(conn, link.project)
+    expected = len(known) + int((link.project.window or {}).get("others", 0))
+    newest = patiently(lambda: newest_task(link.studio, remote.id))
+    quiet = remote.task_number == expected and newest <= max(known, default=0)
+    done = adopt.sweep(link, after=newest if quiet else 0, overlap=overlap)
+    done.add(merge.settle_across(link, surplus, overlap=overlap))
+    return done
 
 
 def _reopen(link: Link, progress: Progress) -> int:
     """Ask for one more opinion where that is wanted; repeating such a request changes nothing."""
     with link.catalog.connect() as conn:
         waiting = [task for task in remotes.tasks(conn, link.project, "reopening") if task.task is not None]
+        elsewhere = _on_twins(conn, link.project, waiting)
     if not waiting:
         return 0
     with progress.task("Asking once more", total=len(waiting), unit="tasks") as bar:
         for task in waiting:
-            number = task.task or 0
-            patiently(lambda number=number, task=task: link.studio.reopen_task(number, overlap=task.overlap))  # type: ignore[misc]
+            number, people = task.task or 0, max(1, task.overlap - elsewhere[task.sample_id])
+            patiently(lambda number=number, people=people: link.studio.reopen_task(number, overlap=people))  # type: ignore[misc]
             with link.catalog.begin() as tx:
                 remotes.set_state(tx, link.project, [task.sample_id], "open")
             bar.advance()
     return len(waiting)
+
+
+def _on_twins(conn: Connection, mine: remotes.Project, waiting: Sequence[remotes.Task]) -> Counter[str]:
+    """How many people have answered each sample only on a task that left the queue: those are not asked for again."""
+    main = {task.sample_id: task.task for task in waiting}
+    here: dict[str, set[str]] = {sample_id: set() for sample_id in main}
+    away: dict[str, set[str]] = {sample_id: set() for sample_id in main}
+    for answer in answers.find(conn, mine, by_sample=sorted(main)):
+        (here if answer.task == main[answer.sample_id] else away)[answer.sample_id].add(answer.annotator)
+    return Counter({sample_id: len(away[sample_id] - here[sample_id]) for sample_id in main})
 
 
 def _report(
@@ -257,6 +302,7 @@ def _report(
     return PushReport(
         project=title,
         url=f"{studio.url}/projects/{remote.id}" if remote else studio.url,
+        number=remote.id if remote else None,
         source=choice.source,
         chosen=len(choice.new) + len(choice.again),
         deleted_there=choice.deleted,

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from emolab.catalog import answers, remotes, samples
 from emolab.errors import ServerError
-from emolab.labeling import exports, stamps
-from emolab.labeling.adopt import keep_one
+from emolab.labeling import exports, merge, stamps, studio_twins, twins
 from emolab.labeling.patience import patiently
-from emolab.labeling.studio_queries import carriers, window, window_of
+from emolab.labeling.studio_queries import carriers, newest_task, window, window_of
 from emolab.labeling.studio_records import RemoteTask
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from emolab.catalog.remotes import Project
     from emolab.labeling.studio import Studio
     from emolab.labeling.studio_records import RemoteProject
+    from emolab.labeling.twins import Place, Settled
     from emolab.progress import Progress
 
 #: Changes stamped this long before the newest one seen are looked at again: they may have been committed after it.
@@ -49,7 +49,7 @@ class Reading:
 
     ``tasks`` with all their answers; ``there``: every task of the project with its sample, when they were listed;
     ``known``: the catalog's tasks from before that; ``cursor`` and ``window`` for the next pull; ``others``: tasks on
-    the server that the catalog does not know; ``doubles``: surplus tasks that were deleted.
+    the server that the catalog does not know; ``settled``: what became of second tasks for one sample.
     """
 
     tasks: list[RemoteTask]
@@ -58,7 +58,7 @@ class Reading:
     cursor: str | None
     window: Mapping[str, Any]
     others: int
-    doubles: int
+    settled: Settled
 
 
 def read(
@@ -98,19 +98,30 @@ def read(
         tasks = _everything(catalog, studio, mine, remote, progress)
         seen, unlisted = None, _missing(catalog, mine, remote, tasks)
     cursor = _cursor(since, now.newest)
+    newest = patiently(lambda: newest_task(studio, remote.id))
     there: dict[int, str | None] | None = None
     if since is None:
         there = {task.id: task.uid for task in tasks}
-    elif remote.task_number != len(known.keys() | {task.id for task in tasks}) + others:
+    elif newest > max([int(before.get("newest", 0)), *known, *(task.id for task in tasks)]) or (
+        remote.task_number != len(known.keys() | {task.id for task in tasks}) + others
+    ):
         there = {c.task: c.uid for c in patiently(lambda: list(carriers(studio, remote.id)))}
         tasks += _strangers(catalog, studio, mine, there, known.keys() | {task.id for task in tasks})
-    doubles = _remove_doubles(catalog, studio, mine, there) if there is not None else set()
-    tasks = [task for task in tasks if task.id not in doubles]
+    settled = _settle(catalog, studio, mine, remote, tasks=tasks, there=there, known=known)
+    mine_gone = {task for number, task in settled.removed if number == mine.project}
+    tasks = [task for task in tasks if task.id not in mine_gone]
+    if there is not None:
+        there = {task: uid for task, uid in there.items() if task not in mine_gone}
     if seen is None and cursor is not None:
         seen = window_of(tasks, cursor).to_dict()
     tasks += _siblings(catalog, studio, mine, tasks)
-    state = {"clock": _BY_DATA, "classes": stamp, "seen": seen, "unlisted": unlisted}
-    return Reading(tasks, there, known, cursor, state, others, len(doubles))
+    tasks += [RemoteTask(id=task, uid=known[task]) for task in sorted(mine_gone & known.keys())]  # without answers now
+    watched = sorted(task for number, task in settled.watched if number == mine.project)
+    state = {
+        "clock": _BY_DATA, "classes": stamp, "seen": seen, "unlisted": unlisted,
+        "newest": max([newest, *(task.id for task in tasks)]), "watched": watched, "asked": remote.maximum_annotations,
+    }  # fmt: skip
+    return Reading(tasks, there, known, cursor, state, others, settled)
 
 
 def _cursor(since: str | None, newest: str) -> str | None:
@@ -134,23 +145,42 @@ def _missing(catalog: Catalog, mine: Project, remote: RemoteProject, tasks: Sequ
     return max(0, counted - unread - sum(len(task.annotations) for task in tasks))
 
 
-def _remove_doubles(catalog: Catalog, studio: Studio, mine: Project, there: dict[int, str | None]) -> set[int]:
-    """Delete surplus tasks without answers of our samples, from the server and from ``there``; return which those were.
+def _settle(
+    catalog: Catalog,
+    studio: Studio,
+    mine: Project,
+    remote: RemoteProject,
+    *,
+    tasks: Sequence[RemoteTask],
+    there: Mapping[int, str | None] | None,
+    known: Mapping[int, str],
+) -> Settled:
+    """Settle twins of our samples as far as these tasks, the catalog and what earlier pulls left to watch tell of them.
 
-    A push that was killed can leave a request on its way that makes its tasks after the next push has made them again.
+    Projects of the same title count as one: a sample has one task in all of them.
     """
-    by_sample: dict[str, list[int]] = {}
-    for task, uid in there.items():
-        if uid is not None:
-            by_sample.setdefault(uid, []).append(task)
+    before = mine.window or {}
+    number = mine.project
+    uids: dict[Place, str | None] = {(number, task): uid for task, uid in known.items()}
     with catalog.connect() as conn:
-        ours = samples.keys(conn, [uid for uid, tasks in by_sample.items() if len(tasks) > 1])
-    gone: set[int] = set()
-    for uid in ours:
-        gone |= set(keep_one(studio, mine.project, by_sample[uid])[1])
-    for task in gone:
-        del there[task]
-    return gone
+        for other in remotes.projects(conn, server=mine.server):
+            if other.title == mine.title and not other.gone and other.pk != mine.pk:
+                uids |= {(other.project, task): uid for task, uid in remotes.known_tasks(conn, other).items()}
+    uids |= {(number, task): uid for task, uid in (there or {}).items()}
+    uids |= {(number, task.id): task.uid for task in tasks}
+    watched = [int(task) for task in before.get("watched", [])]
+    if watched:
+        states = patiently(lambda: studio_twins.states(studio, number, watched))
+        uids |= {(number, state.task): state.uid for state in states}
+    groups = {uid: places for uid, places in twins.grouped(uids).items() if len(places) > 1}
+    if there is None and before.get("asked") == remote.maximum_annotations:  # else any of them may be open again
+        fresh = {task.uid for task in tasks} | {uids.get((number, task)) for task in watched}
+        groups = {uid: places for uid, places in groups.items() if uid in fresh}
+    with catalog.connect() as conn:
+        ours = samples.keys(conn, sorted(groups))
+    done = twins.settle(studio, {uid: groups[uid] for uid in ours}, overlap=remote.maximum_annotations)
+    merge.forget(catalog, studio, {place for place in done.removed if place[0] != number})
+    return done
 
 
 def _everything(

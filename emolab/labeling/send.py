@@ -19,6 +19,7 @@ from emolab.catalog.chunks import chunks
 from emolab.errors import DataError, ServerError
 from emolab.labeling import adopt, patience, tasks
 from emolab.labeling.patience import patiently
+from emolab.labeling.twins import Settled
 
 if TYPE_CHECKING:
     from emolab.catalog.remotes import Task
@@ -37,7 +38,7 @@ class Sent:
 
     created: int = 0
     adopted: int = 0
-    twins_removed: int = 0
+    twins: Settled = field(default_factory=Settled)
     unknown: int = 0  # requests whose outcome had to be looked up
     missing: list[str] = field(default_factory=list)  # samples whose file cannot be read or shown
     scored: set[str] = field(default_factory=set)  # samples that were sent with their place in the queue
@@ -70,7 +71,7 @@ def send(link: Link, outgoing: Sequence[Task], order: Order, *, root: Path, sent
             left = _import(link, left, bodies, sent, last=attempt == _ATTEMPTS)
 
 
-def settle(link: Link, uncertain: Sequence[Task], *, task_number: int) -> list[Task]:
+def settle(link: Link, uncertain: Sequence[Task], twins: Settled, *, task_number: int) -> list[Task]:
     """Adopt those of ``uncertain`` tasks that are, or turn up, on the server; return the ones that are not there.
 
     The slower the server answers just now, the longer it is given.
@@ -81,7 +82,7 @@ def settle(link: Link, uncertain: Sequence[Task], *, task_number: int) -> list[T
         found = adopt.find(link, [task.sample_id for task in left], task_number=task_number)
         slowness = time.monotonic() - asked
         if found:
-            adopt.adopt(link, found, overlap=left[0].overlap)
+            twins.add(adopt.adopt(link, found, overlap=left[0].overlap))
         left = [task for task in left if task.sample_id not in found]
         if not left or time.time() >= settled_at(uncertain, slowness):
             return left
@@ -116,7 +117,7 @@ def _import(
         number = patiently(lambda: link.studio.project(link.project.project)).task_number
         with link.catalog.connect() as conn:
             unsure = [t for t in remotes.tasks(conn, link.project, "sending") if t.sample_id in set(ids)]
-        left = settle(link, unsure, task_number=number)
+        left = settle(link, unsure, sent.twins, task_number=number)
         sent.adopted += len(batch) - len(left)
         sent.scored.update(set(ids) - {task.sample_id for task in left})
         if left and last:

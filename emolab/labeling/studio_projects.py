@@ -47,20 +47,21 @@ class Projects(Connection):
         """Return one project; ``ServerError`` with status 404 when it does not exist."""
         return _project_of(self.http.get(f"/api/projects/{project}/"))
 
-    def projects(self) -> list[RemoteProject]:
-        """Return all projects this user sees, oldest first."""
+    def projects(self, title: str | None = None) -> list[RemoteProject]:
+        """Return all projects this user sees, or those with exactly this title, oldest first."""
         rows: list[Any] = []
         page = 1
         while True:
-            answer = self.http.get("/api/projects/", page=page, page_size=100)
+            answer = self.http.get("/api/projects/", page=page, page_size=100, title=title)
             rows += answer["results"]
             if not answer.get("next"):
-                return sorted((_project_of(r) for r in rows), key=lambda p: p.id)
+                found = {p.id: p for p in map(_project_of, rows) if title is None or p.title == title}
+                return [found[number] for number in sorted(found)]
             page += 1
 
     def find_project(self, title: str) -> RemoteProject | None:
         """Return the oldest project with exactly this title, or ``None``."""
-        return next((p for p in self.projects() if p.title == title), None)
+        return next(iter(self.projects(title)), None)
 
     def update_project(self, project: int, **fields: object) -> RemoteProject:
         """Change fields of a project (Label Studio's names, for example ``maximum_annotations=3``) and return it."""

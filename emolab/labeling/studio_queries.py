@@ -97,12 +97,6 @@ def model_versions(studio: Studio, project: int) -> list[str]:
     return [str(version) for version in studio.http.get(f"/api/projects/{project}/model-versions/")]
 
 
-def untouched(studio: Studio, task: int) -> bool:
-    """Whether nobody has answered a task, skipped it or begun a draft."""
-    raw = studio.http.get(f"/api/tasks/{task}/")
-    return not raw.get("annotations") and not raw.get("drafts")
-
-
 def _later(stamp: str, start: datetime) -> bool:
     time = stamps.moment(stamp)
     return time is not None and time > start
