@@ -44,7 +44,7 @@ class PullReport:
     doubles_removed: int = 0  # second tasks of one sample without answers, made by a request carried out again
     twins_closed: int = 0  # second tasks with answers (or drafts), taken out of the queue
     projects_removed: int = 0  # empty projects of the same title
-    projects_merged: tuple[int, ...] = ()  # further projects of the same title with answers: these count too
+    projects_merged: tuple[int, ...] = ()  # further projects of the title, new to us: they count
     by_others: int = 0  # of the new and edited ones: written or changed by somebody else in the annotator's name
     rejected: Mapping[str, int] = field(default_factory=dict)
     people: int = 0  # annotators seen for the first time
@@ -178,8 +178,10 @@ def _projects(
         total.removed += len(removed)
         left = [remote for remote in kin.surplus if remote.id not in removed]
         total.surplus[name] = left
-        total.merged += [remote.id for remote in left if remote.task_number]
-        for remote in [kin.chosen, *left] if kin.chosen else []:
+        members = [kin.chosen, *left] if kin.chosen else []
+        if {remote.id for remote in members} - {p.project for p in known}:  # said once
+            total.merged += [remote.id for remote in left if remote.task_number]
+        for remote in members:
             with catalog.begin() as tx:
                 found.append((remotes.add_project(tx, server=studio.server_id, project=remote.id, title=name), remote))
     reached, named = {mine.project for mine, _ in found}, {mine.title for mine, _ in found}
