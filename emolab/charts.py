@@ -58,6 +58,8 @@ def line(
     ys = [v for s in drawn for v in (*s.y, *s.low, *s.high) if math.isfinite(v)]
     y_ticks = ticks(*(y_range or padded(min(ys), max(ys))))
     low, high = y_range or (y_ticks[0], y_ticks[-1])
+    if low == high:  # a curve that is flat to the last digits
+        low, high = low - 0.5, high + 0.5
     x_low, x_high = min(xs), max(xs)
     if x_low == x_high:
         x_low, x_high = (x_low / 2, x_high * 2) if log_x else (x_low - 0.5, x_high + 0.5)

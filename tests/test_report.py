@@ -50,6 +50,8 @@ def test_curves_are_drawn_for_any_numbers(series: Series) -> None:
 
 def test_nothing_to_draw_is_said() -> None:
     assert "Nothing to draw yet" in charts.line([], x_label="x", y_label="y")
+    flat = Series(name="flat", x=[0.0, 1.0], y=[0.3153963477, 0.3153963477 + 1e-16], color=1)
+    assert "nan" not in charts.line([flat], x_label="x", y_label="y")
     assert "Nothing to draw yet" in charts.heatmap([], [], [])
 
 

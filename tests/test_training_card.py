@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import doctest
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
+from emolab.catalog import samples, schema
 from emolab.cli.main import run
 from emolab.cli.train import train_workspace
-from emolab.training import bundled, checkpoint
+from emolab.errors import DataError
+from emolab.training import bundled, checkpoint, provenance
 from emolab.training.card import card
 from emolab.training.predict import load
 from emolab.workspace import Workspace
@@ -140,3 +145,148 @@ def test_faces_are_looked_for_without_a_workspace_too(
     (outside / "a.png").write_bytes(b"")
     assert run(["predict", "face48", "a.png", "--faces"]) == 1
     assert "asked for the detector ''" in capsys.readouterr().err
+
+
+# --- where a trained model comes from -------------------------------------------------------------------------------
+
+
+def documented(workspace: Workspace, *, setup: str = QUICK) -> Workspace:
+    """60 images: photos of three people with a consent, a merged source with a licence, a person's own text."""
+    fill_workspace(workspace, 60)
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        samples.set_source(tx, "open_faces", supported=None, licence="CC BY 4.0, see /data/open/LICENSE.txt")
+        for number, sample in enumerate(list(samples.iterate(tx))):
+            person = ("anna", "boris", "chen")[number % 3]
+            values: dict[str, str | None]
+            if number % 2:
+                consent = f"{person} signed at home" if number < 6 else "agreed to research use, forms at lab@uni.org"
+                values = {"group": person, "consent": consent, "name": f"{person}/IMG_{number}.png", "source": "photos"}
+            else:
+                values = {"source": "open_faces", "name": f"web_{number}.jpg"}
+            tx.execute(update(schema.samples).where(schema.samples.c.id == sample.id).values(**values))
+    return configure(workspace, setup.replace("epochs = 3", "epochs = 1") + "\ntensorboard = false")
+
+
+def test_the_card_of_a_trained_model_tells_purpose_sources_consent_classes_start_and_limits(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    model = train_workspace(documented(workspace))
+    folder = shutil.copytree(workspace.root / model.path, tmp_path / "elsewhere")
+    shutil.rmtree(workspace.state)
+    text = card(folder)
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert headings[1:6] == ["## Purpose", "## Data and licence", "## What it started from", "## Limits", "## Figures"]
+    plain = " ".join(text.split())
+    for words in (
+        "images like those of the project “faces”",
+        "Not for decisions about people",
+        "**photos**",
+        "**open_faces**",
+        "Licence: “CC BY 4.0, see [...]” (30 samples)",
+        "Consent: “agreed to research use, forms at [...]” (27 samples); 3 other texts, not repeated here",
+        "nothing on record for 30 samples",
+        "Labels were made by hybrid, min. votes 1; 2 people voted.",
+        "Training started from random weights.",
+        "Few samples to learn from: happiness (",
+        "3 people, videos or sessions; none is both trained and validated on, but for 30 samples it is not known",
+        "No test samples were kept apart",
+    ):
+        assert words in plain, text
+    rows = checkpoint.describe(folder).about["classes"]
+    assert sum(row["train"] + row["valid"] for row in rows) == 60
+    assert sum(row["votes_train"] + row["votes_valid"] for row in rows) == 120
+    for row in rows:
+        assert (
+            f"| {row['class']} | {row['train']} | {row['votes_train']} | {row['valid']} | {row['votes_valid']} |"
+            in text
+        )
+
+
+def test_the_card_and_its_facts_name_no_person_no_file_and_no_pseudonym(workspace: Workspace) -> None:
+    model = train_workspace(documented(workspace))
+    folder = workspace.root / model.path
+    told = card(folder) + json.dumps(checkpoint.describe(folder).about)
+    for private in (
+        "anna",
+        "boris",
+        "chen",
+        "IMG_",
+        "web_",
+        "lab@uni.org",
+        "/data/open",
+        "ann ",
+        "bob",
+        "signed at home",
+    ):
+        assert private not in told, private
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ('backbone = "hog"', "Training started from features that are computed, not learned."),
+        ('backbone = "tiny"\nweights = "none"', "Training started from random weights."),
+        ('backbone = "face48"\nmode = "head"\nsize = 48', "* face48: Trained on the FER+ training split"),
+    ],
+)
+def test_the_card_says_what_a_training_started_from(workspace: Workspace, settings: str, expected: str) -> None:
+    setup = QUICK.replace('backbone = "tiny"\n', "").replace("size = 16\n", "")
+    model = train_workspace(documented(workspace, setup=f"{settings}\n{setup}"))
+    assert expected in card(workspace.root / model.path)
+
+
+def test_a_licence_caveat_is_handed_down_from_model_to_model_and_from_teachers(workspace: Workspace) -> None:
+    setup = QUICK.replace('"tiny"', '"face48"').replace("size = 16\n", "") + '\nmode = "head"'
+    first = train_workspace(documented(workspace, setup=setup))
+    caveat = "treat face48 as research use"
+    assert caveat in card(workspace.root / first.path)
+    weights = workspace.root / first.path / "model.safetensors"
+
+    def trained(*overrides: str) -> str:
+        return card(workspace.root / train_workspace(Workspace.open(workspace.root, overrides=overrides)).path)
+
+    text = trained(f"training.weights={weights}", "training.seed=3")
+    assert f"Training started from model {first.id[:10]}, which began with face48." in text
+    assert caveat in text
+    text = trained(
+        "training.backbone=tiny", "training.mode=full", "training.size=16", f"training.teacher={first.id[:12]}"
+    )
+    assert f"Training started from random weights. It also learned from the answers of model {first.id[:10]}." in text
+    assert caveat in text
+
+
+def test_a_model_of_an_earlier_emolab_still_has_a_card_that_says_what_is_not_known(workspace: Workspace) -> None:
+    model = train_workspace(documented(workspace))
+    file = workspace.root / model.path / checkpoint.DOCUMENT
+    document = json.loads(file.read_text(encoding="utf-8"))
+    del document["about"]
+    for backbone, weights, words in (
+        ("tiny", "none", "Training started from random weights."),
+        ("face48", "default", "treat face48 as research use"),
+        ("mobilenet_v2", "default", "Training started from the published weights of mobilenet_v2."),
+        ("tiny", "model.safetensors sha256:00", "Training started from weights that are not on record."),
+    ):
+        document["plan"] |= {"backbone": backbone, "weights": weights}
+        file.write_text(json.dumps(document), encoding="utf-8")
+        text = card(file.parent)
+        assert "Sources, licences, consent and votes were not kept when this model was made" in text
+        assert words in " ".join(text.split())
+        assert "Not for decisions about people" in text and "## Limits" in text
+
+
+@pytest.mark.parametrize("about", ["[]", '"x"', "1"])
+def test_facts_of_the_wrong_kind_are_a_damaged_document(workspace: Workspace, about: str) -> None:
+    model = train_workspace(documented(workspace))
+    file = workspace.root / model.path / checkpoint.DOCUMENT
+    document = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**document, "about": json.loads(about)}), encoding="utf-8")
+    with pytest.raises(DataError, match="is damaged: about is of the wrong kind"):
+        card(file.parent)
+
+
+def test_private_words_are_blotted_out() -> None:
+    assert doctest.testmod(provenance).failed == 0
+    assert provenance.clean("x" * 400).endswith("…")
+    assert provenance.clean("Anna Berg", ["Anna"]) == "[name] Berg"
+    assert provenance.clean("C:\\faces\\ann\\1.png of MIT licence") == "[...] of MIT licence"
+    assert provenance.clean("annotated by hand", ["ann"]) == "annotated by hand"

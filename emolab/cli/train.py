@@ -171,7 +171,12 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
     if plan.teacher:
         plan, taught = _teaching(workspace, plan, progress)
     damaged = unusable(
-        workspace, data.ids, media_of(workspace), Preprocessing(plan.size, plan.color), progress=progress
+        workspace,
+        data.ids,
+        media_of(workspace),
+        Preprocessing(plan.size, plan.color),
+        fingerprinted=True,
+        progress=progress,
     )
     if damaged:
         data = data.without(damaged)

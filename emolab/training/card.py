@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emolab.errors import DataError
-from emolab.training import flips, objective, wording
+from emolab.training import card_data, flips, objective, wording
 from emolab.training.bundled import ABOUT
 from emolab.training.checkpoint import DOCUMENT, Checkpoint, describe
 from emolab.training.validation import FEWEST_JUDGES
@@ -22,7 +22,7 @@ FEW = 50
 
 
 def card(folder: Path) -> str:
-    """The card of the model in ``folder``: figures from its document, purpose and limits from ``about.md`` beside it.
+    """The card of the model in ``folder``, from its document alone; what a person wrote beside it, ``about.md``, leads.
 
     Raises :class:`DataError` when there is no model.
     """
@@ -34,6 +34,8 @@ def card(folder: Path) -> str:
     parts = [f"# {title}", _summary(made)]
     if about.is_file():
         parts.append(about.read_text(encoding="utf-8").strip())
+    else:
+        parts += card_data.sections(made)
     parts += [_validated(made), *(_judged(found) for found in made.metrics.get("judged", ())), _settings(made)]
     return "\n\n".join(parts) + "\n"
 

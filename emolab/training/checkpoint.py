@@ -27,13 +27,13 @@ SEAL = "weights_sha256"
 KINDS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "backbone", "color", "snapshot", "created_at"), str),
     **dict.fromkeys(("classes", "mean", "std", "history"), tuple),
-    **dict.fromkeys(("plan", "metrics", "made_by"), dict),
+    **dict.fromkeys(("plan", "metrics", "made_by", "about"), dict),
     **dict.fromkeys(("size", "decoder"), int),
     "temperature": (int, float),
     "flips": bool,
 }
 #: What documents of earlier versions may lack.
-OPTIONAL = {"parent", "metrics", "history", "made_by", "flips", "other_temperature"}
+OPTIONAL = {"parent", "metrics", "history", "made_by", "about", "flips", "other_temperature"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,8 @@ class Checkpoint:
     normalised by ``mean`` and ``std`` (of 0..1); probabilities are ``softmax(logits / temperature)``. With ``flips``
     the logits are the mean over the image and its mirror image; ``other_temperature`` is the one for the other way of
     judging, ``None`` where it was never fitted. ``plan`` holds every number of the run, ``snapshot`` the hash of its
-    data, ``metrics`` what was measured on the validation samples.
+    data, ``metrics`` what was measured on the validation samples, ``about`` what a card says of purpose, data and
+    start (:mod:`emolab.training.provenance`; empty for models of an earlier emolab).
     """
 
     id: str
@@ -64,6 +65,7 @@ class Checkpoint:
     decoder: int = VERSION
     flips: bool = False
     other_temperature: float | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
     made_by: Mapping[str, str] = field(default_factory=lambda: {"emolab": __version__, "torch": str(torch.__version__)})
 
     @property

@@ -27,6 +27,7 @@ from emolab.training import (
     learned,
     objective,
     opponent,
+    provenance,
     report,
     scalars,
     tuning,
@@ -199,6 +200,7 @@ def finish(fitted: Fitted, bench: Bench, *, alone: bool = False) -> tuple[Checkp
             "solved": fitted.solved,
         },
         history=tuple(fitted.history),
+        about=provenance.facts(workspace, data, run.plan),
     )
     folder = workspace.models / identity[:16]
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from emolab.errors import DamagedMedia
 from emolab.progress import SILENT, Progress
-from emolab.training import cache, media_check
+from emolab.training import cache, fingerprints, media_check
 from emolab.training.decode import Preprocessing
 from emolab.workspace import Workspace, write_text
 
@@ -17,15 +18,23 @@ def unusable(
     media: Callable[[str], Path],
     wanted: Preprocessing,
     *,
+    fingerprinted: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, str]:
     """What is wrong with which of the samples ``ids``, said in one line, where ``training.damaged`` leaves them out.
 
-    The images of the others are decoded and kept. Raises :class:`DamagedMedia`, which names all of them, where the
+    The images of the others are decoded and kept, and where they are to be ``fingerprinted``, which a training does at
+    its end, that is done too. Raises :class:`DamagedMedia`, which names all of them, where the
     setting stops the command, :class:`ConfigError` where it is no setting.
     """
     media_check.leaves_out(workspace.config.training.damaged)
     found = cache.find_damaged(workspace.cache, ids, media, wanted, progress=progress)
+    if fingerprinted:
+        try:
+            good = [sample for sample in ids if sample not in found]
+            fingerprints.fill(workspace.cache, good, media, progress=progress)
+        except DamagedMedia as error:
+            found |= {sample: reason for sample, (_, reason) in error.files.items()}
     settle(workspace, ids, found, media, progress)
     return found
 
