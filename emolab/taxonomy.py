@@ -16,6 +16,9 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "ekman7": ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear"),
 }
 
+#: As many as there are keys that mean nothing else in Label Studio, less the two for "unknown" and "no face".
+MOST_CLASSES = 29
+
 _ALIASES = {
     "happiness": "happy joy joyful happyness hap ha glad smile smiling",
     "sadness": "sad unhappy sa",
@@ -76,6 +79,12 @@ def check_classes(names: Iterable[str]) -> tuple[str, ...]:
     classes = tuple(names)
     if len(classes) < 2:
         raise ConfigError(f"A project needs at least two classes, got {len(classes)}.")
+    if len(classes) > MOST_CLASSES:
+        raise ConfigError(
+            f"A project holds at most {MOST_CLASSES} classes, got {len(classes)}: "
+            "the form in Label Studio has one key for each.",
+            hint="Name fewer (classes in emolab.toml, or --classes), for example rare ones together as one.",
+        )
     for name in classes:
         if not name or not all(ch.isalnum() or ch in "_- " for ch in name) or name != name.strip():
             raise ConfigError(f'"{name}" cannot be a class name: use letters, digits, "_", "-" and single spaces.')
