@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -72,6 +73,7 @@ def furnished(root: Path, n: int, *, seed: int = 0) -> Workspace:
         for uid in voted
         for name in ANNOTATORS
     ]
+    cast[0] = replace(cast[0], extra={"quality": "sharp", "seen": ["eyes", "mouth"], "age": 31})
     shares = np.array([[drawn[uid].answers.get(name, 0.0) + 0.02 for name in CLASSES] for uid in ids])
     probs = shares**0.7 * rng.uniform(0.3, 1.7, shares.shape)
     probs /= probs.sum(axis=1, keepdims=True)
@@ -178,6 +180,9 @@ def test_rows_tell_votes_labels_predictions_suggestions_and_duplicates(faces: Wo
     voted, last = found[0], found[-1]
     assert sum(voted.votes.values()) == voted.n_votes == len(voted.answers) == len(ANNOTATORS)
     assert {name for name, _, _ in voted.answers} == set(ANNOTATORS)
+    said = [("age", "31"), ("quality", "sharp"), ("seen", "eyes"), ("seen", "mouth")]
+    assert sorted((question, text) for _, question, text in voted.extra) == said
+    assert [row.extra for row in found[1:] if row.extra] == []
     assert {row.uid: row.label for row in found if row.label} == {
         uid: CLASSES[hard] for uid, hard in zip(current.samples, current.hard, strict=True)
     }
@@ -213,6 +218,8 @@ def test_everything_is_there_and_the_saved_views_find_it(faces: Workspace, addre
     assert Path(first.filepath).is_file()
     assert sum(first.votes[name] for name in CLASSES) == first.n_votes == 3
     assert {answer.annotator for answer in first.answers} == set(ANNOTATORS)
+    assert {(one.annotator, one.question, one.answer) for one in first.extra} >= {(ANNOTATORS[0], "seen", "eyes")}
+    assert dataset.last().extra is None
     assert first.label.label in CLASSES
     assert first.prediction.logits.shape == (len(CLASSES),)
     assert np.exp(first.prediction.logits).sum() == pytest.approx(1, abs=1e-3)

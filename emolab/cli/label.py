@@ -11,6 +11,8 @@ COMMANDS = {
     "push": ("emolab.cli.label_push", "Send samples to the team."),
     "pull": ("emolab.cli.label_pull", "Bring back the team's answers as votes."),
     "status": ("emolab.cli.label_status", "Show progress, agreement and annotators."),
+    "name": ("emolab.cli.label_name", "Give an annotator a name that is kept here only."),
+    "export": ("emolab.cli.label_export", "Write the votes as CSV or JSON."),
     "aggregate": ("emolab.cli.label_aggregate", "Turn the team's votes into labels."),
 }
 

@@ -11,6 +11,7 @@ from emolab.cli.words import many
 
 if TYPE_CHECKING:
     from emolab.catalog.activity import Activity, RoundProgress
+    from emolab.catalog.questions import Question
     from emolab.cli.revotes import Review
     from emolab.labeling.agreement import Alpha, AnnotatorAgreement, ClassAgreement
     from emolab.workspace import Workspace
@@ -31,7 +32,7 @@ def status(session: Session) -> None:
     import numpy as np
 
     from emolab import tally
-    from emolab.catalog import activity, answers, labels, remotes, tallies
+    from emolab.catalog import activity, answers, labels, nicknames, questions, remotes, tallies
     from emolab.cli.status import made_by, with_standing
     from emolab.labeling import agreement
     from emolab.labeling.current import standing
@@ -40,15 +41,19 @@ def status(session: Session) -> None:
     with workspace.catalog() as catalog, catalog.connect() as conn:
         table = tallies.table(conn, workspace.config.project.classes)
         rounds = activity.rounds(conn)
-        people = activity.annotators(conn)
+        everybody = activity.annotators(conn)
         per_sample = activity.votes_per_sample(conn)
         totals = tallies.count(conn)
         current = with_standing(labels.summary(conn), standing(workspace, conn))
         users = answers.users(conn)
         held = remotes.held(conn)
+        called = nicknames.by_pseudonym(conn)
+        asked = questions.count(conn)
+    merged = [each for each in everybody if each.kind == "dataset"]
+    people = [each for each in everybody if each.kind != "dataset"]
     judged = _judged(workspace)
-    datasets = {person.name for person in people if person.kind == "dataset"}
-    groups = {"team": tally.of(table, {person.name for person in people} - datasets)}
+    datasets = {each.name for each in merged}
+    groups = {"team": tally.of(table, {person.name for person in people})}
     if datasets:
         groups["datasets"] = tally.of(table, datasets)
     alphas = {name: agreement.alpha(group, np.random.default_rng(0)) for name, group in groups.items()}
@@ -71,7 +76,9 @@ def status(session: Session) -> None:
                  "confused_with": c.confused_with, "confused": c.confused}
                 for c in classes
             ],
-            "annotators": [_annotator(person, against.get(person.name), users) for person in people],
+            "annotators": [_annotator(person, against.get(person.name), users, called) for person in people],
+            "datasets": [_annotator(each, against.get(each.name), users, called) for each in merged],
+            "extra_questions": asked,
         }
     )  # fmt: skip
     if session.json:
@@ -86,7 +93,9 @@ def status(session: Session) -> None:
         states = " · ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _states(judged).items())
         session.say(f"[bold]Between {workspace.config.labeling.votes.replace('..', ' and ')} votes[/]: {states}\n")
     _show_agreement(session, alphas, classes, anything=totals["active"] > 0)
-    _show_people(session, people, against, users)
+    _show_people(session, people, against, users, called)
+    _show_datasets(session, merged, against)
+    _show_questions(session, asked)
     session.next_step(_hint(rounds, totals, current, again=bool(judged and judged.wanted)))
 
 
@@ -187,13 +196,19 @@ _WORDS = {"meta": "say unknown or no face", "skipped": "skipped", "rejected": "r
 
 
 def _show_people(
-    session: Session, people: list[Activity], against: dict[str, AnnotatorAgreement], users: dict[str, list[int]]
+    session: Session,
+    people: list[Activity],
+    against: dict[str, AnnotatorAgreement],
+    users: dict[str, list[int]],
+    called: dict[str, str],
 ) -> None:
+    from rich.markup import escape
+
     if not people:
         return
     rows = [
         (
-            person.name,
+            f"{escape(called[person.name])} ({person.name})" if person.name in called else escape(person.name),
             ", ".join(map(str, users.get(person.name, ()))) or "–",
             f"{person.votes:,}",
             _percent(against[person.name].agreement) if person.name in against else "–",
@@ -222,8 +237,48 @@ def _show_people(
     if users:
         session.say(
             "[dim]Names stay with Label Studio, emolab keeps pseudonyms. Who a user is, an\n"
-            "administrator sees at its address /api/users: number, name and e-mail.[/]"
+            "administrator sees at its address /api/users: number, name and e-mail. A name\n"
+            "that stays here: emolab label name PSEUDONYM NAME[/]"
         )
+
+
+def _show_datasets(session: Session, merged: list[Activity], against: dict[str, AnnotatorAgreement]) -> None:
+    from rich.markup import escape
+
+    if not merged:
+        return
+    session.table(
+        [("dataset", "whole"), ("votes", "right"), ("others agree", "right"), ("no class", "right")],
+        [
+            (
+                escape(each.name),
+                f"{each.votes:,}",
+                _percent(against[each.name].agreement) if each.name in against else "–",
+                f"{each.meta:,}",
+            )
+            for each in merged
+        ],
+        title="Merged datasets",
+    )
+
+
+def _show_questions(session: Session, asked: list[Question]) -> None:
+    """What the team was asked beyond emolab's question."""
+    from rich.markup import escape
+
+    if not asked:
+        return
+    rows = []
+    for question in asked:
+        said = ", ".join(f"{escape(_brief(text))} {n:,}" for text, n in question.most_common)
+        more = question.different - len(question.most_common)
+        rows.append((escape(question.name), f"{question.answers:,}", said + (f", {more:,} more" if more > 0 else "")))
+    session.table(["question", ("votes", "right"), "answers"], rows, title="Questions of the team's own")
+
+
+def _brief(text: str) -> str:
+    line = " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())
+    return line if len(line) <= 40 else line[:39] + "…"
 
 
 def _habit(found: AnnotatorAgreement | None) -> str:
@@ -246,9 +301,12 @@ def _hint(rounds: list[Any], totals: dict[str, int], current: dict[str, Any] | N
     return "emolab label aggregate" if current is None else "emolab train"
 
 
-def _annotator(person: Activity, found: AnnotatorAgreement | None, users: dict[str, list[int]]) -> dict[str, Any]:
+def _annotator(
+    person: Activity, found: AnnotatorAgreement | None, users: dict[str, list[int]], called: dict[str, str]
+) -> dict[str, Any]:
     return {
         "name": person.name,
+        "nickname": called.get(person.name),
         "users": users.get(person.name, []),
         "kind": person.kind,
         "votes": person.votes,

@@ -46,7 +46,7 @@ class Document(NamedTuple):
 
 
 #: Stamps of an older form are never equal to new ones, so a new form of documents rewrites them all.
-FORM = b"1"
+FORM = b"2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,12 @@ def fields(classes: Sequence[str], qualities: Sequence[str]) -> list[Field]:
             "who said what",
             (("annotator", "string"), ("label", "string"), ("count", "int")),
         ),
+        Field(
+            "extra",
+            "list",
+            "answers to the team's own questions",
+            (("annotator", "string"), ("question", "string"), ("answer", "string")),
+        ),
         Field("distribution", "shares", "share of each class in the label", shares),
         Field("probs", "shares", "probability of each class by the model", shares),
         Field("quality", "shares", "measures of the picture", tuple((name, "float") for name in qualities)),
@@ -102,7 +108,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
     ("model", ("prediction", "entropy", "margin"), True),
     ("round", ("suggested", "suggestion_rank", "suggestion_score", "suggestion_reason", "round"), True),
     ("origin", ("source", "split", "group", "duplicate_of", "duplicate_group", "added_at"), False),
-    ("votes", ("votes", "answers"), False),
+    ("votes", ("votes", "answers", "extra"), False),
     ("distribution", ("distribution",), False),
     ("probabilities", ("probs",), False),
     ("quality", ("quality",), False),
@@ -153,6 +159,11 @@ class Writer:
             made["answers"] = [
                 {"_cls": "DynamicEmbeddedDocument", "annotator": who, "label": label, "count": people}
                 for who, label, people in row.answers
+            ]
+        if row.extra:
+            made["extra"] = [
+                {"_cls": "DynamicEmbeddedDocument", "annotator": who, "question": question, "answer": answer}
+                for who, question, answer in row.extra
             ]
         if row.agreement is not None:
             made["agreement"], made["vote_entropy"] = row.agreement, row.vote_entropy

@@ -15,6 +15,7 @@ import numpy as np
 from sqlalchemy import Connection, and_, exists, func, select
 
 from emolab.catalog import schema
+from emolab.catalog.questions import texts
 from emolab.datasets.inspect_answers import PREFIX, Pulled
 from emolab.records import Predictions
 
@@ -30,7 +31,8 @@ _samples, _votes, _labels, _suggestions = schema.samples, schema.votes, schema.l
 class Row:
     """One sample as people see it.
 
-    ``votes`` counts people per class or meta label; ``answers`` are (annotator, answer, people);
+    ``votes`` counts people per class or meta label; ``answers`` are (annotator, answer, people),
+    ``extra`` are (annotator, question of the team's own, answer);
     ``distribution`` and ``probs`` hold one share per class of the project; ``agreement`` is the share of
     class votes that the winner got; all entropies are divided by the log of the number of classes, so that
     they lie in 0..1; ``suggestion`` is (rank, score, reason) of the newest round that proposed the sample,
@@ -50,6 +52,7 @@ class Row:
     duplicate_group: str | None = None
     votes: dict[str, int] = field(default_factory=dict)
     answers: list[tuple[str, str, int]] = field(default_factory=list)
+    extra: list[tuple[str, str, str]] = field(default_factory=list)
     n_votes: int = 0
     agreement: float | None = None
     vote_entropy: float | None = None
@@ -73,7 +76,8 @@ def example(classes: Sequence[str]) -> Row:
         uid="0123456789abcdef" * 4, filepath="/emolab/example.png", source="example", split="train", group="ann",
         added_at="2026-01-01T00:00:00.000Z", width=48, height=48, quality={"blur": 0.5}, duplicate_of="0" * 64,
         duplicate_group="0" * 64, votes={classes[0]: 2, "unknown": 1}, n_votes=3, agreement=1.0, vote_entropy=0.0,
-        answers=[("ann", classes[0], 2), ("bob", "unknown", 1)], label=classes[0], confidence=share,
+        answers=[("ann", classes[0], 2), ("bob", "unknown", 1)], extra=[("ann", "quality", "sharp")],
+        label=classes[0], confidence=share,
         distribution=[share] * len(classes), prediction=classes[1], probs=[share] * len(classes),
         logits=np.full(len(classes), np.log(share), dtype="<f4").tobytes(), entropy=1.0, margin=0.0,
         suggested=True, round=1, suggestion=(0, 0.5, "an example"),
@@ -208,17 +212,19 @@ class _Reader:
         v = _votes.c
         dead = exists().where(schema.tombstones.c.vote == v.pk)
         query = (
-            select(v.sample, v.annotator, v.label, v.count, v.seen_at)
+            select(v.sample, v.annotator, v.label, v.count, v.seen_at, v.extra)
             .where(and_(v.sample.between(min(rows), max(rows)), v.label.is_not(None), v.rejected.is_(None), ~dead))
             .order_by(v.sample, v.pk)
         )
         number = {name: i for i, name in enumerate(self.classes)}
         order = {pk: i for i, pk in enumerate(rows)}
         counts = np.zeros((len(rows), len(self.classes)))
-        for pk, annotator, label, people, seen_at in self.conn.execute(query).all():
+        for pk, annotator, label, people, seen_at, extra in self.conn.execute(query).all():
             row = rows[pk]
             row.votes[label] = row.votes.get(label, 0) + people
-            row.answers.append((self.annotators[annotator], label, people))
+            who = self.annotators[annotator]
+            row.answers.append((who, label, people))
+            row.extra += [(who, question, text) for question, said in (extra or {}).items() for text in texts(said)]
             if label in number:
                 counts[order[pk], number[label]] += people
             if pk in asked_again and seen_at > asked_again[pk]:
