@@ -14,7 +14,6 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from emolab.datasets.drawn_faces import draw_faces
-from emolab.errors import DataError
 from emolab.training import bundled, fingerprints, learned
 from emolab.training.bloom import BloomFilter
 from emolab.training.learned import Learned
@@ -202,15 +201,14 @@ def test_a_missing_or_damaged_record_is_unknown_and_not_empty(
     assert words in said
 
 
-def test_what_is_no_image_is_said_for_samples_and_counted_as_not_learned_elsewhere(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read as an image"):
-        fingerprints.fill(tmp_path, ["a" * 64], lambda _: b"no image")
-    assert (
-        not Learned()
-        .with_images(prints_of([Image.new("L", (8, 8))]), "x")
-        .has(fingerprints.of_media([b"no image", tmp_path / "gone.png"]))
-        .any()
-    )
+def test_what_cannot_be_read_is_not_learned_and_is_tried_again(faces: list[Image.Image], tmp_path: Path) -> None:
+    model = Learned().with_images(prints_of(faces[:20]), "x")
+    nothing = fingerprints.of_media([b"no image", tmp_path / "gone.png", lambda: b""])
+    assert fingerprints.unread(nothing).all()
+    assert not model.has(nothing).any()
+    assert fingerprints.unread(fingerprints.fill(tmp_path, ["a" * 64], lambda _: b"no image")).all()
+    mended = fingerprints.fill(tmp_path, ["a" * 64], lambda _: encoded(faces[0]))
+    assert model.has(mended).all()
 
 
 def test_fingerprints_of_samples_are_computed_once(faces: list[Image.Image], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from emolab.cli.common import Session, device_option, flips_option, workspace_co
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
+    from emolab.training.learned import Learned
     from emolab.training.predict import Predictor
 
 
@@ -39,23 +40,26 @@ def evaluate(
 
     from emolab.cli.judged import show_metrics
     from emolab.cli.models import device_of, folder_of
+    from emolab.cli.side_by_side import show_learned
     from emolab.datasets.evaluation import is_spec
     from emolab.errors import MissingExtra, UnknownName
     from emolab.records import SPLITS
 
     try:
+        from emolab.training import ancestry
         from emolab.training.predict import load
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     if not is_spec(where) and where not in SPLITS:
         raise UnknownName("split or dataset", where, SPLITS, hint="A dataset is READER:PATH, such as ferplus:FILE.zip.")
-    predictor = load(folder_of(session, model), device=device_of(session, device))
+    folder = folder_of(session, model)
+    predictor, record = load(folder, device=device_of(session, device)), ancestry.of_folder(folder)
     if flips is not None:
         predictor = predictor.with_flips(flips)
     if is_spec(where):
-        found = _on_dataset(session, predictor, where, protocol, split)
+        found = _on_dataset(session, predictor, record, where, protocol=protocol, split=split)
     else:
-        found = _on_split(session, predictor, where)
+        found = _on_split(session, predictor, record, where)
     session.emit(found)
     alone = "each image with its mirror image" if predictor.checkpoint.flips else "each image alone"
     session.say(f"[dim]{escape(found['protocol'])}; {alone}[/]")
@@ -63,11 +67,12 @@ def evaluate(
         session.say(f"[yellow]left out:[/] {escape(line)}")
     if found["unreadable"] > len(found["errors"]):
         session.say(f"[yellow]left out:[/] {found['unreadable'] - len(found['errors']):,} more")
+    show_learned(session, found["learned"], found)
     show_metrics(session, found, title=f"Model {short(predictor.checkpoint.id)} on {escape(where)}")
 
 
 def _on_dataset(
-    session: Session, predictor: Predictor, spec: str, protocol: str | None, split: str | None
+    session: Session, predictor: Predictor, record: Learned, spec: str, *, protocol: str | None, split: str | None
 ) -> dict[str, Any]:
     from emolab.datasets.evaluation import evaluation_set
     from emolab.training.evaluate import evaluate as judge
@@ -80,12 +85,13 @@ def _on_dataset(
         names=chosen.names,
         supported=chosen.supported,
         protocol=chosen.protocol,
+        record=record,
         progress=session.progress,
     )
     return {**found, "on": spec, "dropped": dict(chosen.dropped), "splits": list(chosen.splits)}
 
 
-def _on_split(session: Session, predictor: Predictor, split: str) -> dict[str, Any]:
+def _on_split(session: Session, predictor: Predictor, record: Learned, split: str) -> dict[str, Any]:
     from functools import partial
 
     import numpy as np
@@ -122,6 +128,7 @@ def _on_split(session: Session, predictor: Predictor, split: str) -> dict[str, A
         names=[s.name or s.id for s in found],
         supported=mask,
         protocol=f"{split} samples of this workspace against their current labels ({labels.method})",
+        record=record,
         progress=session.progress,
     )
     return {**result, "on": split, "dropped": {f"unknown class {k}": n for k, n in foreign.items()}, "splits": [split]}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from emolab.cli.common import Session, bar, workspace_command
+from emolab.cli.learned import learned_of, warn_of
 from emolab.cli.shortage import after_merge
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from emolab.datasets.merge_report import MergeReport
 
@@ -68,8 +69,9 @@ def merge(
         near=near,
         progress=session.progress,
     )
-    session.emit(report.to_dict())
-    _show(session, report)
+    known = learned_of(session, report, options=reader_options(options))
+    session.emit({**report.to_dict(), "learned": known})
+    _show(session, report, known)
     return 1 if report.unreadable else 0
 
 
@@ -84,10 +86,11 @@ def reader_options(pairs: Sequence[str]) -> dict[str, str]:
     return options
 
 
-def _show(session: Session, report: MergeReport) -> None:
+def _show(session: Session, report: MergeReport, known: Mapping[str, Any] | None) -> None:
     _headline(session, report)
     _labels(session, report)
     _copies(session, report)
+    warn_of(session, known)
     _remarks(session, report)
     nothing = after_merge(session, report)
     if report.dry_run:

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
     from emolab.active_learning.asking import Votes
     from emolab.active_learning.verdict import Verdict
+    from emolab.cli.simulate_stage import Sides
     from emolab.config import Config
 
 #: First samples, rounds and the budget where none are named: votes per class, and times the first samples.
 START, ROUNDS, TIMES = 10, 8, 16
+#: More than this share of images that the start network has learned, and a campaign is refused.
+LEARNED = 0.01
 #: Columns of the report's table that a terminal has room for.
 SHOWN = (0, 2, 3, 4, 6, 8)
 
@@ -119,7 +122,7 @@ def simulate(
     _distinct(config, dataset)
 
     classes = config.project.classes
-    sides = divide(dataset, judge, classes, options=read_with)
+    sides = _unlearned(session, config, divide(dataset, judge, classes, options=read_with), mode=mode)
     field = field_of(sides)
     budgets = plan_budgets(
         asking,
@@ -263,6 +266,32 @@ def _distinct(config: Config, dataset: str) -> None:
             hint="Take others: --set training.backbone=mobilenet_v2 --set training.weights=PATH; or learn everything "
             "from scratch: --mode finetune --set training.backbone=tiny",
         )
+
+
+def _unlearned(session: Session, config: Config, sides: Sides, *, mode: str) -> Sides:
+    """``sides``, unless the start network has learned their images, whatever they are called; a few are only said."""
+    from emolab.errors import ConfigError
+    from emolab.training import ancestry, fingerprints
+
+    training = config.training
+    record = ancestry.of_start(training.backbone, training.weights)
+    for line in record.unknown:
+        session.progress.warn(f"Unknown: {line}. It may have learned the images of this campaign.")
+    if not record.layers:
+        return sides
+    media = [*(sides.pool.media[row] for row in sides.asked), *(sides.judge.media[row] for row in sides.judges)]
+    n = int(record.has(fingerprints.of_media(media, progress=session.progress)).sum())
+    if n > LEARNED * len(media) + 1:
+        how = "" if mode == "finetune" else " --set training.weights=PATH"
+        raise ConfigError(
+            f"{training.backbone} has learned {n:,} of these {len(media):,} images, so a campaign on them would know "
+            "the answers beforehand.",
+            hint=f"Take another network: --set training.backbone=mobilenet_v2{how}; or learn everything from scratch: "
+            "--mode finetune --set training.backbone=tiny",
+        )
+    if n:
+        session.progress.note(f"{training.backbone} has learned about {n:,} of these {len(media):,} images.")
+    return sides
 
 
 def _mean(whole: Sequence[Any]) -> dict[str, float] | None:

@@ -211,6 +211,7 @@ class _Run:
         order = {name: place for place, name in enumerate((*classes, *META))}
         report = self._report
         report.duplicates = sum(entry.copies - 1 for entry in self._ledger.entries.values())
+        report.images = list(self._ledger.entries)
         report.copies = self._ledger.summary()
         report.notes = dict(self._notes.most_common())
         report.labels = [

@@ -27,8 +27,9 @@ class MergeReport:
     ``new_votes`` and ``withdrawn`` ledger rows; ``meta``: people who gave a meta answer; ``copies``: see
     :meth:`emolab.datasets.conflicts.Ledger.summary`; ``others``: on how many ``images`` others had voted before, and on
     how many of them the winners ``agree``; ``left``: images per class of the project that they win, to ``train`` on and
-    ``held_out``; ``train_elsewhere``: training samples of the workspace that are not of this dataset; ``notes``: what
-    records said about themselves, such as the table they were read from.
+    ``held_out``; ``train_elsewhere``: training samples of the workspace that are not of this dataset; ``images``: the
+    ids of all its samples, new or known; ``notes``: what records said about themselves, such as the table they were
+    read from.
     """
 
     name: str
@@ -53,11 +54,12 @@ class MergeReport:
     assigned: dict[str, int] = field(default_factory=dict)
     left: dict[str, dict[str, int]] = field(default_factory=dict)
     train_elsewhere: int = 0
+    images: list[str] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     unused_rules: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain data."""
-        return asdict(self)
+        """Everything but the ids of the samples, as plain data."""
+        return {key: value for key, value in asdict(self).items() if key != "images"}

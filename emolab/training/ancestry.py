@@ -59,8 +59,12 @@ def of_run(workspace: Workspace, run: Run, media: Callable[[str], Path], *, prog
     plan, data = run.plan, run.data
     teachers = [_teacher(workspace, name) for name in plan.teacher.split(",") if name]
     inherited = learned.together([of_start(plan.backbone, plan.weights), *teachers])
-    prints = fingerprints.fill(workspace.cache, data.ids, media, progress=progress)
-    return inherited.with_images(prints[data.train], f"{workspace.config.project.name}, snapshot {data.snapshot[:12]}")
+    prints = fingerprints.fill(workspace.cache, data.ids, media, progress=progress)[data.train]
+    unread = fingerprints.unread(prints)
+    if unread.any():
+        lost = f"{int(unread.sum()):,} of {len(prints):,} images it was trained on could not be read to record them"
+        inherited = inherited.also(Learned(unknown=(lost,)))
+    return inherited.with_images(prints[~unread], f"{workspace.config.project.name}, snapshot {data.snapshot[:12]}")
 
 
 def _teacher(workspace: Workspace, identity: str) -> Learned:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from emolab import metrics
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
+from emolab.training import ancestry, fingerprints
+from emolab.training.learned import Learned
 from emolab.training.predict import Predictor, predict_media
 
 
@@ -23,13 +25,15 @@ def evaluate(
     names: Sequence[str] | None = None,
     supported: NDArray[np.bool_] | None = None,
     protocol: str,
+    record: Learned,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Metrics of ``predictor`` on n images whose true class is ``truth`` (n,), ready for JSON.
 
     ``supported``, (k,) or (n, k), says which classes can occur; the others are left out of the probabilities. Images
-    that cannot be read are counted under ``unreadable`` and are not part of ``n``. Raises :class:`DataError` when
-    nothing can be judged.
+    that cannot be read are counted under ``unreadable`` and are not part of ``n``. ``record`` is what the model has
+    learned from: how many of the images are in it, and the figures without them, stand under ``learned``. Raises
+    :class:`DataError` when nothing can be judged.
     """
     titles = list(names) if names is not None else [str(i) for i in range(len(media))]
     answers = list(predict_media(predictor, list(zip(titles, media, strict=True)), progress=progress))
@@ -43,12 +47,17 @@ def evaluate(
         probs = np.where(mask, probs, 0.0)
         totals = probs.sum(axis=1, keepdims=True)
         probs = np.where(totals > 0, probs / np.maximum(totals, 1e-30), mask / mask.sum(axis=1, keepdims=True))
-    found = metrics.summary(probs, np.asarray(truth)[read], predictor.checkpoint.classes)
+    classes, answer_of = predictor.checkpoint.classes, np.asarray(truth)[read]
+    found = metrics.summary(probs, answer_of, classes)
+    known = np.zeros(int(read.sum()), dtype=bool)
+    if record.layers:
+        known = record.has(fingerprints.of_media(media, progress=progress))[read]
     return {
         "model": predictor.checkpoint.id,
         "protocol": protocol,
         "flips": predictor.checkpoint.flips,
         **found,
+        "learned": ancestry.marked(record, known, probs, answer_of, classes),
         "unreadable": int((~read).sum()),
         "errors": [f"{answer.name}: {answer.error}" for answer in answers if answer.error][:20],
     }

@@ -28,7 +28,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
-from emolab.training import bloom, media_check, rows
+from emolab.training import bloom, rows
 
 #: A fingerprint is so many bytes: 16 of content, 8 of the perceptual hash, 3 + 3 unsure bits, 1 whether it is of use.
 BYTES = 31
@@ -40,6 +40,9 @@ PROBES = 1 + UNSURE**2 + (UNSURE * (UNSURE - 1) // 2) ** 2
 FLAT, FEWEST_ONES, MOST_ONES = 5.0, 24, 40
 
 
+Media = bytes | Path | Callable[[], bytes]
+
+
 def fill(
     folder: Path,
     ids: Sequence[str],
@@ -49,53 +52,53 @@ def fill(
 ) -> NDArray[np.uint8]:
     """Fingerprints (n, 31) of the samples ``ids``, kept below ``folder``; only new ones are computed.
 
-    Raises :class:`DamagedMedia`, which names all files that are no images.
+    Zeros where a file cannot be read, see :func:`unread`: pixels decoded earlier may be all that is left of it, and a
+    record is no reason to lose a finished training.
     """
     file = folder / FOLDER / "fingerprints.u8"
     missing = len(set(ids) - rows.known(file))
-    wrong: dict[str, str] = {}
     with (
         ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
         progress.task("Fingerprinting", missing, unit="images") if missing else nullcontext() as task,
     ):
 
-        def attempt(key: str) -> NDArray[np.uint8] | None:
-            try:
-                return fingerprint(media(key))
-            except DataError as error:
-                wrong[key] = media_check.reason(error)
-                return None
-
         def made(part: list[str]) -> tuple[NDArray[np.uint8], list[str]]:
-            found = {key: one for key, one in zip(part, pool.map(attempt, part), strict=True) if one is not None}
+            found = np.stack(list(pool.map(lambda key: _attempt(media(key)), part)))
             if task:
                 task.advance(len(part))
-            return np.array(list(found.values()), dtype=np.uint8).reshape(-1, BYTES), list(found)
+            readable = ~unread(found)
+            return found[readable], [key for key, good in zip(part, readable.tolist(), strict=True) if good]
 
         array, places = rows.fill(file, ids, made, dtype=np.uint8, shape=(BYTES,))
-    if wrong:
-        raise media_check.damaged(wrong, media, len(ids))
-    return np.array(array[places])
+    prints = np.zeros((len(ids), BYTES), dtype=np.uint8)
+    there = places >= 0
+    prints[there] = array[places[there]]
+    return prints
 
 
-def of_media(media: Sequence[bytes | Path], *, progress: Progress = SILENT) -> NDArray[np.uint8]:
-    """Fingerprints (n, 31) of images that are no samples; zeros, which no filter holds, where one cannot be read."""
-
-    def attempt(item: bytes | Path) -> NDArray[np.uint8]:
-        try:
-            return fingerprint(item)
-        except DataError:
-            return np.zeros(BYTES, dtype=np.uint8)
-
+def of_media(media: Sequence[Media], *, progress: Progress = SILENT) -> NDArray[np.uint8]:
+    """Fingerprints (n, 31) of images that are no samples; zeros where one cannot be read, see :func:`unread`."""
     found = np.zeros((len(media), BYTES), dtype=np.uint8)
     with (
         ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
         progress.task("Fingerprinting", len(media), unit="images") as task,
     ):
-        for row, one in enumerate(pool.map(attempt, media)):
+        for row, one in enumerate(pool.map(_attempt, media)):
             found[row] = one
             task.advance()
     return found
+
+
+def unread(prints: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which of ``prints`` (n, 31) are of images that could not be read: (n,)."""
+    return np.asarray(~prints.any(axis=1))
+
+
+def _attempt(media: Media) -> NDArray[np.uint8]:
+    try:
+        return fingerprint(media() if callable(media) else media)
+    except DataError:
+        return np.zeros(BYTES, dtype=np.uint8)
 
 
 def fingerprint(media: bytes | Path) -> NDArray[np.uint8]:

@@ -75,6 +75,7 @@ class Learned:
     def has(self, prints: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Which of the images with the fingerprints ``prints`` (n, 31) were learned, as far as is known: (n,)."""
         found = self._content(prints)
+        found &= ~fingerprints.unread(prints)
         left = np.flatnonzero(~found & fingerprints.usable(prints))
         if self.layers and len(left):
             for keys in fingerprints.probes(prints[left]):

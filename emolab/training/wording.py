@@ -21,7 +21,8 @@ def learned_lines(learned: Mapping[str, Any] | None, whole: Mapping[str, Any]) -
     lines = [f"Unknown: {line}. Samples it has learned may be among these." for line in learned["unknown"]]
     if not learned["n"]:
         return lines
-    some = f"{learned['n']:,} of {whole['n']:,} samples were learned by this model"
+    were = "was" if learned["n"] == 1 else "were"
+    some = f"{learned['n']:,} of {whole['n']:,} samples {were} learned by this model"
     without = learned["without"]
     if without is None:
         left = f"{learned['left']:,} others are" if learned["left"] else "none is left, which is"
@@ -63,7 +64,8 @@ def comparison_lines(compared: Mapping[str, Any] | None) -> list[str]:
         few = f"{compared['n']:,} validation samples that neither has learned from are" if compared["n"] else "none is"
         lines.append(f"Not compared with {compared['against']}: {few} left, too few for figures.")
     if compared["learned"]:
-        lines.append(f"Left out: {compared['learned']:,} samples that one of the two has learned from.")
+        some = "1 sample" if compared["learned"] == 1 else f"{compared['learned']:,} samples"
+        lines.append(f"Left out: {some} that one of the two has learned from.")
     return [*lines, *(f"Unknown: {one}. Samples it has learned may be among these." for one in compared["unknown"])]
 
 
