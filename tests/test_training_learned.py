@@ -43,7 +43,7 @@ COPIES: dict[str, tuple[Copy, float]] = {
     "as a bitmap": (lambda image: encoded(image, "BMP"), 1.0),
     "on its side": (turned, 1.0),
     "JPEG 90": (lambda image: encoded(image, "JPEG", quality=90), 0.97),
-    "JPEG 75": (lambda image: encoded(image, "JPEG", quality=75), 0.95),
+    "JPEG 75": (lambda image: encoded(image, "JPEG", quality=75), 0.9),
     "twice as large": (lambda image: encoded(image.resize((96, 96), RESAMPLING.BICUBIC)), 0.97),
     "224 pixels, JPEG": (lambda image: encoded(image.resize((224, 224), RESAMPLING.BILINEAR), "JPEG"), 0.97),
     "40 pixels": (lambda image: encoded(image.resize((40, 40), RESAMPLING.LANCZOS)), 0.95),
