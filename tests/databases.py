@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -40,29 +41,42 @@ def postgresql() -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="emolab-pg-"))
     if os.geteuid() == 0:
         shutil.chown(home, pwd.getpwnam("postgres").pw_uid)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     run = [*as_server(), str(folder / "initdb"), "-D", str(home / "db"), "-A", "trust", "-U", "emolab", "--no-sync"]
-    subprocess.run(run, check=True, capture_output=True, timeout=120, cwd="/")
-    server = subprocess.Popen(
-        [*as_server(), str(folder / "postgres"), "-D", str(home / "db"), "-p", str(port), "-k", str(home),
-         "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, cwd="/",
-    )  # fmt: skip
-    address = f"postgresql+pg8000://emolab@127.0.0.1:{port}"
+    subprocess.run(run, check=True, capture_output=True, timeout=300, cwd="/")
     try:
-        deadline = time.monotonic() + 60
-        while not answers(port):
-            assert time.monotonic() < deadline, "PostgreSQL did not start within 60 s"
-            assert server.poll() is None, "PostgreSQL ended at once"
-        yield address
+        server, port = serve(folder, home)
+        yield f"postgresql+pg8000://emolab@127.0.0.1:{port}"
+        stop(home)
+        server.wait(60)
     finally:
-        pid = int((home / "db" / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGINT)
-        server.wait(30)
+        stop(home)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def serve(folder: Path, home: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """A server that answers, and its port: another one where somebody took the free port in the meantime."""
+    for _ in range(5):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = subprocess.Popen(
+            [*as_server(), str(folder / "postgres"), "-D", str(home / "db"), "-p", str(port), "-k", str(home),
+             "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, cwd="/",
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while server.poll() is None:
+            if answers(port):
+                return server, port
+            assert time.monotonic() < deadline, "PostgreSQL did not start within 120 s"
+    raise AssertionError("PostgreSQL ended at once, five times")
+
+
+def stop(home: Path) -> None:
+    """Let the server in ``home`` end at once, if one runs."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        os.kill(int((home / "db" / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
 
 
 def answers(port: int) -> bool:
