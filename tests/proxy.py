@@ -16,7 +16,17 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 Action = Literal[
-    "drop_answer", "drop_request", "cut_request", "cut_answer", "502", "502_after", "delay", "call", "rewrite", "again"
+    "drop_answer",
+    "drop_request",
+    "cut_request",
+    "cut_answer",
+    "502",
+    "502_after",
+    "delay",
+    "call",
+    "rewrite",
+    "again",
+    "say",
 ]
 Headers = list[tuple[str, str]]
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "proxy-connection", "te", "upgrade"}
@@ -30,8 +40,8 @@ class Fault:
     forwarded. ``cut_request``: half of the body is forwarded, then both sides close. ``cut_answer``: half of the answer
     arrives. ``502``: refused without forwarding; ``502_after``: carried out, then 502. ``delay``: forwarded after
     ``seconds``. ``call``: runs ``action_on`` before forwarding. ``rewrite``: ``change`` makes another answer of it.
-    ``again``: carried out, and once more for every :meth:`Proxy.replay`. ``times`` are hit, after ``skip`` went
-    through.
+    ``again``: carried out, and once more for every :meth:`Proxy.replay`. ``say``: carried out,
+    answered with ``body``. ``times`` are hit, after ``skip`` went through.
     """
 
     pattern: str
@@ -39,6 +49,7 @@ class Fault:
     times: int = 1
     skip: int = 0
     seconds: float = 0.0
+    body: bytes = b""
     action_on: Callable[[], None] | None = None
     change: Callable[[Headers, bytes], tuple[Headers, bytes]] | None = None
     hits: int = 0
@@ -138,6 +149,8 @@ class Proxy:
             return _close(handler)
         if action == "502_after":
             return _answer(handler, 502, [], b"bad gateway")
+        if hit is not None and action == "say":
+            return _answer(handler, 200, [("Content-Type", "application/json")], hit.body)
         return _answer(handler, status, headers, data, half=action == "cut_answer")
 
     def _connection(self) -> http.client.HTTPConnection:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
 import logging
-import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
 import pytest
+from misbehaving import misbehaving
 from servers import FACES, LabelStudioServer
 
 from emolab.errors import ConfigError, DataError, ServerError
@@ -247,7 +245,7 @@ def test_skipped_edited_and_deleted_answers_are_seen(studio: Studio, project: in
 @real
 def test_pages_of_tasks_leave_none_out_and_repeat_none(studio: Studio, project: int) -> None:
     ids = fill(studio, project, uids(23))
-    pages = list(studio._pages(project, [], include="id", size=5))
+    pages = list(studio.pages(project, [], include="id", size=5))
     assert [len(p) for p in pages] == [5, 5, 5, 5, 3]
     assert [t.id for p in pages for t in p] == ids
     assert list(studio.list_task_ids(project)) == ids
@@ -350,43 +348,6 @@ def test_nobody_signs_up_without_the_invitation(label_studio: LabelStudioServer)
 
 
 # -- servers that misbehave ------------------------------------------------------------------------------------------
-
-Answer = tuple[int, dict[str, str], str]
-
-
-@contextmanager
-def misbehaving(answer: Callable[[str, str], Answer]) -> Iterator[tuple[str, list[str]]]:
-    """A server that answers as told: ``answer(method, path)``; yields its URL and the requests it saw."""
-    seen: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def handle_one(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            seen.append(f"{self.command} {self.path.partition('?')[0]}")
-            status, headers, body = answer(self.command, self.path)
-            if status == 0:  # cut the connection without a word
-                self.connection.close()
-                return
-            self.send_response(status)
-            for key, value in headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body.encode())))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        do_GET = do_POST = do_PATCH = do_DELETE = handle_one
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", seen
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_a_server_that_is_down_is_named_and_the_command_that_starts_one() -> None:

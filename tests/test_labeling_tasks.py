@@ -12,6 +12,7 @@ from emolab.catalog.votes import Known
 from emolab.errors import DataError, UnknownName
 from emolab.labeling import form, tasks
 from emolab.labeling.studio_records import RemoteAnnotation, annotation_of
+from emolab.labeling.studio_shapes import Answer
 from emolab.records import Sample, Vote
 from emolab.taxonomy import PRESETS
 
@@ -342,5 +343,6 @@ def test_two_answers_at_once_do_not_count(
      pytest.param(10**400, None, id="huge")],
 )  # fmt: skip
 def test_a_lead_time_that_cannot_be_one_is_none(raw: object, seconds: float | None) -> None:
-    answer = annotation_of({"id": 1, "completed_by": 2, "lead_time": raw, "result": form.answer("neutral")}, 1)
+    fields = {"id": 1, "completed_by": 2, "lead_time": raw, "result": form.answer("neutral")}
+    answer = annotation_of(Answer(fields, "GET /api/tasks/1/", "http://studio").row(), 1)
     assert one(answer).lead_time == seconds

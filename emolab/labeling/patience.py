@@ -19,6 +19,8 @@ STUMBLE = 20.0
 SETTLE = 4.0
 #: The same in multiples of what a small question takes at that moment, for a server under load.
 SLOWER = 40.0
+#: How often an answer with status 200 that cannot be true, or is of no known shape, is asked for.
+ODD_ANSWERS = 3
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 3.0
 
@@ -32,13 +34,15 @@ def patiently(action: Callable[[], T], *, patience: float = PATIENCE, progress: 
     end = start + patience
     pause = _FIRST_PAUSE
     told = False
+    odd = 0
     while True:
         try:
             return action()
         except ServerError as error:
             if error.status == 500:  # the server itself stumbled: that seldom passes
                 end = min(end, start + STUMBLE)
-            if not (error.retryable or error.outcome_unknown) or time.monotonic() + pause > end:
+            odd += error.status is not None and error.status < 300
+            if not (error.retryable or error.outcome_unknown) or time.monotonic() + pause > end or odd == ODD_ANSWERS:
                 raise
             if not told and pause > 1:
                 progress.note(f"{error.message} Waiting for it, up to {patience:.0f} s.")

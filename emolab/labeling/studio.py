@@ -14,7 +14,7 @@ from emolab.errors import MissingExtra
 from emolab.labeling.studio_answers import Answers
 from emolab.labeling.studio_exports import Exports
 from emolab.labeling.studio_records import RemoteUser
-from emolab.labeling.studio_tasks import Tasks
+from emolab.labeling.studio_shapes import Row
 
 
 def connect(url: str, token: str, *, timeout: float = 120.0) -> Studio:
@@ -32,28 +32,32 @@ def connect(url: str, token: str, *, timeout: float = 120.0) -> Studio:
     return Studio(Http(url, token, timeout=timeout))
 
 
-class Studio(Tasks, Answers, Exports):
+class Studio(Answers, Exports):
     """One server seen with one user's token; a context manager."""
 
     def whoami(self) -> RemoteUser:
         """Return the user of this token; the cheapest way to check URL and token."""
-        user = self.http.get("/api/current-user/whoami")
-        return RemoteUser(id=int(user["id"]), email=str(user["email"]), username=str(user.get("username") or ""))
+        raw = self.http.ask("/api/current-user/whoami").row()
+        raw.text("email")
+        return _user_of(raw)
 
     def users(self) -> dict[int, RemoteUser]:
         """Return all users of the organization by id."""
-        return {
-            int(u["id"]): RemoteUser(id=int(u["id"]), email=str(u["email"]), username=str(u.get("username") or ""))
-            for u in self.http.get("/api/users/")
-        }
+        return {user.id: user for user in map(_user_of, self.http.ask("/api/users/").rows())}
 
     def version(self) -> str:
         """Return the server's release, for example ``1.23.2``."""
-        return str(self.http.get("/api/version")["release"])
+        return self.http.ask("/api/version").row().text("release")
 
     @functools.cached_property
     def server_id(self) -> str:
         """A stable name of the server's database (16 hex digits): the same after a restart, a move or another port."""
-        organizations = self.http.get("/api/organizations/")
-        first = min(organizations, key=lambda o: int(o["id"]))
-        return hashlib.sha256(f"{first['id']} {first['created_at']}".encode()).hexdigest()[:16]
+        answer = self.http.ask("/api/organizations/")
+        first = min(answer.rows(), key=lambda organization: organization.key("id"), default=None)
+        if first is None:
+            raise answer.wrong("the user's organization", answer.value)
+        return hashlib.sha256(f"{first.key('id')} {first.text('created_at')}".encode()).hexdigest()[:16]
+
+
+def _user_of(raw: Row) -> RemoteUser:
+    return RemoteUser(id=raw.key("id"), email=raw.maybe_text("email"), username=raw.maybe_text("username"))

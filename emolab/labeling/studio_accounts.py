@@ -14,7 +14,8 @@ import httpx
 
 from emolab.errors import ServerError
 from emolab.labeling.studio import Studio
-from emolab.labeling.studio_http import LOOPBACK, check, clean_url, explained
+from emolab.labeling.studio_http import LOOPBACK, check, clean_url, explained, json_of
+from emolab.labeling.studio_shapes import Answer
 from emolab.labeling.tokens import TokenKind
 
 _CSRF = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
@@ -29,8 +30,7 @@ def invitation(studio: Studio, project: int | None = None) -> str:
     there at once. A link straight to the first task would be shorter, but Label Studio then serves tasks in the order
     of its table, past emolab's order and the number of people per sample.
     """
-    answer = studio.http.get("/api/invite")
-    link = studio.url + "/" + str(answer["invite_url"]).lstrip("/")
+    link = studio.url + "/" + studio.http.ask("/api/invite").row().text("invite_url").lstrip("/")
     return link if project is None else f"{link}&next=" + quote(f"/projects/{project}/data", safe="")
 
 
@@ -99,7 +99,7 @@ class Browser:
         """Make a personal access token for the person who is logged in, revoking an older one first."""
         with explained(self.url, TokenKind.PERSONAL):
             try:
-                rows = self._api("GET", "/api/token/").json()
+                rows = self._api("GET", "/api/token/").rows()
             except httpx.HTTPStatusError as error:
                 if error.response.status_code != httpx.codes.NOT_FOUND:
                     raise
@@ -109,14 +109,14 @@ class Browser:
                     status=error.response.status_code,
                 ) from None
             for row in rows:
-                self._api("POST", "/api/token/blacklist/", {"refresh": row["token"]})
-            return str(self._api("POST", "/api/token/").json()["token"])
+                self._api("POST", "/api/token/blacklist/", {"refresh": row.text("token")})
+            return self._api("POST", "/api/token/").row().text("token")
 
-    def _api(self, method: str, path: str, json: object = None) -> httpx.Response:
+    def _api(self, method: str, path: str, json: object = None) -> Answer:
         headers = {"X-CSRFToken": self._client.cookies.get("csrftoken") or ""}
         response = self._client.request(method, path, json=json, headers=headers)
         check(response)
-        return response
+        return Answer(json_of(response, self.url, write=method != "GET"), f"{method} {path}", self.url)
 
     def _submit(self, path: str, **fields: str) -> tuple[httpx.Response, str]:
         """Fill in the form at ``path``; returns the answer (a redirect: accepted) and the form's complaint."""

@@ -8,6 +8,7 @@ from emolab.errors import ServerError
 from emolab.labeling.studio_connection import ONCE
 from emolab.labeling.studio_projects import Projects
 from emolab.labeling.studio_records import RemoteAnnotation, RemoteTask, annotation_of, task_of
+from emolab.labeling.studio_shapes import Row
 
 
 class Answers(Projects):
@@ -15,22 +16,23 @@ class Answers(Projects):
 
     def import_predictions(self, project: int, predictions: Sequence[Mapping[str, object]]) -> int:
         """Store predictions in bulk and return how many the server kept: it drops invalid labels in silence."""
-        with self._explained():
+        request = f"POST /api/projects/{project}/import/predictions"
+        with self._explained(request):
             answer = self.sdk.projects.import_predictions(
                 project,
                 request=predictions,  # type: ignore[arg-type]
                 request_options=ONCE,
             )
-        return int(answer.created or 0)
+        return self._answer(answer, request).row().number("created")
 
     def predictions(self, project: int) -> dict[int, list[object]]:
         """Return the results of all predictions of a project by their ids."""
-        rows = self.http.get("/api/predictions/", project=project)
-        return {int(row["id"]): _result(row) for row in rows}
+        rows = self.http.ask("/api/predictions/", project=project).rows()
+        return {row.key("id"): _result(row) for row in rows}
 
     def prediction(self, prediction: int) -> list[object]:
         """Return the result of one prediction; ``ServerError`` with status 404 when it is gone."""
-        return _result(self.http.get(f"/api/predictions/{prediction}/"))
+        return _result(self.http.ask(f"/api/predictions/{prediction}/").row())
 
     def set_model_version(self, project: int, version: str) -> None:
         """Make the predictions of this model version the ones that order the queue."""
@@ -55,11 +57,11 @@ class Answers(Projects):
             body["lead_time"] = lead_time
         if unique_id is not None:
             body["unique_id"] = unique_id
-        return annotation_of(self.http.call("POST", f"/api/tasks/{task}/annotations/", json=body), task)
+        return annotation_of(self.http.send("POST", f"/api/tasks/{task}/annotations/", json=body).row(), task)
 
     def update_annotation(self, annotation: int, **fields: object) -> RemoteAnnotation:
         """Change an annotation (for example ``result=[...]``) and return it."""
-        return annotation_of(self.http.call("PATCH", f"/api/annotations/{annotation}/", json=fields))
+        return annotation_of(self.http.send("PATCH", f"/api/annotations/{annotation}/", json=fields).row())
 
     def delete_annotation(self, annotation: int) -> None:
         """Delete one annotation."""
@@ -68,13 +70,13 @@ class Answers(Projects):
     def next_task(self, project: int) -> RemoteTask | None:
         """Return the task this user would be shown next, or ``None`` when the queue is empty."""
         try:
-            return task_of(self.http.call("GET", f"/api/projects/{project}/next/"))
+            return task_of(self.http.send("GET", f"/api/projects/{project}/next/").row(), need=("data",))
         except ServerError as error:
             if error.status == 404:
                 return None
             raise
 
 
-def _result(prediction: Mapping[str, object]) -> list[object]:
-    result = prediction.get("result")
-    return result if isinstance(result, list) else []
+def _result(prediction: Row) -> list[object]:
+    prediction.key("id")
+    return list(prediction.mappings("result"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from emolab.errors import MissingExtra
+from emolab.labeling.studio_shapes import Answer
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -49,14 +50,26 @@ class Connection:
         return client
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Give what the SDK raises the same words as every other request."""
+    def _explained(self, request: str) -> Iterator[None]:
+        """Give what the SDK raises for ``request`` (method and path) the same words as every other request."""
         from label_studio_sdk.core.api_error import ApiError
 
-        from emolab.labeling.studio_http import explained, status_error
+        from emolab.labeling.studio_http import explained, no_data, status_error
 
+        before = self.http.answered
         try:
             with explained(self.url, self.http.kind):
                 yield
         except ApiError as error:
-            raise status_error(self.url, self.http.kind, error.status_code or 0, error.body) from None
+            status = error.status_code or 0
+            if 200 <= status < 300:  # the SDK found no JSON in it
+                raise no_data(self.url, status, write=True) from None
+            raise status_error(self.url, self.http.kind, status, error.body) from None
+        except (TypeError, ValueError, RecursionError):  # what the SDK does with JSON that is no object
+            if self.http.answered == before:
+                raise
+            raise Answer(None, request, self.url).wrong("an object", "something else") from None
+
+    def _answer(self, model: Any, request: str) -> Answer:
+        """What the SDK made of an answer, to be looked at through checks: its own types are not enforced."""
+        return Answer(model.dict() if hasattr(model, "dict") else model, request, self.url)

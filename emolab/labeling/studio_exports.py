@@ -6,11 +6,11 @@ import contextlib
 import time
 
 from emolab.errors import ServerError
-from emolab.labeling.studio_connection import Connection
-from emolab.labeling.studio_records import RemoteExport, RemoteTask, task_of
+from emolab.labeling.studio_records import WHOLE, RemoteExport, RemoteTask, task_of
+from emolab.labeling.studio_tasks import Tasks
 
 
-class Exports(Connection):
+class Exports(Tasks):
     """What a client does with export snapshots."""
 
     def snapshot(self, project: int, *, title: str = "emolab pull", deadline: float = 600.0) -> list[RemoteTask]:
@@ -19,19 +19,21 @@ class Exports(Connection):
         The snapshot is deleted from the server afterwards. ``deadline`` is in seconds.
         """
         base = f"/api/projects/{project}/exports"
-        created = self.http.call("POST", f"{base}/", json={"title": title})
-        path = f"{base}/{created['id']}"
+        before = self.project(project)
+        state = self.http.send("POST", f"{base}/", json={"title": title}).row()
+        path = f"{base}/{state.key('id')}"
         try:
             end = time.monotonic() + deadline
-            state = created
-            while state["status"] not in {"completed", "failed"}:
+            while state.text("status") not in {"completed", "failed"}:
                 if time.monotonic() > end:
                     raise ServerError(f"{self.url} did not finish an export within {deadline:.0f} s.", retryable=True)
                 time.sleep(0.2)
-                state = self.http.get(path)
-            if state["status"] == "failed":
+                state = self.http.ask(path).row()
+            if state.text("status") == "failed":
                 raise ServerError(f"{self.url} failed to export project {project}.", retryable=True)
-            return [task_of(raw) for raw in self.http.get(f"{path}/download", exportType="JSON")]
+            tasks = [task_of(raw, need=WHOLE) for raw in self.http.ask(f"{path}/download", exportType="JSON").rows()]
+            self.check_complete(before, len(tasks), sum(not a.was_cancelled for t in tasks for a in t.annotations))
+            return tasks
         finally:
             with contextlib.suppress(ServerError):
                 self.http.call("DELETE", path)
@@ -40,12 +42,12 @@ class Exports(Connection):
         """Return the newest 100 exports of a project."""
         return [
             RemoteExport(
-                id=int(raw["id"]),
-                title=str(raw.get("title") or ""),
-                created_at=str(raw["created_at"]),
-                finished=raw.get("status") in {"completed", "failed"},
+                id=raw.key("id"),
+                title=raw.maybe_text("title"),
+                created_at=raw.text("created_at"),
+                finished=raw.text("status") in {"completed", "failed"},
             )
-            for raw in self.http.get(f"/api/projects/{project}/exports/")
+            for raw in self.http.ask(f"/api/projects/{project}/exports/").rows()
         ]
 
     def delete_export(self, project: int, export: int) -> None:

@@ -16,6 +16,7 @@ import httpx
 
 from emolab.errors import ConfigError, ServerError
 from emolab.labeling import tokens
+from emolab.labeling.studio_shapes import Answer
 from emolab.labeling.tokens import TokenKind
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -78,7 +79,8 @@ class TokenAuth(httpx.Auth):
         )
         if response.status_code != httpx.codes.OK:
             raise httpx.HTTPStatusError("token refresh", request=response.request, response=response)
-        access = str(_json(response, self._url)["access"])
+        got = Answer(json_of(response, self._url), "GET a new access token (/api/token/refresh/)", self._url)
+        access = got.row().text("access")
         with self._lock:
             self._access = access
             self._until = tokens.expiry(access) or time.time() + 240.0
@@ -90,6 +92,7 @@ class Http:
     def __init__(self, url: str, token: str, *, timeout: float = 120.0) -> None:
         self.url = clean_url(url)
         self.kind = tokens.usable(token, url=self.url)
+        self.answered = 0  # how many answers came, of any status
         self.client = httpx.Client(
             base_url=self.url,
             auth=TokenAuth(token, self.kind, self.url),
@@ -104,13 +107,22 @@ class Http:
         self.client.close()
 
     def _seen(self, response: httpx.Response) -> None:
-        """Stop keeping connections alive where that is slow.
+        """Count the answer, and stop keeping connections alive where that is slow.
 
         Django's own server (the one ``label-studio start`` runs) writes headers and body in two packets, so a kept
         connection waits 40 ms for the client's delayed acknowledgement each time; a new connection costs 1 ms.
         """
+        self.answered += 1
         if response.headers.get("Server", "").startswith("WSGIServer/"):
             self.client.headers["Connection"] = "close"
+
+    def ask(self, path: str, **params: object) -> Answer:
+        """Return the answer to a read, to be looked at through its checks."""
+        return Answer(self.get(path, **params), f"GET {path}", self.url)
+
+    def send(self, method: str, path: str, **options: Any) -> Answer:
+        """Send one write exactly once (see ``call``) and return its answer, to be looked at through its checks."""
+        return Answer(self.call(method, path, **options), f"{method} {path}", self.url)
 
     def get(self, path: str, **params: object) -> Any:
         """Return the JSON of a read; repeated a little when the connection or a proxy fails."""
@@ -143,7 +155,7 @@ class Http:
         with explained(self.url, self.kind):
             response = self.client.request(method, path, params=query, json=json, files=body)
             check(response)
-            return _json(response, self.url) if response.content else None
+            return json_of(response, self.url, write=method != "GET")
 
 
 def check(response: httpx.Response) -> None:
@@ -178,7 +190,7 @@ def explained(url: str, kind: TokenKind) -> Iterator[None]:
             retryable=True,
             outcome_unknown=True,
         ) from None
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:  # also an answer that cannot be unpacked
         raise ServerError(
             f"The connection to Label Studio at {url} broke ({_reason(error)}).",
             hint="Run the command again, nothing is sent twice.",
@@ -219,15 +231,24 @@ def status_error(url: str, kind: TokenKind, status: int, body: object) -> Server
     )
 
 
-def _json(response: httpx.Response, url: str) -> Any:
+def json_of(response: httpx.Response, url: str, *, write: bool = False) -> Any:
+    """Return the JSON of an answer, ``None`` for an empty one; raise ``ServerError`` when it is something else."""
+    if not response.content:
+        return None
     try:
         return response.json()
-    except ValueError:
-        raise ServerError(
-            f"{url} answered with a page, not with data: no Label Studio, or a login page stands before it.",
-            hint="Set labeling.url to the base address, for example http://localhost:8080.",
-            status=response.status_code,
-        ) from None
+    except (ValueError, RecursionError):  # the second for lists within lists within lists
+        raise no_data(url, response.status_code, write=write) from None
+
+
+def no_data(url: str, status: int, *, write: bool) -> ServerError:
+    """Return the error for an answer that is no JSON; after a write its outcome is unknown."""
+    return ServerError(
+        f"{url} answered with a page, not with data: no Label Studio, or a login page stands before it.",
+        hint="Set labeling.url to the base address, for example http://localhost:8080.",
+        status=status,
+        outcome_unknown=write,
+    )
 
 
 def _detail(body: object) -> str:

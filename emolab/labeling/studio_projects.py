@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from emolab.errors import DataError
 from emolab.labeling.studio_connection import ONCE, Connection
 from emolab.labeling.studio_records import RemoteProject
+from emolab.labeling.studio_shapes import Row
 
 
 class Projects(Connection):
@@ -28,7 +26,8 @@ class Projects(Connection):
         """Create a project; ``title`` has 3 to 50 characters."""
         if not 3 <= len(title) <= 50:
             raise DataError(f'The project name "{title}" has {len(title)} characters, expected 3 to 50.')
-        with self._explained():
+        request = "POST /api/projects/"
+        with self._explained(request):
             created = self.sdk.projects.create(
                 title=title,
                 label_config=label_config,
@@ -41,22 +40,24 @@ class Projects(Connection):
                 skip_queue=skip_queue,
                 request_options=ONCE,
             )
-        return self.project(int(created.id or 0))
+        return self.project(self._answer(created, request).row().key("id"))
 
     def project(self, project: int) -> RemoteProject:
         """Return one project; ``ServerError`` with status 404 when it does not exist."""
-        return _project_of(self.http.get(f"/api/projects/{project}/"))
+        return _project_of(self.http.ask(f"/api/projects/{project}/").row())
 
     def projects(self, title: str | None = None) -> list[RemoteProject]:
         """Return all projects this user sees, or those with exactly this title, oldest first."""
-        rows: list[Any] = []
+        found: dict[int, RemoteProject] = {}
         page = 1
         while True:
-            answer = self.http.get("/api/projects/", page=page, page_size=100, title=title)
-            rows += answer["results"]
-            if not answer.get("next"):
-                found = {p.id: p for p in map(_project_of, rows) if title is None or p.title == title}
-                return [found[number] for number in sorted(found)]
+            answer = self.http.ask("/api/projects/", page=page, page_size=100, title=title).row()
+            fresh = {made.id: made for made in map(_project_of, answer.rows("results"))}
+            if answer.has("next") and not fresh.keys() - found.keys():
+                raise answer.wrong("next", "nothing, for this page has no other projects than the one before")
+            found |= fresh
+            if not answer.maybe_text("next"):
+                return [p for _, p in sorted(found.items()) if title is None or p.title == title]
             page += 1
 
     def find_project(self, title: str) -> RemoteProject | None:
@@ -65,28 +66,28 @@ class Projects(Connection):
 
     def update_project(self, project: int, **fields: object) -> RemoteProject:
         """Change fields of a project (Label Studio's names, for example ``maximum_annotations=3``) and return it."""
-        with self._explained():
+        with self._explained(f"PATCH /api/projects/{project}/"):
             self.sdk.projects.update(project, request_options=ONCE, **fields)  # type: ignore[arg-type]
         return self.project(project)
 
     def delete_project(self, project: int) -> None:
         """Delete a project with all its tasks and annotations (uploaded files stay on the server's disk)."""
-        with self._explained():
+        with self._explained(f"DELETE /api/projects/{project}/"):
             self.sdk.projects.delete(project, request_options=ONCE)
 
 
-def _project_of(raw: Mapping[str, Any]) -> RemoteProject:
+def _project_of(raw: Row) -> RemoteProject:
     return RemoteProject(
-        id=int(raw["id"]),
-        title=str(raw.get("title") or ""),
-        label_config=str(raw.get("label_config") or ""),
-        maximum_annotations=int(raw.get("maximum_annotations") or 1),
-        sampling=str(raw.get("sampling") or ""),
-        show_predictions=bool(raw.get("show_collab_predictions")),
-        model_version=str(raw.get("model_version") or ""),
-        description=str(raw.get("description") or ""),
-        task_number=int(raw.get("task_number") or 0),
-        finished_task_number=int(raw.get("finished_task_number") or 0),
-        annotation_number=int(raw.get("total_annotations_number") or 0),
-        skipped_number=int(raw.get("skipped_annotations_number") or 0),
+        id=raw.key("id"),
+        title=raw.maybe_text("title"),
+        label_config=raw.maybe_text("label_config"),
+        maximum_annotations=raw.maybe_key("maximum_annotations") or 1,
+        sampling=raw.maybe_text("sampling"),
+        show_predictions=raw.flag("show_collab_predictions"),
+        model_version=raw.maybe_text("model_version"),
+        description=raw.maybe_text("description"),
+        task_number=raw.number("task_number"),
+        finished_task_number=raw.number("finished_task_number"),
+        annotation_number=raw.number("total_annotations_number"),
+        skipped_number=raw.number("skipped_annotations_number"),
     )

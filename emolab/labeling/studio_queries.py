@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from emolab.labeling import stamps
 from emolab.labeling.form import ANSWER
-from emolab.labeling.tasks import UID
 
 if TYPE_CHECKING:
     from emolab.labeling.studio import Studio
     from emolab.labeling.studio_records import RemoteTask
+    from emolab.labeling.studio_shapes import Row
 
 PAGE = 2000
 
@@ -44,9 +44,8 @@ class Carrier:
 def window(studio: Studio, project: int, since: str) -> Window:
     """What changed after ``since``, at a glance: one small request whatever the number of tasks."""
     answer = _tasks(studio, project, [_after_time(since)], ordering="-tasks:updated_at", include="id,updated_at")
-    return Window(
-        int(answer["total"]), int(answer["total_annotations"]), _newest(t["updated_at"] for t in answer["tasks"])
-    )
+    newest = _newest(task.text("updated_at") for task in answer.rows("tasks"))
+    return Window(answer.number("total"), answer.number("total_annotations"), newest)
 
 
 def window_of(tasks: Sequence[RemoteTask], since: str) -> Window:
@@ -59,27 +58,24 @@ def window_of(tasks: Sequence[RemoteTask], since: str) -> Window:
 
 def carriers(studio: Studio, project: int, *, after: int = 0) -> Iterator[Carrier]:
     """Every task with an id above ``after``, in order of id; stable while others add or delete tasks."""
-    while True:
-        only = [{"filter": "filter:tasks:id", "operator": "greater", "value": after, "type": "Number"}]
-        rows = _tasks(studio, project, only, ordering="tasks:id", include="id,data,updated_at", size=PAGE)["tasks"]
-        for row in rows:
-            uid = (row.get("data") or {}).get(UID)
-            yield Carrier(int(row["id"]), str(uid) if uid else None, str(row["updated_at"]))
-        if len(rows) < PAGE:
-            return
-        after = int(rows[-1]["id"])
+    for page in studio.pages(project, [], include="id,data,updated_at", size=PAGE, after=after):
+        for task in page:
+            yield Carrier(task.id, task.uid, task.updated_at)
 
 
 def newest_task(studio: Studio, project: int) -> int:
     """The highest task id of the project, 0 when it is empty."""
-    rows = _tasks(studio, project, [], ordering="-tasks:id", include="id")["tasks"]
-    return int(rows[0]["id"]) if rows else 0
+    rows = _tasks(studio, project, [], ordering="-tasks:id", include="id").rows("tasks")
+    return rows[0].key("id") if rows else 0
 
 
 def used_labels(studio: Studio, project: int) -> dict[str, int]:
     """How often each label was given in the project, as the server counts."""
-    created: Mapping[str, Any] = studio.http.get(f"/api/projects/{project}/summary/").get("created_labels") or {}
-    return {str(label): int(n) for label, n in (created.get(ANSWER) or {}).items() if int(n) > 0}
+    created = studio.http.ask(f"/api/projects/{project}/summary/").row().maybe_row("created_labels")
+    if not created.has(ANSWER):
+        return {}
+    counts = created.row(ANSWER)
+    return {label: n for label in counts.fields() if (n := counts.number(label)) > 0}
 
 
 def used_controls(studio: Studio, project: int) -> set[str]:
@@ -87,14 +83,14 @@ def used_controls(studio: Studio, project: int) -> set[str]:
 
     Label Studio refuses a form without one of them.
     """
-    summary: Mapping[str, Any] = studio.http.get(f"/api/projects/{project}/summary/")
-    drafts = summary.get("created_labels_drafts") or {}
-    return {str(key) for key in summary.get("created_annotations") or {}} | {str(name) for name in drafts}
+    summary = studio.http.ask(f"/api/projects/{project}/summary/").row()
+    drafts = summary.maybe_row("created_labels_drafts") if summary.has("created_labels_drafts") else None
+    return {*summary.maybe_row("created_annotations").fields(), *(drafts.fields() if drafts else ())}
 
 
 def model_versions(studio: Studio, project: int) -> list[str]:
     """The model versions that predictions of the project belong to."""
-    return [str(version) for version in studio.http.get(f"/api/projects/{project}/model-versions/")]
+    return studio.http.ask(f"/api/projects/{project}/model-versions/").names()  # with the number of each
 
 
 def _later(stamp: str, start: datetime) -> bool:
@@ -113,7 +109,7 @@ def _after_time(since: str) -> dict[str, object]:
 
 def _tasks(
     studio: Studio, project: int, only: Sequence[Mapping[str, object]], *, ordering: str, include: str, size: int = 1
-) -> Any:
+) -> Row:
     query = {"filters": {"conjunction": "and", "items": list(only)}, "ordering": [ordering]}
     text = json.dumps(query, separators=(",", ":"))
-    return studio.http.get("/api/tasks/", project=project, page_size=size, include=include, query=text)
+    return studio.http.ask("/api/tasks/", project=project, page_size=size, include=include, query=text).row()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from emolab.labeling.studio_shapes import Row
 
 _SOME_CENTURIES = 1e10  # seconds: a whole number may be too large for a float
 
@@ -86,56 +88,53 @@ class RemoteTask:
     total_annotations: int | None = None
 
 
-def task_of(raw: Mapping[str, object]) -> RemoteTask:
-    """Build a task from the server's JSON, whichever fields were asked for."""
-    data = raw.get("data")
-    data = data if isinstance(data, Mapping) else {}
+#: What a task must have that was asked for with all its answers.
+WHOLE = ("updated_at", "data", "annotations")
+
+
+def task_of(raw: Row, *, need: Sequence[str] = ()) -> RemoteTask:
+    """Build a task from the server's JSON; the fields that were asked for (``need``) must be there.
+
+    A task whose answers are left out is no task without answers.
+    """
+    identity = raw.key("id")
+    if "updated_at" in need:
+        raw.text("updated_at")
+    data = raw.mapping("data") if "data" in need or raw.has("data") else {}
     uid = data.get("emolab_uid")
-    identity = _int(raw.get("id"))
-    annotations = raw.get("annotations")
+    answers = raw.rows("annotations") if "annotations" in need or raw.has("annotations") else []
     return RemoteTask(
-        id=identity or 0,
+        id=identity,
         uid=str(uid) if uid else None,
-        updated_at=str(raw.get("updated_at") or ""),
+        updated_at=raw.maybe_text("updated_at"),
         data=data,
-        annotations=tuple(annotation_of(a, identity) for a in annotations) if isinstance(annotations, list) else (),
-        overlap=_int(raw.get("overlap")),
-        is_labeled=bool(raw["is_labeled"]) if "is_labeled" in raw else None,
-        total_annotations=_int(raw.get("total_annotations")),
+        annotations=tuple(annotation_of(answer, identity) for answer in answers),
+        overlap=raw.maybe_key("overlap"),
+        is_labeled=raw.flag("is_labeled") if raw.has("is_labeled") else None,
+        total_annotations=raw.number("total_annotations") if raw.has("total_annotations") else None,
     )
 
 
-def annotation_of(raw: Mapping[str, object], task: int | None = None) -> RemoteAnnotation:
+def annotation_of(raw: Row, task: int | None = None) -> RemoteAnnotation:
     """Build an annotation from the server's JSON; ``task`` fills in where the JSON leaves it out."""
-    result = raw.get("result")
-    unique_id = raw.get("unique_id")
     return RemoteAnnotation(
-        id=_int(raw.get("id")) or 0,
-        task=_int(raw.get("task")) or task or 0,
-        completed_by=_int(raw.get("completed_by")),
-        result=tuple(result) if isinstance(result, list) else (),
-        was_cancelled=bool(raw.get("was_cancelled")),
-        ground_truth=bool(raw.get("ground_truth")),
-        lead_time=_seconds(raw.get("lead_time")),
-        unique_id=str(unique_id) if unique_id else None,
-        parent_prediction=_int(raw.get("parent_prediction")),
-        updated_by=_int(raw.get("updated_by")),
-        created_at=str(raw.get("created_at") or ""),
-        updated_at=str(raw.get("updated_at") or ""),
+        id=raw.key("id"),
+        task=raw.maybe_key("task") or task or 0,
+        completed_by=raw.maybe_key("completed_by"),
+        result=raw.mappings("result"),
+        was_cancelled=raw.flag("was_cancelled"),
+        ground_truth=raw.flag("ground_truth"),
+        lead_time=_seconds(raw.amount("lead_time")),
+        unique_id=raw.maybe_text("unique_id") or None,
+        parent_prediction=raw.maybe_key("parent_prediction"),
+        updated_by=raw.maybe_key("updated_by"),
+        created_at=raw.maybe_text("created_at"),
+        updated_at=raw.maybe_text("updated_at"),
     )
 
 
-def _seconds(value: object) -> float | None:
+def _seconds(value: float | None) -> float | None:
     """A number of seconds as it was measured, also an impossible one; ``None`` for what is no number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+    if value is None or not abs(value) < math.inf:
         return None
     return float(value) if abs(value) < _SOME_CENTURIES else (_SOME_CENTURIES if value > 0 else -_SOME_CENTURIES)
-
-
-def _int(value: object) -> int | None:
-    """Read an id that the server writes as a number, as a string, or as an object with an ``id``."""
-    if isinstance(value, Mapping):
-        value = value.get("id")
-    if isinstance(value, int | str) and not isinstance(value, bool) and str(value).isdigit():
-        return int(value)
-    return None

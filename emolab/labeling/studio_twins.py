@@ -11,6 +11,7 @@ from emolab.labeling.tasks import UID
 
 if TYPE_CHECKING:
     from emolab.labeling.studio import Studio
+    from emolab.labeling.studio_shapes import Row
 
 #: Tasks per request: few enough that the moment between a look and a deletion is short.
 AT_ONCE = 100
@@ -47,10 +48,10 @@ def states(studio: Studio, project: int, tasks: Sequence[int]) -> list[State]:
         part = list(tasks[start : start + AT_ONCE])
         query = {"filters": {"conjunction": "and", "items": [_ids(part)]}, "ordering": ["tasks:id"]}
         text = json.dumps(query, separators=(",", ":"))
-        answer = studio.http.get(
+        answer = studio.http.ask(
             "/api/tasks/", project=project, page_size=AT_ONCE, fields="all", include=_FIELDS, query=text
         )
-        found += [_state(project, raw) for raw in answer["tasks"]]
+        found += [_state(project, raw) for raw in answer.row().rows("tasks")]
     return found
 
 
@@ -91,18 +92,18 @@ def _number(column: str, value: int) -> dict[str, object]:
     return {"filter": f"filter:tasks:{column}", "operator": "equal", "type": "Number", "value": value}
 
 
-def _state(project: int, raw: Mapping[str, Any]) -> State:
-    data, meta = raw.get("data") or {}, raw.get("meta") or {}
-    given = raw.get("annotations") or []
-    people = {str(answer.get("completed_by")) for answer in given if not answer.get("was_cancelled")}
-    uid = data.get(UID)
+def _state(project: int, raw: Row) -> State:
+    meta = raw.mapping("meta") if raw.has("meta") else {}
+    given = raw.rows("annotations")
+    people = {answer.maybe_key("completed_by") for answer in given if not answer.flag("was_cancelled")}
+    uid = raw.mapping("data").get(UID)
     return State(
         project=project,
-        task=int(raw["id"]),
+        task=raw.key("id"),
         uid=str(uid) if uid else None,
         people=len(people),
-        touched=bool(given or raw.get("draft_exists")),
-        finished=bool(raw.get("is_labeled")),
+        touched=bool(given) or raw.flag("draft_exists"),
+        finished=raw.flag("is_labeled"),
         marked=MARK in meta,
         meta=meta,
     )
