@@ -1,0 +1,97 @@
+"""One vote per person and sample over several projects of a server, whatever order they are read in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Connection
+
+from emolab.catalog import remotes, samples, votes
+from emolab.labeling import across
+from emolab.labeling.tasks import SKIPPED, SUPERSEDED
+from emolab.records import Sample, Vote
+from emolab.workspace import Workspace
+
+FACE = "a" * 64
+
+
+@pytest.fixture
+def tx(workspace: Workspace) -> Iterator[Connection]:
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        samples.add(tx, [Sample(id=FACE, media="a.png", width=1, height=1, name="a.png")])
+        yield tx
+
+
+def project(tx: Connection, number: int, server: str = "s") -> remotes.Project:
+    return remotes.add_project(tx, server=server, project=number, title="faces")
+
+
+def said(where: remotes.Project, number: int, label: str | None, at: str, who: str = "ann") -> Vote:
+    return Vote(sample_id=FACE, annotator=who, label=label, origin=where.origin(number), cast_at=at)
+
+
+def settle(tx: Connection, where: remotes.Project, *made: Vote, leaving: set[str] = frozenset()) -> int:  # type: ignore[assignment]
+    """Store these votes of one project as a pull does and return how many rows that added."""
+    rows = votes.append(tx, across.once(tx, where, made, samples=[FACE], leaving=set(leaving)))
+    votes.withdraw(tx, leaving, "gone")
+    return rows
+
+
+def counted(tx: Connection) -> list[str]:
+    return sorted(f"{vote.annotator} {vote.label}" for vote in votes.iterate(tx))
+
+
+NOON, LATER = "2026-11-20T12:00:00Z", "2026-11-20T15:00:00+02:00"  # an hour later, in another zone
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["the earlier is read first", "the later is read first"])
+def test_the_later_answer_counts_in_whatever_order_projects_are_read(tx: Connection, first: int) -> None:
+    one, two = project(tx, 1), project(tx, 2)
+    reads = [(one, said(one, 7, "happiness", NOON)), (two, said(two, 3, "sadness", LATER))]
+    for where, vote in (reads[first], reads[1 - first]):
+        settle(tx, where, vote)
+    assert counted(tx) == ["ann sadness"]
+    assert [settle(tx, where, vote) for where, vote in reads] == [0, 0], "read again, nothing is added"
+    assert len(list(votes.iterate(tx, include_rejected=True))) == 2
+
+
+def test_the_earlier_answer_counts_again_when_the_later_goes(tx: Connection) -> None:
+    one, two = project(tx, 1), project(tx, 2)
+    settle(tx, one, said(one, 7, "happiness", NOON))
+    settle(tx, two, said(two, 3, "sadness", LATER))
+    settle(tx, two, leaving={two.origin(3)})
+    assert counted(tx) == ["ann happiness"]
+
+
+def test_an_edit_of_the_earlier_answer_changes_nothing_that_counts(tx: Connection) -> None:
+    one, two = project(tx, 1), project(tx, 2)
+    settle(tx, one, said(one, 7, "happiness", NOON))
+    settle(tx, two, said(two, 3, "sadness", LATER))
+    settle(tx, one, said(one, 7, "neutral", NOON))
+    assert counted(tx) == ["ann sadness"]
+
+
+def test_a_skip_or_an_empty_answer_supersedes_nothing(tx: Connection) -> None:
+    one, two = project(tx, 1), project(tx, 2)
+    settle(tx, one, said(one, 7, "happiness", NOON))
+    settle(tx, two, replace(said(two, 3, None, LATER), rejected=SKIPPED))
+    assert counted(tx) == ["ann happiness"]
+
+
+def test_other_people_and_other_servers_are_left_alone(tx: Connection) -> None:
+    one, two, other = project(tx, 1), project(tx, 2), project(tx, 2, server="elsewhere")
+    settle(tx, one, said(one, 7, "happiness", NOON))
+    settle(tx, two, said(two, 3, "sadness", LATER, who="bob"))
+    settle(tx, other, said(other, 3, "neutral", LATER))
+    assert counted(tx) == ["ann happiness", "ann neutral", "bob sadness"]
+
+
+@pytest.mark.parametrize("at", ["", "soon", NOON])
+def test_of_two_answers_at_one_moment_the_higher_number_is_the_later(tx: Connection, at: str) -> None:
+    one, two = project(tx, 1), project(tx, 2)
+    settle(tx, one, said(one, 7, "happiness", at))
+    settle(tx, two, said(two, 3, "sadness", at))
+    assert counted(tx) == ["ann sadness"]
+    assert [v.rejected for v in votes.iterate(tx, include_rejected=True) if v.label == "happiness"] == [SUPERSEDED]
