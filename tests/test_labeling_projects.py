@@ -126,6 +126,24 @@ def test_everybody_moves_to_the_elder_project_and_the_empty_one_goes(team: Works
         assert pull(workspace, studio).changed is False
 
 
+@pytest.mark.parametrize("when", [r"POST /api/projects/\d+/import", r"DELETE .*model-versions|PATCH /api/projects/"])
+def test_an_elder_project_that_shows_up_during_a_push_gets_everything(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer, when: str
+) -> None:
+    elsewhere = named(other_machine(team, n=2), title(team))
+    push(elsewhere, studio)
+    (elder,) = projects(team, studio)
+    studio.update_project(elder.id, title="out of sight")
+    with Proxy(label_studio.url) as proxy, connect(proxy.url, label_studio.token) as front:
+        fault = proxy.fault(when, "call", action_on=lambda: studio.update_project(elder.id, title=title(team)) and None)
+        report = push(team, front, n=3)
+    assert (fault.hits, report.number) == (1, elder.id)
+    assert [project.id for project in projects(team, studio)] == [elder.id]
+    assert sorted(there(studio, title(team)).values()) == [1] * 3
+    assert push(team, studio).created == 1, "the one that was not asked for stays for the next push"
+    assert pull(team, studio).changed is False
+
+
 @pytest.mark.parametrize("by", ["push", "pull"])
 def test_votes_in_both_projects_count_and_nobody_is_handed_a_sample_twice(
     team: Workspace, studio: Studio, people: list[Studio], by: str
