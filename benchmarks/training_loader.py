@@ -91,7 +91,7 @@ def play(way: str, folder: Path, n: int) -> None:
     by_id = {f"{i:064x}": file for i, file in enumerate(files)}  # every image is decoded, its bytes met before or not
 
     def work() -> None:
-        pixels = cache.fill(place, list(by_id), by_id.__getitem__, Preprocessing(SIZE, "rgb"))
+        pixels = cache.fill(place, list(by_id), by_id.__getitem__, Preprocessing(SIZE, "rgb").scaled)
         walk = batches.in_order(pixels, BATCH)
         expect(len(files), sum(len(batches.as_images(pixels.take(part), torch.device("cpu"))) for part in walk))
 

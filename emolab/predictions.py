@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INDEX = "index.json"
+#: How images are prepared before a model sees them (``emolab.training.decode.VERSION`` is this number). Predictions
+#: made from images prepared otherwise are as good as not there.
+PREPARATION = 3
 
 
 def known(folder: Path) -> list[str]:
@@ -36,6 +39,7 @@ def append(folder: Path, predictions: Predictions) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     index = _index(folder) or {"model": predictions.model_id, "classes": list(predictions.classes), "parts": []}
+    index["preparation"] = PREPARATION
     if (index["model"], tuple(index["classes"])) != (predictions.model_id, predictions.classes):
         raise DataError(f"{folder} holds predictions of model {index['model']}, not of {predictions.model_id}.")
     name = f"{len(index['parts']):05d}"
@@ -80,7 +84,7 @@ def _index(folder: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    return found if found.get("preparation") == PREPARATION else None
 
 
 def _parts(folder: Path) -> list[str]:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent / "emolab"
 
 CORE = {
     *("records", "taxonomy", "workspace", "config", "catalog", "registry", "errors", "progress", "predictions"),
+    "images",  # what an image file shows, for collecting, training and prediction
     *("report", "charts"),  # pages and their charts: standard library only
     "metrics",  # how good a model is, for training and for simulated campaigns
     "enough",  # whether the votes on a sample are enough
@@ -45,7 +46,7 @@ HOMES = {
 
 # Rooms that stay light: nothing but these from outside the standard library.
 LIGHT = {
-    "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs", "rich"},
+    "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs", "rich", "PIL"},
     "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk"},
     "active_learning": {"numpy", "scipy", "sqlalchemy", "faiss"},
 }

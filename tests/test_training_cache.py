@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from emolab.errors import DataError
-from emolab.training.cache import fill
-from emolab.training.decode import VERSION, Preprocessing
+from emolab.training.cache import Pixels, fill, fill_to_train
+from emolab.training.data import training_set
+from emolab.training.decode import SCALED, VERSION, Preprocessing, decode
 from tests.learnable import bars, identifiers, png
 
 WANTED = Preprocessing(16, "gray")
@@ -64,8 +67,41 @@ def test_a_broken_image_is_an_error_and_leaves_the_cache_usable(tmp_path: Path) 
 
 def test_another_version_of_decoding_is_another_store(tmp_path: Path) -> None:
     fill(tmp_path, IDS, FILES.__getitem__, WANTED)
-    fill(tmp_path, IDS, FILES.__getitem__, Preprocessing(16, "gray", version=1))
-    assert sorted(place.name for place in tmp_path.iterdir()) == ["pixels-16-gray-v1", "pixels-16-gray-v2"]
+    fill(tmp_path, IDS, FILES.__getitem__, Preprocessing(16, "gray").scaled)
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["pixels-16-gray-v2", "pixels-16-gray-v3"]
+
+
+def photo(seed: int) -> bytes:
+    """A JPEG of 160 x 120, ten times the size of the network's image."""
+    noise = np.random.default_rng(seed).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(noise).resize((160, 120), Image.Resampling.BICUBIC).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def test_a_training_learns_from_scaled_pixels_and_is_judged_on_full_ones(tmp_path: Path) -> None:
+    photos = {key: photo(seed) for seed, key in enumerate(IDS)}
+    splits = ["valid" if seed % 3 == 0 else "train" for seed in range(10)]
+    data = training_set(classes=("a", "b"), ids=IDS, probs=np.eye(2)[np.arange(10) % 2], splits=splits)
+    pixels = fill_to_train(tmp_path, data, photos.__getitem__, WANTED)
+    for row, key in enumerate(IDS):
+        full, scaled = decode(photos[key], WANTED), decode(photos[key], WANTED.scaled)
+        assert (full != scaled).any()
+        assert (pixels.take(np.array([row]))[0] == (full if splits[row] == "valid" else scaled)).all()
+    some = np.array([9, 1, 0, 3, 2])
+    assert (pixels.take(some) == np.stack([pixels.take(np.array([row]))[0] for row in some])).all()
+    assert (pixels.only(some).take(np.array([4, 0])) == pixels.take(np.array([2, 9]))).all()
+    kept = {place.name: len((place / "keys.txt").read_text().split()) for place in tmp_path.iterdir()}
+    assert kept == {f"pixels-16-gray-v{VERSION}": 4, f"pixels-16-gray-v{SCALED}": 6}
+
+
+@pytest.mark.parametrize("kind", ["nobody judges", "two judge"])
+def test_a_training_set_of_one_part_is_filled_too(kind: str, tmp_path: Path) -> None:
+    splits = ["train"] * 8 + (["train"] * 2 if kind == "nobody judges" else ["valid"] * 2)
+    data = training_set(classes=("a", "b"), ids=IDS, probs=np.eye(2)[np.arange(10) % 2], splits=splits)
+    pixels = fill_to_train(tmp_path, data, FILES.__getitem__, WANTED)
+    assert isinstance(pixels, Pixels)
+    assert (pixels.take(np.arange(10)) == IMAGES).all()
 
 
 def test_only_the_stores_used_last_are_kept_and_one_in_use_stays(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from emolab.errors import DataError
 from emolab.training import checkpoint
 from emolab.training.card import card
 from emolab.training.checkpoint import Checkpoint
-from emolab.training.decode import VERSION, VERSIONS
+from emolab.training.decode import VERSION, VERSIONS, Preprocessing
 
 
 def written(folder: Path, **changes: object) -> Path:
@@ -28,9 +28,9 @@ def written(folder: Path, **changes: object) -> Path:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_model_of_an_earlier_decoder_keeps_its_decoding(tmp_path: Path, version: int) -> None:
+def test_a_model_of_any_decoder_is_given_images_decoded_in_full(tmp_path: Path, version: int) -> None:
     found = checkpoint.describe(written(tmp_path, decoder=version))
-    assert (found.preprocessing.size, found.preprocessing.color, found.preprocessing.version) == (48, "gray", version)
+    assert (found.decoder, found.preprocessing) == (version, Preprocessing(48, "gray", VERSION))
 
 
 def test_a_new_model_has_the_newest_decoding(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_new_model_has_the_newest_decoding(tmp_path: Path) -> None:
 
 
 def test_a_model_of_an_unknown_decoder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"decoded by version 99; this emolab has 1, 2\.") as caught:
+    with pytest.raises(DataError, match=r"decoded by version 99; this emolab has 1, 2, 3\.") as caught:
         checkpoint.describe(written(tmp_path, decoder=99))
     assert caught.value.hint == "Train it again, or use the emolab it was trained with."
 

@@ -87,7 +87,7 @@ def prepare(root: Path, folder: Path, *, quick: bool, alone: bool = False, progr
     images = pixel_cache.fill(folder, ids, dict(zip(ids, media, strict=True)).__getitem__, wanted, progress=progress)
     if alone:
         _, once = np.unique(np.where(free, mine[asked], -1), return_index=True)
-        own = Pixels(images.array, images.rows[once[free[once]]])
+        own = images.only(once[free[once]])
         config = replace(config, weights=str(learn_alone(own, config, folder, progress=progress)))
     found = simulated.features(folder, ids, images, config, color="gray", progress=progress)
     mine_features, others = principal(found[: len(asked)], found[len(asked) :], WIDTH)

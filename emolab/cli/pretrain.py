@@ -61,7 +61,7 @@ def pretrain_workspace(session: Session, epochs: int | None) -> dict[str, Any]:
     media = media_of(workspace)
     gray = config.color == "auto" and media_check.all_gray([*map(media, ids)])
     made = unlabelled.plan(config, n=len(ids), gray=gray, epochs=epochs)
-    damaged = unusable(workspace, ids, media, Preprocessing(made.size, made.color), progress=progress)
+    damaged = unusable(workspace, ids, media, Preprocessing(made.size, made.color), learn=set(ids), progress=progress)
     if damaged:
         ids = [sample for sample in ids if sample not in damaged]
         made = unlabelled.plan(config, n=len(ids), gray=gray, epochs=epochs)

@@ -250,7 +250,6 @@ def _fine_tuning(
 ) -> Callable[[int], Trainer]:
     from emolab.training import cache as pixel_cache
     from emolab.training import recipes, simulated
-    from emolab.training.cache import Pixels
     from emolab.training.decode import Preprocessing
 
     config, n = TrainingConfig(**settings["training"]), len(ids["pool"])
@@ -266,8 +265,8 @@ def _fine_tuning(
     def trainer(seed: int) -> Trainer:
         return Tuned(
             simulated.FineTuned(
-                images=Pixels(images.array, images.rows[:n]),
-                judge=Pixels(images.array, images.rows[n:]),
+                images=images.only(np.arange(n)),
+                judge=images.only(np.arange(n, len(images))),
                 classes=classes,
                 config=replace(config, seed=seed),
                 color=settings["color"],

@@ -176,6 +176,7 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
         media_of(workspace),
         Preprocessing(plan.size, plan.color),
         fingerprinted=True,
+        learn=() if plan.mode == "head" else {data.ids[i] for i in data.train},
         progress=progress,
     )
     if damaged:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +14,38 @@ from numpy.typing import NDArray
 
 from emolab.progress import SILENT, Progress
 from emolab.training import media_check, rows
+from emolab.training.data import TrainingSet
 from emolab.training.decode import Preprocessing
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """A stack of images: ``array`` (m, size, size, channels) uint8, of which ``rows`` (n,) are meant, in order."""
+    """A stack of images: ``array`` (m, size, size, channels) uint8, of which ``rows`` (n,) are meant, in order.
+
+    A negative row r is row -1 - r of ``other``, a second array of images of that shape.
+    """
 
     array: NDArray[np.uint8]
     rows: NDArray[np.int64]
+    other: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """A copy (b, size, size, channels) of the images at ``indices`` into ``rows``."""
-        return np.ascontiguousarray(self.array[self.rows[indices]])
+        chosen = self.rows[indices]
+        if self.other is None:
+            return np.ascontiguousarray(self.array[chosen])
+        out = np.empty((len(chosen), *self.array.shape[1:]), dtype=np.uint8)
+        second = chosen < 0
+        out[~second] = self.array[chosen[~second]]
+        out[second] = self.other[-1 - chosen[second]]
+        return out
+
+    def only(self, indices: NDArray[np.int64]) -> Pixels:
+        """The images at ``indices``, in that order, without a copy."""
+        return replace(self, rows=self.rows[indices])
 
     @classmethod
     def of(cls, array: NDArray[np.uint8]) -> Pixels:
@@ -55,6 +71,33 @@ def fill(
     if wrong:
         raise media_check.damaged(wrong, media, len(ids))
     return Pixels(array, places)
+
+
+def fill_to_train(
+    folder: Path,
+    data: TrainingSet,
+    media: Callable[[str], bytes | Path],
+    wanted: Preprocessing,
+    *,
+    progress: Progress = SILENT,
+) -> Pixels:
+    """The pixels of ``data`` for a run that trains by steps, in the order of ``data.ids``.
+
+    Images to learn from may be decoded at a fraction of their size. Those that judge are decoded in full, as for
+    predictions, so that what is measured on them is what predictions will be worth. Raises :class:`DamagedMedia` as
+    :func:`fill` does.
+    """
+    judges = np.zeros(len(data.ids), dtype=bool)
+    judges[data.valid] = True
+    chosen = [[key for key, judge in zip(data.ids, judges, strict=True) if judge == wants] for wants in (False, True)]
+    learned, learned_at, wrong = _fill(folder, chosen[0], media, wanted.scaled, progress)
+    judged, judged_at, also = _fill(folder, chosen[1], media, wanted, progress)
+    if wrong or also:
+        raise media_check.damaged(wrong | also, media, len(data.ids))
+    order = np.empty(len(judges), dtype=np.int64)
+    order[~judges] = learned_at
+    order[judges] = -1 - judged_at
+    return Pixels(learned, order, judged)
 
 
 def find_damaged(

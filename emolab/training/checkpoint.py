@@ -70,8 +70,8 @@ class Checkpoint:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How images must be decoded for this model."""
-        return Preprocessing(self.size, self.color, self.decoder)
+        """How images are prepared for this model: in full, whatever ``decoder`` its training images came from."""
+        return Preprocessing(self.size, self.color)
 
     def with_flips(self, wanted: bool) -> Checkpoint:
         """The same model, judging images with or without their mirror images, each with its own temperature.

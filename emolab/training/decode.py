@@ -1,27 +1,49 @@
-"""The one way from an image file to the bytes a network sees; training and prediction share it."""
+"""The one way from an image file to the bytes a network sees.
+
+Predicting, judging and exporting prepare every image in full (version ``VERSION``); the recipe in docs/export.md does
+the same in 20 lines. The cache of a training may decode the images it learns from at a fraction of their size
+(version ``SCALED``), which is quicker and gives slightly other pixels, so the two are kept under different keys.
+"""
 
 from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from emolab import images, predictions
 from emolab.errors import DataError
 from emolab.training.jpeg import decode_jpeg
 
-#: How images are decoded for models trained from now on; part of every cache key. A change of any pixel needs a new
-#: number here, and :func:`decode` must go on giving the old pixels to the models of every number in ``VERSIONS``.
-#: 1: everything by Pillow. 2: JPEGs by a scaled cosine transform; all other formats exactly as in 1.
-VERSION = 2
-VERSIONS = (1, 2)
+#: How images are prepared for a network. A change of any pixel needs a new number.
+#: 1: JPEGs reduced by Pillow's draft mode. 2: JPEGs by a scaled cosine transform. 3: everything in full.
+VERSION = predictions.PREPARATION
+#: What a training may learn from: JPEGs as in 2, everything else as in 3.
+SCALED = 2
+#: What models may have learned from; they are all given images of ``VERSION``.
+VERSIONS = (1, 2, 3)
 JPEG_FORMATS = ("JPEG", "MPO")
-ORIENTATION = 0x0112
 GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
+#: Below this many pixels on the shorter side a face shows too little: at 16 face48 is right about two thirds (docs).
+SMALL = 24
+#: Beyond this ratio of the longer side to the shorter one, three quarters of what the network sees are padding.
+LONG = 4
+#: With fewer levels than this between its darkest and lightest pixel an image is as good as one colour.
+FLAT = 8
+
+
+class UnreadableImage(DataError):
+    """An image file that cannot be decoded or shows nothing; ``reason`` says why, without its name."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} cannot be read as an image: {reason}")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -37,44 +59,55 @@ class Preprocessing:
         """1 or 3."""
         return 1 if self.color == "gray" else 3
 
+    @property
+    def scaled(self) -> Preprocessing:
+        """The quicker way, for images to learn from."""
+        return replace(self, version=SCALED)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """``pixels`` (size, size, channels) of an image; ``note`` says why they may be worth little, if they may."""
+
+    pixels: NDArray[np.uint8]
+    note: str | None = None
+
+
+def prepare(media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:
+    """The pixels of an encoded image, decoded in full, with a note.
+
+    In this order: the first frame; upright by EXIF; 8 bits; transparency on white; sRGB; gray (ITU-R 601) or RGB;
+    scaled bilinearly, with antialiasing, so that the longer side fits; centred on black. Raises
+    :class:`UnreadableImage` for what is no image, has more than ``max_pixels``, or shows nothing: every pixel
+    transparent, NaN or infinite.
+    """
+    data = _bytes(media)
+    try:
+        return prepare_image(images.load(data, max_pixels=max_pixels), wanted)
+    except images.Unreadable as error:
+        raise UnreadableImage(_name(media), f"{error.kind}: {error.message}") from error
+
+
+def prepare_image(image: Image.Image, wanted: Preprocessing) -> Prepared:
+    """The same for an image that is open already. Raises :class:`images.Unreadable` when it shows nothing."""
+    upright = images.upright(image)
+    shown = images.shown(upright, image.info.get("icc_profile"))
+    mode = "L" if wanted.channels == 1 else "RGB"
+    small = _fitted(shown.image if shown.image.mode == mode else shown.image.convert(mode), wanted.size)
+    notes = [*shown.notes, *_doubts(upright.size, small)]
+    return Prepared(_padded(small, wanted), "; ".join(notes) or None)
+
 
 def decode(media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
-    """Pixels (size, size, channels) of an encoded image.
+    """Pixels (size, size, channels) of an encoded image, as :func:`prepare` makes them, or scaled by its decoder.
 
-    Orientation from EXIF is applied, transparency becomes black, the image is scaled bilinearly (with antialiasing)
-    so that its longer side fits, and padded with black to a square. Raises :class:`DataError` for what is no image.
+    Raises :class:`UnreadableImage` for what is no image.
     """
-    try:
-        data = media if isinstance(media, bytes) else media.read_bytes()
-        with Image.open(io.BytesIO(data)) as opened:
-            if wanted.version >= 2 and opened.format in JPEG_FORMATS and opened.mode in ("L", "RGB"):
-                turned = int(opened.getexif().get(ORIENTATION, 1))
-                pixels = decode_jpeg(data, opened.size, wanted.size, wanted.channels, orientation=turned)
-                if pixels is not None:
-                    return pixels
-            return _by_pillow(opened, wanted)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        name = "these bytes" if isinstance(media, bytes) else str(media)
-        raise DataError(f"{name} cannot be read as an image: {error}") from error
-
-
-def _by_pillow(opened: Image.Image, wanted: Preprocessing) -> NDArray[np.uint8]:
-    opened.draft("L" if wanted.channels == 1 else "RGB", (2 * wanted.size, 2 * wanted.size))
-    image = ImageOps.exif_transpose(opened)
-    image = _eight_bits(image).convert("L" if wanted.channels == 1 else "RGB")
-    if image.size != (wanted.size, wanted.size):
-        image = ImageOps.pad(image, (wanted.size, wanted.size), Image.Resampling.BILINEAR)
-    return np.array(image, dtype=np.uint8).reshape(wanted.size, wanted.size, wanted.channels)
-
-
-def is_gray(media: bytes | Path) -> bool:
-    """Whether the file stores one channel; reads only its header. Raises :class:`DataError` for what is no image."""
-    try:
-        with Image.open(io.BytesIO(media) if isinstance(media, bytes) else media) as image:
-            return image.mode in GRAY_MODES
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        name = "these bytes" if isinstance(media, bytes) else str(media)
-        raise DataError(f"{name} cannot be read as an image: {error}") from error
+    if wanted.version == SCALED:
+        pixels = _scaled(_bytes(media), wanted)
+        if pixels is not None:
+            return pixels
+    return prepare(media, wanted).pixels
 
 
 def decode_many(
@@ -88,14 +121,85 @@ def decode_many(
     return out
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit and floating gray as 8 bits, by their own range; everything else unchanged; transparency on black."""
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        shown = image.convert("RGBA")
-        base = Image.new("RGBA", shown.size, (0, 0, 0, 255))
-        return Image.alpha_composite(base, shown)
-    return image
+def is_gray(media: bytes | Path) -> bool:
+    """Whether the file stores one channel; reads only its header. Raises :class:`DataError` for what is no image."""
+    try:
+        with Image.open(io.BytesIO(media) if isinstance(media, bytes) else media) as image:
+            return image.mode in GRAY_MODES
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UnreadableImage(_name(media), str(error)) from error
+
+
+def described(wanted: Preprocessing) -> dict[str, Any]:
+    """What :func:`prepare` does, step by step, for the document of an exported model."""
+    gray = "gray = (19595 R + 38470 G + 7471 B + 32768) >> 16, as ITU-R 601-2"
+    return {
+        "version": VERSION,
+        "decode": "first frame, in full: never at a fraction of its size",
+        "orientation": "upright by EXIF, before anything else",
+        "bits": "8: gray fractions up to 1 times 255; gray values above 255 times 255 / max(65535, largest); rounded",
+        "transparency": "on white",
+        "colour_profile": "to sRGB, where it is another RGB or CMYK profile",
+        "color": wanted.color,
+        "channels": [gray] if wanted.channels == 1 else ["red", "green", "blue"],
+        "fit": f"longer side to {wanted.size}, other side max(1, round(shorter / longer * {wanted.size}))",
+        "resample": "bilinear with antialiasing (Pillow: Image.Resampling.BILINEAR), rounded to whole numbers",
+        "padding": {"value": 0, "left": "round((size - width) / 2)", "top": "round((size - height) / 2)"},
+        "rounding": "halves to the even number",
+        "dtype": "uint8",
+        "range": [0, 255],
+        "layout": "NHWC",
+        "recipe": "docs/export.md",
+    }
+
+
+def _scaled(data: bytes, wanted: Preprocessing) -> NDArray[np.uint8] | None:
+    """Pixels of a JPEG decoded at a fraction of its size; ``None`` for everything else, and for a damaged one."""
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            if opened.format not in JPEG_FORMATS or opened.mode not in ("L", "RGB"):
+                return None
+            turned = images.orientation(opened)
+            return decode_jpeg(data, opened.size, wanted.size, wanted.channels, orientation=turned)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None  # decoding in full says what is wrong
+
+
+def _fitted(image: Image.Image, size: int) -> Image.Image:
+    longer = max(image.size)
+    width, height = (max(1, round(side / longer * size)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _padded(small: Image.Image, wanted: Preprocessing) -> NDArray[np.uint8]:
+    square = Image.new(small.mode, (wanted.size, wanted.size))
+    left, top = (round((wanted.size - side) / 2) for side in small.size)
+    square.paste(small, (left, top))
+    return np.array(square, dtype=np.uint8).reshape(wanted.size, wanted.size, wanted.channels)
+
+
+def _doubts(size: tuple[int, int], small: Image.Image) -> list[str]:
+    """Why a network can say little about an image of ``size`` (width, height) that became ``small``."""
+    shorter, longer = sorted(size)
+    found = []
+    if longer > LONG * shorter:
+        found.append(f"{size[0]:,} x {size[1]:,} pixels is a strip, mostly padding to the network")
+    elif shorter < SMALL:
+        found.append(f"only {size[0]} x {size[1]} pixels, too few to show a face")
+    levels = np.asarray(small).reshape(-1, len(small.getbands()))
+    if np.ptp(levels, axis=0).max() < FLAT:
+        found.append("all of one colour")
+    return found
+
+
+def _bytes(media: bytes | Path) -> bytes:
+    if isinstance(media, bytes):
+        return media
+    try:
+        return media.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(str(media), (error.strerror or str(error)).lower()) from error
+
+
+def _name(media: bytes | Path) -> str:
+    return "these bytes" if isinstance(media, bytes) else str(media)

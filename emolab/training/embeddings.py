@@ -59,8 +59,10 @@ def fill(
 
     Only images this backbone has not seen are computed. The store below ``folder`` may be deleted or cut off at any
     instant (see :mod:`emolab.training.rows`); those of other backbones go when there are more than four. Raises
-    :class:`DataError` for features that half precision cannot hold.
+    :class:`DataError` for features that half precision cannot hold, ``ValueError`` for pixels of two decodings.
     """
+    if pixels.other is not None:
+        raise ValueError("features are kept by one way of decoding; these pixels come from two")
     file = folder / f"embeddings-{key(network, name, wanted)[:24]}" / FILE
     place = {sample: row for row, sample in enumerate(ids)}
     device = network.mean.device

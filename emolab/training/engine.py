@@ -52,20 +52,22 @@ def runner(
     reference: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     cache: Path,
     threads: int | None = None,
+    exact: bool = False,
     progress: Progress = SILENT,
 ) -> Runner | None:
     """What ``engine`` (auto, torch, onnx or openvino) means for ``n`` images; ``None`` is the network itself.
 
     ``images(k)`` gives k of them, decoded, and ``reference`` the network's probabilities: an export is kept below
     ``cache`` only when it says the same. bfloat16 is used where the processor has it and the same class is best on
-    99.5 % of the images, single precision otherwise. One that is damaged is made again. When no export can be made
-    a note says so and the answer is ``None``. Raises :class:`MissingExtra` for a named engine that is not installed.
+    99.5 % of the images, single precision otherwise and where ``exact`` asks for it. One that is damaged is made
+    again. When no export can be made a note says so and the answer is ``None``. Raises :class:`MissingExtra` for a
+    named engine that is not installed.
     """
     chosen = choose(engine, on_cpu=network.mean.device.type == "cpu")
     if chosen is None or n == 0:
         return None
     folder = cache / "engines"
-    low = chosen == "openvino" and has_bfloat16()
+    low = chosen == "openvino" and not exact and has_bfloat16()
     package, title = ENGINES[chosen]
     name = f"{made.id[:24]}-{package}-{version(package)}-{'bf16' if low else 'fp32'}-v{LAYOUT}"
     file = folder / f"{name}{formats.SUFFIX[chosen]}"

@@ -76,11 +76,13 @@ def export(
     material = material or Material(images=parity.synthetic(SYNTHETIC, made.preprocessing), called="synthetic")
     if precision == "int8":
         _require_for_int8(material)
-    document = formats.describe(made, to=to, precision=precision, width=predictor.network.head.in_features)
+    text = card(folder)
+    width = predictor.network.head.in_features
+    document = formats.describe(made, to=to, precision=precision, width=width, card=text)
     with _place_beside(out) as place, progress.task(f"Exporting to {to}, {precision}", 3) as task:
         file = place / out.name
         calibration = material.calibration if precision == "int8" else None
-        formats.write(predictor.network, file, document, card(folder), material.images, calibration=calibration)
+        formats.write(predictor.network, file, document, text, material.images, calibration=calibration)
         task.advance(1)
         before, _ = predictor.probabilities(material.images)
         task.advance(1)

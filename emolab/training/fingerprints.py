@@ -29,6 +29,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
 from emolab.training import bloom, rows
+from emolab.training.decode import UnreadableImage
 
 #: A fingerprint is so many bytes: 16 of content, 8 of the perceptual hash, 3 + 3 unsure bits, 1 whether it is of use.
 BYTES = 31
@@ -107,8 +108,7 @@ def fingerprint(media: bytes | Path) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(media if isinstance(media, bytes) else media.read_bytes())) as opened:
             return of_image(ImageOps.exif_transpose(opened))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        name = "these bytes" if isinstance(media, bytes) else str(media)
-        raise DataError(f"{name} cannot be read as an image: {error}") from error
+        raise UnreadableImage("these bytes" if isinstance(media, bytes) else str(media), str(error)) from error
 
 
 def of_image(image: Image.Image) -> NDArray[np.uint8]:

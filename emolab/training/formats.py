@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from emolab import __version__
 from emolab.catalog.engine import now
 from emolab.errors import ConfigError, UnknownName
-from emolab.training import graph, quantise, runtime
+from emolab.training import decode, graph, quantise, runtime
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.classifier import Classifier
 
@@ -40,8 +41,11 @@ def check_wanted(to: str, precision: str, out: Path) -> None:
         raise ConfigError(f"{out.name} must end in {SUFFIX[to]} to be opened as {to} again.")
 
 
-def describe(made: Checkpoint, *, to: str, precision: str, width: int) -> dict[str, Any]:
-    """The document that goes into the file: everything needed to use it. ``width`` is the number of features."""
+def describe(made: Checkpoint, *, to: str, precision: str, width: int, card: str = "") -> dict[str, Any]:
+    """The document that goes into the file: everything needed to use it. ``width`` is the number of features.
+
+    What its model ``card`` says about licences is repeated in it.
+    """
     return {
         "format": runtime.FORMAT,
         "to": to,
@@ -57,11 +61,21 @@ def describe(made: Checkpoint, *, to: str, precision: str, width: int) -> dict[s
         "mean": list(made.mean),
         "std": list(made.std),
         "temperature": made.temperature,
+        "probabilities": "softmax(logits / temperature), inside the graph",
+        "normalisation": "mean and std, of 0..1, are taken off inside the graph",
         "flips": made.flips,
-        "decoder": made.decoder,
+        "decoder": decode.VERSION,
+        "preprocessing": decode.described(made.preprocessing),
+        "licence": _licence(card),
         "created_at": now(),
         "made_by": {**made.made_by, "emolab": __version__},
     }
+
+
+def _licence(card: str) -> str:
+    """What the section on licences of a model ``card`` says."""
+    found = re.search(r"^#+ [^\n]*licen[cs]e[^\n]*\n(.*?)(?=^#|\Z)", card, flags=re.I | re.M | re.S)
+    return " ".join(found[1].split()) if found else "not stated: that of the images and votes it was trained on"
 
 
 def write(

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import UnidentifiedImageError
 
 from emolab.errors import ConfigError, DamagedMedia, DataError
-from emolab.training.decode import Preprocessing, decode, is_gray
+from emolab.training.decode import Preprocessing, UnreadableImage, decode, is_gray
 
 #: What ``training.damaged`` may say.
 STOP, LEAVE_OUT = "stop", "leave_out"
@@ -92,7 +91,4 @@ def _instead(data: bytes) -> str:
 
 def reason(error: DataError) -> str:
     """What an error of decoding says is wrong with a file, in a few words."""
-    cause = error.__cause__
-    if cause is None:
-        return error.message
-    return "cannot be read as an image" + ("" if isinstance(cause, UnidentifiedImageError) else f": {cause}")
+    return f"cannot be read as an image: {error.reason}" if isinstance(error, UnreadableImage) else error.message

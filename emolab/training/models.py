@@ -91,7 +91,10 @@ def train(
             if run.plan.tuning:
                 keep_freed_memory()  # decoding gains from it too
             wanted = Preprocessing(run.plan.size, run.plan.color)
-            pixels = cache.fill(workspace.cache, run.data.ids, media, wanted, progress=progress)
+            if run.plan.mode == "head":  # its features are those of predictions, and shared with them
+                pixels = cache.fill(workspace.cache, run.data.ids, media, wanted, progress=progress)
+            else:
+                pixels = cache.fill_to_train(workspace.cache, run.data, media, wanted, progress=progress)
             with scalars.writer(workspace.logs / "tensorboard" / run.folder.name, resumed_at, on=tensorboard) as watch:
                 if run.plan.mode == "head":
                     fitted = fit_head(pixels, run.data, run.plan, workspace.cache, progress=progress)
@@ -130,7 +133,7 @@ def help_train(workspace: Workspace, run: Run, media: Media, team: Team) -> None
     if run.plan.mode == "head":
         return
     team.wait()
-    pixels = cache.fill(workspace.cache, run.data.ids, media, Preprocessing(run.plan.size, run.plan.color))
+    pixels = cache.fill_to_train(workspace.cache, run.data, media, Preprocessing(run.plan.size, run.plan.color))
     fit(pixels, run.data, run.plan, run.folder, choices=workspace.cache / tuning.FILE, team=team)
 
 

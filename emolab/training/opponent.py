@@ -111,7 +111,9 @@ def _start(bench: Bench) -> Opponent | Nobody:
             reason="the first model", why=f"it is itself the head solved on {name}: nothing else stood to compare"
         )
     solved = with_solved_head(bench.run)
-    fitted = fit_head(bench.pixels, data, solved.plan, bench.workspace.cache, progress=bench.progress)
+    wanted = Preprocessing(plan.size, plan.color)  # in full: a training by steps has only its judges like that
+    pixels = cache.fill(bench.workspace.cache, data.ids, bench.media, wanted, progress=bench.progress)
+    fitted = fit_head(pixels, data, solved.plan, bench.workspace.cache, progress=bench.progress)
     return Opponent(
         name=f"the head solved on {name}",
         probs=flips.judged(fitted.logits, data).probs,
@@ -137,7 +139,7 @@ def _judged(bench: Bench, folder: Path) -> NDArray[np.float32]:
     made = predictor.checkpoint
     chosen = [data.ids[i] for i in data.valid]
     if made.preprocessing == Preprocessing(plan.size, plan.color):
-        images = Pixels(bench.pixels.array, bench.pixels.rows[data.valid])
+        images = bench.pixels.only(data.valid)
     else:
         images = cache.fill(bench.workspace.cache, chosen, bench.media, made.preprocessing, progress=bench.progress)
     if plan.mode == "head" and not made.flips:

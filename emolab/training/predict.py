@@ -25,7 +25,7 @@ from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.classifier import Classifier
-from emolab.training.decode import Preprocessing, decode
+from emolab.training.decode import Prepared, Preprocessing, UnreadableImage, decode, prepare
 from emolab.training.devices import pick_device
 from emolab.training.memory import keep_freed_memory
 from emolab.training.runtime import Runner
@@ -92,11 +92,13 @@ def quickened(
     n: int,
     images: Callable[[int], NDArray[np.uint8]],
     cache: Path,
+    exact: bool = False,
     progress: Progress = SILENT,
 ) -> Predictor:
     """``predictor`` with the engine that ``config.engine`` means for ``n`` images; see :func:`engine.runner`.
 
-    An engine looks at one image; with flips it is asked twice.
+    An engine looks at one image; with flips it is asked twice. ``exact`` asks for single precision, in which every
+    engine says the same to about 1e-6.
     """
     alone = predictor.with_flips(False)
     found = engine.runner(
@@ -108,6 +110,7 @@ def quickened(
         reference=lambda pixels: alone.probabilities(pixels)[0],
         cache=cache,
         threads=config.threads,
+        exact=exact,
         progress=progress,
     )
     return replace(predictor, runner=found)
@@ -168,25 +171,35 @@ def load(folder: Path, *, device: str = "auto") -> Predictor:
 
 @dataclass(frozen=True, kw_only=True)
 class FilePrediction:
-    """What a model says about one file: ``probs`` (k,), or ``error`` in words when it could not be read."""
+    """What a model says about one image: ``probs`` (k,), or ``error`` in words when it could not be read.
+
+    ``note`` says why the answer may be worth little.
+    """
 
     name: str
     probs: NDArray[np.float32] | None
     error: str | None = None
+    note: str | None = None
 
 
 def predict_media(
     predictor: Predictor,
     media: Sequence[Media],
     *,
+    max_pixels: int | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[FilePrediction]:
-    """One answer per named image, in order, streamed; an unreadable image is an answer with ``error``."""
+    """One answer per named image, in order, streamed; an unreadable image is an answer with ``error``.
+
+    So is one with more than ``max_pixels``, and one that shows nothing.
+    """
     wanted = predictor.checkpoint.preprocessing
 
-    def attempt(item: bytes | Path | Callable[[], bytes]) -> NDArray[np.uint8] | str:
+    def attempt(item: bytes | Path | Callable[[], bytes]) -> Prepared | str:
         try:
-            return decode(item() if callable(item) else item, wanted)
+            return prepare(item() if callable(item) else item, wanted, max_pixels=max_pixels)
+        except UnreadableImage as error:
+            return error.reason
         except DataError as error:
             return error.message
 
@@ -194,13 +207,13 @@ def predict_media(
         for start in range(0, len(media), BATCH):
             part = media[start : start + BATCH]
             decoded = list(pool.map(attempt, [item for _, item in part]))
-            good = [pixels for pixels in decoded if not isinstance(pixels, str)]
+            good = [found.pixels for found in decoded if not isinstance(found, str)]
             probs = iter(predictor.probabilities(np.stack(good))[0]) if good else iter(())
-            for (name, _), pixels in zip(part, decoded, strict=True):
-                if isinstance(pixels, str):
-                    yield FilePrediction(name=name, probs=None, error=pixels)
+            for (name, _), found in zip(part, decoded, strict=True):
+                if isinstance(found, str):
+                    yield FilePrediction(name=name, probs=None, error=found)
                 else:
-                    yield FilePrediction(name=name, probs=next(probs))
+                    yield FilePrediction(name=name, probs=next(probs), note=found.note)
             task.advance(len(part))
 
 

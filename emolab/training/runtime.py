@@ -44,8 +44,8 @@ class Runner:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How images must be decoded for this model."""
-        return Preprocessing(self.document["size"], self.document["color"], self.document["decoder"])
+        """How images are prepared for this model."""
+        return Preprocessing(self.document["size"], self.document["color"])
 
     def __call__(self, images: NDArray[np.uint8], *, batch: int = 32) -> Outputs:
         """Probabilities (n, k), uncalibrated logits (n, k) and features (n, d) of images (n, size, size, c)."""

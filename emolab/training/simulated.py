@@ -94,7 +94,7 @@ class FineTuned:
             probs=targets,
             splits=["train"] * len(rows),
         )
-        mine = Pixels(self.images.array, self.images.rows[rows])
+        mine = self.images.only(rows)
         with tempfile.TemporaryDirectory() as folder:
             fitted = fit(mine, data, made, Path(folder))
         with cpu_threads(made.threads):

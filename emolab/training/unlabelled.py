@@ -115,7 +115,8 @@ def learn(
             )
         place = state.newest(folder)
         done = 0 if place is None else state.peek(place).epoch
-        pixels = cache.fill(workspace.cache, ids, media, Preprocessing(made.size, made.color), progress=progress)
+        wanted = Preprocessing(made.size, made.color).scaled
+        pixels = cache.fill(workspace.cache, ids, media, wanted, progress=progress)
         found = pretrain(pixels, made, folder, progress=progress, choices=workspace.cache / tuning.FILE)
         content = save(found.weights)
         start = Start(

@@ -19,16 +19,21 @@ def unusable(
     wanted: Preprocessing,
     *,
     fingerprinted: bool = False,
+    learn: Collection[str] = (),
     progress: Progress = SILENT,
 ) -> dict[str, str]:
     """What is wrong with which of the samples ``ids``, said in one line, where ``training.damaged`` leaves them out.
 
-    The images of the others are decoded and kept, and where they are to be ``fingerprinted``, which a training does at
-    its end, that is done too. Raises :class:`DamagedMedia`, which names all of them, where the
-    setting stops the command, :class:`ConfigError` where it is no setting.
+    The images of the others are decoded and kept, those of ``learn`` as for steps of a training, and where they are to
+    be ``fingerprinted``, which a training does at its end, that is done too. Raises :class:`DamagedMedia`, which names
+    all of them, where the setting stops the command, :class:`ConfigError` where it is no setting.
     """
     media_check.leaves_out(workspace.config.training.damaged)
-    found = cache.find_damaged(workspace.cache, ids, media, wanted, progress=progress)
+    found: dict[str, str] = {}
+    for scaled in (True, False):
+        part = [sample for sample in ids if (sample in learn) == scaled]
+        way = wanted.scaled if scaled else wanted
+        found |= cache.find_damaged(workspace.cache, part, media, way, progress=progress) if part else {}
     if fingerprinted:
         try:
             good = [sample for sample in ids if sample not in found]
