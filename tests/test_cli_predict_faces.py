@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 from collections.abc import Callable, Sequence
@@ -12,6 +14,7 @@ import pytest
 from learnable import QUICK, configure, fill_workspace
 from PIL import Image
 
+from emolab.cli.predict import within
 from emolab.workspace import Workspace
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -59,9 +62,53 @@ def test_every_face_has_its_answer_and_pictures_without_one_are_named(
         assert rows[name]["label"] in trained.config.project.classes
     assert rows[room]["error"] == "no face found"
     assert "no image format starts with" in rows[diary]["error"]
-    assert (done.returncode, "2 of 4 images could not be classified" in done.stderr) == (1, True)
+    assert (done.returncode, "2 of 3 images could not be classified" in done.stderr) == (1, True)  # images, not faces
+    left, right = sorted((rows[f"{pair}#{i}"]["box"] for i in (1, 2)), key=lambda box: box["x"])
+    for box, (x, y) in ((left, (222, 114)), (right, (730, 167))):  # where her nose is in each
+        assert box["x"] < x < box["x"] + box["width"] and box["y"] < y < box["y"] + box["height"]
+    assert all(0.6 < rows[f"{pair}#{i}"]["score"] <= 1 for i in (1, 2))
+    assert "box" not in rows[room]
     shown = run_cli(*command[:-2], cwd=trained.root, env=OFFLINE, check=True).stderr
     assert "pair.png#1" in shown and "pair.png#2" in shown
+    assert f"{left['width']} x {left['height']} at {left['x']}, {left['y']}" in shown
+    table = list(csv.DictReader(io.StringIO(run_cli(*command, "--csv", cwd=trained.root, env=OFFLINE).stdout)))
+    assert {key: int(table[0][key]) for key in ("x", "y", "width", "height")} in (left, right)
+    assert float(table[0]["score"]) == rows[table[0]["file"]]["score"]
+    assert [row["x"] for row in table[2:]] == ["", ""]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_box_is_in_pixels_of_the_upright_picture(
+    orientation: int, trained: Workspace, shared_weights: Path, tmp_path: Path, run_cli: RunCli
+) -> None:
+    portrait = Image.fromarray(pytest.importorskip("skimage.data").astronaut()).crop((0, 0, 500, 400))
+    raw = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = portrait.transpose(raw[orientation]) if orientation in raw else portrait
+    stored.save(tmp_path / "she.png", exif=exif)
+    found = f"collect.detector={shared_weights / 'face_detection_yunet.onnx'}"
+    command = ["predict", "champion", "--faces", "--set", found, str(tmp_path / "she.png"), "--json"]
+    (row,) = json.loads(run_cli(*command, cwd=trained.root, env=OFFLINE, check=True).stdout)["predictions"]
+    box = row["box"]
+    assert box["x"] < 222 < box["x"] + box["width"] and box["y"] < 114 < box["y"] + box["height"]
+    assert 60 < box["width"] < 150
+
+
+@pytest.mark.parametrize(
+    ("box", "inside"),
+    [
+        ((10.4, 20.6, 30.0, 40.0), (10, 21, 30, 40)),
+        ((-5.0, -2.0, 30.0, 40.0), (0, 0, 25, 38)),
+        ((90.0, 70.0, 30.0, 40.0), (90, 70, 10, 10)),
+        ((-10.0, -10.0, 300.0, 300.0), (0, 0, 100, 80)),
+    ],
+)
+def test_a_box_is_cut_off_at_the_border(
+    box: tuple[float, float, float, float], inside: tuple[int, int, int, int]
+) -> None:
+    assert within(box, (100, 80)) == inside
 
 
 @pytest.mark.shared
@@ -90,8 +137,11 @@ def test_without_the_detector_the_error_says_where_to_get_it(
     gone = run_cli(*command, "--set", "collect.detector=/nowhere.onnx", cwd=trained.root, env=OFFLINE)
     assert gone.returncode == 1
     assert "The face detector /nowhere.onnx does not exist (collect.detector)." in gone.stderr
+    assert "or leave --faces out to classify whole images" in " ".join(gone.stderr.split())
     offline = {**OFFLINE, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     away = run_cli(*command, cwd=trained.root, env=offline)
     assert away.returncode == 1
     assert "The face detector could not be downloaded from https://" in away.stderr
     assert "--set collect.detector=PATH" in away.stderr
+    assert "--faces off" not in away.stderr
+    assert "or leave --faces out to classify whole images" in " ".join(away.stderr.split())

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from emolab.cli.common import Session, device_option, flips_option, workspace_command
+from emolab.cli.predict_show import print_csv, row_of, show
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emolab.config import CollectConfig
-    from emolab.training.predict import FilePrediction
+    from emolab.training.predict import FilePrediction, Predictor
 
-    Item = tuple[str, bytes | Path | Callable[[], bytes]]
 
-SHOWN = 40
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One image to classify: a file, or a face in it; without ``media`` it is answered by ``error`` already.
+
+    ``place`` numbers the files. ``box`` (x, y, width, height) is in pixels of the upright picture, ``score`` the
+    detector's.
+    """
+
+    name: str
+    place: int
+    media: bytes | Path | None = None
+    error: str | None = None
+    box: tuple[int, int, int, int] | None = None
+    score: float | None = None
 
 
 @click.command(short_help="Classify images with a model.")
@@ -39,17 +54,17 @@ def predict(
 ) -> None:
     """Classify the images in PATH... (files or folders) with MODEL: champion, the start of an id, or a folder.
 
-    Images are prepared exactly as for training. A file that cannot be read gets a line of its own, and the command
-    ends with exit code 1.
+    Files are decoded in full; docs/export.md has the recipe. A file that cannot be read or shows nothing gets a line of
+    its own, and the command ends with exit code 1. A note stands beside an answer that may be worth little: an image
+    of one colour, of a few pixels, or a long strip. With --faces every face is told with its box, in pixels of the
+    upright picture, and the detector's score.
     """
-    from functools import partial
-
     from emolab.cli.models import device_of, folder_of, workspace_of
     from emolab.config import CollectConfig
     from emolab.errors import DataError, MissingExtra
 
     try:
-        from emolab.training.predict import load, predict_media, quickened, some_of
+        from emolab.training.predict import load
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     files = _files(paths)
@@ -64,9 +79,32 @@ def predict(
     workspace = workspace_of(session)
     config = CollectConfig() if workspace is None else workspace.config.collect
     if faces:
-        items, broken = _with_faces(session, files, config)
+        asked = list(_faces(session, files, config))
     else:
-        items, broken = [(str(file), partial(_stored_form, file, config.max_pixels)) for file in files], []
+        asked = [Asked(name=str(file), place=i, media=file) for i, file in enumerate(files)]
+    answers = _answers(session, predictor, asked, config.max_pixels)
+    classes = predictor.checkpoint.classes
+    rows = [row_of(answer, classes, box=one.box, score=one.score) for answer, one in zip(answers, asked, strict=True)]
+    session.emit({"model": predictor.checkpoint.id, "classes": classes, "predictions": rows})
+    if as_csv and not session.json:
+        print_csv(rows, classes, faces=faces)
+    elif not session.json:
+        show(session, rows, faces=faces)
+    bad = len({one.place for answer, one in zip(answers, asked, strict=True) if answer.probs is None})
+    if bad:
+        raise DataError(f"{bad} of {len(files)} images could not be classified; each is listed with its reason.")
+
+
+def _answers(session: Session, predictor: Predictor, asked: list[Asked], max_pixels: int) -> list[FilePrediction]:
+    """One answer for each of ``asked``, in order; by the quickest engine where there is a workspace to keep it in."""
+    import warnings
+    from functools import partial
+
+    from emolab.cli.models import workspace_of
+    from emolab.training.predict import FilePrediction, predict_media, quickened, some_of
+
+    items = [(one.name, one.media) for one in asked if one.media is not None]
+    workspace = workspace_of(session)
     if workspace is not None:
         predictor = quickened(
             predictor,
@@ -74,19 +112,16 @@ def predict(
             n=len(items),
             images=partial(some_of, items, predictor.checkpoint.preprocessing),
             cache=workspace.cache,
+            exact=True,
             progress=session.progress,
         )
-    answers = [*predict_media(predictor, items, progress=session.progress), *broken]
-    classes = predictor.checkpoint.classes
-    rows = [_row(answer, classes) for answer in answers]
-    session.emit({"model": predictor.checkpoint.id, "classes": classes, "predictions": rows})
-    if as_csv and not session.json:
-        _print_csv(answers, classes)
-    elif not session.json:
-        _show(session, rows)
-    bad = sum(answer.probs is None for answer in answers)
-    if bad:
-        raise DataError(f"{bad} of {len(answers)} images could not be classified; each is listed with its reason.")
+    found = predict_media(predictor, items, max_pixels=max_pixels, progress=session.progress)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # on sizes and damaged tags; what matters is in the answer
+        return [
+            FilePrediction(name=one.name, probs=None, error=one.error) if one.media is None else next(found)
+            for one in asked
+        ]
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:
@@ -107,118 +142,41 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
     return files
 
 
-def _stored_form(file: Path, max_pixels: int) -> bytes:
-    """The bytes that ``emolab collect`` would have stored for ``file``: upright, stripped, in sRGB."""
-    from emolab.datasets import media
-    from emolab.datasets.problems import Refused
-    from emolab.errors import DataError
-
-    try:
-        return media.read(file.read_bytes(), max_pixels=max_pixels).data
-    except Refused as error:
-        raise DataError(f"{error.kind}: {error.message}") from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}") from error
-
-
-def _with_faces(session: Session, files: list[Path], config: CollectConfig) -> tuple[list[Item], list[FilePrediction]]:
-    """One item per face found, named file#1, file#2, ...; files without a face or unreadable ones as answers."""
+def _faces(session: Session, files: list[Path], config: CollectConfig) -> Iterator[Asked]:
+    """The faces found, named file#1, file#2, ...; a file without one, or unreadable, as an answer."""
     from emolab.datasets import media
     from emolab.datasets.faces import Detector
     from emolab.datasets.problems import Refused
     from emolab.datasets.weights import detector
-    from emolab.training.predict import FilePrediction
 
-    finder = Detector(detector(config.detector, progress=session.progress), min_score=config.min_score)
-    items: list[Item] = []
-    broken: list[FilePrediction] = []
-    for file in files:
+    weights = detector(config.detector, without="leave --faces out to classify whole images", progress=session.progress)
+    finder = Detector(weights, min_score=config.min_score)
+    for place, file in enumerate(files):
         try:
             picture = media.read(file.read_bytes(), max_pixels=config.max_pixels, reduce_to=None)
         except (Refused, OSError) as error:
-            reason = error.message if isinstance(error, Refused) else str(error.strerror)
-            broken.append(FilePrediction(name=str(file), probs=None, error=reason))
+            reason = f"{error.kind}: {error.message}" if isinstance(error, Refused) else str(error.strerror)
+            yield Asked(name=str(file), place=place, error=reason)
             continue
         found = [face for face in finder.find(picture.image) if min(face.box[2:]) >= config.min_face]
         if not found:
-            broken.append(FilePrediction(name=str(file), probs=None, error="no face found"))
+            yield Asked(name=str(file), place=place, error="no face found")
         for i, face in enumerate(found, start=1):
-            box = face.crop(picture.size, margin=config.margin)
-            items.append((f"{file}#{i}", media.cut(picture.image, box, format=picture.format).data))
-    return items, broken
+            crop = media.cut(picture.image, face.crop(picture.size, margin=config.margin), format=picture.format)
+            yield Asked(
+                name=f"{file}#{i}", place=place, media=crop.data, box=within(face.box, picture.size), score=face.score
+            )
 
 
-def _row(answer: FilePrediction, classes: tuple[str, ...]) -> dict[str, Any]:
-    if answer.probs is None:
-        return {"file": answer.name, "error": answer.error}
-    best = int(answer.probs.argmax())
-    return {
-        "file": answer.name,
-        "label": classes[best],
-        "confidence": round(float(answer.probs[best]), 6),
-        "probs": {name: round(float(p), 6) for name, p in zip(classes, answer.probs, strict=True)},
-    }
+def within(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """``box`` (x, y, width, height) in whole pixels, cut off at the borders of a picture of ``size``.
 
-
-def _print_csv(answers: list[FilePrediction], classes: tuple[str, ...]) -> None:
-    import csv
-    import io
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["file", "label", "confidence", *classes, "error"])
-    for answer in answers:
-        writer.writerow(_csv_cells(answer, classes))
-    click.echo(out.getvalue(), nl=False)
-
-
-def _csv_cells(answer: FilePrediction, classes: tuple[str, ...]) -> Iterator[str]:
-    yield answer.name
-    if answer.probs is None:
-        yield from [""] * (len(classes) + 2)
-        yield answer.error or ""
-        return
-    best = int(answer.probs.argmax())
-    yield classes[best]
-    yield from (f"{p:.6f}" for p in (answer.probs[best], *answer.probs))
-    yield ""
-
-
-def _folder(names: list[str]) -> str:
-    """The folder, with its slash, that all ``names`` begin with; empty where there is none or a single name.
-
-    >>> _folder(["a/b/c.png", "a/b/d/e.png"]), _folder(["a.png", "b.png"]), _folder(["a/b.png"])
-    ('a/b/', '', '')
+    >>> within((-3.2, 4.6, 20.0, 30.0), (100, 30))
+    (0, 5, 17, 25)
     """
-    from itertools import takewhile
-
-    if len(names) < 2:
-        return ""
-    levels = zip(*(Path(name).parent.parts for name in names), strict=False)
-    shared = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
-    return f"{Path(*shared)}/".replace("//", "/") if shared else ""
-
-
-def _show(session: Session, rows: list[dict[str, Any]]) -> None:
-    from rich.markup import escape
-
-    from emolab.cli.common import bar
-
-    shared = _folder([row["file"] for row in rows])
-
-    def cells(row: dict[str, Any]) -> tuple[str, ...]:
-        name = escape(row["file"][len(shared) :])
-        if "error" in row:
-            return (name, "[red]unreadable[/]", "", "", escape(row["error"]))
-        others = sorted(row["probs"].items(), key=lambda item: -item[1])[1:3]
-        rest = ", ".join(f"{name} {p:.0%}" for name, p in others if p >= 0.05)
-        return (name, row["label"], f"{row['confidence']:.0%}", bar(row["confidence"], 8), rest)
-
-    if shared:
-        session.say(f"[dim]in {escape(shared)}[/]")
-    session.table(
-        [("file", "whole"), "answer", ("sure", "right"), "", "else"],
-        [cells(row) for row in rows[:SHOWN]],
-    )
-    if len(rows) > SHOWN:
-        session.say(f"[dim]and {len(rows) - SHOWN:,} more; --json or --csv print all of them.[/]")
+    spans = [
+        (max(0, round(start)), min(limit, round(start + length)))
+        for start, length, limit in zip(box[:2], box[2:], size, strict=True)
+    ]
+    (left, right), (top, bottom) = spans
+    return left, top, right - left, bottom - top

@@ -26,22 +26,25 @@ URL = (
 SHA256 = "104ee26c71d5c270ce79a6b3dced91c91013260d29a6bf18f9296c5b8c4c2b12"
 FILE_NAME = "yunet_n_dynamic.onnx"
 
+#: How ``emolab collect`` does without a detector.
+WHOLE_IMAGES = "pass --faces off to keep images whole"
 _SECONDS = 20.0
 _PIECE = 64 << 10
 
 
-def detector(path: str, *, cache: Path | None = None, progress: Progress = SILENT) -> Path:
+def detector(path: str, *, cache: Path | None = None, without: str = WHOLE_IMAGES, progress: Progress = SILENT) -> Path:
     """The detector's weights: the file at ``path`` when one is named, else the known one, downloaded on first use.
 
-    ``cache`` is where downloads are kept (default: the user's cache folder). Raises :class:`DataError` when the named
-    file is missing or the download fails.
+    ``cache`` is where downloads are kept (default: the user's cache folder), ``without`` how to do without a detector,
+    for the hint. Raises :class:`DataError` when the named file is missing or the download fails.
     """
+    hint = offline_hint(without)
     if path:
         file = Path(path).expanduser()
         if not file.is_file():
-            raise DataError(f"The face detector {file} does not exist (collect.detector).", hint=_offline_hint())
+            raise DataError(f"The face detector {file} does not exist (collect.detector).", hint=hint)
         return file
-    return download(URL, SHA256, (cache or user_cache()) / FILE_NAME, progress=progress)
+    return download(URL, SHA256, (cache or user_cache()) / FILE_NAME, hint=hint, progress=progress)
 
 
 def user_cache() -> Path:
@@ -51,22 +54,23 @@ def user_cache() -> Path:
     return user_cache_path("emolab")
 
 
-def download(url: str, sha256: str, target: Path, *, progress: Progress = SILENT) -> Path:
+def download(url: str, sha256: str, target: Path, *, hint: str | None = None, progress: Progress = SILENT) -> Path:
     """``target``, fetched from ``url`` unless it is there already with the right ``sha256``.
 
     An interrupted download goes on where it stopped (HTTP Range); the file appears under its name only when its
-    checksum is right. Raises :class:`DataError` when the server cannot be reached or sends something else.
+    checksum is right. Raises :class:`DataError`, with ``hint``, when the server cannot be reached or sends something
+    else.
     """
     if target.is_file() and _sha256(target) == sha256:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f"{target.name}.lock")):  # another process may be fetching it just now
         if not (target.is_file() and _sha256(target) == sha256):
-            _download(url, sha256, target, progress)
+            _download(url, sha256, target, hint or offline_hint(), progress)
     return target
 
 
-def _download(url: str, sha256: str, target: Path, progress: Progress) -> None:
+def _download(url: str, sha256: str, target: Path, hint: str, progress: Progress) -> None:
     partial = target.with_name(f"{target.name}.part")
     try:
         _fetch(url, partial, progress)
@@ -77,14 +81,12 @@ def _download(url: str, sha256: str, target: Path, progress: Progress) -> None:
             found = _sha256(partial)
     except (URLError, TimeoutError, ConnectionError) as error:
         cause = error.reason if isinstance(error, URLError) else error
-        raise DataError(
-            f"The face detector could not be downloaded from {url}: {cause}.", hint=_offline_hint()
-        ) from error
+        raise DataError(f"The face detector could not be downloaded from {url}: {cause}.", hint=hint) from error
     if found != sha256:
         partial.unlink()
         raise DataError(
             f"{url} sent a file with sha256 {found[:16]}..., expected {sha256[:16]}...; it was thrown away.",
-            hint=_offline_hint(),
+            hint=hint,
         )
     os.replace(partial, target)  # noqa: PTH105 - atomic
 
@@ -118,8 +120,6 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _offline_hint() -> str:
-    return (
-        f"Without internet: bring the file from {URL} and pass --set collect.detector=PATH, "
-        "or pass --faces off to keep images whole."
-    )
+def offline_hint(without: str = WHOLE_IMAGES) -> str:
+    """What to do where the detector cannot be downloaded; ``without`` is how to do without one."""
+    return f"Without internet: bring the file from {URL} and pass --set collect.detector=PATH, or {without}."

@@ -1,0 +1,104 @@
+"""What ``emolab predict`` prints: rows for JSON, CSV and the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from emolab.cli.common import Session
+    from emolab.training.predict import FilePrediction
+
+SHOWN = 40
+BOX = ("x", "y", "width", "height")
+
+
+def row_of(
+    answer: FilePrediction,
+    classes: tuple[str, ...],
+    *,
+    box: tuple[int, int, int, int] | None = None,
+    score: float | None = None,
+) -> dict[str, Any]:
+    """One answer, ready for JSON; of a face, with its ``box`` and the detector's ``score``."""
+    if answer.probs is None:
+        return {"file": answer.name, "error": answer.error}
+    best = int(answer.probs.argmax())
+    row = {
+        "file": answer.name,
+        "label": classes[best],
+        "confidence": round(float(answer.probs[best]), 6),
+        "probs": {name: round(float(p), 6) for name, p in zip(classes, answer.probs, strict=True)},
+        "note": answer.note,
+    }
+    if box is not None and score is not None:
+        row |= {"box": dict(zip(BOX, box, strict=True)), "score": round(score, 4)}
+    return row
+
+
+def print_csv(rows: list[dict[str, Any]], classes: tuple[str, ...], *, faces: bool) -> None:
+    """Print one line per row on standard output; with ``faces`` box and score come last."""
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["file", "label", "confidence", *classes, "error", "note", *((*BOX, "score") if faces else ())])
+    for row in rows:
+        numbers = [row["confidence"], *row["probs"].values()] if "probs" in row else [None] * (len(classes) + 1)
+        cells = [row["file"], row.get("label"), *(None if p is None else f"{p:.6f}" for p in numbers)]
+        cells += [row.get("error"), row.get("note")]
+        if faces:
+            cells += [*(row.get("box", {}).get(key) for key in BOX), row.get("score")]
+        writer.writerow(cells)
+    click.echo(out.getvalue(), nl=False)
+
+
+def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> None:
+    """Print the first rows as a table, and the notes about them below it."""
+    from rich.markup import escape
+
+    from emolab.cli.common import bar
+
+    shared = _folder([row["file"] for row in rows])
+
+    def cells(row: dict[str, Any]) -> tuple[str, ...]:
+        name = escape(row["file"][len(shared) :])
+        if "error" in row:
+            return (name, *([""] if faces else []), "[red]no answer[/]", "", "", escape(row["error"]))
+        others = sorted(row["probs"].items(), key=lambda item: -item[1])[1:3]
+        rest = ", ".join(f"{name} {p:.0%}" for name, p in others if p >= 0.05)
+        box = row.get("box", {})
+        where = [f"{box['width']} x {box['height']} at {box['x']}, {box['y']}"] if box else [""] if faces else []
+        return (name, *where, row["label"], f"{row['confidence']:.0%}", bar(row["confidence"], 8), rest)
+
+    if shared:
+        session.say(f"[dim]in {escape(shared)}[/]")
+    session.table(
+        [("file", "whole"), *(["face, pixels"] if faces else []), "answer", ("sure", "right"), "", "else"],
+        [cells(row) for row in rows[:SHOWN]],
+    )
+    for row in rows[:SHOWN]:
+        if row.get("note"):
+            session.say(f"[yellow]note:[/] {escape(row['file'][len(shared) :])}: {escape(row['note'])}")
+    if len(rows) > SHOWN:
+        unseen = sum(bool(row.get("note")) for row in rows[SHOWN:])
+        also = f", {unseen:,} of them with a note" if unseen else ""
+        session.say(f"[dim]and {len(rows) - SHOWN:,} more{also}; --json or --csv print all of them.[/]")
+
+
+def _folder(names: list[str]) -> str:
+    """The folder, with its slash, that all ``names`` begin with; empty where there is none or a single name.
+
+    >>> _folder(["a/b/c.png", "a/b/d/e.png"]), _folder(["a.png", "b.png"]), _folder(["a/b.png"])
+    ('a/b/', '', '')
+    """
+    from itertools import takewhile
+
+    if len(names) < 2:
+        return ""
+    levels = zip(*(Path(name).parent.parts for name in names), strict=False)
+    shared = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
+    return f"{Path(*shared)}/".replace("//", "/") if shared else ""
