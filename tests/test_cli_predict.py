@@ -97,3 +97,12 @@ def test_the_largest_image_is_that_of_the_settings(
     assert run(["predict", "face48", "photo.png", "--json", "--set", f"collect.max_pixels={limit - 1}"]) == 1
     (row,) = json.loads(capsys.readouterr().out)["predictions"]
     assert row["error"].startswith(f"too large: {size[0]:,} x {size[1]:,} pixels; the limit is ")
+
+
+def test_settings_count_outside_of_a_workspace_too(odd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["predict", "face48", "fine.png", "--set", "collect.max_pixels=3599"]) == 1
+    assert "60 x 60 pixels; the limit is" in " ".join(capsys.readouterr().err.split())
+    assert run(["predict", "face48", "fine.png", "--set", "collect.max_pixel=3599"]) == 1
+    assert 'Unknown setting "collect.max_pixel"' in capsys.readouterr().err
+    assert run(["predict", "face48", "fine.png", "--faces", "--set", "collect.detector=gone.onnx"]) == 1
+    assert "The face detector gone.onnx does not exist" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from emolab.cli.groups import OrderedGroup
 from emolab.cli.words import short
 
 if TYPE_CHECKING:
+    from emolab.config import Config
     from emolab.records import Model
     from emolab.workspace import Workspace
 
@@ -159,19 +160,29 @@ def _outside(name: str) -> Path | None:
 
 
 def device_of(session: Session, device: str | None) -> str:
-    """Where a command computes: ``device`` of its option, else what the workspace's settings say, else ``auto``."""
-    workspace = workspace_of(session)
-    return device or ("auto" if workspace is None else workspace.config.training.device)
+    """Where a command computes: ``device`` of its option, else what the settings say."""
+    return device or config_of(session).training.device
 
 
-def workspace_of(session: Session) -> Workspace | None:
-    """The workspace the command works in; ``None`` where there is none and nothing was said about one."""
+def config_of(session: Session) -> Config:
+    """The settings of the workspace, or the defaults where there is none; with what ``--set`` says on top."""
+    from emolab.config import Config, apply
+
+    workspace = workspace_of(session, settled=True)
+    return apply(Config(), session.overrides) if workspace is None else workspace.config
+
+
+def workspace_of(session: Session, *, settled: bool = False) -> Workspace | None:
+    """The workspace the command works in; ``None`` where there is none and nothing was said about one.
+
+    Settings given by ``--set`` want a workspace, unless they are ``settled`` by :func:`config_of`.
+    """
     from emolab.errors import ConfigError
 
     try:
         return session.workspace
     except ConfigError:
-        if session.folder is not None or session.overrides:
+        if session.folder is not None or (session.overrides and not settled):
             raise
         return None
 

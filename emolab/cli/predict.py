@@ -59,8 +59,7 @@ def predict(
     of one colour, of a few pixels, or a long strip. With --faces every face is told with its box, in pixels of the
     upright picture, and the detector's score.
     """
-    from emolab.cli.models import device_of, folder_of, workspace_of
-    from emolab.config import CollectConfig
+    from emolab.cli.models import config_of, device_of, folder_of
     from emolab.errors import DataError, MissingExtra
 
     try:
@@ -76,8 +75,7 @@ def predict(
     predictor = load(folder_of(session, model), device=device_of(session, device))
     if flips is not None:
         predictor = predictor.with_flips(flips)
-    workspace = workspace_of(session)
-    config = CollectConfig() if workspace is None else workspace.config.collect
+    config = config_of(session).collect
     if faces:
         asked = list(_faces(session, files, config))
     else:
@@ -104,7 +102,7 @@ def _answers(session: Session, predictor: Predictor, asked: list[Asked], max_pix
     from emolab.training.predict import FilePrediction, predict_media, quickened, some_of
 
     items = [(one.name, one.media) for one in asked if one.media is not None]
-    workspace = workspace_of(session)
+    workspace = workspace_of(session, settled=True)
     if workspace is not None:
         predictor = quickened(
             predictor,
