@@ -121,3 +121,9 @@ def fill_store(folder: Path, size: int) -> Path:
     """The store of pixels of this size, filled."""
     fill(folder, IDS, FILES.__getitem__, Preprocessing(size, "gray"))
     return folder / f"pixels-{size}-gray-v{VERSION}"
+
+
+def test_a_store_whose_files_were_deleted_is_no_obstacle_to_another(tmp_path: Path) -> None:
+    for file in fill_store(tmp_path, 8).iterdir():
+        file.unlink()
+    assert (fill(tmp_path, IDS, FILES.__getitem__, WANTED).take(np.arange(10)) == IMAGES).all()

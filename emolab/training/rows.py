@@ -64,10 +64,16 @@ def forget_others(store: Path) -> None:
     """
     (store / KEYS).touch()
     kind = store.name.partition("-")[0]
-    stores = sorted(store.parent.glob(f"{kind}-*"), key=lambda each: (each / KEYS).stat().st_mtime, reverse=True)
+    stores = sorted(store.parent.glob(f"{kind}-*"), key=_last_used, reverse=True)
     for old in stores[KEEP:]:
         with suppress(Timeout), FileLock(old / "lock", blocking=False):
             shutil.rmtree(old)
+
+
+def _last_used(store: Path) -> float:
+    """When ``store`` was used, in seconds; 0 for one whose keys were deleted."""
+    keys = store / KEYS
+    return keys.stat().st_mtime if keys.is_file() else 0.0
 
 
 def _recover(file: Path, record: int) -> dict[str, int]:
