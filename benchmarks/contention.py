@@ -152,7 +152,7 @@ def _count(log: Path, start: int) -> int:
     with log.open("rb") as stream:
         stream.seek(start)
         text = stream.read().decode("utf-8", errors="replace")
-    return sum(line.endswith(words) or words in line for line in text.splitlines() for words in _LOCKED)
+    return sum(text.count(words) for words in _LOCKED)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,9 @@ import pytest
 from servers import LabelStudioServer
 
 from emolab.errors import ConfigError, EmolabError, MissingExtra, ServerError
-from emolab.labeling import address, daemon, program
+from emolab.labeling import address, daemon, patience, program
 from emolab.labeling.server import EmbeddedServer
+from emolab.progress import Progress, Task
 from emolab.workspace import Workspace
 
 real = pytest.mark.labelstudio
@@ -140,6 +142,85 @@ def test_a_program_without_emolabs_settings_is_stopped_again(
     ):
         server.start(port=daemon.free_port(), timeout=60)
     assert server.running() is None
+
+
+def slow_start(server: EmbeddedServer, folder: Path) -> None:
+    """Start a process that is noted as the server of the workspace, but answers only after a second."""
+    (folder / "slow.py").write_text(f"import time; time.sleep(1)\n{STRANGER}")
+    server.folder.mkdir(parents=True, exist_ok=True)
+    server.log.parent.mkdir(parents=True, exist_ok=True)
+    port = daemon.free_port()
+    daemon.spawn(
+        [sys.executable, str(folder / "slow.py"), "--port", str(port)],
+        env=dict(os.environ),
+        cwd=folder,
+        log=server.log,
+        note=server.folder / "server.json",
+        facts={"host": "127.0.0.1", "port": port, "started_at": 0.0, "log_start": 0},
+    )
+
+
+class Told(Progress):
+    """Keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def task(self, description: str, total: int | None = None, *, unit: str = "") -> Task:
+        self.heard.append(description)
+        return Task()
+
+    def note(self, text: str) -> None:
+        self.heard.append(text)
+
+
+def test_a_server_that_is_starting_is_waited_for(workspace: Workspace, tmp_path: Path) -> None:
+    server, told = EmbeddedServer(workspace), Told()
+    assert server.ready(progress=told) is None
+    slow_start(server, tmp_path)
+    server.token_file.write_text("token")
+    try:
+        until(lambda: server.running() is not None)
+        assert address.locate(workspace, {}, wait=True, progress=told).token == "token"
+        assert told.heard == ["Starting Label Studio"]
+        assert server.ready(progress=told) == server.running()
+        assert len(told.heard) == 1  # it answers: nothing to wait for
+    finally:
+        server.stop(grace=0.5)
+
+
+def test_a_push_waits_while_studio_up_still_makes_the_database(workspace: Workspace, tmp_path: Path) -> None:
+    server, told = EmbeddedServer(workspace), Told()
+    begun = threading.Event()
+
+    def up() -> None:
+        with workspace.lock("studio"):
+            begun.set()
+            slow_start(server, tmp_path)
+            until(lambda: server.running() is not None)
+            time.sleep(1.5)  # it answers, but the token is not there yet
+            server.token_file.write_text("token")
+
+    starter = threading.Thread(target=up)
+    starter.start()
+    try:
+        assert begun.wait(10)
+        assert address.locate(workspace, {}, wait=True, progress=told).token == "token"
+        assert told.heard[0] == 'Waiting for Label Studio, which "emolab studio up" is starting'
+    finally:
+        starter.join()
+        server.stop(grace=0.5)
+
+
+def test_whoever_waits_says_for_what_and_how_long() -> None:
+    told = Told()
+
+    def away() -> None:
+        raise ServerError("Cannot reach Label Studio at http://studio (refused).", retryable=True)
+
+    with patience.told_to(told), pytest.raises(ServerError):
+        patience.patiently(away, patience=6.0)
+    assert told.heard == ["Cannot reach Label Studio at http://studio (refused). Waiting for it, up to 6 s."]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def pull(
     from emolab.labeling.pull import pull as run
     from emolab.labeling.pull import watch as run_on
 
-    with open_studio(session.workspace) as studio:
+    with open_studio(session.workspace, progress=session.progress) as studio:
         if not watch:
             report = run(
                 session.workspace, studio, title=title, reconcile=reconcile, accept_withdrawn=accept_withdrawn,

@@ -62,7 +62,7 @@ def push(
     visible = session.workspace.config.labeling.show_predictions if show_predictions is None else show_predictions
     if revotes:
         _ask_again(session, dry_run=dry_run)
-    with open_studio(session.workspace) as studio:
+    with open_studio(session.workspace, progress=session.progress) as studio:
         report = run(
             session.workspace,
             studio,

@@ -106,7 +106,7 @@ def invite(session: Session) -> None:
     workspace = session.workspace
     running = None if external_url(workspace) else EmbeddedServer(workspace).running()
     title = project.title_of(workspace.config)
-    with open_studio(workspace) as client, workspace.catalog() as catalog:
+    with open_studio(workspace, progress=session.progress) as client, workspace.catalog() as catalog:
         found = project.family(catalog, client, title).chosen
         link = invitation(client, found.id if found else None)
     if running is not None and running.open_to_network:

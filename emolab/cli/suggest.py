@@ -89,7 +89,7 @@ def _push(session: Session, proposal: Proposal) -> PushReport:
 
     visible = session.workspace.config.labeling.show_predictions
     guesses = _guesses(session.workspace, proposal) if visible else {}
-    with open_studio(session.workspace) as studio:
+    with open_studio(session.workspace, progress=session.progress) as studio:
         report = push(session.workspace, studio, suggestions=True, guesses=guesses, progress=session.progress)
     tasks = many(report.created + report.adopted + report.resumed + report.reopened, "task waits", "tasks wait")
     session.say(f"[green]✓[/] {tasks} for the team in “{report.project}” · {report.url}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from emolab.errors import ConfigError, ServerError
 from emolab.labeling.server import EmbeddedServer
+from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from emolab.labeling.studio import Studio
@@ -41,8 +42,10 @@ def external_url(workspace: Workspace, env: Mapping[str, str] = os.environ) -> t
     return None
 
 
-def locate(workspace: Workspace, env: Mapping[str, str] = os.environ) -> Address:
-    """Return the server and token to use.
+def locate(
+    workspace: Workspace, env: Mapping[str, str] = os.environ, *, wait: bool = False, progress: Progress = SILENT
+) -> Address:
+    """Return the server and token to use; with ``wait``, an embedded one that is starting is waited for.
 
     Raises ``ConfigError`` when an external server has no token and ``ServerError`` when the embedded one is down.
     """
@@ -58,7 +61,7 @@ def locate(workspace: Workspace, env: Mapping[str, str] = os.environ) -> Address
             )
         return Address(url=url, token=token, embedded=False, source=source)
     server = EmbeddedServer(workspace)
-    running = server.running()
+    running = server.ready(progress=progress) if wait else server.running()
     if running is None:
         raise ServerError(
             "Label Studio is not running.",
@@ -68,9 +71,9 @@ def locate(workspace: Workspace, env: Mapping[str, str] = os.environ) -> Address
     return Address(url=running.url, token=env.get(TOKENS[0]) or server.token(), embedded=True, source="embedded")
 
 
-def open_studio(workspace: Workspace, *, timeout: float = 120.0) -> Studio:
-    """Return a client for the workspace's Label Studio; nothing is sent yet."""
+def open_studio(workspace: Workspace, *, timeout: float = 120.0, progress: Progress = SILENT) -> Studio:
+    """Return a client for the workspace's Label Studio, and wait for an embedded one that is starting."""
     from emolab.labeling.studio import connect
 
-    address = locate(workspace)
+    address = locate(workspace, wait=True, progress=progress)
     return connect(address.url, address.token, timeout=timeout)

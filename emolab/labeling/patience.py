@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import TypeVar
 
 from emolab.errors import ServerError
@@ -23,6 +25,17 @@ SLOWER = 40.0
 ODD_ANSWERS = 3
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 3.0
+_listener: ContextVar[Progress] = ContextVar("listener", default=SILENT)
+
+
+@contextlib.contextmanager
+def told_to(progress: Progress) -> Iterator[None]:
+    """Within the block, ``progress`` is told of every wait: what is awaited, and for how long at most."""
+    before = _listener.set(progress)
+    try:
+        yield
+    finally:
+        _listener.reset(before)
 
 
 def patiently(action: Callable[[], T], *, patience: float = PATIENCE, progress: Progress = SILENT) -> T:
@@ -45,7 +58,8 @@ def patiently(action: Callable[[], T], *, patience: float = PATIENCE, progress: 
             if not (error.retryable or error.outcome_unknown) or time.monotonic() + pause > end or odd == ODD_ANSWERS:
                 raise
             if not told and pause > 1:
-                progress.note(f"{error.message} Waiting for it, up to {patience:.0f} s.")
+                listener = _listener.get() if progress is SILENT else progress
+                listener.note(f"{error.message} Waiting for it, up to {end - start:.0f} s.")
                 told = True
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)

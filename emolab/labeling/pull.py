@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from emolab.catalog import answers, events, remotes
 from emolab.errors import EmolabError, ServerError
 from emolab.labeling import guesses, ledger, people, project, reading
-from emolab.labeling.patience import patiently
+from emolab.labeling.patience import patiently, told_to
 from emolab.labeling.twins import Settled
 from emolab.progress import SILENT, Progress
 
@@ -102,7 +102,7 @@ def pull(
     total = _Sum()
     gone: list[str] = []
     read: list[str] = []
-    with workspace.lock("pull"), workspace.catalog() as catalog:
+    with workspace.lock("pull"), workspace.catalog() as catalog, told_to(progress):
         wanted = project.title_of(workspace.config, title)
         for mine, remote in _projects(catalog, studio, wanted, only=title is not None, total=total):
             if remote is None:

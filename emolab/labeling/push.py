@@ -18,7 +18,7 @@ from emolab.errors import DataError
 from emolab.labeling import adopt, merge, order, project, releases
 from emolab.labeling.adopt import Link
 from emolab.labeling.choose import Choice, choose, nothing
-from emolab.labeling.patience import patiently
+from emolab.labeling.patience import patiently, told_to
 from emolab.labeling.send import Order, Sent, send, settle
 from emolab.labeling.studio_queries import newest_task
 from emolab.labeling.twins import Settled
@@ -102,7 +102,7 @@ def push(
         raise DataError(f"An overlap of {overlap} makes no sense; expected 1 to 100 people per sample.")
     settings = workspace.config.labeling
     visible = settings.show_predictions if show_predictions is None else show_predictions
-    with workspace.lock("push"), workspace.catalog() as catalog:
+    with workspace.lock("push"), workspace.catalog() as catalog, told_to(progress):
         go = functools.partial(
             _push,
             workspace,

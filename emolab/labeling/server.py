@@ -78,6 +78,24 @@ class EmbeddedServer:
         noted = self._last()
         return noted if noted is not None and daemon.birth(noted.pid) == noted.born else None
 
+    def ready(self, *, timeout: float = 300.0, progress: Progress = SILENT) -> Running | None:
+        """Return the server once it answers, or ``None`` when none runs and none is being started.
+
+        Waits for one that another emolab starts, its first database included. ``timeout`` is in seconds. Raises
+        ``EmolabError`` when the server stops meanwhile or does not answer in time.
+        """
+        end = time.monotonic() + timeout
+        if not self._answers() and self.workspace.busy("studio"):
+            with progress.task('Waiting for Label Studio, which "emolab studio up" is starting'):
+                while not self._answers() and self.workspace.busy("studio") and time.monotonic() < end:
+                    time.sleep(0.2)
+        up = self.running()
+        return up if up is None or _healthy(up.host, up.port) else self._answering(up, end, progress)
+
+    def _answers(self) -> bool:
+        up = self.running()
+        return up is not None and self.token_file.exists() and _healthy(up.host, up.port)
+
     def token(self) -> str:
         """Return emolab's own token for this server."""
         try:
