@@ -201,7 +201,7 @@ def test_samples_that_the_parent_has_learned_are_marked_and_do_not_count(make: A
     assert made["compared"]["learned"] == n
     assert made["alias"] == "candidate"
     _, _, said = emolab("models", "show", made["model"][:10], raw=True)
-    assert f"{n} of {n} samples were learned by this model, which flatters it; 0 others are too few" in said
+    assert f"{n} of {n} samples were learned by this model, which flatters it; none is left" in said
     fresh = emolab("train", "--set", "training.seed=2")  # from random weights: only the champion has learned them
     assert (fresh["learned"]["n"], fresh["compared"]["learned"]) == (0, n)
 
@@ -242,7 +242,7 @@ def test_a_champion_that_cannot_be_judged_or_has_no_record_is_said(make: Any, da
         (unknown,) = made["compared"]["unknown"]
         assert ("has no record" if damage == "record missing" else "is damaged") in unknown
         assert made["learned"]["unknown"] == []
-        assert "unknown:" in emolab("train", "--set", "training.seed=2", raw=True)[2]
+        assert "Unknown:" in emolab("train", "--set", "training.seed=2", raw=True)[2]
     child = "training.weights=champion"
     if damage == "record missing":
         assert "has no record" in emolab("train", "--set", child)["learned"]["unknown"][0]
