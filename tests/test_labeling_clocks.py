@@ -17,6 +17,7 @@ from servers import LabelStudioServer
 from syncing import add_samples, ledger, named, say, task_of, there
 
 from emolab.catalog import remotes
+from emolab.errors import ServerError
 from emolab.labeling import form, program, reading, stamps
 from emolab.labeling.pull import pull
 from emolab.labeling.push import push
@@ -106,7 +107,6 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "+00:00": lambda stamp: stamp.replace("Z", "+00:00"),
     "a space": lambda stamp: stamp.replace("T", " "),
     "whole seconds": lambda stamp: re.sub(r"\.\d+", "", stamp),
-    "nothing": lambda stamp: "",
     "no time": lambda stamp: "soon",
 }
 
@@ -131,6 +131,21 @@ def test_moments_are_compared_as_times_however_they_are_written(
         assert (report.new, report.edited) == (1, 1)
         assert pull(team, front).changed is False
     assert labels(team) == ["neutral", "sadness"]
+
+
+@pytest.mark.labelstudio
+def test_no_moment_at_all_ends_the_pull_with_one_line_and_changes_nothing(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer
+) -> None:
+    def change(headers: Headers, data: bytes) -> tuple[Headers, bytes]:
+        return headers, re.sub(r'"updated_at":\s*"[^"]+"', '"updated_at":""', data.decode()).encode()
+
+    say(studio, tasks_of(team, studio)[0], "happiness")
+    with Proxy(label_studio.url) as proxy, connect(proxy.url, label_studio.token) as front:
+        proxy.fault("GET /api/tasks", "rewrite", times=10**6, change=change)
+        with pytest.raises(ServerError, match=r"updated_at.*Nothing was changed here"):
+            pull(team, front)
+    assert (labels(team), pull(team, studio).new) == ([], 1)
 
 
 def set_back(label_studio: LabelStudioServer, task: int, by: timedelta) -> None:
