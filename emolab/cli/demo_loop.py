@@ -230,7 +230,7 @@ def _round(
     arm.curve.append(
         Point(
             round=number,
-            votes=counted["people"] + counted["meta"] + counted["skipped"],
+            votes=counted["people"] + counted["meta"],
             labelled=labelled,
             accuracy=arm.report["accuracy"],
             macro_f1=arm.report["macro_f1"],
