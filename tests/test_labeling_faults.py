@@ -110,15 +110,11 @@ def test_creating_the_project_with_the_answer_lost_makes_one_project(
 
 
 def test_a_request_that_comes_through_after_it_was_given_up_leaves_no_double(
-    team: Workspace, studio: Studio, label_studio: LabelStudioServer, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    team: Workspace, studio: Studio, broken: Studio, proxy: Proxy
 ) -> None:
-    monkeypatch.setattr(patience, "SETTLE", 0.2)
-    proxy.fault(IMPORT, "delay", seconds=4.0)
-    with connect(proxy.url, label_studio.token, timeout=1.5) as hasty:
-        push(team, hasty)
-    deadline = time.monotonic() + 20
-    while max(there(studio, title(team)).values()) == 1 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    proxy.fault(IMPORT, "again")
+    push(team, broken)
+    proxy.replay()
     assert set(there(studio, title(team)).values()) == {2}, "the late request made doubles"
     add_samples(team, 1, first=70)
     elsewhere = named(other_machine(team, n=7), title(team))
