@@ -27,13 +27,16 @@ _PAGE = (
     " font-size: 1.05rem; line-height: 1.5; cursor: pointer; border: 1px solid var(--color-neutral-border, #ccc);"
     " border-radius: .4rem; background: var(--color-neutral-background, transparent)}",
     "& .lsf-choice__checkbox:hover {border-color: var(--color-primary-border, #4a5fb0)}",
-    "& .ant-radio {top: 0}",
-    "& .ant-radio-wrapper-checked {border-color: var(--color-primary-border, #4a5fb0);"
+    "& .ant-radio, & .ant-checkbox {top: 0}",
+    "& .ant-radio-wrapper-checked, & .ant-checkbox-wrapper-checked {border-color: var(--color-primary-border, #4a5fb0);"
     " background: var(--color-primary-background, #eef0fb);"
     " box-shadow: inset 0 0 0 1px var(--color-primary-border, #4a5fb0)}",
     "& .lsf-choice__checkbox span:has(.lsf-hint) {display: flex; flex: 1; align-items: center}",
     "& .lsf-hint {margin-left: auto; padding-left: .75rem; position: static; font-size: 1rem;"
     " font-variant-numeric: tabular-nums; color: var(--color-neutral-content-subtler, #666)}",
+    # Questions that a team put behind the two columns (style, face, answers): below them, as wide as both. A child
+    # combinator would do, but Label Studio does not read the sign in which XML must write it.
+    "& style ~ :nth-child(n+4) {flex: 1 0 100%%; max-width: 54.5rem; margin: -.5rem 0 !important}",
 )
 
 
