@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from servers import CLASSES, LabelStudioServer
+from studio_screen import SIZE, chromium
 
 from emolab.labeling import form, program
 from emolab.labeling.server import EmbeddedServer
@@ -18,23 +17,15 @@ from emolab.labeling.studio import connect
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.browser]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Any]:
+def page() -> Iterator[Any]:
     """A page of a fresh browser; ``page.elsewhere`` collects requests to any other machine."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (apt-get install chromium)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, "--disable-sync"])
-        made = browser.new_context(viewport={"width": 1200, "height": 800}).new_page()
+    with chromium() as browser:
+        made = browser.new_context(viewport=SIZE).new_page()
         made.elsewhere = []
         made.on("request", lambda r: None if _here(r.url) else made.elsewhere.append(r.url))
         yield made
-        browser.close()
 
 
 def _here(url: str) -> bool:
