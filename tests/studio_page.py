@@ -15,6 +15,8 @@ class Annotator(Screen):
 
     #: What this person does before every submit and update.
     habit: Callable[[], None] | None = None
+    #: The answer that the page keeps, behind a spinner, after a submit that the server did not get.
+    _kept: str | None = None
 
     # Choosing
 
@@ -126,7 +128,8 @@ class Annotator(Screen):
         self._changed(before["key"], copied=True)
 
     def refused(self) -> str:
-        """Try to submit, and return what the page says against it."""
+        """Try to submit, and return what the page says against it; submitting again is possible."""
+        self._kept = self.state()["key"]
         self.press("Control+Enter")
         window = self.page.locator(".ant-modal-confirm", has=self.page.get_by_role("button", name="OK")).first
         text = str(window.inner_text())
@@ -152,7 +155,7 @@ class Annotator(Screen):
     def _save(self, method: str, gesture: Callable[[], object], *, action: str = "answer") -> int:
         if self.habit is not None and action == "answer":
             self.habit()
-        said, before = self.said(), self.state()["key"]
+        said, before, self._kept = self.said(), self._kept or self.state()["key"], None
         since = self._first_seen[self.sample or ""]
         self._moved = time.monotonic()
         with self.page.expect_response(_follows), self.page.expect_response(_saves(method)) as saved:
