@@ -1,4 +1,4 @@
-"""Several tabs, several people, a server that goes away, and a team's own questions: through Label Studio's real page."""
+"""Several tabs, several people, a server that goes away, a team's own questions: through Label Studio's real page."""
 
 from __future__ import annotations
 
