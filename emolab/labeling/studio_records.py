@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from emolab.labeling.studio_shapes import Row
+from emolab.labeling.studio_shapes import Answer, Row
 
 _SOME_CENTURIES = 1e10  # seconds: a whole number may be too large for a float
 
@@ -92,11 +92,12 @@ class RemoteTask:
 WHOLE = ("updated_at", "data", "annotations")
 
 
-def task_of(raw: Row, *, need: Sequence[str] = ()) -> RemoteTask:
+def task_of(raw: Row | Mapping[str, object], *, need: Sequence[str] = ()) -> RemoteTask:
     """Build a task from the server's JSON; the fields that were asked for (``need``) must be there.
 
     A task whose answers are left out is no task without answers.
     """
+    raw = _row(raw, "a task")
     identity = raw.key("id")
     if "updated_at" in need:
         raw.text("updated_at")
@@ -115,8 +116,9 @@ def task_of(raw: Row, *, need: Sequence[str] = ()) -> RemoteTask:
     )
 
 
-def annotation_of(raw: Row, task: int | None = None) -> RemoteAnnotation:
+def annotation_of(raw: Row | Mapping[str, object], task: int | None = None) -> RemoteAnnotation:
     """Build an annotation from the server's JSON; ``task`` fills in where the JSON leaves it out."""
+    raw = _row(raw, "an annotation")
     return RemoteAnnotation(
         id=raw.key("id"),
         task=raw.maybe_key("task") or task or 0,
@@ -131,6 +133,11 @@ def annotation_of(raw: Row, task: int | None = None) -> RemoteAnnotation:
         created_at=raw.maybe_text("created_at"),
         updated_at=raw.maybe_text("updated_at"),
     )
+
+
+def _row(raw: Row | Mapping[str, object], what: str) -> Row:
+    """``raw`` ready to be read by kind; plain JSON (of an export, say) has no request to name, so ``what`` it is."""
+    return raw if isinstance(raw, Row) else Answer(raw, what, "A file").row()
 
 
 def _seconds(value: float | None) -> float | None:
