@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Connection
 
 from emolab.catalog import remotes, samples, votes
-from emolab.labeling import across
+from emolab.labeling import across, form, ledger
+from emolab.labeling.studio_records import RemoteAnnotation, RemoteTask
 from emolab.labeling.tasks import SKIPPED, SUPERSEDED
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
@@ -95,3 +96,39 @@ def test_of_two_answers_at_one_moment_the_higher_number_is_the_later(tx: Connect
     settle(tx, two, said(two, 3, "sadness", at))
     assert counted(tx) == ["ann sadness"]
     assert [v.rejected for v in votes.iterate(tx, include_rejected=True) if v.label == "happiness"] == [SUPERSEDED]
+
+
+@pytest.mark.parametrize("how", ["the later answers are gone", "the later answers are empty", "answered anew"])
+def test_votes_that_a_pull_holds_back_count_once_beside_other_answers_of_the_person(tx: Connection, how: str) -> None:
+    """Ten faces, whose later answers the server no longer shows, so the ledger's stay: still one vote for each face."""
+    faces = [f"{n:064x}" for n in range(10)]
+    samples.add(tx, [Sample(id=face, media=f"{face}.png", width=1, height=1, name="a.png") for face in faces])
+
+    def task(number: int, face: str, label: str | None, at: str, answer: int | None = None) -> RemoteTask:
+        said = RemoteAnnotation(
+            id=answer or number, task=number, completed_by=1, created_at=at,
+            result=tuple(form.answer(label)) if label else (),
+        )  # fmt: skip
+        return RemoteTask(id=number, uid=face, annotations=(said,))
+
+    def pull(seen: list[RemoteTask]) -> ledger.Tally:
+        return ledger.record(
+            tx, where, seen, classes=("happiness", "sadness"), names={1: "ann"}, overlap=1,
+            there={t.id: t.uid for t in seen}, tasks_before=remotes.known_tasks(tx, where),
+        )  # fmt: skip
+
+    where = project(tx, 1)
+    votes.annotator_keys(tx, {"ann"})
+    earlier = [task(n, face, "happiness", NOON) for n, face in enumerate(faces, 1)]
+    later = [task(100 + n, face, "sadness", "2026-11-20T13:00:00Z") for n, face in enumerate(faces, 1)]
+    pull(later if how == "answered anew" else earlier + later)
+    assert counted(tx) == ["ann sadness"] * 10
+    changed = {
+        "the later answers are gone": earlier,
+        "the later answers are empty": earlier + [task(t.id, t.uid or "", None, LATER) for t in later],
+        "answered anew": [task(500 + n, face, "happiness", "2026-11-21T12:00:00Z") for n, face in enumerate(faces, 1)],
+    }[how]
+    wanted = "ann happiness" if how == "answered anew" else "ann sadness"
+    assert (pull(changed).held, counted(tx)) == (10, [wanted] * 10)
+    pull(changed)
+    assert counted(tx) == [wanted] * 10, "the next pull sees the same again"

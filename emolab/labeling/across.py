@@ -23,16 +23,23 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def once(
-    tx: Connection, project: Project, made: Sequence[Vote], *, samples: Iterable[str], leaving: set[str]
+    tx: Connection,
+    project: Project,
+    made: Sequence[Vote],
+    *,
+    samples: Iterable[str],
+    leaving: set[str],
+    held: bool = False,
 ) -> list[Vote]:
     """``made`` (this project's votes, as read) in the light of what the ledger holds about these samples already.
 
     Of several answers of a person the latest counts; the others are kept as superseded, and one that was comes back
     when the later one goes. The result holds ``made`` and those votes of the ledger that change. Votes whose origins
-    are ``leaving`` are about to be withdrawn.
+    are ``leaving`` are about to be withdrawn; with ``held`` some votes of this project stay though the server
+    does not show them any more.
     """
     wanted = sorted(set(samples))
-    if not wanted or (len(remotes.projects(tx, server=project.server)) == 1 and not leaving):
+    if not wanted or (len(remotes.projects(tx, server=project.server)) == 1 and not (leaving or held)):
         return list(made)
     fresh = {vote.origin for vote in made}
     stored: list[Vote] = []

@@ -99,7 +99,7 @@ def record(
         made = [vote for vote in made if vote.origin not in ceasing]
     leaving = {project.origin(a) for a in vanished | {a.annotation for a in on_lost}} if not tally.held else set()
     about = [*(s for s in by_sample if s in ours), *(a.sample_id for a in on_lost)]
-    made = across.once(tx, project, made, samples=about, leaving=leaving)
+    made = across.once(tx, project, made, samples=about, leaving=leaving, held=bool(tally.held))
     fresh = present - before.keys()
     borrowed = {project.origin(a.id) for task in seen for a in task.annotations if in_another_name(a)}
     tally.by_others = votes.append(tx, [vote for vote in made if vote.origin in borrowed])
