@@ -315,7 +315,7 @@ def test_long_extra_answers_are_cut_with_a_mark_that_still_tells_an_edit() -> No
 
 def test_text_that_no_database_takes_is_cleaned() -> None:
     extra = one(said(result=(EMOTION, control("why", "textarea", text=["a\0b\ud800"])))).extra
-    assert extra == {"why": "ab?"}
+    assert extra == {"why": "a?b?"}
 
 
 @pytest.mark.parametrize(
@@ -346,3 +346,51 @@ def test_a_lead_time_that_cannot_be_one_is_none(raw: object, seconds: float | No
     fields = {"id": 1, "completed_by": 2, "lead_time": raw, "result": form.answer("neutral")}
     answer = annotation_of(Answer(fields, "GET /api/tasks/1/", "http://studio").row(), 1)
     assert one(answer).lead_time == seconds
+
+
+def part(name: str, *words: str) -> dict[str, object]:
+    return {"from_name": name, "to_name": "image", "type": "choices", "value": {"choices": list(words)}}
+
+
+@pytest.mark.parametrize("word", ["yes", "very angry", "unknown", "no face"])
+def test_a_question_of_the_teams_own_that_is_called_second_is_kept_as_an_extra_answer(word: str) -> None:
+    vote = one(said(result=(part("emotion", "sadness"), part("second", word))))
+    assert (vote.label, vote.second, dict(vote.extra)) == ("sadness", None, {"second": word})
+
+
+@pytest.mark.parametrize("word", ["\ud800", "sad\udfffness", "\0", "sad\0ness", "x" * 500 + "\ud800"])
+def test_half_characters_are_kept_as_text_that_every_database_takes(word: str) -> None:
+    own = one(said(result=(part("emotion", word), part("second", word), part("quality", word))))
+    guess = one(page("sadness", "prediction-changed", guess=word))
+    text = repr((own.label, own.rejected, own.second, dict(own.extra), guess.shown))
+    assert own.label is not None
+    assert own.rejected is not None
+    assert "\\ud" not in text
+    assert "\\x00" not in text
+
+
+@pytest.mark.parametrize("kind", ["objects", "lists"])
+@pytest.mark.parametrize("depth", [30, 400, 5000])
+def test_an_extra_answer_that_is_nested_without_end_is_cut(kind: str, depth: int) -> None:
+    value: object = "deep"
+    for _ in range(depth):
+        value = {"a": value} if kind == "objects" else [value]
+    own = {"from_name": "odd", "type": "odd", "value": {"x": value, "y": 1}}
+    kept = one(said(result=(part("emotion", "sadness"), own))).extra["odd"]
+    assert kept["y"] == 1
+    assert "nested more than 20 deep" in json.dumps(kept, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z"),
+        ("2026-01-01T00:00:00+02:00", "2025-12-31T23:00:00Z"),
+        ("2026-01-01T00:00:00.000001Z", "2026-01-01T00:00:00.000002+00:00"),
+        ("", "2026-01-01T00:00:00Z"),
+        ("soon", "2026-01-01T00:00:00Z"),
+    ],
+)
+def test_the_later_of_two_answers_counts_however_moments_are_written(earlier: str, later: str) -> None:
+    first, second = said(2, "happiness", created_at=earlier), said(1, "sadness", created_at=later)
+    assert [(label, why is None) for _, label, why in read(second, first)] == [("happiness", False), ("sadness", True)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from emolab.catalog import remotes, votes
@@ -14,12 +13,12 @@ from emolab.labeling import stamps
 from emolab.labeling.tasks import SUPERSEDED
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection
 
     from emolab.catalog.remotes import Project
     from emolab.records import Vote
-
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def once(
@@ -64,4 +63,4 @@ def once(
 def _when(vote: Vote) -> tuple[datetime, list[int]]:
     """When an answer was given; of two at one moment the one with the higher number is the later."""
     numbers = [int(part) for part in vote.origin.split(":")[2:] if part.isdigit()]
-    return stamps.moment(vote.cast_at) or _LONG_AGO, numbers
+    return stamps.moment(vote.cast_at) or stamps.LONG_AGO, numbers

@@ -16,6 +16,7 @@ from typing import Any
 LONGEST_TEXT = 1_000
 LONGEST = 8_000
 _LONGEST_NAME = 64
+_DEEPEST = 20  # objects and lists within one another; no control of Label Studio needs as many
 _SORTED = frozenset({"choices", "taxonomy", "labels"})  # the order of clicking means nothing in these
 
 
@@ -33,7 +34,7 @@ def collect(parts: Iterable[Mapping[str, object]]) -> dict[str, Any]:
 
 def _name(part: Mapping[str, object]) -> str:
     name = part.get("from_name") or part.get("type") or "unnamed"
-    return _cut(_clean_text(str(name)), _LONGEST_NAME)
+    return _cut(clean(str(name)), _LONGEST_NAME)
 
 
 def _value(part: Mapping[str, object]) -> Any:
@@ -55,23 +56,25 @@ def _value(part: Mapping[str, object]) -> Any:
     return None if inner in ("", []) else _clean(inner)
 
 
-def _clean(value: object) -> Any:
-    """``value`` as JSON that every database takes: keys sorted, texts cut, numbers finite."""
+def _clean(value: object, depth: int = 0) -> Any:
+    """``value`` as JSON that every database takes: keys sorted, texts cut, numbers finite, not endlessly nested."""
+    if depth == _DEEPEST and isinstance(value, Mapping | list | tuple):
+        return f"… [cut: nested more than {_DEEPEST} deep]"
     if isinstance(value, Mapping):
-        pairs = ((_cut(_clean_text(str(key)), _LONGEST_NAME), inner) for key, inner in value.items())
-        return {key: _clean(inner) for key, inner in sorted(pairs, key=lambda pair: pair[0])}
+        pairs = ((_cut(clean(str(key)), _LONGEST_NAME), inner) for key, inner in value.items())
+        return {key: _clean(inner, depth + 1) for key, inner in sorted(pairs, key=lambda pair: pair[0])}
     if isinstance(value, list | tuple):
-        return [_clean(inner) for inner in value]
+        return [_clean(inner, depth + 1) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, bool | int | float) or value is None:
         return value
-    return _cut(_clean_text(str(value)), LONGEST_TEXT)
+    return _cut(clean(str(value)), LONGEST_TEXT)
 
 
-def _clean_text(text: str) -> str:
-    """Without what a database or terminal refuses: half characters and the zero character."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "")
+def clean(text: str) -> str:
+    """``text`` without what a database or terminal refuses: half characters and the zero character."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _cut(text: str, longest: int) -> str:

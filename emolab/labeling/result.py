@@ -79,7 +79,7 @@ def words(part: Mapping[str, object]) -> tuple[str, ...]:
     chosen = value.get("choices") if isinstance(value, Mapping) else None
     if not isinstance(chosen, list):
         return ()
-    return tuple(dict.fromkeys(word for word in chosen if isinstance(word, str) and word.strip()))
+    return tuple(dict.fromkeys(extra.clean(word) for word in chosen if isinstance(word, str) and word.strip()))
 
 
 def marked(part: Mapping[str, object]) -> str | None:
@@ -98,4 +98,4 @@ def _stars(part: Mapping[str, object]) -> float | None:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return extra.clean(value) if isinstance(value, str) and value else None

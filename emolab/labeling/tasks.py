@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from emolab.errors import DataError
-from emolab.labeling import form, result
+from emolab.labeling import form, result, stamps
 from emolab.labeling.studio_records import RemoteAnnotation
 from emolab.records import NOTHING_SHOWN, SKIPPED, SOME_GUESS, Sample, Vote
 from emolab.taxonomy import META, resolve
@@ -79,6 +79,9 @@ def vote(
     several = len(meant) > 1 or (len(said.labels) > 1 and None in meant)
     meaning = None if several else next(iter(meant), None)
     second = None if said.second is None else resolve(said.second, classes)
+    more = said.extra
+    if said.second is not None and (second is None or second in META):  # the team's own question of that name
+        second, more = None, {**more, form.SECOND: said.second[:_LONGEST]}
     shown = _shown(answer, said, classes, guesses, before)
     rejected = None
     if answer.was_cancelled:
@@ -100,11 +103,11 @@ def vote(
         lead_time=seconds(answer.lead_time),
         round=round_number,
         confidence=said.confidence,
-        second=None if second in META else second,
+        second=second,
         cast_at=answer.created_at or None,
         rejected=rejected,
         shown=shown,
-        extra=said.extra,
+        extra=more,
     )
 
 
@@ -178,7 +181,7 @@ def votes(
     """
     made: list[Vote] = []
     last: dict[str, int] = {}
-    for answer in sorted(answers, key=lambda a: (a.created_at, a.id)):
+    for answer in sorted(answers, key=lambda a: (stamps.moment(a.created_at) or stamps.LONG_AGO, a.id)):
         origin = origin_of(answer)
         one = vote(
             answer,
