@@ -144,7 +144,7 @@ def wrong_field(thing: dict[str, object], name: str, value: object) -> dict[str,
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("id", "missing"), ("id", "x"), ("id", 0), ("id", -1), ("id", 1.5), ("id", True), ("id", []),
+        ("id", "missing"), ("id", "x"), ("id", 0), ("id", -1), ("id", 2**63), ("id", 1.5), ("id", True), ("id", []),
         ("updated_at", "missing"), ("updated_at", 5), ("data", "missing"), ("data", "x"), ("data", []), ("data", None),
         ("annotations", "missing"), ("annotations", None), ("annotations", {}), ("annotations", [1]),
     ],
@@ -161,7 +161,10 @@ def test_a_task_with_a_wrong_field_is_no_task(name: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("id", "missing"), ("id", "ann"), ("result", "happy"), ("result", [["happy"]]), ("result", {"happy": 1}),
+        ("id", "missing"), ("id", "ann"), ("id", 2**63), ("id", 10**30), ("completed_by", 10**20),
+        ("parent_prediction", -(10**20)),
+        ("result", "missing"), ("completed_by", "missing"), ("was_cancelled", "missing"),
+        ("result", "happy"), ("result", [["happy"]]), ("result", {"happy": 1}),
         ("completed_by", "ann"), ("completed_by", [3]), ("completed_by", 3.5), ("was_cancelled", "no"),
         ("was_cancelled", 0), ("parent_prediction", "x"),
         ("created_at", 17), ("ground_truth", []),

@@ -95,7 +95,8 @@ WHOLE = ("updated_at", "data", "annotations")
 def task_of(raw: Row | Mapping[str, object], *, need: Sequence[str] = ()) -> RemoteTask:
     """Build a task from the server's JSON; the fields that were asked for (``need``) must be there.
 
-    A task whose answers are left out is no task without answers.
+    A task whose answers are left out is no task without answers, and an answer that does not tell what was said, by
+    whom, or whether it was a skip is none.
     """
     raw = _row(raw, "a task")
     identity = raw.key("id")
@@ -104,6 +105,8 @@ def task_of(raw: Row | Mapping[str, object], *, need: Sequence[str] = ()) -> Rem
     data = raw.mapping("data") if "data" in need or raw.has("data") else {}
     uid = data.get("emolab_uid")
     answers = raw.rows("annotations") if "annotations" in need or raw.has("annotations") else []
+    for answer in answers if "annotations" in need else ():
+        answer.told("result", "completed_by", "was_cancelled")
     return RemoteTask(
         id=identity,
         uid=str(uid) if uid else None,

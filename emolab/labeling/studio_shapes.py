@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from emolab.errors import ServerError
 
 _SHOWN = 60  # characters of an answer that an error quotes
+_HIGHEST = 2**63 - 1  # of an id: no database has a higher one
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,12 @@ class Row:
         """Whether the field is there and not null."""
         return self._fields.get(name) is not None
 
+    def told(self, *names: str) -> None:
+        """Raise unless all these fields are there, with whatever value, null too."""
+        for name in names:
+            if name not in self._fields:
+                raise self.wrong(name, "a value")
+
     def number(self, name: str) -> int:
         """A whole number."""
         value = self._fields.get(name)
@@ -89,7 +96,7 @@ class Row:
             return None
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
             value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _HIGHEST:
             return value
         raise self.wrong(name, "an id")
 
