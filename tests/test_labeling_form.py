@@ -136,6 +136,30 @@ def test_a_question_of_the_team_may_have_a_name_that_emolab_does_not_use_here() 
     assert "labeling.second_guess = false" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("second", '<Choices name="second" toName="image"><Choice value="yes"/><Choice value="no"/></Choices>'),
+        ("second", '<Choices name="second" toName="image"><Choice value="a man"/><Choice value="unknown"/></Choices>'),
+        ("second", '<Rating name="second" toName="image" maxRating="3"/>'),
+        ("confidence", '<Rating name="confidence" toName="image" maxRating="5"/>'),
+        ("confidence", '<Rating name="confidence" toName="image"/>'),
+    ],
+)
+def test_a_question_of_the_team_in_emolabs_name_is_never_replaced(name: str, theirs: str) -> None:
+    text = before("<Header", theirs)
+    assert form.same(form_merge.merge(text, OURS), text)
+    with pytest.raises(DataError, match=f'a question "{name}" of the team\'s own'):
+        form_merge.merge(text, form.render(CLASSES, second=True, confidence=True))
+
+
+@pytest.mark.parametrize("classes", [("happiness", "calm"), ("calm", "bored")])
+def test_emolabs_own_second_guess_follows_other_classes(classes: tuple[str, ...]) -> None:
+    text = before("<Header", QUALITY, form.render(CLASSES, second=True, confidence=True))
+    wanted = form.render(classes, second=True, confidence=True)
+    assert form.same(form_merge.merge(text, wanted), before("<Header", QUALITY, wanted))
+
+
 def test_a_picture_by_another_name_gets_its_name_back_with_all_that_refers_to_it() -> None:
     text = before("<Header", QUALITY).replace('name="image"', 'name="img"').replace('toName="image"', 'toName="img"')
     assert form.same(form_merge.merge(text, OURS), before("<Header", QUALITY))

@@ -35,7 +35,7 @@ def merge(present: str, wanted: str) -> str:
         )
     for name in _OPTIONAL:
         theirs, ours = _named(old, name), _named(new, name)
-        if theirs is not None and ours is not None and theirs.tag != ours.tag:
+        if theirs is not None and ours is not None and not _is_emolabs(theirs, ours, old):
             raise DataError(
                 f'The form has a question "{name}" of the team\'s own, and emolab wants to add one of that name.',
                 hint=f"Rename yours in Label Studio, or switch emolab's off: labeling.{_SETTING[name]} = false",
@@ -164,6 +164,16 @@ def _is_own(element: Xml.Element, new: Xml.Element) -> bool:
         made = _named(new, name)
         return made is not None or element.attrib == form.optional(name, str(element.get("toName"))).attrib
     return any(name == e.get("name") and e.tag == tag for e in new.iter() if e.get("value", "").startswith("$"))
+
+
+def _is_emolabs(present: Xml.Element, made: Xml.Element, old: Xml.Element) -> bool:
+    """Whether an optional question of a form asks what emolab's of that name asks, perhaps of other classes."""
+    if present.tag != made.tag or present.get("maxRating") != made.get("maxRating"):
+        return False
+    asked = _named(old, form.ANSWER)
+    known = {choice.get("value") for e in (made, asked) if e is not None for choice in e.iter("Choice")}
+    offered = {choice.get("value") for choice in present.iter("Choice")}
+    return not offered or bool(offered & (known - set(form.META_BUTTONS.values())))
 
 
 def _parts(root: Xml.Element) -> Iterator[Xml.Element]:
