@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import Connection
 
 from emolab.catalog import remotes, samples, votes
+from emolab.errors import ServerError
 from emolab.labeling import across, form, ledger
-from emolab.labeling.studio_records import RemoteAnnotation, RemoteTask
+from emolab.labeling import project as projects
+from emolab.labeling.studio_records import RemoteAnnotation, RemoteProject, RemoteTask
 from emolab.labeling.tasks import SKIPPED, SUPERSEDED
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
@@ -132,3 +134,24 @@ def test_votes_that_a_pull_holds_back_count_once_beside_other_answers_of_the_per
     assert (pull(changed).held, counted(tx)) == (10, [wanted] * 10)
     pull(changed)
     assert counted(tx) == [wanted] * 10, "the next pull sees the same again"
+
+
+def test_a_project_that_cannot_be_looked_at_is_not_taken_for_a_removed_one(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Silent:
+        server_id = "s"
+
+        def project(self, number: int) -> RemoteProject:
+            raise ServerError(f"No answer about {number}.", retryable=True, outcome_unknown=True)
+
+    monkeypatch.setattr(projects, "patiently", lambda action: action())
+    with workspace.catalog() as catalog:
+        with catalog.begin() as tx:
+            project(tx, 2)
+        twin = RemoteProject(id=2, title="faces", label_config="", maximum_annotations=1, sampling="",
+                             show_predictions=False, model_version="", description=projects.MARK)  # fmt: skip
+        with pytest.raises(ServerError, match="No answer about 2"):
+            projects.remove_empty(catalog, Silent(), [twin])  # type: ignore[arg-type]
+        with catalog.connect() as conn:
+            assert [p.gone for p in remotes.projects(conn)] == [False]

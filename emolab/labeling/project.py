@@ -104,12 +104,18 @@ def remove_empty(catalog: Catalog, studio: Studio, surplus: Sequence[RemoteProje
     for remote in surplus:
         if remote.id in answered:
             continue
+        number = remote.id
         try:
-            number = remote.id
             now = patiently(lambda number=number: studio.project(number))  # type: ignore[misc]
-            if now.task_number or now.annotation_number or now.skipped_number or MARK not in now.description:
-                continue
-            studio.delete_project(number)
+        except ServerError as error:
+            if error.status != 404:
+                raise  # nobody knows whether it is empty
+            now = None
+        if now and (now.task_number or now.annotation_number or now.skipped_number or MARK not in now.description):
+            continue
+        try:
+            if now:
+                studio.delete_project(number)
         except ServerError as error:
             if error.status != 404 and not error.outcome_unknown:
                 raise
