@@ -72,17 +72,21 @@ def _line(report: PullReport) -> str:
 
 def _held(session: Session, report: PullReport) -> None:
     """Say which withdrawals wait for consent."""
+    from rich.markup import escape
+
     for title, count in report.held.items():
         session.say(
-            f"[yellow]![/] {many(count, 'counted vote')} of “{title}” would be withdrawn: Label Studio does not show "
-            "their answers any more. That is more than a tenth, so they stay. If somebody did delete them: "
+            f"[yellow]![/] {many(count, 'counted vote')} of “{escape(title)}” would be withdrawn: Label Studio does "
+            "not show their answers any more. That is more than a tenth, so they stay. If somebody did delete them: "
             f"[bold cyan]emolab label pull --accept-withdrawn {count}[/]"
         )
 
 
 def _show(session: Session, report: PullReport) -> None:
+    from rich.markup import escape
+
     for title in report.gone:
-        session.say(f"[yellow]![/] project “{title}” was deleted in Label Studio; its votes stay")
+        session.say(f"[yellow]![/] project “{escape(title)}” was deleted in Label Studio; its votes stay")
     rows = [
         ("new answers", report.new),
         ("edited", report.edited),
@@ -97,7 +101,7 @@ def _show(session: Session, report: PullReport) -> None:
     ]
     if any(count for _, count in rows):
         session.table(
-            [f"Pulled from “{', '.join(report.projects)}”", ("", "right")],
+            [f"Pulled from “{escape(', '.join(report.projects))}”", ("", "right")],
             [(what, f"{count:,}") for what, count in rows if count],
         )
     if report.projects_merged:
@@ -106,7 +110,7 @@ def _show(session: Session, report: PullReport) -> None:
             f"{', '.join(map(str, report.projects_merged))} count too, and emolab label push moves what is left there"
         )
     for reason, count in report.rejected.items():
-        session.say(f"  [dim]{count:,} of the new answers do not count: {reason}[/]")
+        session.say(f"  [dim]{count:,} of the new answers do not count: {escape(reason)}[/]")
     if report.by_others:
         session.say(
             f"[yellow]![/] {report.by_others:,} of these answers were written or changed by somebody else "

@@ -139,12 +139,14 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
         ("deleted there, left alone", report.deleted_there),
         ("file missing or unreadable", len(report.missing)),
     ]
+    from rich.markup import escape
+
     always = rows[:1]
     shown = [(what, f"{count:,}") for what, count in rows if count or (what, count) in always]
     what = "Would push" if report.dry_run else "Pushed"
     if not report.dry_run:
         shown.append(("waiting for the team now", f"{report.waiting:,}"))
-    session.table([f"{what} {report.source} to “{report.project}”", ("", "right")], shown)
+    session.table([f"{what} {report.source} to “{escape(report.project)}”", ("", "right")], shown)
     _labels(session, report)
     for sample in report.missing[:5]:
         session.say(f"[yellow]![/] the file of sample {short(sample)} is missing or no image; run emolab collect again")
@@ -174,16 +176,16 @@ def _tidied(report: PushReport) -> list[tuple[str, int]]:
 
 
 def _labels(session: Session, report: PushReport) -> None:
-    if report.labels_kept:
-        names = ", ".join(report.labels_kept)
-        session.say(f"[yellow]![/] no class any more, but used in answers, so kept on the form: {names}")
     from rich.markup import escape
 
+    if report.labels_kept:
+        names = escape(", ".join(report.labels_kept))
+        session.say(f"[yellow]![/] no class any more, but used in answers, so kept on the form: {names}")
     if report.questions_kept:
         session.say(f"[dim]Questions of the team's own stay on the form: {escape(', '.join(report.questions_kept))}[/]")
     for name in report.optional_kept:
         session.say(f"[yellow]![/] {name} is switched off, but was answered, so Label Studio keeps it on the form")
     if report.labels_added and not report.new_project:
-        session.say(f"[cyan]+[/] added to the form: {', '.join(report.labels_added)}")
+        session.say(f"[cyan]+[/] added to the form: {escape(', '.join(report.labels_added))}")
     if report.labels_removed:
-        session.say(f"[cyan]-[/] taken off the form (never used): {', '.join(report.labels_removed)}")
+        session.say(f"[cyan]-[/] taken off the form (never used): {escape(', '.join(report.labels_removed))}")

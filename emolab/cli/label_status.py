@@ -85,8 +85,12 @@ def status(session: Session) -> None:
         return
     _show_rounds(session, rounds)
     _show_votes(session, per_sample, totals)
+    from rich.markup import escape
+
     for title, count in held.items():
-        session.say(f"[yellow]![/] {many(count, 'vote')} of “{title}” have lost their answer; see emolab label pull")
+        session.say(
+            f"[yellow]![/] {many(count, 'vote')} of “{escape(title)}” have lost their answer; see emolab label pull"
+        )
     if current is not None:
         session.say(f"[bold]Labels[/]: {current['n']:,}, {'; '.join(made_by(current))}\n")
     if judged is not None:
