@@ -264,6 +264,13 @@ def test_a_listing_that_the_project_contradicts_is_not_believed(faked: tuple[Tas
         assert one_line(caught.value)
 
 
+def test_answers_that_the_project_does_not_count_are_listed_all_the_same(faked: tuple[Tasks, Studio]) -> None:
+    tasks, studio = faked
+    twice = [{**ANSWER, "id": 1}, {**ANSWER, "id": 1001}]
+    tasks.lie = lambda page: {**page, "tasks": [{**page["tasks"][0], "annotations": twice}, *page["tasks"][1:]]}
+    assert sum(len(task.annotations) for page in studio.changed_tasks(1) for task in page) == 85
+
+
 def test_a_listing_that_lies_once_is_asked_for_again(faked: tuple[Tasks, Studio]) -> None:
     tasks, studio = faked
     tasks.lie = lambda page: LIES["empty"](page) if tasks.listed == 1 else page
