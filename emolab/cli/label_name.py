@@ -15,8 +15,8 @@ from emolab.cli.common import Session, workspace_command
 def name(session: Session, pseudonym: str, nickname: str | None, *, remove: bool) -> None:
     """Call the annotator PSEUDONYM by NAME in "emolab label status".
 
-    The name stays in this workspace's catalog. It is never sent to a server, and it is in no export unless you ask for
-    it ("emolab label export --nicknames").
+    The name stays in this workspace's catalog. It is never sent to Label Studio, and it is in no export unless you ask
+    for it ("emolab label export --nicknames").
     """
     from rich.markup import escape
 
@@ -31,4 +31,4 @@ def name(session: Session, pseudonym: str, nickname: str | None, *, remove: bool
     if present is None:
         session.say(f"[green]✓[/] {escape(who)} has no name any more" + (f", was {escape(before)}" if before else ""))
     else:
-        session.say(f"[green]✓[/] {escape(who)} is {escape(present)} here; the name does not leave this machine")
+        session.say(f"[green]✓[/] {escape(who)} is {escape(present)} here; Label Studio is never told the name")

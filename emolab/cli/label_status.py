@@ -89,7 +89,8 @@ def status(session: Session) -> None:
 
     for title, count in held.items():
         session.say(
-            f"[yellow]![/] {many(count, 'vote')} of “{escape(title)}” have lost their answer; see emolab label pull"
+            f"[yellow]![/] {many(count, 'vote')} of “{escape(title)}” still count, but Label Studio does not show "
+            "their answers any more: see emolab label pull"
         )
     if current is not None:
         session.say(f"[bold]Labels[/]: {current['n']:,}, {'; '.join(made_by(current))}\n")
