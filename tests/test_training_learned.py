@@ -220,3 +220,43 @@ def test_fingerprints_of_samples_are_computed_once(faces: list[Image.Image], tmp
     )
     assert (again[2:] == first[::-1]).all()
     assert (first == prints_of(faces[:3])).all()
+
+
+def levels(seed: int, kind: type) -> NDArray[np.generic]:
+    """48 x 48 numbers: 16 bits up to 60,000, or fractions below 1."""
+    values = np.random.default_rng(seed).random((48, 48))
+    return (values * 60_000).astype(np.uint16) if kind is np.uint16 else values.astype(np.float32)
+
+
+def cut_out(seed: int) -> Image.Image:
+    """A black shape on nothing: only its transparency shows it."""
+    alpha = Image.fromarray(np.random.default_rng(seed).integers(0, 255, (48, 48), dtype=np.uint8))
+    image = Image.new("RGBA", alpha.size)
+    image.putalpha(alpha)
+    return image
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda seed: encoded(Image.fromarray(levels(seed, np.uint16))),
+        lambda seed: encoded(Image.fromarray(levels(seed, np.uint16)), "TIFF"),
+        lambda seed: encoded(Image.fromarray(levels(seed, np.float32)), "TIFF"),
+        lambda seed: encoded(cut_out(seed)),
+        lambda seed: encoded(cut_out(seed), "WEBP", lossless=True),
+    ],
+    ids=["PNG of 16 bits", "TIFF of 16 bits", "fractions", "transparency", "transparency in WebP"],
+)
+def test_pictures_of_more_than_8_bits_or_on_nothing_are_told_apart(made: Callable[[int], bytes]) -> None:
+    model = Learned().with_images(fingerprints.of_media([made(0)]), "one picture")
+    assert model.has(fingerprints.of_media([made(seed) for seed in range(6)])).tolist() == [True, *[False] * 5]
+
+
+@pytest.mark.parametrize(("place", "byte"), [(29, 0), (29, 2), (31, 1), (31, 2)])
+def test_damaged_exif_data_end_no_training(faces: list[Image.Image], place: int, byte: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 6, (72, 1)
+    whole = bytearray(exif.tobytes())
+    whole[place] = byte  # the name of an entry, or the type of its value
+    found = fingerprints.of_media([encoded(faces[0], "JPEG", quality=95, exif=bytes(whole)), encoded(faces[1])])
+    assert not fingerprints.unread(found).any()

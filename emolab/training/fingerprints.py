@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +23,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from emolab import images
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
 from emolab.training import bloom, rows
@@ -33,7 +33,7 @@ from emolab.training.decode import UnreadableImage
 
 #: A fingerprint is so many bytes: 16 of content, 8 of the perceptual hash, 3 + 3 unsure bits, 1 whether it is of use.
 BYTES = 31
-FOLDER = "fingerprints-1"
+FOLDER = "fingerprints-2"
 SIDE, UNSURE = 32, 3
 #: Hashes looked for per image.
 PROBES = 1 + UNSURE**2 + (UNSURE * (UNSURE - 1) // 2) ** 2
@@ -103,12 +103,18 @@ def _attempt(media: Media) -> NDArray[np.uint8]:
 
 
 def fingerprint(media: bytes | Path) -> NDArray[np.uint8]:
-    """The fingerprint (31,) of an encoded image, upright and in gray. Raises :class:`DataError` for what is none."""
+    """The fingerprint (31,) of an encoded image as a network sees it: upright, 8 bits, on white, in gray.
+
+    Raises :class:`UnreadableImage` for what is none or shows nothing.
+    """
+    name = "these bytes" if isinstance(media, bytes) else str(media)
     try:
-        with Image.open(io.BytesIO(media if isinstance(media, bytes) else media.read_bytes())) as opened:
-            return of_image(ImageOps.exif_transpose(opened))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UnreadableImage("these bytes" if isinstance(media, bytes) else str(media), str(error)) from error
+        opened = images.load(media if isinstance(media, bytes) else media.read_bytes())
+        return of_image(images.shown(images.upright(opened), opened.info.get("icc_profile")).image)
+    except images.Unreadable as error:
+        raise UnreadableImage(name, f"{error.kind}: {error.message}") from error
+    except OSError as error:
+        raise UnreadableImage(name, (error.strerror or str(error)).lower()) from error
 
 
 def of_image(image: Image.Image) -> NDArray[np.uint8]:
