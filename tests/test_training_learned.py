@@ -123,6 +123,22 @@ def test_a_chain_keeps_every_ancestor_once_and_its_rate_in_bounds(faces: list[Im
     assert deep.rates[0] < 2.1 * learned.CONTENT_RATE
 
 
+def test_images_seen_without_labels_are_kept_apart_from_learned_answers(
+    faces: list[Image.Image], tmp_path: Path
+) -> None:
+    prints = prints_of(faces)
+    seen = Learned().with_images(prints, "all of them, without labels", labelled=False)
+    assert (seen.has(prints).all(), seen.answers.has(prints).any()) == (True, False)
+    trained = seen.with_images(prints[:100], "a hundred")
+    learned.write(tmp_path / learned.FILE, trained)
+    for record in (trained, learned.read(tmp_path / learned.FILE, of="it")):
+        assert record.has(prints).all()
+        assert record.answers.has(prints[:100]).all()
+        assert record.answers.has(prints[100:]).sum() <= 2
+    answered = Learned().with_images(prints, "all of them")
+    assert seen.also(answered).answers.has(prints).all()  # the same images, the same bits
+
+
 def test_what_was_never_recorded_stays_unknown_down_the_chain(faces: list[Image.Image]) -> None:
     prints = prints_of(faces[:40])
     child = Learned(unknown=("model X has no record",)).with_images(prints, "round 2")

@@ -260,3 +260,15 @@ def test_a_champion_of_other_classes_stays_and_one_in_another_order_is_compared(
     file.write_text(text.replace('"neutral"]', '"neutral", "fear"]'), encoding="utf-8")
     made = emolab("train")
     assert (made["alias"], made["reason"]) == ("candidate", "the champion has other classes")
+
+
+def test_a_pretraining_before_the_first_votes_leaves_samples_to_compare_on(make: Any) -> None:
+    _, emolab = make(("happiness", "sadness", "neutral"), QUICK, n=120)
+    emolab("pretrain", "--epochs", "1")  # nothing is held out yet, so it sees all images
+    made = emolab("train", "--set", "training.weights=pretrained")
+    n = made["valid"]["n"]
+    assert made["compared"]["against"] == "the head solved on tiny"
+    assert (made["compared"]["n"], made["compared"]["learned"], "difference" in made["compared"]) == (n, 0, True)
+    assert (made["learned"]["n"], made["learned"]["left"]) == (n, 0)  # figures are marked all the same
+    later = emolab("train", "--set", "training.seed=1", "--set", "training.epochs=1")
+    assert (later["compared"]["n"], later["learned"]["n"]) == (n, 0)

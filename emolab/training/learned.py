@@ -40,7 +40,10 @@ MOST_HALVINGS = 10
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """Filters of ``n`` images that ``what`` names in words; ``content_rate`` and ``perceptual_rate`` as built."""
+    """Filters of ``n`` images that ``what`` names in words; ``content_rate`` and ``perceptual_rate`` as built.
+
+    ``labelled`` tells whether their labels were learned too; a pretraining sees images alone.
+    """
 
     what: str
     n: int
@@ -48,11 +51,13 @@ class Layer:
     perceptual: BloomFilter
     content_rate: float
     perceptual_rate: float
+    labelled: bool = True
 
     @property
     def key(self) -> str:
         """The same for the same filters."""
-        return hashlib.sha256(self.content.bits.tobytes() + self.perceptual.bits.tobytes()).hexdigest()
+        kind = b"" if self.labelled else b"without labels"
+        return hashlib.sha256(self.content.bits.tobytes() + self.perceptual.bits.tobytes() + kind).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +76,11 @@ class Learned:
     def rates(self) -> tuple[float, float]:
         """Shares of other images taken for learned ones at most: by content, by perceptual hash."""
         return sum(one.content_rate for one in self.layers), sum(one.perceptual_rate for one in self.layers)
+
+    @property
+    def answers(self) -> Learned:
+        """The same without images of which no label was learned."""
+        return replace(self, layers=tuple(layer for layer in self.layers if layer.labelled))
 
     def has(self, prints: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Which of the images with the fingerprints ``prints`` (n, 31) were learned, as far as is known: (n,)."""
@@ -95,9 +105,10 @@ class Learned:
         more = tuple(layer for layer in other.layers if layer.key not in mine)
         return Learned((*self.layers, *more), tuple(dict.fromkeys((*self.unknown, *other.unknown))))
 
-    def with_images(self, prints: NDArray[np.uint8], what: str) -> Learned:
+    def with_images(self, prints: NDArray[np.uint8], what: str, *, labelled: bool = True) -> Learned:
         """This and the images with the fingerprints ``prints`` (n, 31), those it has by content left out."""
-        new = np.unique(prints[~self._content(prints)], axis=0) if len(prints) else prints
+        before = self.answers if labelled else self
+        new = np.unique(prints[~before._content(prints)], axis=0) if len(prints) else prints
         if not len(new):
             return self
         halved = 0.5 ** min(len(self.layers), MOST_HALVINGS)
@@ -110,6 +121,7 @@ class Learned:
             perceptual=BloomFilter.of(hashed, rate=perceptual / fingerprints.PROBES),
             content_rate=content,
             perceptual_rate=perceptual,
+            labelled=labelled,
         )
         return replace(self, layers=(*self.layers, layer))
 
@@ -126,6 +138,7 @@ def write(file: Path, learned: Learned) -> None:
                 "n": layer.n,
                 "hashes": [layer.content.hashes, layer.perceptual.hashes],
                 "rates": [layer.content_rate, layer.perceptual_rate],
+                "labelled": layer.labelled,
                 "sha256": layer.key,
             }
         )
@@ -150,6 +163,7 @@ def read(file: Path, *, of: str) -> Learned:
                     perceptual=BloomFilter(opened.get_tensor(f"perceptual.{number}"), int(row["hashes"][1])),
                     content_rate=float(row["rates"][0]),
                     perceptual_rate=float(row["rates"][1]),
+                    labelled=bool(row.get("labelled", True)),
                 )
                 for number, row in enumerate(about["layers"])
             )

@@ -167,7 +167,8 @@ def finish(fitted: Fitted, bench: Bench, *, alone: bool = False) -> tuple[Checkp
     if isinstance(stands, Nobody) and stands.why:
         compared = {"against": None, "why": stands.why}
     elif isinstance(stands, Opponent):
-        fair = ~mine & ~stands.learned.has(prints)
+        # images seen without labels tell nobody an answer; a pretraining before the first votes has seen all of them
+        fair = ~record.answers.has(prints) & ~stands.learned.answers.has(prints)
         verdict = _verdict(bench, stands, own.probs, fair, record.also(stands.learned).unknown)
         compared = {**verdict.document, "reason": verdict.reason, "reigning": stands.reigns}
     made = Checkpoint(

@@ -132,7 +132,8 @@ def learn(
             created_at=now(),
         )
         prints = fingerprints.fill(workspace.cache, ids, media, progress=progress)
-        record = Learned().with_images(prints, f"{workspace.config.project.name}, without labels")
+        what = f"{workspace.config.project.name}, without labels"
+        record = Learned().with_images(prints, what, labelled=False)
         learned.write(ancestry.beside(start.weights), record)
         write_bytes(start.weights, content)
         told = {key: value for key, value in asdict(start).items() if key != "weights"}
