@@ -308,6 +308,28 @@ def test_too_few_votes_for_the_minimum_says_how_many_have_fewer(voted: Workspace
         current_labels(given(voted, "labeling.min_votes=9"))
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["labeling.min_votes=9"],
+        ["labeling.min_votes=9", "labeling.aggregator=soft"],
+        ["labeling.prior=2", "labeling.min_votes=100"],
+    ],
+)
+def test_a_setting_that_leaves_no_label_does_not_replace_the_stored_ones(
+    voted: Workspace, overrides: list[str]
+) -> None:
+    aggregate(voted, method="majority", min_votes=2)
+    before = current_labels(voted)
+    for _ in range(2):
+        with pytest.raises(NoLabels, match=r"No sample has \d+ or more votes"):
+            current_labels(given(voted, *overrides))
+        assert labels_if_any(given(voted, *overrides)) is None
+    after, _ = asked(voted)
+    assert (after.method, after.settings["min_votes"]) == ("majority", 2)
+    assert (after.version, after.samples) == (before.version, before.samples)
+
+
 def test_labels_stored_meanwhile_by_somebody_else_are_not_overwritten(
     voted: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,11 @@ def test_what_is_not_known_to_be_fair_needs_the_interval_too() -> None:
     assert verdict(300, 0.95, 0.50, unknown=("model 1234 has no record",)).wins
 
 
+def test_validation_samples_that_were_all_learned_are_not_called_missing() -> None:
+    found = verdict(300, 1.0, 0.0, fair=np.zeros(300, dtype=bool))
+    assert found.reason == "no validation sample that neither has learned from to compare on, so face48 stays"
+
+
 def test_learned_samples_do_not_count() -> None:
     n = 400
     truth = np.arange(n, dtype=np.int64) % 3

@@ -124,7 +124,9 @@ def _attempt(workspace: Workspace, catalog: Catalog) -> tuple[LabelSet, str] | N
         now = catalog_labels.head(tx)
         if (now and now.version) != (head and head.version):
             return None
-        new = bool(labels.samples or head) and catalog_labels.write(tx, labels, found.mark)
+        # a setting that leaves no label at all ends the command, not the labels that are stored
+        kept = head is not None and recipe == label_recipe.stored(head, workspace.config.labeling)[0]
+        new = bool(labels.samples or kept) and catalog_labels.write(tx, labels, found.mark)
     return labels, _told(workspace, recipe, reason if new else "", first=head is None)
 
 

@@ -68,7 +68,9 @@ def compare(
     }
     where = f"the same {n:,} samples" if fair.all() else f"the {n:,} samples that neither has learned from"
     if many < FEWEST_GROUPS:
-        some = f"only {n:,} validation samples that neither has learned from" if n else "no validation samples"
+        some = f"only {n:,} validation samples that neither has learned from"
+        if not n:
+            some = "no validation sample that neither has learned from" if len(fair) else "no validation samples"
         reason = (
             f"{some} to compare on, so {against} stays"
             if not n or n == many
