@@ -272,3 +272,17 @@ def test_a_pretraining_before_the_first_votes_leaves_samples_to_compare_on(make:
     assert (made["learned"]["n"], made["learned"]["left"]) == (n, 0)  # figures are marked all the same
     later = emolab("train", "--set", "training.seed=1", "--set", "training.epochs=1")
     assert (later["compared"]["n"], later["learned"]["n"]) == (n, 0)
+
+
+@pytest.mark.parametrize("objective", ["accuracy", "balanced"])
+def test_a_solved_head_is_compared_as_it_would_be_kept(make: Any, objective: str) -> None:
+    workspace, emolab = make(("bar", "baz", "qux"), f'{FACE48}\nobjective = "{objective}"', n=90)
+    with workspace.catalog() as catalog, catalog.begin() as tx:  # one class is frequent, so offsets matter
+        often = [sample.id for sample in samples.iterate(tx)][:45]
+        votes.append(tx, [Vote(sample_id=one, annotator=who, label="bar", origin=f"m:{who}:{one}") for one in often
+                          for who in ("cho", "dan", "eve")])  # fmt: skip
+    made = emolab("train")
+    assert made["alias"] == "candidate", "nothing but the head can have been learned"
+    kept = emolab("models", "show")["metrics"]["valid"]
+    for key in ("macro_f1", "accuracy", "nll"):
+        assert made["compared"]["old"][key] == pytest.approx(kept[key], rel=1e-6)

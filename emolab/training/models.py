@@ -163,7 +163,7 @@ def finish(fitted: Fitted, bench: Bench, *, alone: bool = False) -> tuple[Checkp
     elif champion is not None and champion.id == identity:
         stands, compared = Nobody(reason="the same model as before"), champion.metrics.get("compared")
     else:
-        stands = opponent.against(bench, champion)
+        stands = _as_kept(bench, opponent.against(bench, champion))
     if isinstance(stands, Nobody) and stands.why:
         compared = {"against": None, "why": stands.why}
     elif isinstance(stands, Opponent):
@@ -233,6 +233,16 @@ def _verdict(
         fair=fair,
         unknown=unknown,
         against=stands.name,
+    )
+
+
+def _as_kept(bench: Bench, stands: Opponent | Nobody) -> Opponent | Nobody:
+    """``stands``, a solved head with the class offsets that it would be kept with."""
+    if isinstance(stands, Nobody) or stands.fitted is None:
+        return stands
+    run = opponent.with_solved_head(bench.run)
+    return replace(
+        stands, probs=flips.judged(_with_objective(stands.fitted, run.data, run.plan)[0].logits, run.data).probs
     )
 
 
