@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,13 @@ def read(folder: Path, samples: Sequence[str] | None = None) -> Predictions:
         probs=all_probs,
         embeddings=all_embeddings,
     )
+
+
+def in_order(found: Predictions, classes: tuple[str, ...]) -> Predictions:
+    """``found`` with its columns in the order of ``classes``, which are the same ones."""
+    if classes == found.classes:
+        return found
+    return replace(found, classes=classes, probs=found.probs[:, [found.classes.index(name) for name in classes]])
 
 
 def _index(folder: Path) -> dict[str, Any] | None:

@@ -7,15 +7,21 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from emolab.catalog import models as catalog_models
 from emolab.catalog import samples, votes
+from emolab.cli.advise_material import Material, gather
+from emolab.cli.common import Session
+from emolab.cli.inspect import _predictions as inspect_predictions
 from emolab.cli.main import run
 from emolab.datasets.drawn_faces import draw_faces
+from emolab.labeling.current import current_labels
+from emolab.progress import SILENT
 from emolab.records import Sample, Vote
 from emolab.training import checkpoint, learned
 from emolab.training.bundled import ROOT
@@ -286,3 +292,27 @@ def test_a_solved_head_is_compared_as_it_would_be_kept(make: Any, objective: str
     kept = emolab("models", "show")["metrics"]["valid"]
     for key in ("macro_f1", "accuracy", "nll"):
         assert made["compared"]["old"][key] == pytest.approx(kept[key], rel=1e-6)
+
+
+def test_a_champion_with_the_classes_in_another_order_serves_inspect_and_advice(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, emolab = make(TURNED, FACE48, n=0)
+    labelled_by_face48(workspace, 80)
+    assert emolab("train")["compared"]["against"] == "face48"  # which stays: nothing was learned
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        model = catalog_models.get(conn, "champion")
+    assert model.classes == TURNED[::-1]
+    labels = current_labels(workspace)
+    told = dict(zip(labels.samples, labels.hard.tolist(), strict=True))
+    session = cast("Session", SimpleNamespace(workspace=workspace, progress=SILENT))
+    for _ in range(2):  # computed, then read
+        found = inspect_predictions(session, "champion")
+        assert found is not None and found.classes == TURNED
+        assert found.probs.argmax(axis=1).tolist() == [told[sample] for sample in found.samples]
+    monkeypatch.setattr("emolab.active_learning.advice.FEWEST", 5)
+    material = gather(workspace, model, labels, SILENT)
+    assert isinstance(material, Material) and material.data.known is not None
+    weight, bias = material.data.known
+    guess = (material.data.features @ weight.T + bias).argmax(axis=1)
+    assert (guess == material.data.hard).mean() > 0.9, "rows of the head stand in the order of the labels"

@@ -51,6 +51,8 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
     sample, for the model's opinion took part in the draw. Raises :class:`DataError` where the
     champion's backbone knows nothing but these labels.
     """
+    from dataclasses import replace
+
     import numpy as np
 
     from emolab import tally
@@ -61,7 +63,7 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
     from emolab.catalog import rounds, samples, tallies
     from emolab.datasets import splits
 
-    if model.classes != labels.classes:
+    if set(model.classes) != set(labels.classes):
         return Lacking("The champion was trained for other classes than the labels have now.", "emolab train")
     with workspace.catalog() as catalog, catalog.connect() as conn:
         found = samples.by_ids(conn, labels.samples)
@@ -75,7 +77,7 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
     if lacking is not None:
         return lacking
     judge, kind = (random, "random") if random.sum() >= FEWEST else (valid, "valid")
-    features, known = _features(workspace, model, found, progress)
+    features, known = _features(workspace, replace(model, classes=labels.classes), found, progress)
     unit = splits.connect(
         labels.samples,
         [sample.group for sample in found],

@@ -81,7 +81,8 @@ def _predictions(session: Session, name: str) -> Predictions | None:
         total = samples.count(conn)
     if model is None or total == 0:
         return None
-    if model.classes != workspace.config.project.classes:
+    classes = workspace.config.project.classes
+    if set(model.classes) != set(classes):
         session.progress.note(
             f"Model {short(model.id)} has other classes than the project; its predictions are left out."
         )
@@ -91,12 +92,12 @@ def _predictions(session: Session, name: str) -> Predictions | None:
     if stored < total and find_spec("torch") and (workspace.root / model.path).is_dir():
         from emolab.training.predict import predict_pool
 
-        return predict_pool(workspace, model, progress=session.progress)
+        return store.in_order(predict_pool(workspace, model, progress=session.progress), classes)
     if stored < total:
         session.progress.note(
             f"Model {short(model.id)} has seen {stored:,} of {total:,} samples; the rest show no prediction."
         )
-    return store.read(folder) if stored else None
+    return store.in_order(store.read(folder), classes) if stored else None
 
 
 def _written(session: Session, report: Report) -> None:
