@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from emolab.errors import DamagedMedia
 from emolab.progress import SILENT, Progress
 from emolab.training import cache, fingerprints, media_check
 from emolab.training.decode import Preprocessing
@@ -35,11 +34,8 @@ def unusable(
         way = wanted.scaled if scaled else wanted
         found |= cache.find_damaged(workspace.cache, part, media, way, progress=progress) if part else {}
     if fingerprinted:
-        try:
-            good = [sample for sample in ids if sample not in found]
-            fingerprints.fill(workspace.cache, good, media, progress=progress)
-        except DamagedMedia as error:
-            found |= {sample: reason for sample, (_, reason) in error.files.items()}
+        good = [sample for sample in ids if sample not in found]
+        fingerprints.fill(workspace.cache, good, media, progress=progress)
     settle(workspace, ids, found, media, progress)
     return found
 
