@@ -39,12 +39,8 @@ class Machine:
         process = _CONTEXT.Process(
             target=_command, args=(arguments, self.workspace.root, self.trouble.url, self.token, log)
         )
-
-        def kill() -> None:
-            process.kill()
-            process.join(_PATIENCE)
-
-        self.trouble.begin(plan, kill)
+        # Only this thread may wait for the process: of two that do, one would not learn how it ended.
+        self.trouble.begin(plan, process.kill)
         process.start()
         process.join(_PATIENCE)
         if process.is_alive():
