@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import doctest
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -452,7 +452,7 @@ def test_every_command_that_uses_labels_asks_the_owner(ready: Workspace, emolab:
         ["export", "champion", "--to", "torchscript", "--out", str(ready.root / "model.pt")],
     ]
     with ready.catalog() as catalog, catalog.begin() as tx:
-        samples.add(tx, [Sample(id=f"{n:064x}", media=_copy(ready, n)) for n in range(4)])
+        samples.add(tx, [_another(ready, n) for n in range(4)])
     for number, command in enumerate(commands):
         with ready.catalog() as catalog, catalog.begin() as tx:
             ledger.append(tx, [Vote(sample_id=sample, annotator=f"new{number}", label="neutral", origin=f"n:{number}")])
@@ -463,13 +463,15 @@ def test_every_command_that_uses_labels_asks_the_owner(ready: Workspace, emolab:
         assert head is not None and head.method == "majority"
 
 
-def _copy(workspace: Workspace, number: int) -> str:
+def _another(workspace: Workspace, number: int) -> Sample:
     """Another image in the workspace, for the pool."""
     from tests.learnable import bars, png
 
-    file = workspace.media / f"{number:064x}.png"
-    file.write_bytes(png(bars(8, 3, seed=99)[0][number]))
-    return Path(file).relative_to(workspace.root).as_posix()
+    data = png(bars(8, 3, seed=99)[0][number])
+    name = hashlib.sha256(data).hexdigest()
+    file = workspace.media / f"{name}.png"
+    file.write_bytes(data)
+    return Sample(id=name, media=file.relative_to(workspace.root).as_posix())
 
 
 def test_status_shows_by_what_labels_were_made_and_what_happened_since(
@@ -522,7 +524,7 @@ def test_second_opinions_settle_the_label_as_it_is_made(ready: Workspace, monkey
 
 def test_a_round_without_a_model_makes_no_labels(ready: Workspace) -> None:
     with ready.catalog() as catalog, catalog.begin() as tx:
-        samples.add(tx, [Sample(id=f"{n:064x}", media=_copy(ready, n)) for n in range(4)])
+        samples.add(tx, [_another(ready, n) for n in range(4)])
     propose(ready, n=2, strategy="random")
     with ready.catalog() as catalog, catalog.connect() as conn:
         assert labels.head(conn) is None

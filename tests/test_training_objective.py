@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from emolab.catalog import samples
+from emolab.records import Sample
 from emolab.training import checkpoint, models
 from emolab.training.cache import Pixels
 from emolab.training.data import training_set
@@ -74,6 +76,8 @@ def test_the_objective_is_part_of_the_stored_weights(workspace: Workspace, tmp_p
         seconds=1.0, mean=(0.5,), std=(0.5,), mismatches=(), precision="float32", parameters=2,
     )  # fmt: skip
     pixels = Pixels.of(np.zeros((800, 16, 16, 1), dtype=np.uint8))
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        samples.add(tx, [Sample(id=one, media=f"{one}.png") for one in data.ids])
     (tmp_path / "image.png").write_bytes(png(bars(1, 2)[0][0]))
     recall, bias = {}, {}
     for wanted in ("accuracy", "balanced", "macro_f1"):

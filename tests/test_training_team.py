@@ -17,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from emolab.catalog import models
 from emolab.errors import DataError, EmolabError, MissingExtra
 from emolab.training import fit as loop
 from emolab.training import runs, state, team
@@ -147,9 +148,11 @@ def test_the_command_speaks_and_writes_once(ready: Workspace) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["alias"] == "champion"
+    assert found["alias"] == "candidate", "a head solved on the same features stays, and is kept beside it"
     assert runs.unfinished(ready) is None
-    assert len(list(ready.models.iterdir())) == 1
+    with ready.catalog() as catalog, catalog.connect() as conn:
+        stored = [model.id[:16] for model in models.list_all(conn)]
+    assert len(stored) == 2 and sorted(folder.name for folder in ready.models.iterdir()) == sorted(stored)
 
 
 @pytest.mark.slow
