@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from emolab.records import Vote
 
 ANSWER_DELETED = "deleted in Label Studio"
-#: Up to this many votes may be withdrawn at once without asking, whatever their share.
-HANDFUL = 5
+#: A vote that is withdrawn alone is somebody's own change of mind, whatever its share.
+ALONE = 1
 TASK_DELETED = "its task was deleted in Label Studio"
 _NO_GUESSES: Mapping[int, str] = {}
 
@@ -129,12 +129,12 @@ def known_of(conn: Connection, project: Project, seen: Sequence[RemoteTask]) -> 
 def too_many(ceasing: int, counted: int) -> bool:
     """Whether so many of ``counted`` votes would be withdrawn at once that a person has to agree first.
 
-    More than a tenth, and more than five: a listing that came back empty takes all, a team that tidies up takes few.
+    More than a tenth, unless it is a single one: a listing that came back empty takes all, people take back few.
 
-    >>> too_many(84, 84), too_many(5, 5), too_many(6, 60), too_many(7, 60)
+    >>> too_many(84, 84), too_many(1, 5), too_many(6, 60), too_many(7, 60)
     (True, False, False, True)
     """
-    return ceasing > HANDFUL and ceasing * 10 > counted
+    return ceasing > ALONE and ceasing * 10 > counted
 
 
 def in_another_name(answer: RemoteAnnotation) -> bool:

@@ -91,7 +91,7 @@ def pull(
     All projects are read that this workspace has used on that server (with ``title`` only that one). ``reconcile``
     reads every task again instead of only the changed ones.
 
-    When more than a tenth of a project's counted votes (and more than five) would be withdrawn, they stay, the report
+    When more than a tenth of a project's counted votes (and more than one) would be withdrawn, they stay, the report
     says how many (``held``), and every pull reads that project again until they are back or ``accept_withdrawn`` is
     exactly their number; new and edited answers come in all the same.
 
