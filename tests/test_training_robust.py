@@ -24,6 +24,7 @@ from emolab.cli.train import train_run
 from emolab.errors import DataError, EmolabError
 from emolab.progress import Progress
 from emolab.records import Sample, Vote
+from emolab.taxonomy import MOST_CLASSES
 from emolab.training import backbones, bundled, checkpoint, places, runs, state
 from emolab.training import fit as loop
 from emolab.training.classifier import Classifier
@@ -313,12 +314,12 @@ def test_one_class_only_is_an_error_with_a_hint(workspace: Workspace) -> None:
 
 
 @pytest.mark.slow
-def test_two_hundred_classes_are_trained_judged_and_reported(tmp_path: Path) -> None:
-    names = tuple(f"class{i}" for i in range(200))
+def test_as_many_classes_as_a_project_holds_are_trained_judged_and_reported(tmp_path: Path) -> None:
+    names = tuple(f"class{i}" for i in range(MOST_CLASSES))
     workspace = Workspace.init(tmp_path / "many", classes=names)
     cast(workspace, [name for name in names for _ in range(3)])
     trained = train_run(configure(workspace, QUICK + "\ntensorboard = false"))
-    assert len(trained.model.classes) == 200
+    assert len(trained.model.classes) == MOST_CLASSES
     assert trained.checkpoint.metrics["valid"]["n"] > 0
     assert trained.report.stat().st_size > 1000
     assert run(["-w", str(workspace.root), "predict", "champion", str(workspace.media), "--csv"]) == 0
@@ -436,7 +437,7 @@ def test_a_disk_that_is_full_anywhere_else_is_explained_and_the_run_ends_later(
     from emolab.training import cache, report, scalars
 
     module, name = {
-        "cache": (cache, "fill"), "model": (checkpoint, "write"), "report": (report, "write"),
+        "cache": (cache, "fill_to_train"), "model": (checkpoint, "write"), "report": (report, "write"),
         "tensorboard": (scalars, "writer"),
     }[what]  # fmt: skip
     real = getattr(module, name)
