@@ -354,7 +354,7 @@ def test_every_command_ends_with_a_line(
 ENDPOINTS = {
     "the listing": r"GET /api/tasks/\?.*annotations",
     "the window": r"GET /api/tasks/\?.*page_size=1&",
-    "the project": r"GET /api/projects/\d+/",
+    "the projects": r"GET /api/projects/",
     "the people": r"GET /api/users/",
     "the organization": r"GET /api/organizations/",
 }

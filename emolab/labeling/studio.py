@@ -42,8 +42,12 @@ class Studio(Answers, Exports):
         return _user_of(raw)
 
     def users(self) -> dict[int, RemoteUser]:
-        """Return all users of the organization by id."""
-        return {user.id: user for user in map(_user_of, self.http.ask("/api/users/").rows())}
+        """Return all users of the organization by id; a list without anybody lacks the one who asks, and is refused."""
+        answer = self.http.ask("/api/users/")
+        found = {user.id: user for user in map(_user_of, answer.rows())}
+        if not found:
+            raise answer.wrong("the people of the organization", answer.value)
+        return found
 
     def version(self) -> str:
         """Return the server's release, for example ``1.23.2``."""
