@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from servers import LabelStudioServer
-from sqlalchemy import insert
-from syncing import add_samples, named, say, task_of
+from sqlalchemy import insert, update
+from syncing import add_samples, image, named, say, task_of
 
 from emolab import predictions
 from emolab.catalog import answers, models, remotes, rounds, samples, schema, votes
@@ -22,6 +22,7 @@ from emolab.errors import ConfigError, DataError
 from emolab.labeling.pull import pull
 from emolab.labeling.push import push
 from emolab.records import Model, Predictions, Sample, Vote
+from emolab.training import fingerprints, learned
 from emolab.workspace import Workspace
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -216,6 +217,24 @@ def test_a_model_that_has_not_learned_from_a_sample_is_one_more_opinion(workspac
     assert propose_revotes(careful, dry_run=True) == 2, "it is asked by default"
     without = replace(careful.config, labeling=replace(setting, model_opinion=False))
     assert propose_revotes(Workspace(workspace.root, without), dry_run=True) == len(alone)
+
+
+def test_a_start_network_that_is_champion_is_an_opinion_on_what_its_record_does_not_hold(workspace: Workspace) -> None:
+    said = agreeing(6)
+    ids = asked(workspace, said, overlap=1)
+    champion(workspace, ids, ["clear0"], {name: each["ann"] for name, each in said.items()})
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        tx.execute(update(schema.models).values(snapshot="taken elsewhere"))
+    (workspace.root / "media").mkdir()
+    for number, sample in enumerate(ids.values()):
+        (workspace.root / "media" / f"{sample}.png").write_bytes(image(number, 48))
+    assert opinion(workspace) is None, "without a record nobody knows what it has learned"
+    folder = workspace.root / "models" / "c"
+    folder.mkdir(parents=True)
+    prints = fingerprints.of_media([image(0, 48)])
+    learned.write(folder / learned.FILE, learned.Learned().with_images(prints, "one face"))
+    told = opinion(workspace)
+    assert told is not None and set(told.samples) == set(ids.values()) - {ids["clear0"]}
 
 
 @pytest.mark.labelstudio

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
     from emolab.labeling.label_recipe import LabelRecipe
-    from emolab.records import Predictions, Suggestion, VoteTable
+    from emolab.records import Model, Predictions, Suggestion, VoteTable
     from emolab.workspace import Workspace
 
 STRATEGY = "votes"
@@ -141,11 +141,29 @@ def opinion(workspace: Workspace) -> Predictions | None:
         known = [sample for sample in predictions.known(folder) if sample in asked]
         snapshot = stored.find(conn, model.snapshot)
         splits = samples.splits(conn, known)
-    if not known or snapshot is None:
+    if not known:
         return None
-    learned = set(snapshots.read(workspace.root / snapshot.path).ids)
+    if snapshot is not None:
+        learned = set(snapshots.read(workspace.root / snapshot.path).ids)
+    else:  # not trained here: a start network that is champion
+        told = _recorded(workspace, model, known)
+        if told is None:
+            return None
+        learned = told
     free = [sample for sample in known if sample not in learned and splits.get(sample) not in ("valid", "test")]
     return predictions.read(folder, free) if free else None
+
+
+def _recorded(workspace: Workspace, model: Model, ids: Sequence[str]) -> set[str] | None:
+    """Those of the samples ``ids`` that a model has learned by the record that it carries; ``None`` without one."""
+    from emolab.cli.train import media_of
+    from emolab.training import fingerprints, learned
+
+    record = learned.read(workspace.root / model.path / learned.FILE, of=model.id[:10])
+    if record.unknown:
+        return None
+    prints = fingerprints.fill(workspace.cache, ids, media_of(workspace))
+    return {sample for sample, known in zip(ids, record.answers.has(prints).tolist(), strict=True) if known}
 
 
 def with_the_team(conn: Connection) -> dict[str, bool]:
