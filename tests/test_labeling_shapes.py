@@ -164,7 +164,7 @@ def test_a_task_with_a_wrong_field_is_no_task(name: str, value: object) -> None:
         ("id", "missing"), ("id", "ann"), ("id", 2**63), ("id", 10**30), ("completed_by", 10**20),
         ("parent_prediction", -(10**20)),
         ("result", "missing"), ("completed_by", "missing"), ("was_cancelled", "missing"),
-        ("result", "happy"), ("result", [["happy"]]), ("result", {"happy": 1}),
+        ("result", "happy"), ("result", 1), ("result", {"happy": 1}),
         ("completed_by", "ann"), ("completed_by", [3]), ("completed_by", 3.5), ("was_cancelled", "no"),
         ("was_cancelled", 0), ("parent_prediction", "x"),
         ("created_at", 17), ("ground_truth", []),

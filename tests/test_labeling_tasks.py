@@ -394,3 +394,16 @@ def test_an_extra_answer_that_is_nested_without_end_is_cut(kind: str, depth: int
 def test_the_later_of_two_answers_counts_however_moments_are_written(earlier: str, later: str) -> None:
     first, second = said(2, "happiness", created_at=earlier), said(1, "sadness", created_at=later)
     assert [(label, why is None) for _, label, why in read(second, first)] == [("happiness", False), ("sadness", True)]
+
+
+@pytest.mark.parametrize("odd", [1, "happiness", ["happiness"], [5], 2.5, True])
+def test_a_part_that_is_no_object_ends_no_pull_and_is_kept_beside_the_answer(odd: object) -> None:
+    def vote_of(*parts: object) -> Vote:
+        answer = annotation_of({"id": 1, "completed_by": 7, "lead_time": 3.0, "result": [*parts]}, 7)
+        return tasks.vote(answer, sample_id=SAMPLE.id, annotator="ann", origin="o", classes=CLASSES)
+
+    alone = vote_of(odd)
+    assert (alone.label, alone.rejected) == (None, tasks.EMPTY)
+    beside = vote_of(odd, *form.answer("neutral"))
+    assert (beside.label, beside.rejected) == ("neutral", None)
+    assert beside.extra == alone.extra and "unreadable" in (beside.extra or {})

@@ -19,6 +19,8 @@ MARK = "emolab_guess"
 UNCHANGED = "prediction"
 CHANGED = "prediction-changed"
 MANUAL = "manual"
+#: The name under which parts are kept that are no objects.
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ def read(result: Iterable[object]) -> Said:
     origin: str | None = None
     others: list[Mapping[str, object]] = []
     for part in result:
-        if not isinstance(part, Mapping):
+        if not isinstance(part, Mapping):  # Label Studio stores what a script sends
+            others.append({"from_name": UNREADABLE, "value": {"part": part}})
             continue
         name, kind = part.get("from_name"), part.get("type")
         chosen = words(part) if kind in (None, "choices") else ()

@@ -63,7 +63,7 @@ class RemoteAnnotation:
     id: int
     task: int
     completed_by: int | None
-    result: tuple[Mapping[str, object], ...]
+    result: tuple[object, ...]  # parts as objects, and whatever a script has stored among them
     was_cancelled: bool = False
     ground_truth: bool = False
     lead_time: float | None = None
@@ -126,7 +126,7 @@ def annotation_of(raw: Row | Mapping[str, object], task: int | None = None) -> R
         id=raw.key("id"),
         task=raw.maybe_key("task") or task or 0,
         completed_by=raw.maybe_key("completed_by"),
-        result=raw.mappings("result"),
+        result=raw.items("result"),
         was_cancelled=raw.flag("was_cancelled"),
         ground_truth=raw.flag("ground_truth"),
         lead_time=_seconds(raw.amount("lead_time")),

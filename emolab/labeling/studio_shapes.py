@@ -152,6 +152,13 @@ class Row:
         """An object; an empty one where there is null, but the field must be there."""
         return Row({}, self._answer) if name in self._fields and not self.has(name) else self.row(name)
 
+    def items(self, name: str) -> tuple[object, ...]:
+        """A list of anything that people and scripts may have stored; none where there is null."""
+        value = self._fields.get(name)
+        if value is not None and not isinstance(value, list):
+            raise self.wrong(name, "a list")
+        return tuple(value or ())
+
     def mappings(self, name: str) -> tuple[Mapping[str, object], ...]:
         """A list of such objects; none where there is none."""
         return () if not self.has(name) else tuple(row.fields() for row in self.rows(name))
