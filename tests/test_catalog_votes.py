@@ -150,8 +150,8 @@ def test_the_ledger_remembers_what_was_refused_and_what_was_shown(catalog: Catal
         votes.append(tx, [vote("b", "ann", None, "o3", rejected="skipped", shown="?")])
         votes.withdraw(tx, ["o2"], "deleted")
     with catalog.connect() as conn:
-        assert votes.known(conn, ["o1", "o2", "o3", "o4"], refused="a copy") == {
-            "o1": votes.Known("happiness", "sadness", frozenset({"sadness"})),
+        assert votes.known(conn, ["o1", "o2", "o3", "o4"], refused=["a copy"]) == {
+            "o1": votes.Known("happiness", "sadness", {"sadness": "a copy"}),
             "o2": votes.Known(None, ""),
             "o3": votes.Known(None, "?"),
         }

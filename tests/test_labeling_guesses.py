@@ -152,6 +152,22 @@ def test_copies_of_guesses_are_refused_for_good_and_counted(team: Workspace, stu
         assert said(team) == expected
 
 
+def test_an_answer_that_an_administrator_spreads_over_other_tasks_counts_once(
+    team: Workspace, studio: Studio, ann: Studio
+) -> None:
+    one, *others = send(team, studio, guess=None)
+    given = ann.create_annotation(one, form.answer("happiness"), lead_time=2.0)
+    studio.http.call(
+        "POST", "/api/dm/actions/", params={"id": "propagate_annotations", "project": number_of(team, studio)},
+        json={"selectedItems": {"all": False, "included": [one, *others[:3]]}, "source_annotation_id": given.id},
+    )  # fmt: skip
+    assert pull(team, studio).rejected == {tasks.PROPAGATED: 3}
+    assert [vote.label for vote in ledger(team)] == ["happiness"]
+    ann.http.call("DELETE", f"/api/annotations/{given.id}/")
+    pull(team, studio, reconcile=True)
+    assert ledger(team) == [], "without its source a copy is still nobody's answer"
+
+
 def test_copies_pulled_only_after_their_predictions_are_gone_are_refused_on_any_machine(
     team: Workspace, studio: Studio, ann: Studio
 ) -> None:

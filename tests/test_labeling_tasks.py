@@ -216,9 +216,9 @@ COPY = {"lead_time": None, "updated_by": None}
         (said(label="sadness", parent_prediction=5), {5: "sadness"}, None, True),
         (said(label="sadness", parent_prediction=5), {5: "neutral"}, None, False),  # edited since, by a program
         (said(label="sadness", parent_prediction=5), {5: ""}, None, False),
-        (said(label="sadness"), {}, Known(refused=frozenset({"sadness"})), True),
-        (said(label="sadness", lead_time=2.0), {}, Known(refused=frozenset({"sadness"})), False),  # confirmed since
-        (said(label="neutral"), {}, Known(refused=frozenset({"sadness"})), False),
+        (said(label="sadness"), {}, Known(refused={"sadness": tasks.COPIED}), True),
+        (said(label="sadness", lead_time=2.0), {}, Known(refused={"sadness": tasks.COPIED}), False),  # confirmed since
+        (said(label="neutral"), {}, Known(refused={"sadness": tasks.COPIED}), False),
         (said(label="neutral", parent_prediction=5), {}, Known(counted="neutral"), False),
         (page("neutral", "prediction-changed", guess="sadness", lead_time=None), {}, None, False),
         (page("neutral", "manual", lead_time=None), {}, None, False),
@@ -407,3 +407,12 @@ def test_a_part_that_is_no_object_ends_no_pull_and_is_kept_beside_the_answer(odd
     beside = vote_of(odd, *form.answer("neutral"))
     assert (beside.label, beside.rejected) == ("neutral", None)
     assert beside.extra == alone.extra and "unreadable" in (beside.extra or {})
+
+
+def test_an_answer_copied_to_other_tasks_in_bulk_is_nobodys_answer_to_them() -> None:
+    spread = said(label="sadness", parent_annotation=9, lead_time=None)
+    assert one(spread).rejected == tasks.PROPAGATED
+    assert one(said(label="sadness", parent_annotation=9, lead_time=2.5)).rejected is None, "a person submitted it"
+    before = Known(refused={"sadness": tasks.PROPAGATED})
+    assert one(said(label="sadness"), before=before).rejected == tasks.PROPAGATED, "its source was deleted since"
+    assert one(said(label="neutral"), before=before).rejected is None, "somebody changed it"

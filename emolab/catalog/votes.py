@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -57,12 +58,12 @@ class Known(NamedTuple):
     """What the ledger knows of one origin, withdrawn votes included.
 
     ``counted`` is the label that counts at present, ``shown`` what its annotator was last known to have seen,
-    ``refused`` the labels that were ever refused for the reason asked about.
+    ``refused`` the labels that were ever refused for one of the reasons asked about, with the reason.
     """
 
     counted: str | None = None
     shown: str | None = None
-    refused: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = MappingProxyType({})
 
 
 _UNKNOWN = Known()
@@ -175,10 +176,10 @@ def iterate(
         yield _vote(tuple(row))
 
 
-def known(conn: Connection, names: Iterable[str], *, refused: str) -> dict[str, Known]:
+def known(conn: Connection, names: Iterable[str], *, refused: Collection[str]) -> dict[str, Known]:
     """What the ledger knows of these origins; those it has never heard of are left out.
 
-    ``refused`` is the reason of the rejected votes whose labels are wanted.
+    ``refused`` are the reasons of the rejected votes whose labels are wanted.
     """
     found: dict[str, Known] = {}
     dead = _tombstones.c.vote.is_not(None)
@@ -191,8 +192,8 @@ def known(conn: Connection, names: Iterable[str], *, refused: str) -> dict[str, 
         )
         for origin, label, rejected, shown, buried in conn.execute(query):
             before = found.get(origin, _UNKNOWN)
-            if rejected == refused and label is not None:
-                before = before._replace(refused=before.refused | {label})
+            if rejected in refused and label is not None:
+                before = before._replace(refused={**before.refused, label: rejected})
             if not buried:
                 before = before._replace(counted=label if rejected is None else None)
             found[origin] = before._replace(shown=before.shown if shown is None else shown)

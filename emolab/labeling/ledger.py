@@ -123,7 +123,7 @@ def record(
 def known_of(conn: Connection, project: Project, seen: Sequence[RemoteTask]) -> dict[str, Known]:
     """What the ledger knows of the answers of these tasks, by origin."""
     origins = [project.origin(answer.id) for task in seen for answer in task.annotations]
-    return votes.known(conn, origins, refused=tasks.COPIED)
+    return votes.known(conn, origins, refused=tasks.COPIES)
 
 
 def too_many(ceasing: int, counted: int) -> bool:

@@ -69,6 +69,7 @@ class RemoteAnnotation:
     lead_time: float | None = None
     unique_id: str | None = None
     parent_prediction: int | None = None
+    parent_annotation: int | None = None
     updated_by: int | None = None
     created_at: str = ""
     updated_at: str = ""
@@ -132,6 +133,7 @@ def annotation_of(raw: Row | Mapping[str, object], task: int | None = None) -> R
         lead_time=_seconds(raw.amount("lead_time")),
         unique_id=raw.maybe_text("unique_id") or None,
         parent_prediction=raw.maybe_key("parent_prediction"),
+        parent_annotation=raw.maybe_key("parent_annotation"),
         updated_by=raw.maybe_key("updated_by"),
         created_at=raw.maybe_text("created_at"),
         updated_at=raw.maybe_text("updated_at"),

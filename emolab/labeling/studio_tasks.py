@@ -19,7 +19,8 @@ UIDS_PER_LOOKUP = 50  # 50 sha256 ids keep the URL below 4 KB
 PAGE = 500
 # ``include`` also filters the fields of the nested annotations: without these names they come without their answers.
 _ANSWERS = (
-    "annotations,result,completed_by,was_cancelled,ground_truth,lead_time,parent_prediction,updated_by,created_at"
+    "annotations,result,completed_by,was_cancelled,ground_truth,lead_time,parent_prediction,parent_annotation,updated_by,"
+    "created_at"
 )
 _FIELDS = f"id,updated_at,data,{_ANSWERS}"
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 UID = "emolab_uid"
 EMPTY = "no answer given"
 COPIED = "taken over from a prediction"
+PROPAGATED = "copied from an answer to another task"
+#: Reasons for which an answer that nobody gave stays refused while it says the same.
+COPIES = (COPIED, PROPAGATED)
 SUPERSEDED = "replaced by a later answer of the same annotator"
 _LONGEST = 64  # characters of a label that the ledger keeps
 _A_DAY = 86_400.0
@@ -93,8 +96,8 @@ def vote(
     elif meaning is None:
         meaning = said.labels[0][:_LONGEST]
         rejected = f'"{meaning}" is no class of this project'
-    elif _copied(answer, said, meaning, shown, before):
-        rejected = COPIED
+    else:
+        rejected = _copy(answer, said, meaning, shown, before)
     return Vote(
         sample_id=sample_id,
         annotator=annotator,
@@ -146,22 +149,26 @@ def _shown(
     return NOTHING_SHOWN if blind else before and before.shown
 
 
-def _copied(answer: RemoteAnnotation, said: result.Said, label: str, shown: str | None, before: Known | None) -> bool:
-    """Whether nobody gave this answer: "Create annotations from predictions" made it of a guess.
+def _copy(
+    answer: RemoteAnnotation, said: result.Said, label: str, shown: str | None, before: Known | None
+) -> str | None:
+    """Why this answer is one that nobody gave: a bulk action made it of a guess or of an answer to another task.
 
-    Such a copy is the guess, unchanged, and no time was measured. Label Studio's page measures the time of every answer
+    Such a copy is unchanged, and no time was measured. Label Studio's page measures the time of every answer
     that a person submits, also of one that leaves the guess as it is. The server forgets where a copy came from when
     the prediction is deleted; so what the ledger once refused stays refused while it says the same.
     """
     if answer.lead_time:
-        return False
+        return None
     if before is not None and label in before.refused:
-        return True
+        return before.refused[label]
+    if answer.parent_annotation is not None:
+        return PROPAGATED
     if (before is not None and before.counted == label) or said.origin in (result.CHANGED, result.MANUAL):
-        return False
+        return None
     if said.guess is None and answer.parent_prediction is None:
-        return False
-    return shown in (None, SOME_GUESS, label)
+        return None
+    return COPIED if shown in (None, SOME_GUESS, label) else None
 
 
 def votes(
