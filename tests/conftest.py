@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from databases import catalog, postgresql  # noqa: F401 (fixtures)
-from servers import embedded, label_studio, project  # noqa: F401 (fixtures)
+from servers import embedded, label_studio, project, studio  # noqa: F401 (fixtures)
 
 from emolab.workspace import Workspace
 

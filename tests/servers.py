@@ -122,6 +122,13 @@ def _keep(source: Path, kept: Path) -> None:
 
 
 @pytest.fixture
+def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
+    """A client of the administrator."""
+    with label_studio.client() as client:
+        yield client
+
+
+@pytest.fixture
 def project(label_studio: LabelStudioServer) -> Iterator[int]:
     """A project with three classes of its own, deleted afterwards."""
     with label_studio.client() as studio:

@@ -35,12 +35,6 @@ UPLOAD = r"POST /api/projects/\d+/import\?commit_to_project=false"
 
 
 @pytest.fixture
-def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
-    with label_studio.client() as client:
-        yield client
-
-
-@pytest.fixture
 def team(workspace: Workspace) -> Workspace:
     """A workspace with seven samples and a project of its own."""
     made = named(workspace, f"fault {uuid.uuid4().hex[:8]}")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from xml.etree import ElementTree as Xml
 
 import pytest
-from servers import LabelStudioServer
 from syncing import add_samples, ledger, named
 
 from emolab.errors import DataError
@@ -194,12 +192,6 @@ def test_answers_that_would_not_fit_a_form_are_named() -> None:
 
 
 # --- on a real Label Studio ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
-    with label_studio.client() as client:
-        yield client
 
 
 @pytest.fixture

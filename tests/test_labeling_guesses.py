@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from servers import LabelStudioServer
@@ -21,12 +20,6 @@ from emolab.workspace import Workspace
 
 pytestmark = pytest.mark.labelstudio
 GUESS = "sadness"
-
-
-@pytest.fixture
-def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
-    with label_studio.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

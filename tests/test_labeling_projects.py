@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -24,12 +23,6 @@ from emolab.workspace import Workspace
 pytestmark = pytest.mark.labelstudio
 CREATE = r"POST /api/projects/$"
 N = 4
-
-
-@pytest.fixture
-def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
-    with label_studio.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

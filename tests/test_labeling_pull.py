@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from subprocess import CompletedProcess
@@ -31,12 +31,6 @@ from emolab.labeling.studio import Studio
 from emolab.workspace import Workspace
 
 pytestmark = pytest.mark.labelstudio
-
-
-@pytest.fixture
-def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
-    with label_studio.client() as client:
-        yield client
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import re
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
 
@@ -37,12 +37,6 @@ pytestmark = pytest.mark.labelstudio
 def team(workspace: Workspace) -> Workspace:
     """A workspace whose project no other test uses."""
     return named(workspace, f"team {uuid.uuid4().hex[:8]}")
-
-
-@pytest.fixture
-def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
-    with label_studio.client() as client:
-        yield client
 
 
 def title(workspace: Workspace) -> str:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from misbehaving import misbehaving
@@ -37,12 +36,6 @@ def uids(n: int, salt: str = "") -> list[str]:
 
 def fill(studio: Studio, project: int, names: list[str]) -> list[int]:
     return studio.import_tasks(project, [{"data": {"image": "/x.jpg", "emolab_uid": uid}} for uid in names])
-
-
-@pytest.fixture
-def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
-    with label_studio.client() as client:
-        yield client
 
 
 # -- who and where ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from proxy import Proxy
@@ -21,12 +20,6 @@ from emolab.workspace import Workspace
 pytestmark = pytest.mark.labelstudio
 IMPORT = r"POST /api/projects/\d+/import\?.*return_task_ids"
 N = 4
-
-
-@pytest.fixture
-def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
-    with label_studio.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from subprocess import CompletedProcess
 
 import pytest
@@ -39,12 +39,6 @@ def empty_answers(task: dict[str, object]) -> None:
 def most_of_the_answers(task: dict[str, object]) -> None:
     if isinstance(task["id"], int) and task["id"] % 3:
         task["annotations"] = []
-
-
-@pytest.fixture
-def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
-    with label_studio.client() as client:
-        yield client
 
 
 @pytest.fixture
