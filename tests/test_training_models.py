@@ -167,6 +167,28 @@ def test_a_better_model_becomes_champion_and_a_worse_one_candidate(ready: Worksp
     assert emolab("models", "show", "champion")["id"] == worse["model"]
 
 
+def test_a_model_promoted_while_another_is_judged_stays_champion(
+    ready: Workspace, emolab: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("--set", "training.epochs=1", "--set", "training.average=0", "--set")
+    first = emolab("train", *settings, "training.lr=1e-9")
+    second = emolab("train", *settings, "training.lr=2e-9")
+    assert second["alias"] == "candidate"
+    real = report.write
+
+    def write(*arguments: Any, **options: Any) -> None:
+        with ready.catalog() as catalog, catalog.begin() as tx:
+            catalog_models.set_alias(tx, "champion", second["model"])
+        real(*arguments, **options)
+
+    monkeypatch.setattr(report, "write", write)
+    better = emolab("train", "--set", "training.epochs=10")
+    assert better["alias"] == "candidate"
+    assert better["reason"].startswith(f"{second['model'][:10]} was made champion meanwhile, and stays; macro-F1")
+    assert first["model"][:10] in better["reason"]
+    assert emolab("models", "show", "champion")["id"] == second["model"]
+
+
 def test_without_votes_the_error_says_what_to_do(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["-w", str(workspace.root), "train"]) == 1
     assert 'Run "emolab label pull"' in capsys.readouterr().err

@@ -278,6 +278,10 @@ def _store(bench: Bench, made: Checkpoint, stands: Opponent | Nobody) -> tuple[M
     model, alias = _row(bench.workspace, made), "champion" if wins else "candidate"
     with bench.workspace.catalog() as catalog, catalog.begin() as tx:
         catalog_models.add(tx, model)
+        present = catalog_models.aliases(tx).get("champion")
+        if present not in (made.parent, made.id):  # somebody promoted a model while this one was judged
+            alias, start = "candidate", None
+            reason = f"{str(present)[:10]} was made champion meanwhile, and stays; {reason}"
         for name, wearer in ((alias, model), ("champion", start)):
             if wearer is not None and catalog_models.aliases(tx).get(name) != wearer.id:
                 catalog_models.set_alias(tx, name, wearer.id)
