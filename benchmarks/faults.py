@@ -225,13 +225,13 @@ def _told(counts: Counter[str] | dict[str, int]) -> str:
 
 
 def run(quick: bool) -> list[Result]:
-    """200 kills, or 10 with ``quick``."""
+    """200 kills, or 7 with ``quick``."""
     with (
         server() as (url, token, start),
         tempfile.TemporaryDirectory(prefix="emolab-faults-") as folder,
         connect(url, token) as studio,
     ):
-        rows = Campaign(Path(folder), studio, token, kills=10 if quick else 200, quick=quick).run()
+        rows = Campaign(Path(folder), studio, token, kills=7 if quick else 200, quick=quick).run()
     return [*rows, Result("seed", SEED, "", note=start)]
 
 
