@@ -191,6 +191,29 @@ def test_answers_that_would_not_fit_a_form_are_named() -> None:
     assert form_merge.lacking(OURS, ["eye_3|image|choices"]) == [], "a name by a pattern is the team's own matter"
 
 
+@pytest.mark.parametrize(
+    ("inner", "reserved"),
+    [
+        ("", set()),
+        (control("Rating", "confidence", maxRating="3"), set()),
+        (control("Rating", "confidence", maxRating="3", icon="heart"), set()),
+        (control("Rating", "confidence", maxRating="5"), {"confidence"}),
+        (control("Rating", "confidence"), {"confidence"}),
+        (control("Choices", "confidence", '<Choice value="high"/>'), {"confidence"}),
+        (control("Choices", "second", '<Choice value="sadness"/>'), set()),
+        (control("Choices", "second", '<Choice value="glasses"/><Choice value="hat"/>'), {"second"}),
+        (control("TextArea", "second"), {"second"}),
+        (control("Rating", "confidence", maxRating="10") + control("TextArea", "second"), {"confidence", "second"}),
+    ],
+)
+def test_questions_of_the_team_under_our_names_are_told_by_what_they_ask(inner: str, reserved: set[str]) -> None:
+    assert form_merge.reserved(added(inner) if inner else OURS) == reserved
+
+
+def test_a_form_that_is_no_xml_reserves_nothing() -> None:
+    assert form_merge.reserved("<View><Choices") == frozenset()
+
+
 # --- on a real Label Studio ------------------------------------------------------------------------------------------
 
 
@@ -261,6 +284,23 @@ def test_a_question_of_the_team_lives_through_pushes_and_its_answers_come_back(t
     report = pull(more, studio)
     assert (report.new, report.edited) == (0, 1)
     assert {json.dumps(dict(v.extra)) for v in ledger(team)} == {'{"quality": "blurred"}', '{"quality": "sharp"}'}
+
+
+@pytest.mark.labelstudio
+def test_five_stars_of_the_team_are_its_own_answers_also_where_three_would_be_ours(
+    team: Workspace, studio: Studio
+) -> None:
+    project = remote_of(team, studio)
+    theirs = control("Rating", "confidence", maxRating="5") + control("Choices", "second", '<Choice value="hat"/>')
+    studio.update_project(project.id, label_config=before("<Header", theirs, project.label_config))
+    tasks = list(studio.list_task_ids(project.id))
+    answer(studio, tasks[0], said_to("confidence", "rating", rating=2), said_to("second", "choices", choices=["hat"]))
+    answer(studio, tasks[1], said_to("confidence", "rating", rating=5))
+    assert pull(team, studio).new == 2
+    assert {(v.confidence, v.second, json.dumps(dict(v.extra))) for v in ledger(team)} == {
+        (None, None, '{"confidence": 2, "second": "hat"}'),
+        (None, None, '{"confidence": 5}'),
+    }
 
 
 @pytest.mark.labelstudio

@@ -291,6 +291,14 @@ def test_questions_of_the_team_are_extra_answers_and_never_the_answer(
     assert (alone.label, alone.rejected, alone.extra) == (None, "no answer given", extra)
 
 
+@pytest.mark.parametrize("stars", [1, 2, 3, 5])
+def test_stars_of_the_team_are_never_read_on_the_scale_of_ours(stars: int) -> None:
+    parts = (EMOTION, control("confidence", "rating", rating=stars), control("second", "choices", choices=["sadness"]))
+    vote = one(said(result=parts), theirs=frozenset({"confidence", "second"}))
+    assert (vote.label, vote.confidence, vote.second) == ("neutral", None, None)
+    assert vote.extra == {"confidence": stars, "second": "sadness"}
+
+
 def test_several_parts_of_one_question_are_all_kept_in_their_order() -> None:
     parts = (
         EMOTION,

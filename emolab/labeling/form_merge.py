@@ -65,6 +65,23 @@ def theirs(config: str) -> tuple[str, ...]:
     return tuple(name for name in names if name not in (form.ANSWER, *_OPTIONAL))
 
 
+def reserved(config: str) -> frozenset[str]:
+    """Names of emolab's optional questions that a form uses for a question of the team's own: five stars, say.
+
+    Empty for a form that is no XML: nobody can answer with it, so nothing is known of what its controls were.
+    """
+    try:
+        view = parse(config)
+    except DataError:
+        return frozenset()
+    found = set()
+    for name in _OPTIONAL:
+        present = _named(view, name)
+        if present is not None and not _is_emolabs(present, form.optional(name, str(present.get("toName"))), view):
+            found.add(name)
+    return frozenset(found)
+
+
 def lacking(config: str, used: Iterable[str]) -> list[str]:
     """Names of controls that answers were given with and that a form has not, or has in another way.
 

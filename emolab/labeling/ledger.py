@@ -54,11 +54,12 @@ def record(
     there: Mapping[int, str | None] | None = None,
     tasks_before: Mapping[int, str] = MappingProxyType({}),
     accept: int | None = None,
+    theirs: frozenset[str] = frozenset(),
 ) -> Tally:
     """Bring the ledger to what these tasks say now: new answers, edited ones, and tombstones for vanished ones.
 
-    ``names`` are pseudonyms by user id, ``guesses`` what predictions put on the form, by their ids. ``there``, if they
-    were listed, are all tasks of the server with the samples they carry, seen after ``tasks_before`` (those of the
+    ``names`` are pseudonyms by user id, ``guesses`` what predictions put on the form, by their ids, ``theirs`` the names
+    that the form uses for questions of the team's own. ``there``, if they were listed, are all tasks of the server with the samples they carry, seen after ``tasks_before`` (those of the
     catalog) was read: what hangs on tasks that are gone is withdrawn too. Where suspiciously many votes would cease to
     count (:func:`too_many`) all of those stay as they are, unless ``accept`` is exactly their number. Repeating it with
     the same tasks changes nothing.
@@ -85,7 +86,7 @@ def record(
             number = state[sample_id].round if sample_id in state else None
             made += _votes(
                 project, sample_id, group, before, now, classes=classes, names=names, number=number,
-                known=known, guesses=guesses,
+                known=known, guesses=guesses, theirs=theirs,
             )  # fmt: skip
     present = {answer.annotation for answer in now}
     vanished = before.keys() - present
@@ -170,6 +171,7 @@ def _votes(
     number: int | None,
     known: Mapping[str, Known],
     guesses: Mapping[int, str],
+    theirs: frozenset[str],
 ) -> list[Vote]:
     """The votes of all tasks that carry one sample; the answers they stand for are added to ``now``."""
 
@@ -192,6 +194,7 @@ def _votes(
         round_number=number,
         guesses=guesses,
         before=known,
+        theirs=theirs,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import answers, events, remotes
 from emolab.errors import EmolabError, ServerError
-from emolab.labeling import guesses, ledger, people, project, reading
+from emolab.labeling import form_merge, guesses, ledger, people, project, reading
 from emolab.labeling.patience import patiently, told_to
 from emolab.labeling.twins import Settled
 from emolab.progress import SILENT, Progress
@@ -217,7 +217,7 @@ def _pull(
         names = people.remember(tx, mine.server, strangers, users)
         tally = ledger.record(
             tx, mine, seen.tasks, classes=classes, names=names, overlap=remote.maximum_annotations, guesses=shown,
-            there=seen.there, tasks_before=seen.known, accept=accept,
+            there=seen.there, tasks_before=seen.known, accept=accept, theirs=form_merge.reserved(remote.label_config),
         )  # fmt: skip
         others = seen.others
         if seen.there is not None:

@@ -40,7 +40,7 @@ PAGES_UP_TO = 300
 _BY_DATA = "data"
 _EVER = "1970-01-01T00:00:00.000000Z"
 #: Changed whenever answers are understood in another way than before: the next pull reads all of them again.
-_RULES = "2: a shown guess"
+_RULES = "3: the team's own stars"
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,11 @@ class Said:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read(result: Iterable[object]) -> Said:
-    """What a result says; a part of a shape that is not understood is kept with the team's own answers."""
+def read(result: Iterable[object], theirs: frozenset[str] = frozenset()) -> Said:
+    """What a result says; a part of a shape that is not understood is kept with the team's own answers.
+
+    ``theirs`` are names of optional questions that this form uses for a question of the team's own.
+    """
     labels: dict[str, None] = {}
     second: str | None = None
     confidence: float | None = None
@@ -54,12 +57,13 @@ def read(result: Iterable[object]) -> Said:
             continue
         name, kind = part.get("from_name"), part.get("type")
         chosen = words(part) if kind in (None, "choices") else ()
-        stars = _stars(part) if name == form.CONFIDENCE and kind in (None, "rating") else None
+        ours = name not in theirs
+        stars = _stars(part) if name == form.CONFIDENCE and ours and kind in (None, "rating") else None
         if name == form.ANSWER and chosen:
             labels.update(dict.fromkeys(chosen))
             origin = origin or _text(part.get("origin"))
             guess = guess or marked(part)
-        elif name == form.SECOND and len(chosen) == 1:
+        elif name == form.SECOND and ours and len(chosen) == 1:
             second = chosen[0]
         elif stars is not None:
             confidence = stars / form.CONFIDENCE_STEPS

@@ -71,13 +71,14 @@ def vote(
     round_number: int | None = None,
     guesses: Mapping[int, str] = _NO_GUESSES,
     before: Known | None = None,
+    theirs: frozenset[str] = frozenset(),
 ) -> Vote:
     """One answer as a vote. What cannot be counted is kept, with the reason in ``rejected``.
 
     ``guesses`` are the words that predictions put on the form, by the predictions' ids (empty: none), as far as they
-    are known; ``before`` is what the ledger knows of this answer.
+    are known; ``before`` is what the ledger knows of this answer; ``theirs`` as for :func:`result.read`.
     """
-    said = result.read(answer.result)
+    said = result.read(answer.result, theirs)
     meant = {resolve(label, classes) for label in said.labels}
     several = len(meant) > 1 or (len(said.labels) > 1 and None in meant)
     meaning = None if several else next(iter(meant), None)
@@ -181,10 +182,11 @@ def votes(
     round_number: int | None = None,
     guesses: Mapping[int, str] = _NO_GUESSES,
     before: Mapping[str, Known] | None = None,
+    theirs: frozenset[str] = frozenset(),
 ) -> list[Vote]:
     """All answers about one sample as votes: of several by one annotator the last one counts, the others are kept.
 
-    ``guesses`` as for :func:`vote`; ``before`` is what the ledger knows, by origin.
+    ``guesses`` and ``theirs`` as for :func:`vote`; ``before`` is what the ledger knows, by origin.
     """
     made: list[Vote] = []
     last: dict[str, int] = {}
@@ -199,6 +201,7 @@ def votes(
             round_number=round_number,
             guesses=guesses,
             before=(before or {}).get(origin),
+            theirs=theirs,
         )
         if one.rejected is None:
             earlier = last.get(one.annotator)
