@@ -142,8 +142,8 @@ class Workspace:
         return Catalog(url)
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold the workspace's lock called ``name``; another holder is an :class:`EmolabError`, within half a second.
+    def lock(self, name: str, *, wait: float = GLANCE) -> Iterator[None]:
+        """Hold the workspace's lock called ``name``; another holder is an :class:`EmolabError` after ``wait`` seconds.
 
         The operating system frees the lock when its process dies, however it dies.
         """
@@ -154,7 +154,7 @@ class Workspace:
         file = folder / f"{name}.lock"
         holder = folder / f"{name}.pid"
         try:
-            with FileLock(file, timeout=GLANCE, poll_interval=0.02):
+            with FileLock(file, timeout=max(wait, GLANCE), poll_interval=0.02):
                 holder.write_text(str(os.getpid()), encoding="ascii")
                 yield
         except Timeout:

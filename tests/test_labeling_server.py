@@ -156,7 +156,7 @@ def slow_start(server: EmbeddedServer, folder: Path) -> None:
         cwd=folder,
         log=server.log,
         note=server.folder / "server.json",
-        facts={"host": "127.0.0.1", "port": port, "started_at": 0.0, "log_start": 0},
+        facts={"host": "127.0.0.1", "port": port, "started_at": time.time(), "log_start": 0},
     )
 
 
@@ -358,7 +358,73 @@ def test_the_note_of_a_dead_server_is_not_believed(workspace: Workspace) -> None
 
 def test_only_one_start_at_a_time(workspace: Workspace) -> None:
     with workspace.lock("studio"), pytest.raises(EmolabError, match='busy with "studio"'):
-        EmbeddedServer(workspace).start()
+        EmbeddedServer(workspace).start(timeout=0.1)
+
+
+@pytest.mark.parametrize("what", ["start", "stop"])
+def test_a_start_or_stop_waits_for_another_one_and_says_so(
+    workspace: Workspace, fake: Callable[[str], None], what: str
+) -> None:
+    fake('[ "$1" = init ] && exit 0\necho "it ran"; exit 3')
+    server = EmbeddedServer(workspace)
+    held, release = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with workspace.lock("studio"):
+            held.set()
+            release.wait(60)
+
+    class Listener(Told):
+        def note(self, text: str) -> None:
+            super().note(text)
+            release.set()  # the other one ends once we are known to wait
+
+    told = Listener()
+    holder = threading.Thread(target=other)
+    holder.start()
+    try:
+        assert held.wait(60)
+        if what == "start":
+            with pytest.raises(EmolabError, match="it ran"):
+                server.start(timeout=120.0, progress=told)
+        else:
+            assert server.stop(progress=told) is False
+    finally:
+        release.set()
+        holder.join()
+    assert told.heard[:1] == ["Another emolab is starting or stopping Label Studio; waiting until it has."]
+
+
+def test_a_running_server_whose_log_was_removed_is_up_all_the_same(workspace: Workspace, tmp_path: Path) -> None:
+    server, told = EmbeddedServer(workspace), Told()
+    slow_start(server, tmp_path)
+    server.token_file.write_text("token")
+    try:
+        until(lambda: server.running() is not None and server.ready() is not None)
+        note = workspace.studio / "server.json"
+        note.write_text(json.dumps({**json.loads(note.read_text()), "started_at": 0.0}))
+        server.log.unlink()
+        assert server.start(progress=told).already_up
+        assert told.heard == ["Waiting for Label Studio to answer"]
+    finally:
+        server.stop(grace=0.5)
+
+
+def test_a_server_that_was_up_long_ago_and_hangs_is_not_waited_for_as_long_as_a_start(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emolab.labeling.server.LATE", 0.3)
+    child = sleeper()
+    workspace.studio.mkdir(parents=True)
+    facts = {"host": "127.0.0.1", "port": daemon.free_port(), "started_at": 0.0, "log_start": 0, "pid": child.pid}
+    (workspace.studio / "server.json").write_text(json.dumps({**facts, "born": daemon.birth(child.pid)}))
+    try:
+        with pytest.raises(ServerError, match="runs but does not answer") as caught:
+            EmbeddedServer(workspace).start(timeout=3600.0)
+    finally:
+        child.kill()
+        child.wait()
+    assert "emolab studio down" in str(caught.value.hint)
 
 
 def test_a_creation_killed_in_the_middle_is_thrown_away_and_done_again(

@@ -73,7 +73,7 @@ def up(session: Session, port: int | None, host: str | None, foreground: bool) -
 @workspace_command
 def down(session: Session) -> None:
     """Stop Label Studio. Projects, accounts and answers stay; "emolab studio up" brings them back."""
-    stopped = _embedded(session).stop()
+    stopped = _embedded(session).stop(progress=session.progress)
     session.emit({"stopped": stopped})
     session.say("[green]✓[/] Label Studio is stopped" if stopped else "Label Studio was not running")
 

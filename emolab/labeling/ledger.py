@@ -58,11 +58,11 @@ def record(
 ) -> Tally:
     """Bring the ledger to what these tasks say now: new answers, edited ones, and tombstones for vanished ones.
 
-    ``names`` are pseudonyms by user id, ``guesses`` what predictions put on the form, by their ids, ``theirs`` the names
-    that the form uses for questions of the team's own. ``there``, if they were listed, are all tasks of the server with the samples they carry, seen after ``tasks_before`` (those of the
-    catalog) was read: what hangs on tasks that are gone is withdrawn too. Where suspiciously many votes would cease to
-    count (:func:`too_many`) all of those stay as they are, unless ``accept`` is exactly their number. Repeating it with
-    the same tasks changes nothing.
+    ``names`` are pseudonyms by user id, ``guesses`` what predictions put on the form, by their ids, ``theirs`` names
+    that the form uses for questions of the team's own. ``there``, if they were listed, are all tasks of the server with
+    the samples they carry, seen after ``tasks_before`` (those of the catalog) was read: what hangs on tasks that are
+    gone is withdrawn too. Where suspiciously many votes would cease to count (:func:`too_many`) all of those stay as
+    they are, unless ``accept`` is exactly their number. Repeating it with the same tasks changes nothing.
     """
     tally = Tally()
     by_sample: dict[str, list[RemoteTask]] = {}

@@ -173,10 +173,16 @@ def without_settings(log: Path) -> EmolabError:
 
 
 def settings_in_force(log: Path, start: int) -> bool:
-    """Whether the program whose part of the log begins at byte ``start`` said that it uses emolab's settings."""
-    with log.open("rb") as stream:
-        stream.seek(start)
-        return IN_FORCE in stream.read(65536)
+    """Whether the program whose part of the log begins at byte ``start`` said that it uses emolab's settings.
+
+    A log that somebody has removed since speaks neither for nor against; then it is believed.
+    """
+    try:
+        with log.open("rb") as stream:
+            stream.seek(start)
+            return IN_FORCE in stream.read(65536)
+    except FileNotFoundError:
+        return True
 
 
 def _steps(database: Path, done: int) -> int:

@@ -13,6 +13,8 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -26,7 +28,9 @@ from emolab.workspace import Workspace, write_text
 
 FIRST_PORT = 8080
 ATTEMPTS = 3  # ports tried where none is asked for
+LATE = 60.0  # seconds to wait for an answer of a server that was started longer ago than a start takes
 NEEDS_BYTES = 200_000_000  # free disk below which a start is refused
+_A_START = 300.0  # seconds that a start may take, the first one with its database included
 _BOUND = re.compile(r"Starting development server at http://\S+:(\d+)/")
 
 
@@ -78,7 +82,7 @@ class EmbeddedServer:
         noted = self._last()
         return noted if noted is not None and daemon.birth(noted.pid) == noted.born else None
 
-    def ready(self, *, timeout: float = 300.0, progress: Progress = SILENT) -> Running | None:
+    def ready(self, *, timeout: float = _A_START, progress: Progress = SILENT) -> Running | None:
         """Return the server once it answers, or ``None`` when none runs and none is being started.
 
         Waits for one that another emolab starts, its first database included. ``timeout`` is in seconds. Raises
@@ -106,7 +110,12 @@ class EmbeddedServer:
             ) from None
 
     def start(
-        self, *, port: int | None = None, host: str | None = None, timeout: float = 300.0, progress: Progress = SILENT
+        self,
+        *,
+        port: int | None = None,
+        host: str | None = None,
+        timeout: float = _A_START,
+        progress: Progress = SILENT,
     ) -> Started:
         """Bring the server up and return it; when it is up already, that is fine too.
 
@@ -114,8 +123,8 @@ class EmbeddedServer:
         ``timeout`` is in seconds and covers the first start, which creates the database.
         Raises ``EmolabError`` for a taken port, a full disk, a missing program or a crash (with the end of its log).
         """
-        end = time.monotonic() + timeout
-        with self.workspace.lock("studio"):
+        with self._alone(timeout, progress):
+            end = time.monotonic() + timeout
             up = self.running()
             if up is None:
                 command = program.find_program()
@@ -144,9 +153,12 @@ class EmbeddedServer:
                 return Started(server=up, already_up=True)
             return Started(server=up, already_up=True, password=self._new_password(up))
 
-    def stop(self, *, grace: float = 10.0) -> bool:
-        """Stop the server; ``False`` when it was not running. Data and token stay."""
-        with self.workspace.lock("studio"):
+    def stop(self, *, grace: float = 10.0, timeout: float = _A_START, progress: Progress = SILENT) -> bool:
+        """Stop the server; ``False`` when it was not running. Data and token stay.
+
+        A start that is under way is waited for, ``timeout`` seconds at most: it would bring the server up afterwards.
+        """
+        with self._alone(timeout, progress):
             noted = self.running()
             return noted is not None and daemon.stop(noted.pid, noted.born, grace=grace)
 
@@ -157,6 +169,14 @@ class EmbeddedServer:
             if up is None:
                 raise ServerError("The embedded Label Studio is not running.", hint='Run "emolab studio up" first.')
             return self._new_password(up)
+
+    @contextmanager
+    def _alone(self, wait: float, progress: Progress) -> Iterator[None]:
+        """Hold the lock of starts and stops; another one is waited for, and that is said."""
+        if self.workspace.busy("studio"):
+            progress.note("Another emolab is starting or stopping Label Studio; waiting until it has.")
+        with self.workspace.lock("studio", wait=wait):
+            yield
 
     def _last(self) -> Running | None:
         try:
@@ -240,8 +260,11 @@ class EmbeddedServer:
 
     def _answering(self, server: Running, end: float, progress: Progress) -> Running:
         """Wait until the server answers; returns it with the port it really took (it moves when one is taken)."""
-        bound: int | None = None
-        with progress.task("Starting Label Studio"):
+        old = time.time() - server.started_at > _A_START
+        bound = server.port if old else None
+        if old:
+            end = min(end, time.monotonic() + LATE)
+        with progress.task("Waiting for Label Studio to answer" if old else "Starting Label Studio"):
             while time.monotonic() < end:
                 if daemon.birth(server.pid) != server.born:
                     raise program.crashed("while starting", self.log, server.log_start)
@@ -255,7 +278,7 @@ class EmbeddedServer:
                 time.sleep(0.1)
         raise ServerError(
             f"Label Studio (pid {server.pid}) runs but does not answer at {server.url}.",
-            hint=f"The log is {self.log}.",
+            hint=f'Run "emolab studio down", then "emolab studio up". The log is {self.log}.',
             retryable=True,
         )
 
@@ -282,10 +305,13 @@ class EmbeddedServer:
 
 
 def _bound_port(log: Path, start: int) -> int | None:
-    """Return the port the server says it listens on, from its part of the log."""
-    with log.open("rb") as stream:
-        stream.seek(start)
-        found = _BOUND.search(stream.read(65536).decode("utf-8", errors="replace"))
+    """Return the port the server says it listens on, from its part of the log; ``None`` when it does not (yet)."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(start)
+            found = _BOUND.search(stream.read(65536).decode("utf-8", errors="replace"))
+    except FileNotFoundError:  # somebody tidied up while the server ran
+        return None
     return int(found[1]) if found else None
 
 
