@@ -43,7 +43,7 @@ class CollectConfig:
     """How files become samples."""
 
     faces: str = "auto"  # auto | all | largest | off
-    detector: str = ""  # path of the YuNet weights; empty: download once, with checksum
+    detector: str = ""  # path of YuNet weights; empty: the ones that come with emolab
     min_score: float = 0.6  # detector score below which a face is not believed
     min_face: int = 32  # pixels; smaller faces are not cut out
     margin: float = 0.25  # added on every side of a face box, as a share of its longer side

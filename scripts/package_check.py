@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+DETECTOR = Path("emolab/datasets/yunet/yunet_n_dynamic.onnx")
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
@@ -36,15 +37,19 @@ def tracked() -> set[str]:
 
 
 def check_contents(wheel: Path) -> None:
-    """Stop unless the wheel holds exactly the package's files, its metadata and the licence."""
+    """Stop unless the wheel holds exactly the package's files, the face detector unchanged, and both licences."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
+        shipped = archive.read(str(DETECTOR)) if str(DETECTOR) in names else b""
     inside = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
     missing, extra = sorted(tracked() - inside), sorted(inside - tracked())
     if missing or extra:
         sys.exit(f"package check: the wheel lacks {missing or 'nothing'} and has {extra or 'nothing'} too much")
-    if not any(name.endswith("LICENSE") for name in names):
-        sys.exit("package check: the wheel holds no LICENSE")
+    for licence in ("LICENSE", f"{DETECTOR.parent}/LICENSE"):
+        if not any(name.endswith(f".dist-info/licenses/{licence}") for name in names):
+            sys.exit(f"package check: the licences of the wheel lack {licence}")
+    if shipped != (ROOT / DETECTOR).read_bytes():
+        sys.exit(f"package check: {DETECTOR} in the wheel is not the file of the repository")
 
 
 def use(wheel: Path, work: Path) -> None:
@@ -59,6 +64,7 @@ def use(wheel: Path, work: Path) -> None:
             "-c",
             f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{giant}') is not None)",
         )
+    run(python, "-c", "from emolab.datasets import weights; weights.detector('')", cwd=work)
     if "Usage" not in run(emolab, "--help", cwd=work):
         sys.exit("package check: `emolab --help` shows no usage")
     run(emolab, "init", "faces", cwd=work)

@@ -118,6 +118,27 @@ def test_a_cv2_without_its_files_is_broken() -> None:
     assert (check.state, check.detail) == ("broken", "ImportError: libGL.so.1")
 
 
+def test_the_bundled_detector_is_tried_and_named() -> None:
+    check = checks.detector(checks.probe(checks.detector_probe("")), "")
+    assert (check.state, check.detail) == ("works", "YuNet, comes with emolab")
+
+
+def test_a_detector_of_the_settings_that_is_missing_is_said(tmp_path: Path) -> None:
+    path = str(tmp_path / "gone.onnx")
+    check = checks.detector(checks.probe(checks.detector_probe(path)), path)
+    assert check.state == "broken"
+    assert "gone.onnx does not exist (collect.detector)" in check.detail
+    assert 'or "" for the one that comes with emolab' in str(check.mend)
+
+
+def test_a_detector_without_opencv_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    without = "import sys; sys.modules['cv2'] = None\n" + checks.detector_probe("")
+    check = checks.detector(checks.probe(without), "")
+    assert check.state == "broken" and "OpenCV" in check.detail
+    assert check.mend is not None and 'pip install "emolab[data]"' in check.mend
+
+
 def test_a_broken_imgaug_leaves_the_loop_standing() -> None:
     check = checks.imgaug(Probe(None, "AttributeError"), present=True)
     assert (check.state, check.needed) == ("broken", False)
@@ -361,6 +382,7 @@ def test_the_real_doctor_finds_this_environment_healthy(run_cli: Run, workspace:
         "Python",
         "PyTorch",
         "OpenCV",
+        "Face detector",
         "imgaug",
         "FiftyOne",
         "FiftyOne's database",

@@ -47,12 +47,10 @@ def pictures(tmp_path: Path) -> Sequence[str]:
     return [str(tmp_path / name) for name in ("pair.png", "room.png", "diary.png")]
 
 
-@pytest.mark.shared
 def test_every_face_has_its_answer_and_pictures_without_one_are_named(
-    trained: Workspace, pictures: Sequence[str], shared_weights: Path, run_cli: RunCli
+    trained: Workspace, pictures: Sequence[str], run_cli: RunCli
 ) -> None:
-    found = f"collect.detector={shared_weights / 'face_detection_yunet.onnx'}"
-    command = ["predict", "champion", "--faces", "--set", found, *pictures]
+    command = ["predict", "champion", "--faces", *pictures]
     done = run_cli(*command, "--json", cwd=trained.root, env=OFFLINE)
     pair, room, diary = pictures
     rows = {row["file"]: row for row in json.loads(done.stdout)["predictions"]}
@@ -77,10 +75,9 @@ def test_every_face_has_its_answer_and_pictures_without_one_are_named(
     assert [row["x"] for row in table[2:]] == ["", ""]
 
 
-@pytest.mark.shared
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_a_box_is_in_pixels_of_the_upright_picture(
-    orientation: int, trained: Workspace, shared_weights: Path, tmp_path: Path, run_cli: RunCli
+    orientation: int, trained: Workspace, tmp_path: Path, run_cli: RunCli
 ) -> None:
     portrait = Image.fromarray(pytest.importorskip("skimage.data").astronaut()).crop((0, 0, 500, 400))
     raw = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
@@ -88,8 +85,7 @@ def test_a_box_is_in_pixels_of_the_upright_picture(
     exif[0x0112] = orientation
     stored = portrait.transpose(raw[orientation]) if orientation in raw else portrait
     stored.save(tmp_path / "she.png", exif=exif)
-    found = f"collect.detector={shared_weights / 'face_detection_yunet.onnx'}"
-    command = ["predict", "champion", "--faces", "--set", found, str(tmp_path / "she.png"), "--json"]
+    command = ["predict", "champion", "--faces", str(tmp_path / "she.png"), "--json"]
     (row,) = json.loads(run_cli(*command, cwd=trained.root, env=OFFLINE, check=True).stdout)["predictions"]
     box = row["box"]
     assert box["x"] < 222 < box["x"] + box["width"] and box["y"] < 114 < box["y"] + box["height"]
@@ -111,16 +107,14 @@ def test_a_box_is_cut_off_at_the_border(
     assert within(box, (100, 80)) == inside
 
 
-@pytest.mark.shared
 def test_the_answer_is_about_the_crop_that_collect_would_keep(
-    trained: Workspace, pictures: Sequence[str], shared_weights: Path, tmp_path: Path, run_cli: RunCli
+    trained: Workspace, pictures: Sequence[str], tmp_path: Path, run_cli: RunCli
 ) -> None:
-    detector = ["--set", f"collect.detector={shared_weights / 'face_detection_yunet.onnx'}"]
     other = Workspace.init(tmp_path / "other", classes=("happiness", "sadness"))
-    run_cli("collect", pictures[0], *detector, cwd=other.root, env=OFFLINE, check=True)
+    run_cli("collect", pictures[0], cwd=other.root, env=OFFLINE, check=True)
     crops = sorted(other.media.rglob("*.png"))
     by_crop = run_cli("predict", "champion", *map(str, crops), "--json", cwd=trained.root, env=OFFLINE, check=True)
-    by_face = run_cli("predict", "champion", "--faces", *detector, pictures[0], "--json", cwd=trained.root, env=OFFLINE,
+    by_face = run_cli("predict", "champion", "--faces", pictures[0], "--json", cwd=trained.root, env=OFFLINE,
                       check=True)  # fmt: skip
 
     def answers(done: subprocess.CompletedProcess[str]) -> list[list[float]]:
@@ -129,19 +123,10 @@ def test_the_answer_is_about_the_crop_that_collect_would_keep(
     np.testing.assert_allclose(answers(by_face), answers(by_crop), atol=1e-5)
 
 
-def test_without_the_detector_the_error_says_where_to_get_it(
-    trained: Workspace, tmp_path: Path, run_cli: RunCli
-) -> None:
+def test_a_detector_that_does_not_exist_is_named(trained: Workspace, tmp_path: Path, run_cli: RunCli) -> None:
     Image.new("RGB", (300, 200), "gray").save(tmp_path / "room.png")
     command = ["predict", "champion", "--faces", str(tmp_path / "room.png")]
     gone = run_cli(*command, "--set", "collect.detector=/nowhere.onnx", cwd=trained.root, env=OFFLINE)
     assert gone.returncode == 1
     assert "The face detector /nowhere.onnx does not exist (collect.detector)." in gone.stderr
-    assert "or leave --faces out to classify whole images" in " ".join(gone.stderr.split())
-    offline = {**OFFLINE, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    away = run_cli(*command, cwd=trained.root, env=offline)
-    assert away.returncode == 1
-    assert "The face detector could not be downloaded from https://" in away.stderr
-    assert "--set collect.detector=PATH" in away.stderr
-    assert "--faces off" not in away.stderr
-    assert "or leave --faces out to classify whole images" in " ".join(away.stderr.split())
+    assert 'or "" for the one that comes with emolab' in " ".join(gone.stderr.split())

@@ -39,14 +39,9 @@ def stored(workspace: Workspace) -> list[Sample]:
 @pytest.fixture
 def portrait() -> Image.Image:
     """Eileen Collins, NASA, public domain; 512 x 512, comes with scikit-image."""
+    pytest.importorskip("cv2", reason="finding her face needs OpenCV")
     data = pytest.importorskip("skimage.data")
     return Image.fromarray(data.astronaut())
-
-
-@pytest.fixture
-def detector(shared_weights: Path) -> str:
-    pytest.importorskip("cv2")
-    return f"collect.detector={shared_weights / 'face_detection_yunet.onnx'}"
 
 
 def test_a_folder_becomes_samples_and_the_table_says_how_many(
@@ -270,14 +265,14 @@ def test_ctrl_c_ends_between_two_inputs_and_the_next_run_goes_on(workspace: Work
 
 @pytest.mark.shared
 def test_faces_are_cut_out_with_box_landmarks_and_parent(
-    workspace: Workspace, tmp_path: Path, run_cli: RunCli, portrait: Image.Image, detector: str
+    workspace: Workspace, tmp_path: Path, run_cli: RunCli, portrait: Image.Image
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     portrait.save(folder / "astronaut.jpg", quality=92)
     Image.new("RGB", (300, 200), "gray").save(folder / "empty_room.png")
     portrait.crop((150, 30, 300, 180)).resize((48, 48)).save(folder / "tight.png")
-    done = run_cli("collect", str(folder), "--set", detector, "--json", cwd=workspace.root, check=True)
+    done = run_cli("collect", str(folder), "--json", cwd=workspace.root, check=True)
     counts = json.loads(done.stdout)
     assert (counts["added"], counts["faces"], counts["without_face"]) == (3, 1, 1)
     face, room, tight = stored(workspace)
@@ -295,14 +290,14 @@ def test_faces_are_cut_out_with_box_landmarks_and_parent(
 
 @pytest.mark.shared
 def test_the_largest_face_or_all_or_none(
-    workspace: Workspace, tmp_path: Path, run_cli: RunCli, portrait: Image.Image, detector: str
+    workspace: Workspace, tmp_path: Path, run_cli: RunCli, portrait: Image.Image
 ) -> None:
     pair = Image.new("RGB", (1024, 512), "gray")
     pair.paste(portrait, (0, 0))
     pair.paste(portrait.resize((300, 300)), (600, 100))
     pair.save(tmp_path / "pair.png")
     for mode, added in (("largest", 1), ("all", 1), ("off", 1)):
-        done = run_cli("collect", str(tmp_path / "pair.png"), "--faces", mode, "--set", detector, "--json",
+        done = run_cli("collect", str(tmp_path / "pair.png"), "--faces", mode, "--json",
                        cwd=workspace.root, check=True)  # fmt: skip
         assert json.loads(done.stdout)["added"] == added, mode
     large, small, whole = stored(workspace)
@@ -313,10 +308,10 @@ def test_the_largest_face_or_all_or_none(
 
 @pytest.mark.shared
 def test_faces_too_small_to_read_are_noted_and_the_image_kept(
-    workspace: Workspace, tmp_path: Path, run_cli: RunCli, portrait: Image.Image, detector: str
+    workspace: Workspace, tmp_path: Path, run_cli: RunCli, portrait: Image.Image
 ) -> None:
     portrait.save(tmp_path / "a.jpg")
-    done = run_cli("collect", str(tmp_path / "a.jpg"), "--set", detector, "--set", "collect.min_face=200",
+    done = run_cli("collect", str(tmp_path / "a.jpg"), "--set", "collect.min_face=200",
                    cwd=workspace.root)  # fmt: skip
     assert done.returncode == 0
     assert "1 smaller than 200 px left out (collect.min_face)" in done.stderr
@@ -325,10 +320,8 @@ def test_faces_too_small_to_read_are_noted_and_the_image_kept(
 
 
 @pytest.mark.shared
-def test_real_face_crops_pass_through_untouched(
-    workspace: Workspace, shared_data: Path, run_cli: RunCli, detector: str
-) -> None:
-    done = run_cli("collect", str(shared_data / "ferplus_valid.zip"), "--set", detector, "--json", cwd=workspace.root)
+def test_real_face_crops_pass_through_untouched(workspace: Workspace, shared_data: Path, run_cli: RunCli) -> None:
+    done = run_cli("collect", str(shared_data / "ferplus_valid.zip"), "--json", cwd=workspace.root)
     counts = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
     assert (counts["items"], counts["added"], counts["existing"]) == (3579, 3553, 26)  # 26 are pixel-identical copies
@@ -357,16 +350,11 @@ def test_a_folder_of_200_000_files(workspace: Workspace, tmp_path: Path, run_cli
     assert (again["skipped"], again["added"]) == (200_000, 0)
 
 
-def test_face_crops_need_no_detector_and_photos_say_how_to_get_one(
-    workspace: Workspace, tmp_path: Path, run_cli: RunCli
+def test_faces_are_found_without_internet(
+    workspace: Workspace, tmp_path: Path, run_cli: RunCli, portrait: Image.Image
 ) -> None:
-    pytest.importorskip("cv2")
-    save(tmp_path / "crops" / "a.png")
-    save(tmp_path / "photos" / "b.png", size=(300, 300))
+    portrait.save(tmp_path / "her.png")
     offline = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "https_proxy": "http://127.0.0.1:9"}
-    assert run_cli("collect", str(tmp_path / "crops"), cwd=workspace.root, env=offline).returncode == 0
-    done = run_cli("collect", str(tmp_path / "photos"), cwd=workspace.root, env=offline)
-    assert done.returncode == 1
-    assert "The face detector could not be downloaded from https://" in done.stderr
-    assert "--set collect.detector=PATH" in done.stderr
-    assert len(stored(workspace)) == 1
+    done = run_cli("collect", str(tmp_path / "her.png"), "--json", cwd=workspace.root, env=offline, check=True)
+    assert json.loads(done.stdout)["faces"] == 1
+    assert not (tmp_path / "cache").exists()

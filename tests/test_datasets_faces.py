@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from emolab.datasets import media
+from emolab.datasets import media, weights
 from emolab.datasets.faces import Detector, Face, pin_input
 from emolab.errors import DataError
 
@@ -16,8 +16,8 @@ pytest.importorskip("cv2")
 
 
 @pytest.fixture(scope="module")
-def detector(shared_weights: Path) -> Detector:
-    return Detector(shared_weights / "face_detection_yunet.onnx")
+def detector() -> Detector:
+    return Detector(weights.detector(""))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,6 @@ def inside(face: Face) -> bool:
     return all(x <= px <= x + w and y <= py <= y + h for px, py in face.landmarks)
 
 
-@pytest.mark.shared
 def test_a_portrait_has_one_face_with_landmarks_where_they_belong(detector: Detector, portrait: Image.Image) -> None:
     (face,) = detector.find(portrait)
     right_eye, left_eye, nose, right_mouth, left_mouth = face.landmarks
@@ -43,7 +42,6 @@ def test_a_portrait_has_one_face_with_landmarks_where_they_belong(detector: Dete
     assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
 
 
-@pytest.mark.shared
 def test_boxes_are_in_pixels_of_the_image_given_whatever_size_is_searched(
     detector: Detector, portrait: Image.Image
 ) -> None:
@@ -53,7 +51,6 @@ def test_boxes_are_in_pixels_of_the_image_given_whatever_size_is_searched(
         assert b == pytest.approx(4 * a, abs=0.15 * large.box[2])
 
 
-@pytest.mark.shared
 def test_a_photo_that_exif_turns_has_its_face_where_the_upright_one_has_it(
     detector: Detector, portrait: Image.Image
 ) -> None:
@@ -66,7 +63,6 @@ def test_a_photo_that_exif_turns_has_its_face_where_the_upright_one_has_it(
     assert here.box == pytest.approx(there.box, abs=4)
 
 
-@pytest.mark.shared
 def test_several_faces_come_largest_first(detector: Detector, portrait: Image.Image) -> None:
     group = Image.new("RGB", (1200, 600), "gray")
     head = portrait.crop((120, 20, 320, 220))
@@ -77,7 +73,6 @@ def test_several_faces_come_largest_first(detector: Detector, portrait: Image.Im
     assert areas == sorted(areas, reverse=True)
 
 
-@pytest.mark.shared
 @pytest.mark.parametrize("size", [(640, 480), (33, 47), (1, 1), (5000, 20)])
 def test_an_image_of_any_shape_without_a_face_has_none(detector: Detector, size: tuple[int, int]) -> None:
     assert detector.find(Image.new("L", size, 128)) == []

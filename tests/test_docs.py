@@ -196,25 +196,12 @@ RUNNABLE = {
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
-    """A folder with what the pages' commands work on: photos/PERSON/*.png, and open_data/CLASS/*.png with labels.
-
-    Its .cache holds the face detector, as after the first `emolab collect` of a user.
-    """
+    """A folder with what the pages' commands work on: photos/PERSON/*.png, and open_data/CLASS/*.png with labels."""
     import numpy as np
 
-    from emolab.datasets import weights
     from emolab.datasets.drawn_faces import draw_faces
-    from emolab.errors import DataError
     from emolab.taxonomy import PRESETS
 
-    cache = tmp_path / ".cache" / "emolab"
-    packed = SHARED / "weights" / "face_detection_yunet.onnx"
-    if packed.is_file():
-        write(cache / weights.FILE_NAME, packed.read_bytes())
-    try:
-        weights.detector("", cache=cache)
-    except DataError as error:
-        pytest.skip(f"no face detector: {error.message}")
     rng = np.random.default_rng(7)
     for i, face in enumerate(draw_faces(40, rng)):
         write(tmp_path / "photos" / face.person / f"{i:03}.png", face.png)

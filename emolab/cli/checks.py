@@ -233,6 +233,29 @@ def opencv(answer: Probe, packages: Mapping[str, str]) -> Check:
     return Check(name="OpenCV", state="works", detail=listed or str(answer.found["cv2"]))
 
 
+def detector_probe(path: str) -> str:
+    """Code that looks for faces with the detector of the setting ``collect.detector``."""
+    return f"""
+from PIL import Image
+from emolab.datasets import faces, weights
+from emolab.errors import EmolabError
+try:
+    faces.Detector(weights.detector({path!r})).find(Image.new('L', (64, 64)))
+except EmolabError as error:
+    found['error'], found['hint'] = error.message, error.hint
+"""
+
+
+def detector(answer: Probe, path: str) -> Check:
+    """What finds faces in photos: the detector that comes with emolab, or the file at ``path``."""
+    name = "Face detector"
+    if answer.found is None:
+        return Check(name=name, state="broken", detail=answer.complaint, mend=get("data"))
+    if problem := answer.found.get("error"):
+        return Check(name=name, state="broken", detail=shorten(str(problem)), mend=str(answer.found["hint"]))
+    return Check(name=name, state="works", detail=f"{path} (collect.detector)" if path else "YuNet, comes with emolab")
+
+
 IMGAUG = """
 import numpy
 from emolab.training.augment.compat import import_augmenters

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @workspace_command
 @click.pass_context
 def doctor(ctx: click.Context, session: Session) -> None:
-    """Check Python, PyTorch, GPU, OpenCV, FiftyOne and its database, Label Studio, disk, camera and the catalog.
+    """Check Python, PyTorch, GPU, OpenCV, the face detector, FiftyOne and its database, Label Studio, disk, camera and
+    the catalog.
 
     Works anywhere; inside a workspace it also checks the catalog and the Label Studio server of the settings.
     Ends with status 1 when something the loop needs is missing; a GPU, a camera or imgaug are welcome, not needed.
@@ -44,12 +45,14 @@ def look(session: Session) -> list[Check]:
         workspace = session.workspace
     except EmolabError as error:
         problem = error
+    own_detector = workspace.config.collect.detector if workspace else ""
     present = {name: checks.installed(name) is not None for name in ("torch", "torchvision", "imgaug", "fiftyone")}
     with ThreadPoolExecutor(max_workers=4) as pool:
         fiftyone = pool.submit(checks.probe, checks.FIFTYONE)
         torch = pool.submit(checks.probe, checks.TORCH)
         imgaug = pool.submit(checks.probe, checks.IMGAUG)
         cv2 = pool.submit(checks.probe, checks.CV2)
+        detector = pool.submit(checks.probe, checks.detector_probe(own_detector))
         database = pool.submit(checks_servers.database, os.environ.get("FIFTYONE_DATABASE_URI"))
         server = pool.submit(checks_servers.studio_of, workspace, os.environ)
         return [
@@ -57,6 +60,7 @@ def look(session: Session) -> list[Check]:
             checks.torch(torch.result(), present=present["torch"] and present["torchvision"]),
             checks.gpu(torch.result()),
             checks.opencv(cv2.result(), checks.opencv_packages()),
+            checks.detector(detector.result(), own_detector),
             checks.imgaug(imgaug.result(), present=present["imgaug"]),
             checks.engines({name: checks.installed(name) for name in checks.ENGINE_PACKAGES}),
             checks.fiftyone(fiftyone.result(), present=present["fiftyone"]),

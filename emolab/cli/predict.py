@@ -77,7 +77,7 @@ def predict(
         predictor = predictor.with_flips(flips)
     config = config_of(session).collect
     if faces:
-        asked = list(_faces(session, files, config))
+        asked = list(_faces(files, config))
     else:
         asked = [Asked(name=str(file), place=i, media=file) for i, file in enumerate(files)]
     answers = _answers(session, predictor, asked, config.max_pixels)
@@ -140,15 +140,14 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
     return files
 
 
-def _faces(session: Session, files: list[Path], config: CollectConfig) -> Iterator[Asked]:
+def _faces(files: list[Path], config: CollectConfig) -> Iterator[Asked]:
     """The faces found, named file#1, file#2, ...; a file without one, or unreadable, as an answer."""
     from emolab.datasets import media
     from emolab.datasets.faces import Detector
     from emolab.datasets.problems import Refused
     from emolab.datasets.weights import detector
 
-    weights = detector(config.detector, without="leave --faces out to classify whole images", progress=session.progress)
-    finder = Detector(weights, min_score=config.min_score)
+    finder = Detector(detector(config.detector), min_score=config.min_score)
     for place, file in enumerate(files):
         try:
             picture = media.read(file.read_bytes(), max_pixels=config.max_pixels, reduce_to=None)

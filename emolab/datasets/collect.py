@@ -81,7 +81,7 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
     """Bring ``wanted`` into ``workspace`` under its settings (section ``collect``).
 
     Bad inputs become lines of the report, the rest go through. Running it again goes on where it was stopped.
-    Raises :class:`EmolabError` for paths of which none exists, a missing camera, detector weights that cannot be had, a
+    Raises :class:`EmolabError` for paths of which none exists, a missing camera, a detector that does not exist, a
     workspace that cannot be written.
     """
     if wanted.camera is None:

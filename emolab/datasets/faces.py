@@ -84,7 +84,7 @@ class Detector:
         except cv2.error as error:
             raise DataError(
                 f"{weights} is not a YuNet face detector that OpenCV {cv2.__version__} can read.",
-                hint='Set collect.detector to a YuNet ONNX file, or to "" to download the known one.',
+                hint='Set collect.detector to a YuNet ONNX file, or to "" for the one that comes with emolab.',
             ) from error
 
     def find(self, image: Image.Image) -> list[Face]:

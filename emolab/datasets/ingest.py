@@ -251,5 +251,5 @@ def _quiet() -> Iterator[None]:
 def _check(options: Options) -> None:
     if options.faces not in FACES:
         raise UnknownName("face mode", options.faces, FACES)
-    if options.faces != "off" and options.detector:
+    if options.faces != "off":
         weights.detector(options.detector)  # says now when there is no such file

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock, local
+from threading import local
 from typing import TYPE_CHECKING
 
 from emolab.datasets import media, quality, weights
@@ -49,7 +49,7 @@ class Options:
     ``faces``: ``off`` keeps images as they are; ``all`` and ``largest`` cut out what the detector finds; ``auto`` is
     ``all`` for images whose shorter side is above ``tight`` pixels and ``off`` for smaller ones, which are taken as
     face crops already. An image without a face is kept whole with quality ``faces`` 0. ``detector`` is the path of
-    the weights, "" the known ones, which are fetched when the first image needs them.
+    the weights, "" the bundled ones.
     """
 
     faces: str = "off"
@@ -110,7 +110,6 @@ class Preparer:
         self._options = options
         self._store = store
         self._thread = local()
-        self._fetching = Lock()
 
     def __call__(self, items: Sequence[Item]) -> Work:
         """What became of ``items``; a bad input is a problem in its outcome, a full disk the end of the work.
@@ -196,8 +195,7 @@ class Preparer:
         if not hasattr(self._thread, "detector"):
             from emolab.datasets.faces import Detector
 
-            with self._fetching:
-                file = weights.detector(self._options.detector)
+            file = weights.detector(self._options.detector)
             self._thread.detector = Detector(file, min_score=self._options.min_score, size=self._options.detect_size)
         detector: Detector = self._thread.detector
         return detector
