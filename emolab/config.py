@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 import types
 import typing
@@ -253,8 +254,13 @@ def _parse(kind: Any, text: str, name: str) -> Any:
 
 def render(project: ProjectConfig) -> str:
     """The text of a new ``emolab.toml``: what was chosen, and where to find the rest."""
-    classes = ", ".join(f'"{name}"' for name in project.classes)
+    classes = ", ".join(_quoted(name) for name in project.classes)
     return (
         "# Settings of this emolab workspace. Every other setting has a default: see docs/configuration.md.\n\n"
-        f'[project]\nname = "{project.name}"\nclasses = [{classes}]\nmodality = "{project.modality}"\n'
+        f"[project]\nname = {_quoted(project.name)}\nclasses = [{classes}]\nmodality = {_quoted(project.modality)}\n"
     )
+
+
+def _quoted(text: str) -> str:
+    """``text`` as a TOML string. JSON's escapes are TOML's too; of what TOML forbids, it leaves out only DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

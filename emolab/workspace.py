@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ class Workspace:
 
         Raises :class:`ConfigError` when there is none.
         """
-        origin = (start or Path(os.environ.get(ENVIRONMENT) or Path.cwd())).resolve()
+        origin = _resolved(start or Path(os.environ.get(ENVIRONMENT) or Path.cwd()))
         for folder in (origin, *origin.parents):
             if (folder / configuration.FILE_NAME).is_file():
                 return cls.open(folder, overrides=overrides)
@@ -52,7 +53,7 @@ class Workspace:
     def open(cls, root: Path, *, overrides: Iterable[str] = ()) -> Workspace:
         """The workspace whose ``emolab.toml`` stands in ``root``."""
         given = tuple(overrides)
-        return cls(root.resolve(), configuration.load(root / configuration.FILE_NAME, given), given)
+        return cls(_resolved(root), configuration.load(root / configuration.FILE_NAME, given), given)
 
     @classmethod
     def init(cls, root: Path, *, classes: Sequence[str], modality: str = "image", name: str | None = None) -> Workspace:
@@ -60,9 +61,9 @@ class Workspace:
 
         Running it again is safe. Raises :class:`ConfigError` when the existing one has other classes or modality.
         """
-        root = root.resolve()
+        root = _resolved(root)
         file = root / configuration.FILE_NAME
-        wanted = ProjectConfig(name=name or root.name or "emolab", classes=tuple(classes), modality=modality)
+        wanted = ProjectConfig(name=name or readable(root.name) or "emolab", classes=tuple(classes), modality=modality)
         if not file.exists():
             root.mkdir(parents=True, exist_ok=True)
             (root / STATE).mkdir(mode=0o700, exist_ok=True)
@@ -86,6 +87,11 @@ class Workspace:
         return self.root / STATE
 
     @property
+    def catalog_file(self) -> Path:
+        """The catalog, where the settings name no other database."""
+        return self.state / "catalog.db"
+
+    @property
     def media(self) -> Path:
         """Content-addressed media files."""
         return self.state / "media"
@@ -93,7 +99,7 @@ class Workspace:
     @property
     def cache(self) -> Path:
         """Whatever can be deleted and is rebuilt."""
-        return self.state / "cache"
+        return self.writable / "cache"
 
     @property
     def damaged(self) -> Path:
@@ -121,9 +127,24 @@ class Workspace:
         return self.state / "studio"
 
     @property
+    def read_only(self) -> bool:
+        """Whether this process may look at the workspace but change nothing in it."""
+        return self.state.is_dir() and not os.access(self.state, os.W_OK)
+
+    @property
+    def writable(self) -> Path:
+        """``state``, or for a workspace that may only be read a folder of the user's own cache that stands for it."""
+        if not self.read_only:
+            return self.state
+        import platformdirs
+
+        name = blake2b(os.fsencode(self.root), digest_size=8).hexdigest()
+        return platformdirs.user_cache_path("emolab") / "read-only" / name
+
+    @property
     def fiftyone(self) -> Path:
-        """Database of the FiftyOne view."""
-        return self.state / "fiftyone"
+        """Database of the FiftyOne view, which is made anew for a workspace that may only be read."""
+        return self.writable / "fiftyone"
 
     @property
     def logs(self) -> Path:
@@ -136,10 +157,27 @@ class Workspace:
 
     def catalog(self) -> Catalog:
         """The catalog, ready to use as a context manager; ``catalog.url`` in the settings overrides SQLite."""
+        from sqlalchemy import URL
+
         from emolab.catalog import Catalog
 
-        url = self.config.catalog.url or f"sqlite:///{self.state / 'catalog.db'}"
-        return Catalog(url)
+        url = self.config.catalog.url or URL.create("sqlite", database=str(self.catalog_file))
+        return Catalog(url, remains=self.remains)
+
+    def remains(self) -> str:
+        """Folders that only a catalog explains and that are not empty, in words; empty: there are none."""
+        return " and ".join(f.name for f in (self.media, self.models, self.snapshots) if _holds_anything(f))
+
+    def problems(self, catalog: Catalog) -> list[str]:
+        """What is wrong with the catalog, in itself and beside the media, in words; empty when it is healthy."""
+        from emolab.catalog import samples
+
+        found = catalog.problems()
+        with catalog.connect() as conn:
+            known = samples.count(conn)
+        if known == 0 and _holds_anything(self.media):
+            found.append(f"the catalog knows no sample, but {STATE}/media holds files: another catalog made them")
+        return found
 
     @contextmanager
     def lock(self, name: str, *, wait: float = GLANCE) -> Iterator[None]:
@@ -149,7 +187,7 @@ class Workspace:
         """
         from filelock import FileLock, Timeout
 
-        folder = self.state / "locks"
+        folder = self.writable / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{name}.lock"
         holder = folder / f"{name}.pid"
@@ -171,12 +209,46 @@ class Workspace:
         file = self.state / "locks" / f"{name}.lock"
         if not file.exists():
             return False
+        if not os.access(file, os.W_OK):
+            return _locked(file)
         # to look it has to be taken for an instant, which :meth:`lock` waits for
         try:
             with FileLock(file, timeout=0):
                 return False
         except Timeout:
             return True
+
+
+def readable(name: str) -> str:
+    """``name`` as a person can read it: no control characters, and a mark for bytes that are no text."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())
+
+
+def _resolved(path: Path) -> Path:
+    """``path`` without links; one that leads in a circle is an error in words."""
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise ConfigError(f"{path} is a link that leads in a circle.", hint="Name the folder itself.") from None
+
+
+def _locked(file: Path) -> bool:
+    """Whether a process holds the lock of a file that this one may only read."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows, where such a file cannot be asked
+        return False
+    with file.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _holds_anything(folder: Path) -> bool:
+    return any(path.is_file() for path in folder.rglob("*"))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -88,10 +88,23 @@ def program(folder: Path, text: str) -> None:
     file.chmod(0o755)
 
 
-def test_a_given_address_wins_and_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(mongod.URI, "mongodb://db.example:27017")
-    assert mongod.database(tmp_path / "fiftyone") == "mongodb://db.example:27017"
+@pytest.mark.fiftyone
+def test_a_given_address_wins_and_nothing_is_started(
+    tmp_path: Path, start_user: Callable[..., tuple[subprocess.Popen[str], int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_user(tmp_path / "somebody")
+    given = f"mongodb://{quote(str(mongod._socket(tmp_path / 'somebody')), safe='')}"
+    monkeypatch.setenv(mongod.URI, given)
+    assert mongod.database(tmp_path / "fiftyone") == given
     assert not (tmp_path / "fiftyone").exists()
+
+
+def test_a_given_address_where_nobody_answers_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pymongo")
+    monkeypatch.setattr(mongod, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setenv(mongod.URI, "mongodb://ann:s3cret@127.0.0.1:9")
+    with pytest.raises(EmolabError, match=r"is mongodb://…@127.0.0.1:9, where no MongoDB can be used: .*refused"):
+        mongod.database(tmp_path / "fiftyone")
 
 
 @pytest.mark.fiftyone

@@ -57,7 +57,7 @@ def catalog(workspace: Workspace | None, problem: EmolabError | None = None) -> 
         return Check(name=name, state="missing", detail="none here", mend="emolab init", needed=False, adds=PROJECT)
     try:
         with workspace.catalog() as opened:
-            wrong = opened.problems()
+            wrong = workspace.problems(opened)
     except EmolabError as error:
         return Check(name=name, state="broken", detail=shorten(error.message), mend=error.hint)
     if wrong:
@@ -65,7 +65,7 @@ def catalog(workspace: Workspace | None, problem: EmolabError | None = None) -> 
             name=name,
             state="broken",
             detail=shorten("; ".join(wrong)),
-            mend="Restore .emolab/catalog.db from a backup; media and models are not affected.",
+            mend="Restore a backup with: emolab restore FILE. Media and models are not affected.",
         )
     return Check(name=name, state="works", detail=f"{workspace.config.project.name} in {workspace.root}: healthy")
 
@@ -88,8 +88,11 @@ def studio_of(workspace: Workspace | None, env: Mapping[str, str]) -> Check:
     from emolab.labeling.server import EmbeddedServer
 
     token = next((env[name] for name in address.TOKENS if env.get(name)), "")
-    named = (env.get(address.URL, ""), "") if workspace is None else address.external_url(workspace, env)
-    if named is not None and named[0]:
+    try:
+        named = address.external_url(workspace, env)
+    except EmolabError as error:
+        return Check(name=SERVER, state="broken", detail=shorten(error.message), mend=error.hint)
+    if named is not None:
         return studio(named[0], token)
     embedded = EmbeddedServer(workspace) if workspace is not None else None
     running = embedded.running() if embedded is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -29,4 +30,6 @@ def init(session: Session, directory: Path, classes: str, modality: str) -> None
     session.emit({"workspace": workspace.root, "classes": project.classes, "modality": project.modality})
     session.say(f"[green]✓[/] workspace [bold]{project.name}[/] in {workspace.root}")
     session.say(f"  {many(len(project.classes), 'class', 'classes')}: {', '.join(project.classes)}")
-    session.next_step(f"cd {directory} && emolab collect PATH" if directory != Path() else "emolab collect PATH")
+    session.next_step(
+        f"cd {shlex.quote(str(directory))} && emolab collect PATH" if directory != Path() else "emolab collect PATH"
+    )

@@ -54,7 +54,13 @@ def inspect(
         return _pulled(session, view.pull(workspace, address, annotator=annotator))
     from emolab.labeling.current import labels_if_any
 
-    labels_if_any(workspace, progress=session.progress)
+    if workspace.read_only:
+        session.progress.note(
+            f"The workspace may only be read, so labels and predictions are shown as they are. The view lies in "
+            f"{workspace.fiftyone}."
+        )
+    else:
+        labels_if_any(workspace, progress=session.progress)
     report = view.write(workspace, address, predictions=_predictions(session, model), progress=session.progress)
     _written(session, report)
     if no_app:
@@ -89,7 +95,7 @@ def _predictions(session: Session, name: str) -> Predictions | None:
         return None
     folder = workspace.predictions / model.id
     stored = len(store.known(folder))
-    if stored < total and find_spec("torch") and (workspace.root / model.path).is_dir():
+    if stored < total and not workspace.read_only and find_spec("torch") and (workspace.root / model.path).is_dir():
         from emolab.training.predict import predict_pool
 
         return store.in_order(predict_pool(workspace, model, progress=session.progress), classes)

@@ -14,7 +14,7 @@ import click
 from emolab import __version__
 from emolab.cli.common import Session
 from emolab.cli.groups import LazyGroup
-from emolab.errors import DISK_FULL, EmolabError
+from emolab.errors import EmolabError
 
 #: Command -> (module, one line of help). The help stands here so that ``emolab --help`` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -86,15 +86,12 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        from emolab.cli.failures import explained
+
+        words = explained(error)
+        if words is None:
             raise
-        what = error.filename or "a file"
-        return _failed(
-            EmolabError(
-                f"The disk is full: {what} could not be written ({error.strerror}).",
-                hint="Free some space and run the same command again.",
-            )
-        )
+        return _failed(words)
 
 
 def _failed(error: EmolabError) -> int:

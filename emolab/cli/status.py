@@ -34,7 +34,7 @@ def survey(workspace: Workspace) -> dict[str, Any]:
     from emolab.labeling.current import standing
 
     with workspace.catalog() as catalog:
-        problems = catalog.problems()
+        problems = workspace.problems(catalog)
         with catalog.connect() as conn:
             held = models.aliases(conn)
             trained = models.list_all(conn)
@@ -154,7 +154,11 @@ def _show(session: Session, state: dict[str, Any]) -> None:
         session.say(f"[red]✗[/] {problem}")
     if state["advice"]:
         session.say(f"[bold]advice[/] {state['advice']}")
-    session.say("[green]✓[/] healthy" if state["healthy"] else "[red]✗[/] the catalog is damaged; restore a backup")
+    session.say(
+        "[green]✓[/] healthy"
+        if state["healthy"]
+        else "[red]✗[/] not healthy; restore a backup with: emolab restore FILE"
+    )
     session.next_step(state["next"])
 
 

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection
 
-from emolab.catalog import settings, votes
+from emolab.catalog import Catalog, settings, votes
 from emolab.datasets import inspect_look as look
 from emolab.datasets import inspect_rows as rows
 from emolab.datasets.inspect_answers import Seen, answers, restored_tags
@@ -33,6 +33,7 @@ from emolab.records import Predictions
 from emolab.workspace import Workspace
 
 ADDRESS = "127.0.0.1"
+LONGEST_NAME = 1000  # characters of a dataset's name; FiftyOne takes 1,551
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,7 @@ def write(
     fo = connect(address)
     classes = workspace.config.project.classes
     with workspace.lock("inspect"), workspace.catalog() as catalog:
-        with catalog.begin() as tx:
-            owner = _owner(tx)
+        owner = _owner(workspace, catalog)
         with catalog.connect() as conn:
             known = fields(classes, rows.qualities(conn))
             dataset = _prepared(fo, _name(fo, workspace, owner), known)
@@ -120,7 +120,7 @@ def pull(workspace: Workspace, address: str, *, annotator: str) -> Pull:
     """
     fo = connect(address)
     with workspace.lock("inspect"), workspace.catalog() as catalog, catalog.begin() as tx:
-        name = _name(fo, workspace, _owner(tx))
+        name = _name(fo, workspace, _owner_of(tx))
         if not fo.dataset_exists(name):
             raise EmolabError(f'There is no FiftyOne dataset "{name}" yet.', hint="Write it with: emolab inspect")
         found = answers(
@@ -142,8 +142,8 @@ def app(workspace: Workspace, address: str, *, port: int | None = None) -> Itera
     taken.
     """
     fo = connect(address)
-    with workspace.catalog() as catalog, catalog.begin() as tx:
-        name = _name(fo, workspace, _owner(tx))
+    with workspace.catalog() as catalog:
+        name = _name(fo, workspace, _owner(workspace, catalog))
     chosen = _port(port, workspace.config.inspect.port)
     logging.getLogger("fiftyone").setLevel(logging.ERROR)  # its greetings; emolab says where the App is
     session = fo.launch_app(
@@ -155,8 +155,17 @@ def app(workspace: Workspace, address: str, *, port: int | None = None) -> Itera
         session.close()
 
 
-def _owner(tx: Connection) -> str:
+def _owner(workspace: Workspace, catalog: Catalog) -> str:
     """What tells this workspace's dataset from another one of the same name on the same database."""
+    if workspace.read_only:
+        with catalog.connect() as conn:
+            return settings.get(conn, "inspect.owner") or workspace.writable.name
+    with catalog.begin() as tx:
+        return _owner_of(tx)
+
+
+def _owner_of(tx: Connection) -> str:
+    """The same, made and kept where there is none yet."""
     found = settings.get(tx, "inspect.owner")
     if found is None:
         found = uuid4().hex
@@ -165,8 +174,13 @@ def _owner(tx: Connection) -> str:
 
 
 def _name(fo: Any, workspace: Workspace, owner: str) -> str:
-    """The project's name, with the start of ``owner`` behind it where another workspace has a dataset of that name."""
-    name = workspace.config.project.name
+    """The project's name, with the start of ``owner`` behind it where another workspace has a dataset of that name.
+
+    FiftyOne wants a Latin letter or a digit in it, for its addresses.
+    """
+    name = workspace.config.project.name[:LONGEST_NAME]
+    if not any(ch.isascii() and ch.isalnum() for ch in name):
+        name = f"emolab {name}"
     if fo.dataset_exists(name):
         there = fo.load_dataset(name)
         holder = there.info.get("emolab", {}).get("owner")

@@ -24,10 +24,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from emolab.errors import EmolabError
+from emolab.errors import EmolabError, MissingExtra
 
 URI = "FIFTYONE_DATABASE_URI"
 OLDEST = (6, 0)  # what FiftyOne 1.x accepts
+ANSWER_SECONDS = 5.0  # for the server that somebody named; MongoDB's own patience is 30 s, twice
 START_SECONDS = 120.0  # recovery after a power cut may take a while
 CACHE_GB = 1.0  # MongoDB would take half of the machine's memory
 
@@ -74,6 +75,7 @@ def database(folder: Path) -> str:
     """
     given = os.environ.get(URI)
     if given and given not in _held:
+        check(given)
         return given
     try:
         import fcntl
@@ -90,6 +92,37 @@ def database(folder: Path) -> str:
         if not _answers(socket_file):
             _start(find(), folder, socket_file)
     return address
+
+
+def check(address: str) -> None:
+    """Whether the MongoDB at ``address`` answers and is new enough, within some seconds.
+
+    Raises :class:`EmolabError` that names the address (without its password) when not.
+    """
+    try:
+        from pymongo import MongoClient
+        from pymongo.errors import PyMongoError
+    except ImportError:
+        raise MissingExtra("FiftyOne", "data") from None
+    shown = re.sub(r"//[^/@]*@", "//…@", address)
+    milliseconds = int(ANSWER_SECONDS * 1000)
+    try:
+        client: MongoClient[dict[str, object]] = MongoClient(
+            address, serverSelectionTimeoutMS=milliseconds, connectTimeoutMS=milliseconds, socketTimeoutMS=milliseconds
+        )
+        with client:
+            version = str(client.server_info()["version"])
+    except (PyMongoError, ValueError, OSError) as error:
+        reason = " ".join(re.split(r", Timeout: | \(configured timeouts", str(error))[0].split())
+        raise EmolabError(
+            f"{URI} is {shown}, where no MongoDB can be used: {reason.rstrip('.')}.",
+            hint=f"Start it, or correct the address, or let emolab run its own: unset {URI}",
+        ) from None
+    if tuple(map(int, version.split(".")[:2])) < OLDEST:
+        raise EmolabError(
+            f"{URI} is {shown}: MongoDB {version} is too old, FiftyOne needs {OLDEST[0]}.{OLDEST[1]}.",
+            hint=f"Upgrade it, or let emolab run its own: unset {URI}",
+        )
 
 
 def running(folder: Path) -> int | None:

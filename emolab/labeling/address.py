@@ -10,10 +10,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from emolab.errors import ConfigError, ServerError
 from emolab.labeling.server import EmbeddedServer
 from emolab.progress import SILENT, Progress
+from emolab.workspace import readable
 
 if TYPE_CHECKING:
     from emolab.labeling.studio import Studio
@@ -33,13 +35,48 @@ class Address:
     source: str
 
 
-def external_url(workspace: Workspace, env: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
-    """Return the URL of a server that is not the embedded one, and where it was set; ``None``: embedded."""
-    if env.get(URL):
-        return env[URL], f"${URL}"
-    if workspace.config.labeling.url:
-        return workspace.config.labeling.url, "labeling.url"
+def external_url(workspace: Workspace | None, env: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
+    """Return the URL of a server that is not the embedded one, and where it was set; ``None``: embedded.
+
+    Raises ``ConfigError`` for one that cannot be an address.
+    """
+    configured = workspace.config.labeling.url if workspace is not None else ""
+    for url, source in ((env.get(URL), f"${URL}"), (configured, "labeling.url")):
+        if url:
+            return checked(url, source), source
     return None
+
+
+def checked(url: str, source: str) -> str:
+    """``url`` when it can be the address of a server.
+
+    Raises ``ConfigError`` that names ``source``, where it was set, for one that has no host, a port that is none, a
+    name and password in it, or characters no address has.
+    """
+    problem = ""
+    try:
+        parts = urlsplit(url.strip())
+        if parts.scheme not in ("http", "https"):
+            problem = "it does not start with http:// or https://"
+        elif not parts.hostname:
+            problem = "it names no host"
+        elif parts.port == 0:
+            problem = "there is no port 0"
+        elif parts.username is not None or parts.password is not None:
+            raise ConfigError(
+                f"{source} has a name or password in its address, where emolab does not want one.",
+                hint=f"Leave it out; the token goes into {TOKENS[0]}.",
+            )
+        elif not url.strip().isprintable() or any(ch.isspace() for ch in url.strip()):
+            problem = "there is a space or a control character in it"
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        raise ConfigError(
+            f'{source} is "{readable(url)}", which is no address of a Label Studio server: {problem}.',
+            hint='Write it like "http://localhost:8080".',
+        )
+    return url
 
 
 def locate(

@@ -188,7 +188,7 @@ def settings_in_force(log: Path, start: int) -> bool:
 def _steps(database: Path, done: int) -> int:
     """Return how many migrations are applied so far; ``done`` when that cannot be read just now."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=0)) as connection:
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=0)) as connection:
             return int(connection.execute("SELECT count(*) FROM django_migrations").fetchone()[0])
     except sqlite3.Error:  # not created yet, or locked just now
         return done
