@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from emolab.enough.bar import Bar
 from emolab.enough.wanted import Wanted, parse
 from emolab.errors import ConfigError, UnknownName
 from emolab.taxonomy import PRESETS, check_classes
@@ -71,6 +72,10 @@ class LabelingConfig:
     aggregator: str = "hybrid"  # majority, soft, dawid_skene, hybrid or a plugin
     min_votes: int = 1  # samples with fewer people get no label
     prior: float = 0.25  # votes worth of belief in the class shares that soft labels start from
+    faceless: bool = False  # also send and suggest pictures in which no face was found
+    max_blur: float = 0.975  # 0 sharp .. 1 blurred; blurrier pictures are neither sent nor suggested; 1: all are
+    min_contrast: float = 0.03  # 0..1; flatter pictures (black, white) are neither sent nor suggested
+    min_side: int = 24  # pixels; smaller pictures are neither sent nor suggested
     show_predictions: bool = False  # showing them anchors annotators
     second_guess: bool = False  # offer a second, optional choice
     confidence: bool = False  # offer one to three stars for how sure one is
@@ -80,6 +85,16 @@ class LabelingConfig:
             parse(self.votes)
         if not 0 < self.sure < 1:
             raise ConfigError(f"labeling.sure is {self.sure:g}; expected a number between 0 and 1.")
+
+    @property
+    def bar(self) -> Bar:
+        """What a sample must have to be sent or suggested."""
+        return Bar(
+            faceless=self.faceless,
+            max_blur=self.max_blur,
+            min_contrast=self.min_contrast,
+            min_side=self.min_side,
+        )
 
     @property
     def wanted(self) -> Wanted:

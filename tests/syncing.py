@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from emolab.catalog import samples, votes
+from emolab.catalog.unsent import Candidate, fair
 from emolab.labeling import form
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
@@ -31,7 +32,7 @@ def image(seed: int, size: int = 24) -> bytes:
 
 
 def add_samples(workspace: Workspace, n: int, *, first: int = 0) -> list[str]:
-    """Put ``n`` pictures into the workspace and return their ids."""
+    """Put ``n`` pictures into the workspace and return their ids, in the order in which a push sends them."""
     made = []
     for seed in range(first, first + n):
         data = image(seed)
@@ -43,7 +44,7 @@ def add_samples(workspace: Workspace, n: int, *, first: int = 0) -> list[str]:
         made.append(Sample(id=name, media=media, width=24, height=24, name=f"anna_crying_{seed}.png"))
     with workspace.catalog() as catalog, catalog.begin() as tx:
         samples.add(tx, made)
-    return [sample.id for sample in made]
+    return fair(Candidate(sample.id, sample.source, sample.group) for sample in made)
 
 
 def other_machine(workspace: Workspace, *, n: int) -> Workspace:

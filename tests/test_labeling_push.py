@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import pty
@@ -11,16 +12,17 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
 
 import numpy as np
 import pytest
 from servers import LabelStudioServer
-from syncing import add_samples, environment, image, named, other_machine, say, task_of, there
+from syncing import add_samples, environment, named, other_machine, say, task_of, there
 
 from emolab import predictions
-from emolab.catalog import models, remotes, rounds
+from emolab.catalog import models, remotes, rounds, samples
 from emolab.errors import DataError, EmolabError
 from emolab.labeling import form, releases
 from emolab.labeling.pull import pull
@@ -62,11 +64,11 @@ def test_every_sample_gets_one_task_with_its_bytes_and_no_original_name(team: Wo
     project = studio.find_project(title(team))
     assert project is not None
     (page,) = studio.changed_tasks(project.id)
-    for seed, task in enumerate(page):
+    for task in page:
         address = str(task.data["image"])
         assert task.uid in address
         stored = studio.http.client.get(address)
-        assert stored.content == image(seed)
+        assert hashlib.sha256(stored.content).hexdigest() == task.uid
     assert "anna" not in studio.http.client.get(f"/api/projects/{project.id}/export?exportType=JSON").text
     assert project.label_config.count("hotkey") == 5
     assert form.labels(project.label_config)[:3] == ["happiness", "sadness", "neutral"]
@@ -116,7 +118,7 @@ def test_pushing_again_sends_nothing_and_only_new_samples_go(team: Workspace, st
     assert sorted(there(studio, title(team)).values()) == [1] * 5
 
 
-def test_n_sends_the_first_samples_that_came_in(team: Workspace, studio: Studio) -> None:
+def test_n_sends_the_next_samples_of_the_draw(team: Workspace, studio: Studio) -> None:
     ids = add_samples(team, 6)
     push(team, studio, n=2)
     assert set(there(studio, title(team))) == set(ids[:2])
@@ -124,6 +126,22 @@ def test_n_sends_the_first_samples_that_came_in(team: Workspace, studio: Studio)
     assert set(there(studio, title(team))) == set(ids[:4])
     with pytest.raises(DataError, match="0 samples cannot be pushed; expected at least 1"):
         push(team, studio, n=0)
+
+
+def test_what_is_not_worth_asking_about_stays_here_and_is_said(team: Workspace, studio: Studio) -> None:
+    good = add_samples(team, 2)
+    first, second = add_samples(team, 2, first=10)
+    with team.catalog() as catalog, catalog.begin() as tx:
+        samples.set_representatives(tx, {first: good[0]})
+        made = replace(samples.get(tx, second), id="f" * 64, quality={"faces": 0.0})
+        samples.add(tx, [made])
+    for dry_run in (True, False):
+        report = push(team, studio, everything=True, dry_run=dry_run)
+        assert (report.created, dict(report.left_out)) == (3, {"near copy of another sample": 1, "no face found": 1})
+    assert set(there(studio, title(team))) == {*good, second}
+    again = push(team, studio)
+    assert (again.created, again.left_out) == (0, report.left_out)
+    assert again.note == "Every other sample is labelled or was sent already."
 
 
 def test_pending_suggestions_go_first_and_only_once(team: Workspace, studio: Studio) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from emolab.catalog import schema
 from emolab.catalog.chunks import chunks, insert_or_ignore
@@ -187,20 +187,6 @@ def tasks(conn: Connection, project: Project, *states: str) -> list[Task]:
     if states:
         query = query.where(_tasks.c.state.in_(states))
     return [Task(*row) for row in conn.execute(query)]
-
-
-def unsent(conn: Connection, project: Project | None, *, limit: int | None = None) -> list[str]:
-    """Ids of samples that nobody has labelled and no project has received, in the order they came in.
-
-    Duplicates are left to the sample that stands for them; what was deleted from this project is not sent again.
-    """
-    elsewhere = exists().where(_tasks.c.sample == _samples.c.pk, _tasks.c.state != "deleted")
-    alone = or_(_samples.c.representative.is_(None), _samples.c.representative == _samples.c.id)
-    query = select(_samples.c.id).where(_samples.c.n_votes == 0, alone, ~elsewhere).order_by(_samples.c.pk)
-    if project is not None:
-        here = exists().where(_tasks.c.sample == _samples.c.pk, _tasks.c.project == project.pk)
-        query = query.where(~here)
-    return list(conn.execute(query.limit(limit)).scalars())
 
 
 def known_tasks(conn: Connection, project: Project) -> dict[int, str]:

@@ -17,12 +17,13 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    null,
     or_,
     select,
     update,
 )
 
-from emolab.catalog import schema
+from emolab.catalog import fitness, schema
 from emolab.catalog.chunks import chunks, insert_or_ignore
 from emolab.catalog.engine import now
 from emolab.errors import DataError
@@ -30,6 +31,8 @@ from emolab.records import SPLITS, Sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from emolab.enough.bar import Bar
 
 _table = schema.samples
 _COLUMNS = tuple(f.name for f in fields(Sample))
@@ -179,7 +182,7 @@ class Pool:
     ``pk`` int64 keys; ``votes`` int32 people who voted; ``pending`` bool: asked for and not yet
     answered; ``hidden`` bool: stands behind the representative of its duplicate group; ``group`` int32 index of
     its group (-1: none); ``judge`` bool: belongs to the valid or test split; ``duplicate`` int64 row of the sample
-    that stands for its duplicate group (its own row without one).
+    that stands for its duplicate group (its own row without one); ``unfit`` bool: below the bar that was asked for.
     """
 
     ids: list[str]
@@ -190,25 +193,27 @@ class Pool:
     group: NDArray[np.int32]
     judge: NDArray[np.bool_]
     duplicate: NDArray[np.int64]
+    unfit: NDArray[np.bool_]
 
 
-def pool(conn: Connection) -> Pool:
+def pool(conn: Connection, bar: Bar | None = None) -> Pool:
     """Every sample with what selection needs to know about it: votes, pending, duplicate, group, split.
 
-    A sample is pending when it was suggested or sent to a labelling server and nobody has answered yet.
+    A sample is pending when it was suggested or sent to a labelling server and nobody has answered yet. Without a
+    ``bar`` every sample is fit.
     """
     suggested = exists().where(schema.suggestions.c.sample == _table.c.pk)
     sent = exists().where(and_(schema.remote_tasks.c.sample == _table.c.pk, schema.remote_tasks.c.state != "deleted"))
     query = select(
         _table.c.pk, _table.c.id, _table.c.n_votes, _table.c.group, _table.c.split, _table.c.representative,
-        _table.c.source, or_(suggested, sent),
+        or_(suggested, sent), null() if bar is None else fitness.unfit(bar),
     ).order_by(_table.c.pk)  # fmt: skip
     groups: dict[str, int] = {}
     ids: list[str] = []
     copies: dict[int, str] = {}
-    parts: list[list[NDArray[Any]]] = [[] for _ in range(6)]
+    parts: list[list[NDArray[Any]]] = [[] for _ in range(7)]
     for rows in conn.execute(query.execution_options(yield_per=50_000)).partitions():
-        pk, sid, votes, group, split, representative, _source, touched = zip(*rows, strict=True)
+        pk, sid, votes, group, split, representative, touched, unfit = zip(*rows, strict=True)
         copies.update((len(ids) + i, r) for i, r in enumerate(representative) if r is not None and r != sid[i])
         ids.extend(sid)
         n_votes = np.array(votes, dtype=np.int32)
@@ -221,10 +226,11 @@ def pool(conn: Connection) -> Pool:
         numbers = [-1 if name is None else groups.setdefault(name, len(groups)) for name in group]
         parts[4].append(np.array(numbers, dtype=np.int32))
         parts[5].append(np.array([s in ("valid", "test") for s in split], dtype=bool))
-    types = (np.int64, np.int32, bool, bool, np.int32, bool)
+        parts[6].append(np.array([reason is not None for reason in unfit], dtype=bool))
+    types = (np.int64, np.int32, bool, bool, np.int32, bool, bool)
     columns: list[Any] = [np.concatenate(p) if p else np.empty(0, dtype=t) for p, t in zip(parts, types, strict=True)]
-    pk_all, votes_all, pending, hidden, in_group, judge = columns
-    return Pool(ids, pk_all, votes_all, pending, hidden, in_group, judge, _stands_for(ids, copies))
+    pk_all, votes_all, pending, hidden, in_group, judge, unfit_all = columns
+    return Pool(ids, pk_all, votes_all, pending, hidden, in_group, judge, _stands_for(ids, copies), unfit_all)
 
 
 def _stands_for(ids: Sequence[str], copies: Mapping[int, str]) -> NDArray[np.int64]:

@@ -108,13 +108,14 @@ def _warn_of_one_group(session: Session, group: str, added: int, *, dry_run: boo
 
 def _next(session: Session) -> str:
     """What to type when new samples have come: a model chooses from them where there is one."""
-    from emolab.catalog import models, remotes
+    from emolab.catalog import models
+    from emolab.catalog.unsent import unsent
     from emolab.cli.label_push import UNASKED
 
-    config = session.workspace.config.suggest
+    config, bar = session.workspace.config.suggest, session.workspace.config.labeling.bar
     with session.workspace.catalog() as catalog, catalog.connect() as conn:
         trained = models.find(conn, "champion") is not None
-        free = len(remotes.unsent(conn, None, limit=max(config.n, UNASKED + 1)))
+        free = len(unsent(conn, None, bar).ids)
     if trained and free:
         return f"emolab suggest -n {min(config.n, free)} --push"
     return f"emolab label push -n {config.n}" if free > UNASKED else "emolab label push"

@@ -20,7 +20,7 @@ UNASKED = 500
 
 
 @click.command(short_help="Send samples to the team.")
-@click.option("--n", "-n", type=click.IntRange(min=1), metavar="N", help="The first N samples nobody has labelled.")
+@click.option("--n", "-n", type=click.IntRange(min=1), metavar="N", help="N unlabelled samples, drawn at random.")
 @click.option("--all", "everything", is_flag=True, help="Everything nobody has labelled, without asking back.")
 @click.option("--suggestions", is_flag=True, help='What "emolab suggest" proposed and nobody has received yet.')
 @click.option("--revotes", is_flag=True, help="One more person for answered samples that want it (labeling.votes).")
@@ -51,6 +51,9 @@ def push(
     Without --n, --all or --suggestions: the pending suggestions if there are any, else every unlabelled sample; when
     that is more than 500, emolab asks first, and where nobody can answer it sends nothing. Safe to repeat, to stop, and
     to run from several machines: a sample gets one task. --revotes sends waiting suggestions too.
+
+    Unlabelled samples are drawn at random, every source and group in its turn. Left out and counted are near copies and
+    pictures without a face, blurred, flat or tiny: see labeling.faceless, max_blur, min_contrast and min_side.
     """
     if (n is not None) + everything + suggestions + revotes > 1:
         raise click.UsageError("Give one of --n, --all, --suggestions and --revotes.")
@@ -125,6 +128,7 @@ def _guesses(session: Session) -> Mapping[str, str]:
 def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     if report.note:
         session.say(f"[green]✓[/] nothing to push: {report.note}")
+        _left_out(session, report)
         for what, count in _tidied(report):
             session.say(f"  {count:,} {what}")
         session.next_step("emolab label pull")
@@ -147,6 +151,7 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     if not report.dry_run:
         shown.append(("waiting for the team now", f"{report.waiting:,}"))
     session.table([f"{what} {report.source} to “{escape(report.project)}”", ("", "right")], shown)
+    _left_out(session, report)
     _labels(session, report)
     for sample in report.missing[:5]:
         session.say(f"[yellow]![/] the file of sample {short(sample)} is missing or no image; run emolab collect again")
@@ -163,6 +168,18 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     seen = many(report.overlap, "person sees", "people see")
     session.say(f"[green]✓[/] {seen} each sample · {report.seconds:.1f} s · {report.url}")
     session.next_step("emolab label pull, once people have answered")
+
+
+def _left_out(session: Session, report: PushReport) -> None:
+    """What was not worth asking about, and the setting that sends it all the same."""
+    from emolab.catalog import fitness
+
+    if not report.left_out:
+        return
+    shown = ", ".join(f"{count:,} {reason}" for reason, count in report.left_out.items())
+    names = [fitness.SETTINGS[reason] for reason in report.left_out if reason in fitness.SETTINGS]
+    way = f"; to send them: {' '.join(f'--set labeling.{name}' for name in names)}" if names else ""
+    session.say(f"[dim]Left out: {shown}{way}[/]")
 
 
 def _tidied(report: PushReport) -> list[tuple[str, int]]:

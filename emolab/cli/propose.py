@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from emolab.catalog.activity import Activity
     from emolab.catalog.samples import Pool as Columns
     from emolab.cli.second_opinions import Again
+    from emolab.enough.bar import Bar
     from emolab.progress import Progress
     from emolab.records import LabelSet, Model, Predictions, Suggestion
     from emolab.workspace import Workspace
@@ -45,6 +46,7 @@ class Proposal:
     suggestions: list[Suggestion]
     composition: dict[str, float] | None
     candidates: int
+    left_out: int = 0  # samples nobody was asked about that stay below the bar of labeling.faceless, max_blur ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def propose(
     settings = workspace.config.suggest
     each = workspace.config.labeling.wanted.low
     with workspace.lock("suggest"), workspace.catalog() as catalog:
-        known = _read(catalog)
+        known = _read(catalog, workspace.config.labeling.bar)
         n = n or (settings.n if minutes is None else _affordable(known, 60 * minutes, each))
         _require(known, n)
         chosen = _strategy(strategy, settings.strategy, known.model, progress)
@@ -132,15 +134,16 @@ def propose(
         suggestions=suggestions,
         composition=_composition(pool, batch),
         candidates=len(pool.candidates),
+        left_out=int((_unfit(known.columns) & ~known.columns.judge & ~known.columns.pending).sum()),
     )
 
 
-def _read(catalog: Catalog) -> _Known:
+def _read(catalog: Catalog, bar: Bar) -> _Known:
     from emolab.catalog import activity, models, rounds, samples
 
     with catalog.connect() as conn:
         return _Known(
-            columns=samples.pool(conn),
+            columns=samples.pool(conn, bar),
             model=models.find(conn, "champion"),
             number=rounds.next_number(conn),
             unsent=len(rounds.suggestions(conn, unsent=True)),
@@ -266,7 +269,7 @@ def _pool(columns: Columns, predictions: Predictions | None, told: LabelSet | No
     from emolab.active_learning.pool import Pool
 
     probs = embeddings = targets = None
-    excluded = columns.judge
+    excluded = columns.judge | _unfit(columns)
     if predictions is not None:
         probs, embeddings = predictions.probs, predictions.embeddings
         if predictions.samples != columns.ids:
@@ -294,6 +297,12 @@ def _pool(columns: Columns, predictions: Predictions | None, told: LabelSet | No
         targets=targets,
         classes=predictions.classes if predictions else (),
     )
+
+
+def _unfit(columns: Columns) -> NDArray[np.bool_]:
+    """(n,) samples below the bar that nobody has answered; the others have shown that they can be."""
+    unfit: NDArray[np.bool_] = columns.unfit & (columns.votes == 0)
+    return unfit
 
 
 def _composition(pool: Pool, batch: Selection) -> dict[str, float] | None:

@@ -126,6 +126,9 @@ def _show(session: Session, proposal: Proposal) -> None:
     )
     if proposal.note:
         session.say(f"[dim]{proposal.note[0].upper()}{proposal.note[1:]}.[/]")
+    if proposal.left_out:
+        left = many(proposal.left_out, "picture is", "pictures are")
+        session.say(f"[dim]{left} left out: no face, blurred or flat (labeling.faceless, max_blur, ...).[/]")
     if proposal.seconds is not None:
         session.say(f"[dim]About {lasting(proposal.seconds)} of the team's time, at the speed it has had so far.[/]")
     if count > SHOWN:
@@ -150,6 +153,7 @@ def _data(proposal: Proposal, report: PushReport | None) -> dict[str, Any]:
         "seed": proposal.seed,
         "n": len(proposal.suggestions),
         "candidates": proposal.candidates,
+        "left_out": proposal.left_out,
         "composition": proposal.composition,
         "suggestions": [
             {

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emolab.catalog import answers, remotes, rounds, samples
 from emolab.catalog.remotes import Wanted
+from emolab.catalog.unsent import unsent
 from emolab.errors import DataError
 from emolab.records import SKIPPED
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
+    from emolab.enough.bar import Bar
 
 
 @dataclass(frozen=True)
 class Choice:
     """Samples to send (``new``) and tasks to ask about once more (``again``).
 
-    ``deleted`` counts chosen samples whose task somebody deleted on the server: those are left alone.
+    ``deleted`` counts chosen samples whose task somebody deleted on the server: those are left alone. ``left_out``
+    counts unlabelled samples that are not worth asking about, by reason.
     """
 
     source: str
     new: list[Wanted]
     again: list[Wanted]
     deleted: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def choose(
@@ -35,10 +40,12 @@ def choose(
     suggestions: bool,
     everything: bool = False,
     overlap: int,
+    bar: Bar,
 ) -> Choice:
-    """The pending suggestions, or the first ``n`` or all unlabelled samples; suggestions when nothing is asked for.
+    """The pending suggestions, or ``n`` or all unlabelled samples; suggestions when nothing is asked for.
 
-    ``here`` is the project to send to, when it exists; ``overlap`` how many people see a new sample.
+    ``here`` is the project to send to, when it exists; ``overlap`` how many people see a new sample; ``bar`` what an
+    unlabelled sample must have to be sent. A suggested one is sent whatever it has.
     """
     with catalog.connect() as conn:
         suggested = [] if n is not None or everything else rounds.suggestions(conn, unsent=True)
@@ -46,8 +53,9 @@ def choose(
         given = answers.counts(conn, here, besides=SKIPPED) if here and suggested else {}
         if not suggested and not suggestions:
             first = 1 + max((task.rank or 0 for task in present.values() if task.round is None), default=0)
-            ids = remotes.unsent(conn, here, limit=n)
-            return Choice("unlabelled", [Wanted(s, first + i, overlap) for i, s in enumerate(ids)], [])
+            found = unsent(conn, here, bar)
+            new = [Wanted(s, first + i, overlap) for i, s in enumerate(found.ids[:n])]
+            return Choice("unlabelled", new, [], left_out=found.left_out)
     choice = Choice("suggestions", [], [], sum(_is_deleted(present, s.sample_id) for s in suggested))
     for s in suggested:
         if _is_deleted(present, s.sample_id):
@@ -68,7 +76,8 @@ def nothing(catalog: Catalog, choice: Choice, *, asked_for_suggestions: bool) ->
     gone = f" ({choice.deleted} were deleted in Label Studio)" if choice.deleted else ""
     if asked_for_suggestions:
         return f"No suggestion waits to be sent{gone}."
-    return f"Every sample is labelled or was sent already{gone}."
+    which = "Every other" if choice.left_out else "Every"
+    return f"{which} sample is labelled or was sent already{gone}."
 
 
 def _is_deleted(present: dict[str, remotes.Task], sample_id: str) -> bool:

@@ -64,6 +64,7 @@ class PushReport:
     labels_kept: tuple[str, ...] = ()  # no classes any more, but used in answers
     questions_kept: tuple[str, ...] = ()  # of the team's own, which stay on the form
     optional_kept: tuple[str, ...] = ()  # second, confidence: switched off, but answered, so they stay on the form
+    left_out: Mapping[str, int] = field(default_factory=dict)  # not worth asking about, by reason
     deleted_there: int = 0  # chosen, but somebody deleted their task on the server
     missing: list[str] = field(default_factory=list)  # samples whose file cannot be read or shown
     note: str = ""  # why nothing was to be done
@@ -87,8 +88,9 @@ def push(
 ) -> PushReport:
     """Send samples to the workspace's project on a Label Studio server and return what was done.
 
-    Sends the pending suggestions, or the first ``n`` or ``everything`` unlabelled; with none of them asked for, the
-    suggestions if there are any, else everything unlabelled. In this last case ``agree`` is called with the number of
+    Sends the pending suggestions, or ``n`` drawn from the unlabelled or ``everything`` unlabelled; with none of them
+    asked for, the suggestions if there are any, else everything unlabelled. Unlabelled samples below the bar of the
+    settings and near copies are left out and counted. In this last case ``agree`` is called with the number of
     samples before anything is sent or stored, and may raise. ``overlap`` people see each sample of the project, earlier
     ones too; by default it stays as it is, and a new project gets the low end of ``labeling.votes``. ``guesses`` (class
     by sample id) are shown to annotators only with ``show_predictions``.
@@ -157,7 +159,8 @@ def _push(
         known = [p for p in remotes.projects(conn, server=studio.server_id) if remote and p.project == remote.id]
         here = known[0] if known else None
         left_over = remotes.tasks(conn, here, "pending", "sending", "reopening") if here else []
-    choice = choose(catalog, here, n=n, suggestions=suggestions, everything=everything, overlap=people)
+    bar = config.labeling.bar
+    choice = choose(catalog, here, n=n, suggestions=suggestions, everything=everything, overlap=people, bar=bar)
     if not (choice.new or choice.again or left_over):
         done = Settled()
         if remote and here and not dry_run:
@@ -306,6 +309,7 @@ def _report(
         source=choice.source,
         chosen=len(choice.new) + len(choice.again),
         deleted_there=choice.deleted,
+        left_out=choice.left_out,
         labels_added=change.added if change else (),
         labels_removed=change.removed if change else (),
         labels_kept=change.kept if change else (),
