@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from emolab.errors import ConfigError, UnknownName
@@ -34,13 +35,20 @@ _ALIASES = {
 }
 ALIASES: dict[str, str] = {alias: name for name, words in _ALIASES.items() for alias in words.split()}
 
+#: Letters that a class name or an alias needs to be proposed for a name that looks like it.
+PROPOSING = 4
+_NEGATIONS = frozenset(("not", "no", "non", "without", "anti"))
+
 #: Every word with a meaning of its own: what :func:`canonical` may answer for a known label.
 KNOWN = frozenset((*_ALIASES, *META))
 
 
 def canonical(name: str) -> str:
-    """``name`` in lower case with underscores, an alias by its usual spelling (``Happy``: ``happiness``)."""
-    key = "_".join(name.strip().lower().replace("-", " ").replace("_", " ").split())
+    """``name`` in lower case with underscores, an alias by its usual spelling (``Happy``: ``happiness``).
+
+    The two Unicode forms of one letter (as macOS and other systems write it) are one.
+    """
+    key = "_".join(unicodedata.normalize("NFC", name).strip().lower().replace("-", " ").replace("_", " ").split())
     return ALIASES.get(key, key)
 
 
@@ -99,9 +107,41 @@ def check_classes(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def nearest(name: str, classes: Sequence[str]) -> str | None:
-    """The class that ``name`` most looks like, or ``None`` when it looks like none."""
-    spellings = {canonical(c): c for c in classes} | {
-        alias: c for c in classes for alias in _ALIASES.get(c, "").split()
+    """The class that ``name`` most likely means, to be proposed, or ``None`` when there is no good reason for any.
+
+    Reasons are a word of ``name`` that is a class or a usual word for it, and such a word with one letter wrong,
+    missing or too many, but the first. Words of less than four letters prove nothing.
+
+    >>> nearest("02-happy faces", PRESETS["ekman7"]), nearest("suprise", PRESETS["ekman7"])
+    ('happiness', 'surprise')
+    >>> nearest("hate", PRESETS["ekman7"]), nearest("not happy", PRESETS["ekman7"])
+    (None, None)
+    """
+    spellings = {canonical(c): c for c in classes}
+    spellings |= {alias: c for c in classes for alias in _ALIASES.get(canonical(c), "").split()}
+    key = "_".join(re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", name).lower()))
+    words = {key, *key.split("_")}
+    if words & _NEGATIONS:
+        return None
+    named = {c for word, c in spellings.items() if word in words}
+    long = {word: c for word, c in spellings.items() if len(word) >= PROPOSING}
+    found = {c for word, c in long.items() if word in words} or {
+        c for word, c in long.items() if any(_one_slip(typed, word) for typed in words)
     }
-    found = difflib.get_close_matches(canonical(name), spellings, n=1, cutoff=0.6)
-    return spellings[found[0]] if found else None
+    return found.pop() if len(found | named) == 1 and found else None
+
+
+def _one_slip(typed: str, word: str) -> bool:
+    """Whether ``typed`` is ``word`` with one letter wrong, missing, doubled or swapped with the next, after the first.
+
+    >>> [_one_slip(typed, "surprised") for typed in ("suprised", "surpirsed", "surprisedd", "surprised")]
+    [True, True, True, False]
+    """
+    if typed == word or typed[:1] != word[:1] or abs(len(typed) - len(word)) > 1:
+        return False
+    at = next((i for i, (a, b) in enumerate(zip(typed, word, strict=False)) if a != b), min(len(typed), len(word)))
+    if len(typed) != len(word):
+        longer, shorter = sorted((typed, word), key=len, reverse=True)
+        return longer[at + 1 :] == shorter[at:]
+    rest = typed[at + 1 :] == word[at + 1 :]
+    return rest or (typed[at : at + 2] == word[at : at + 2][::-1] and typed[at + 2 :] == word[at + 2 :])

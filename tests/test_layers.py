@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent / "emolab"
 CORE = {
     *("records", "taxonomy", "workspace", "config", "catalog", "registry", "errors", "progress", "predictions"),
     "images",  # what an image file shows, for collecting, training and prediction
+    "files",  # reading with a limit, for collecting, maps, training and prediction
     *("report", "charts"),  # pages and their charts: standard library only
     "metrics",  # how good a model is, for training and for simulated campaigns
     "enough",  # whether the votes on a sample are enough

@@ -10,14 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emolab.datasets.problems import shown
 from emolab.errors import ConfigError, DataError
+from emolab.files import TooLarge, read_file
 from emolab.taxonomy import META, nearest, resolve
 
 DROP = "drop"
+
+#: The largest file of rules, in bytes.
+MAP_LIMIT = 16 << 20
 
 #: Where a source label goes: a class, a meta label, ``DROP``, or shares of classes that sum to 1.
 Target = str | Mapping[str, float]
@@ -58,10 +64,11 @@ def load_rules(path: Path, classes: Sequence[str]) -> dict[str, Target]:
     Raises :class:`ConfigError` for a file that cannot be read or a target that is nothing in this project.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, limit=MAP_LIMIT).decode("utf-8-sig")
         content = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except (OSError, TooLarge) as error:
+        why = str(error) if isinstance(error, TooLarge) else error.strerror
+        raise ConfigError(f"{path} cannot be read: {why}.") from error
     except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{path} is neither TOML nor JSON: {error}.", hint='Write lines such as "Ahegao" = "drop".'
@@ -74,14 +81,15 @@ def load_rules(path: Path, classes: Sequence[str]) -> dict[str, Target]:
 def plan(labels: Mapping[str, int], classes: Sequence[str], rules: Mapping[str, Target] | None = None) -> LabelMap:
     """The map for a source with these ``labels`` (label to votes): rules first, then meaning.
 
-    Raises :class:`DataError` when labels are left over; it lists them, their nearest class and a ready map file.
+    Raises :class:`DataError` when labels are left over; it lists them, the class they likely mean and a ready map
+    file; and when the rules drop every label there is.
     """
     rules = rules or {}
-    folded = {name.strip().lower(): name for name in rules}
+    folded = {_folded(name): name for name in rules}
     chosen: dict[str, Target] = {}
     used: set[str] = set()
     for name in labels:
-        rule = name if name in rules else folded.get(name.strip().lower())
+        rule = name if name in rules else folded.get(_folded(name))
         if rule is not None:
             used.add(rule)
             chosen[name] = rules[rule]
@@ -89,34 +97,71 @@ def plan(labels: Mapping[str, int], classes: Sequence[str], rules: Mapping[str, 
             chosen[name] = meaning
     unknown = {name: labels[name] for name in labels if name not in chosen}
     if unknown:
-        raise _unknown_labels(unknown, classes, rules)
+        raise _unknown_labels(unknown, labels, classes, rules)
+    if chosen and all(target == DROP for target in chosen.values()):
+        raise DataError(
+            f"The map drops every label of the dataset: {_listed(labels)}.",
+            hint=f"Give at least one of them a class ({', '.join(classes)}), or bring in the images without labels: "
+            "emolab collect PATH",
+        )
     return LabelMap(chosen, tuple(sorted(set(rules) - used)))
 
 
-def _unknown_labels(unknown: Mapping[str, int], classes: Sequence[str], rules: Mapping[str, Target]) -> DataError:
-    ordered = sorted(unknown, key=lambda name: (-unknown[name], name))
-    shown = ", ".join(f'"{name}" ({unknown[name]:,} votes)' for name in ordered[:10])
-    more = f" and {len(ordered) - 10} more" if len(ordered) > 10 else ""
-    lines = []
-    for name, target in rules.items():
-        lines.append(f"{json.dumps(name)} = {_toml(target)}")
-    for name in ordered:
-        near = nearest(name, classes)
-        lines.append(f'{json.dumps(name)} = "{near or DROP}"' + ("  # nearest class, check it" if near else ""))
-    table = "\n".join(lines)
-    what = "1 label of the dataset is" if len(ordered) == 1 else f"{len(ordered)} labels of the dataset are"
+def _folded(name: str) -> str:
+    """What two spellings of one label have in common: case, spaces around it, and its Unicode form do not count."""
+    return shown(unicodedata.normalize("NFC", name)).strip().lower()
+
+
+def _unknown_labels(
+    unknown: Mapping[str, int], labels: Mapping[str, int], classes: Sequence[str], rules: Mapping[str, Target]
+) -> DataError:
+    lines = {name: _toml(target) for name, target in rules.items()}
+    proposed = {name: nearest(name, classes) for name in sorted(unknown, key=lambda name: (-unknown[name], name))}
+    for name, near in proposed.items():
+        lines[shown(name)] = f'"{near or DROP}"' + ("  # looks like it, check it" if near else "")
+    table = "\n".join(f"{toml_string(name)} = {target}" for name, target in lines.items())
+    what = "1 label of the dataset is" if len(unknown) == 1 else f"{len(unknown)} labels of the dataset are"
+    nothing = len(unknown) == len(labels) and not any(proposed.values())
     return DataError(
-        f"{what} no class of this project: {shown}{more}. "
-        f"Classes: {', '.join(classes)}; meta labels: {', '.join(META)}.",
+        f"{what} no class of this project: {_listed(unknown)}. "
+        f"Classes: {', '.join(classes)}; meta labels: {', '.join(META)}."
+        + (" None of its labels is one: are these the labels, or splits, people, numbers?" if nothing else ""),
         hint=f"Save this as map.toml, correct it, and add --map map.toml "
         f'(a class, a meta label, "{DROP}", or shares such as {{neutral = 0.7, sadness = 0.3}}):\n\n{table}\n',
     )
 
 
+def _listed(labels: Mapping[str, int]) -> str:
+    """The most frequent of ``labels`` (label to votes) in words."""
+    ordered = sorted(labels, key=lambda name: (-labels[name], name))
+    more = f" and {len(ordered) - 10} more" if len(ordered) > 10 else ""
+    return ", ".join(f"{toml_string(shown(name))} ({labels[name]:,} votes)" for name in ordered[:10]) + more
+
+
+def toml_string(text: str) -> str:
+    """``text`` as a string of TOML on one line; letters of any script stay as they are.
+
+    What cannot be seen or turns the direction of writing is escaped, but for the two joiners within words and emoji.
+
+    >>> print(toml_string('高兴 "x"\\n'))
+    "高兴 \\"x\\"\\n"
+    """
+    return '"' + "".join(_ESCAPES.get(sign) or _visible(sign) for sign in text) + '"'
+
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\u200c": "\u200c", "\u200d": "\u200d"}
+
+
+def _visible(sign: str) -> str:
+    if sign.isprintable():
+        return sign
+    return f"\\u{ord(sign):04X}" if ord(sign) < 0x10000 else f"\\U{ord(sign):08X}"
+
+
 def _toml(target: Target) -> str:
     if isinstance(target, str):
-        return json.dumps(target)
-    return "{" + ", ".join(f"{json.dumps(name)} = {share:g}" for name, share in target.items()) + "}"
+        return toml_string(target)
+    return "{" + ", ".join(f"{toml_string(name)} = {share!r}" for name, share in target.items()) + "}"
 
 
 def _target(value: object, name: str, classes: Sequence[str], path: Path) -> Target:

@@ -39,7 +39,10 @@ class Refused(Exception):
 
 def shown(path: str | PurePath) -> str:
     """``path`` as text that can be printed and stored: bytes that are not UTF-8 become ``\\xNN``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    try:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a letter of UTF-16, which no file name can hold
+        return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def reason(error: OSError) -> str:
