@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from emolab import ranges
 from emolab.enough.bar import Bar
 from emolab.enough.wanted import Wanted, parse
 from emolab.errors import ConfigError, UnknownName
@@ -83,8 +84,6 @@ class LabelingConfig:
     def __post_init__(self) -> None:
         if self.votes:
             parse(self.votes)
-        if not 0 < self.sure < 1:
-            raise ConfigError(f"labeling.sure is {self.sure:g}; expected a number between 0 and 1.")
 
     @property
     def bar(self) -> Bar:
@@ -222,6 +221,7 @@ def _merge(config: Config, section: str, values: Mapping[str, Any], *, where: st
     for key, value in values.items():
         try:
             checked[key] = _coerce(_type_of(config, section, key), value, f"{section}.{key}")
+            ranges.check(f"{section}.{key}", checked[key])
         except ConfigError as error:
             raise ConfigError(f"{where}: {error.message}", hint=error.hint) from error
         except UnknownName as error:

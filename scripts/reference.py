@@ -18,6 +18,7 @@ import click
 from emolab import config as configuration
 from emolab import registry
 from emolab.cli.main import cli
+from emolab.ranges import RANGES
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- Written by `make docs` from the code; edit the code, not this page. -->\n"
@@ -129,20 +130,22 @@ def settings() -> str:
         NOTE,
         "# Settings\n",
         "A setting comes from its default, then from `emolab.toml`, then from `--set SECTION.KEY=VALUE` on the command "
-        "line. An unknown key is an error that names the nearest one. Each model keeps the settings it was trained "
-        "with. Secrets are not settings: `EMOLAB_STUDIO_TOKEN` holds the token of a Label Studio server.\n",
+        "line. An unknown key is an error that names the nearest one, and a number outside of what is allowed is "
+        "refused where it is read. Each model keeps the settings it was trained with. Secrets are not settings: "
+        "`EMOLAB_STUDIO_TOKEN` holds the token of a Label Studio server.\n",
     ]
     for section, content in configuration.Config().to_dict().items():
         node = classes[type(getattr(configuration.Config(), section)).__name__]
         about = (ast.get_docstring(node) or "").replace("``", "`")
-        out.append(f"## {section}\n\n{about}\n\n| key | default | meaning |\n|---|---|---|")
+        out.append(f"## {section}\n\n{about}\n\n| key | default | allowed | meaning |\n|---|---|---|---|")
         lines = {
             statement.target.id: statement.end_lineno
             for statement in node.body
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
         }
         for key, value in content.items():
-            out.append(f"| `{section}.{key}` | {cell(shown(value))} | {cell(notes.get(lines[key] or 0, ''))} |")
+            about, allowed = notes.get(lines[key] or 0, ""), RANGES.get(f"{section}.{key}", "")
+            out.append(f"| `{section}.{key}` | {cell(shown(value))} | {allowed} | {cell(about)} |")
         out.append("")
     return "\n".join(out)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, within, workspace_command
 from emolab.cli.words import many
+from emolab.ranges import WORDS
 
 if TYPE_CHECKING:
     from emolab.datasets.collect import Collected
@@ -23,7 +24,7 @@ _SHOWN = 8
 @click.argument("paths", nargs=-1, metavar="[PATH]...", type=str)
 @click.option(
     "--faces",
-    type=click.Choice(["auto", "all", "largest", "off"]),
+    type=click.Choice(WORDS["collect.faces"]),
     help="Cut out faces; off keeps images as they are. Default: collect.faces.",
 )
 @click.option(
@@ -33,13 +34,13 @@ _SHOWN = 8
 )
 @click.option(
     "--every",
-    type=click.FloatRange(min=0),
+    type=within("collect.every"),
     metavar="SECONDS",
     help="Time between two frames of a video or camera. Default: collect.every.",
 )
 @click.option("--consent", metavar="TEXT", help="What the people shown agreed to; kept with every sample.")
 @click.option("--camera", metavar="N", help="Take pictures from camera N until Ctrl-C.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop the camera after N pictures.")
+@click.option("--limit", type=within("option.count"), metavar="N", help="Stop the camera after N pictures.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything, keep nothing.")
 @workspace_command
 def collect(

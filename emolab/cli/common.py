@@ -6,6 +6,7 @@ Importing this module costs nothing but click; rich and the catalog come in when
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -142,11 +143,34 @@ def workspace_command(function: F) -> F:
     return wrapper  # type: ignore[no-any-return]
 
 
+def within(name: str) -> click.IntRange | click.FloatRange:
+    """The type of an option that may be what the table of ranges says under ``name``: whole, or a finite number."""
+    from emolab.ranges import RANGES
+
+    allowed = RANGES[name]
+    low, high, between = allowed.low, allowed.high, allowed.between
+    if isinstance(low, int) and isinstance(high, int):
+        return click.IntRange(low, high)
+    return _Finite(low, high, min_open=between, max_open=between)
+
+
+class _Finite(click.FloatRange):
+    """Click lets NaN through, which is on neither side of any border."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found):
+            self.fail(f"{value} is no number.", param, ctx)
+        return found
+
+
 def device_option(function: F) -> F:
     """Give a command ``--device``, passed on as ``device``; ``None`` where it was not given."""
+    from emolab.ranges import WORDS
+
     return click.option(
         "--device",
-        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+        type=click.Choice(WORDS["training.device"]),
         help="Where to compute; auto takes a CUDA GPU where there is one.",
     )(function)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, within, workspace_command
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
@@ -35,11 +35,14 @@ MARK = ".emolab-demo"
     "--per-round", type=click.IntRange(10, 2000), default=PER_ROUND, show_default=True, help="Samples a round."
 )
 @click.option(
-    "--pool", type=click.IntRange(min=20), metavar="N", help="Faces to choose from [900, or 5 x what is labelled]."
+    "--pool",
+    type=click.IntRange(20, 1_000_000),
+    metavar="N",
+    help="Faces to choose from [900, or 5 x what is labelled].",
 )
 @click.option("--strategy", metavar="NAME", help="How the suggesting arm chooses. Default: suggest.strategy.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same faces and picks."
+    "--seed", type=within("training.seed"), default=0, show_default=True, help="Same seed, same faces and picks."
 )
 @workspace_command
 def demo(

@@ -14,7 +14,7 @@ from emolab.cli.words import many
 @click.command(short_help="Create a workspace.")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=".", metavar="[DIR]")
 @click.option("--classes", default="ferplus8", show_default=True, metavar="ferplus8|ekman7|NAME,NAME,...",
-              help="The emotions to tell apart: a preset or your own list.")  # fmt: skip
+              help="The emotions to tell apart: a preset or your own list, 2 to 29.")  # fmt: skip
 @click.option("--modality", default="image", show_default=True, help="What a sample is.")
 @workspace_command
 def init(session: Session, directory: Path, classes: str, modality: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, within, workspace_command
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ SHOWN = 20
 
 @click.command(short_help="Look at the workspace in FiftyOne.")
 @click.option("--no-app", is_flag=True, help="Write the dataset only; do not open the App.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port of the App [5151, or the next free one].")
+@click.option("--port", type=within("inspect.port"), help="Port of the App [5151, or the next free one].")
 @click.option("--pull", "bring_back", is_flag=True, help="Bring tags and labels that were changed in the App back as votes.")  # fmt: skip  # noqa: E501
 @click.option("--annotator", metavar="NAME", help="Whose votes those are; needed with --pull.")
 @click.option("--model", metavar="NAME", default="champion", show_default=True, help="Whose predictions to show.")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, within, workspace_command
 from emolab.cli.words import many, short
 
 
 @click.command(short_help="Turn the team's votes into labels.")
 @click.option("--method", metavar="NAME", help="majority, soft, dawid_skene, hybrid or a plugin [hybrid].")
-@click.option("--min-votes", type=click.IntRange(min=0), metavar="N", help="Leave out samples with fewer people [1].")
+@click.option(
+    "--min-votes", type=within("labeling.min_votes"), metavar="N", help="Leave out samples with fewer people [1]."
+)
 @workspace_command
 def aggregate(session: Session, method: str | None, min_votes: int | None) -> None:
     """Turn all votes into one distribution over the classes per sample.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, within, workspace_command
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Bring back the team's answers as votes.")
 @click.option("--watch", is_flag=True, help="Keep pulling until Ctrl-C.")
-@click.option("--every", type=click.FloatRange(min=0.2), default=5.0, show_default=True, metavar="SECONDS",
+@click.option("--every", type=within("option.pause"), default=5.0, show_default=True, metavar="SECONDS",
               help="Pause between two pulls of --watch.")  # fmt: skip
 @click.option("--reconcile", is_flag=True, help="Read every task again, not only what changed.")
-@click.option("--accept-withdrawn", type=click.IntRange(min=1), metavar="N",
+@click.option("--accept-withdrawn", type=within("option.count"), metavar="N",
               help="Withdraw exactly the N votes that a pull held back.")  # fmt: skip
 @click.option("--project", "title", metavar="NAME", help="Only this project [all that were pushed to].")
 @workspace_command

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, interactive, workspace_command
+from emolab.cli.common import Session, interactive, within, workspace_command
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ UNASKED = 500
 
 
 @click.command(short_help="Send samples to the team.")
-@click.option("--n", "-n", type=click.IntRange(min=1), metavar="N", help="N unlabelled samples, drawn at random.")
+@click.option("--n", "-n", type=within("option.count"), metavar="N", help="N unlabelled samples, drawn at random.")
 @click.option("--all", "everything", is_flag=True, help="Everything nobody has labelled, without asking back.")
 @click.option("--suggestions", is_flag=True, help='What "emolab suggest" proposed and nobody has received yet.')
 @click.option("--revotes", is_flag=True, help="One more person for answered samples that want it (labeling.votes).")
 @click.option(
     "--overlap",
-    type=click.IntRange(1, 100),
+    type=within("labeling.overlap"),
     metavar="K",
     help="People who see each sample of the project [as it is; 3].",
 )

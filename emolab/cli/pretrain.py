@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from emolab.cli.common import Session, device_option, workspace_command
+from emolab.cli.common import Session, device_option, within, workspace_command
 from emolab.cli.words import many
 
 
 @click.command(short_help="Learn from the images alone, before there are labels.")
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the images [by their number: 6 to 60].")
+@click.option("--epochs", type=within("training.epochs"), help="Passes over the images [by their number: 6 to 60].")
 @device_option
 @workspace_command
 def pretrain(session: Session, epochs: int | None, device: str | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, within, workspace_command
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ SHOWN = (0, 2, 3, 4, 6, 8)
 @click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="A reader's option; repeatable.")
 @click.option("--strategies", default="random,margin", show_default=True, metavar="A,B,C",
               help="Which are compared; random always takes part.")  # fmt: skip
-@click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
+@click.option("--seeds", type=within("option.seeds"), default=10, show_default=True, metavar="N",
               help="Campaigns per strategy; the same first samples and answers for all strategies.")  # fmt: skip
-@click.option("--budget", type=click.IntRange(min=1), metavar="VOTES",
+@click.option("--budget", type=within("option.count"), metavar="VOTES",
               help="Votes in all, the first ones included [16 times --start, half of the pool at most].")  # fmt: skip
-@click.option("--start", type=click.IntRange(min=1), metavar="VOTES",
+@click.option("--start", type=within("option.count"), metavar="VOTES",
               help="Votes on the first, random samples [10 per class, times --votes].")  # fmt: skip
-@click.option("--rounds", type=click.IntRange(min=1), default=ROUNDS, show_default=True, metavar="N",
+@click.option("--rounds", type=within("option.count"), default=ROUNDS, show_default=True, metavar="N",
               help="Rounds after the first, each a fixed factor larger.")  # fmt: skip
-@click.option("--per-round", type=click.IntRange(min=1), metavar="VOTES",
+@click.option("--per-round", type=within("option.count"), metavar="VOTES",
               help="Rounds of equal size instead.")  # fmt: skip
 @click.option("--votes", default="1", show_default=True, metavar="N|LOW..HIGH",
               help="Votes per sample; a range asks on where in doubt.")  # fmt: skip
@@ -52,10 +52,10 @@ SHOWN = (0, 2, 3, 4, 6, 8)
 @click.option("--labels", "aggregator", metavar="NAME", help="How votes become labels [labeling.aggregator].")
 @click.option("--mode", type=click.Choice(["frozen", "finetune"]), default="frozen", show_default=True,
               help="Only the last layer learns, or the whole network, in every round.")  # fmt: skip
-@click.option("--features", "width", type=click.IntRange(min=2), default=128, show_default=True, metavar="N",
+@click.option("--features", "width", type=within("option.features"), default=128, show_default=True, metavar="N",
               help="Principal components of the frozen features.")  # fmt: skip
 @click.option("--ceiling/--no-ceiling", default=True, show_default=True, help="Also label everything, once per seed.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+@click.option("--jobs", type=within("option.jobs"), default=1, show_default=True, metavar="N",
               help="Campaigns at a time, each in a process with one thread.")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("simulation"), show_default=True,
               help="Where rounds and the report are kept.")  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, within, workspace_command
 from emolab.cli.groups import OrderedGroup
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ def studio() -> None:
 
 
 @studio.command(short_help="Start Label Studio in the background.")
-@click.option("--port", type=int, help="Port to listen on.  [default: the last one, else 8080 or a free one]")
+@click.option(
+    "--port", type=within("labeling.port"), help="Port to listen on.  [default: the last one, else 8080 or a free one]"
+)
 @click.option("--host", metavar="ADDRESS", help="Address to listen on.  [default: 127.0.0.1, this machine only]")
 @click.option("--foreground", is_flag=True, help="Stay here and stop Label Studio with Ctrl-C.")
 @workspace_command

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, within, workspace_command
 from emolab.cli.words import lasting, many, short
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ SHOWN = 12
 
 
 @click.command(short_help="Propose the samples that deserve the next votes.")
-@click.option("-n", "--n", "n", type=click.IntRange(min=1), metavar="N", help="How many samples [100].")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="M", help="As many as take that long.")
+@click.option("-n", "--n", "n", type=within("suggest.n"), metavar="N", help="How many samples [100].")
+@click.option("--minutes", type=within("option.minutes"), metavar="M", help="As many as take that long.")
 @click.option("--strategy", metavar="NAME", help="A strategy or a plugin: see docs/selection.md [auto].")
-@click.option("--per-group", type=click.IntRange(min=1), metavar="N", help="At most N of one subject or video.")
+@click.option("--per-group", type=within("suggest.per_group"), metavar="N", help="At most N of one subject or video.")
 @click.option("--balance", is_flag=True, help="As many of every class, as far as the model can tell.")
-@click.option("--revotes", type=click.FloatRange(0, 1), metavar="SHARE", help="Second opinions, at most [0.3].")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For strategies that draw.")
+@click.option("--revotes", type=within("suggest.revotes"), metavar="SHARE", help="Second opinions, at most [0.3].")
+@click.option("--seed", type=within("training.seed"), default=0, show_default=True, help="For strategies that draw.")
 @click.option("--push", "send", is_flag=True, help="Send the suggestions to the team at once.")
 @click.option("--advise", "advice", is_flag=True, help="Only say whether further votes are worth it; makes no round.")
 @workspace_command

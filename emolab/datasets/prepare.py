@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from emolab.datasets import media, quality, weights
 from emolab.datasets.problems import Problem, Refused, reason, shown
 from emolab.datasets.store import MediaStore
+from emolab.ranges import WORDS
 from emolab.records import Sample
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from emolab.datasets.faces import Detector, Face
 
-FACES = ("auto", "all", "largest", "off")
+FACES = WORDS["collect.faces"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.errors import ConfigError, DamagedMedia, DataError
+from emolab import ranges
+from emolab.errors import DamagedMedia, DataError
 from emolab.training.decode import Preprocessing, UnreadableImage, decode, is_gray
 
 #: What ``training.damaged`` may say.
@@ -27,8 +28,7 @@ HINT = (
 
 def leaves_out(setting: str) -> bool:
     """Whether damaged media are left out. Raises :class:`ConfigError` for a word that is no setting."""
-    if setting not in (STOP, LEAVE_OUT):
-        raise ConfigError(f'training.damaged is "{setting}"; expected {STOP} or {LEAVE_OUT}.')
+    ranges.check("training.damaged", setting)
     return setting == LEAVE_OUT
 
 

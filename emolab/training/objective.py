@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab import metrics
+from emolab.ranges import WORDS
 from emolab.training.calibrate import softmax
 
-OBJECTIVES = ("accuracy", "macro_f1", "balanced")
+OBJECTIVES = WORDS["training.objective"]
 STRENGTHS = tuple(round(0.1 * i, 1) for i in range(16))
 #: Macro-F1 may cost this much accuracy, against the best strength.
 MOST_LOST = 0.02

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, UnknownName
+from emolab.ranges import RANGES, WORDS, check
 from emolab.registry import AUGMENTATIONS
 from emolab.training import backbones
-from emolab.training.objective import OBJECTIVES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,6 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
 )
 DEFAULT = Recipe(size=96, lr=5e-4)
 #: All layers learn, or the head alone is solved on cached features.
-MODES = ("full", "head")
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 60
 Number = TypeVar("Number", int, float)
 
@@ -183,32 +182,9 @@ def _check(plan: Plan) -> None:
             "training.flips needs training.mode = full: the cached features are those of the image alone.",
             hint="Leave it out, or pass --set training.mode=full",
         )
-    for name, value, words in (
-        ("mode", plan.mode, MODES),
-        ("color", plan.color, ("auto", "gray", "rgb")),
-        ("optimizer", plan.optimizer, ("auto", "adamw", "sgd")),
-        ("objective", plan.objective, OBJECTIVES),
-        ("precision", plan.precision, ("auto", "float32", "bfloat16")),
-        ("device", plan.device, ("auto", "cpu", "cuda", "mps")),
-    ):
-        if value not in words:
-            raise ConfigError(f'training.{name} is "{value}"; expected one of {", ".join(words)}.')
     if plan.augmentation not in ("none", *AUGMENTATIONS.names()):
         raise UnknownName("augmentation", plan.augmentation, ("none", *AUGMENTATIONS.names()))
-    for name, number, low, high in (
-        ("size", plan.size, 8, 1024),
-        ("epochs", plan.epochs, 1, 100_000),
-        ("head_epochs", plan.head_epochs, 0, 100_000),
-        ("batch", plan.batch, 2, 65_536),
-        ("threads", plan.threads, 1, 1024),
-        ("lr", plan.lr, 1e-12, 100.0),
-        ("depth_decay", plan.depth_decay, 1e-6, 1.0),
-        ("weight_decay", plan.weight_decay, 0.0, 10.0),
-        ("dropout", plan.dropout, 0.0, 0.95),
-        ("strength", plan.strength, 0.0, 10.0),
-        ("average", plan.average, 0.0, 0.999999),
-        ("teacher_share", plan.teacher_share, 0.0, 1.0),
-        ("patience", plan.patience, 0, 1_000_000),
-    ):
-        if not low <= number <= high:
-            raise ConfigError(f"training.{name} is {number:g}; expected {low:g} to {high:g}.")
+    for name in (*RANGES, *WORDS):
+        section, _, key = name.partition(".")
+        if section == "training" and hasattr(plan, key):
+            check(name, getattr(plan, key))

@@ -1,0 +1,114 @@
+"""One table of what numbers and words a setting may have; options of commands that mean the same use it too.
+
+A value outside is refused where it is read, before it can make a day of work meaningless. No range holds NaN or
+infinity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from emolab.enough.wanted import MOST as MOST_PEOPLE
+from emolab.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers from ``low`` to ``high``, both included; with ``between`` neither of them is.
+
+    Ends that are whole numbers stand for whole numbers only.
+    """
+
+    low: float
+    high: float
+    between: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        return self.low < value < self.high if self.between else self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        low, high = _written(self.low), _written(self.high)
+        return f"a number between {low} and {high}" if self.between else f"{low} to {high}"
+
+
+SHARE = Range(0.0, 1.0)
+COUNT = Range(1, 1_000_000_000)  # of samples, votes or pictures: more is a typing error
+SEED = Range(0, 2**31 - 1)
+PORT = Range(1, 65_535)
+
+#: Every number among the settings; a test keeps it complete. Below them numbers that only commands know.
+RANGES: Mapping[str, Range] = {
+    "collect.min_score": SHARE,
+    "collect.min_face": Range(1, 10_000),
+    "collect.margin": Range(0.0, 5.0),
+    "collect.tight": Range(0, 100_000),
+    "collect.detect_size": Range(32, 10_000),
+    "collect.every": Range(0.0, 86_400.0),
+    "collect.similar": SHARE,
+    "collect.max_pixels": Range(1, 100_000_000_000),
+    "collect.max_bytes": Range(1, 100_000_000_000_000),
+    "labeling.port": Range(0, 65_535),
+    "labeling.overlap": Range(1, MOST_PEOPLE),
+    "labeling.sure": Range(0.0, 1.0, between=True),
+    "labeling.min_votes": Range(0, MOST_PEOPLE),
+    "labeling.prior": Range(0.0, 1_000.0),
+    "labeling.max_blur": SHARE,
+    "labeling.min_contrast": SHARE,
+    "labeling.min_side": Range(0, 100_000),
+    "training.size": Range(8, 1024),
+    "training.epochs": Range(1, 100_000),
+    "training.head_epochs": Range(0, 100_000),
+    "training.batch": Range(2, 65_536),
+    "training.lr": Range(1e-12, 100.0),
+    "training.depth_decay": Range(1e-6, 1.0),
+    "training.weight_decay": Range(0.0, 10.0),
+    "training.dropout": Range(0.0, 0.95),
+    "training.strength": Range(0.0, 10.0),
+    "training.average": Range(0.0, 0.999999),
+    "training.teacher_share": SHARE,
+    "training.patience": Range(0, 1_000_000),
+    "training.threads": Range(1, 1024),
+    "training.seed": SEED,
+    "suggest.n": COUNT,
+    "suggest.per_group": COUNT,
+    "suggest.revotes": SHARE,
+    "inspect.port": PORT,
+    "option.count": COUNT,
+    "option.minutes": Range(0.0, 1_000_000.0, between=True),
+    "option.pause": Range(0.2, 86_400.0),
+    "option.features": Range(2, 100_000),
+    "option.seeds": Range(1, 10_000),
+    "option.jobs": Range(1, 1024),
+}
+
+#: Settings that are one of a few words.
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "collect.faces": ("auto", "all", "largest", "off"),
+    "training.mode": ("full", "head"),
+    "training.color": ("auto", "gray", "rgb"),
+    "training.optimizer": ("auto", "adamw", "sgd"),
+    "training.objective": ("accuracy", "macro_f1", "balanced"),
+    "training.precision": ("auto", "float32", "bfloat16"),
+    "training.device": ("auto", "cpu", "cuda", "mps"),
+    "training.engine": ("auto", "openvino", "onnx", "torch"),
+    "training.damaged": ("stop", "leave_out"),
+}
+
+
+def check(name: str, value: object) -> None:
+    """Raise :class:`ConfigError` when the setting ``name`` may not have ``value``; one that is in no table may."""
+    allowed, words = RANGES.get(name), WORDS.get(name)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and not math.isfinite(value):  # type: ignore[arg-type]
+        raise ConfigError(f"{name} is {value}; expected {allowed or 'a number'}.")
+    if number and allowed is not None and value not in allowed:  # type: ignore[operator]
+        raise ConfigError(f"{name} is {_written(value)}; expected {allowed}.")  # type: ignore[arg-type]
+    if isinstance(value, str) and words is not None and value not in words:
+        raise ConfigError(f'{name} is "{value}"; expected one of {", ".join(words)}.')
+
+
+def _written(value: float) -> str:
+    """A number as one would type it: 100000 and 0.999999, not 1e+05 and 1."""
+    return f"{value:,}".replace(",", "") if isinstance(value, int) and abs(value) < 10**15 else f"{value:.6g}"
