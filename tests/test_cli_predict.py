@@ -62,7 +62,9 @@ def test_each_is_an_error_or_has_a_note_as_csv(odd: Path, capsys: pytest.Capture
     rows = {Path(row["file"]).name: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
     assert {name: row["error"] for name, row in rows.items() if row["error"]} == ERRORS
     assert {name: row["note"] or None for name, row in rows.items() if row["label"]} == NOTES
-    assert list(rows["fine.png"])[-2:] == ["error", "note"]
+    assert list(rows["fine.png"])[9:14] == ["contempt", "error", "note", "face", "x"]
+    assert run(["predict", "face48", "--csv", "fine.png", "--faces", "off"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith(",error,note")
 
 
 def test_each_is_an_error_or_has_a_note_in_words(
@@ -92,9 +94,10 @@ def test_the_largest_image_is_that_of_the_settings(
     monkeypatch.chdir(tmp_path / "faces")
     Image.linear_gradient("L").resize(size).save("photo.png")
     limit = size[0] * size[1]
-    assert run(["predict", "face48", "photo.png", "--set", f"collect.max_pixels={limit}"]) == 0
+    command = ["predict", "face48", "photo.png", "--faces", "off", "--json", "--set"]
+    assert run([*command, f"collect.max_pixels={limit}"]) == 0
     capsys.readouterr()
-    assert run(["predict", "face48", "photo.png", "--json", "--set", f"collect.max_pixels={limit - 1}"]) == 1
+    assert run([*command, f"collect.max_pixels={limit - 1}"]) == 1
     (row,) = json.loads(capsys.readouterr().out)["predictions"]
     assert row["error"].startswith(f"too large: {size[0]:,} x {size[1]:,} pixels; the limit is ")
 
@@ -104,5 +107,5 @@ def test_settings_count_outside_of_a_workspace_too(odd: Path, capsys: pytest.Cap
     assert "60 x 60 pixels; the limit is" in " ".join(capsys.readouterr().err.split())
     assert run(["predict", "face48", "fine.png", "--set", "collect.max_pixel=3599"]) == 1
     assert 'Unknown setting "collect.max_pixel"' in capsys.readouterr().err
-    assert run(["predict", "face48", "fine.png", "--faces", "--set", "collect.detector=gone.onnx"]) == 1
+    assert run(["predict", "face48", "fine.png", "--faces", "all", "--set", "collect.detector=gone.onnx"]) == 1
     assert "The face detector gone.onnx does not exist" in capsys.readouterr().err

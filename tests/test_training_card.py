@@ -143,7 +143,7 @@ def test_faces_are_looked_for_without_a_workspace_too(
 
     monkeypatch.setattr(weights, "detector", missing)
     (outside / "a.png").write_bytes(b"")
-    assert run(["predict", "face48", "a.png", "--faces"]) == 1
+    assert run(["predict", "face48", "a.png", "--faces", "all"]) == 1
     assert "asked for the detector ''" in capsys.readouterr().err
 
 

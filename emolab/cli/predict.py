@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,33 +11,26 @@ from emolab.cli.common import Session, device_option, flips_option, workspace_co
 from emolab.cli.predict_show import print_csv, row_of, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from emolab.config import CollectConfig
+    from emolab.cli.predict_faces import Asked
     from emolab.training.predict import FilePrediction, Predictor
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One image to classify: a file, or a face in it; without ``media`` it is answered by ``error`` already.
-
-    ``place`` numbers the files. ``box`` (x, y, width, height) is in pixels of the upright picture, ``score`` the
-    detector's.
-    """
-
-    name: str
-    place: int
-    media: bytes | Path | None = None
-    error: str | None = None
-    box: tuple[int, int, int, int] | None = None
-    score: float | None = None
 
 
 @click.command(short_help="Classify images with a model.")
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
-@click.option("--csv", "as_csv", is_flag=True, help="Print one line per image as CSV on standard output.")
-@click.option("--faces", is_flag=True, help="Find faces first and classify each of them.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print one line per image or face as CSV on standard output.")
+@click.option(
+    "--faces",
+    type=click.Choice(["auto", "all", "largest", "off"]),
+    help="Find the faces and classify each; off takes files as face crops. Default: collect.faces.",
+)
+@click.option(
+    "--draw",
+    "draw_to",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the pictures to DIR with a box around each face and the answers beside it.",
+)
 @flips_option
 @device_option
 @workspace_command
@@ -48,7 +40,8 @@ def predict(
     paths: tuple[Path, ...],
     *,
     as_csv: bool,
-    faces: bool,
+    faces: str | None,
+    draw_to: Path | None,
     flips: bool | None,
     device: str | None,
 ) -> None:
@@ -56,16 +49,26 @@ def predict(
 
     Files are decoded in full; docs/export.md has the recipe. A file that cannot be read or shows nothing gets a line of
     its own, and the command ends with exit code 1. A note stands beside an answer that may be worth little: an image
-    of one colour, of a few pixels, or a long strip. With --faces every face is told with its box, in pixels of the
-    upright picture, and the detector's score.
+    of one colour, of a few pixels, or a long strip.
+
+    Faces are found and cut out as by "emolab collect": with auto, a picture whose shorter side has more than 100 pixels
+    (collect.tight) is searched, a smaller one is a face crop already. Each face is told with its box and landmarks, in
+    pixels of the upright picture, and the detector's score.
     """
+    from rich.markup import escape
+
     from emolab.cli.models import config_of, device_of, folder_of
+    from emolab.cli.predict_draw import draw
+    from emolab.cli.predict_faces import asked as to_classify
+    from emolab.cli.words import many
     from emolab.errors import DataError, MissingExtra
 
     try:
         from emolab.training.predict import load
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
+    if faces is not None:
+        session.overrides += (f"collect.faces={faces}",)
     files = _files(paths)
     if not files:
         raise DataError(
@@ -76,18 +79,20 @@ def predict(
     if flips is not None:
         predictor = predictor.with_flips(flips)
     config = config_of(session).collect
-    if faces:
-        asked = list(_faces(files, config))
-    else:
-        asked = [Asked(name=str(file), place=i, media=file) for i, file in enumerate(files)]
+    asked = list(to_classify(files, config, session.progress))
     answers = _answers(session, predictor, asked, config.max_pixels)
     classes = predictor.checkpoint.classes
-    rows = [row_of(answer, classes, box=one.box, score=one.score) for answer, one in zip(answers, asked, strict=True)]
-    session.emit({"model": predictor.checkpoint.id, "classes": classes, "predictions": rows})
+    rows = [row_of(answer, classes, one) for answer, one in zip(answers, asked, strict=True)]
+    drawn = [] if draw_to is None else draw(rows, draw_to, config.max_pixels, session.progress)
+    found = any(one.face is not None for one in asked)
+    told = {"model": predictor.checkpoint.id, "classes": classes, "files": len(files), "predictions": rows}
+    session.emit(told if draw_to is None else {**told, "drawn": drawn})
     if as_csv and not session.json:
-        print_csv(rows, classes, faces=faces)
+        print_csv(rows, classes, faces=config.faces != "off")
     elif not session.json:
-        show(session, rows, faces=faces)
+        show(session, rows, faces=found)
+    if draw_to is not None:
+        session.say(f"[green]✓[/] {many(len(drawn), 'picture')} with boxes and bars in {escape(str(draw_to))}")
     bad = len({one.place for answer, one in zip(answers, asked, strict=True) if answer.probs is None})
     if bad:
         raise DataError(f"{bad} of {len(files)} images could not be classified; each is listed with its reason.")
@@ -138,42 +143,3 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
         else:
             raise DataError(f"There is no {path}.", hint="PATH... are images or folders of images.")
     return files
-
-
-def _faces(files: list[Path], config: CollectConfig) -> Iterator[Asked]:
-    """The faces found, named file#1, file#2, ...; a file without one, or unreadable, as an answer."""
-    from emolab.datasets import media
-    from emolab.datasets.faces import Detector
-    from emolab.datasets.problems import Refused
-    from emolab.datasets.weights import detector
-
-    finder = Detector(detector(config.detector), min_score=config.min_score)
-    for place, file in enumerate(files):
-        try:
-            picture = media.read(file.read_bytes(), max_pixels=config.max_pixels, reduce_to=None)
-        except (Refused, OSError) as error:
-            reason = f"{error.kind}: {error.message}" if isinstance(error, Refused) else str(error.strerror)
-            yield Asked(name=str(file), place=place, error=reason)
-            continue
-        found = [face for face in finder.find(picture.image) if min(face.box[2:]) >= config.min_face]
-        if not found:
-            yield Asked(name=str(file), place=place, error="no face found")
-        for i, face in enumerate(found, start=1):
-            crop = media.cut(picture.image, face.crop(picture.size, margin=config.margin), format=picture.format)
-            yield Asked(
-                name=f"{file}#{i}", place=place, media=crop.data, box=within(face.box, picture.size), score=face.score
-            )
-
-
-def within(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """``box`` (x, y, width, height) in whole pixels, cut off at the borders of a picture of ``size``.
-
-    >>> within((-3.2, 4.6, 20.0, 30.0), (100, 30))
-    (0, 5, 17, 25)
-    """
-    spans = [
-        (max(0, round(start)), min(limit, round(start + length)))
-        for start, length, limit in zip(box[:2], box[2:], size, strict=True)
-    ]
-    (left, right), (top, bottom) = spans
-    return left, top, right - left, bottom - top

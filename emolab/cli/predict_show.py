@@ -9,49 +9,57 @@ import click
 
 if TYPE_CHECKING:
     from emolab.cli.common import Session
+    from emolab.cli.predict_faces import Asked
     from emolab.training.predict import FilePrediction
 
 SHOWN = 40
 BOX = ("x", "y", "width", "height")
+#: The person's own right and left, as the detector tells them.
+LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
+_FACE = ("face", *BOX, *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"), "score")
 
 
-def row_of(
-    answer: FilePrediction,
-    classes: tuple[str, ...],
-    *,
-    box: tuple[int, int, int, int] | None = None,
-    score: float | None = None,
-) -> dict[str, Any]:
-    """One answer, ready for JSON; of a face, with its ``box`` and the detector's ``score``."""
+def row_of(answer: FilePrediction, classes: tuple[str, ...], one: Asked) -> dict[str, Any]:
+    """One answer, ready for JSON; of a face, with its number in the file, box, landmarks and the detector's score."""
+    note = "; ".join(text for text in (answer.note, one.note) if text) or None
     if answer.probs is None:
-        return {"file": answer.name, "error": answer.error}
+        return {"file": answer.name, "error": answer.error, "note": note}
     best = int(answer.probs.argmax())
     row = {
         "file": answer.name,
         "label": classes[best],
         "confidence": round(float(answer.probs[best]), 6),
         "probs": {name: round(float(p), 6) for name, p in zip(classes, answer.probs, strict=True)},
-        "note": answer.note,
+        "note": note,
     }
-    if box is not None and score is not None:
-        row |= {"box": dict(zip(BOX, box, strict=True)), "score": round(score, 4)}
+    if one.box is not None and one.score is not None:
+        row |= {
+            "face": one.face,
+            "box": dict(zip(BOX, one.box, strict=True)),
+            "landmarks": {
+                name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, one.landmarks, strict=True)
+            },
+            "score": round(one.score, 4),
+        }
     return row
 
 
 def print_csv(rows: list[dict[str, Any]], classes: tuple[str, ...], *, faces: bool) -> None:
-    """Print one line per row on standard output; with ``faces`` box and score come last."""
+    """Print one line per row on standard output; with ``faces`` what is known of the face comes last."""
     import csv
     import io
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["file", "label", "confidence", *classes, "error", "note", *((*BOX, "score") if faces else ())])
+    writer.writerow(["file", "label", "confidence", *classes, "error", "note", *(_FACE if faces else ())])
     for row in rows:
         numbers = [row["confidence"], *row["probs"].values()] if "probs" in row else [None] * (len(classes) + 1)
         cells = [row["file"], row.get("label"), *(None if p is None else f"{p:.6f}" for p in numbers)]
         cells += [row.get("error"), row.get("note")]
         if faces:
-            cells += [*(row.get("box", {}).get(key) for key in BOX), row.get("score")]
+            points = [value for point in row.get("landmarks", {}).values() for value in point]
+            box = [row["box"][key] for key in BOX] if "box" in row else [None] * len(BOX)
+            cells += [row.get("face"), *box, *(points or [None] * (2 * len(LANDMARKS))), row.get("score")]
         writer.writerow(cells)
     click.echo(out.getvalue(), nl=False)
 
@@ -65,7 +73,7 @@ def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> None:
     shared = _folder([row["file"] for row in rows])
 
     def cells(row: dict[str, Any]) -> tuple[str, ...]:
-        name = escape(row["file"][len(shared) :])
+        name = _named(row, shared)
         if "error" in row:
             return (name, *([""] if faces else []), "[red]no answer[/]", "", "", escape(row["error"]))
         others = sorted(row["probs"].items(), key=lambda item: -item[1])[1:3]
@@ -82,11 +90,19 @@ def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> None:
     )
     for row in rows[:SHOWN]:
         if row.get("note"):
-            session.say(f"[yellow]note:[/] {escape(row['file'][len(shared) :])}: {escape(row['note'])}")
+            session.say(f"[yellow]note:[/] {_named(row, shared)}: {escape(row['note'])}")
     if len(rows) > SHOWN:
         unseen = sum(bool(row.get("note")) for row in rows[SHOWN:])
         also = f", {unseen:,} of them with a note" if unseen else ""
         session.say(f"[dim]and {len(rows) - SHOWN:,} more{also}; --json or --csv print all of them.[/]")
+
+
+def _named(row: dict[str, Any], shared: str) -> str:
+    """The file of a row without the folder that all share, and the number of the face, as rich markup."""
+    from rich.markup import escape
+
+    number = f" #{row['face']}" if "face" in row else ""
+    return escape(f"{row['file'][len(shared) :]}{number}")
 
 
 def _folder(names: list[str]) -> str:

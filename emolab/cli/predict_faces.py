@@ -1,0 +1,126 @@
+"""What ``emolab predict`` classifies: files as they are, or the faces that are found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emolab.config import CollectConfig
+    from emolab.datasets.faces import Detector, Face
+    from emolab.datasets.media import Picture
+    from emolab.progress import Progress
+
+#: What a picture without a face gets instead of an answer.
+NO_FACE = "no face found; with --faces off the whole picture is classified"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One image to classify: a file, or a face in it; without ``media`` it is answered by ``error`` already.
+
+    ``place`` numbers the files. ``face`` numbers the faces of a file from 1, the largest first. ``box`` (x, y, width,
+    height) and the five ``landmarks`` (x, y) are in pixels of the upright picture, ``score`` is the detector's in 0..1.
+    ``note`` says what was left out of the file.
+    """
+
+    name: str
+    place: int
+    media: bytes | Path | None = None
+    error: str | None = None
+    note: str | None = None
+    face: int | None = None
+    box: tuple[int, int, int, int] | None = None
+    landmarks: tuple[tuple[float, float], ...] = ()
+    score: float | None = None
+
+
+def asked(files: Sequence[Path], config: CollectConfig, progress: Progress) -> Iterator[Asked]:
+    """The images to classify in ``files``, in their order, by ``config.faces``.
+
+    ``off``: every file as it is. ``all``, ``largest``: the faces in it. ``auto``: as ``all``, but a file whose shorter
+    side has at most ``config.tight`` pixels is a face crop already and stays as it is.
+    """
+    if config.faces == "off":
+        yield from (Asked(name=str(file), place=i, media=file) for i, file in enumerate(files))
+        return
+    finder: Detector | None = None
+    with progress.task("Finding faces", len(files), unit="images") as bar:
+        for place, file in enumerate(files):
+            if config.faces == "auto" and _is_crop(file, config.tight):
+                yield Asked(name=str(file), place=place, media=file)
+            else:
+                finder = finder or _detector(config)
+                yield from _in_picture(file, place, finder, config)
+            bar.advance()
+
+
+def _detector(config: CollectConfig) -> Detector:
+    from emolab.datasets.faces import Detector
+    from emolab.datasets.weights import detector
+
+    return Detector(detector(config.detector), min_score=config.min_score, size=config.detect_size)
+
+
+def _is_crop(file: Path, tight: int) -> bool:
+    """Whether a file is as small as a face crop; one that is no image is left to whoever reads it, who says why."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            return min(image.size) <= tight
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
+def _in_picture(file: Path, place: int, finder: Detector, config: CollectConfig) -> Iterator[Asked]:
+    from emolab.datasets import media
+    from emolab.datasets.problems import Refused
+
+    try:
+        picture = media.read(file.read_bytes(), max_pixels=config.max_pixels, reduce_to=None)
+    except (Refused, OSError) as error:
+        reason = f"{error.kind}: {error.message}" if isinstance(error, Refused) else str(error.strerror)
+        yield Asked(name=str(file), place=place, error=reason)
+        return
+    there = finder.find(picture.image)
+    found = [face for face in there if min(face.box[2:]) >= config.min_face]
+    small = len(there) - len(found)
+    note = f"{small} smaller than {config.min_face} px left out (collect.min_face)" if small else None
+    if config.faces == "largest":
+        found = found[:1]
+    if not found:
+        yield Asked(name=str(file), place=place, error=NO_FACE, note=note)
+    for number, face in enumerate(found, start=1):
+        yield Asked(
+            name=str(file),
+            place=place,
+            media=_cut(picture, face, config.margin),
+            note=note if number == 1 else None,
+            face=number,
+            box=within(face.box, picture.size),
+            landmarks=face.landmarks,
+            score=face.score,
+        )
+
+
+def _cut(picture: Picture, face: Face, margin: float) -> bytes:
+    from emolab.datasets import media
+
+    return media.cut(picture.image, face.crop(picture.size, margin=margin), format=picture.format).data
+
+
+def within(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """``box`` (x, y, width, height) in whole pixels, cut off at the borders of a picture of ``size``.
+
+    >>> within((-3.2, 4.6, 20.0, 30.0), (100, 30))
+    (0, 5, 17, 25)
+    """
+    spans = [
+        (max(0, round(start)), min(limit, round(start + length)))
+        for start, length, limit in zip(box[:2], box[2:], size, strict=True)
+    ]
+    (left, right), (top, bottom) = spans
+    return left, top, right - left, bottom - top
