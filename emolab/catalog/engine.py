@@ -100,7 +100,10 @@ class Catalog:
             if connection.dialect.name != "sqlite":
                 return []
             rows = connection.exec_driver_sql("PRAGMA quick_check(10)").scalars().all()
-            found = [str(row) for row in rows if row != "ok"]
+            lines = [line for row in rows for line in str(row).splitlines() if not line.startswith("***")]
+            found = [line for line in lines if line != "ok"]
+            if len(found) > 3:
+                found = [*found[:3], f"and {len(found) - 3} more"]
             orphans = len(connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(11))
         return found + ([f"{orphans} rows point to nothing"] if orphans else [])
 

@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("emolab.cli.export", "Write a model as ONNX, OpenVINO or TorchScript."),
     "models": ("emolab.cli.models", "List, show and promote trained models."),
     "status": ("emolab.cli.status", "Say where the project stands and what to type next."),
+    "backup": ("emolab.cli.backup", "Keep the workspace in one file, while others work in it."),
+    "restore": ("emolab.cli.restore", "Bring a workspace back from a backup."),
     "doctor": ("emolab.cli.doctor", "Check what works on this machine and how to mend the rest."),
     "demo": ("emolab.cli.demo", "Run the whole loop on drawn faces, or on your data, in minutes."),
 }
