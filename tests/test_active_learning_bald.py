@@ -34,8 +34,8 @@ def test_contradiction_comes_first_and_shared_doubt_is_worth_nothing() -> None:
     batch = ask(DRAWS, 4)
     assert batch.samples == ["cho", "dee", "ann", "bob"]
     assert batch.scores[2:] == pytest.approx([0, 0], abs=1e-12)
-    assert batch.reasons[0] == "versions of the model contradict one another: fear 1 of 2, surprise 1 of 2"
-    assert batch.reasons[1] == "versions of the model agree on fear, not on how sure that is"
+    assert batch.reasons[0] == "retrained models disagree: 1 of 2 say fear, 1 of 2 say surprise"
+    assert batch.reasons[1] == "retrained models all say fear, but are not equally sure"
 
 
 def test_a_sample_that_one_draw_has_no_answer_for_comes_last() -> None:

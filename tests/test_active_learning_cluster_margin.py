@@ -51,7 +51,7 @@ def test_the_middle_of_each_group_is_picked_smallest_margin_first() -> None:
     picks = ask(pool_of(probs, embeddings), 3)
     assert picks.rows.tolist() == [4, 7, 1]
     assert picks.scores == pytest.approx([0.9, 0.8, 0.7])
-    assert picks.reasons[0] == "model torn between fear 0.55 and surprise 0.45, as on 2 like it"
+    assert picks.reasons[0] == "the model wavers between fear 55% and surprise 45%, as on 2 similar ones"
 
 
 def test_only_the_smallest_margins_are_clustered() -> None:
@@ -68,7 +68,7 @@ def test_with_fewer_kinds_than_asked_for_the_smallest_margins_fill_up() -> None:
     top = np.sort(probs, axis=1)
     order = np.argsort(top[:, -1] - top[:, -2], kind="stable").tolist()
     assert picks.rows[1:].tolist() == [row for row in order if row != picks.rows[0]][:9]
-    assert picks.reasons[1].endswith(", as on a pick before")
+    assert picks.reasons[1].endswith(", as on one chosen before")
 
 
 def test_what_has_no_prediction_or_embedding_comes_last_and_says_which() -> None:

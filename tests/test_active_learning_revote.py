@@ -188,12 +188,12 @@ def test_what_does_not_fit_is_refused() -> None:
 @pytest.mark.parametrize(
     ("votes", "probs", "words"),
     [
-        ([0, 2, 1], [0.1, 0.19, 0.71], "2 of 3 said fear, the model says surprise 0.71"),
-        ([0, 1, 0], [0.1, 0.2, 0.7], "the only vote says fear, the model says surprise 0.70"),
-        ([0, 1, 1], [0.5, 0.3, 0.2], "2 people are split between fear and surprise, the model says neutral 0.50"),
-        ([0, 3, 0], [0.3, 0.4, 0.3], "all 3 said fear, the model too, but only 0.40"),
+        ([0, 2, 1], [0.1, 0.19, 0.71], "2 of 3 said fear, the model says surprise 71%"),
+        ([0, 1, 0], [0.1, 0.2, 0.7], "the only vote says fear, the model says surprise 70%"),
+        ([0, 1, 1], [0.5, 0.3, 0.2], "2 people are split between fear and surprise, the model says neutral 50%"),
+        ([0, 3, 0], [0.3, 0.4, 0.3], "all 3 said fear, the model too, but only 40%"),
         ([0, 3, 0], None, "all 3 said fear"),
-        ([0, 0, 0], [0.3, 0.4, 0.3], "nobody has said anything yet, the model says fear 0.40"),
+        ([0, 0, 0], [0.3, 0.4, 0.3], "nobody has said anything yet, the model says fear 40%"),
     ],
 )
 def test_the_reason_is_in_words(votes: list[int], probs: list[float] | None, words: str) -> None:

@@ -40,17 +40,17 @@ def ask(strategy: str, n: int = 4) -> list[tuple[str, str]]:
 
 def test_margin_prefers_the_torn_one_and_says_between_what() -> None:
     assert [name for name, _ in ask("margin")] == ["bob", "cho", "dee", "ann"]
-    assert ask("margin")[0][1] == "model torn between fear 0.48 and surprise 0.47"
+    assert ask("margin")[0][1] == "the model wavers between fear 48% and surprise 47%"
 
 
 def test_entropy_prefers_the_undecided_one() -> None:
     assert [name for name, _ in ask("entropy")] == ["cho", "dee", "bob", "ann"]
-    assert ask("entropy")[0][1] == "model undecided among about 3 classes: fear 0.35, surprise 0.33, anger 0.32"
+    assert ask("entropy")[0][1] == "the model is undecided among about 3 classes: fear 35%, surprise 33%, anger 32%"
 
 
 def test_least_confidence_looks_at_the_top_class_only() -> None:
     assert [name for name, _ in ask("least_confidence")] == ["cho", "bob", "dee", "ann"]
-    assert ask("least_confidence")[0][1] == "model believes most in fear 0.35, which is little"
+    assert ask("least_confidence")[0][1] == "the model is unsure: its best guess is fear 35%"
 
 
 def test_random_ignores_the_model_and_follows_the_generator() -> None:
@@ -130,7 +130,7 @@ def test_coreset_scores_fall_and_are_distances_to_the_nearest_known() -> None:
         coreset_pool(embeddings("even", 400, 8, seed=1), 5), 50, strategy="coreset", rng=np.random.default_rng(0)
     )
     assert (np.diff(batch.scores) <= 1e-6).all()
-    assert batch.reasons[0] == f"farthest from anything labelled or picked (distance {batch.scores[0]:.2f})"
+    assert batch.reasons[0] == "unlike anything labelled or chosen so far"
 
 
 def test_coreset_starts_in_the_middle_when_nothing_is_labelled() -> None:
@@ -138,7 +138,7 @@ def test_coreset_starts_in_the_middle_when_nothing_is_labelled() -> None:
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     batch = select(coreset_pool(points, 0), 3, strategy="coreset", rng=np.random.default_rng(0))
     assert batch.rows.tolist() == [2, 0, 4]
-    assert batch.reasons[0] == "the most central one: nothing is labelled yet"
+    assert batch.reasons[0] == "the most typical of all: nothing is labelled yet"
 
 
 def test_coreset_reads_memory_mapped_half_precision(tmp_path: Path) -> None:

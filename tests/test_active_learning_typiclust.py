@@ -81,15 +81,15 @@ def test_the_middle_of_the_largest_cluster_nobody_was_asked_about_comes_first() 
     batch = ask(pool_of(circle(*crowd, *covered, *few), 5), 2)  # "labelled" is the sample at 120 degrees
     assert batch.rows.tolist() == [15, 2]  # 243 degrees and 6 degrees
     assert batch.reasons == [
-        "typical of a cluster of 7 candidates, none asked yet",
-        "typical of a cluster of 5 candidates, none asked yet",
+        "typical of 7 samples that are alike, none asked about so far",
+        "typical of 5 samples that are alike, none asked about so far",
     ]
 
 
 def test_clusters_of_fewer_than_five_come_last() -> None:
     batch = ask(pool_of(circle(0, 1, 2, 3, 4, 5, 120, 121, 122, 123), 0), 2)
     assert all(row < 6 for row in batch.rows)
-    assert batch.reasons[1] == "typical of a cluster of 5 candidates, 2 asked or picked before"
+    assert batch.reasons[1] == "typical of 5 samples that are alike, 2 asked about so far"
 
 
 def test_few_candidates_beside_many_labels_still_stand_for_others() -> None:

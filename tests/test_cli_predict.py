@@ -62,7 +62,7 @@ def test_each_is_an_error_or_has_a_note_as_csv(odd: Path, capsys: pytest.Capture
     rows = {Path(row["file"]).name: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
     assert {name: row["error"] for name, row in rows.items() if row["error"]} == ERRORS
     assert {name: row["note"] or None for name, row in rows.items() if row["label"]} == NOTES
-    assert list(rows["fine.png"])[9:14] == ["contempt", "error", "note", "face", "x"]
+    assert list(rows["fine.png"])[10:15] == ["contempt", "error", "note", "face", "x"]
     assert run(["predict", "face48", "--csv", "fine.png", "--faces", "off"]) == 0
     assert capsys.readouterr().out.splitlines()[0].endswith(",error,note")
 

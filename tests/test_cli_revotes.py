@@ -213,7 +213,7 @@ def test_a_model_that_has_not_learned_from_a_sample_is_one_more_opinion(workspac
     assert {ids[f"one{i}"] for i in range(30)} <= alone
     assert {each.sample_id for each in helped} == {ids["one0"], ids["one5"]}
     assert helped[0].sample_id == ids["one0"], "the model contradicts it"
-    assert helped[0].reason.startswith("the only vote says happiness, the model says neutral 0.92")
+    assert helped[0].reason.startswith("the only vote says happiness, the model says neutral 92%")
     assert propose_revotes(careful, dry_run=True) == 2, "it is asked by default"
     without = replace(careful.config, labeling=replace(setting, model_opinion=False))
     assert propose_revotes(Workspace(workspace.root, without), dry_run=True) == len(alone)

@@ -83,7 +83,7 @@ def test_margin_picks_the_torn_one_and_stores_why(trained: Workspace, run_cli: R
     done = run_cli("suggest", "-n", "3", "--strategy", "margin", "--json", cwd=trained.root, check=True)
     found = json.loads(done.stdout)
     first = found["suggestions"][0]
-    assert (first["sample"], first["reason"]) == (IDS[20], "model torn between happiness 0.45 and sadness 0.44")
+    assert (first["sample"], first["reason"]) == (IDS[20], "the model wavers between happiness 45% and sadness 44%")
     assert sum(found["composition"].values()) == pytest.approx(3, abs=1e-3)
     with trained.catalog() as catalog, catalog.connect() as conn:
         stored = rounds.suggestions(conn, round_number=1)
@@ -151,7 +151,7 @@ def test_a_round_may_be_as_long_as_the_team_has_time(pool: Workspace, run_cli: R
 def test_the_table_shows_reasons_and_the_expected_classes(trained: Workspace, run_cli: Run) -> None:
     pytest.importorskip("torch", reason="reading a model's predictions of the pool needs torch")
     shown = run_cli("suggest", "-n", "14", "--strategy", "coreset", cwd=trained.root, check=True).stderr
-    assert "farthest from anything labelled or picked (distance" in shown
+    assert "unlike anything labelled or chosen so far" in shown
     assert "and 2 more; --json lists all of them." in shown
     assert "What the model expects in this batch" in shown
 

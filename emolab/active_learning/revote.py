@@ -95,7 +95,7 @@ def reason(votes: Floats, probs: Floats | None, classes: Sequence[str]) -> str:
     """Why a sample deserves one more vote, from the people behind each class (k,) and the model's row (k,).
 
     >>> reason(np.array([0.0, 2.0, 1.0]), np.array([0.1, 0.19, 0.71]), ("neutral", "fear", "surprise"))
-    '2 of 3 said fear, the model says surprise 0.71'
+    '2 of 3 said fear, the model says surprise 71%'
     """
     people = int(votes.sum())
     leaders = [classes[c] for c in np.flatnonzero(votes == votes.max()).tolist()]
@@ -112,7 +112,7 @@ def reason(votes: Floats, probs: Floats | None, classes: Sequence[str]) -> str:
         return said
     top = int(probs.argmax())
     agrees = people > 0 and leaders == [classes[top]]
-    return f"{said}, the model {'too, but only' if agrees else 'says ' + classes[top]} {probs[top]:.2f}"
+    return f"{said}, the model {'too, but only' if agrees else 'says ' + classes[top]} {probs[top]:.0%}"
 
 
 def _trust(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -46,6 +46,7 @@ class Proposal:
     suggestions: list[Suggestion]
     composition: dict[str, float] | None
     candidates: int
+    doubts: Mapping[str, float]  # by sample: the chance, 0..1, that the model's guess or the label so far is wrong
     left_out: int = 0  # samples nobody was asked about that stay below the bar of labeling.faceless, max_blur ...
 
 
@@ -133,6 +134,7 @@ def propose(
         seed=seed,
         suggestions=suggestions,
         composition=_composition(pool, batch),
+        doubts=_doubts(pool, suggestions),
         candidates=len(pool.candidates),
         left_out=int((_unfit(known.columns) & ~known.columns.judge & ~known.columns.pending).sum()),
     )
@@ -297,6 +299,22 @@ def _pool(columns: Columns, predictions: Predictions | None, told: LabelSet | No
         targets=targets,
         classes=predictions.classes if predictions else (),
     )
+
+
+def _doubts(pool: Pool, suggestions: Sequence[Suggestion]) -> dict[str, float]:
+    """How likely it is that the answer one would give now is wrong: the model's guess, or the label of a revote.
+
+    Scores of strategies mean something else each; this is on one scale. A sample that nothing is known of is left out.
+    """
+    import numpy as np
+
+    found = {s.sample_id: s.score for s in suggestions if s.kind == "revote"}
+    if pool.probs is not None:
+        place = {sample: row for row, sample in enumerate(pool.samples)}
+        new = [s.sample_id for s in suggestions if s.kind == "new"]
+        best = np.asarray(pool.probs[[place[sample] for sample in new]]).max(axis=1) if new else np.empty(0)
+        found |= {sample: 1 - float(p) for sample, p in zip(new, best, strict=True) if np.isfinite(p)}
+    return found
 
 
 def _unfit(columns: Columns) -> NDArray[np.bool_]:

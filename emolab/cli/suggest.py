@@ -109,6 +109,8 @@ def _guesses(workspace: Workspace, proposal: Proposal) -> dict[str, str]:
 
 
 def _show(session: Session, proposal: Proposal) -> None:
+    from rich.markup import escape
+
     from emolab.cli.common import bar
 
     count = len(proposal.suggestions)
@@ -117,9 +119,15 @@ def _show(session: Session, proposal: Proposal) -> None:
     what += f" and {many(again, 'second opinion')}" if again else ""
     by = f" by model {short(proposal.model.id)}" if proposal.model else ""
     session.table(
-        [("", "right"), "sample", "", ("score", "right"), "why"],
+        [("", "right"), "sample", "", ("may be wrong", "right"), "why"],
         [
-            (s.rank + 1, short(s.sample_id), "again" if s.kind == "revote" else "new", f"{s.score:.3f}", s.reason)
+            (
+                s.rank + 1,
+                short(s.sample_id),
+                "again" if s.kind == "revote" else "new",
+                f"{proposal.doubts[s.sample_id]:.0%}" if s.sample_id in proposal.doubts else "",
+                escape(s.reason),
+            )
             for s in proposal.suggestions[:SHOWN]
         ],
         title=f"Round {proposal.round}: {what}, {proposal.strategy}{by}",
@@ -160,6 +168,7 @@ def _data(proposal: Proposal, report: PushReport | None) -> dict[str, Any]:
                 "rank": s.rank,
                 "sample": s.sample_id,
                 "score": s.score,
+                "may_be_wrong": proposal.doubts.get(s.sample_id),
                 "reason": s.reason,
                 "kind": s.kind,
                 "strategy": s.strategy,

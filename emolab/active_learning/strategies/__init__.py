@@ -74,10 +74,21 @@ def closeness(probs: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def named(pool: Pool, row: NDArray[np.float64], most: int) -> list[str]:
-    """The ``most`` probable classes of a row of probabilities in words: ``["fear 0.41", "surprise 0.39"]``."""
+    """The ``most`` probable classes of a row of probabilities in words: ``["fear 41%", "surprise 39%"]``."""
     order = (-row).argsort(kind="stable")[:most]
     names = pool.classes or tuple(f"class {c}" for c in range(len(row)))
-    return [f"{names[c]} {row[c]:.2f}" for c in order]
+    return [f"{names[c]} {row[c]:.0%}" for c in order]
+
+
+def opinion(pool: Pool, row: NDArray[np.float64]) -> str:
+    """What the model thinks of a sample with this row of probabilities, in words that need no knowledge of models."""
+    if len(row) < 2 or sorted(row.tolist())[-2] < _HARDLY:
+        return f"the model says {named(pool, row, 1)[0]}"
+    return f"the model wavers between {' and '.join(named(pool, row, 2))}"
+
+
+#: A second class below this share is not worth a word.
+_HARDLY = 0.05
 
 
 NO_PREDICTION = "the model gave no prediction for it"

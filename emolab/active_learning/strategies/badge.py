@@ -12,7 +12,7 @@ import numpy as np
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.ranking import best
 from emolab.active_learning.space import NO_EMBEDDING, Space
-from emolab.active_learning.strategies import NO_PREDICTION, named, needs
+from emolab.active_learning.strategies import NO_PREDICTION, needs, opinion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +60,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
         scores += [float(np.sqrt(squared)) for _, squared in block]
         if len(picked) < n:
             field.approach(nearest, field.at(np.array([position for position, _ in block])))
-    reasons = [_reason(pool, field, *pick) for pick in zip(picked, scores, strict=True)]
+    reasons = [_reason(pool, field, position) for position in picked]
     left = np.where(field.usable, field.square, -1.0).astype(np.float64)
     left[picked] = -np.inf
     rest = best(left, n)[: n - len(picked)]
@@ -171,10 +171,9 @@ def _errors(probs: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     return errors
 
 
-def _reason(pool: Pool, field: Gradients, position: int, distance: float) -> str:
+def _reason(pool: Pool, field: Gradients, position: int) -> str:
     row = np.asarray(field.probs[field.space.rows[position]], dtype=np.float64)
-    guesses = " and ".join(named(pool, row, 2))
-    return f"would teach the model something of its own (distance {distance:.2f}): it says {guesses}"
+    return f"would teach the model something new; {opinion(pool, row)}"
 
 
 def _why_not(field: Gradients, position: np.int64) -> str:

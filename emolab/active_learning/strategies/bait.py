@@ -10,7 +10,14 @@ import numpy as np
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.ranking import best
 from emolab.active_learning.space import NO_EMBEDDING, Space
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, candidate_scores, closeness, named, needs
+from emolab.active_learning.strategies import (
+    NO_PREDICTION,
+    candidate_probs,
+    candidate_scores,
+    closeness,
+    needs,
+    opinion,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +77,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     blind = np.flatnonzero(~usable)[: n - len(kept)]
     chosen = np.concatenate([near[forward[kept]], blind])
     rows = candidate_probs(pool, chosen)
-    reasons = [_reason(pool, row, share) for row, share in zip(rows[: len(kept)], shares[kept], strict=True)]
+    reasons = [_reason(pool, row) for row in rows[: len(kept)]]
     reasons += [NO_EMBEDDING if np.isfinite(row[0]) else NO_PREDICTION for row in rows[len(kept) :]]
     return Picks(pool.candidates[chosen], np.append(shares[kept], np.full(len(blind), np.nan)), reasons)
 
@@ -178,6 +185,5 @@ def _information(space: Space, weight: NDArray[np.float64]) -> NDArray[np.float6
     return total
 
 
-def _reason(pool: Pool, row: NDArray[np.float64], share: float) -> str:
-    guesses = " and ".join(named(pool, row, 2))
-    return f"takes {100 * share:.2f} % off what the model has to learn about the pool: it says {guesses}"
+def _reason(pool: Pool, row: NDArray[np.float64]) -> str:
+    return f"would teach the model most about the rest; {opinion(pool, row)}"

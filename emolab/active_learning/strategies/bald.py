@@ -68,6 +68,6 @@ def _reason(pool: Pool, draws: NDArray[np.float64]) -> str:
     names = pool.classes or tuple(f"class {c}" for c in range(len(votes)))
     top = [c for c in (-votes).argsort(kind="stable")[:3] if votes[c]]
     if len(top) == 1:
-        return f"versions of the model agree on {names[top[0]]}, not on how sure that is"
-    said = ", ".join(f"{names[c]} {votes[c]} of {len(draws)}" for c in top)
-    return f"versions of the model contradict one another: {said}"
+        return f"retrained models all say {names[top[0]]}, but are not equally sure"
+    said = ", ".join(f"{votes[c]} of {len(draws)} say {names[c]}" for c in top)
+    return f"retrained models disagree: {said}"

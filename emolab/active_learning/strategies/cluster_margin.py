@@ -10,7 +10,14 @@ from emolab.active_learning.clusters import assign, kmeans
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.ranking import best
 from emolab.active_learning.space import NO_EMBEDDING, Space
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, candidate_scores, closeness, named, needs
+from emolab.active_learning.strategies import (
+    NO_PREDICTION,
+    candidate_probs,
+    candidate_scores,
+    closeness,
+    needs,
+    opinion,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,8 +71,8 @@ def _middles(space: Space, n: int, rng: np.random.Generator) -> tuple[NDArray[np
 
 
 def _reason(pool: Pool, row: NDArray[np.float64], alike: int) -> str:
-    torn = f"model torn between {' and '.join(named(pool, row, 2))}"
-    return f"{torn}, as on {alike - 1} like it" if alike > 1 else f"{torn}, on nothing else like it"
+    said = opinion(pool, row)
+    return f"{said}, as on {alike - 1} similar ones" if alike > 1 else f"{said}, on nothing else like it"
 
 
 def _why_last(pool: Pool, space: Space, row: NDArray[np.float64], position: np.int64) -> str:
@@ -73,4 +80,4 @@ def _why_last(pool: Pool, space: Space, row: NDArray[np.float64], position: np.i
         return NO_PREDICTION
     if not space.usable[position]:
         return NO_EMBEDDING
-    return f"model torn between {' and '.join(named(pool, row, 2))}, as on a pick before"
+    return f"{opinion(pool, row)}, as on one chosen before"

@@ -46,7 +46,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
         first = space.most_central()
         space.approach(nearest, space.units(np.array([first])))
         picked, scores = [first], [float(np.sqrt(nearest.max()))]
-        reasons = ["the most central one: nothing is labelled yet"]
+        reasons = ["the most typical of all: nothing is labelled yet"]
         nearest[first] = -1.0
     seen = np.full(len(space), len(picked), dtype=np.int32)
     reachable = min(n, int(space.usable.sum()))
@@ -55,7 +55,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
         for position, squared in _pick(space, nearest, block, reachable - len(picked)):
             picked.append(position)
             scores.append(float(np.sqrt(squared)))
-            reasons.append(f"farthest from anything labelled or picked (distance {scores[-1]:.2f})")
+            reasons.append("unlike anything labelled or chosen so far")
         seen[block] = len(picked)
     blind = np.flatnonzero(~space.usable)[: n - len(picked)]
     picked += blind.tolist()

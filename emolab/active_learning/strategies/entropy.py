@@ -32,4 +32,4 @@ def _reason(pool: Pool, row: np.ndarray[tuple[int], np.dtype[np.float64]]) -> st
     positive = row[row > 0]
     spread = round(float(np.exp(-(positive * np.log(positive)).sum())))
     likely = named(pool, row, max(2, min(spread, 3)))
-    return f"model undecided among about {max(spread, 1)} classes: {', '.join(likely)}"
+    return f"the model is undecided among about {max(spread, 1)} classes: {', '.join(likely)}"

@@ -21,4 +21,4 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
 
 
 def _reason(pool: Pool, row: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
-    return NO_PREDICTION if np.isnan(row[0]) else f"model believes most in {named(pool, row, 1)[0]}, which is little"
+    return NO_PREDICTION if np.isnan(row[0]) else f"the model is unsure: its best guess is {named(pool, row, 1)[0]}"

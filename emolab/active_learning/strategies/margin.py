@@ -6,7 +6,14 @@ import numpy as np
 
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.ranking import best
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, candidate_scores, closeness, named, needs
+from emolab.active_learning.strategies import (
+    NO_PREDICTION,
+    candidate_probs,
+    candidate_scores,
+    closeness,
+    needs,
+    opinion,
+)
 
 
 @needs("probs")
@@ -22,4 +29,4 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
 
 
 def _reason(pool: Pool, row: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
-    return NO_PREDICTION if np.isnan(row[0]) else f"model torn between {' and '.join(named(pool, row, 2))}"
+    return NO_PREDICTION if np.isnan(row[0]) else opinion(pool, row)

@@ -25,7 +25,7 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     known = Space.over(pool.embeddings, pool.known)
     picked, gains = herd(space, known, np.ones(len(space)), order, min(n, len(order)))
     blind = np.flatnonzero(~space.usable)[: n - len(picked)]
-    reasons = [f"adds {gain:.2%} to how much of the pool resembles something asked" for gain in gains]
+    reasons = ["many samples that nobody was asked about are like it"] * len(gains)
     return Picks(
         pool.candidates[np.concatenate([picked, blind])],
         np.concatenate([gains, np.full(len(blind), np.nan)]),

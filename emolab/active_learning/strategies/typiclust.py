@@ -125,5 +125,5 @@ def _density(apart: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _reason(size: int, asked: int) -> str:
-    before = f"{asked} asked or picked before" if asked else "none asked yet"
-    return f"typical of a cluster of {size:,} candidates, {before}"
+    before = f"{asked} asked about so far" if asked else "none asked about so far"
+    return f"typical of {size:,} samples that are alike, {before}"

@@ -7,7 +7,14 @@ import numpy as np
 from emolab.active_learning.herding import herd
 from emolab.active_learning.pool import Picks, Pool
 from emolab.active_learning.space import NO_EMBEDDING, Space
-from emolab.active_learning.strategies import NO_PREDICTION, candidate_probs, candidate_scores, closeness, named, needs
+from emolab.active_learning.strategies import (
+    NO_PREDICTION,
+    candidate_probs,
+    candidate_scores,
+    closeness,
+    needs,
+    opinion,
+)
 from emolab.active_learning.thinning import by_checksum
 
 
@@ -30,8 +37,8 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     picked, gains = herd(space, known, np.where(usable, doubt.clip(0, 1), 0), order, min(n, len(order)))
     blind = np.flatnonzero(~usable)[: n - len(picked)]
     reasons = [
-        f"brings {gain:.2%} of the model's doubt near something asked: it says {' and '.join(named(pool, row, 2))}"
-        for gain, row in zip(gains, candidate_probs(pool, picked), strict=True)
+        f"{opinion(pool, row)}, as on others like it that nobody was asked about"
+        for row in candidate_probs(pool, picked)
     ]
     return Picks(
         pool.candidates[np.concatenate([picked, blind])],
