@@ -15,7 +15,7 @@ _PIECE = 1 << 20
 
 
 class TooLarge(Exception):
-    """A file holds more bytes than may be read."""
+    """A file holds more than ``limit`` bytes, which is all that may be read."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"more than {limit >> 20} MiB" if limit >= 1 << 20 else f"more than {limit:,} bytes")
@@ -25,35 +25,54 @@ class TooLarge(Exception):
 def open_file(path: Path | str) -> BinaryIO:
     """The file at ``path``, opened for reading; devices, pipes and sockets are refused before anything is read.
 
-    Raises :class:`OSError`; for what is no file its ``strerror`` says so. Never waits for somebody to write.
+    Raises :class:`OSError`, whose ``strerror`` says so for what is no file. Never waits for somebody to write.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "a device or pipe, not a file", str(path))
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+    descriptor, _ = _open(path)
+    return os.fdopen(descriptor, "rb")
 
 
 def read_file(path: Path | str, *, limit: int = LIMIT) -> bytes:
     """The bytes of the file at ``path``; raises :class:`TooLarge` beyond ``limit`` bytes, else :class:`OSError`.
 
-    The limit holds for what is read: a file that grows, or one of a system that says 0 and never ends, stops as well.
+    The limit holds for what is read: a file that grows, or one of which the system says 0 bytes and that never ends.
     """
-    with open_file(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
+    descriptor, size = _open(path)
+    try:
         if size > limit:
             raise TooLarge(limit)
-        parts = [stream.read(size + 1)]
-        held = len(parts[0])
-        while held > size and (part := stream.read(_PIECE)):
+        data = os.read(descriptor, size + 1)  # half the system calls of a Python stream
+        if len(data) == size:
+            return data
+        parts, held = [data], len(data)
+        while part := os.read(descriptor, _PIECE):
             parts.append(part)
             held += len(part)
             if held > limit:
                 raise TooLarge(limit)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
+
+
+def _open(path: Path | str) -> tuple[int, int]:
+    """A descriptor of the file at ``path`` and its size in bytes."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # what the system says of a socket
+            raise _no_file(path) from error
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(status.st_mode):
+            raise _no_file(path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, status.st_size
+
+
+def _no_file(path: Path | str) -> OSError:
+    return OSError(errno.EINVAL, "a device or pipe, not a file", str(path))

@@ -198,7 +198,9 @@ def test_a_damaged_member_of_a_zip_is_one_line_of_the_report(workspace: Workspac
     path.write_bytes(data.replace(png(2)[40:80], bytes(40)))
     report = merge(workspace, "image_folder", path)
     assert (report.read, report.added, report.unreadable) == (3, 2, 1)
-    assert [str(problem) for problem in report.problems] == ["sad/b.png: damaged: Bad CRC-32 for file 'sad/b.png'"]
+    assert [str(problem) for problem in report.problems] == [
+        "sad/b.png: damaged: cannot be unpacked: Bad CRC-32 for file 'sad/b.png'"
+    ]
 
 
 def test_annotators_of_a_table_are_told_apart(workspace: Workspace, tmp_path: Path) -> None:

@@ -64,7 +64,11 @@ def test_a_group_can_come_from_the_path(tmp_path: Path) -> None:
         ("file,label\na,b\n", {}, 'Unknown column of t.csv "path"'),
         ("path,lable\na,b\n", {}, 'Did you mean "lable"?'),
         ("path,label\na,b,c\n", {}, "Row 1 of t.csv has 3 columns, expected 2"),
-        ("path,label,split\na,b,holdout\n", {}, 'has the split "holdout"'),
+        (
+            "path,label,split\na,b,holdout\n",
+            {},
+            'The column split of t.csv holds what names no split: "holdout" (1 row)',
+        ),
         ("path,happy\na,x\n", {"votes": "happy"}, '"x" as count of happy'),
         ("path,label\n,b\n", {}, "Row 1 of t.csv names no image"),
         ("path,label\na,b\n", {"delimiter": "--"}, 'delimiter="--" is not one character'),

@@ -108,7 +108,15 @@ def test_both_tables_at_once_need_a_choice(tmp_path: Path) -> None:
         ({"a/fer0.png": png(1)}, "has no FER+ table"),
         ({"FER2013Train/label.csv": ROWS}, "lists 2 images and none of them is beside it"),
         ({"FER2013Train/label.csv": "a.png,1,2\n"}, "Row 1 of FER2013Train/label.csv has 3 columns"),
-        ({"label.csv": ROWS.replace(",9,", ",x,")}, "holds a vote count that is no whole number"),
+        (
+            {"FER2013Train/label.csv": ROWS.replace(",0,0,0,0", ",0,0,x,0")},
+            "holds a vote count that is no whole number",
+        ),
+        ({"images/label.csv": ROWS}, 'lies in "images", which names no split'),
+        (
+            {"fer2013new.csv": COMBINED.replace("PublicTest", "Holdout"), "fer2013.csv": PIXELS},
+            'holds what names no split: "Holdout" (1 row)',
+        ),
         ({"fer2013new.csv": "a,b\n", "fer2013.csv": PIXELS}, "fer2013new.csv begins with a, b"),
         ({"fer2013new.csv": COMBINED}, "neither fer2013.csv nor the images it names"),
     ],

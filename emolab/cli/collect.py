@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, within, workspace_command
-from emolab.cli.words import many
+from emolab.cli.words import many, other_files
 from emolab.ranges import WORDS
 
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ def _show(session: Session, done: Collected, *, dry_run: bool) -> None:
     rows += [(f"[red]{kind}[/]", f"{n:,}", "failed") for kind, n in report.kinds.most_common()]
     rows += [(f"[yellow]{kind}[/]", f"{n:,}", "noted") for kind, n in report.notes.most_common()]
     if done.ignored:
-        kinds = ", ".join(f"{n:,} {escape(suffix)}" for suffix, n in done.ignored.most_common(4))
-        rows.append(("[dim]other files[/]", f"{done.ignored.total():,}", f"[dim]{kinds}[/]"))
+        rows.append(other_files(done.ignored))
     title = "Dry run: nothing kept" if dry_run else None
     session.table([many(report.items, "input"), ("", "right"), ""], rows, title=title)
     for problem in report.problems[:_SHOWN]:

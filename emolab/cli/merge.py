@@ -10,7 +10,7 @@ import click
 from emolab.cli.common import Session, bar, workspace_command
 from emolab.cli.learned import learned_of, warn_of
 from emolab.cli.shortage import after_merge
-from emolab.cli.words import many
+from emolab.cli.words import many, other_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,6 +119,8 @@ def _headline(session: Session, report: MergeReport) -> None:
     cells = [
         (what, f"[{_colour(what, n)}]{n:,}[/]" if n else "[dim]0[/]", f"[dim]{meaning}[/]") for what, n, meaning in rows
     ]
+    if report.ignored:
+        cells.append(other_files(report.ignored))
     session.table(["images", ("", "right"), ""], cells)
 
 

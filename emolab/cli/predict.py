@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 from emolab.cli.common import Session, device_option, flips_option, workspace_command
 from emolab.cli.predict_show import print_csv, row_of, show
+from emolab.cli.words import other_files
 
 if TYPE_CHECKING:
     from emolab.cli.predict_faces import Asked
@@ -60,6 +62,7 @@ def predict(
     from emolab.cli.models import config_of, device_of, folder_of
     from emolab.cli.predict_draw import draw
     from emolab.cli.predict_faces import asked as to_classify
+    from emolab.cli.predict_files import files_of
     from emolab.cli.words import many
     from emolab.errors import DataError, MissingExtra
 
@@ -69,7 +72,8 @@ def predict(
         raise MissingExtra("PyTorch", "train") from error
     if faces is not None:
         session.overrides += (f"collect.faces={faces}",)
-    files = _files(paths)
+    ignored: Counter[str] = Counter()
+    files = files_of(paths, ignored)
     if not files:
         raise DataError(
             "There are no images in these paths.",
@@ -93,6 +97,8 @@ def predict(
         show(session, rows, faces=found)
     if draw_to is not None:
         session.say(f"[green]✓[/] {many(len(drawn), 'picture')} with boxes and bars in {escape(str(draw_to))}")
+    if ignored:
+        session.say(f"[dim]Left alone: {other_files(ignored)[2]}[/]")
     bad = len({one.place for answer, one in zip(answers, asked, strict=True) if answer.probs is None})
     if bad:
         raise DataError(f"{bad} of {len(files)} images could not be classified; each is listed with its reason.")
@@ -125,21 +131,3 @@ def _answers(session: Session, predictor: Predictor, asked: list[Asked], max_pix
             FilePrediction(name=one.name, probs=None, error=one.error) if one.media is None else next(found)
             for one in asked
         ]
-
-
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """Files as given, folders as the images in them, in order of their names."""
-    from PIL import Image
-
-    from emolab.errors import DataError
-
-    known = Image.registered_extensions()
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(f for f in path.rglob("*") if f.is_file() and f.suffix.lower() in known)
-        elif path.exists():
-            files.append(path)
-        else:
-            raise DataError(f"There is no {path}.", hint="PATH... are images or folders of images.")
-    return files

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from emolab.config import CollectConfig
     from emolab.datasets.faces import Detector, Face
     from emolab.datasets.media import Picture
+    from emolab.datasets.problems import Problem
     from emolab.progress import Progress
 
 #: What a picture without a face gets instead of an answer.
@@ -37,24 +38,31 @@ class Asked:
     score: float | None = None
 
 
-def asked(files: Sequence[Path], config: CollectConfig, progress: Progress) -> Iterator[Asked]:
+def asked(files: Sequence[Path | Problem], config: CollectConfig, progress: Progress) -> Iterator[Asked]:
     """The images to classify in ``files``, in their order, by ``config.faces``.
 
     ``off``: every file as it is. ``all``, ``largest``: the faces in it. ``auto``: as ``all``, but a file whose shorter
-    side has at most ``config.tight`` pixels is a face crop already and stays as it is.
+    side has at most ``config.tight`` pixels is a face crop already and stays as it is. What cannot be read is answered
+    by its problem.
     """
     if config.faces == "off":
-        yield from (Asked(name=str(file), place=i, media=file) for i, file in enumerate(files))
+        yield from (_as_it_is(file, place) for place, file in enumerate(files))
         return
     finder: Detector | None = None
     with progress.task("Finding faces", len(files), unit="images") as bar:
         for place, file in enumerate(files):
-            if config.faces == "auto" and _is_crop(file, config.tight):
-                yield Asked(name=str(file), place=place, media=file)
+            if not isinstance(file, Path) or (config.faces == "auto" and _is_crop(file, config.tight)):
+                yield _as_it_is(file, place)
             else:
                 finder = finder or _detector(config)
                 yield from _in_picture(file, place, finder, config)
             bar.advance()
+
+
+def _as_it_is(file: Path | Problem, place: int) -> Asked:
+    if isinstance(file, Path):
+        return Asked(name=str(file), place=place, media=file)
+    return Asked(name=file.path, place=place, error=f"{file.kind}: {file.message}")
 
 
 def _detector(config: CollectConfig) -> Detector:
@@ -78,11 +86,14 @@ def _is_crop(file: Path, tight: int) -> bool:
 def _in_picture(file: Path, place: int, finder: Detector, config: CollectConfig) -> Iterator[Asked]:
     from emolab.datasets import media
     from emolab.datasets.problems import Refused
+    from emolab.files import TooLarge, read_file
 
     try:
-        picture = media.read(file.read_bytes(), max_pixels=config.max_pixels, reduce_to=None)
-    except (Refused, OSError) as error:
-        reason = f"{error.kind}: {error.message}" if isinstance(error, Refused) else str(error.strerror)
+        data = read_file(file, limit=config.max_bytes)
+        picture = media.read(data, max_pixels=config.max_pixels, reduce_to=None)
+    except (Refused, TooLarge, OSError) as error:
+        reason = f"{error.kind}: {error.message}" if isinstance(error, Refused) else str(error)
+        reason = str(error.strerror) if isinstance(error, OSError) else reason
         yield Asked(name=str(file), place=place, error=reason)
         return
     there = finder.find(picture.image)

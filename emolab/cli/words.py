@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 ID_DIGITS = 10
 
 
@@ -28,3 +31,15 @@ def lasting(seconds: float) -> str:
     if seconds < 90:
         return many(round(seconds), "second")
     return many(round(seconds / 60), "minute") if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def other_files(ignored: Mapping[str, int]) -> tuple[str, str, str]:
+    """A row of a table about files that were passed over, counted by suffix: its name, the number, the most frequent.
+
+    >>> other_files({".txt": 3, "hidden": 1})
+    ('[dim]other files[/]', '4', '[dim]3 .txt, 1 hidden[/]')
+    """
+    from rich.markup import escape
+
+    kinds = ", ".join(f"{n:,} {escape(suffix)}" for suffix, n in Counter(ignored).most_common(4))
+    return ("[dim]other files[/]", f"{sum(ignored.values()):,}", f"[dim]{kinds}[/]")

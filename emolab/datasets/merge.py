@@ -14,6 +14,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -90,14 +91,19 @@ def merge(
         done = ingest(
             workspace,
             catalog,
-            _items(source(path, options), called, source, split),
+            chain(
+                (problem for problem in survey.problems if not problem.taken),
+                _items(source(path, options), called, source, split),
+            ),
             options=IngestOptions(faces="off", dry_run=dry_run),
             on_batch=run.batch,
             total=lambda: survey.records,
             description=f"Merging {called}",
             progress=progress,
         )
-        report.read, report.unreadable, report.problems = done.items, done.failed, done.problems
+        report.read, report.unreadable = done.items, done.failed
+        report.problems = [*(problem for problem in survey.problems if problem.taken), *done.problems]
+        report.ignored = dict(survey.ignored.most_common())
         run.finish(classes)
         if not dry_run:
             with catalog.begin() as tx:
@@ -136,7 +142,7 @@ def dataset_name(name: str | None, reader: str, source: Reader, path: Path) -> s
 def _items(records: Iterator[Record], name: str, source: Reader, split: str) -> Iterator[Item | Problem]:
     for record in records:
         if isinstance(record.media, Damaged):
-            yield Problem(record.key, "damaged", record.media.reason)
+            yield Problem(record.key, record.media.kind, record.media.reason)
             continue
         stamp = None
         if isinstance(record.media, bytes):

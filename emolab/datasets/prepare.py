@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from emolab.datasets import media, quality, weights
 from emolab.datasets.problems import Problem, Refused, reason, shown
 from emolab.datasets.store import MediaStore
+from emolab.files import TooLarge, read_file
 from emolab.ranges import WORDS
 from emolab.records import Sample
 
@@ -157,12 +158,11 @@ class Preparer:
 
     def _bytes(self, path: Path) -> bytes:
         try:
-            data = _read(path, self._options.max_bytes)
+            return read_file(path, limit=self._options.max_bytes)
         except OSError as error:
             raise Refused("unreadable", reason(error)) from error
-        if data is None:
-            raise Refused("too large", f"more than {self._options.max_bytes >> 20} MiB (collect.max_bytes)")
-        return data
+        except TooLarge as error:
+            raise Refused("too large", f"{error} (collect.max_bytes)") from error
 
     def _pictures(self, item: Item, picture: media.Picture, notes: list[Problem]) -> Iterator[_Kept]:
         mode = self._options.faces
@@ -200,24 +200,6 @@ class Preparer:
             self._thread.detector = Detector(file, min_score=self._options.min_score, size=self._options.detect_size)
         detector: Detector = self._thread.detector
         return detector
-
-
-def _read(path: Path, limit: int) -> bytes | None:
-    """The bytes of a file, ``None`` of one larger than ``limit``; half the system calls of a Python stream."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        size = os.fstat(descriptor).st_size
-        if size > limit:
-            return None
-        data = os.read(descriptor, size + 1)
-        if len(data) == size:
-            return data
-        parts = [data]
-        while part := os.read(descriptor, 1 << 20):
-            parts.append(part)
-    finally:
-        os.close(descriptor)
-    return b"".join(parts)
 
 
 def _sample(item: Item, kept: _Kept, verdict: quality.Verdict) -> Sample:

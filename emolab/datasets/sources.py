@@ -64,8 +64,7 @@ class Source:
 
     def _archive(self, found: Found, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
         stamp = _stamp(found)
-        size = found.status.st_size
-        for member in archive.members(found.path, size=size, max_bytes=self.max_bytes, ignored=self.ignored):
+        for member in archive.images(found.path, max_bytes=self.max_bytes, ignored=self.ignored):
             if isinstance(member, Problem):
                 yield member
                 continue

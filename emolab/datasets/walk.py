@@ -11,25 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from emolab.datasets.names import HIDDEN, IMAGE_STARTS, is_hidden, kind_of, suffix_of, to_be_opened
 from emolab.datasets.problems import Problem, reason, shown
-
-_IMAGE_SUFFIXES = """
-.apng .avif .avifs .bmp .bw .dds .dib .gif .heic .heif .icns .ico .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx
-.mpo .pbm .pcx .pgm .png .pnm .ppm .psd .qoi .rgb .rgba .sgi .tga .tif .tiff .webp .xbm .xpm
-"""
-_VIDEO_SUFFIXES = ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .webm .wmv"
-IMAGES = frozenset(_IMAGE_SUFFIXES.split())
-VIDEOS = frozenset(_VIDEO_SUFFIXES.split())
+from emolab.files import open_file
 
 #: Entries of one folder that are listed and sorted at a time: order where it matters, no pause where it is huge.
 BLOCK = 10_000
 
-_IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file worth opening: ``kind`` is image, video or zip; ``status`` is what the file system says about it."""
+    """A file: ``kind`` is image, video, zip or other; ``status`` is what the file system says about it."""
 
     path: str
     kind: str
@@ -37,13 +29,18 @@ class Found:
 
 
 def walk(
-    paths: Sequence[str], *, ignored: Counter[str] | None = None, stopped: Callable[[], bool] = lambda: False
+    paths: Sequence[str],
+    *,
+    ignored: Counter[str] | None = None,
+    others: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Found | Problem]:
     """Every image, video and archive below ``paths``: files, folders, or patterns such as ``*/*.jpg``.
 
-    A path that was named is taken whatever it is called; within folders the suffix decides (without one, the first
-    bytes), hidden files are passed over, and files of other kinds are counted by suffix in ``ignored``. Links are
-    followed, a folder is read once. ``stopped`` is asked before each file.
+    A path that was named is taken whatever it is called; within folders the suffix decides (where it says nothing,
+    the first bytes), and what is passed over is counted in ``ignored``: hidden files and folders, and, unless
+    ``others`` wants them, files of other kinds by suffix. Links are followed, a folder is read once. ``stopped`` is
+    asked before each file.
     """
     other: Counter[str] = Counter() if ignored is None else ignored
     folders: set[tuple[int, int]] = set()
@@ -58,13 +55,16 @@ def walk(
         else:
             named = iter((path,))
         for one in named:
-            yield from _until(_one(one, other, folders), stopped)
+            yield from _until(_one(one, _Walk(other, others=others, folders=folders)), stopped)
 
 
-def kind_of(path: str) -> str | None:
-    """``image``, ``video`` or ``zip`` by the suffix of ``path``; ``None`` for any other."""
-    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - called once per file
-    return "image" if suffix in IMAGES else "video" if suffix in VIDEOS else "zip" if suffix == ".zip" else None
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """What one walk carries along: what it passes over, whether it wants other files, the folders it has read."""
+
+    ignored: Counter[str]
+    others: bool
+    folders: set[tuple[int, int]]
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _until(found: Iterator[Found | Problem], stopped: Callable[[], bool]) -> Ite
         yield each
 
 
-def _one(path: str, ignored: Counter[str], folders: set[tuple[int, int]]) -> Iterator[Found | Problem]:
+def _one(path: str, on: _Walk) -> Iterator[Found | Problem]:
     """The file at ``path``, or everything below it when it is a folder."""
     try:
         status = os.stat(path)  # noqa: PTH116
@@ -87,42 +87,47 @@ def _one(path: str, ignored: Counter[str], folders: set[tuple[int, int]]) -> Ite
         yield _unreachable(path, error)
         return
     if stat.S_ISDIR(status.st_mode):
-        yield from _folder(path, status, ignored, folders)
+        yield from _folder(path, status, on)
     elif stat.S_ISREG(status.st_mode):
-        yield Found(path, kind_of(path) or ("zip" if _starts(path, b"PK\x03\x04") else "image"), status)
+        try:
+            yield Found(path, kind_of(path) or ("zip" if _starts(path, b"PK\x03\x04") else "image"), status)
+        except OSError as error:
+            yield _unreachable(path, error)
     else:
         yield Problem(shown(path), "unreadable", "a device or pipe, not a file")
 
 
-def _folder(
-    path: str, status: os.stat_result, ignored: Counter[str], folders: set[tuple[int, int]]
-) -> Iterator[Found | Problem]:
-    """Everything below the folder ``path``, depth first; ``folders`` holds those that were read already."""
+def _folder(path: str, status: os.stat_result, on: _Walk) -> Iterator[Found | Problem]:
+    """Everything below the folder ``path``, depth first."""
     inode = (status.st_dev, status.st_ino)
-    if inode in folders:
+    if inode in on.folders:
         yield Problem(shown(path), "symlink loop", "leads back to a folder that was read already; passed over", True)
         return
-    folders.add(inode)
+    on.folders.add(inode)
     try:
         with os.scandir(path) as entries:
-            visible = (entry for entry in entries if not entry.name.startswith((".", "__MACOSX")))
-            while block := sorted(islice(visible, BLOCK), key=lambda entry: entry.name):
+            while block := sorted(islice(entries, BLOCK), key=lambda entry: entry.name):
                 for entry in block:
-                    yield from _entry(entry, ignored, folders)
+                    if is_hidden(entry.name):
+                        on.ignored[HIDDEN] += 1
+                    else:
+                        yield from _entry(entry, on)
     except OSError as error:
         yield _unreachable(path, error)
 
 
-def _entry(entry: os.DirEntry[str], ignored: Counter[str], folders: set[tuple[int, int]]) -> Iterator[Found | Problem]:
+def _entry(entry: os.DirEntry[str], on: _Walk) -> Iterator[Found | Problem]:
     try:
         if entry.is_dir():
-            yield from _folder(entry.path, entry.stat(), ignored, folders)
+            yield from _folder(entry.path, entry.stat(), on)
             return
         kind = kind_of(entry.name)
-        if kind is None and "." not in entry.name and entry.is_file() and _starts(entry.path, *_IMAGE_STARTS):
+        if kind is None and entry.is_file() and to_be_opened(entry.name) and _starts(entry.path, *IMAGE_STARTS):
             kind = "image"
-        if kind is None:
-            ignored[os.path.splitext(entry.name)[1].lower() or "no suffix"] += 1  # noqa: PTH122
+        if kind is None and on.others and entry.is_file():
+            yield Found(entry.path, "other", entry.stat())
+        elif kind is None:
+            on.ignored[suffix_of(entry.name)] += 1
         elif not entry.is_file() and not entry.is_symlink():
             yield Problem(shown(entry.path), "unreadable", "a device or pipe, not a file")
         else:
@@ -147,5 +152,5 @@ def _unreachable(path: str, error: OSError) -> Problem:
 
 
 def _starts(path: str, *signatures: bytes) -> bool:
-    with open(path, "rb") as stream:  # noqa: PTH123
+    with open_file(path) as stream:
         return stream.read(8).startswith(signatures)

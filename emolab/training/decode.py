@@ -19,6 +19,7 @@ from PIL import Image
 
 from emolab import images, predictions
 from emolab.errors import DataError
+from emolab.files import TooLarge, read_file
 from emolab.training.jpeg import decode_jpeg
 
 #: How images are prepared for a network. A change of any pixel needs a new number.
@@ -196,9 +197,11 @@ def _bytes(media: bytes | Path) -> bytes:
     if isinstance(media, bytes):
         return media
     try:
-        return media.read_bytes()
+        return read_file(media)
     except OSError as error:
         raise UnreadableImage(str(media), (error.strerror or str(error)).lower()) from error
+    except TooLarge as error:
+        raise UnreadableImage(str(media), str(error)) from error
 
 
 def _name(media: bytes | Path) -> str:

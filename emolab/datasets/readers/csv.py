@@ -6,11 +6,26 @@ the option ``root``. Several rows may name one image: each is a vote of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emolab.datasets.readers.source import Options, Reader, Source, Survey, group_rule, split_of, table_file
+from emolab.datasets.readers import split_words
+from emolab.datasets.readers.columns import Columns
+from emolab.datasets.readers.source import (
+    Damaged,
+    Options,
+    Reader,
+    Source,
+    Survey,
+    group_rule,
+    is_table,
+)
+from emolab.datasets.readers.split_words import SplitWords, split_of
+from emolab.datasets.readers.table import Fault, Table, delimiter_of, open_table, some_sound
 from emolab.errors import DataError, UnknownName
 from emolab.records import Record
 
@@ -19,20 +34,21 @@ OPTIONS = {
     "path": 'column with the image path (default "path")',
     "label": 'column with the label (default "label")',
     "votes": "columns with vote counts, separated by commas, instead of a label column",
-    "split": 'column with the split (default "split" where it exists)',
+    "split": 'column with the split (default "split" where it exists; empty for none)',
+    split_words.OPTION: split_words.HELP,
     "group": 'column with what must never be split: a subject, a video (default "group" where it exists)',
     "annotator": 'column with who gave the label (default "annotator" where it exists)',
     "group_by": 'group from the path instead: "folder" or a regular expression',
     "root": "folder the paths start at, relative to the table",
-    "delimiter": 'what separates columns (default ",", or a tabulator for .tsv)',
+    "delimiter": "what separates columns (default: what makes the columns fit)",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the table: ``path`` as written, ``line`` counted from 1 without the header."""
+    """One row of the table: ``path`` as written, ``number`` counted from 1 without the header."""
 
-    line: int
+    number: int
     path: str
     votes: Mapping[str, int]
     split: str | None
@@ -43,126 +59,117 @@ class Row:
 def records(path: Path, options: Options) -> Iterator[Record]:
     """One record per row."""
     group = group_rule(options.get("group_by"))
-    if not path.is_dir() and path.suffix.lower() != ".zip":
-        folder = path.parent / options.get("root", "")
-        for row in _from_file(path, options):
-            yield _record(row, folder / row.path, row.group or group(row.path))
-        return
-    with Source(path) as source:
-        table = _table(source, options)
-        root = PurePosixPath(table).parent / options.get("root", "")
-        for row in _from_source(source, table, options):
-            name = (root / row.path).as_posix()
-            yield _record(row, source.media(name), row.group or group(row.path))
+    with _Tables(path, options) as tables:
+        for table in tables.names:
+            for row in tables.rows(table):
+                key = f"{row.path if isinstance(row, Row) else table}#{row.number}"
+                if isinstance(row, Fault):
+                    yield Record(key=key, media=Damaged(row.reason, "bad row"), votes={})
+                else:
+                    yield Record(
+                        key=key,
+                        media=tables.media(table, row.path),
+                        votes=row.votes,
+                        split=row.split,
+                        group=row.group or group(row.path),
+                        annotator=row.annotator,
+                    )
 
 
 def survey(path: Path, options: Options) -> Survey:
     """The votes each label has in the table."""
     group_rule(options.get("group_by"))
     found = Survey()
-    if not path.is_dir() and path.suffix.lower() != ".zip":
-        for row in _from_file(path, options):
-            found.add(row.votes)
-        return found
-    with Source(path) as source:
-        for row in _from_source(source, _table(source, options), options):
-            found.add(row.votes)
+    with _Tables(path, options) as tables:
+        used = set(tables.names)
+        for table in tables.names:
+            for row in tables.rows(table):
+                found.add(row.votes if isinstance(row, Row) else {})
+                if isinstance(row, Row) and tables.source is not None:
+                    used.add(tables.source.find(tables.name_of(table, row.path)))
+        if tables.source is not None:
+            found.ignored, found.problems = tables.source.passed_over(used), tables.source.problems
     return found
 
 
-def _record(row: Row, media: bytes | Path, group: str | None) -> Record:
-    return Record(
-        key=f"{row.path}#{row.line}",
-        media=media,
-        votes=row.votes,
-        split=row.split,
-        group=group,
-        annotator=row.annotator,
-    )
+class _Tables(ExitStack):
+    """The tables of a dataset and the images they name: a file of its own, or tables in a folder or zip."""
+
+    def __init__(self, path: Path, options: Options) -> None:
+        super().__init__()
+        self._path, self._options = path, options
+        self._delimiter = delimiter_of(options.get("delimiter"))
+        self._words = SplitWords(options)
+        self._root = options.get("root", "").replace("\\", "/")
+        self.source: Source | None = None
+        if is_table(path) or not (path.is_dir() or os.path.lexists(path)):
+            self.names = [path.name]
+        else:
+            self.source = self.enter_context(Source(path))
+            self.names = _named(self.source, options)
+
+    def rows(self, table: str) -> Iterator[Row | Fault]:
+        """The rows of ``table``; raises :class:`DataError` for a table that does not fit, or that is all faults."""
+        if self.source is not None:
+            opened = self.source.table(table, fits=self._fits, delimiter=self._delimiter)
+            yield from some_sound(self._read(opened), table)
+            return
+        with open_table(self._path) as stream:
+            opened = Table(stream, table, fits=self._fits, delimiter=self._delimiter)
+            yield from some_sound(self._read(opened), table)
+
+    def name_of(self, table: str, path: str) -> str:
+        """The name in the tree of what ``path`` means in ``table``."""
+        return str(PurePosixPath(table).parent / self._root / path)
+
+    def media(self, table: str, path: str) -> bytes | Path:
+        """The image that ``table`` calls ``path``."""
+        if self.source is not None:
+            return self.source.media(self.name_of(table, path))
+        folder = self._path.parent / self._root
+        for name in (path, path.replace("\\", "/")):
+            for form in (name, *(unicodedata.normalize(f, name) for f in ("NFC", "NFD") if not name.isascii())):
+                if os.path.lexists(folder / form):
+                    return folder / form
+        return folder / path.replace("\\", "/")
+
+    def _fits(self, header: Sequence[str]) -> bool:
+        return Columns.fit(header, self._options)
+
+    def _read(self, table: Table) -> Iterator[Row | Fault]:
+        columns = Columns(table, self._options, self._words)
+        named = None if self._options.get("split") == "" else split_of(PurePosixPath(table.name).name.partition(".")[0])
+        for line in columns.lines():
+            if isinstance(line, Fault):
+                yield line
+                continue
+            image = columns.cell(line, "path")
+            votes = columns.votes(line)
+            if image is None:
+                yield Fault(line.number, "names no image")
+            elif isinstance(votes, Fault):
+                yield votes
+            else:
+                split = columns.split(line, image) if columns.says_split else named
+                yield Row(
+                    line.number, image, votes, split, columns.cell(line, "group"), columns.cell(line, "annotator")
+                )
 
 
-def _from_file(path: Path, options: Options) -> Iterator[Row]:
-    return _rows(table_file(path, delimiter=_delimiter(path.name, options)), path.name, options)
-
-
-def _from_source(source: Source, table: str, options: Options) -> Iterator[Row]:
-    return _rows(source.table(table, delimiter=_delimiter(table, options)), table, options)
-
-
-def _delimiter(table: str, options: Options) -> str:
-    given = options.get("delimiter", "\t" if table.lower().endswith(".tsv") else ",").replace("\\t", "\t")
-    if len(given) != 1:
-        raise DataError(f'delimiter="{given}" is not one character.')
-    return given
-
-
-def _table(source: Source, options: Options) -> str:
-    tables = [name for name in source.names if PurePosixPath(name).suffix.lower() in (".csv", ".tsv")]
+def _named(source: Source, options: Options) -> list[str]:
+    """The table that is asked for, the only one, or those that are called after the splits, one each."""
+    tables = [name for name in source.names if name.lower().endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz"))]
     if wanted := options.get("table"):
         if wanted not in tables:
             raise UnknownName("table", wanted, tables)
-        return wanted
-    if len(tables) != 1:
-        raise DataError(
-            f"{source.path} holds {len(tables)} tables.",
-            hint=f"Name one: --option table={tables[0]}" if tables else "Expected one .csv or .tsv file.",
-        )
-    return tables[0]
-
-
-def _rows(rows: Iterator[list[str]], table: str, options: Options) -> Iterator[Row]:
-    header = [cell.strip() for cell in next(rows, [])]
-
-    def column(option: str, *, needed: bool) -> int | None:
-        name = options.get(option, option)
-        if name in header:
-            return header.index(name)
-        if needed or option in options:
-            raise UnknownName(f"column of {table}", name, header, hint=f"Name it with --option {option}=COLUMN.")
-        return None
-
-    path = column("path", needed=True)
-    counted = [name.strip() for name in options["votes"].split(",")] if "votes" in options else []
-    for name in counted:
-        if name not in header:
-            raise UnknownName(f"column of {table}", name, header)
-    label = column("label", needed=True) if not counted else None
-    split, group, annotator = (column(name, needed=False) for name in ("split", "group", "annotator"))
-
-    for line, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            raise DataError(f"Row {line} of {table} has {len(row)} columns, expected {len(header)}.")
-
-        def cell(at: int | None, row: list[str] = row) -> str | None:
-            return None if at is None else row[at].strip() or None
-
-        image = cell(path)
-        if image is None:
-            raise DataError(f"Row {line} of {table} names no image.")
-        votes = (
-            _counts(row, header, counted, table, line) if counted else {answer: 1} if (answer := cell(label)) else {}
-        )
-        yield Row(line, image, votes, _split(cell(split), table, line), cell(group), cell(annotator))
-
-
-def _counts(row: list[str], header: list[str], counted: list[str], table: str, line: int) -> dict[str, int]:
-    counts = {}
-    for name in counted:
-        text = row[header.index(name)].strip() or "0"
-        if not text.isdecimal():
-            raise DataError(f'Row {line} of {table} has "{text}" as count of {name}, expected a whole number.')
-        if int(text):
-            counts[name] = int(text)
-    return counts
-
-
-def _split(text: str | None, table: str, line: int) -> str | None:
-    if text is None:
-        return None
-    split = split_of(text)
-    if split is None:
-        raise DataError(f'Row {line} of {table} has the split "{text}".', hint="Expected train, valid or test.")
-    return split
+        return [wanted]
+    splits = {split_of(PurePosixPath(name).name.partition(".")[0]) for name in tables}
+    if len(tables) == 1 or (tables and None not in splits and len(splits) == len(tables)):
+        return tables
+    raise DataError(
+        f"{source.path} holds {len(tables)} tables.",
+        hint=f"Name one: --option table={tables[0]}" if tables else "Expected one .csv or .tsv file.",
+    )
 
 
 read = Reader(stream=records, survey=survey, options=OPTIONS)

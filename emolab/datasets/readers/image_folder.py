@@ -1,73 +1,74 @@
-"""``ROOT/class/*.jpg`` or ``ROOT/{train,valid,test}/class/*.jpg``, in a folder or a zip: the folder is the label."""
+"""Folders of images, one of which is the label: ``ROOT/class/*.jpg``, with splits above or below; or such a zip."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emolab.datasets.readers.source import Options, Reader, Source, Survey, group_rule, images, split_of
+from emolab.datasets.problems import shown
+from emolab.datasets.readers import layout, split_words
+from emolab.datasets.readers.source import Options, Reader, Source, Survey, group_rule, label_text
+from emolab.datasets.readers.split_words import SplitWords
 from emolab.errors import DataError
 from emolab.records import Record
-from emolab.taxonomy import KNOWN, canonical
+
+OPTIONS = {
+    "layout": "what the folders are, from the outside in, such as split/group/class; - for one that means nothing",
+    split_words.OPTION: split_words.HELP,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image lies: its relative name, the folder that is its label, and its split.
+    """Where an image lies: its relative name, and what its folders say of it: label, split and group.
 
-    ``key`` is the name from the label on, the same wherever the dataset's root is taken to be.
+    ``key`` is the name without wrapping folders and the split, the same wherever the dataset's root is taken to be.
     """
 
     name: str
     key: str
     label: str
     split: str | None
+    group: str | None = None
 
 
-def places(source: Source) -> list[Place]:
-    """Every image of ``source`` with the label and split its folders give.
+def places(source: Source, options: Options) -> list[Place]:
+    """Every image of ``source`` with what its folders say; see :func:`emolab.datasets.readers.layout.find`.
 
-    A single folder that wraps everything is skipped. Raises :class:`DataError` when images lie outside a class folder
-    or when split and class folders are mixed on one level.
+    Raises :class:`DataError` when there are none, and when it is not clear what the folders are.
     """
-    names = images(source)
+    names = source.images()
     if not names:
         raise DataError(f"{source.path} holds no images.", hint="Expected ROOT/class/image.jpg.")
-    depth = _wrappers(names)
-    tops = {PurePosixPath(name).parts[depth] for name in names if len(PurePosixPath(name).parts) > depth + 1}
-    splits = {top for top in tops if split_of(top)}
-    if splits and splits != tops:
-        raise DataError(
-            f"{source.path} mixes split folders ({', '.join(sorted(splits))}) and others "
-            f"({', '.join(sorted(tops - splits)[:5])}) on one level.",
-            hint="Use ROOT/class/image.jpg or ROOT/train/class/image.jpg, not both.",
+    words = SplitWords(options)
+    found = layout.find(names, str(source.path), words, options.get("layout"))
+    made = []
+    for name in names:
+        parts = PurePosixPath(name).parts
+        made.append(
+            Place(
+                name=name,
+                key=shown(found.key(parts)),
+                label=label_text(parts[found.label]),
+                split=None if found.split is None else words.of(parts[found.split]),
+                group=None if found.group is None else shown(parts[found.group]),
+            )
         )
-    at = depth + (1 if splits else 0)
-    loose = [name for name in names if len(PurePosixPath(name).parts) < at + 2]
-    if loose:
-        raise DataError(
-            f"{len(loose):,} images of {source.path} lie outside a class folder, the first is {loose[0]}.",
-            hint="Move them into a folder named after their class, or use the csv reader.",
-        )
-    parts = ((name, PurePosixPath(name).parts) for name in names)
-    return [
-        Place(name, "/".join(part[at:]), part[at], split_of(part[depth]) if splits else None) for name, part in parts
-    ]
+    return made
 
 
 def records(path: Path, options: Options) -> Iterator[Record]:
     """One record with one vote per image."""
     with Source(path) as source:
         group = group_rule(options.get("group"))
-        for place in places(source):
+        for place in places(source, options):
             yield Record(
                 key=place.key,
                 media=source.media(place.name),
                 votes={place.label: 1},
                 split=place.split,
-                group=group(place.name),
+                group=group(place.name) or place.group,
             )
 
 
@@ -75,23 +76,19 @@ def survey(path: Path, options: Options) -> Survey:
     """How many images each class folder holds."""
     group_rule(options.get("group"))
     with Source(path) as source:
-        found = places(source)
-    return Survey(len(found), Counter(place.label for place in found))
+        return counted(source, places(source, options))
 
 
-def _wrappers(names: list[str]) -> int:
-    """The number of leading folders that wrap everything (a zip of one folder) and name neither a split nor a class."""
-    parts = [PurePosixPath(name).parts for name in names]
-    depth = 0
-    while all(len(p) > depth + 2 and p[depth] == parts[0][depth] for p in parts):
-        if split_of(parts[0][depth]) or canonical(parts[0][depth]) in KNOWN:
-            break
-        depth += 1
-    return depth
+def counted(source: Source, found: list[Place]) -> Survey:
+    """The survey of images by their places."""
+    result = Survey(ignored=source.passed_over({place.name for place in found}), problems=source.problems)
+    for place in found:
+        result.add({place.label: 1})
+    return result
 
 
 read = Reader(
     stream=records,
     survey=survey,
-    options={"group": 'what must never be split: "folder", or a regular expression on the relative name'},
+    options={"group": 'what must never be split: "folder", or a regular expression on the relative name', **OPTIONS},
 )

@@ -2,75 +2,47 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
+import unicodedata
 import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import TracebackType
 from typing import IO
 
+from emolab.datasets.archive import BROKEN, Archive
+from emolab.datasets.names import kind_of, suffix_of
+from emolab.datasets.problems import Problem, Refused, shown
+from emolab.datasets.readers.table import Table
+from emolab.datasets.walk import walk
 from emolab.errors import DataError, UnknownName
+from emolab.files import LIMIT, open_file
 from emolab.records import Record
 
 Options = Mapping[str, str]
 
-#: What folders and columns call the three splits.
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training", "fer2013train"), "train"),
-    **dict.fromkeys(("valid", "val", "validation", "dev", "publictest", "fer2013valid"), "valid"),
-    **dict.fromkeys(("test", "testing", "eval", "privatetest", "fer2013test"), "test"),
-}
-
-#: Files that lie beside images without being one.
-SIDECARS = frozenset(
-    [
-        ".csv",
-        ".tsv",
-        ".txt",
-        ".json",
-        ".toml",
-        ".xml",
-        ".yaml",
-        ".yml",
-        ".md",
-        ".html",
-        ".pdf",
-        ".db",
-        ".ini",
-        ".zip",
-        ".py",
-        ".ipynb",
-        ".npy",
-    ]
-)
-
-#: The largest table or image taken out of a zip, in bytes.
-MEMBER_LIMIT = 1 << 30
-
-_LFS = "version https://git-lfs.github.com/spec/"
-
-#: What the standard library raises for a member of a zip that is damaged, encrypted or packed in an unknown way.
-_BROKEN = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError)
-
 
 @dataclass(slots=True)
 class Survey:
-    """How many ``records`` there are and how many votes each of the source's own ``labels`` has."""
+    """How many ``records`` there are and how many votes each of the source's own ``labels`` has.
+
+    ``ignored`` counts, by suffix, files that no record is made of; ``problems`` are those met on the way to them.
+    """
 
     records: int = 0
     labels: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
 
     def add(self, votes: Mapping[str, int]) -> None:
         """Count one record."""
         self.records += 1
-        self.labels.update(votes)
+        for label, count in votes.items():
+            self.labels[label_text(label)] += count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +66,7 @@ class Reader:
     def __call__(self, path: Path, options: Options) -> Iterator[Record]:
         """The records below ``path``; raises :class:`UnknownName` for an option the reader does not have."""
         self.check(options)
-        return self.stream(path, options)
+        return map(_tidy, self.stream(path, options))
 
     def check(self, options: Options) -> None:
         """Raise :class:`UnknownName` for an option the reader does not have."""
@@ -118,115 +90,186 @@ def as_reader(function: Callable[[Path, Options], Iterator[Record]]) -> Reader:
     return Reader(stream=function, survey=count, options=None)
 
 
+def label_text(label: str) -> str:
+    """``label`` as it is shown and stored: one Unicode form for one letter, and no bytes that are not text."""
+    return label if label.isascii() else shown(unicodedata.normalize("NFC", label))
+
+
+def _tidy(record: Record) -> Record:
+    if all(label.isascii() for label in record.votes):
+        return record
+    votes: Counter[str] = Counter()
+    for label, count in record.votes.items():
+        votes[label_text(label)] += count
+    return replace(record, votes=dict(votes))
+
+
 class Source(AbstractContextManager["Source"]):
     """A folder or a zip as a tree of relative posix names; never extracts, never leaves the folder.
 
-    ``names`` holds every file in natural byte order, without hidden files and ``__MACOSX``.
-    Raises :class:`DataError` when ``path`` is neither a folder nor a readable zip.
+    ``names`` holds every file in natural byte order, without hidden files and those of tools, which are counted in
+    ``ignored``; images that cannot be read are among them. ``problems`` are those of the tree itself: an unsafe name,
+    a folder without rights, a loop of links. Raises :class:`DataError` when ``path`` is neither a folder nor a
+    readable zip.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._zip: zipfile.ZipFile | None = None
+        self.ignored: Counter[str] = Counter()
+        self.problems: list[Problem] = []
+        self._archive: Archive | None = None
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self._kinds: dict[str, str] = {}
+        self._broken: dict[str, Problem] = {}
+        self._folded: dict[str, str | None] | None = None
         if path.is_dir():
-            self.names = tuple(sorted(_walk(path)))
-        elif zipfile.is_zipfile(path):
-            self._zip = zipfile.ZipFile(path)
-            self.names = tuple(sorted(n for n in self._zip.namelist() if not n.endswith("/") and _visible(n)))
-        elif not path.exists():
+            self._read_folder(path)
+        elif is_zip(path):
+            self._read_zip(path)
+        elif not os.path.lexists(path):
             raise DataError(f"{path} does not exist.", hint="Give a folder or a zip in the reader's layout.")
         else:
             raise DataError(f"{path} is neither a folder nor a readable zip.", hint="Unpack it and give the folder.")
+        self.names = tuple(sorted(self._kinds))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._zip is not None:
-            self._zip.close()
+        if self._archive is not None:
+            self._archive.close()
+
+    def images(self) -> list[str]:
+        """The names of images, in order."""
+        return [name for name in self.names if self._kinds[name] == "image"]
+
+    def passed_over(self, used: Collection[str]) -> Counter[str]:
+        """What is not used, by suffix: hidden files and every file of ``names`` that is not in ``used``."""
+        left = Counter(suffix_of(name) for name in self.names if name not in used)
+        return self.ignored + left
+
+    def find(self, name: str) -> str:
+        """The name in the tree that a table means by ``name``: as written, or as Windows or macOS write it.
+
+        A backslash may stand for a slash, and one letter may have another case or Unicode form, where only one file is
+        meant by it. ``name`` without ``./`` where there is no such file.
+        """
+        plain = PurePosixPath(name).as_posix()
+        if plain in self._kinds:
+            return plain
+        slashes = PurePosixPath(name.replace("\\", "/")).as_posix()
+        if slashes in self._kinds:
+            return slashes
+        if self._folded is None:
+            self._folded = {}
+            for each in self.names:
+                key = _fold(each)
+                self._folded[key] = None if key in self._folded else each
+        return self._folded.get(_fold(slashes)) or (plain if self._archive is None else slashes)
 
     def media(self, name: str) -> bytes | Path:
         """The bytes of a member of a zip, or the path of a file; :class:`Damaged` if broken or outside."""
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if leads_out(name):
             return Damaged(f"it lies outside of {self.path.name}")
-        if self._zip is None:
+        name = self.find(name)
+        if name in self._broken:
+            return Damaged(self._broken[name].message, self._broken[name].kind)
+        if self._archive is None:
             return self.path / name
-        try:
-            with self._open(name) as stream:
-                return stream.read()
-        except KeyError:
+        if name not in self._members:
             return Damaged(f"it is not in {self.path.name}")
-        except (*_BROKEN, DataError) as error:
-            return Damaged(str(error))
-
-    def table(self, name: str, *, delimiter: str = ",") -> Iterator[list[str]]:
-        """The rows of a delimited table (UTF-8, with or without byte order mark), blank rows left out, streamed.
-
-        Raises :class:`DataError` when it is damaged, encrypted, no text or a git-lfs pointer.
-        """
         try:
-            with self._open(name) as stream:
-                yield from rows_of(stream, name, delimiter=delimiter)
-        except _BROKEN as error:
+            return self._archive.read(self._members[name])
+        except Refused as refused:
+            return Damaged(refused.message, refused.kind)
+
+    def table(
+        self,
+        name: str,
+        *,
+        fits: Callable[[Sequence[str]], bool],
+        delimiter: str | None = None,
+        width: int | None = None,
+    ) -> Table:
+        """The table called ``name``, see :class:`Table`; raises :class:`DataError` when it cannot be read."""
+        try:
+            return Table(self._open(name), name, fits=fits, delimiter=delimiter, width=width)
+        except BROKEN as error:
             raise DataError(f"{name} in {self.path} cannot be read: {error}.") from error
 
     def _open(self, name: str) -> IO[bytes]:
-        if self._zip is None:
-            return (self.path / name).open("rb")
-        if self._zip.getinfo(name).file_size > MEMBER_LIMIT:
-            raise DataError(f"{name} in {self.path} unpacks to more than 1 GiB; it was not read.")
-        return self._zip.open(name)
+        if self._archive is None:
+            return open_file(self.path / name)
+        return self._archive.open(self._members[name])
+
+    def _read_folder(self, path: Path) -> None:
+        root = os.path.join(path, "")  # noqa: PTH118 - what the walk puts before each name
+        for found in walk([str(path)], ignored=self.ignored, others=True):
+            if isinstance(found, Problem):
+                self._problem(found, found.path.removeprefix(shown(root)))
+            else:
+                self._kinds[found.path.removeprefix(root)] = found.kind
+
+    def _read_zip(self, path: Path) -> None:
+        try:
+            self._archive = Archive(str(path), max_bytes=LIMIT)
+        except Refused as refused:
+            raise DataError(f"{path} was not read: {refused.kind}: {refused.message}.") from refused
+        for member in self._archive.members(self.ignored):
+            if isinstance(member, Problem):
+                self._problem(member, member.path.removeprefix(f"{shown(path)}/"))
+            else:
+                self._kinds[member.name] = member.kind
+                self._members[member.name] = member.info
+
+    def _problem(self, problem: Problem, name: str) -> None:
+        if problem.taken or problem.kind == "unsafe name" or kind_of(name) != "image":
+            self.problems.append(problem)
+        else:
+            self._kinds[name] = "image"
+            self._broken[name] = problem
 
 
 class Damaged(bytes):
-    """The media of a record that cannot be read: no bytes, and the ``reason``."""
+    """The media of a record that cannot be read: no bytes, the ``reason``, and what kind of problem it is."""
 
     reason: str
+    kind: str
 
-    def __new__(cls, reason: str) -> Damaged:
+    def __new__(cls, reason: str, kind: str = "damaged") -> Damaged:
         """No bytes, with the reason."""
         made = super().__new__(cls)
         made.reason = reason
+        made.kind = kind
         return made
 
 
-def table_file(path: Path, *, delimiter: str = ",") -> Iterator[list[str]]:
-    """The rows of a table that is a file of its own; raises :class:`DataError` as :meth:`Source.table` does."""
+def is_zip(path: Path) -> bool:
+    """Whether ``path`` is a file that ends as a zip does; never waits for a pipe or a device."""
     try:
-        with path.open("rb") as stream:
-            yield from rows_of(stream, path.name, delimiter=delimiter)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.", hint="Give a table, a folder or a zip.") from error
+        with open_file(path) as stream:
+            return zipfile.is_zipfile(stream)
+    except OSError:
+        return False
 
 
-def rows_of(stream: IO[bytes], name: str, *, delimiter: str = ",") -> Iterator[list[str]]:
-    """The rows of a delimited table, blank ones left out; raises :class:`DataError` when it is no table in UTF-8."""
-    csv.field_size_limit(1 << 24)
-    text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
-    try:
-        for row in csv.reader(text, delimiter=delimiter):
-            if row and row[0].startswith(_LFS):
-                raise DataError(
-                    f"{name} is a git-lfs pointer, not the table itself.", hint='Run "git lfs pull" in the clone.'
-                )
-            if any(cell.strip() for cell in row):
-                yield row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{name} is not a table in UTF-8: {error}.", hint="Save it as UTF-8 CSV.") from error
+def is_table(path: Path) -> bool:
+    """Whether ``path`` is to be read as a table that is a file of its own: neither a folder nor a zip."""
+    return os.path.lexists(path) and not path.is_dir() and not is_zip(path)
+
+
+def leads_out(name: str) -> bool:
+    """Whether the path ``name`` of a table is absolute or has ``..`` in it, here or on Windows."""
+    windows = PureWindowsPath(name)
+    return name.startswith(("/", "\\")) or bool(windows.drive) or ".." in windows.parts
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def named_files(source: Source, names: frozenset[str]) -> list[str]:
     """The files of ``source`` whose last part (any case) is in ``names``."""
     return [name for name in source.names if PurePosixPath(name).name.lower() in names]
-
-
-def images(source: Source) -> list[str]:
-    """The files of ``source`` that may be images: everything but known sidecars."""
-    return [name for name in source.names if PurePosixPath(name).suffix.lower() not in SIDECARS]
-
-
-def split_of(word: str) -> str | None:
-    """The split a folder or column value names (``Training``, ``val``, ``FER2013Test``), or ``None``."""
-    return SPLIT_NAMES.get(word.strip().lower())
 
 
 def group_rule(option: str | None) -> Callable[[str], str | None]:
@@ -249,16 +292,3 @@ def group_rule(option: str | None) -> Callable[[str], str | None]:
         return None if match is None else match.group(1 if pattern.groups else 0)
 
     return find
-
-
-def _walk(root: Path) -> Iterator[str]:
-    # os.walk does not follow links to folders, so a loop of links cannot trap it.
-    for folder, below, files in os.walk(root):
-        below[:] = sorted(name for name in below if _visible(name))
-        relative = Path(folder).relative_to(root)
-        yield from ((relative / name).as_posix() for name in files if _visible(name))
-
-
-def _visible(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    return not any(part.startswith(".") or part == "__MACOSX" for part in parts) and parts[-1] != "Thumbs.db"

@@ -1,0 +1,74 @@
+"""What a file is by its name, and which files of a folder or an archive nobody asked for: one rule for all commands."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+_IMAGE_SUFFIXES = """
+.apng .avif .avifs .bmp .bw .dds .dib .gif .heic .heif .icns .ico .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx
+.mpo .pbm .pcx .pgm .png .pnm .ppm .psd .qoi .rgb .rgba .sgi .tga .tif .tiff .webp .xbm .xpm
+"""
+_VIDEO_SUFFIXES = ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .webm .wmv"
+IMAGES = frozenset(_IMAGE_SUFFIXES.split())
+VIDEOS = frozenset(_VIDEO_SUFFIXES.split())
+
+#: Files that lie beside images and are none, whatever their first bytes.
+_SIDECAR_SUFFIXES = """
+.bib .bin .c .cfg .conf .csv .db .dat .doc .docx .eps .gz .h5 .hdf5 .htm .html .ini .ipynb .js .json .jsonl .lnk .log
+.m .mat .md .mp3 .npy .npz .onnx .parquet .pdf .pkl .ps .pt .pth .py .rar .rst .sh .sql .sqlite .svg .tar .tex .tgz
+.toml .tsv .txt .url .wav .xls .xlsx .xml .yaml .yml .7z
+"""
+SIDECARS = frozenset(_SIDECAR_SUFFIXES.split())
+
+#: What image files begin with.
+IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
+
+#: How the files that begin with a dot, or that a tool made, are counted.
+HIDDEN = "hidden"
+
+_MADE_BY_TOOLS = frozenset(
+    (
+        *("__macosx", "icon\r", "network trash folder", "temporary items"),  # macOS
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "recycler"),  # Windows
+        "system volume information",
+        *("@eadir", "#recycle", "#snapshot", "lost+found"),  # network drives, Linux
+        *("__pycache__", "ipynb_checkpoints"),
+    )
+)
+
+
+def kind_of(name: str) -> str | None:
+    """``image``, ``video`` or ``zip`` by the suffix of ``name``; ``None`` for any other."""
+    suffix = suffix_of(name)
+    return "image" if suffix in IMAGES else "video" if suffix in VIDEOS else "zip" if suffix == ".zip" else None
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of ``name`` in lower case, as other files are counted by it; ``no suffix`` where there is none."""
+    stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    return f".{suffix.lower()}" if stem and dot and suffix else "no suffix"
+
+
+def to_be_opened(name: str) -> bool:
+    """Whether only its first bytes can tell if the file called ``name`` is an image."""
+    return kind_of(name) is None and suffix_of(name) not in SIDECARS
+
+
+def is_hidden(part: str) -> bool:
+    """Whether a file or folder called ``part`` is passed over: hidden, or made by a tool for itself.
+
+    >>> [is_hidden(part) for part in (".git", "__MACOSX", "Thumbs.db", "happy")]
+    [True, True, True, False]
+    """
+    return part.startswith(".") or part.lower() in _MADE_BY_TOOLS
+
+
+def hidden_part(name: str) -> str | None:
+    """The outermost file or folder of the relative path ``name`` that is passed over, as a path; or ``None``.
+
+    >>> hidden_part("set/.git/objects/a.png")
+    'set/.git'
+    """
+    parts = PurePosixPath(name).parts
+    at = next((i for i, part in enumerate(parts) if is_hidden(part)), None)
+    return None if at is None else "/".join(parts[: at + 1])
