@@ -18,6 +18,7 @@ CORE = {
     "files",  # reading with a limit, for collecting, maps, training and prediction
     *("report", "charts"),  # pages and their charts: standard library only
     "metrics",  # how good a model is, for training and for simulated campaigns
+    "plain",  # names from outside, made harmless for where they are shown
     "backup",  # a workspace in one file, and back
     "ranges",  # what numbers and words a setting may have
     "enough",  # whether the votes on a sample are enough

@@ -46,7 +46,7 @@ def backup(session: Session, file: Path, leave_out: tuple[str, ...], force: bool
 
 
 def _show(session: Session, done: Written) -> None:
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     held = done.manifest
     session.say(
@@ -73,6 +73,6 @@ def quoted(path: Path) -> str:
     """``path`` as it can be typed, safe for :meth:`Session.next_step`."""
     import shlex
 
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     return escape(shlex.quote(str(path)))

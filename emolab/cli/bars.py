@@ -16,6 +16,7 @@ from rich.progress import Task as RichTask
 from rich.text import Text
 
 from emolab import progress
+from emolab.plain import visible
 
 
 class _Count(MofNCompleteColumn):
@@ -68,7 +69,7 @@ class Bars(progress.Progress):
     def __init__(self, console: Console) -> None:
         self.rich = Progress(
             SpinnerColumn(style="cyan"),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=32, complete_style="cyan", finished_style="green"),
             _Count(),
             _Rate(),
@@ -85,11 +86,11 @@ class Bars(progress.Progress):
 
     def note(self, text: str) -> None:
         """A line of prose above the bars."""
-        self._console.print(Text(text), style="dim")
+        self._console.print(Text(visible(text)), style="dim")
 
     def warn(self, text: str) -> None:
         """The same, to be noticed."""
-        self._console.print(Text.assemble(("! ", "yellow"), text))
+        self._console.print(Text.assemble(("! ", "yellow"), visible(text)))
 
     def open(self, description: str, total: int | None, unit: str) -> TaskID:
         """Show a new bar; the first one starts the display."""

@@ -96,7 +96,7 @@ def collect(
 
 
 def _warn_of_one_group(session: Session, group: str, added: int, *, dry_run: bool) -> None:
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     session.say(f"[yellow]![/] All {added:,} new samples are in one group, {escape(group)}; a group is never split.")
     session.say(
@@ -142,7 +142,7 @@ def _graceful(session: Session) -> Iterator[Callable[[], bool]]:
 
 
 def _show(session: Session, done: Collected, *, dry_run: bool) -> None:
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     report = done.report
     known = f"{many(report.skipped, 'input')} not read again" if report.skipped else ""

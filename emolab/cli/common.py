@@ -44,9 +44,9 @@ class Session:
     @cached_property
     def console(self) -> Console:
         """Prose, tables and progress go here: standard error, so that standard output holds data only."""
-        from rich.console import Console
+        from emolab.cli.terminal import Terminal
 
-        return Console(stderr=True, highlight=False, soft_wrap=False)
+        return Terminal(stderr=True, highlight=False, soft_wrap=False)
 
     @cached_property
     def progress(self) -> Progress:
@@ -82,6 +82,18 @@ class Session:
         """Say what to type next, on one line however long: a command that is broken in two cannot be copied."""
         if not self.json:
             self.console.print(f"[dim]next:[/] [bold cyan]{text}[/]", soft_wrap=True)
+
+
+def escape(text: str) -> str:
+    """``text`` from outside, such as a file's name, as it may stand in what :meth:`Session.say` prints.
+
+    Its brackets are no markup, and it stays on its line: no order to the terminal gets through.
+    """
+    from rich.markup import escape as without_markup
+
+    from emolab.plain import visible
+
+    return without_markup(visible(text))
 
 
 def make_table(

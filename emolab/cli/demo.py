@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, within, workspace_command
+from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
@@ -130,10 +131,10 @@ def _view(session: Session, campaign: Campaign) -> str | None:
         done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         reason = next((line for line in done.stderr.splitlines() if line.startswith("error:")), done.stderr[-400:])
-        session.say(f"\n[yellow]![/] no FiftyOne dataset: {reason.removeprefix('error: ')}")
+        session.say(f"\n[yellow]![/] no FiftyOne dataset: {escape(reason.removeprefix('error: '))}")
         return None
     name = str(json.loads(done.stdout)["dataset"])
-    session.say(f"\n[green]✓[/] FiftyOne dataset [bold]{name}[/] [dim]({time.monotonic() - began:.0f} s)[/]")
+    session.say(f"\n[green]✓[/] FiftyOne dataset [bold]{escape(name)}[/] [dim]({time.monotonic() - began:.0f} s)[/]")
     return name
 
 
@@ -167,8 +168,9 @@ def _summary(session: Session, campaign: Campaign, page: Path, *, seconds: float
             f"emolab reached random's final macro-F1 of {goal.macro_f1:.3f} after [bold]{reached:,.0f}[/] votes; "
             f"random took {goal.votes:,}. [dim]One run, one seed.[/]"
         )
-    session.say(f"\n  the page      [bold cyan]file://{page}[/]")
-    session.say(f"  the dataset   [bold cyan]emolab -w {campaign.arms[CHOSEN].workspace.root} inspect[/]")
+    session.say(f"\n  the page      [bold cyan]{escape(page.as_uri())}[/]")
+    chosen = shlex.quote(str(campaign.arms[CHOSEN].workspace.root))
+    session.say(f"  the dataset   [bold cyan]emolab -w {escape(chosen)} inspect[/]")
     session.say(f"  [dim]{seconds / 60:.1f} minutes in all[/]")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -282,7 +283,7 @@ def _onward(arm: Arm) -> Section:
     return Section(
         title="Look further",
         body=code(
-            f"cd {root}\n"
+            f"cd {shlex.quote(str(root))}\n"
             "emolab status            # where the loop stands\n"
             "emolab inspect           # the faces, votes and predictions in FiftyOne\n"
             "emolab label status      # the team in numbers\n"

@@ -75,7 +75,7 @@ def look(session: Session) -> list[Check]:
 
 def show(session: Session, checks: list[Check]) -> None:
     """The table, what must be mended, what may be added, and the verdict."""
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     marks = {"works": "[green]✓ works[/]", "missing": "[red]✗ missing[/]", "broken": "[red]✗ broken[/]"}
     mild = {"missing": "[dim]· none[/]", "broken": "[yellow]! broken[/]"}
@@ -98,6 +98,6 @@ def show(session: Session, checks: list[Check]) -> None:
         session.say("")
     lacking = [check.name for check in checks if check.needed and check.state != "works"]
     if lacking:
-        session.say(f"[red]✗[/] needed and not working: {', '.join(lacking)}")
+        session.say(f"[red]✗[/] needed and not working: {', '.join(map(escape, lacking))}")
     else:
         session.say("[green]✓[/] everything the loop needs works here")

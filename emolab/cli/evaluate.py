@@ -36,8 +36,7 @@ def evaluate(
     device: str | None,
 ) -> None:
     """Judge MODEL (champion, the start of an id, or a checkpoint folder) and print accuracy, macro-F1, calibration."""
-    from rich.markup import escape
-
+    from emolab.cli.common import escape
     from emolab.cli.judged import show_metrics
     from emolab.cli.models import device_of, folder_of
     from emolab.cli.side_by_side import show_learned

@@ -70,7 +70,7 @@ def _material(session: Session, folder: Path) -> Material | None:
 
 
 def _show(session: Session, found: Exported) -> None:
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     document, checked = found.document, found.parity
     session.emit(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, escape, workspace_command
 from emolab.cli.words import many
 
 
@@ -28,8 +28,10 @@ def init(session: Session, directory: Path, classes: str, modality: str) -> None
     workspace = Workspace.init(directory, classes=parse_classes(classes), modality=modality)
     project = workspace.config.project
     session.emit({"workspace": workspace.root, "classes": project.classes, "modality": project.modality})
-    session.say(f"[green]✓[/] workspace [bold]{project.name}[/] in {workspace.root}")
+    session.say(f"[green]✓[/] workspace [bold]{escape(project.name)}[/] in {escape(str(workspace.root))}")
     session.say(f"  {many(len(project.classes), 'class', 'classes')}: {', '.join(project.classes)}")
     session.next_step(
-        f"cd {shlex.quote(str(directory))} && emolab collect PATH" if directory != Path() else "emolab collect PATH"
+        f"cd {escape(shlex.quote(str(directory)))} && emolab collect PATH"
+        if directory != Path()
+        else "emolab collect PATH"
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, within, workspace_command
+from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _written(session: Session, report: Report) -> None:
         if count
     ]
     session.say(
-        f"[green]✓[/] FiftyOne dataset [bold]{report.dataset}[/]: {many(report.samples, 'sample')} "
+        f"[green]✓[/] FiftyOne dataset [bold]{escape(report.dataset)}[/]: {many(report.samples, 'sample')} "
         f"({', '.join(parts) or 'nothing changed'})"
     )
     session.table(["saved view", ("samples", "right")], [(name, f"{n:,}") for name, n in report.views.items()])
@@ -139,7 +139,6 @@ def _written(session: Session, report: Report) -> None:
 
 
 def _pulled(session: Session, pull: Pull) -> int:
-    from rich.markup import escape
 
     session.emit(
         {

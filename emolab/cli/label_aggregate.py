@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from emolab.cli.common import Session, within, workspace_command
+from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.cli.words import many, short
 
 
@@ -67,7 +67,7 @@ def aggregate(session: Session, method: str | None, min_votes: int | None) -> No
             )
             for name, row in rows.items()
         ],
-        title=f"{many(len(labels.samples), 'label')} by {done.recipe}",
+        title=f"{many(len(labels.samples), 'label')} by {escape(str(done.recipe))}",
     )
     session.say(
         f"{many(done.votes, 'vote')} of {many(done.annotators, 'annotator')}; version [bold]{short(labels.version)}[/]"

@@ -22,9 +22,8 @@ def export(session: Session, file: Path | None, *, rejected: bool, named: bool) 
     Each row has the sample, the annotator's pseudonym, the answer, the guess that was on the form (shown) and the
     answers to the team's own questions (extra). FILE is replaced.
     """
-    from rich.markup import escape
-
     from emolab.catalog import nicknames
+    from emolab.cli.common import escape
     from emolab.errors import DataError
     from emolab.labeling import vote_export
 

@@ -18,9 +18,8 @@ def name(session: Session, pseudonym: str, nickname: str | None, *, remove: bool
     The name stays in this workspace's catalog. It is never sent to Label Studio, and it is in no export unless you ask
     for it ("emolab label export --nicknames").
     """
-    from rich.markup import escape
-
     from emolab.catalog import nicknames
+    from emolab.cli.common import escape
 
     if (nickname is None) != remove:
         raise click.UsageError("Give a NAME, or --remove.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, within, workspace_command
+from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def pull(
             _held(session, report)
             return 1 if report.held else 0
         with terminated_like_ctrl_c():
-            session.say(f"watching {studio.url} every {every:g} s; Ctrl-C ends it")
+            session.say(f"watching {escape(studio.url)} every {every:g} s; Ctrl-C ends it")
             told: Mapping[str, int] = {}
             for report in run_on(session.workspace, studio, title=title, every=every, progress=session.progress):
                 if report.changed or report.held != told:
@@ -72,7 +72,6 @@ def _line(report: PullReport) -> str:
 
 def _held(session: Session, report: PullReport) -> None:
     """Say which withdrawals wait for consent."""
-    from rich.markup import escape
 
     for title, count in report.held.items():
         session.say(
@@ -83,7 +82,6 @@ def _held(session: Session, report: PullReport) -> None:
 
 
 def _show(session: Session, report: PullReport) -> None:
-    from rich.markup import escape
 
     for title in report.gone:
         session.say(f"[yellow]![/] project “{escape(title)}” was deleted in Label Studio; its votes stay")

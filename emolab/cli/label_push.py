@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, interactive, within, workspace_command
+from emolab.cli.common import Session, escape, interactive, within, workspace_command
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _guesses(session: Session) -> Mapping[str, str]:
 
 def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     if report.note:
-        session.say(f"[green]✓[/] nothing to push: {report.note}")
+        session.say(f"[green]✓[/] nothing to push: {escape(report.note)}")
         _left_out(session, report)
         for what, count in _tidied(report):
             session.say(f"  {count:,} {what}")
@@ -143,7 +143,6 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
         ("deleted there, left alone", report.deleted_there),
         ("file missing or unreadable", len(report.missing)),
     ]
-    from rich.markup import escape
 
     always = rows[:1]
     shown = [(what, f"{count:,}") for what, count in rows if count or (what, count) in always]
@@ -166,7 +165,7 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
         session.next_step("the same without --dry-run")
         return
     seen = many(report.overlap, "person sees", "people see")
-    session.say(f"[green]✓[/] {seen} each sample · {report.seconds:.1f} s · {report.url}")
+    session.say(f"[green]✓[/] {seen} each sample · {report.seconds:.1f} s · {escape(report.url)}")
     session.next_step("emolab label pull, once people have answered")
 
 
@@ -193,7 +192,6 @@ def _tidied(report: PushReport) -> list[tuple[str, int]]:
 
 
 def _labels(session: Session, report: PushReport) -> None:
-    from rich.markup import escape
 
     if report.labels_kept:
         names = escape(", ".join(report.labels_kept))

@@ -85,7 +85,7 @@ def status(session: Session) -> None:
         return
     _show_rounds(session, rounds)
     _show_votes(session, per_sample, totals)
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     for title, count in held.items():
         session.say(
@@ -207,7 +207,7 @@ def _show_people(
     users: dict[str, list[int]],
     called: dict[str, str],
 ) -> None:
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     if not people:
         return
@@ -248,7 +248,7 @@ def _show_people(
 
 
 def _show_datasets(session: Session, merged: list[Activity], against: dict[str, AnnotatorAgreement]) -> None:
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     if not merged:
         return
@@ -269,7 +269,7 @@ def _show_datasets(session: Session, merged: list[Activity], against: dict[str, 
 
 def _show_questions(session: Session, asked: list[Question]) -> None:
     """What the team was asked beyond emolab's question."""
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     if not asked:
         return

@@ -66,15 +66,17 @@ def learned_of(session: Session, report: MergeReport, *, options: Mapping[str, s
 
 def warn_of(session: Session, known: Mapping[str, Any] | None) -> None:
     """Say what :func:`learned_of` found, unless it is as few as are taken for learned ones by mistake."""
+    from emolab.cli.common import escape
+
     if known is None:
         return
     for line in known["unknown"]:
-        session.say(f"[yellow]![/] Unknown: {line}. It may have learned some of these images.")
+        session.say(f"[yellow]![/] Unknown: {escape(line)}. It may have learned some of these images.")
     n, of = known["n"], known["of"]
     if n and (n == of or n > 1 + 3 * known["rate"] * of):
         session.say(
-            f"[yellow]![/] {known['by']} has learned {n:,} of these {many(of, 'image')}: figures on them, by it or by "
-            "models that start from it, flatter. Judge on others."
+            f"[yellow]![/] {escape(known['by'])} has learned {n:,} of these {many(of, 'image')}: figures on them, by "
+            "it or by models that start from it, flatter. Judge on others."
         )
 
 

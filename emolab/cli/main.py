@@ -15,6 +15,7 @@ from emolab import __version__
 from emolab.cli.common import Session
 from emolab.cli.groups import LazyGroup
 from emolab.errors import EmolabError
+from emolab.plain import visible
 
 #: Command -> (module, one line of help). The help stands here so that ``emolab --help`` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -77,7 +78,7 @@ def run(arguments: list[str] | None = None) -> int:
         result: Any = cli.main(args=arguments, prog_name="emolab", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
-        error.show()
+        _wrong_usage(error)
         return error.exit_code
     except EmolabError as error:
         return _failed(error)
@@ -96,11 +97,26 @@ def run(arguments: list[str] | None = None) -> int:
         return _failed(words)
 
 
+def _wrong_usage(error: click.ClickException) -> None:
+    """What click says, with the names in it on their line and without orders to the terminal."""
+    from io import StringIO
+
+    said, message = StringIO(), error.format_message()
+    error.show(said)
+    click.echo(visible(said.getvalue().replace(message, visible(message)), keep="\n"), nl=False, err=True)
+
+
 def _failed(error: EmolabError) -> int:
     """Say what is wrong and what to type next; the exit code."""
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(error.message, err=True)
+    click.echo(_laid_out(error.message), err=True)
     if error.hint:
         click.secho("  fix: ", fg="cyan", bold=True, nl=False, err=True)
-        click.echo(error.hint, err=True)
+        click.echo(_laid_out(error.hint), err=True)
     return 1
+
+
+def _laid_out(text: str) -> str:
+    """``text`` without orders to the terminal; a name with a line break cannot look like a line of emolab's own."""
+    first, *more = visible(text, keep="\n").split("\n")
+    return "\n".join([first, *(line if line.startswith(" ") or not line else f"  {line}" for line in more)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, bar, workspace_command
+from emolab.cli.common import Session, bar, escape, workspace_command
 from emolab.cli.learned import learned_of, warn_of
 from emolab.cli.shortage import after_merge
 from emolab.cli.words import many, other_files
@@ -102,12 +102,11 @@ def _show(session: Session, report: MergeReport, known: Mapping[str, Any] | None
 
 
 def _headline(session: Session, report: MergeReport) -> None:
-    from rich.markup import escape
 
     sign = "[yellow]dry run, nothing written:[/]" if report.dry_run else "[green]✓[/]"
     rate = f"{report.read / report.seconds:,.0f} images/s" if report.seconds else ""
     session.say(
-        f"\n{sign} [bold]{report.name}[/] from {escape(report.path)}  [dim]{report.seconds:,.1f} s, {rate}[/]\n"
+        f"\n{sign} [bold]{escape(report.name)}[/] from {escape(report.path)}  [dim]{report.seconds:,.1f} s, {rate}[/]\n"
     )
     rows = [
         ("read", report.read, "images in the dataset"),
@@ -129,7 +128,6 @@ def _colour(what: str, n: int) -> str:
 
 
 def _labels(session: Session, report: MergeReport) -> None:
-    from rich.markup import escape
 
     from emolab.taxonomy import META
 
@@ -161,7 +159,9 @@ def _labels(session: Session, report: MergeReport) -> None:
     session.table(columns, rows, title="Labels")
     missing = [name for name in session.workspace.config.project.classes if name not in report.supported]
     if missing:
-        session.say(f"[dim]{report.name} never shows {', '.join(missing)}: not counted as negatives in training.[/]\n")
+        session.say(
+            f"[dim]{escape(report.name)} never shows {', '.join(missing)}: not counted as negatives in training.[/]\n"
+        )
 
 
 def _copies(session: Session, report: MergeReport) -> None:
@@ -171,7 +171,7 @@ def _copies(session: Session, report: MergeReport) -> None:
         most = report.copies["largest"]
         rows.append(("images with copies", f"{report.copies['images']:,}", f"up to {most} copies of one image"))
     if conflicts["images"]:
-        pairs = ", ".join(f"{' / '.join(pair['labels'])} {pair['images']}" for pair in conflicts["pairs"][:3])
+        pairs = ", ".join(f"{escape(' / '.join(pair['labels']))} {pair['images']}" for pair in conflicts["pairs"][:3])
         rows.append(("conflicting votes", f"{conflicts['images']:,}", "copies voted on differently; all votes kept"))
         rows.append(("another majority", f"{conflicts['majority']:,}", pairs))
     for leak in leaks:
@@ -200,7 +200,6 @@ def _numbers(counts: dict[str, int]) -> str:
 
 
 def _remarks(session: Session, report: MergeReport) -> None:
-    from rich.markup import escape
 
     for note, count in list(report.notes.items())[:SHOWN]:
         session.say(f"[dim]{escape(note)}: {many(count, 'image')}[/]")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, escape, workspace_command
 from emolab.cli.groups import OrderedGroup
 from emolab.cli.words import short
 
@@ -50,7 +50,6 @@ def list_models(session: Session) -> None:
 @workspace_command
 def show(session: Session, model: str) -> None:
     """Show settings, metrics and the report of MODEL: a name such as champion, or the start of an id."""
-    from rich.markup import escape
 
     from emolab.catalog import models as catalog_models
     from emolab.cli.judged import show_metrics
@@ -62,8 +61,10 @@ def show(session: Session, model: str) -> None:
     if report is None or not report.is_file():
         report = None  # a network that was not trained here has none
     session.emit({**_row(found), "metrics": found.metrics, "config": found.config, "report": report})
-    names = ", ".join(found.aliases) or "no name"
-    session.say(f"[bold]{short(found.id)}[/] ({names}), {found.config['backbone']}, made {found.created_at}")
+    names = escape(", ".join(found.aliases)) or "no name"
+    session.say(
+        f"[bold]{short(found.id)}[/] ({names}), {escape(str(found.config['backbone']))}, made {found.created_at}"
+    )
     came = found.metrics.get("brought")
     if came:
         session.say(f"  not trained here: it is {escape(str(came))}, which no training has beaten so far")
@@ -95,7 +96,7 @@ def promote(session: Session, model: str, alias: str) -> None:
             catalog_models.set_alias(tx, alias, found.id)
     session.emit({"model": found.id, "alias": alias, "before": before})
     was = f" (before: {short(before)})" if before and before != found.id else ""
-    session.say(f"[green]✓[/] {short(found.id)} is now [bold]{alias}[/]{was}")
+    session.say(f"[green]✓[/] {short(found.id)} is now [bold]{escape(alias)}[/]{was}")
 
 
 @models.command("card", short_help="Purpose, data, figures and limits of a model.")
@@ -209,8 +210,8 @@ def _cells(model: Model) -> tuple[str, ...]:
 
     return (
         short(model.id),
-        " ".join(f"[bold green]{a}[/]" if a == "champion" else a for a in model.aliases) or "–",
-        str(row["backbone"]),
+        " ".join(f"[bold green]{a}[/]" if a == "champion" else escape(a) for a in model.aliases) or "–",
+        escape(str(row["backbone"])),
         f"{row['n_train']:,} + {row['n'] or 0:,}",
         show_number("accuracy", ".1%"),
         show_number("macro_f1", ".3f"),

@@ -57,8 +57,7 @@ def predict(
     (collect.tight) is searched, a smaller one is a face crop already. Each face is told with its box and landmarks, in
     pixels of the upright picture, and the detector's score.
     """
-    from rich.markup import escape
-
+    from emolab.cli.common import escape
     from emolab.cli.models import config_of, device_of, folder_of
     from emolab.cli.predict_draw import draw
     from emolab.cli.predict_faces import asked as to_classify

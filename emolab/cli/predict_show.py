@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from emolab.plain import for_spreadsheet
+
 if TYPE_CHECKING:
     from emolab.cli.common import Session
     from emolab.cli.predict_faces import Asked
@@ -51,7 +53,8 @@ def print_csv(rows: list[dict[str, Any]], classes: tuple[str, ...], *, faces: bo
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["file", "label", "confidence", *classes, "error", "note", *(_FACE if faces else ())])
+    names = map(for_spreadsheet, classes)
+    writer.writerow(["file", "label", "confidence", *names, "error", "note", *(_FACE if faces else ())])
     for row in rows:
         numbers = [row["confidence"], *row["probs"].values()] if "probs" in row else [None] * (len(classes) + 1)
         cells = [row["file"], row.get("label"), *(None if p is None else f"{p:.6f}" for p in numbers)]
@@ -60,15 +63,13 @@ def print_csv(rows: list[dict[str, Any]], classes: tuple[str, ...], *, faces: bo
             points = [value for point in row.get("landmarks", {}).values() for value in point]
             box = [row["box"][key] for key in BOX] if "box" in row else [None] * len(BOX)
             cells += [row.get("face"), *box, *(points or [None] * (2 * len(LANDMARKS))), row.get("score")]
-        writer.writerow(cells)
+        writer.writerow([for_spreadsheet(cell) if isinstance(cell, str) else cell for cell in cells])
     click.echo(out.getvalue(), nl=False)
 
 
 def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> None:
     """Print the first rows as a table, and the notes about them below it."""
-    from rich.markup import escape
-
-    from emolab.cli.common import bar
+    from emolab.cli.common import bar, escape
 
     shared = _folder([row["file"] for row in rows])
 
@@ -99,7 +100,7 @@ def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> None:
 
 def _named(row: dict[str, Any], shared: str) -> str:
     """The file of a row without the folder that all share, and the number of the face, as rich markup."""
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     number = f" #{row['face']}" if "face" in row else ""
     return escape(f"{row['file'][len(shared) :]}{number}")

@@ -26,7 +26,7 @@ def pretrain(session: Session, epochs: int | None, device: str | None) -> None:
         session.overrides += (f"training.device={device}",)
     found = pretrain_workspace(session, epochs)
     session.emit(found)
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     loss = found["loss"]
     session.say(

@@ -43,10 +43,9 @@ def restore(session: Session, file: Path, directory: Path | None, force: bool, d
 
 
 def _show(session: Session, done: Restored) -> None:
-    from rich.markup import escape
-
     from emolab.backup.restoring import settings_of
     from emolab.cli.backup import quoted
+    from emolab.cli.common import escape
 
     held = done.manifest
     session.say(f"[green]✓[/] workspace in [bold]{escape(str(done.root))}[/]: {_held(held)}")
@@ -66,7 +65,7 @@ def _show(session: Session, done: Restored) -> None:
 
 
 def _held(found: Manifest) -> str:
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     return (
         f"{many(len(found.members), 'file')}, {many(found.samples, 'sample')} of {escape(found.project)}, kept "

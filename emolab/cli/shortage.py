@@ -40,7 +40,7 @@ def after_merge(session: Session, report: MergeReport) -> bool:
 
     Where the workspace has other training samples this is no shortage and nothing is said.
     """
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     if report.train_elsewhere or not report.left:
         return False

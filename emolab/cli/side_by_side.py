@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
 def show_comparison(session: Session, compared: Mapping[str, Any] | None) -> None:
     """Print what a new model was compared with, or why nothing was."""
-    from rich.markup import escape
-
+    from emolab.cli.common import escape
     from emolab.training import wording
 
     rows = wording.comparison_rows(compared) if compared and compared["against"] else []
@@ -27,8 +26,7 @@ def show_comparison(session: Session, compared: Mapping[str, Any] | None) -> Non
 
 def show_learned(session: Session, learned: Mapping[str, Any] | None, whole: Mapping[str, Any]) -> None:
     """Print how far the figures of ``whole`` rest on samples that the model has learned."""
-    from rich.markup import escape
-
+    from emolab.cli.common import escape
     from emolab.training import wording
 
     for line in wording.learned_lines(learned, whole):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, within, workspace_command
+from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def simulate(
         "oracle": oracle,
     }
     check(field, terms_of(terms))
-    session.say(f"[dim]judge: {sides.protocol}[/]")
+    session.say(f"[dim]judge: {escape(sides.protocol)}[/]")
     everybody = [*names, EVERYTHING] if ceiling else names
     with alone(out):
         prepare(out, sides, terms, config.training, mode=mode, width=width, progress=session.progress)
@@ -174,7 +174,7 @@ def simulate(
     write_text(out / "curves.svg", picture(curves(campaigns, budgets, "accuracy"), "accuracy"))
     session.emit({**about, "strategies": found, "report": str(out / "report.html")})
     _show(session, about, found)
-    session.say(f"[green]✓[/] report: {out / 'report.html'}")
+    session.say(f"[green]✓[/] report: {escape(str(out / 'report.html'))}")
 
 
 def plan_budgets(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, workspace_command
+from emolab.cli.common import Session, escape, workspace_command
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
@@ -137,21 +137,21 @@ def _show(session: Session, state: dict[str, Any]) -> None:
         (
             "labels",
             "no labels yet" if labels is None else many(labels["n"], "label"),
-            "" if labels is None else made_by(labels)[0],
+            "" if labels is None else escape(made_by(labels)[0]),
         ),
-        *([] if labels is None else [("", "", line) for line in made_by(labels)[1:]]),
+        *([] if labels is None else [("", "", escape(line)) for line in made_by(labels)[1:]]),
         ("train", many(state["models"], "model"), "" if champion is None else _champion(champion)),
         *([] if state["training"] is None else [("", _run(state["training"]), "")]),
         ("suggest", many(state["rounds"], "round"), f"{many(state['unsent'], 'suggestion')} not sent yet"),
     ]
-    session.say(f"[bold]{state['project']}[/] [dim]{state['workspace']}[/]")
+    session.say(f"[bold]{escape(state['project'])}[/] [dim]{escape(state['workspace'])}[/]")
     session.table(("step", ("count", "right"), "more"), rows)
     if labels is not None:
         total = max(labels["per_class"].values(), default=0) or 1
         for name, n in labels["per_class"].items():
             session.say(f"  {name:<12} {'█' * round(24 * n / total):<24} [dim]{n:,}[/]")
     for problem in state["problems"]:
-        session.say(f"[red]✗[/] {problem}")
+        session.say(f"[red]✗[/] {escape(problem)}")
     if state["advice"]:
         session.say(f"[bold]advice[/] {state['advice']}")
     session.say(
@@ -182,4 +182,4 @@ def _champion(champion: dict[str, Any]) -> str:
 
 
 def _counts(counts: dict[str | None, int]) -> str:
-    return ", ".join(f"{name} {n:,}" for name, n in counts.items())
+    return escape(", ".join(f"{name} {n:,}" for name, n in counts.items()))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, within, workspace_command
+from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.cli.groups import OrderedGroup
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def up(session: Session, port: int | None, host: str | None, foreground: bool) -
         }
     )
     word = "is up already" if started.already_up else "is up"
-    session.say(f"[green]✓[/] Label Studio {word} at [bold cyan link={running.url}]{running.url}[/]")
+    session.say(f"[green]✓[/] Label Studio {word} at [bold cyan]{escape(running.url)}[/]")
     if started.password:
         _show_password(session, shown)
     if running.open_to_network:

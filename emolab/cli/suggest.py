@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, within, workspace_command
+from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.cli.words import lasting, many, short
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _push(session: Session, proposal: Proposal) -> PushReport:
     with open_studio(session.workspace, progress=session.progress) as studio:
         report = push(session.workspace, studio, suggestions=True, guesses=guesses, progress=session.progress)
     tasks = many(report.created + report.adopted + report.resumed + report.reopened, "task waits", "tasks wait")
-    session.say(f"[green]✓[/] {tasks} for the team in “{report.project}” · {report.url}")
+    session.say(f"[green]✓[/] {tasks} for the team in “{escape(report.project)}” · {escape(report.url)}")
     session.next_step("emolab label pull, once people have answered")
     return report
 
@@ -130,10 +130,10 @@ def _show(session: Session, proposal: Proposal) -> None:
             )
             for s in proposal.suggestions[:SHOWN]
         ],
-        title=f"Round {proposal.round}: {what}, {proposal.strategy}{by}",
+        title=f"Round {proposal.round}: {what}, {escape(proposal.strategy)}{by}",
     )
     if proposal.note:
-        session.say(f"[dim]{proposal.note[0].upper()}{proposal.note[1:]}.[/]")
+        session.say(f"[dim]{escape(proposal.note[0].upper() + proposal.note[1:])}.[/]")
     if proposal.left_out:
         left = many(proposal.left_out, "picture is", "pictures are")
         session.say(f"[dim]{left} left out: no face, blurred or flat (labeling.faceless, max_blur, ...).[/]")

@@ -324,8 +324,7 @@ def _champion(trained: Trained) -> str:
 
 
 def _show(session: Session, trained: Trained) -> None:
-    from rich.markup import escape
-
+    from emolab.cli.common import escape
     from emolab.cli.judged import show_metrics
     from emolab.cli.side_by_side import show_comparison, show_learned
 

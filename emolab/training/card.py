@@ -5,10 +5,12 @@ Follows Mitchell et al. 2019, "Model cards for model reporting".
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from emolab.errors import DataError
+from emolab.plain import for_markdown
 from emolab.training import card_data, flips, objective, wording
 from emolab.training.bundled import ABOUT
 from emolab.training.checkpoint import DOCUMENT, Checkpoint, describe
@@ -26,7 +28,7 @@ def card(folder: Path) -> str:
 
     Raises :class:`DataError` when there is no model.
     """
-    made = describe(folder)
+    made = harmless(describe(folder))
     if not {"valid", "n_train"} <= made.metrics.keys():
         raise DataError(f"{folder / DOCUMENT} holds no figures to make a card of.", hint="Train the model again.")
     about = folder / ABOUT
@@ -38,6 +40,29 @@ def card(folder: Path) -> str:
         parts += card_data.sections(made)
     parts += [_validated(made), *(_judged(found) for found in made.metrics.get("judged", ())), _settings(made)]
     return "\n\n".join(parts) + "\n"
+
+
+def harmless(made: Checkpoint) -> Checkpoint:
+    """``made`` with every name in it as it may stand in Markdown: of classes, sources, projects and models.
+
+    What emolab says itself about where a model began (caveats) is Markdown already.
+    """
+    return replace(
+        made,
+        backbone=for_markdown(made.backbone),
+        classes=tuple(map(for_markdown, made.classes)),
+        metrics=_marked(made.metrics),
+        about=_marked(made.about),
+        plan=_marked(made.plan),
+    )
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, str):
+        return for_markdown(value)
+    if isinstance(value, dict):
+        return {key: found if key == "caveats" else _marked(found) for key, found in value.items()}
+    return [_marked(found) for found in value] if isinstance(value, list | tuple) else value
 
 
 def _summary(made: Checkpoint) -> str:
