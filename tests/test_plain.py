@@ -177,3 +177,9 @@ def test_the_card_of_a_strangers_model_holds_no_tag_and_no_cell_of_its_own(tmp_p
     rows = [line for line in said.out.splitlines() if line.startswith("|") and "script" in line]
     assert rows
     assert {line.replace("\\|", "").count("|") for line in rows} <= {6}
+
+
+def test_only_one_place_knows_how_to_escape() -> None:
+    root = Path(__file__).resolve().parent.parent / "emolab"
+    users = [path.name for path in root.rglob("*.py") if "rich.markup import" in path.read_text(encoding="utf-8")]
+    assert users == ["common.py"]

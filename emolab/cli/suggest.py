@@ -109,8 +109,6 @@ def _guesses(workspace: Workspace, proposal: Proposal) -> dict[str, str]:
 
 
 def _show(session: Session, proposal: Proposal) -> None:
-    from rich.markup import escape
-
     from emolab.cli.common import bar
 
     count = len(proposal.suggestions)
