@@ -9,25 +9,21 @@ evening on a laptop gives, not what the networks can reach.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from benchmarks.harness import Result, main, measured
 from emolab import metrics
 from emolab.config import TrainingConfig
-from emolab.datasets.duplicates import groups, usable
+from emolab.datasets.crowd import units
 from emolab.datasets.evaluation import EvaluationSet, evaluation_set
-from emolab.datasets.quality import perceptual_hash
 from emolab.datasets.splits import assign
 from emolab.taxonomy import PRESETS
 from emolab.training import backbones, batches
@@ -87,20 +83,6 @@ def divide(train: EvaluationSet, valid: EvaluationSet, chosen: Rows, judged: Row
         assign([f"{number}" for number in own[free].tolist()], labels, [None] * len(rows), shares=SHARES, seed=SEED)
     )
     return {split: rows[found == split] for split in SHARES}
-
-
-def units(media: Sequence[bytes | Path]) -> Rows:
-    """The number of the group of near copies that each image belongs to (n,); a flat image is alone in its own."""
-    hashes = np.array([_hash(item) for item in media], dtype=np.uint64)
-    unit = groups(hashes)
-    alone = ~usable(hashes)
-    unit[alone] = -1 - np.flatnonzero(alone)
-    return unit
-
-
-def _hash(media: bytes | Path) -> int:
-    with Image.open(io.BytesIO(media) if isinstance(media, bytes) else media) as image:
-        return perceptual_hash(image.convert("L"))
 
 
 def contestants(weights: Path, *, quick: bool) -> list[Contestant]:

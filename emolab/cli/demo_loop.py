@@ -159,8 +159,9 @@ def _collect(workspace: Workspace, data: DemoData, progress: Progress, say: Say 
     with workspace.catalog() as catalog:
         wanted = Wanted(paths=[str(data.photos)], group_by="folder", consent="drawn or public, for the demo")
         found = collect(workspace, catalog, wanted, progress=progress)
+        compared = duplicates.find(workspace, catalog, progress=progress)
         with catalog.begin() as tx:
-            twins = duplicates.mark(tx)
+            twins = duplicates.mark(tx, compared)
     if say is not None:
         report = found.report
         say(

@@ -182,9 +182,7 @@ def _copies(session: Session, report: MergeReport) -> None:
         rows.append(("others voted too", f"{all_of_them:,}", text))
     if report.near is not None and report.near.groups:
         near = report.near
-        text = (
-            f"{many(near.groups, 'group')} in the workspace, largest {near.largest} (hashes within {near.radius} bits)"
-        )
+        text = f"{many(near.groups, 'group')} in the workspace, largest {near.largest}"
         rows.append(("near-duplicates", f"{near.surplus:,}", text))
         if near.split:
             rows.append(("… across splits", f"[yellow]{near.split:,}[/]", "groups with members in several splits"))

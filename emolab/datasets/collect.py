@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from emolab.datasets import camera as cameras
-from emolab.datasets.duplicates import DuplicateReport, mark
+from emolab.datasets import duplicates
+from emolab.datasets.duplicates import DuplicateReport
 from emolab.datasets.ingest import Options, Outcome, Problem, Report, ingest
 from emolab.datasets.sources import Source, count
 from emolab.errors import DataError
@@ -120,8 +121,9 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
                 )  # fmt: skip
     near = None
     if report.added and not wanted.dry_run and "disk full" not in report.kinds:
+        found = duplicates.find(workspace, catalog, progress=progress)
         with catalog.begin() as tx:
-            near = mark(tx)
+            near = duplicates.mark(tx, found)
     shared = units.shared if report.added > 1 else None
     return Collected(report=report, ignored=source.ignored, log=log.path, near=near, one_group=shared)
 

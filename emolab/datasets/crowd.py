@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.datasets.duplicates import FLAT, groups, usable
+from emolab.datasets.duplicates import groups
+from emolab.datasets.looks import SIDE, of_media
 from emolab.datasets.mapping import DROP, Target, plan
 from emolab.datasets.readers.source import Damaged, Options, as_reader
 from emolab.errors import DataError, UnknownName
@@ -133,22 +133,6 @@ def label_names(spec: str, *, options: Options | None = None) -> list[str]:
 
 def units(media: Sequence[bytes | Path]) -> NDArray[np.int64]:
     """A number for each image, the same one for near copies (n,); those with nothing to compare stand alone."""
-    from PIL import Image
-
-    from emolab.datasets.quality import gray_thumbnail, judge
-
-    hashes = np.zeros(len(media), dtype=np.uint64)
-    flat = np.zeros(len(media), dtype=bool)
-    for start in range(0, len(media), 1024):
-        grays, sizes = [], []
-        for item in media[start : start + 1024]:
-            with Image.open(io.BytesIO(item) if isinstance(item, bytes) else item) as image:
-                grays.append(gray_thumbnail(image).copy())
-                sizes.append(image.size)
-        found = judge(grays, sizes)
-        hashes[start : start + len(grays)] = [verdict.phash for verdict in found]
-        flat[start : start + len(grays)] = [verdict.quality["contrast"] < FLAT for verdict in found]
-    alone = flat | ~usable(hashes)
-    number = groups(hashes)
-    number[alone] = -1 - np.flatnonzero(alone)
-    return number
+    blank = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    looks = [of_media(item) for item in media]
+    return groups(np.stack([blank if each is None else each for each in looks]) if looks else blank[:0, None])

@@ -24,6 +24,7 @@ from emolab.catalog import samples as catalog_samples
 from emolab.catalog.samples import AddResult
 from emolab.datasets import weights
 from emolab.datasets.ahead import End, Entry, Result, Whole, outcomes, stamp
+from emolab.datasets.looks import LOOKS, Looks
 from emolab.datasets.prepare import FACES, Item, Options, Outcome, Preparer
 from emolab.datasets.problems import Problem, shown
 from emolab.datasets.seen import Seen
@@ -99,8 +100,11 @@ def ingest(
     options = options or Options()
     _check(options)
     threads = workers or len(os.sched_getaffinity(0))
-    with Seen(workspace.cache / "seen.db", settings=repr(options)) as seen:
-        run = _Run(workspace, catalog, seen, options=options, on_batch=on_batch, on_problem=on_problem)
+    with (
+        Seen(workspace.cache / "seen.db", settings=repr(options)) as seen,
+        Looks(workspace.cache / LOOKS) as looks,
+    ):
+        run = _Run(workspace, catalog, seen, looks, options=options, on_batch=on_batch, on_problem=on_problem)
         with (
             progress.task(description, total(), unit="items") as task,
             ThreadPoolExecutor(threads) as pool,
@@ -131,6 +135,7 @@ class _Run:
         workspace: Workspace,
         catalog: Catalog,
         seen: Seen,
+        looks: Looks,
         *,
         options: Options,
         on_batch: Callable[[Connection, Sequence[Outcome], AddResult], None] | None,
@@ -143,6 +148,7 @@ class _Run:
         self.prepare = Preparer(options, self.store)
         self._catalog = catalog
         self._seen = seen
+        self._looks = looks
         self._root = workspace.root
         listed = workspace.damaged  # their originals are read again, which repairs their files
         self._damaged = set(listed.read_text(encoding="ascii").split()) if listed.is_file() else set()
@@ -202,6 +208,7 @@ class _Run:
                 result = catalog_samples.add(tx, made)
                 if self._on_batch is not None:
                     self._on_batch(tx, batch, result)
+            self._looks.add(zip((s.id for s in made), (each for o in batch for each in o.looks), strict=True))
             self._seen.add(entries)
         new = set(result.added)
         self.report.added += len(result.added)

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from emolab.catalog import events, samples, tallies, votes
+from emolab.datasets import duplicates
 from emolab.datasets.conflicts import Ledger, winner
-from emolab.datasets.duplicates import mark
 from emolab.datasets.ingest import Item, Outcome, ingest
 from emolab.datasets.ingest import Options as IngestOptions
 from emolab.datasets.mapping import DROP, LabelMap, Target, plan
@@ -106,9 +106,10 @@ def merge(
         report.ignored = dict(survey.ignored.most_common())
         run.finish(classes)
         if not dry_run:
+            found = duplicates.find(workspace, catalog, progress=progress) if near else None
             with catalog.begin() as tx:
-                if near:
-                    report.near = mark(tx)
+                if found is not None:
+                    report.near = duplicates.mark(tx, found)
                 if split == "auto":
                     report.assigned = dict(fill(tx, run.majorities()).assigned)
                 report.others = run.compare(tx)

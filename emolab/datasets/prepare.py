@@ -18,6 +18,8 @@ from emolab.ranges import WORDS
 from emolab.records import Sample
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
     from emolab.datasets.faces import Detector, Face
@@ -71,13 +73,14 @@ class Outcome:
     """What became of an item: the ids of its samples, the samples where they were made now, and what went wrong.
 
     ``item`` has lost its bytes or pixels by now. ``ids`` without ``samples`` means that the ledger knew the item:
-    nothing was read.
+    nothing was read. ``looks`` (see :mod:`emolab.datasets.looks`) are those of ``samples``.
     """
 
     item: Item
     ids: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
     problems: tuple[Problem, ...] = ()
+    looks: tuple[NDArray[np.uint8], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +134,11 @@ class Preparer:
         verdicts = iter(quality.judge([each.gray for each in kept], [each.size for each in kept]))
         outcomes = []
         for item, pictures, notes in opened:
-            samples = tuple(_sample(item, each, next(verdicts)) for each in pictures)
+            judged = [next(verdicts) for _ in pictures]
+            samples = tuple(_sample(item, each, verdict) for each, verdict in zip(pictures, judged, strict=True))
+            looks = tuple(verdict.look for verdict in judged)
             done = item if isinstance(item.data, Path) else replace(item, data=b"")  # batches of outcomes stay small
-            outcomes.append(Outcome(done, tuple(sample.id for sample in samples), samples, tuple(notes)))
+            outcomes.append(Outcome(done, tuple(sample.id for sample in samples), samples, tuple(notes), looks))
         return Work(outcomes, time.thread_time() - began, error)
 
     def _store_one(self, item: Item, notes: list[Problem]) -> Iterator[_Kept]:

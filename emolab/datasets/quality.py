@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.catalog.chunks import chunks
+from emolab.datasets.looks import look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,10 +40,12 @@ TOGETHER = 1 << 15
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one image is like: ``quality`` as :func:`measure` describes it, ``phash`` as :func:`perceptual_hash`."""
+    """What one image is like: ``quality`` as :func:`measure` describes it, ``phash`` as :func:`perceptual_hash`, and
+    its ``look`` (side, side), by which copies are found."""
 
     quality: dict[str, float]
     phash: int
+    look: NDArray[np.uint8]
 
 
 def judge(grays: Sequence[Image.Image], sizes: Sequence[tuple[int, int]]) -> list[Verdict]:
@@ -67,7 +70,7 @@ def judge(grays: Sequence[Image.Image], sizes: Sequence[tuple[int, int]]) -> lis
             "contrast": round(spread / 255, 4),
             "blur": round(1 / (1 + variance / HALF_BLURRED), 4),
         }
-        verdicts.append(Verdict(quality, phash))
+        verdicts.append(Verdict(quality, phash, look(grays[i])))
     return verdicts
 
 
