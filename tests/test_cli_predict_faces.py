@@ -60,7 +60,7 @@ def test_every_face_has_its_answer_and_pictures_without_one_are_named(
         assert sum(rows[name]["probs"].values()) == pytest.approx(1, abs=1e-4)
         assert rows[name]["label"] in trained.config.project.classes
     assert rows[room, None]["error"] == NO_FACE
-    assert "not an image" in rows[diary, None]["error"]
+    assert "not an image: a text, not a picture" in rows[diary, None]["error"]
     assert (done.returncode, "2 of 3 images could not be classified" in done.stderr) == (1, True)  # images, not faces
     left, right = sorted((rows[pair, i]["box"] for i in (1, 2)), key=lambda box: box["x"])
     for box, (x, y) in ((left, (222, 114)), (right, (730, 167))):  # where her nose is in each

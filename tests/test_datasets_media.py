@@ -133,13 +133,13 @@ def test_an_srgb_profile_costs_no_second_encoding() -> None:
 def test_another_profile_is_converted_to_srgb() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
     picture = read(saved(scene(), "PNG", icc_profile=lab))
-    assert picture.note is None or "colour profile" in picture.note
+    assert [note.kind for note in picture.notes] in ([], ["colour profile"])
     assert "icc_profile" not in stored(picture).info
 
 
 def test_a_broken_profile_is_noted_and_the_picture_kept() -> None:
     picture = read(saved(scene(), "JPEG", icc_profile=b"not a profile at all" * 20))
-    assert picture.note == "its colour profile cannot be used; colours taken as sRGB"
+    assert picture.notes == (("colour profile", "its colour profile cannot be used; colours taken as sRGB"),)
     assert picture.size == (60, 40)
 
 
@@ -157,7 +157,7 @@ def bomb(side: int = 20_000) -> bytes:
     ("make", "kind", "words"),
     [
         (lambda: b"", "empty", "no bytes"),
-        (lambda: b"Dear diary, this is no picture", "not an image", "no image format starts with"),
+        (lambda: b"Dear diary, this is no picture", "not an image", 'a text, not a picture: "Dear diary, this'),
         (lambda: saved(scene(400, 300), "JPEG")[:2000], "truncated", "the file ends before the picture does"),
         (lambda: saved(scene(400, 300), "PNG")[:-40], "truncated", "the file ends before the picture does"),
         (bomb, "too large", "20,000 x 20,000 pixels; the limit is 1 million (collect.max_pixels)"),

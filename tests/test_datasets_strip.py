@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from emolab.datasets.strip import exif_orientation, strip
+from emolab.datasets.strip import strip
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Image.Image:
@@ -116,18 +116,6 @@ def test_a_cmyk_jpeg_must_be_written_again() -> None:
     found = strip(out.getvalue())
     assert found is not None
     assert found.rewrite == "cmyk"
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_read_in_both_byte_orders(orientation: int) -> None:
-    for order, mark in (("<", b"II"), (">", b"MM")):
-        block = mark + struct.pack(order + "HIHHHIHH", 42, 8, 1, 0x0112, 3, 1, orientation, 0) + b"\0\0\0\0"
-        assert exif_orientation(block) == orientation
-
-
-@pytest.mark.parametrize("block", [b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", b"XX" + bytes(30)])
-def test_a_broken_exif_block_means_upright(block: bytes) -> None:
-    assert exif_orientation(block) == 1
 
 
 def test_a_cut_file_is_left_to_the_decoder() -> None:

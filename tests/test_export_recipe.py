@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 from emolab.cli.main import run
 from emolab.training import bundled, export, runtime
 from tests.docpages import ROOT
+from tests.forms import wide_profile
 
 for package in ("onnx", "onnxscript", "onnxruntime"):
     if find_spec(package) is None:
@@ -40,14 +41,6 @@ def face(width: int, height: int, *, seed: int = 0) -> Image.Image:
     return image
 
 
-def other_profile() -> bytes:
-    """A colour profile that is not sRGB: red and blue exchanged."""
-    found = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    red, blue = found.index(b"rXYZ"), found.index(b"bXYZ")
-    found[red : red + 4], found[blue : blue + 4] = b"bXYZ", b"rXYZ"
-    return bytes(found).replace(b"s\0R\0G\0B", b"w\0i\0d\0e").replace(b"sRGB", b"wide")
-
-
 def files(folder: Path) -> list[str]:
     """One file of every form that the page names."""
     deep = np.asarray(face(120, 100).convert("L"), dtype=np.uint16) * 257
@@ -65,7 +58,7 @@ def files(folder: Path) -> list[str]:
         "la.png": (clear.convert("LA"), {}),
         "colour-key.png": (face(120, 100), {"transparency": (20, 20, 20)}),
         "deep.png": (Image.fromarray(deep), {}),
-        "profile.png": (face(120, 100), {"icc_profile": other_profile()}),
+        "profile.png": (face(120, 100), {"icc_profile": wide_profile()}),
         "srgb.png": (face(120, 100), {"icc_profile": srgb}),
         "plain.jpg": (face(512, 430), {"quality": 93}),
         "gray.jpg": (face(300, 400).convert("L"), {"quality": 90}),
@@ -76,7 +69,7 @@ def files(folder: Path) -> list[str]:
         "tiny.png": (face(8, 8), {}),
         "one.png": (face(1, 1), {}),
         "strip.png": (face(3, 900), {}),
-        "profile.jpg": (face(400, 300), {"icc_profile": other_profile()}),
+        "profile.jpg": (face(400, 300), {"icc_profile": wide_profile()}),
         "lossy.webp": (face(200, 150), {}),
         "clear.webp": (clear, {"lossless": True}),
         "b.bmp": (face(90, 120), {}),
@@ -87,6 +80,11 @@ def files(folder: Path) -> list[str]:
         "shares.tif": (Image.fromarray(deep.astype(np.float32) / 65535), {}),
         "levels.tif": (Image.fromarray(deep.astype(np.float32) / 257), {}),
         "whole.tif": (Image.fromarray(deep.astype(np.int32)), {}),
+        "ten-bits.png": (Image.fromarray(deep // 64), {}),
+        "twelve-bits.tif": (Image.fromarray(deep // 16), {}),
+        "signed.tif": (Image.fromarray(deep.astype(np.float32) / 32768 - 1), {}),
+        "bright.tif": (Image.fromarray(deep.astype(np.float32) / 15000), {}),
+        "far.tif": (Image.fromarray(deep.astype(np.int32) * 900), {}),
     }  # fmt: skip
     for orientation in range(1, 9):
         exif = Image.Exif()
@@ -119,7 +117,7 @@ def test_the_recipe_says_what_predict_says(
     assert done.returncode == 0, done.stderr
     plain = {row.pop("file"): row for row in map(json.loads, done.stdout.splitlines())}
     capsys.readouterr()
-    assert run(["predict", "face48", "--flips" if flips else "--no-flips", "--json", *names]) == 0
+    assert run(["predict", "face48", "--faces", "off", "--flips" if flips else "--no-flips", "--json", *names]) == 0
     rows = {row["file"]: row["probs"] for row in json.loads(capsys.readouterr().out)["predictions"]}
     assert list(rows) == list(plain) == names
     apart = {Path(name).name: max(abs(plain[name][k] - p) for k, p in rows[name].items()) for name in names}

@@ -44,13 +44,14 @@ HOMES = {
     "emolab_studio": ("labeling/server_settings/",),
     "onnxruntime": ("serving/", "training/runtime.py", "training/quantise.py"),
     "openvino": ("training/runtime.py",),
+    "pi_heif": ("images/heif.py",),
     "onnx": ("training/graph.py",),
     "onnxscript": ("training/graph.py",),
 }
 
 # Rooms that stay light: nothing but these from outside the standard library.
 LIGHT = {
-    "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs", "rich", "PIL"},
+    "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs", "rich", "PIL", "pi_heif"},
     "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk"},
     "active_learning": {"numpy", "scipy", "sqlalchemy", "faiss"},
 }

@@ -207,6 +207,10 @@ def _remarks(session: Session, report: MergeReport) -> None:
         session.say(f"[yellow]rules of the map that match nothing:[/] {escape(', '.join(report.unused_rules))}")
     if report.withdrawn:
         session.say(f"{many(report.withdrawn, 'vote')} of an earlier merge withdrawn: the label map changed.")
+    for kind, count in report.noted.items():
+        example = next((f", such as {problem.path}: {problem.message}" for problem in report.problems
+                        if problem.taken and problem.kind == kind), "")  # fmt: skip
+        session.say(f"[yellow]{escape(kind)}:[/] {many(count, 'image')}{escape(example)}")
     failed = [problem for problem in report.problems if not problem.taken]
     for problem in failed[:SHOWN]:
         session.say(f"[red]✗[/] {escape(str(problem))}")

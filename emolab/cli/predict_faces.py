@@ -76,6 +76,10 @@ def _is_crop(file: Path, tight: int) -> bool:
     """Whether a file is as small as a face crop; one that is no image is left to whoever reads it, who says why."""
     from PIL import Image
 
+    from emolab.images import heif
+
+    if file.suffix.lower() in heif.SUFFIXES:
+        heif.register()
     try:
         with Image.open(file) as image:
             return min(image.size) <= tight

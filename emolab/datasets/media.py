@@ -3,9 +3,9 @@
 1. :func:`emolab.datasets.strip.strip` takes metadata off JPEG and PNG without touching the pixels.
 2. Everything is decoded once, to prove it whole; a picture that will not be cut is decoded at reduced scale where
    the format can do that, which still reads all of the data.
-3. What cannot stay as it is (to be turned by EXIF, CMYK, a colour profile other than sRGB, transparency, 16 bits,
-   animation, any other format) is written again: as PNG, or as JPEG quality 95 without chroma subsampling when it was
-   a JPEG, where lossless would only preserve the first encoder's noise at five times the size.
+3. What cannot stay as it is (to be turned by its metadata, CMYK, a colour profile other than sRGB, transparency,
+   16 bits, animation, any other format) is written again: as PNG, or as JPEG quality 95 without chroma subsampling when
+   it was a JPEG, where lossless would only preserve the first encoder's noise at five times the size.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Picture:
     ``image`` has mode L or RGB, is upright, and may be a smaller grey version; ``size`` is (width, height) of the
     full one. ``format`` is JPEG or PNG. ``origin`` is the hex sha256 of the stripped input before anything was
     written again: the same photo has the same origin whatever was cut from it. ``source`` is the format the input
-    really had ("" for pixels), ``note`` what had to be assumed about it, ``plain`` the stripped input where it can be
+    really had ("" for pixels), ``notes`` what had to be assumed about it, ``plain`` the stripped input where it can be
     kept as it is.
     """
 
@@ -51,7 +51,7 @@ class Picture:
     format: str
     origin: str
     source: str = ""
-    note: str | None = None
+    notes: tuple[images.Note, ...] = ()
     plain: bytes | None = None
 
     @cached_property
@@ -133,13 +133,11 @@ def _read(data: bytes, max_pixels: int, reduce_to: int | None) -> Picture:
 def _rewritten(data: bytes, plain: Stripped | None, max_pixels: int) -> Picture:
     image = images.load(data, max_pixels=max_pixels, size=plain.size if plain else None)
     source = "JPEG" if image.format == "MPO" else image.format or ""
-    profile = plain.profile if plain else image.info.get("icc_profile")
-    turn = images.TURNS.get(plain.orientation if plain else images.orientation(image))
-    shown = images.shown(image if turn is None else image.transpose(turn), profile)
+    shown = images.shown(images.upright(image), image.info.get("icc_profile"))
     image = shown.image
     origin = hashlib.sha256(plain.data).hexdigest() if plain else _pixel_hash(image)
     format = "JPEG" if source == "JPEG" else "PNG"
-    return Picture(image, image.size, format, origin, source, "; ".join(shown.notes) or None)
+    return Picture(image, image.size, format, origin, source, shown.notes)
 
 
 def _unpacked(plain: Stripped, max_pixels: int) -> Image.Image | None:

@@ -104,6 +104,7 @@ def merge(
         report.read, report.unreadable = done.items, done.failed
         report.problems = [*(problem for problem in survey.problems if problem.taken), *done.problems]
         report.ignored = dict(survey.ignored.most_common())
+        report.noted = dict(done.notes.most_common())
         run.finish(classes)
         if not dry_run:
             found = duplicates.find(workspace, catalog, progress=progress) if near else None

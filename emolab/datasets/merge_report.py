@@ -29,7 +29,8 @@ class MergeReport:
     how many of them the winners ``agree``; ``left``: images per class of the project that they win, to ``train`` on and
     ``held_out``; ``train_elsewhere``: training samples of the workspace that are not of this dataset; ``images``: the
     ids of all its samples, new or known; ``notes``: what records said about themselves, such as the table they were
-    read from; ``ignored``: files that no record is made of, by suffix.
+    read from; ``ignored``: files that no record is made of, by suffix; ``noted``: images that came in with a note on
+    their pixels, by its kind.
     """
 
     name: str
@@ -57,6 +58,7 @@ class MergeReport:
     images: list[str] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     ignored: dict[str, int] = field(default_factory=dict)
+    noted: dict[str, int] = field(default_factory=dict)
     unused_rules: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seconds: float = 0.0

@@ -10,10 +10,12 @@ from pathlib import Path
 from threading import local
 from typing import TYPE_CHECKING
 
+from emolab import images
 from emolab.datasets import media, quality, weights
 from emolab.datasets.problems import Problem, Refused, reason, shown
 from emolab.datasets.store import MediaStore
 from emolab.files import TooLarge, read_file
+from emolab.images import heif
 from emolab.ranges import WORDS
 from emolab.records import Sample
 
@@ -172,7 +174,7 @@ class Preparer:
     def _pictures(self, item: Item, picture: media.Picture, notes: list[Problem]) -> Iterator[_Kept]:
         mode = self._options.faces
         if mode == "off" or (mode == "auto" and min(picture.size) <= self._options.tight):
-            yield self._keep(picture)
+            yield self._whole(item, picture, notes)
             return
         faces = self._detector().find(picture.image)
         wanted = [face for face in faces if min(face.box[2:]) >= self._options.min_face]
@@ -182,11 +184,18 @@ class Preparer:
         if mode == "largest":
             wanted = wanted[:1]
         if not wanted:
-            yield self._keep(picture, faces=0)
+            yield self._whole(item, picture, notes, faces=0)
         for face in wanted:
             box = face.crop(picture.size, margin=self._options.margin)
             cut = media.cut(picture.image, box, format=picture.format)
             yield self._keep(cut, face=face, parent=picture.origin)
+
+    def _whole(self, item: Item, picture: media.Picture, notes: list[Problem], *, faces: int | None = None) -> _Kept:
+        """``picture`` as it is, with a note where it can tell little."""
+        kept = self._keep(picture, faces=faces)
+        if found := images.doubts(picture.size, quality.extrema(kept.gray)):
+            notes.append(Problem(item.name, "little to see", "; ".join(found), taken=True))
+        return kept
 
     def _keep(
         self, picture: media.Picture, *, faces: int | None = None, face: Face | None = None, parent: str | None = None
@@ -233,8 +242,8 @@ def _sample(item: Item, kept: _Kept, verdict: quality.Verdict) -> Sample:
 
 
 def _notes(item: Item, picture: media.Picture) -> Iterator[Problem]:
-    if picture.note:
-        yield Problem(item.name, "colour profile", picture.note, taken=True)
+    for note in picture.notes:
+        yield Problem(item.name, note.kind, note.message, taken=True)
     if isinstance(item.data, Path) and not (path := str(item.data)).isascii() and shown(path) != path:
         yield Problem(item.name, "name", "the file name is not UTF-8; kept as shown here", taken=True)
     announced = _FORMATS.get(os.path.splitext(item.name)[1].lower())  # noqa: PTH122 - called once per image
@@ -250,4 +259,5 @@ _FORMATS = {
     ".gif": "GIF",
     ".bmp": "BMP",
     ".webp": "WEBP",
+    **dict.fromkeys(heif.SUFFIXES, "HEIF"),
 }

@@ -34,6 +34,12 @@ def gray_thumbnail(image: Image.Image) -> Image.Image:
     return gray.resize((max(1, round(gray.width * scale)), max(1, round(gray.height * scale))), Resampling.BOX)
 
 
+def extrema(gray: Image.Image) -> list[tuple[float, float]]:
+    """The darkest and the lightest level of ``gray``, as the one channel that it has."""
+    low, high = gray.getextrema()
+    return [(float(low), float(high))]  # type: ignore[arg-type]
+
+
 #: Pixels measured in one go: what is in work must stay in the processor's cache.
 TOGETHER = 1 << 15
 

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emolab.images.turns import orientation_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -28,7 +30,9 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 #: The largest colour profile unpacked from a PNG, in bytes; real ones have at most a few hundred kilobytes.
 PROFILE_LIMIT = 4 << 20
 
-_ORIENTATION = 0x0112
+#: Chunks of text in a PNG, and the keywords of those that may say how it is turned.
+_TEXT = (b"tEXt", b"zTXt", b"iTXt")
+_ORIENTED = (b"Raw profile type ", b"XML:com.adobe.xmp")
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 
 #: What follows width and height in the header of a PNG with plain rows (depth, colour, three methods): its mode.
@@ -40,8 +44,9 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 class Stripped:
     """``data`` shows the same pixels as the input and says nothing else.
 
-    ``orientation`` is the EXIF value (1: upright, 2..8: to be turned), ``profile`` an ICC colour profile, both taken
-    out of ``data``; ``rewrite`` names why the pixels must be written again before the file is of use, if they must.
+    ``orientation`` is what its metadata say (1: upright, 2..8: to be turned), ``profile`` an ICC colour profile, both
+    taken out of ``data``; ``rewrite`` names why the pixels must be written again before the file is of use, if they
+    must.
     ``packed`` is the deflated stream of a PNG whose pixels are nothing but 8-bit grey (mode L) or RGB in plain rows.
     """
 
@@ -70,7 +75,7 @@ def strip(data: bytes) -> Stripped | None:
 def _jpeg(data: bytes) -> Stripped | None:
     kept = [b"\xff\xd8"]
     frame: tuple[int, int, int, int] | None = None  # bits, height, width, components
-    orientation = 1
+    told = False
     profile: list[bytes] = []
     for code, start, end in _segments(data):
         body = data[start + 4 : end]
@@ -78,8 +83,8 @@ def _jpeg(data: bytes) -> Stripped | None:
             frame = struct.unpack_from(">BHHB", body)
         if code == 0xE0 and body.startswith(b"JFIF\0"):
             kept.append(_JFIF)
-        elif code == 0xE1 and body.startswith(b"Exif\0\0"):
-            orientation = exif_orientation(body[6:])
+        elif code == 0xE1:
+            told = True
         elif code == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
             profile.append(body[14:])
         elif code == 0xEE or not (0xE0 <= code <= 0xEF or code == 0xFE):
@@ -87,6 +92,7 @@ def _jpeg(data: bytes) -> Stripped | None:
     if frame is None or frame[1] == 0:  # height 0: told after the first scan, too rare to follow here
         return None
     rewrite = "cmyk" if frame[3] == 4 else "depth" if frame[0] != 8 else None
+    orientation = orientation_of(data) if told else 1
     return Stripped(b"".join(kept), "JPEG", (frame[2], frame[1]), orientation, b"".join(profile) or None, rewrite)
 
 
@@ -125,7 +131,7 @@ def _markers(data: bytes) -> NDArray[np.intp]:
 
 def _png(data: bytes) -> Stripped | None:
     kept = [PNG_MAGIC]
-    size, orientation, profile, rewrite, mode = (0, 0), 1, None, None, ""
+    size, told, profile, rewrite, mode = (0, 0), False, None, None, ""
     stream: list[bytes] = []
     at = len(PNG_MAGIC)
     while True:
@@ -146,8 +152,8 @@ def _png(data: bytes) -> Stripped | None:
             mode = ""
         elif name == b"tRNS":
             rewrite = rewrite or "alpha"
-        elif name == b"eXIf":
-            orientation = exif_orientation(body)
+        elif name == b"eXIf" or (name in _TEXT and body.startswith(_ORIENTED)):
+            told = True
         elif name == b"iCCP":
             packed = body[body.index(b"\0") + 2 :] if b"\0" in body else b""
             profile = zlib.decompressobj().decompress(packed, PROFILE_LIMIT) or None
@@ -159,21 +165,5 @@ def _png(data: bytes) -> Stripped | None:
     if size == (0, 0):
         return None
     plain = b"".join(stream) if mode else None
+    orientation = orientation_of(data) if told else 1
     return Stripped(b"".join(kept), "PNG", size, orientation, profile, rewrite, plain, mode)
-
-
-def exif_orientation(exif: bytes) -> int:
-    """The orientation 1..8 in an EXIF block that starts with its TIFF header; 1 where it says nothing sensible."""
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(order + "I", exif, 4)
-        (entries,) = struct.unpack_from(order + "H", exif, start)
-        for i in range(entries):
-            tag, kind, _count, value = struct.unpack_from(order + "HHIH", exif, start + 2 + 12 * i)
-            if tag == _ORIENTATION and kind == 3:
-                return int(value) if 1 <= value <= 8 else 1
-    except struct.error:
-        return 1
-    return 1

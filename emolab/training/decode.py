@@ -22,7 +22,8 @@ from emolab.errors import DataError
 from emolab.files import TooLarge, read_file
 from emolab.training.jpeg import decode_jpeg
 
-#: How images are prepared for a network. A change of any pixel needs a new number.
+#: How images are prepared for a network. A change of any pixel of a sample (which is upright, 8 bits, sRGB) needs a
+#: new number.
 #: 1: JPEGs reduced by Pillow's draft mode. 2: JPEGs by a scaled cosine transform. 3: everything in full.
 VERSION = predictions.PREPARATION
 #: What a training may learn from: JPEGs as in 2, everything else as in 3.
@@ -31,12 +32,6 @@ SCALED = 2
 VERSIONS = (1, 2, 3)
 JPEG_FORMATS = ("JPEG", "MPO")
 GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
-#: Below this many pixels on the shorter side a face shows too little: at 16 face48 is right about two thirds (docs).
-SMALL = 24
-#: Beyond this ratio of the longer side to the shorter one, three quarters of what the network sees are padding.
-LONG = 4
-#: With fewer levels than this between its darkest and lightest pixel an image is as good as one colour.
-FLAT = 8
 
 
 class UnreadableImage(DataError):
@@ -95,7 +90,11 @@ def prepare_image(image: Image.Image, wanted: Preprocessing) -> Prepared:
     shown = images.shown(upright, image.info.get("icc_profile"))
     mode = "L" if wanted.channels == 1 else "RGB"
     small = _fitted(shown.image if shown.image.mode == mode else shown.image.convert(mode), wanted.size)
-    notes = [*shown.notes, *_doubts(upright.size, small)]
+    extrema = np.asarray(small).reshape(-1, len(small.getbands()))
+    notes = [
+        *(note.message for note in shown.notes),
+        *images.doubts(upright.size, list(zip(extrema.min(axis=0), extrema.max(axis=0), strict=True))),
+    ]
     return Prepared(_padded(small, wanted), "; ".join(notes) or None)
 
 
@@ -137,8 +136,9 @@ def described(wanted: Preprocessing) -> dict[str, Any]:
     return {
         "version": VERSION,
         "decode": "first frame, in full: never at a fraction of its size",
-        "orientation": "upright by EXIF, before anything else",
-        "bits": "8: gray fractions up to 1 times 255; gray values above 255 times 255 / max(65535, largest); rounded",
+        "orientation": "upright by EXIF or XMP, before anything else",
+        "bits": "8: of gray with more, white is the least of 1, 255, 1023, 4095, 16383, 65535 that no value exceeds; "
+        "where values are below 0, the highest is above 1 and at most 32, or above 65535, their range; rounded",
         "transparency": "on white",
         "colour_profile": "to sRGB, where it is another RGB or CMYK profile",
         "color": wanted.color,
@@ -177,20 +177,6 @@ def _padded(small: Image.Image, wanted: Preprocessing) -> NDArray[np.uint8]:
     left, top = (round((wanted.size - side) / 2) for side in small.size)
     square.paste(small, (left, top))
     return np.array(square, dtype=np.uint8).reshape(wanted.size, wanted.size, wanted.channels)
-
-
-def _doubts(size: tuple[int, int], small: Image.Image) -> list[str]:
-    """Why a network can say little about an image of ``size`` (width, height) that became ``small``."""
-    shorter, longer = sorted(size)
-    found = []
-    if longer > LONG * shorter:
-        found.append(f"{size[0]:,} x {size[1]:,} pixels is a strip, mostly padding to the network")
-    elif shorter < SMALL:
-        found.append(f"only {size[0]} x {size[1]} pixels, too few to show a face")
-    levels = np.asarray(small).reshape(-1, len(small.getbands()))
-    if np.ptp(levels, axis=0).max() < FLAT:
-        found.append("all of one colour")
-    return found
 
 
 def _bytes(media: bytes | Path) -> bytes:
