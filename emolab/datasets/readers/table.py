@@ -119,7 +119,7 @@ class Table:
         while text.count('"') % 2 and len(taken) < CELL_LINES and (more := self._next()) is not None:
             taken.append(more)
             text += more
-        cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter), [])
+        cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, skipinitialspace=True), [])
         if len(cells) == self._width:
             return cells
         self._pending.extendleft(reversed(taken))
@@ -237,6 +237,6 @@ def _lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
 
 def _cells(line: str, delimiter: str) -> list[str]:
     try:
-        return next(csv.reader([line], delimiter=delimiter), [])
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
     except csv.Error:
         return []
