@@ -12,7 +12,7 @@ import torch
 from emolab import metrics
 from emolab.errors import EmolabError
 from emolab.progress import Progress, Task
-from emolab.training import batches
+from emolab.training import batches, validation
 from emolab.training import fit as loop
 from emolab.training.cache import Pixels
 from emolab.training.calibrate import softmax
@@ -48,6 +48,11 @@ class Recorder(Progress):
     def __init__(self) -> None:
         self.bars: list[tuple[str, int | None, list[int], tuple[str, ...]]] = []
         self.open: list[str] = []
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        if "Each epoch" in text:
+            self.notes.append(text)
 
     def task(self, description: str, total: int | None = None, *, unit: str = "") -> Task:
         outer, done = self, []
@@ -71,7 +76,7 @@ class Recorder(Progress):
 def test_a_bar_moves_while_an_epoch_and_the_model_are_judged(
     tmp_path: Path, epochs: int, valid: int, looks: list[int]
 ) -> None:
-    pixels, data = problem(n=valid + 20, valid=valid)
+    pixels, data = problem(n=valid + 60, valid=valid)
     shown = Recorder()
     loop.fit(pixels, data, quick(epochs=epochs), tmp_path, progress=shown)
     judged = [bar for bar in shown.bars if bar[0].startswith("Judging")]
@@ -79,6 +84,24 @@ def test_a_bar_moves_while_an_epoch_and_the_model_are_judged(
     assert [bar[0] for bar in judged] == [*titles, "Judging the model", "Judging the model on mirror images"]
     assert all((total, done) == (valid, looks) for _, total, done, _ in judged)
     assert all(around == ("Training",) for *_, around in judged[:epochs])
+
+
+@pytest.mark.parametrize(
+    ("learnt", "valid", "each"),
+    [(20, 300, 200), (20, 200, 200), (20, 201, 200), (4, 60, 50), (4, 49, 49), (30, 20, 20)],
+)
+def test_no_epoch_is_judged_by_more_than_ten_times_what_it_learns_from(
+    learnt: int, valid: int, each: int, tmp_path: Path
+) -> None:
+    pixels, data = problem(n=learnt + valid, valid=valid)
+    shown = Recorder()
+    fitted = loop.fit(pixels, data, quick(epochs=2), tmp_path, progress=shown)
+    totals = [total for title, total, *_ in shown.bars if title.startswith("Judging")]
+    assert totals == [each, each, valid, valid], "the finished model is judged by all"
+    assert len(fitted.logits) == valid
+    assert len(shown.notes) == (1 if each < valid else 0)
+    assert not shown.notes or f"judged by {each} of the {valid} validation samples" in shown.notes[0]
+    assert np.array_equal(validation.judges(data, seed=3), validation.judges(data, seed=3))
 
 
 def test_nothing_is_judged_where_nothing_was_held_out(tmp_path: Path) -> None:

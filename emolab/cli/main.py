@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collect": ("emolab.cli.collect", "Bring in images, videos or a camera's pictures as samples."),
     "label": ("emolab.cli.label", "Send samples to the team and bring back their votes."),
     "merge": ("emolab.cli.merge", "Bring in an open dataset with its labels or votes."),
+    "split": ("emolab.cli.split", "Show, set, draw and mend train, valid and test."),
     "inspect": ("emolab.cli.inspect", "Look at the workspace in FiftyOne."),
     "pretrain": ("emolab.cli.pretrain", "Learn from the images alone, before there are labels."),
     "train": ("emolab.cli.train", "Train a model on the current labels."),

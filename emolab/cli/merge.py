@@ -185,7 +185,8 @@ def _copies(session: Session, report: MergeReport) -> None:
         text = f"{many(near.groups, 'group')} in the workspace, largest {near.largest}"
         rows.append(("near-duplicates", f"{near.surplus:,}", text))
         if near.split:
-            rows.append(("… across splits", f"[yellow]{near.split:,}[/]", "groups with members in several splits"))
+            text = "groups with members in several splits: emolab split repair"
+            rows.append(("… across splits", f"[yellow]{near.split:,}[/]", text))
     if rows:
         session.table(["copies and conflicts", ("images", "right"), ""], rows)
     if report.splits:

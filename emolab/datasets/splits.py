@@ -85,7 +85,7 @@ def assign(
     ``units``, ``labels`` (``None``: no label) and ``given`` have one entry per sample. When nothing would
     be valid although two units are free, the smallest one is. Raises :class:`DataError` for impossible shares.
     """
-    _check(shares)
+    check(shares)
     members: dict[str, list[int]] = defaultdict(list)
     for row, unit in enumerate(units):
         members[unit].append(row)
@@ -204,7 +204,8 @@ def _draw(unit: str, seed: int) -> bytes:
     return hashlib.blake2b(f"{seed}|{unit}".encode(), digest_size=8).digest()
 
 
-def _check(shares: Mapping[str, float]) -> None:
+def check(shares: Mapping[str, float]) -> None:
+    """Raise :class:`DataError` for shares that are no shares, or that do not sum to 1."""
     if "train" not in shares or set(shares) - set(SPLITS) or any(not 0 < share < 1 for share in shares.values()):
         raise DataError(
             f"Shares {dict(shares)} do not split anything.", hint="Example: train 0.8, valid 0.2, each above 0."

@@ -102,6 +102,7 @@ class _Run:
         self.augment = augment.load(plan)
         self.targets = torch.from_numpy(data.targets)
         self.supported = torch.from_numpy(data.supported)
+        self.judges = validation.judges(data, seed=plan.seed)
         self.best: dict[str, Tensor] = {}
         self.at = RunState()
         self.clock = time.monotonic()
@@ -124,6 +125,12 @@ class _Run:
 
     def finish(self) -> Fitted:
         """Run the epochs that are left; the best weights."""
+        if len(self.judges) < len(self.data.valid) and self.team.leads:
+            some, every, learnt = (f"{len(rows):,}" for rows in (self.judges, self.data.valid, self.data.train))
+            self.progress.note(
+                f"Each epoch is judged by {some} of the {every} validation samples, drawn once: "
+                f"{validation.MOST_JUDGES} times the {learnt} trained on. All of them judge the finished model."
+            )
         left = (self.plan.epochs - self.at.epoch) * self.per_epoch - self.at.batch
         with self.progress.task("Training", max(0, left), unit="steps") as task:
             while self.at.epoch < self.plan.epochs and not self.stopped_early():
@@ -133,8 +140,8 @@ class _Run:
             final.load_state_dict(self.best)
         return Fitted(
             weights=state.weights_of(final),
-            logits=self.logits(final, "Judging the model"),
-            mirrored=self.logits(final, "Judging the model on mirror images", mirrored=True),
+            logits=self.logits(final, "Judging the model", self.data.valid),
+            mirrored=self.logits(final, "Judging the model on mirror images", self.data.valid, mirrored=True),
             history=self.at.history,
             best_epoch=self.at.best_epoch if self.best else self.at.epoch - 1,
             seconds=self.at.seconds,
@@ -235,18 +242,20 @@ class _Run:
             "rate": max(float(group["lr"]) for group in self.optimizer.param_groups),
         }
         if len(self.data.valid):
-            logits = self.logits(self.judged(), f"Judging epoch {self.at.epoch + 1}/{self.plan.epochs}")
-            found["valid_loss"] = validation.loss(logits, self.data)
+            logits = self.logits(self.judged(), f"Judging epoch {self.at.epoch + 1}/{self.plan.epochs}", self.judges)
+            found["valid_loss"] = validation.loss(logits, self.data, self.judges)
             self.at.require_number("validation loss", found["valid_loss"], hint=self.slower())
-            found |= validation.scores(logits, self.data)
+            found |= validation.scores(logits, self.data, self.judges)
         return found
 
-    def logits(self, model: Classifier, title: str, *, mirrored: bool = False) -> NDArray[np.float32]:
-        """Logits (v, k) of the validation samples or of their mirror images, with a bar called ``title``."""
+    def logits(
+        self, model: Classifier, title: str, chosen: NDArray[np.int64], *, mirrored: bool = False
+    ) -> NDArray[np.float32]:
+        """Logits (v, k) of the samples ``chosen`` (v,) or of their mirror images, with a bar called ``title``."""
         return validation.logits(
             model,
             self.pixels,
-            self.data.valid,
+            chosen,
             device=self.device,
             team=self.team,
             mirrored=mirrored,

@@ -19,6 +19,8 @@ from emolab.training.team import Team
 BATCH = 256
 #: With fewer validation samples their loss is noise: the last epoch, at the end of the schedule, is the safer choice.
 FEWEST_JUDGES = 50
+#: Every epoch is judged by at most this many times the samples it learnt from; the finished model by all of them.
+MOST_JUDGES = 10
 
 
 def logits(
@@ -50,14 +52,25 @@ def logits(
     return team.join_rows(out)
 
 
-def loss(found: NDArray[np.float32], data: TrainingSet) -> float:
-    """Cross-entropy, in nats, between the logits ``found`` (v, k) of ``data.valid`` and the votes."""
-    targets, able = (torch.from_numpy(part[data.valid]) for part in (data.targets, data.supported))
+def judges(data: TrainingSet, *, seed: int) -> NDArray[np.int64]:
+    """The validation samples that judge every epoch: all, or :data:`MOST_JUDGES` times as many as are trained on.
+
+    Drawn with ``seed``, the same for every epoch of a run and for one that goes on.
+    """
+    most = max(FEWEST_JUDGES, MOST_JUDGES * len(data.train))
+    if len(data.valid) <= most:
+        return data.valid
+    return data.valid[np.sort(np.random.default_rng(seed).permutation(len(data.valid))[:most])]
+
+
+def loss(found: NDArray[np.float32], data: TrainingSet, chosen: NDArray[np.int64]) -> float:
+    """Cross-entropy, in nats, between the logits ``found`` (v, k) of the rows ``chosen`` (v,) and the votes."""
+    targets, able = (torch.from_numpy(part[chosen]) for part in (data.targets, data.supported))
     return float(soft_cross_entropy(torch.from_numpy(found), targets, able))
 
 
-def scores(found: NDArray[np.float32], data: TrainingSet) -> dict[str, float]:
-    """Accuracy and macro-F1 of the logits ``found`` (v, k) of ``data.valid``, among the classes that can occur."""
-    shares = softmax(np.where(data.supported[data.valid], found, -np.inf))
-    seen = metrics.summary(shares, data.hard[data.valid], data.classes)
+def scores(found: NDArray[np.float32], data: TrainingSet, chosen: NDArray[np.int64]) -> dict[str, float]:
+    """Accuracy and macro-F1 of the logits ``found`` (v, k) of the rows ``chosen``, among the classes that can occur."""
+    shares = softmax(np.where(data.supported[chosen], found, -np.inf))
+    seen = metrics.summary(shares, data.hard[chosen], data.classes)
     return {key: seen[key] for key in ("accuracy", "macro_f1")}

@@ -1,0 +1,207 @@
+"""``emolab split``: what is trained on, chosen by and judged on; set by hand, drawn anew, and mended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emolab.cli.common import Session, escape, interactive, workspace_command
+from emolab.cli.groups import OrderedGroup
+from emolab.cli.words import many
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from emolab.datasets.resplit import Moves
+
+#: Options that every command shares which changes something.
+_dry_run = click.option("--dry-run", is_flag=True, help="Say what would move, change nothing.")
+_yes = click.option("--yes", is_flag=True, help="Move samples out of the test split without asking.")
+
+
+@click.group(
+    cls=OrderedGroup, short_help="Show, set, draw and mend train, valid and test.", invoke_without_command=True
+)
+@click.pass_context
+def split(ctx: click.Context) -> None:
+    """What is trained on (train), chosen by (valid) and judged on (test): list (the default), set, draw, repair."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_splits)
+
+
+@split.command("list", short_help="Samples by split, source and class.")
+@workspace_command
+def list_splits(session: Session) -> None:
+    """Count the samples of each split by source and by the class of their current label."""
+    from emolab.datasets import resplit
+
+    with session.workspace.catalog() as catalog, catalog.connect() as conn:
+        rows = resplit.counts(conn)
+        across = resplit.repair(conn)
+        groups = resplit.repair(conn, kinds=resplit.ALL)
+    session.emit({"counts": rows, "across": {"copies": across.units, "all": groups.units}})
+    if not rows:
+        session.say("There are no samples yet.")
+        session.next_step("emolab collect PATH, or emolab merge READER PATH")
+        return
+    classes = [*session.workspace.config.project.classes, "none"]
+    table: dict[tuple[str, str], dict[str, int]] = {}
+    for row in rows:
+        table.setdefault((str(row["split"]), str(row["source"])), {})[str(row["class"])] = int(row["samples"])
+    shown = [name for name in classes if any(name in found for found in table.values())]
+    cells = [
+        (
+            part,
+            escape(source),
+            f"{sum(found.values()):,}",
+            *(f"{found[name]:,}" if name in found else "" for name in shown),
+        )
+        for (part, source), found in table.items()
+    ]
+    titles = [(escape(name if name != "none" else "no label"), "right") for name in shown]
+    session.table(["split", "source", ("samples", "right"), *titles], cells)
+    if across.units:
+        session.say(f"[yellow]{many(across.units, 'group')} of near copies across splits[/]")
+        session.next_step("emolab split repair --dry-run")
+
+
+@split.command("set", short_help="Put samples into a split by hand.")
+@click.argument("name", type=click.Choice(["train", "valid", "test", "none"]), metavar="SPLIT")
+@click.option(
+    "--sample", "ids", multiple=True, metavar="ID", help="A sample, by its id or the start of it; repeatable."
+)
+@click.option("--source", "sources", multiple=True, metavar="NAME", help="All samples of a source; repeatable.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="All samples of a group; repeatable.")
+@_dry_run
+@_yes
+@workspace_command
+def set_split(
+    session: Session, name: str, ids: Sequence[str], sources: Sequence[str], groups: Sequence[str], **how: bool
+) -> None:
+    """Put the named samples into SPLIT: train, valid, test, or none (not used until drawn again)."""
+    from emolab.datasets import resplit
+
+    if not (ids or sources or groups):
+        raise click.UsageError("Name what to move: --sample ID, --source NAME or --group NAME.")
+
+    def wanted(conn: Connection) -> Moves:
+        chosen = resplit.chosen(conn, ids=ids, sources=sources, groups=groups)
+        return resplit.setting(conn, chosen, None if name == "none" else name)
+
+    _carry_out(session, "set", wanted, **how)
+
+
+@split.command("draw", short_help="Draw the splits anew, by shares.")
+@click.option("--train", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Share to train on.")
+@click.option("--valid", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Share to choose by.")
+@click.option("--test", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share to judge on.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same splits.")
+@click.option("--source", "sources", multiple=True, metavar="NAME", help="Only samples of this source; repeatable.")
+@click.option("--redraw-test", is_flag=True, help="Draw test samples too; they stay where they are otherwise.")
+@_dry_run
+@_yes
+@workspace_command
+def draw(
+    session: Session,
+    *,
+    train: float,
+    valid: float,
+    test: float,
+    seed: int,
+    sources: Sequence[str],
+    redraw_test: bool,
+    **how: bool,
+) -> None:
+    """Draw who is trained on, chosen by and judged on, each class by the same shares.
+
+    Groups, photos and near copies stay whole. Test samples, such as those of a published test set, stay test samples.
+    """
+    from emolab.datasets import resplit
+
+    shares = {key: value for key, value in (("train", train), ("valid", valid), ("test", test)) if value}
+
+    def wanted(conn: Connection) -> Moves:
+        return resplit.draw(conn, shares, seed=seed, sources=sources, keep_test=not redraw_test)
+
+    _carry_out(session, "draw", wanted, **how)
+
+
+@split.command("repair", short_help="Bring near copies that lie across splits together.")
+@click.option("--groups", is_flag=True, help="Groups (a subject, a video) too, not only copies and faces of one photo.")
+@_dry_run
+@workspace_command
+def repair(session: Session, groups: bool, dry_run: bool) -> None:
+    """Bring near copies, and faces of one photo, into one split: the most held-out one of theirs.
+
+    Test samples stay test samples: their copies in train and valid become test samples as well. Copies in train of a
+    validation sample become validation samples.
+    """
+    from emolab.datasets import resplit
+
+    kinds = resplit.ALL if groups else resplit.ALL[:2]
+    _carry_out(session, "repair", lambda conn: resplit.repair(conn, kinds=kinds), dry_run=dry_run, yes=True)
+
+
+def _carry_out(session: Session, what: str, wanted: Any, *, dry_run: bool, yes: bool) -> None:
+    """Work out the moves, ask where a test set would lose samples, move, and say so."""
+    from emolab.catalog import events, samples
+
+    with session.workspace.lock("merge"), session.workspace.catalog() as catalog:
+        with catalog.connect() as conn:
+            moves: Moves = wanted(conn)
+        if not dry_run:
+            _agree(session, moves, yes=yes)
+            with catalog.begin() as tx:
+                samples.set_splits(tx, moves.to)
+                if moves.to:
+                    events.record(tx, "split", {"how": what, "moved": len(moves.to)})
+        with catalog.connect() as conn:
+            after = {key or "none": n for key, n in samples.count_by(conn, "split").items()}
+    session.emit(
+        {"dry_run": dry_run, "moved": len(moves.to), "units": moves.units, "moves": moves.rows(),
+         "left_across": moves.left_across, "splits": after}
+    )  # fmt: skip
+    _show(session, moves, after, dry_run=dry_run)
+
+
+def _agree(session: Session, moves: Moves, *, yes: bool) -> None:
+    """Ask before test samples become others. Raises :class:`DataError` without consent."""
+    from emolab.errors import DataError
+
+    leaving = sum(n for (before, _), n in moves.between.items() if before == "test")
+    if yes or not leaving:
+        return
+    what = f"{many(leaving, 'sample')} would leave the test split, so figures from before no longer compare"
+    if session.json or not interactive():
+        raise DataError(f"{what}; nothing was moved.", hint="Look with --dry-run; move them with --yes.")
+    session.say(f"{what}.")
+    if not click.confirm("Move them?", err=True):
+        raise DataError("Nothing was moved.", hint="Look with --dry-run first.")
+
+
+def _show(session: Session, moves: Moves, after: Mapping[str, int], *, dry_run: bool) -> None:
+    if not moves.to:
+        session.say("Nothing to move.")
+    else:
+        sign = "[yellow]dry run, nothing changed:[/]" if dry_run else "[green]✓[/]"
+        moved = f"{many(len(moves.to), 'sample')} of {many(moves.units, 'unit')} {'would move' if dry_run else 'moved'}"
+        session.say(f"{sign} {moved} [dim](a unit is what belongs together: copies, one photo, one group)[/]")
+        session.table(
+            ["from", "to", ("samples", "right")],
+            [(row["from"], row["to"], f"{row['samples']:,}") for row in moves.rows()],
+        )
+    if moves.left_across:
+        lie = f"{many(moves.left_across, 'unit')} {'lies' if moves.left_across == 1 else 'lie'} across splits"
+        mend = "Copies: emolab split repair; subjects and videos too: --groups."
+        session.say(f"[yellow]{lie}{' then' if dry_run else ''}.[/] [dim]{mend}[/]")
+    session.say("splits: " + ", ".join(f"{name} {n:,}" for name, n in sorted(after.items())))
+    learned = sum(n for (before, to), n in moves.between.items() if before == "train" and to in ("valid", "test"))
+    if learned and not dry_run:
+        known = (
+            f"Models trained before may have learned from {many(learned, 'sample')} that they would now be judged on"
+        )
+        session.say(f"[yellow]{known}:[/] train again before you compare.")
+        session.next_step("emolab train")
