@@ -242,6 +242,8 @@ def _coerce(kind: Any, value: Any, name: str) -> Any:
         raise ConfigError(f"{name} is {value!r}; expected a list.")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if isinstance(value, str) and any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in value):
+        raise ConfigError(f"{name} is {value!r}; expected text.")
     if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
     raise ConfigError(f"{name} is {value!r}; expected {_NAMES[kind]}.")

@@ -250,3 +250,40 @@ def test_a_database_that_nobody_answers_is_one_line_within_seconds(
     assert "FIFTYONE_DATABASE_URI" in one_line(said)
     assert "s3cret" not in said.err
     assert time.monotonic() - begun < 60  # MongoDB's own patience would be 68 s; a busy machine needs some of it
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("collect", "PHOTOS", "--consent", "caf\udce9"),
+        ("collect", "PHOTOS", "--group-by", "caf\udce9"),
+        ("label", "name", "ann", "caf\udce9"),
+        ("label", "push", "--project", "caf\udce9"),
+        ("models", "promote", "x", "--alias", "caf\udce9"),
+        ("merge", "image_folder", "PHOTOS", "--name", "caf\udce9"),
+        ("status", "--set", "labeling.project=caf\udce9"),
+        ("suggest", "--strategy", "caf\udce9"),
+        ("inspect", "--pull", "--annotator", "caf\udce9"),
+    ],
+    ids=ascii,
+)
+def test_an_argument_that_is_no_text_is_wrong_usage(full: Workspace, photos: Path, call: tuple[str, ...]) -> None:
+    said = emolab("-w", full.root, *(str(photos) if word == "PHOTOS" else word for word in call))
+    assert said.code == 2
+    assert 'caf\\xe9" is no UTF-8 text.' in said.err
+
+
+def test_files_may_have_names_that_are_no_text(full: Workspace, tmp_path: Path) -> None:
+    put(tmp_path / "in", {"caf\udce9.png": png(9)})
+    said = emolab("-w", full.root, "collect", tmp_path / "in" / "caf\udce9.png", "--faces", "off")
+    assert said.code == 0, said.err
+    assert emolab("-w", full.root, "label", "export", tmp_path / "caf\udce9.csv").code == 0
+    assert emolab("-w", full.root, "backup", tmp_path / "caf\udce9.backup").code == 0
+
+
+@pytest.mark.parametrize("text", ['training.weights = "a\\u0000b"', 'catalog.url = "sqlite:///a\\u0000b"'])
+def test_a_zero_byte_in_the_settings_is_refused(full: Workspace, text: str) -> None:
+    settings = full.root / "emolab.toml"
+    section, _, rest = text.partition(".")
+    settings.write_text(settings.read_text() + f"[{section}]\n{rest}\n")
+    assert "expected text" in one_line(emolab("-w", full.root, "status"))

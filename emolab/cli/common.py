@@ -139,6 +139,7 @@ def workspace_command(function: F) -> F:
     )
     @click.pass_context
     def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, overrides: tuple[str, ...], **kwargs: Any) -> Any:
+        _check_text(ctx)
         session = ctx.ensure_object(Session)
         session.json = session.json or as_json
         session.overrides += overrides
@@ -153,6 +154,19 @@ def workspace_command(function: F) -> F:
 
     wrapper: Any = update_wrapper(wrapped, function)
     return wrapper  # type: ignore[no-any-return]
+
+
+def _check_text(ctx: click.Context) -> None:
+    """Refuse what was typed as text and is none: names and settings go into a catalog and onto a server.
+
+    Files may be called anything that the system lets them.
+    """
+    for parameter in ctx.command.params:
+        given = ctx.params.get(parameter.name or "")
+        for value in given if isinstance(given, tuple) else (given,):
+            file = "PATH" in (parameter.metavar or "")
+            if isinstance(value, str) and not file and any("\ud800" <= ch <= "\udfff" for ch in value):
+                raise click.BadParameter(f'"{value}" is no UTF-8 text.', ctx, parameter)
 
 
 def within(name: str) -> click.IntRange | click.FloatRange:
