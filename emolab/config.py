@@ -78,6 +78,10 @@ class LabelingConfig:
     min_contrast: float = 0.03  # 0..1; flatter pictures (black, white) are neither sent nor suggested
     min_side: int = 24  # pixels; smaller pictures are neither sent nor suggested
     show_predictions: bool = False  # showing them anchors annotators
+    language: str = "en"  # of the form and the instructions: en | de | es | fr | ru; labels travel by name
+    names: tuple[str, ...] = ()  # own words on the buttons: ["happiness=Freude", ...]
+    instructions: str = ""  # own text, before emolab's, for the annotators
+    examples: str = ""  # a folder with example pictures for the instructions: DIR/CLASS/picture.jpg
     second_guess: bool = False  # offer a second, optional choice
     confidence: bool = False  # offer one to three stars for how sure one is
 

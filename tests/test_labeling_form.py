@@ -110,7 +110,7 @@ def test_what_the_manager_changed_of_emolabs_own_question_is_made_anew(present: 
 
 
 def test_the_teams_wording_stays_where_the_form_is_theirs_too() -> None:
-    present = OURS.replace(form._QUESTION["image"], "Welche Emotion sehen Sie?")
+    present = OURS.replace("Which expression do you see?", "Welche Emotion sehen Sie?")
     made = form_merge.merge(present, form.render((*CLASSES, "calm")))
     assert "Welche Emotion" in made
     assert "calm" in form.labels(made)

@@ -10,21 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from xml.etree import ElementTree as Xml
 
 from emolab.errors import DataError, UnknownName
-from emolab.labeling import form_style
+from emolab.labeling import form_style, form_words
+from emolab.labeling.form_words import Words
 
 ANSWER = "emotion"
 SECOND = "second"
 CONFIDENCE = "confidence"
 CONFIDENCE_STEPS = 3
 
-#: Meta labels offered beside the classes, with the words on their buttons.
-META_BUTTONS = {"unknown": "unknown", "no_face": "no face"}
-
-_QUESTION = {"image": "Which expression do you see?"}
-_NEXT = "Press a key, then Ctrl + Enter for the next one."
-_OPTIONAL = {SECOND: "Second guess (optional)", CONFIDENCE: "How sure are you? (optional)"}
+#: Meta labels offered beside the classes, with what is stored when their buttons are pressed.
+META_BUTTONS = form_words.META_STORED
 #: The words of emolab's own headings.
-HEADINGS = frozenset({*_QUESTION.values(), _NEXT, *_OPTIONAL.values()})
+HEADINGS = form_words.HEADINGS
 _MEDIA: dict[str, tuple[str, dict[str, str]]] = {
     "image": ("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
 }
@@ -58,11 +55,12 @@ def render(
     second: bool = False,
     confidence: bool = False,
     kept: Iterable[str] = (),
+    words: Words = form_words.WORDS["en"],
 ) -> str:
     """The form as Label Studio XML.
 
     ``second`` adds an optional second guess, ``confidence`` optional stars from 1 to 3. ``kept`` are labels that the
-    project no longer has but that were used: they stay, without a key, behind the classes.
+    project no longer has but that were used: they stay, without a key, behind the classes. ``words``: what people read.
     """
     if modality not in _MEDIA:
         raise UnknownName("modality", modality, _MEDIA)
@@ -74,30 +72,43 @@ def render(
     left = Xml.SubElement(view, "View", style=f"flex: 0 1 {form_style.FACE}; min-width: 16rem")
     right = Xml.SubElement(view, "View", style="flex: 0 1 24rem; min-width: 16rem")
     Xml.SubElement(left, tag, {"name": modality, "value": f"${modality}", **attributes})
-    Xml.SubElement(right, "Header", value=_QUESTION[modality], size="4")
+    Xml.SubElement(right, "Header", value=words.question, size="4")
     question = {"name": ANSWER, "toName": modality, "choice": "single-radio", "required": "true"}
-    answer = Xml.SubElement(right, "Choices", {**question, "requiredMessage": "Choose one answer, or skip."})
+    answer = Xml.SubElement(right, "Choices", {**question, "requiredMessage": words.required})
     for name, key in offered.items():
-        Xml.SubElement(answer, "Choice", value=META_BUTTONS.get(name, name), hotkey=key)
+        Xml.SubElement(answer, "Choice", _choice(name, words), hotkey=key)
     for name in others:
         Xml.SubElement(answer, "Choice", value=name)
-    Xml.SubElement(right, "Header", value=_NEXT, size="6", style=form_style.ASIDE)
-    for name, heading in _OPTIONAL.items():
+    Xml.SubElement(right, "Header", value=words.next, size="6", style=form_style.ASIDE)
+    for name, heading in ((SECOND, words.second), (CONFIDENCE, words.sure)):
         if {SECOND: second, CONFIDENCE: confidence}[name]:
             Xml.SubElement(right, "Header", value=heading, size="6", style=form_style.ASIDE)
-            right.append(optional(name, modality, classes))
+            right.append(optional(name, modality, classes, words))
     Xml.indent(view)
     return Xml.tostring(view, encoding="unicode") + "\n"
 
 
-def optional(name: str, modality: str, classes: Sequence[str] = ()) -> Xml.Element:
+def optional(
+    name: str, modality: str, classes: Sequence[str] = (), words: Words = form_words.WORDS["en"]
+) -> Xml.Element:
     """The control of an optional question: :data:`SECOND` or :data:`CONFIDENCE`."""
     if name == CONFIDENCE:
         return Xml.Element("Rating", {"name": name, "toName": modality, "maxRating": str(CONFIDENCE_STEPS)})
     guess = Xml.Element("Choices", {"name": name, "toName": modality, "choice": "single-radio", "layout": "select"})
     for label in classes:
-        Xml.SubElement(guess, "Choice", value=label)
+        Xml.SubElement(guess, "Choice", _choice(label, words))
     return guess
+
+
+def _choice(label: str, words: Words) -> dict[str, str]:
+    """The text on a button, and what is stored for it where that is another."""
+    shown, stored = words.name(label), META_BUTTONS.get(label, label)
+    return {"value": shown} if shown == stored else {"value": shown, "alias": stored}
+
+
+def stored(choice: Xml.Element) -> str:
+    """What Label Studio stores when a choice is made."""
+    return str(choice.get("alias") or choice.get("value"))
 
 
 def labels(config: str) -> list[str]:
@@ -107,7 +118,7 @@ def labels(config: str) -> list[str]:
     except Xml.ParseError:
         return []
     return [
-        str(choice.get("value"))
+        stored(choice)
         for choices in view.iter("Choices")
         if choices.get("name") == ANSWER
         for choice in choices.iter("Choice")

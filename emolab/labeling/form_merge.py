@@ -110,6 +110,7 @@ def _put_in(old: Xml.Element, new: Xml.Element) -> None:
     for style in old.iter("Style"):
         if _is_own(style, new):
             style.text = next(new.iter("Style")).text
+    _put_headings(old, new)
     after = form.ANSWER
     for name in (form.ANSWER, *_OPTIONAL):
         present, made = _named(old, name), _named(new, name)
@@ -124,6 +125,15 @@ def _put_in(old: Xml.Element, new: Xml.Element) -> None:
         elif present is not None and _is_own(present, new):
             _remove(old, present, new)
         after = name if _named(old, name) is not None else after
+
+
+def _put_headings(old: Xml.Element, new: Xml.Element) -> None:
+    """emolab's own headings in the words, and that is the language, of the new form."""
+    roles = {form.HEADINGS[text]: text for e in new.iter("Header") if (text := str(e.get("value"))) in form.HEADINGS}
+    for header in old.iter("Header"):
+        role = form.HEADINGS.get(str(header.get("value")))
+        if role in roles:
+            header.set("value", roles[role])
 
 
 def _put_object(old: Xml.Element, new: Xml.Element) -> None:
@@ -188,8 +198,8 @@ def _is_emolabs(present: Xml.Element, made: Xml.Element, old: Xml.Element) -> bo
     if present.tag != made.tag or present.get("maxRating") != made.get("maxRating"):
         return False
     asked = _named(old, form.ANSWER)
-    known = {choice.get("value") for e in (made, asked) if e is not None for choice in e.iter("Choice")}
-    offered = {choice.get("value") for choice in present.iter("Choice")}
+    known = {form.stored(choice) for e in (made, asked) if e is not None for choice in e.iter("Choice")}
+    offered = {form.stored(choice) for choice in present.iter("Choice")}
     return not offered or bool(offered & (known - set(form.META_BUTTONS.values())))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import answers, remotes
 from emolab.errors import DataError, EmolabError, ServerError
-from emolab.labeling import form, form_merge, form_style, patience
+from emolab.labeling import form, form_merge, form_style, form_words, instructions, patience
 from emolab.labeling.patience import patiently
 from emolab.labeling.studio_queries import used_controls, used_labels
 from emolab.taxonomy import resolve
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from emolab.catalog import Catalog
     from emolab.catalog.remotes import Project
     from emolab.config import Config
+    from emolab.labeling.form_words import Words
     from emolab.labeling.studio import Studio
     from emolab.labeling.studio_records import RemoteProject
     from emolab.progress import Progress
+    from emolab.workspace import Workspace
 
 #: How a project's description begins when emolab made it.
 MARK = "Made by emolab"
@@ -139,7 +141,13 @@ def look(catalog: Catalog, studio: Studio, project: Project) -> RemoteProject | 
 
 
 def create(
-    catalog: Catalog, studio: Studio, title: str, config: Config, *, overlap: int, show_predictions: bool
+    catalog: Catalog,
+    studio: Studio,
+    title: str,
+    config: Config,
+    *,
+    overlap: int,
+    show_predictions: bool,
 ) -> RemoteProject:
     """Create the project, or return the one that an interrupted or parallel push created first."""
     for attempt in range(_ATTEMPTS):
@@ -151,7 +159,7 @@ def create(
                 sampling=ORDERED,
                 show_predictions=show_predictions,
                 description=f"{MARK}, which manages its tasks and their order.",
-                instruction=_instruction(config.project.classes),
+                instruction=instruction_of(config),
                 skip_queue=SKIPPED_GO_TO_OTHERS,
             )
         except ServerError as error:
@@ -183,6 +191,7 @@ def form_for(config: Config, kept: Sequence[str], *, stays: Sequence[str] = ()) 
         second=config.labeling.second_guess or form.SECOND in stays,
         confidence=config.labeling.confidence or form.CONFIDENCE in stays,
         kept=kept,
+        words=words_of(config),
     )
 
 
@@ -255,11 +264,38 @@ def update(studio: Studio, remote: RemoteProject, fields: Mapping[str, object], 
         ) from error
 
 
-def _instruction(classes: Sequence[str]) -> str:
-    keys = " · ".join(f"<b>{key}</b> {form.META_BUTTONS.get(name, name)}" for name, key in form.keys(classes).items())
-    return (
-        "<p>Say what the face shows, not what you think the person feels. Your first impression is fine.</p>"
-        f"<p>{keys}</p><p><b>Ctrl + Enter</b> submits and brings the next face.</p>"
-        "<p>Choose <b>unknown</b> when you cannot tell and <b>no face</b> when there is none. "
-        "Skip only what you do not want to judge.</p>"
-    )
+def examples_of(workspace: Workspace) -> dict[str, list[bytes]]:
+    """The example pictures of this workspace, by class. Raises as :func:`instructions.read_examples` does."""
+    settings, classes = workspace.config.labeling, workspace.config.project.classes
+    return instructions.read_examples(workspace.root / settings.examples, classes) if settings.examples else {}
+
+
+def instruct(
+    studio: Studio, remote: RemoteProject, config: Config, examples: Mapping[str, Sequence[bytes]], progress: Progress
+) -> None:
+    """Bring the instructions to what the settings say; those that somebody has written there stay, and that is said."""
+    present = remote.instruction
+    ours = instructions.is_emolabs(present)
+    placed = instructions.place(studio, remote.id, present, examples) if ours else {}
+    wanted = instruction_of(config, placed)
+    if not ours:
+        if instructions.asked_for(config.labeling):
+            progress.note(
+                "The instructions of the project were written in Label Studio, so they stay as they are. To have "
+                "emolab's, make them empty there (Settings, Annotation)."
+            )
+    elif wanted != present:
+        patiently(lambda: studio.update_project(remote.id, expert_instruction=wanted), progress=progress)
+
+
+def instruction_of(config: Config, examples: Mapping[str, Sequence[str]] | None = None) -> str:
+    """The instructions as HTML, with the addresses of example pictures."""
+    own = config.labeling.instructions
+    return instructions.render(config.project.classes, words_of(config), own=own, examples=examples)
+
+
+def words_of(config: Config) -> Words:
+    """What annotators of this workspace read. Raises as :func:`form_words.words` and :func:`form_words.check` do."""
+    made = form_words.words(config.labeling.language, config.labeling.names)
+    form_words.check(made, config.project.classes, config.labeling.names)
+    return made

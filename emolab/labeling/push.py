@@ -171,6 +171,7 @@ def _push(
             note=nothing(catalog, choice, asked_for_suggestions=suggestions),
         )  # fmt: skip
     change = project.form_change(studio, remote, config) if remote else None
+    examples = project.examples_of(workspace)
     if dry_run:
         return _report(
             studio, title, choice, started=started, dry_run=True, remote=remote, change=change, overlap=people,
@@ -188,6 +189,7 @@ def _push(
         fields = project.settings_change(remote, change, overlap=overlap, show_predictions=visible)
         if fields:
             project.update(studio, remote, fields, progress=progress)
+    project.instruct(studio, remote, config, examples, progress)
     with catalog.begin() as tx:
         mine = remotes.add_project(tx, server=studio.server_id, project=remote.id, title=title)
         if remote.maximum_annotations != people:

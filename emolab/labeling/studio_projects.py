@@ -86,6 +86,7 @@ def _project_of(raw: Row) -> RemoteProject:
         show_predictions=raw.flag("show_collab_predictions"),
         model_version=raw.maybe_text("model_version"),
         description=raw.maybe_text("description"),
+        instruction=raw.maybe_text("expert_instruction"),
         task_number=raw.number("task_number"),
         finished_task_number=raw.number("finished_task_number"),
         annotation_number=raw.number("total_annotations_number"),

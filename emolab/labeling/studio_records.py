@@ -32,6 +32,7 @@ class RemoteProject:
     show_predictions: bool
     model_version: str
     description: str = ""
+    instruction: str = ""
     task_number: int = 0
     finished_task_number: int = 0
     annotation_number: int = 0
