@@ -11,15 +11,21 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class EmolabError(Exception):
-    """A problem the user can mend; ``hint`` is what to type or change next."""
+    """A problem the user can mend; ``hint`` is what to type or change next.
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    ``block`` are lines to save as a file, printed as they are below the hint: whoever makes them has escaped in them
+    whatever gives orders to a terminal.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, block: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.block = block
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        text = f"{self.message} {self.hint}" if self.hint else self.message
+        return f"{text}\n\n{self.block}\n" if self.block else text
 
 
 class ConfigError(EmolabError):

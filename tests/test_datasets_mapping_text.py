@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pictures import png, put
 
+from emolab.cli.main import run
 from emolab.datasets.mapping import DROP, load_rules, plan
 from emolab.datasets.problems import shown
 from emolab.errors import ConfigError, DataError
 from emolab.taxonomy import PRESETS, nearest, resolve
+from emolab.workspace import Workspace
 
 CLASSES = PRESETS["ferplus8"]
 
@@ -59,6 +62,15 @@ def test_the_printed_map_loads_back_to_the_same_map(tmp_path: Path, names: list[
     found = plan(labels, CLASSES, load_rules(tmp_path / "map.toml", CLASSES))
     assert not found.unused
     assert found.rules == {"happy": "happiness"} | {name: expected[shown(name)] for name in labels if name != "happy"}
+
+
+def test_the_command_prints_the_map_as_it_is_to_be_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["😀", "悲伤", "👨‍👩‍👧", 'a "b"', "x\ty", "caf\udce9"]
+    put(tmp_path / "in", {f"{name}/{i}.png": png(i) for i, name in enumerate(names)})
+    workspace = Workspace.init(tmp_path / "faces", classes=CLASSES)
+    assert run(["-w", str(workspace.root), "merge", "image_folder", str(tmp_path / "in")]) == 1
+    lines = [line for line in capsys.readouterr().err.split("map.toml (")[1].splitlines() if line.startswith('"')]
+    assert tomllib.loads("\n".join(lines)) == {shown(name): DROP for name in names}
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,8 @@ def _failed(error: EmolabError) -> int:
     if error.hint:
         click.secho("  fix: ", fg="cyan", bold=True, nl=False, err=True)
         click.echo(_laid_out(error.hint), err=True)
+    if error.block:
+        click.echo(f"\n{error.block}\n", err=True)
     return 1
 
 

@@ -127,7 +127,8 @@ def _unknown_labels(
         f"Classes: {', '.join(classes)}; meta labels: {', '.join(META)}."
         + (" None of its labels is one: are these the labels, or splits, people, numbers?" if nothing else ""),
         hint=f"Save this as map.toml, correct it, and add --map map.toml "
-        f'(a class, a meta label, "{DROP}", or shares such as {{neutral = 0.7, sadness = 0.3}}):\n\n{table}\n',
+        f'(a class, a meta label, "{DROP}", or shares such as {{neutral = 0.7, sadness = 0.3}}):',
+        block=table,
     )
 
 

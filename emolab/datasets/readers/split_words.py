@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from emolab.datasets.problems import shown
 from emolab.errors import DataError
@@ -97,9 +98,9 @@ class SplitWords:
 
 
 def example(words: Iterable[str]) -> str:
-    """What to type for ``words``; the splits in it are to be corrected."""
-    pairs = ",".join(f"{shown(word)}={split}" for word, split in zip(words, ("train", "valid", "test"), strict=False))
-    return f'-o "splits={pairs}" (train, valid, test, or none to have one assigned)'
+    """What to type for ``words``, with dots where only a person knows."""
+    pairs = ",".join(f"{shown(word)}=..." for word in islice(words, 3))
+    return f'-o "splits={pairs}" with train, valid, test, or none to have one assigned'
 
 
 def _key(word: str) -> str:
