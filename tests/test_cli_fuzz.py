@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pictures import png, put
 
-from emolab.cli import checks, checks_servers
+from emolab.cli import checks, checks_servers, demo_data, demo_loop
 from emolab.cli.main import cli, run
 from emolab.config import Config
 from emolab.datasets import camera, mongod
@@ -145,8 +145,9 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(EmbeddedServer, "start", refused)
     monkeypatch.setattr(mongod, "database", refused)
     monkeypatch.setattr(mongod, "find", refused)
-    monkeypatch.setattr(camera, "pictures", refused, raising=False)
-    monkeypatch.setattr("emolab.cli.demo_loop.run", refused, raising=False)
+    monkeypatch.setattr(camera, "pictures", refused)
+    monkeypatch.setattr(demo_data, "drawn", refused)
+    monkeypatch.setattr(demo_loop, "run", refused)
     monkeypatch.setattr(checks, "probe", lambda *_, **__: checks.Probe(None, "not looked at"))
     monkeypatch.setattr(checks_servers, "probe", lambda *_, **__: checks.Probe(None, "not looked at"))
     for name in ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "EMOLAB_STUDIO_TOKEN", "EMOLAB_WORKSPACE", mongod.URI):
