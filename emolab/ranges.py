@@ -80,6 +80,7 @@ RANGES: Mapping[str, Range] = {
     "option.pause": Range(0.2, 86_400.0),
     "option.features": Range(2, 100_000),
     "option.seeds": Range(1, 10_000),
+    "option.share": SHARE,
     "option.jobs": Range(1, 1024),
 }
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import typing
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 from calling import emolab, one_line
 
 from emolab import config
+from emolab.cli.main import cli
 from emolab.config import Config
 from emolab.errors import ConfigError
 from emolab.ranges import RANGES, WORDS, check
@@ -149,3 +152,22 @@ def test_init_says_how_many_classes_the_form_has_keys_for(n: int, tmp_path: Path
 
 def test_init_takes_as_many_classes_as_the_form_has_keys_for(tmp_path: Path) -> None:
     assert emolab("init", tmp_path / "w", "--classes", ",".join(f"c{i}" for i in range(29))).code == 0
+
+
+def numbers_of(command: click.Command, path: str = "emolab") -> Iterator[tuple[str, click.Parameter]]:
+    for parameter in command.params:
+        if isinstance(parameter.type, click.types.IntParamType | click.types.FloatParamType):
+            yield f"{path} {parameter.opts[0]}", parameter
+    if isinstance(command, click.Group):
+        ctx = click.Context(command)
+        for name in command.list_commands(ctx):
+            inner = command.get_command(ctx, name)
+            assert inner is not None
+            yield from numbers_of(inner, f"{path} {name}")
+
+
+@pytest.mark.parametrize(("name", "parameter"), [pytest.param(*found, id=found[0]) for found in numbers_of(cli)])
+def test_no_option_takes_what_is_no_number_of_this_world(name: str, parameter: click.Parameter) -> None:
+    for text in ("nan", "inf", "-inf", "-1", "1" + "0" * 30):
+        with pytest.raises(click.BadParameter):
+            parameter.type.convert(text, parameter, None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, escape, interactive, workspace_command
+from emolab.cli.common import Session, escape, interactive, within, workspace_command
 from emolab.cli.groups import OrderedGroup
 from emolab.cli.words import many
 
@@ -95,10 +95,12 @@ def set_split(
 
 
 @split.command("draw", short_help="Draw the splits anew, by shares.")
-@click.option("--train", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Share to train on.")
-@click.option("--valid", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Share to choose by.")
-@click.option("--test", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share to judge on.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same splits.")
+@click.option("--train", type=within("option.share"), default=0.8, show_default=True, help="Share to train on.")
+@click.option("--valid", type=within("option.share"), default=0.2, show_default=True, help="Share to choose by.")
+@click.option("--test", type=within("option.share"), default=0.0, show_default=True, help="Share to judge on.")
+@click.option(
+    "--seed", type=within("training.seed"), default=0, show_default=True, help="The same seed draws the same splits."
+)
 @click.option("--source", "sources", multiple=True, metavar="NAME", help="Only samples of this source; repeatable.")
 @click.option("--redraw-test", is_flag=True, help="Draw test samples too; they stay where they are otherwise.")
 @_dry_run
