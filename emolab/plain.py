@@ -53,4 +53,4 @@ def _typed(ch: str) -> str:
     code = ord(ch)
     if 0xDC80 <= code <= 0xDCFF:  # a byte of a name that is no text
         return f"\\x{code - 0xDC00:02x}"
-    return _NAMED.get(ch) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+    return _NAMED.get(ch) or (f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}")

@@ -39,7 +39,7 @@ def other_files(ignored: Mapping[str, int]) -> tuple[str, str, str]:
     >>> other_files({".txt": 3, "hidden": 1})
     ('[dim]other files[/]', '4', '[dim]3 .txt, 1 hidden[/]')
     """
-    from rich.markup import escape
+    from emolab.cli.common import escape
 
     kinds = ", ".join(f"{n:,} {escape(suffix)}" for suffix, n in Counter(ignored).most_common(4))
     return ("[dim]other files[/]", f"{sum(ignored.values()):,}", f"[dim]{kinds}[/]")
