@@ -78,8 +78,9 @@ class Source:
     def _video(self, found: Found, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
         name = shown(found.path)
         left_out = kept = 0
+        notes: list[str] = []
         try:
-            for frame in video.frames(found.path, every=self.every, similar=self.similar):
+            for frame in video.frames(found.path, every=self.every, similar=self.similar, notes=notes):
                 if self.stopped():
                     yield Problem(name, "stopped", "not read to its end; run the same command again", taken=False)
                     return
@@ -91,6 +92,7 @@ class Source:
                 yield Item(data=frame.image, name=f"{name}@{frame.seconds:.2f}s", consent=self.consent, group=group)
         except Refused as refused:
             yield refused.at(name)
+        yield from (Problem(name, "pixel shape", note, taken=True) for note in notes)
         if left_out:
             message = f"{left_out} of {left_out + kept} frames look like the one before them and were left out"
             yield Problem(name, "similar frames", message, taken=True)
