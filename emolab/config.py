@@ -52,6 +52,7 @@ class CollectConfig:
     margin: float = 0.25  # added on every side of a face box, as a share of its longer side
     tight: int = 100  # pixels; with faces = "auto", images with a shorter side up to this are face crops already
     detect_size: int = 640  # pixels; the longer side is reduced to this before faces are looked for
+    detect_again: int = 12_000_000  # pixels of a second look where no face is large; larger images are reduced; 0: none
     every: float = 1.0  # seconds between frames taken from a video
     similar: float = 0.06  # of black to white; a frame no part of which changed by this is left out
     max_pixels: int = 100_000_000  # larger images are refused: a few kilobytes can announce gigabytes

@@ -45,6 +45,7 @@ RANGES: Mapping[str, Range] = {
     "collect.margin": Range(0.0, 5.0),
     "collect.tight": Range(0, 100_000),
     "collect.detect_size": Range(32, 10_000),
+    "collect.detect_again": Range(0, 1_000_000_000),
     "collect.every": Range(0.0, 86_400.0),
     "collect.similar": SHARE,
     "collect.max_pixels": Range(1, 100_000_000_000),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from emolab.datasets import media, weights
-from emolab.datasets.faces import Detector, Face, pin_input
+from emolab.datasets.faces import OVERLAP, TILE, Detector, Face, _scales, _spans, pin_input
 from emolab.errors import DataError
 
 pytest.importorskip("cv2")
@@ -76,6 +77,91 @@ def test_several_faces_come_largest_first(detector: Detector, portrait: Image.Im
 @pytest.mark.parametrize("size", [(640, 480), (33, 47), (1, 1), (5000, 20)])
 def test_an_image_of_any_shape_without_a_face_has_none(detector: Detector, size: tuple[int, int]) -> None:
     assert detector.find(Image.new("L", size, 128)) == []
+
+
+def group(portrait: Image.Image, size: tuple[int, int], places: list[tuple[int, int, int]]) -> Image.Image:
+    """A photo of ``size`` without a face but those of ``portrait`` at ``places`` = (left, top, side)."""
+    rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
+    photo = Image.fromarray((110 + 40 * np.sin(columns / 97) * np.cos(rows / 71)).astype(np.uint8)).convert("RGB")
+    head = portrait.crop((130, 10, 310, 190))
+    for left, top, side in places:
+        photo.paste(head.resize((side, side), Image.Resampling.LANCZOS), (left, top))
+    return photo
+
+
+def centres(faces: list[Face]) -> list[tuple[float, float]]:
+    return [(x + w / 2, y + h / 2) for x, y, w, h in (face.box for face in faces)]
+
+
+@pytest.mark.parametrize(
+    ("size", "places"),
+    [
+        ((2000, 1500), [(960, 700, 60)]),
+        ((1500, 2000), [(100, 1800, 60)]),
+        ((2400, 700), [(60, 60, 60), (1150, 300, 60), (2300, 600, 60)]),
+        ((2000, 1500), [(890, 500, 80), (1010, 900, 80), (920, 1100, 80)]),  # where tiles meet
+        ((1900, 1400), [(300 * i + 50, 350 * j + 80, 60 + 5 * i) for i in range(6) for j in range(3)]),
+    ],
+)
+def test_small_faces_of_a_large_photo_are_found_once_each(
+    detector: Detector, portrait: Image.Image, size: tuple[int, int], places: list[tuple[int, int, int]]
+) -> None:
+    photo = group(portrait, size, places)
+    found = detector.find(photo)
+    wanted = [(left + 0.52 * side, top + 0.6 * side) for left, top, side in places]
+    assert len(found) == len(places)
+    assert all(inside(face) for face in found)
+    for x, y in wanted:
+        assert min(abs(there_x - x) + abs(there_y - y) for there_x, there_y in centres(found)) < 20
+
+
+@pytest.mark.parametrize("name", ["coffee", "brick", "grass", "rocket", "moon"])
+def test_a_later_look_takes_no_enlarged_texture_for_a_face(detector: Detector, name: str) -> None:
+    picture = Image.fromarray(getattr(pytest.importorskip("skimage.data"), name)()).convert("RGB")
+    assert detector.find(picture.resize((2000, 2000 * picture.height // picture.width))) == []
+
+
+def test_where_a_face_is_large_one_look_is_enough(portrait: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    look = Detector._look
+    monkeypatch.setattr(Detector, "_look", lambda self, pixels, scale: looks.append(scale) or look(self, pixels, scale))
+    detector, never = Detector(weights.detector("")), Detector(weights.detector(""), again=0)
+    detector.find(portrait.resize((1280, 1280)))
+    assert looks == [0.5]
+    looks.clear()
+    assert never.find(group(portrait, (2000, 1000), [(960, 400, 60)])) == []
+    assert looks == [0.32]
+
+
+def test_a_face_that_two_looks_see_is_one(detector: Detector, portrait: Image.Image) -> None:
+    (face,) = detector.find(group(portrait, (1600, 1200), [(700, 500, 110)]))  # 44 pixels in the first look
+    assert 60 < max(face.box[2:]) < 150
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "again", "scales"),
+    [
+        (600, 400, 12_000_000, [1.0]),
+        (1280, 900, 12_000_000, [0.5, 1.0]),
+        (2000, 1500, 12_000_000, [0.32, 1.0]),
+        (4000, 3000, 12_000_000, [0.16, 0.4, 1.0]),
+        (8000, 6000, 12_000_000, [0.08, 0.2, 0.5]),
+        (4000, 3000, 0, [0.16]),
+        (4000, 3000, 1_000, [0.16]),
+    ],
+)
+def test_an_image_is_looked_at_in_steps_up_to_its_full_size(
+    width: int, height: int, again: int, scales: list[float]
+) -> None:
+    assert list(_scales(width, height, 640, again)) == pytest.approx(scales)
+
+
+@pytest.mark.parametrize("length", [1, 640, 1600, 1601, 2000, 3000, 4000, 9999])
+def test_tiles_cover_all_and_overlap(length: int) -> None:
+    spans = list(_spans(length))
+    assert (spans[0][0], spans[-1][1]) == (0, length)
+    assert all(end - start <= TILE for start, end in spans)
+    assert all(spans[i][1] - spans[i + 1][0] >= OVERLAP - 1 for i in range(len(spans) - 1))
 
 
 def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:

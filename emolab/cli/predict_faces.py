@@ -69,7 +69,8 @@ def _detector(config: CollectConfig) -> Detector:
     from emolab.datasets.faces import Detector
     from emolab.datasets.weights import detector
 
-    return Detector(detector(config.detector), min_score=config.min_score, size=config.detect_size)
+    file = detector(config.detector)
+    return Detector(file, min_score=config.min_score, size=config.detect_size, again=config.detect_again)
 
 
 def _is_crop(file: Path, tight: int) -> bool:

@@ -168,6 +168,7 @@ def _options(settings: CollectConfig, *, dry_run: bool) -> Options:
         margin=settings.margin,
         tight=settings.tight,
         detect_size=settings.detect_size,
+        detect_again=settings.detect_again,
         max_pixels=settings.max_pixels,
         max_bytes=settings.max_bytes,
         dry_run=dry_run,

@@ -62,6 +62,7 @@ class Options:
     detector: str = ""
     min_score: float = 0.6
     detect_size: int = 640
+    detect_again: int = 12_000_000
     min_face: int = 32
     margin: float = 0.25
     tight: int = 100
@@ -211,7 +212,10 @@ class Preparer:
             from emolab.datasets.faces import Detector
 
             file = weights.detector(self._options.detector)
-            self._thread.detector = Detector(file, min_score=self._options.min_score, size=self._options.detect_size)
+            wanted = self._options
+            self._thread.detector = Detector(
+                file, min_score=wanted.min_score, size=wanted.detect_size, again=wanted.detect_again
+            )
         detector: Detector = self._thread.detector
         return detector
 
