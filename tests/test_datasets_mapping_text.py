@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pictures import png, put
 
 from emolab.cli.main import run
-from emolab.datasets.mapping import DROP, load_rules, plan
+from emolab.datasets.mapping import DROP, load_rules, plan, refuse_nothing
 from emolab.datasets.problems import shown
 from emolab.errors import ConfigError, DataError
 from emolab.taxonomy import PRESETS, nearest, resolve
@@ -119,7 +119,8 @@ def test_labels_that_differ_in_unicode_form_are_one_class() -> None:
 
 def test_a_map_that_drops_every_label_stops_the_merge() -> None:
     with pytest.raises(DataError, match=r'drops every label of the dataset: "train_set" \(9 votes\)'):
-        plan({"train_set": 9, "x": 1}, CLASSES, {"train_set": DROP, "x": DROP})
+        labels = {"train_set": 9, "x": 1}
+        refuse_nothing(plan(labels, CLASSES, {"train_set": DROP, "x": DROP}), labels, CLASSES)
     with pytest.raises(DataError, match="None of its labels is one"):
         plan({"S01": 9, "S02": 1}, CLASSES)
 

@@ -82,7 +82,7 @@ def plan(labels: Mapping[str, int], classes: Sequence[str], rules: Mapping[str, 
     """The map for a source with these ``labels`` (label to votes): rules first, then meaning.
 
     Raises :class:`DataError` when labels are left over; it lists them, the class they likely mean and a ready map
-    file; and when the rules drop every label there is.
+    file.
     """
     rules = rules or {}
     folded = {_folded(name): name for name in rules}
@@ -98,13 +98,17 @@ def plan(labels: Mapping[str, int], classes: Sequence[str], rules: Mapping[str, 
     unknown = {name: labels[name] for name in labels if name not in chosen}
     if unknown:
         raise _unknown_labels(unknown, labels, classes, rules)
-    if chosen and all(target == DROP for target in chosen.values()):
+    return LabelMap(chosen, tuple(sorted(set(rules) - used)))
+
+
+def refuse_nothing(labels: LabelMap, found: Mapping[str, int], classes: Sequence[str]) -> None:
+    """Raise :class:`DataError` when the map drops every label ``found`` (label to votes) in a dataset to be merged."""
+    if found and all(labels.rules[name] == DROP for name in found):
         raise DataError(
-            f"The map drops every label of the dataset: {_listed(labels)}.",
+            f"The map drops every label of the dataset: {_listed(found)}.",
             hint=f"Give at least one of them a class ({', '.join(classes)}), or bring in the images without labels: "
             "emolab collect PATH",
         )
-    return LabelMap(chosen, tuple(sorted(set(rules) - used)))
 
 
 def _folded(name: str) -> str:

@@ -23,7 +23,7 @@ from emolab.datasets import duplicates
 from emolab.datasets.conflicts import Ledger, winner
 from emolab.datasets.ingest import Item, Outcome, ingest
 from emolab.datasets.ingest import Options as IngestOptions
-from emolab.datasets.mapping import DROP, LabelMap, Target, plan
+from emolab.datasets.mapping import DROP, LabelMap, Target, plan, refuse_nothing
 from emolab.datasets.merge_report import MappingRow, MergeReport
 from emolab.datasets.problems import Problem
 from emolab.datasets.readers.source import Damaged, Options, Reader, as_reader
@@ -75,6 +75,7 @@ def merge(
         raise DataError(f"{path} holds no samples for the reader {reader}.")
     classes = workspace.config.project.classes
     labels = plan(survey.labels, classes, rules)
+    refuse_nothing(labels, survey.labels, classes)
     called = dataset_name(name, reader, source, path)
     report = MergeReport(name=called, reader=reader, path=str(path), licence=source.licence, dry_run=dry_run)
     report.unused_rules = list(labels.unused)
