@@ -100,7 +100,7 @@ def test_every_setting_has_a_meaning() -> None:
 def test_every_benchmark_of_the_docs_exists_and_every_benchmark_is_shown() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     named = set(re.findall(r"python -m benchmarks\.(\w+)", text)) - {"NAME"}
-    shared = {"__init__", "dealing", "ferplus", "harness", "turns"}
+    shared = {"__init__", "dealing", "duplicates_hash", "ferplus", "harness", "turns"}
     there = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - shared
     assert named - there == set(), "the docs name benchmarks that do not exist"
     assert there - named == set(), "benchmarks that no page shows"

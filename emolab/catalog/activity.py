@@ -118,8 +118,9 @@ def _surplus(conn: Connection) -> dict[int | None, int]:
 
 def votes_per_sample(conn: Connection) -> dict[int, int]:
     """How many samples have 0, 1, 2 ... people's answers (meta answers too)."""
-    query = select(_samples.c.n_votes, func.count()).group_by(_samples.c.n_votes).order_by(_samples.c.n_votes)
-    return {int(votes): int(n) for votes, n in conn.execute(query)}
+    n = _samples.c.n_votes
+    query = select(n, func.count()).where(schema.present).group_by(n).order_by(n)
+    return {int(votes): int(count) for votes, count in conn.execute(query)}
 
 
 def annotators(conn: Connection) -> list[Activity]:

@@ -48,7 +48,7 @@ class AddResult:
 
 
 def add(tx: Connection, batch: Iterable[Sample]) -> AddResult:
-    """Add samples that are not there yet; the ones that are stay as they are."""
+    """Add samples that are not there yet; the ones that are stay as they are, those taken out earlier come back."""
     wanted: dict[str, Sample] = {}
     order: list[str] = []
     for sample in batch:
@@ -56,7 +56,13 @@ def add(tx: Connection, batch: Iterable[Sample]) -> AddResult:
         order.append(sample.id)
     known = set(keys(tx, list(wanted)))
     moment = now()
-    fresh = [_values(sample, moment) for sample in wanted.values() if sample.id not in known]
+    back = _removed(tx, [name for name in wanted if name not in known])
+    if back:
+        columns: dict[str, Any] = {name: bindparam(f"the_{name}") for name in (*_COLUMNS, "removed_at") if name != "id"}
+        rows = [{f"the_{name}": value for name, value in _values(wanted[each], moment).items()} for each in back]
+        revive = update(_table).where(_table.c.id == bindparam("the_id")).values(columns)
+        tx.execute(revive, [{**row, "the_removed_at": None} for row in rows])
+    fresh = [_values(sample, moment) for sample in wanted.values() if sample.id not in known and sample.id not in back]
     for part in chunks(fresh, 1000):
         tx.execute(insert(_table), part)
     seen = set(known)
@@ -71,8 +77,16 @@ def keys(conn: Connection, ids: Sequence[str]) -> dict[str, int]:
     """The catalog's own keys of the samples with these ids; unknown ids are left out."""
     found: dict[str, int] = {}
     for part in chunks(ids, 500):
-        rows = conn.execute(select(_table.c.id, _table.c.pk).where(_table.c.id.in_(part)))
+        rows = conn.execute(select(_table.c.id, _table.c.pk).where(_table.c.id.in_(part), schema.present))
         found.update((row.id, row.pk) for row in rows)
+    return found
+
+
+def _removed(conn: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of ``ids`` that have been taken out."""
+    found: set[str] = set()
+    for part in chunks(ids, 500):
+        found.update(conn.execute(select(_table.c.id).where(_table.c.id.in_(part), ~schema.present)).scalars())
     return found
 
 
@@ -81,7 +95,8 @@ def get(conn: Connection, sample_id: str) -> Sample:
 
     Raises :class:`DataError` when there is none or more than one.
     """
-    rows = conn.execute(select(_table).where(_table.c.id.startswith(sample_id, autoescape=True)).limit(2)).all()
+    near = _table.c.id.startswith(sample_id, autoescape=True)
+    rows = conn.execute(select(_table).where(near, schema.present).limit(2)).all()
     if len(rows) != 1:
         what = "no sample" if not rows else "more than one sample"
         raise DataError(f'There is {what} whose id starts with "{sample_id}".', hint="Give more of the id.")
@@ -92,7 +107,7 @@ def by_ids(conn: Connection, ids: Sequence[str]) -> list[Sample]:
     """The samples with these ids, in this order. Raises :class:`DataError` for an unknown one."""
     found: dict[str, Sample] = {}
     for part in chunks(ids, 500):
-        rows = conn.execute(select(_table).where(_table.c.id.in_(part)))
+        rows = conn.execute(select(_table).where(_table.c.id.in_(part), schema.present))
         found.update((row.id, _sample(row._mapping)) for row in rows)
     missing = [sample_id for sample_id in ids if sample_id not in found]
     if missing:
@@ -109,7 +124,7 @@ def iterate(
     after: int = 0,
 ) -> Iterator[Sample]:
     """Every sample in the order it was added, streamed; optionally one split, one source, or no duplicates."""
-    query = select(_table).where(_table.c.pk > after).order_by(_table.c.pk)
+    query = select(_table).where(_table.c.pk > after, schema.present).order_by(_table.c.pk)
     if split is not None:
         query = query.where(_table.c.split == split)
     if source is not None:
@@ -122,13 +137,16 @@ def iterate(
 
 def count(conn: Connection) -> int:
     """How many samples there are."""
-    return int(conn.execute(select(func.count()).select_from(_table)).scalar_one())
+    return int(conn.execute(select(func.count()).select_from(_table).where(schema.present)).scalar_one())
 
 
 def count_by(conn: Connection, column: str) -> dict[str | None, int]:
     """How many samples per value of ``column`` (``source``, ``split``, ``modality``)."""
     of = _table.c[column]
-    return {row[0]: int(row[1]) for row in conn.execute(select(of, func.count()).group_by(of).order_by(of))}
+    return {
+        row[0]: int(row[1])
+        for row in conn.execute(select(of, func.count()).where(schema.present).group_by(of).order_by(of))
+    }
 
 
 def count_answered(conn: Connection) -> int:
@@ -151,7 +169,7 @@ def splits(conn: Connection, ids: Sequence[str]) -> dict[str, str | None]:
     """The split of each of these samples; unknown ids are left out."""
     found: dict[str, str | None] = {}
     for part in chunks(ids, 500):
-        rows = conn.execute(select(_table.c.id, _table.c.split).where(_table.c.id.in_(part)))
+        rows = conn.execute(select(_table.c.id, _table.c.split).where(_table.c.id.in_(part), schema.present))
         found.update((row.id, row.split) for row in rows)
     return found
 
@@ -207,7 +225,7 @@ def pool(conn: Connection, bar: Bar | None = None) -> Pool:
     query = select(
         _table.c.pk, _table.c.id, _table.c.n_votes, _table.c.group, _table.c.split, _table.c.representative,
         or_(suggested, sent), null() if bar is None else fitness.unfit(bar),
-    ).order_by(_table.c.pk)  # fmt: skip
+    ).where(schema.present).order_by(_table.c.pk)  # fmt: skip
     groups: dict[str, int] = {}
     ids: list[str] = []
     copies: dict[int, str] = {}

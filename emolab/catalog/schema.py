@@ -79,7 +79,11 @@ samples = Table(
     Column(
         "n_votes", Integer, nullable=False, default=0, server_default="0"
     ),  # people behind its active answers, meta labels too
+    Column("removed_at", String(32)),  # taken out then: only the ledger of votes still knows it
 )
+
+#: True for samples that have not been taken out: what everything but the ledger is to see.
+present = samples.c.removed_at.is_(None)
 
 annotators = Table(
     "annotators",

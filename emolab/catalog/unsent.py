@@ -54,7 +54,7 @@ def unsent(conn: Connection, project: Project | None, bar: Bar, *, seed: str = "
     query = select(
         _samples.c.id, _samples.c.source, _samples.c.group, one_of, _samples.c.n_votes > 0, there, here,
         fitness.unfit(bar),
-    )  # fmt: skip
+    ).where(schema.present)  # fmt: skip
     fit: dict[str, list[Candidate]] = defaultdict(list)
     asked: set[str] = set()
     left_out: Counter[str] = Counter()

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "label": ("emolab.cli.label", "Send samples to the team and bring back their votes."),
     "merge": ("emolab.cli.merge", "Bring in an open dataset with its labels or votes."),
     "split": ("emolab.cli.split", "Show, set, draw and mend train, valid and test."),
+    "remove": ("emolab.cli.remove", "Take samples, or all that came from a source, out again."),
     "inspect": ("emolab.cli.inspect", "Look at the workspace in FiftyOne."),
     "pretrain": ("emolab.cli.pretrain", "Learn from the images alone, before there are labels."),
     "train": ("emolab.cli.train", "Train a model on the current labels."),

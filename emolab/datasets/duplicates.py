@@ -133,7 +133,7 @@ def _media(conn: Connection) -> dict[str, str]:
     from emolab.catalog import schema
 
     table = schema.samples.c
-    query = select(table.id, table.media).where(table.modality == "image").order_by(table.pk)
+    query = select(table.id, table.media).where(table.modality == "image", schema.present).order_by(table.pk)
     return {row.id: row.media for row in conn.execute(query.execution_options(yield_per=50_000))}
 
 

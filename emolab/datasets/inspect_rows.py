@@ -86,12 +86,12 @@ def example(classes: Sequence[str]) -> Row:
 
 def count(conn: Connection) -> int:
     """How many rows there will be."""
-    return int(conn.execute(select(func.count()).select_from(_samples)).scalar_one())
+    return int(conn.execute(select(func.count()).select_from(_samples).where(schema.present)).scalar_one())
 
 
 def known(conn: Connection) -> set[str]:
     """The ids of all samples."""
-    return set(conn.execute(select(_samples.c.id)).scalars())
+    return set(conn.execute(select(_samples.c.id).where(schema.present)).scalars())
 
 
 def qualities(conn: Connection) -> list[str]:
@@ -165,7 +165,7 @@ class _Reader:
                 s.pk, s.id, s.media, s.source, s.added_at, s.split, s.group, s.width, s.height,
                 s.quality, s.representative, s.n_votes,
             )
-            .where(s.pk > last)
+            .where(s.pk > last, schema.present)
             .order_by(s.pk)
             .limit(BATCH)
         )  # fmt: skip

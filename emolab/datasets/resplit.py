@@ -48,7 +48,7 @@ def counts(conn: Connection) -> list[dict[str, str | int]]:
     hard = _hard(conn)
     table = schema.samples.c
     found: Counter[tuple[str, str, str]] = Counter()
-    for name, split, source in conn.execute(select(table.id, table.split, table.source)):
+    for name, split, source in conn.execute(select(table.id, table.split, table.source).where(schema.present)):
         found[split or NONE, source, hard.get(name, NONE)] += 1
     order = {"train": 0, "valid": 1, "test": 2}
     return [
@@ -68,9 +68,15 @@ def chosen(
     table = schema.samples.c
     for column, names in ((table.source, sources), (table.group, groups)):
         for name in names:
-            own = list(conn.execute(select(table.id).where(column == name).order_by(table.pk)).scalars())
+            own = list(
+                conn.execute(select(table.id).where(column == name, schema.present).order_by(table.pk)).scalars()
+            )
             if not own:
-                there = [str(each) for each in conn.execute(select(column).distinct().limit(6)).scalars() if each]
+                there = [
+                    str(each)
+                    for each in conn.execute(select(column).where(schema.present).distinct().limit(6)).scalars()
+                    if each
+                ]
                 some = (
                     f"There are, for example: {', '.join(there[:5])}." if there else f"No sample has a {column.name}."
                 )
@@ -148,7 +154,7 @@ ALL = ("copies", "photos", "groups")
 def _rows(conn: Connection) -> Sequence[Row[Any]]:
     table = schema.samples.c
     columns = (table.id, table.group, table.parent, table.representative, table.split)
-    return list(conn.execute(select(*columns).order_by(table.pk)))
+    return list(conn.execute(select(*columns).where(schema.present).order_by(table.pk)))
 
 
 def _numbers(rows: Sequence[Row[Any]], kinds: Sequence[str]) -> list[int]:

@@ -158,7 +158,9 @@ def fill(
 
     table = schema.samples.c
     rows = tx.execute(
-        select(table.id, table.group, table.parent, table.representative, table.split).order_by(table.pk)
+        select(table.id, table.group, table.parent, table.representative, table.split)
+        .where(schema.present)
+        .order_by(table.pk)
     ).all()
     ids = [row.id for row in rows]
     number = connect(

@@ -1,0 +1,91 @@
+"""``emolab remove``: take samples out of the workspace again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from emolab.cli.common import Session, escape, interactive, workspace_command
+from emolab.cli.words import many
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emolab.catalog.removal import Removal
+
+
+@click.command(short_help="Take samples, or all that came from a source, out again.")
+@click.option("--source", "sources", multiple=True, metavar="NAME", help="All that came from a source; repeatable.")
+@click.option(
+    "--sample", "ids", multiple=True, metavar="ID", help="A sample, by its id or the start of it; repeatable."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would go, change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@workspace_command
+def remove(session: Session, sources: Sequence[str], ids: Sequence[str], *, dry_run: bool, yes: bool) -> None:
+    """Take samples out: no command sees them any more; their votes stay in the ledger, as withdrawn.
+
+    With --source, such as a data set that was merged the wrong way, its votes go everywhere, and its samples unless
+    others voted on them too. Samples that lie in a Label Studio project stay. Files stay in .emolab/media; collecting
+    or merging the same image again brings a sample back, without its old votes.
+    """
+    from emolab.catalog import events, removal
+    from emolab.datasets import duplicates, resplit
+    from emolab.datasets.looks import LOOKS, Looks
+
+    if not (sources or ids):
+        raise click.UsageError("Name what to take out: --source NAME or --sample ID.")
+    workspace = session.workspace
+    with workspace.lock("merge"), workspace.catalog() as catalog:
+        with catalog.connect() as conn:
+            resplit.chosen(conn, sources=sources)
+            found = removal.plan(conn, ids=resplit.chosen(conn, ids=ids), sources=sources)
+        withdrawn = len(found.votes)
+        if not dry_run and (found.samples or found.votes):
+            _agree(session, found, yes=yes)
+            with catalog.begin() as tx:
+                withdrawn = removal.carry_out(tx, found)
+                detail = {"sources": list(sources), "samples": len(found.samples), "votes": withdrawn}
+                events.record(tx, "remove", detail)
+            with Looks(workspace.cache / LOOKS) as looks:
+                looks.forget(found.samples)
+            compared = duplicates.find(workspace, catalog, progress=session.progress)
+            with catalog.begin() as tx:
+                duplicates.mark(tx, compared)
+    session.emit(
+        {"dry_run": dry_run, "removed": len(found.samples), "votes_withdrawn": withdrawn, "labelled": found.labelled,
+         "kept_others_voted": len(found.shared), "kept_sent": len(found.sent)}
+    )  # fmt: skip
+    _show(session, found, withdrawn, dry_run=dry_run)
+
+
+def _agree(session: Session, found: Removal, *, yes: bool) -> None:
+    """Ask before anything goes. Raises :class:`DataError` without consent."""
+    from emolab.errors import DataError
+
+    if yes:
+        return
+    what = f"{many(len(found.samples), 'sample')} and {many(len(found.votes), 'vote')} would go"
+    if session.json or not interactive():
+        raise DataError(f"{what}; nothing was changed.", hint="Look with --dry-run; take them out with --yes.")
+    session.say(f"{what}.")
+    if not click.confirm("Take them out?", err=True):
+        raise DataError("Nothing was changed.", hint="Look with --dry-run first.")
+
+
+def _show(session: Session, found: Removal, withdrawn: int, *, dry_run: bool) -> None:
+    sign = "[yellow]dry run, nothing changed:[/]" if dry_run else "[green]✓[/]"
+    verb = "would be taken out" if dry_run else "taken out"
+    session.say(f"{sign} {many(len(found.samples), 'sample')} {verb}, {many(withdrawn, 'vote')} withdrawn")
+    if found.shared:
+        session.say(f"{many(len(found.shared), 'sample')} kept: others voted on them too")
+    if found.sent:
+        names = ", ".join(escape(name[:12]) for name in found.sent[:3])
+        kept = f"[yellow]{many(len(found.sent), 'sample')} kept:[/] in a Label Studio project ({names})."
+        session.say(f"{kept} Delete the tasks there, run emolab label pull, then this again.")
+    if found.labelled and not dry_run:
+        gone = f"{many(found.labelled, 'label')} went with them."
+        session.say(f"{gone} Models and snapshots made before stay as they are.")
+    if not dry_run and (found.samples or withdrawn):
+        session.next_step("emolab label aggregate, then emolab inspect to bring the FiftyOne view up to date")
