@@ -159,6 +159,17 @@ def test_a_path_that_is_no_file_is_one_line(named: str, kind: str, tmp_path: Pat
         assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("kind", ["pipe", "socket", "/dev/zero", "/dev/full", "/dev/random"])
+def test_a_table_that_names_what_never_ends_has_one_bad_row(kind: str, tmp_path: Path) -> None:
+    put(tmp_path, {"t.csv": "path,label\n.a.png,happy\nb.png,sad\n", "b.png": png(2)})
+    special(tmp_path / ".a.png", kind)
+    for path in (tmp_path, tmp_path / "t.csv"):
+        bad, good = (r.media for r in reader("csv")(path, {}))
+        assert isinstance(bad, Damaged)
+        assert bad.reason == "a device or pipe, not a file"
+        assert good == tmp_path / "b.png"
+
+
 def test_bombs_end_at_once(named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emolab.datasets.archive.BOMB_BYTES", 1 << 20)
     with zipfile.ZipFile(tmp_path / "many.zip", "w", zipfile.ZIP_DEFLATED) as out:

@@ -23,6 +23,7 @@ from emolab.datasets.readers.source import (
     Survey,
     group_rule,
     is_table,
+    on_disk,
 )
 from emolab.datasets.readers.split_words import SplitWords, split_of
 from emolab.datasets.readers.table import Fault, Table, delimiter_of, open_table, some_sound
@@ -130,7 +131,7 @@ class _Tables(ExitStack):
         for name in (path, path.replace("\\", "/")):
             for form in (name, *(unicodedata.normalize(f, name) for f in ("NFC", "NFD") if not name.isascii())):
                 if os.path.lexists(folder / form):
-                    return folder / form
+                    return on_disk(folder / form)
         return folder / path.replace("\\", "/")
 
     def _fits(self, header: Sequence[str]) -> bool:

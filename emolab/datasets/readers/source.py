@@ -174,7 +174,7 @@ class Source(AbstractContextManager["Source"]):
         if name in self._broken:
             return Damaged(self._broken[name].message, self._broken[name].kind)
         if self._archive is None:
-            return self.path / name
+            return on_disk(self.path / name)
         if name not in self._members:
             return Damaged(f"it is not in {self.path.name}")
         try:
@@ -241,6 +241,13 @@ class Damaged(bytes):
         made.reason = reason
         made.kind = kind
         return made
+
+
+def on_disk(path: Path) -> Path | Damaged:
+    """``path`` itself, or :class:`Damaged` where something else than a file or folder is there, which may never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return Damaged("a device or pipe, not a file", "unreadable")
+    return path
 
 
 def is_zip(path: Path) -> bool:
