@@ -80,8 +80,8 @@ NOTHING = {
     "clear.webp": (
         encoded(Image.new("LA", (60, 60), (9, 0)), "WEBP", lossless=True), True, "every pixel is transparent"
     ),
-    "thin.png": (encoded(NOISE.resize((1, 60))), False, "1 x 60 pixels is a strip, mostly padding to a network"),
-    "flat.png": (encoded(NOISE.resize((60, 1))), False, "60 x 1 pixels is a strip, mostly padding to a network"),
+    "thin.png": (encoded(NOISE.resize((1, 60))), False, "1 x 60 pixels is a strip, mostly padding to the network"),
+    "flat.png": (encoded(NOISE.resize((60, 1))), False, "60 x 1 pixels is a strip, mostly padding to the network"),
     "thin.jpg": (encoded(NOISE.resize((1, 500)), "JPEG"), False, "1 x 500 pixels is a strip"),
     "dot.png": (encoded(NOISE.resize((1, 1))), False, "only 1 x 1 pixels, too few to show a face"),
     "red.png": (encoded(Image.new("RGB", (60, 60), "red")), False, "all of one colour"),

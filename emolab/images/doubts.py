@@ -22,7 +22,7 @@ def doubts(size: tuple[int, int], extrema: Sequence[tuple[float, float]]) -> lis
     shorter, longer = sorted(size)
     found = []
     if longer > LONG * shorter:
-        found.append(f"{size[0]:,} x {size[1]:,} pixels is a strip, mostly padding to a network")
+        found.append(f"{size[0]:,} x {size[1]:,} pixels is a strip, mostly padding to the network")
     elif shorter < SMALL:
         found.append(f"only {size[0]} x {size[1]} pixels, too few to show a face")
     if max(high - low for low, high in extrema) < FLAT:
