@@ -27,6 +27,10 @@ def similar(*, scale: float = 1.0, degrees: float = 0.0, x: float = 0.0, y: floa
 
 def bilinear(pictures: NDArray[np.uint8], warp: Warp) -> NDArray[np.uint8]:
     """``pictures`` (n, side, side) warped alike; beyond the border the border goes on."""
+    if warp[0, 1] == warp[1, 0] == 0:  # nothing turned: two products, which take a tenth of the time
+        across, down = (_weights(pictures.shape[1], float(warp[i, i]), float(warp[i, 2])) for i in (0, 1))
+        found = transform(pictures.astype(np.float32), down, across)
+        return (found + np.float32(0.5)).astype(np.uint8)
     at, x, y, _ = _sources(pictures.shape[1], warp[None])
     found = _mixed(pictures.reshape(len(pictures), -1), at[0], x[0], y[0], pictures.shape[1], axis=1)
     return (found + np.float32(0.5)).astype(np.uint8).reshape(pictures.shape)
@@ -45,14 +49,30 @@ def sample(
     return _mixed(np.ascontiguousarray(pictures).reshape(-1), at, x, y, side, axis=0), inside
 
 
-def transform(pictures: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``matrix`` (k, side) from the left and, transposed, from the right of each of ``pictures`` (n, side, side).
+def transform(
+    pictures: NDArray[np.float32], matrix: NDArray[np.float32], right: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """``matrix`` (k, side) from the left and ``right`` (by default the same), transposed, from the right of each of
+    ``pictures`` (n, side, side).
 
     As two large products; many small ones take four times as long.
     """
     n, side, k = len(pictures), pictures.shape[1], len(matrix)
-    across = np.ascontiguousarray((pictures.reshape(-1, side) @ matrix.T).reshape(n, side, k).transpose(0, 2, 1))
+    other = matrix if right is None else right
+    across = np.ascontiguousarray((pictures.reshape(-1, side) @ other.T).reshape(n, side, k).transpose(0, 2, 1))
     return (across.reshape(-1, side) @ matrix.T).reshape(n, k, k).transpose(0, 2, 1)
+
+
+@cache
+def _weights(side: int, scale: float, shift: float) -> NDArray[np.float32]:
+    """How the pixels of a line (side, side) mix under a warp of one direction."""
+    at, x, _, _ = _sources(side, np.array([[[scale, 0, shift], [0, 1, 0]]], dtype=np.float32))
+    column, part = at[0, :side] % side, x[0, :side]
+    found = np.zeros((side, side), dtype=np.float32)
+    rows = np.arange(side)
+    found[rows, column] = 1 - part
+    found[rows, column + 1] += part
+    return found
 
 
 @cache
