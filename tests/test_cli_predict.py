@@ -40,7 +40,7 @@ ERRORS = {
     "empty.png": "empty: the file has no bytes",
 }
 NOTES = {
-    "thin.png": "3 x 900 pixels is a strip, mostly padding to a network",
+    "thin.png": "3 x 900 pixels is a strip, mostly padding to the network",
     "one.png": "only 1 x 1 pixels, too few to show a face; all of one colour",
     "flat.jpg": "all of one colour",
     "some.tiff": "6 of its 3,600 pixels are NaN or infinite, taken as black",
