@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,6 +30,19 @@ def image(seed: int, size: int = 24) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
+
+
+def assert_at_rest(workspace: Workspace, studio: Studio, *, seconds: float = 60.0) -> None:
+    """Pulls change nothing, and soon read nothing: a busy server stamps a task some time after the answer to it."""
+    from emolab.labeling.pull import pull
+
+    end = time.monotonic() + seconds
+    while True:
+        report = pull(workspace, studio)
+        assert not report.changed
+        if report.read == 0:
+            return
+        assert time.monotonic() < end, "pulls go on reading what has not changed"
 
 
 def add_samples(workspace: Workspace, n: int, *, first: int = 0) -> list[str]:

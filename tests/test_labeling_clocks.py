@@ -14,7 +14,7 @@ from email.utils import format_datetime
 import pytest
 from proxy import Headers, Proxy
 from servers import LabelStudioServer
-from syncing import add_samples, ledger, named, say, task_of, there
+from syncing import add_samples, assert_at_rest, ledger, named, say, task_of, there
 
 from emolab.catalog import remotes
 from emolab.errors import ServerError
@@ -84,7 +84,7 @@ def test_a_front_servers_clock_decides_nothing(
         assert pull(team, front).edited == 1
         say(studio, two, "neutral")
         assert pull(team, front).new == 1
-        assert pull(team, front).read == 0
+        assert_at_rest(team, front)
     assert labels(team) == ["neutral", "sadness"]
 
 
@@ -169,7 +169,7 @@ def test_new_and_deleted_answers_are_seen_under_a_clock_that_jumps(
     studio.delete_annotation(second)
     pull(team, studio, reconcile=True)
     assert labels(team) == ["happiness", "sadness"]
-    assert pull(team, studio).read == 0
+    assert_at_rest(team, studio)
 
 
 @pytest.mark.labelstudio

@@ -20,7 +20,7 @@ from threading import Barrier
 import pytest
 from proxy import Proxy
 from servers import LabelStudioServer
-from syncing import add_samples, environment, ledger, named, other_machine, say, task_of
+from syncing import add_samples, assert_at_rest, environment, ledger, named, other_machine, say, task_of
 
 from emolab.catalog import answers, events, remotes, settings, tallies
 from emolab.errors import EmolabError
@@ -340,7 +340,7 @@ def test_large_projects_come_through_a_snapshot_with_the_same_result(
     monkeypatch.setattr(reading, "PAGES_UP_TO", 0)
     first = pull(team, studio)
     assert (first.new, first.rejected) == (2, {"skipped": 1})
-    assert pull(team, studio).read == 0
+    assert_at_rest(team, studio)
     monkeypatch.undo()
     assert pull(team, studio, reconcile=True).changed is False
     assert studio.http.get(f"/api/projects/{project_of(team, studio)}/exports/") == []

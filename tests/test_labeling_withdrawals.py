@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 import pytest
 from proxy import Headers, Proxy
 from servers import LabelStudioServer
-from syncing import add_samples, environment, ledger, named, say, task_of, there
+from syncing import add_samples, assert_at_rest, environment, ledger, named, say, task_of, there
 
 from emolab.catalog import events
 from emolab.errors import ServerError
@@ -97,7 +97,7 @@ def test_a_server_that_hides_answers_takes_no_vote(
     assert len(ledger(team)) == 10
     assert pull(team, studio).held == {}
     assert len(ledger(team)) == 10
-    assert pull(team, studio).read == 0
+    assert_at_rest(team, studio)
 
 
 @pytest.mark.labelstudio
@@ -122,7 +122,7 @@ def test_votes_go_with_the_exact_number_only_and_new_ones_come_in_meanwhile(
     report = pull(team, studio, accept_withdrawn=7)
     assert (report.held, report.withdrawn, report.tasks_deleted) == ({}, 7, 7 if kind == "tasks" else 0)
     assert len(ledger(team)) == 4
-    assert pull(team, studio).read == 0
+    assert_at_rest(team, studio)
     assert pull(team, studio, reconcile=True).changed is False
 
 
