@@ -13,7 +13,7 @@ from benchmarks import harness, turns
 from benchmarks.harness import Result
 
 FOLDER = Path(harness.__file__).parent
-SHARED = {"dealing", "ferplus", "harness", "turns"}
+SHARED = {"dealing", "duplicates_hash", "ferplus", "harness", "turns"}
 BENCHMARKS = sorted({path.stem for path in FOLDER.glob("[a-z]*.py")} - SHARED)
 
 
