@@ -62,10 +62,19 @@ def add_samples(workspace: Workspace, n: int, *, first: int = 0) -> list[str]:
 
 
 def other_machine(workspace: Workspace, *, n: int) -> Workspace:
-    """A second workspace of the same name with the same first ``n`` samples and an empty ledger."""
+    """A second workspace of the same name, with the ``n`` samples of this one that a push sends first, no ledger."""
     folder = workspace.root.parent / "elsewhere" / workspace.root.name
     made = Workspace.init(folder, classes=workspace.config.project.classes)
-    add_samples(made, n)
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        here = {sample.id: sample for sample in samples.iterate(conn)}
+    order = fair(Candidate(sample.id, sample.source, sample.group) for sample in here.values())
+    assert len(order) >= n
+    for sample_id in order[:n]:
+        path = made.root / here[sample_id].media
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((workspace.root / here[sample_id].media).read_bytes())
+    with made.catalog() as catalog, catalog.begin() as tx:
+        samples.add(tx, [here[sample_id] for sample_id in order[:n]])
     return made
 
 

@@ -22,7 +22,7 @@ from proxy import Proxy
 from servers import LabelStudioServer
 from syncing import add_samples, assert_at_rest, environment, ledger, named, other_machine, say, task_of
 
-from emolab.catalog import answers, events, remotes, samples, settings, tallies
+from emolab.catalog import answers, events, remotes, settings, tallies
 from emolab.errors import EmolabError
 from emolab.labeling import exports, form, program, reading, stamps
 from emolab.labeling.pull import pull
@@ -300,10 +300,8 @@ def test_deletions_behind_additions_show_when_ids_are_compared(
 def test_a_machine_that_never_pushed_pulls_by_the_project_name(
     team: Workspace, studio: Studio, people: list[Studio]
 ) -> None:
+    say(people[0], tasks_of(team, studio)[0], "happiness")
     elsewhere = named(other_machine(team, n=2), team.config.labeling.project)
-    with elsewhere.catalog() as catalog, catalog.connect() as conn:
-        there = next(samples.iterate(conn)).id
-    say(people[0], task_of(studio, project_of(team, studio), there), "happiness")
     report = pull(elsewhere, studio)
     assert (report.new, report.adopted, report.foreign) == (1, 2, 2)
     assert push(elsewhere, studio).created == 0
