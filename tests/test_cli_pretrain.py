@@ -27,7 +27,13 @@ SETTINGS = (
 def a_pool(n: int, **columns: list[int]) -> Pool:
     """n samples of which nothing is special but what ``columns`` say."""
     empty = np.zeros(n, dtype=bool)
-    made = {"hidden": empty, "judge": empty, "group": np.full(n, -1, np.int32), "duplicate": np.arange(n)}
+    made = {
+        "hidden": empty,
+        "judge": empty,
+        "unfit": empty,
+        "group": np.full(n, -1, np.int32),
+        "duplicate": np.arange(n),
+    }
     made |= {key: np.array(value, dtype=made[key].dtype) for key, value in columns.items()}
     ids = [f"s{i}" for i in range(n)]
     return Pool(ids=ids, pk=np.arange(n), votes=np.zeros(n, np.int32), pending=empty, **made)

@@ -130,7 +130,7 @@ def test_without_enough_whole_files_there_is_nothing_to_train_on(ready: Workspac
 
 
 def test_a_word_that_is_no_setting_is_refused(ready: Workspace) -> None:
-    with pytest.raises(ConfigError, match=r'training\.damaged is "skip"; expected stop or leave_out'):
+    with pytest.raises(ConfigError, match=r'training\.damaged is "skip"; expected one of stop, leave_out'):
         train_run(Workspace.open(ready.root, overrides=["training.damaged=skip"]))
 
 

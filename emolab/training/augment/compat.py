@@ -25,12 +25,15 @@ def import_augmenters() -> ModuleType:
     Raises :class:`MissingExtra` when imgaug is not installed and :class:`EmolabError` when it fails to import.
     """
     lent = not hasattr(np, "sctypes")
+    drawn = np.random.get_state()  # imgaug seeds its own generator from this one, once
     if lent:
         np.sctypes = SCTYPES  # type: ignore[attr-defined]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from imgaug import augmenters
+            from imgaug import augmenters, random
+
+            random.get_global_rng()
     except ModuleNotFoundError as error:
         if error.name == "imgaug":
             raise MissingExtra("imgaug", "train") from None
@@ -42,6 +45,7 @@ def import_augmenters() -> ModuleType:
             f"imgaug cannot be imported here: {error}.", hint="Use --set training.augmentation=torchvision."
         ) from error
     finally:
+        np.random.set_state(drawn)
         if lent:
             del np.sctypes  # type: ignore[attr-defined]
     module: ModuleType = augmenters
