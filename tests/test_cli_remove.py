@@ -59,6 +59,20 @@ def test_a_wrongly_merged_dataset_goes_and_comes_back_right(merged: Workspace, r
         assert {each.label for each in votes.iterate(conn) if each.annotator == "reader:wrong"} == {"neutral"}
 
 
+def test_a_dataset_that_brought_votes_and_no_samples_of_its_own_goes_too(
+    merged: Workspace, run_cli: Run, tmp_path: Path
+) -> None:
+    merge(merged, "image_folder", dataset(tmp_path / "d", range(4), "neutral"), name="again")
+    at = ("-w", str(merged.root), "remove", "--source", "again", "--yes", "--json")
+    done = json.loads(run_cli(*at, check=True).stdout)
+    assert (done["removed"], done["votes_withdrawn"]) == (0, 4)
+    with merged.catalog() as catalog, catalog.connect() as conn:
+        assert samples.count(conn) == 10
+        assert "reader:again" not in {each.annotator for each in votes.iterate(conn)}
+    unknown = run_cli("-w", str(merged.root), "remove", "--source", "nowhere", "--yes")
+    assert (unknown.returncode, 'No sample has the source "nowhere"' in unknown.stderr) == (1, True)
+
+
 @pytest.mark.parametrize("state", ["pending", "sending", "open", "reopening", "deleted"])
 def test_what_lies_in_a_project_stays(state: str, workspace: Workspace) -> None:
     ids = [f"{i:064x}" for i in range(3)]

@@ -17,13 +17,14 @@ from studio_screen import SIZE, chromium
 from syncing import add_samples, ledger
 
 from emolab.config import load
-from emolab.errors import ConfigError, DataError, EmolabError, UnknownName
+from emolab.errors import ConfigError, DataError, EmolabError
 from emolab.labeling import form, form_merge, form_words, instructions, program
 from emolab.labeling.project import examples_of, instruction_of, words_of
 from emolab.labeling.pull import pull
 from emolab.labeling.push import push
 from emolab.labeling.server import EmbeddedServer
 from emolab.labeling.studio import connect
+from emolab.ranges import WORDS
 from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace
 
@@ -93,7 +94,6 @@ def test_a_team_may_use_its_own_words(workspace: Workspace, names: tuple[str, ..
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"language": "tlh"}, "tlh"),
         ({"names": ("happiness",)}, "expected CLASS=TEXT"),
         ({"names": ("happiness=",)}, "expected CLASS=TEXT"),
         ({"names": ("happiness=same", "sadness=same")}, 'Two buttons of the form would be called "same"'),
@@ -112,8 +112,12 @@ def test_the_settings_are_read_from_the_file(workspace: Workspace) -> None:
     words = words_of(load(file))
     assert (words.name("sadness"), words.name("happiness"), words.name("calm")) == ("chagrin", "joie", "calm")
     file.write_text(file.read_text().replace('"fr"', '"xx"'))
-    with pytest.raises(UnknownName, match="xx"):
-        words_of(load(file))
+    with pytest.raises(ConfigError, match=r'labeling.language is "xx"; expected one of en, de'):
+        load(file)
+
+
+def test_the_languages_of_the_settings_are_those_that_have_words() -> None:
+    assert WORDS["labeling.language"] == tuple(form_words.WORDS)
 
 
 # --- instructions ----------------------------------------------------------------------------------------------------

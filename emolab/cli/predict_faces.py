@@ -24,7 +24,7 @@ class Asked:
 
     ``place`` numbers the files. ``face`` numbers the faces of a file from 1, the largest first. ``box`` (x, y, width,
     height) and the five ``landmarks`` (x, y) are in pixels of the upright picture, ``score`` is the detector's in 0..1.
-    ``note`` says what was left out of the file.
+    ``note`` says what was left out of the file, or had to be assumed about it.
     """
 
     name: str
@@ -51,7 +51,7 @@ def asked(files: Sequence[Path | Problem], config: CollectConfig, progress: Prog
     finder: Detector | None = None
     with progress.task("Finding faces", len(files), unit="images") as bar:
         for place, file in enumerate(files):
-            if not isinstance(file, Path) or (config.faces == "auto" and _is_crop(file, config.tight)):
+            if not isinstance(file, Path) or not _searched(file, config):
                 yield _as_it_is(file, place)
             else:
                 finder = finder or _detector(config)
@@ -73,23 +73,25 @@ def _detector(config: CollectConfig) -> Detector:
     return Detector(file, min_score=config.min_score, size=config.detect_size, again=config.detect_again)
 
 
-def _is_crop(file: Path, tight: int) -> bool:
-    """Whether a file is as small as a face crop; one that is no image is left to whoever reads it, who says why."""
+def _searched(file: Path, config: CollectConfig) -> bool:
+    """Whether faces are looked for in a file; one that is no image is opened to say why."""
     from PIL import Image
 
+    from emolab.datasets.faces import searched
     from emolab.images import heif
 
     if file.suffix.lower() in heif.SUFFIXES:
         heif.register()
     try:
         with Image.open(file) as image:
-            return min(image.size) <= tight
+            return searched(image.size, mode=config.faces, tight=config.tight)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return False
+        return True
 
 
 def _in_picture(file: Path, place: int, finder: Detector, config: CollectConfig) -> Iterator[Asked]:
     from emolab.datasets import media
+    from emolab.datasets.faces import chosen
     from emolab.datasets.problems import Refused
     from emolab.files import TooLarge, read_file
 
@@ -101,12 +103,9 @@ def _in_picture(file: Path, place: int, finder: Detector, config: CollectConfig)
         reason = str(error.strerror) if isinstance(error, OSError) else reason
         yield Asked(name=str(file), place=place, error=reason)
         return
-    there = finder.find(picture.image)
-    found = [face for face in there if min(face.box[2:]) >= config.min_face]
-    small = len(there) - len(found)
-    note = f"{small} smaller than {config.min_face} px left out (collect.min_face)" if small else None
-    if config.faces == "largest":
-        found = found[:1]
+    found, small = chosen(finder.find(picture.image), mode=config.faces, min_face=config.min_face)
+    notes = [note.message for note in picture.notes]
+    note = "; ".join([*notes, small] if small else notes) or None
     if not found:
         yield Asked(name=str(file), place=place, error=NO_FACE, note=note)
     for number, face in enumerate(found, start=1):

@@ -30,29 +30,16 @@ def remove(session: Session, sources: Sequence[str], ids: Sequence[str], *, dry_
     others voted on them too. Samples that lie in a Label Studio project stay. Files stay in .emolab/media; collecting
     or merging the same image again brings a sample back, without its old votes.
     """
-    from emolab.catalog import events, removal
-    from emolab.datasets import duplicates, resplit
-    from emolab.datasets.looks import LOOKS, Looks
+    from functools import partial
+
+    from emolab.datasets.remove import remove as run
 
     if not (sources or ids):
         raise click.UsageError("Name what to take out: --source NAME or --sample ID.")
-    workspace = session.workspace
-    with workspace.lock("merge"), workspace.catalog() as catalog:
-        with catalog.connect() as conn:
-            resplit.chosen(conn, sources=sources)
-            found = removal.plan(conn, ids=resplit.chosen(conn, ids=ids), sources=sources)
-        withdrawn = len(found.votes)
-        if not dry_run and (found.samples or found.votes):
-            _agree(session, found, yes=yes)
-            with catalog.begin() as tx:
-                withdrawn = removal.carry_out(tx, found)
-                detail = {"sources": list(sources), "samples": len(found.samples), "votes": withdrawn}
-                events.record(tx, "remove", detail)
-            with Looks(workspace.cache / LOOKS) as looks:
-                looks.forget(found.samples)
-            compared = duplicates.find(workspace, catalog, progress=session.progress)
-            with catalog.begin() as tx:
-                duplicates.mark(tx, compared)
+    agree = partial(_agree, session, yes=yes)
+    found, withdrawn = run(
+        session.workspace, sources=sources, ids=ids, agree=agree, dry_run=dry_run, progress=session.progress
+    )
     session.emit(
         {"dry_run": dry_run, "removed": len(found.samples), "votes_withdrawn": withdrawn, "labelled": found.labelled,
          "kept_others_voted": len(found.shared), "kept_sent": len(found.sent)}

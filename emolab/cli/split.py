@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,7 @@ from emolab.cli.groups import OrderedGroup
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -147,21 +147,14 @@ def repair(session: Session, groups: bool, dry_run: bool) -> None:
     _carry_out(session, "repair", lambda conn: resplit.repair(conn, kinds=kinds), dry_run=dry_run, yes=True)
 
 
-def _carry_out(session: Session, what: str, wanted: Any, *, dry_run: bool, yes: bool) -> None:
+def _carry_out(session: Session, what: str, wanted: Callable[[Connection], Moves], *, dry_run: bool, yes: bool) -> None:
     """Work out the moves, ask where a test set would lose samples, move, and say so."""
-    from emolab.catalog import events, samples
+    from functools import partial
 
-    with session.workspace.lock("merge"), session.workspace.catalog() as catalog:
-        with catalog.connect() as conn:
-            moves: Moves = wanted(conn)
-        if not dry_run:
-            _agree(session, moves, yes=yes)
-            with catalog.begin() as tx:
-                samples.set_splits(tx, moves.to)
-                if moves.to:
-                    events.record(tx, "split", {"how": what, "moved": len(moves.to)})
-        with catalog.connect() as conn:
-            after = {key or "none": n for key, n in samples.count_by(conn, "split").items()}
+    from emolab.datasets import resplit
+
+    agree = partial(_agree, session, yes=yes)
+    moves, after = resplit.move(session.workspace, what, wanted, agree=agree, dry_run=dry_run)
     session.emit(
         {"dry_run": dry_run, "moved": len(moves.to), "units": moves.units, "moves": moves.rows(),
          "left_across": moves.left_across, "splits": after}

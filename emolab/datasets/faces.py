@@ -7,7 +7,7 @@ weights come from: :mod:`emolab.datasets.weights`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,26 @@ class Face:
             spans.append((start, start + length))
         (left, right), (top, bottom) = spans
         return left, top, right, bottom
+
+
+def searched(size: tuple[int, int], *, mode: str, tight: int) -> bool:
+    """Whether faces are looked for in a picture of ``size`` (width, height in pixels).
+
+    ``mode``: ``off`` never, ``all`` and ``largest`` always, ``auto`` where the shorter side has more than ``tight``
+    pixels: what is smaller is a face crop already.
+    """
+    return mode != "off" and (mode != "auto" or min(size) > tight)
+
+
+def chosen(faces: Sequence[Face], *, mode: str, min_face: int) -> tuple[list[Face], str | None]:
+    """Those of ``faces``, largest first, that are cut out, and a note on those too small for it.
+
+    ``mode`` ``largest`` takes one; of all others each with a shorter side of at least ``min_face`` pixels.
+    """
+    found = [face for face in faces if min(face.box[2:]) >= min_face]
+    small = len(faces) - len(found)
+    note = f"{small} smaller than {min_face} px left out (collect.min_face)" if small else None
+    return found[:1] if mode == "largest" else found, note
 
 
 class Detector:

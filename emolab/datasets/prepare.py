@@ -11,7 +11,7 @@ from threading import local
 from typing import TYPE_CHECKING
 
 from emolab import images
-from emolab.datasets import media, quality, weights
+from emolab.datasets import faces, media, quality, weights
 from emolab.datasets.problems import Problem, Refused, reason, shown
 from emolab.datasets.store import MediaStore
 from emolab.files import TooLarge, read_file
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from emolab.datasets.faces import Detector, Face
+    from emolab.datasets.faces import Face
 
 FACES = WORDS["collect.faces"]
 
@@ -174,16 +174,13 @@ class Preparer:
 
     def _pictures(self, item: Item, picture: media.Picture, notes: list[Problem]) -> Iterator[_Kept]:
         mode = self._options.faces
-        if mode == "off" or (mode == "auto" and min(picture.size) <= self._options.tight):
+        if not faces.searched(picture.size, mode=mode, tight=self._options.tight):
             yield self._whole(item, picture, notes)
             return
-        faces = self._detector().find(picture.image)
-        wanted = [face for face in faces if min(face.box[2:]) >= self._options.min_face]
-        if len(wanted) < len(faces):
-            message = f"{len(faces) - len(wanted)} smaller than {self._options.min_face} px left out (collect.min_face)"
-            notes.append(Problem(item.name, "small face", message, taken=True))
-        if mode == "largest":
-            wanted = wanted[:1]
+        there = self._detector().find(picture.image)
+        wanted, small = faces.chosen(there, mode=mode, min_face=self._options.min_face)
+        if small:
+            notes.append(Problem(item.name, "small face", small, taken=True))
         if not wanted:
             yield self._whole(item, picture, notes, faces=0)
         for face in wanted:
@@ -207,16 +204,14 @@ class Preparer:
     def _put(self, picture: media.Picture) -> str:
         return "" if self._store is None else self._store.put(picture.data, picture.digest, picture.suffix)
 
-    def _detector(self) -> Detector:
+    def _detector(self) -> faces.Detector:
         if not hasattr(self._thread, "detector"):
-            from emolab.datasets.faces import Detector
-
             file = weights.detector(self._options.detector)
             wanted = self._options
-            self._thread.detector = Detector(
+            self._thread.detector = faces.Detector(
                 file, min_score=wanted.min_score, size=wanted.detect_size, again=wanted.detect_again
             )
-        detector: Detector = self._thread.detector
+        detector: faces.Detector = self._thread.detector
         return detector
 
 

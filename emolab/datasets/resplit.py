@@ -9,19 +9,21 @@ left alone: they get that of their unit when they get one.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from emolab.catalog import events, samples, schema
 from emolab.catalog import labels as catalog_labels
-from emolab.catalog import samples, schema
 from emolab.datasets.splits import assign, check, connect, held_out
 from emolab.errors import DataError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
+
+    from emolab.workspace import Workspace
 
 #: What a sample without a split, or without a label, is counted under.
 NONE = "none"
@@ -149,6 +151,32 @@ def draw(
 
 #: The kinds of ties between samples.
 ALL = ("copies", "photos", "groups")
+
+
+def move(
+    workspace: Workspace,
+    how: str,
+    wanted: Callable[[Connection], Moves],
+    *,
+    agree: Callable[[Moves], None] | None = None,
+    dry_run: bool = False,
+) -> tuple[Moves, dict[str, int]]:
+    """Carry out what ``wanted`` works out, noted as ``how``; the moves, and how many samples each split has then.
+
+    ``agree`` is called with the moves before anything changes, and may raise.
+    """
+    with workspace.lock("merge"), workspace.catalog() as catalog:
+        with catalog.connect() as conn:
+            moves = wanted(conn)
+        if not dry_run:
+            if agree is not None:
+                agree(moves)
+            with catalog.begin() as tx:
+                samples.set_splits(tx, moves.to)
+                if moves.to:
+                    events.record(tx, "split", {"how": how, "moved": len(moves.to)})
+        with catalog.connect() as conn:
+            return moves, {split or NONE: n for split, n in samples.count_by(conn, "split").items()}
 
 
 def _rows(conn: Connection) -> Sequence[Row[Any]]:

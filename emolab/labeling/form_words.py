@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from emolab.errors import ConfigError, UnknownName
+from emolab.errors import ConfigError
 from emolab.taxonomy import canonical
 
 
@@ -128,10 +128,8 @@ META_STORED = {"unknown": "unknown", "no_face": "no face"}
 def words(language: str, names: Sequence[str] = ()) -> Words:
     """The texts in a language, with a team's own ``names`` as ``class=text``.
 
-    Raises :class:`UnknownName` for a language that there is not, :class:`ConfigError` for a name of another shape.
+    ``language`` is one of :data:`WORDS`. Raises :class:`ConfigError` for a name of another shape.
     """
-    if language not in WORDS:
-        raise UnknownName("language", language, WORDS, hint="Own words for the classes: labeling.names.")
     made = WORDS[language]
     own = {}
     for each in names:
