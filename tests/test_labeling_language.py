@@ -14,7 +14,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 from PIL import Image
 from studio_screen import SIZE, chromium
-from syncing import add_samples, ledger
+from syncing import add_samples, ledger, task_of
 
 from emolab.config import load
 from emolab.errors import ConfigError, DataError, EmolabError
@@ -245,6 +245,19 @@ def test_people_read_their_language_and_the_ledger_holds_the_names_of_the_classe
         _answered(studio, report.number, 3)
         pull(french, studio)
         assert sorted(str(vote.label) for vote in ledger(french)) == ["no_face", "sadness", "sadness"]
+
+        (shown_to,) = add_samples(workspace, 1, first=25)
+        push(french, studio, show_predictions=True, guesses={shown_to: "happiness"})
+        page.goto(f"{report.url}/data?task={task_of(studio, report.number, shown_to)}")
+        button("joie").wait_for()
+        marked = "() => [...document.querySelectorAll('.lsf-choices input')].filter(i => i.checked).length == 1"
+        page.wait_for_function(marked)
+        assert button("joie").locator("input").is_checked()
+        page.keyboard.press("Control+Enter")
+        _answered(studio, report.number, 4)
+        pull(french, studio)
+        (last,) = (vote for vote in ledger(french) if vote.sample_id == shown_to)
+        assert (last.label, last.shown, last.rejected) == ("happiness", "happiness", None)
 
         studio.update_project(report.number, expert_instruction="<p>Our own text.</p>")
         add_samples(workspace, 1, first=30)
