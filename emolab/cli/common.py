@@ -225,6 +225,23 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
+def consent(
+    session: Session, what: str, question: str, *, nothing: str, ahead: str, remedy: str, besides: str = ""
+) -> None:
+    """Ask before something that is hard to take back: ``what`` would happen and ``besides``, then the ``question``.
+
+    Raises :class:`DataError` without a yes: that ``nothing`` was done, and ``ahead``, what to do instead; where nobody
+    can answer (a script, ``--json``) with ``remedy``, how to agree beforehand.
+    """
+    from emolab.errors import DataError
+
+    if session.json or not interactive():
+        raise DataError(f"{what}; {nothing}.", hint=remedy)
+    session.say(f"{what}{besides}.")
+    if not click.confirm(question, err=True):
+        raise DataError(f"{nothing[0].upper()}{nothing[1:]}.", hint=ahead)
+
+
 def interactive() -> bool:
     """Whether a person sits at the terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -139,7 +139,6 @@ def _written(session: Session, report: Report) -> None:
 
 
 def _pulled(session: Session, pull: Pull) -> int:
-
     session.emit(
         {
             "new": pull.new,

@@ -82,7 +82,6 @@ def _held(session: Session, report: PullReport) -> None:
 
 
 def _show(session: Session, report: PullReport) -> None:
-
     for title in report.gone:
         session.say(f"[yellow]![/] project “{escape(title)}” was deleted in Label Studio; its votes stay")
     rows = [

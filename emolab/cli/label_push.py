@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, escape, interactive, within, workspace_command
+from emolab.cli.common import Session, consent, escape, within, workspace_command
 from emolab.cli.words import many, short
 
 if TYPE_CHECKING:
@@ -95,17 +95,18 @@ def _ask_again(session: Session, *, dry_run: bool) -> None:
 
 def _agree(session: Session, count: int) -> None:
     """Ask before a large pool goes out as a whole. Raises :class:`DataError` without consent."""
-    from emolab.errors import DataError
-
     if count <= UNASKED:
         return
-    what = f"All {count:,} samples that nobody has labelled would go to the team"
     part = "Send a part with: emolab label push -n 100"
-    if session.json or not interactive():
-        raise DataError(f"{what}; nothing was sent.", hint=f"{part}, or everything with --all.")
-    session.say(f"{what}, and none would be left for [bold cyan]emolab suggest[/] to choose from.")
-    if not click.confirm("Send all of them?", err=True):
-        raise DataError("Nothing was sent.", hint=part)
+    consent(
+        session,
+        f"All {count:,} samples that nobody has labelled would go to the team",
+        "Send all of them?",
+        besides=", and none would be left for [bold cyan]emolab suggest[/] to choose from",
+        nothing="nothing was sent",
+        ahead=part,
+        remedy=f"{part}, or everything with --all.",
+    )
 
 
 def _guesses(session: Session) -> Mapping[str, str]:
@@ -192,7 +193,6 @@ def _tidied(report: PushReport) -> list[tuple[str, int]]:
 
 
 def _labels(session: Session, report: PushReport) -> None:
-
     if report.labels_kept:
         names = escape(", ".join(report.labels_kept))
         session.say(f"[yellow]![/] no class any more, but used in answers, so kept on the form: {names}")

@@ -102,7 +102,6 @@ def _show(session: Session, report: MergeReport, known: Mapping[str, Any] | None
 
 
 def _headline(session: Session, report: MergeReport) -> None:
-
     sign = "[yellow]dry run, nothing written:[/]" if report.dry_run else "[green]✓[/]"
     rate = f"{report.read / report.seconds:,.0f} images/s" if report.seconds else ""
     session.say(
@@ -128,7 +127,6 @@ def _colour(what: str, n: int) -> str:
 
 
 def _labels(session: Session, report: MergeReport) -> None:
-
     from emolab.taxonomy import META
 
     people = sum(row.votes for row in report.labels) or 1
@@ -199,7 +197,6 @@ def _numbers(counts: dict[str, int]) -> str:
 
 
 def _remarks(session: Session, report: MergeReport) -> None:
-
     for note, count in list(report.notes.items())[:SHOWN]:
         session.say(f"[dim]{escape(note)}: {many(count, 'image')}[/]")
     if len(report.notes) > SHOWN:

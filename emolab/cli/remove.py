@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, escape, interactive, workspace_command
+from emolab.cli.common import Session, consent, escape, workspace_command
 from emolab.cli.words import many
 
 if TYPE_CHECKING:
@@ -49,16 +49,15 @@ def remove(session: Session, sources: Sequence[str], ids: Sequence[str], *, dry_
 
 def _agree(session: Session, found: Removal, *, yes: bool) -> None:
     """Ask before anything goes. Raises :class:`DataError` without consent."""
-    from emolab.errors import DataError
-
-    if yes:
-        return
-    what = f"{many(len(found.samples), 'sample')} and {many(len(found.votes), 'vote')} would go"
-    if session.json or not interactive():
-        raise DataError(f"{what}; nothing was changed.", hint="Look with --dry-run; take them out with --yes.")
-    session.say(f"{what}.")
-    if not click.confirm("Take them out?", err=True):
-        raise DataError("Nothing was changed.", hint="Look with --dry-run first.")
+    if not yes:
+        consent(
+            session,
+            f"{many(len(found.samples), 'sample')} and {many(len(found.votes), 'vote')} would go",
+            "Take them out?",
+            nothing="nothing was changed",
+            ahead="Look with --dry-run first.",
+            remedy="Look with --dry-run; take them out with --yes.",
+        )
 
 
 def _show(session: Session, found: Removal, withdrawn: int, *, dry_run: bool) -> None:

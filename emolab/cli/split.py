@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, escape, interactive, within, workspace_command
+from emolab.cli.common import Session, consent, escape, within, workspace_command
 from emolab.cli.groups import OrderedGroup
 from emolab.cli.words import many
 
@@ -164,17 +164,16 @@ def _carry_out(session: Session, what: str, wanted: Callable[[Connection], Moves
 
 def _agree(session: Session, moves: Moves, *, yes: bool) -> None:
     """Ask before test samples become others. Raises :class:`DataError` without consent."""
-    from emolab.errors import DataError
-
     leaving = sum(n for (before, _), n in moves.between.items() if before == "test")
-    if yes or not leaving:
-        return
-    what = f"{many(leaving, 'sample')} would leave the test split, so figures from before no longer compare"
-    if session.json or not interactive():
-        raise DataError(f"{what}; nothing was moved.", hint="Look with --dry-run; move them with --yes.")
-    session.say(f"{what}.")
-    if not click.confirm("Move them?", err=True):
-        raise DataError("Nothing was moved.", hint="Look with --dry-run first.")
+    if leaving and not yes:
+        consent(
+            session,
+            f"{many(leaving, 'sample')} would leave the test split, so figures from before no longer compare",
+            "Move them?",
+            nothing="nothing was moved",
+            ahead="Look with --dry-run first.",
+            remedy="Look with --dry-run; move them with --yes.",
+        )
 
 
 def _show(session: Session, moves: Moves, after: Mapping[str, int], *, dry_run: bool) -> None:
