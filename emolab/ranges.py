@@ -103,12 +103,12 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 def check(name: str, value: object) -> None:
     """Raise :class:`ConfigError` when the setting ``name`` may not have ``value``; one that is in no table may."""
     allowed, words = RANGES.get(name), WORDS.get(name)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and not math.isfinite(value):  # type: ignore[arg-type]
-        raise ConfigError(f"{name} is {value}; expected {allowed or 'a number'}.")
-    if number and allowed is not None and value not in allowed:  # type: ignore[operator]
-        raise ConfigError(f"{name} is {_written(value)}; expected {allowed}.")  # type: ignore[arg-type]
-    if isinstance(value, str) and words is not None and value not in words:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise ConfigError(f"{name} is {value}; expected {allowed or 'a number'}.")
+        if allowed is not None and value not in allowed:
+            raise ConfigError(f"{name} is {_written(value)}; expected {allowed}.")
+    elif isinstance(value, str) and words is not None and value not in words:
         raise ConfigError(f'{name} is "{value}"; expected one of {", ".join(words)}.')
 
 
