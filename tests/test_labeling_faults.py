@@ -110,8 +110,8 @@ def test_a_request_that_comes_through_after_it_was_given_up_leaves_no_double(
     push(team, broken)
     proxy.replay()
     assert set(there(studio, title(team)).values()) == {2}, "the late request made doubles"
-    add_samples(team, 1, first=70)
     elsewhere = named(other_machine(team, n=7), title(team))
+    add_samples(team, 1, first=70)
     assert push(elsewhere, studio).twins_removed == 7
     assert push(team, studio).created == 1
     assert_each_once(team, studio, 8)
