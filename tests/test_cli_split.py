@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
 from emolab.catalog import samples
+from emolab.cli import common
+from emolab.cli.main import cli
 from emolab.datasets import resplit
+from emolab.datasets.drawn_faces import draw_faces
 from emolab.errors import DataError
 from emolab.records import Sample
 from emolab.workspace import Workspace
@@ -143,3 +152,67 @@ def test_the_commands_say_what_moves_and_ask_before_a_test_set_shrinks(workspace
     assert "1 group of near copies across splits" in listed.stderr
     counted = json.loads(run_cli(*at, "split", "list", "--json").stdout)
     assert sum(row["samples"] for row in counted["counts"]) == 5
+
+
+@cache
+def people() -> list[Image.Image]:
+    """One picture of each of five drawn people."""
+    faces: dict[str, Image.Image] = {}
+    for each in draw_faces(60, np.random.default_rng(3)):
+        if each.person:
+            faces.setdefault(each.person, Image.open(io.BytesIO(each.png)))
+    return list(faces.values())[:5]
+
+
+def straddling(tmp_path: Path) -> Path:
+    """A data set with two pictures in train whose near copies are in test, and three other pictures."""
+    for number, face in enumerate(people()):
+        for split, picture in (("train", face), ("test", face.resize((90, 90)))):
+            if split == "train" or number < 2:
+                path = tmp_path / "set" / split / "happy" / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                picture.save(path)
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize(
+    ("given", "at_terminal", "answer", "moved", "asked"),
+    [
+        ((), True, "y\n", True, True),
+        ((), True, "n\n", False, True),
+        ((), False, "", False, False),
+        (("--repair",), False, "", True, False),
+        (("--repair",), True, "", True, False),
+        (("--no-repair",), True, "", False, False),
+        (("--repair", "--dry-run"), True, "", False, False),
+        (("--repair", "--no-near-duplicates"), True, "", False, False),
+    ],
+)
+def test_merge_offers_to_repair_copies_across_splits(
+    given: tuple[str, ...],
+    at_terminal: bool,
+    answer: str,
+    moved: bool,
+    asked: bool,
+    workspace: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(common, "interactive", lambda: at_terminal)
+    call = ["-w", str(workspace.root), "merge", "image_folder", str(straddling(tmp_path)), *given]
+    done = CliRunner().invoke(cli, call, input=answer)
+    assert done.exit_code == 0, done.output
+    assert ("Move them now" in done.stderr) == asked
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        found = Counter(samples.splits(conn, [each.id for each in samples.iterate(conn)]).values())
+        assert bool(resplit.repair(conn).to) is not (moved or "--dry-run" in given or "--no-near-duplicates" in given)
+    wanted = {"train": 3, "test": 4} if moved else {} if "--dry-run" in given else {"train": 5, "test": 2}
+    assert found == wanted
+    assert "train again" not in done.stderr, "there is no model yet"
+
+
+def test_merge_says_in_json_what_was_repaired(workspace: Workspace, tmp_path: Path, run_cli: Run) -> None:
+    call = ("-w", str(workspace.root), "merge", "image_folder", str(straddling(tmp_path)), "--json")
+    assert json.loads(run_cli(*call).stdout)["repaired"] is None
+    told = json.loads(run_cli(*call, "--repair").stdout)
+    assert told["repaired"] == [{"from": "train", "to": "test", "samples": 2}]

@@ -252,3 +252,20 @@ def test_fer_plus_groups_are_as_documented(shared_data: Path) -> None:
     found = [of_media(m) for m in sorted(media)]
     sizes = np.unique(groups(np.stack([each for each in found if each is not None])), return_counts=True)[1]
     assert (len(media), int((sizes > 1).sum()), int(sizes.max())) == (3553, 75, 4)
+
+
+@cache
+def people(seed: int) -> list[Image.Image]:
+    """One picture of each of eleven drawn people, in colour."""
+    first: dict[str, bytes] = {}
+    for each in draw_faces(90, np.random.default_rng(seed)):
+        if each.person:
+            first.setdefault(each.person, each.png)
+    return [Image.open(io.BytesIO(data)) for data in first.values()]
+
+
+@pytest.mark.parametrize(("seed", "n"), [(3, 3), (3, 5), (3, 11), (4, 2), (4, 5), (8, 5)])
+def test_few_pictures_of_one_outline_are_not_taken_for_copies(seed: int, n: int) -> None:
+    faces = people(seed)[:n]
+    looks = np.stack([look(image) for image in [*faces, faces[0].resize((90, 90))]])
+    assert copies.find(looks)[1].tolist() == [[n, 0]], "its copy, and no stranger"

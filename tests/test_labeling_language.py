@@ -221,11 +221,16 @@ def test_people_read_their_language_and_the_ledger_holds_the_names_of_the_classe
         def button(text: str) -> Any:
             return page.locator(".lsf-choice__checkbox", has_text=text)
 
+        def counts(text: str) -> None:
+            page.locator(".lsf-current-task__task-count", has_text=re.compile(f"^{text}$")).wait_for()
+
+        counts("1 of 3")
         for text in ("Freude", "Trauer", "ruhig", "unklar", "kein Gesicht"):
             assert button(text).is_visible(), text
         page.keyboard.press("2")
         page.keyboard.press("Control+Enter")
         _answered(studio, report.number, 1)
+        counts("2 of 3")
         button("kein Gesicht").click()
         page.keyboard.press("Control+Enter")
         _answered(studio, report.number, 2)
@@ -240,6 +245,7 @@ def test_people_read_their_language_and_the_ledger_holds_the_names_of_the_classe
         assert "Merci!" in window.inner_text() and "Danke!" not in window.inner_text()
         page.keyboard.press("Escape")
         window.wait_for(state="detached")
+        counts("3 of 4")
         button("tristesse").click()
         page.keyboard.press("Control+Enter")
         _answered(studio, report.number, 3)

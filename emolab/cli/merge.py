@@ -10,6 +10,7 @@ import click
 from emolab.cli.common import Session, bar, escape, workspace_command
 from emolab.cli.learned import learned_of, warn_of
 from emolab.cli.shortage import after_merge
+from emolab.cli.split import offer_repair
 from emolab.cli.words import many, other_files
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ SHOWN = 10
 @click.option("--name", metavar="NAME", help="The dataset's name in the workspace; default: the reader or folder.")
 @click.option("--near-duplicates/--no-near-duplicates", "near", default=True, show_default=True,
               help="Group near-identical images of the whole workspace afterwards.")  # fmt: skip
+@click.option("--repair/--no-repair", "repair", default=None,
+              help="Bring near copies across splits together; without a word it asks at a terminal.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Read and report everything, write nothing.")
 @workspace_command
 def merge(
@@ -44,6 +47,7 @@ def merge(
     options: Sequence[str],
     name: str | None,
     near: bool,
+    repair: bool | None,
     dry_run: bool,
 ) -> int:
     """Bring the dataset at PATH (a folder, a zip or a table) in, as samples and as votes of the dataset.
@@ -70,8 +74,11 @@ def merge(
         progress=session.progress,
     )
     known = learned_of(session, report, options=reader_options(options))
-    session.emit({**report.to_dict(), "learned": known})
     _show(session, report, known)
+    across = report.near is not None and report.near.split and not dry_run
+    moves = offer_repair(session, repair) if across else None
+    session.emit({**report.to_dict(), "learned": known, "repaired": None if moves is None else moves.rows()})
+    _next(session, report)
     return 1 if report.unreadable else 0
 
 
@@ -92,6 +99,9 @@ def _show(session: Session, report: MergeReport, known: Mapping[str, Any] | None
     _copies(session, report)
     warn_of(session, known)
     _remarks(session, report)
+
+
+def _next(session: Session, report: MergeReport) -> None:
     nothing = after_merge(session, report)
     if report.dry_run:
         session.next_step("the same without --dry-run")

@@ -81,7 +81,7 @@ def list_splits(session: Session) -> None:
 def set_split(
     session: Session, name: str, ids: Sequence[str], sources: Sequence[str], groups: Sequence[str], **how: bool
 ) -> None:
-    """Put the named samples into SPLIT: train, valid, test, or none (not used until drawn again)."""
+    """Put the named samples into SPLIT: train, valid, test, or none (the next training draws one for them)."""
     from emolab.datasets import resplit
 
     if not (ids or sources or groups):
@@ -147,6 +147,26 @@ def repair(session: Session, groups: bool, dry_run: bool) -> None:
     _carry_out(session, "repair", lambda conn: resplit.repair(conn, kinds=kinds), dry_run=dry_run, yes=True)
 
 
+def offer_repair(session: Session, wanted: bool | None) -> Moves | None:
+    """Repair copies across splits where that is ``wanted`` or, without a word (``None``), a person agrees to it."""
+    from emolab.cli.common import interactive
+    from emolab.datasets import resplit
+
+    if wanted is False or (wanted is None and (session.json or not interactive())):
+        return None
+    if wanted is None:
+        moves, splits = resplit.move(session.workspace, "repair", resplit.repair, dry_run=True)
+        if not moves.to:
+            return None
+        _show(session, moves, splits, dry_run=True)
+        if not click.confirm("Move them now, so that no copy of a held-out image is trained on?", err=True):
+            session.say("Nothing was moved. [dim]Later: emolab split repair[/]")
+            return None
+    moves, splits = resplit.move(session.workspace, "repair", resplit.repair)
+    _show(session, moves, splits, dry_run=False)
+    return moves
+
+
 def _carry_out(session: Session, what: str, wanted: Callable[[Connection], Moves], *, dry_run: bool, yes: bool) -> None:
     """Work out the moves, ask where a test set would lose samples, move, and say so."""
     from functools import partial
@@ -193,9 +213,16 @@ def _show(session: Session, moves: Moves, after: Mapping[str, int], *, dry_run: 
         session.say(f"[yellow]{lie}{' then' if dry_run else ''}.[/] [dim]{mend}[/]")
     session.say("splits: " + ", ".join(f"{name} {n:,}" for name, n in sorted(after.items())))
     learned = sum(n for (before, to), n in moves.between.items() if before == "train" and to in ("valid", "test"))
-    if learned and not dry_run:
+    if learned and not dry_run and _has_models(session):
         known = (
             f"Models trained before may have learned from {many(learned, 'sample')} that they would now be judged on"
         )
         session.say(f"[yellow]{known}:[/] train again before you compare.")
         session.next_step("emolab train")
+
+
+def _has_models(session: Session) -> bool:
+    from emolab.catalog import models
+
+    with session.workspace.catalog() as catalog, catalog.connect() as conn:
+        return bool(models.list_all(conn))

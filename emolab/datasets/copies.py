@@ -84,9 +84,10 @@ def limit(lookalikes: int, n: int, fresh: int) -> float:
 
     Where many pairs nearly agree, as in drawings, or portraits before one wall, some strangers agree even better: with
     every doubling of the ``lookalikes`` found (pairs from :data:`ALMOST` to :data:`SAME`) per image, among ``fresh`` of
-    ``n`` images compared with all, the limit rises.
+    ``n`` images compared with all, the limit rises. Half a look-alike is added, so that few images, which say little,
+    need a better agreement (the mean of a Poisson rate under the prior of Jeffreys 1946).
     """
-    each = lookalikes * n / (fresh * (n - fresh / 2))
+    each = (lookalikes + 0.5) * n / (fresh * (n - fresh / 2))
     return float(np.clip(SAME + 0.015 * np.log2(max(each, USUAL) / USUAL), SAME, SURE))
 
 

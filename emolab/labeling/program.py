@@ -28,6 +28,8 @@ DATABASE = "label_studio.sqlite3"
 SETTINGS = Path(__file__).with_name("server_settings")
 IN_FORCE = b"emolab's settings are in force"
 STEPS = 396  # migrations of release 1.23; only the progress bar depends on it
+#: With it the page says "4 of 12" (answered so far and now, of all that is there for this person), else "4 of 4".
+COUNTER = "fflag_fix_all_optic_79_task_count_is_wrong_short"
 _PASS_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no i, l, o, 0, 1: people type passwords from screens
 
@@ -73,6 +75,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "false",
         "LABEL_STUDIO_DEBUG": "false",
         "LABEL_STUDIO_LOG_LEVEL": "WARNING",
+        COUNTER: "true",
         "LABEL_STUDIO_TASK_LOCK_TTL": "3600",  # who walks away blocks a task for an hour, not for a day
         **more,
     }
