@@ -221,6 +221,7 @@ def test_everything_is_there_and_the_saved_views_find_it(faces: Workspace, addre
     assert {(one.annotator, one.question, one.answer) for one in first.extra} >= {(ANNOTATORS[0], "seen", "eyes")}
     assert dataset.last().extra is None
     assert first.label.label in CLASSES
+    assert first.model_says == f"model: {first.prediction.label}", "the chip beside the label's says whose word it is"
     assert first.prediction.logits.shape == (len(CLASSES),)
     assert np.exp(first.prediction.logits).sum() == pytest.approx(1, abs=1e-3)
     assert first.distribution[first.label.label] == first.label.confidence

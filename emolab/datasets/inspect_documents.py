@@ -69,6 +69,7 @@ def fields(classes: Sequence[str], qualities: Sequence[str]) -> list[Field]:
         Field("agreement", "float", "share of the votes that went to the winning class"),
         Field("vote_entropy", "float", "entropy of the votes, 0 (all agree) to 1"),
         Field("prediction", "classification", "what the model believes"),
+        Field("model_says", "string", "the same as a chip on the tile, beside that of the label"),
         Field("entropy", "float", "entropy of the model's prediction, 0 (certain) to 1"),
         Field("margin", "float", "first minus second probability of the model; small: undecided"),
         Field("suggested", "bool", "chosen for labelling and not answered yet"),
@@ -102,10 +103,19 @@ def fields(classes: Sequence[str], qualities: Sequence[str]) -> list[Field]:
     ]
 
 
+def model_says(label: str) -> str:
+    """The chip of a prediction: FiftyOne writes only the class on a chip, so that it looks like a label's.
+
+    >>> model_says("sadness")
+    'model: sadness'
+    """
+    return f"model: {label}"
+
+
 #: Sidebar groups of the App: title, fields, whether it starts open.
 GROUPS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
     ("label", ("label", "n_votes", "agreement", "vote_entropy"), True),
-    ("model", ("prediction", "entropy", "margin"), True),
+    ("model", ("prediction", "model_says", "entropy", "margin"), True),
     ("round", ("suggested", "suggestion_rank", "suggestion_score", "suggestion_reason", "round"), True),
     ("origin", ("source", "split", "group", "duplicate_of", "duplicate_group", "added_at"), False),
     ("votes", ("votes", "answers", "extra"), False),
@@ -171,6 +181,7 @@ class Writer:
             prediction = self._classification(number[12:24], row.prediction, max(row.probs))
             prediction["logits"] = zlib.compress(self._npy_header + (row.logits or b""), 0)
             made["prediction"], made["probs"] = prediction, self._shares(row.probs)
+            made["model_says"] = model_says(str(row.prediction))
             made["entropy"], made["margin"] = row.entropy, row.margin
         if row.suggestion is not None:
             made["round"] = row.round

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from emolab.datasets.inspect_documents import GROUPS, Field
+from emolab.datasets.inspect_documents import GROUPS, Field, model_says
 from emolab.taxonomy import META
 
 #: One colour per class by name, the same wherever emolab draws; other classes take the rest in turn.
@@ -24,6 +24,7 @@ COLORS = {
 }
 _OTHERS = ("#ec4899", "#06b6d4", "#a16207", "#4338ca", "#15803d", "#be123c", "#7c3aed", "#0369a1")
 
+_LABEL, _PREDICTION = "#2563eb", "#9333ea"
 _DISAGREE = 2 / 3  # at most this share for the winner: "annotators disagree"
 
 
@@ -60,12 +61,14 @@ def dress(fo: Any, dataset: Any, classes: Sequence[str], fields: Sequence[Field]
         fo.SidebarGroupDocument(name="other", paths=[*named, *others], expanded=False),
     ]
     if hasattr(fo, "ActiveFields"):  # newer versions: what is ticked in the sidebar
-        config.active_fields = fo.ActiveFields(paths=["tags", "label", "prediction"])
+        config.active_fields = fo.ActiveFields(paths=["tags", "label", "model_says"])
     values = [{"value": name, "color": color} for name, color in colors(classes).items()]
     by_class = [
         {"path": path, "colorByAttribute": "label", "valueColors": values, "fieldColor": color}
-        for path, color in (("label", "#2563eb"), ("prediction", "#9333ea"))
+        for path, color in (("label", _LABEL), ("prediction", _PREDICTION))
     ]
+    said = [{**each, "value": model_says(each["value"])} for each in values]
+    by_class.append({"path": "model_says", "valueColors": said, "fieldColor": _PREDICTION})
     config.color_scheme = fo.ColorScheme(
         color_by="value", color_pool=list(colors(classes).values()), fields=by_class, opacity=0.7
     )
