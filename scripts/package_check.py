@@ -1,13 +1,15 @@
 """Build the sdist and the wheel, install the wheel in a clean environment, and use what was installed.
 
 The clean environment has emolab's own requirements and none of the extras: `emolab --help`, `emolab init` and
-`emolab status --json` must work there. The wheel must hold every file of the package and nothing else.
+`emolab status --json` must work there. The wheel must hold every file of the package and nothing else. With all extras
+two OpenCV packages come in, which fill one folder: they must be of one release, decode and find faces side by side.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,8 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DETECTOR = Path("emolab/datasets/yunet/yunet_n_dynamic.onnx")
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> str:
-    """Return the stdout of `command`; on failure print all it said and stop with status 1."""
+def run(*command: str | Path, cwd: Path = ROOT, told: bool = False) -> str:
+    """Return the stdout of `command` (with its stderr where `told`); on failure print all and stop with status 1."""
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "PIP_FIND_LINKS")}
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=env, text=True, capture_output=True, check=False
@@ -27,7 +29,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
     if done.returncode != 0:
         print(done.stdout + done.stderr, file=sys.stderr)
         sys.exit(f"package check: `{' '.join(map(str, command))}` ended with status {done.returncode}")
-    return done.stdout
+    return done.stdout + (done.stderr if told else "")
 
 
 def tracked() -> set[str]:
@@ -73,6 +75,31 @@ def use(wheel: Path, work: Path) -> None:
         sys.exit(f"package check: `emolab status --json` printed {type(status).__name__}, expected an object")
 
 
+FACES = """
+import cv2, numpy
+from PIL import Image
+from emolab.datasets import faces, weights
+ok, jpeg = cv2.imencode(".jpg", numpy.full((64, 64, 3), 90, "uint8"))
+assert ok and cv2.imdecode(jpeg, cv2.IMREAD_COLOR).shape == (64, 64, 3)
+assert faces.Detector(weights.detector("")).find(Image.new("L", (64, 64))) == []
+print(cv2.__version__)
+"""
+
+
+def both_opencvs(wheel: Path, work: Path) -> str:
+    """Install the OpenCV packages that all extras ask for, as plain pip would, and use them; their release."""
+    uv, python = Path(sys.executable).with_name("uv"), work / "env" / "bin" / "python"
+    planned = run(uv, "pip", "install", "--dry-run", "--python", python, f"{wheel}[all]", told=True)
+    found = dict(re.findall(r"^ \+ (opencv-[a-z-]+)==(\S+)", planned, re.MULTILINE))
+    if set(found) != {"opencv-python", "opencv-python-headless"} or len(set(found.values())) != 1:
+        sys.exit(f"package check: with all extras the OpenCV packages are not two of one release: {found}")
+    run(uv, "pip", "install", "-q", "--python", python, *(f"{name}=={version}" for name, version in found.items()))
+    used = run(python, "-c", FACES, cwd=work).strip()
+    if not set(found.values()).pop().startswith(f"{used}."):
+        sys.exit(f"package check: OpenCV {used} is imported where {found} is installed")
+    return used
+
+
 def main() -> None:
     """Build, check, install, use."""
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +109,10 @@ def main() -> None:
         (sdist,) = (work / "dist").glob("*.tar.gz")
         check_contents(wheel)
         use(wheel, work)
-        print(f"package check: {sdist.name} and {wheel.name} build; the wheel works on its own")
+        opencv = both_opencvs(wheel, work)
+        print(
+            f"package check: {sdist.name} and {wheel.name} build; the wheel works on its own, and with OpenCV {opencv}"
+        )
 
 
 if __name__ == "__main__":

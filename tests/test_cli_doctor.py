@@ -101,12 +101,24 @@ def test_a_gpu_that_torch_cannot_use_is_explained() -> None:
     assert with_cuda.mend == "Update the NVIDIA driver; `nvidia-smi` should list the device."
 
 
-def test_two_opencvs_are_broken_even_when_one_of_them_imports() -> None:
-    packages = {"opencv-python": "5.0.0", "opencv-python-headless": "4.14.0"}
-    check = checks.opencv(Probe({"cv2": "5.0.0", "faces": True}), packages)
-    assert check.state == "broken"
-    assert check.detail == "opencv-python 5.0.0 and opencv-python-headless 4.14.0 share one folder"
-    assert check.mend == checks.ONE_OPENCV
+@pytest.mark.parametrize(
+    ("packages", "imported", "wrong"),
+    [
+        ({"opencv-python-headless": "4.14.0.94"}, "4.14.0", ""),
+        ({"opencv-python": "4.12.0.88", "opencv-python-headless": "4.12.0.88"}, "4.12.0", ""),
+        ({}, "4.9.0", ""),  # built by hand
+        ({"opencv-python": "5.0.0.93", "opencv-python-headless": "4.12.0.88"}, "5.0.0",
+         "opencv-python 5.0.0.93 and opencv-python-headless 4.12.0.88 share one folder and are not of one release"),
+        ({"opencv-contrib-python": "4.14.0.94", "opencv-python-headless": "4.12.0.88"}, "4.12.0", "not of one release"),
+        ({"opencv-python-headless": "4.12.0.88"}, "5.0.0",
+         "the files are those of 5.0.0, but installed is opencv-python-headless 4.12.0.88"),
+        ({"opencv-python-headless": "4.1.0.1"}, "4.10.0", "the files are those of 4.10.0"),
+    ],
+)  # fmt: skip
+def test_several_opencvs_are_one_library_or_a_mixture(packages: dict[str, str], imported: str, wrong: str) -> None:
+    check = checks.opencv(Probe({"cv2": imported, "faces": True}), packages)
+    assert (check.state, wrong in check.detail) == ("broken" if wrong else "works", True)
+    assert check.mend == (checks.ONE_OPENCV if wrong else None)
 
 
 def test_this_environment_has_one_opencv() -> None:
@@ -348,12 +360,22 @@ def test_engines_are_listed_and_their_absence_names_the_extra() -> None:
     assert half.detail == "ONNX Runtime 1.2, but nothing that writes exports"
 
 
+def test_what_reads_heic_is_tried_here() -> None:
+    check = checks.heic(checks.probe(checks.HEIC), present=True)
+    assert (check.state, check.mend, check.detail.startswith("pi-heif ")) == ("works", None, True)
+    fails = checks.heic(Probe({"problem": "pi-heif fails here (libstdc++)"}), present=True)
+    assert (fails.state, "libstdc++" in fails.detail) == ("broken", True)
+    assert checks.heic(Probe({"problem": "a HEIC photo"}), present=False).detail == "not installed"
+
+
 def test_everything_optional_says_what_it_adds() -> None:
     optional = [
         checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=False),
         checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=True),
         checks.imgaug(Probe(None, "AttributeError"), present=True),
         checks.imgaug(Probe(None), present=False),
+        checks.heic(Probe({"problem": "a HEIC photo"}), present=False),
+        checks.heic(Probe(None, "ImportError"), present=True),
         checks.engines(dict.fromkeys(checks.ENGINE_PACKAGES)),
         checks.disk(Path(), 3.0),
         checks.camera([]),
@@ -383,6 +405,7 @@ def test_the_real_doctor_finds_this_environment_healthy(run_cli: Run, workspace:
         "PyTorch",
         "OpenCV",
         "Face detector",
+        "HEIC",
         "imgaug",
         "FiftyOne",
         "FiftyOne's database",

@@ -32,7 +32,7 @@ DISK_WISE_GB = 5.0
 OPENCV = re.compile(r"opencv(-contrib)?-python(-headless)?")
 ONE_OPENCV = (
     "pip uninstall -y opencv-python opencv-contrib-python opencv-python-headless"
-    ' && pip install "opencv-python-headless>=4.10,<5"'
+    ' && pip install "opencv-python-headless>=4.12,<5"'
 )
 
 
@@ -219,18 +219,22 @@ def opencv_packages() -> dict[str, str]:
 
 
 def opencv(answer: Probe, packages: Mapping[str, str]) -> Check:
-    """One OpenCV, and one only: two of them overwrite one another's files."""
+    """OpenCV, whose packages all fill the folder ``cv2``: several of one release are one library, others a mixture."""
     listed = " and ".join(f"{name} {found}" for name, found in packages.items())
     if answer.found is None and not packages:
         return Check(name="OpenCV", state="missing", detail="not installed", mend=get("data"))
-    if len(packages) > 1:
-        return Check(name="OpenCV", state="broken", detail=f"{listed} share one folder", mend=ONE_OPENCV)
+    if len(set(packages.values())) > 1:
+        detail = f"{listed} share one folder and are not of one release"
+        return Check(name="OpenCV", state="broken", detail=detail, mend=ONE_OPENCV)
     if answer.found is None:
         return Check(name="OpenCV", state="broken", detail=answer.complaint, mend=ONE_OPENCV)
+    imported = str(answer.found["cv2"])
     if not answer.found["faces"]:
-        detail = f"{answer.found['cv2']} has no face detector"
+        return Check(name="OpenCV", state="broken", detail=f"{imported} has no face detector", mend=ONE_OPENCV)
+    if any(not f"{found}.".startswith(f"{imported}.") for found in packages.values()):
+        detail = f"the files are those of {imported}, but installed is {listed}"
         return Check(name="OpenCV", state="broken", detail=detail, mend=ONE_OPENCV)
-    return Check(name="OpenCV", state="works", detail=listed or str(answer.found["cv2"]))
+    return Check(name="OpenCV", state="works", detail=listed or imported)
 
 
 def detector_probe(path: str) -> str:
@@ -277,6 +281,24 @@ def imgaug(answer: Probe, *, present: bool) -> Check:
     return Check(
         name="imgaug", state="works", detail=f"{installed('imgaug')} on NumPy {answer.found['numpy']}", needed=False
     )
+
+
+HEIC = """
+from emolab.images import heif
+import importlib.metadata
+found['problem'] = heif.register()
+found['version'] = importlib.metadata.version('pi-heif') if found['problem'] is None else None
+"""
+
+
+def heic(answer: Probe, *, present: bool) -> Check:
+    """What reads the photos of iPhones."""
+    if answer.found is not None and answer.found["problem"] is None:
+        return Check(name="HEIC", state="works", detail=f"pi-heif {answer.found['version']}", needed=False)
+    detail = answer.complaint if answer.found is None else shorten(str(answer.found["problem"]))
+    state: State = "broken" if present else "missing"
+    return Check(name="HEIC", state=state, detail=detail if present else "not installed", mend=get("heic"),
+                 needed=False, adds="photos of iPhones as they are")  # fmt: skip
 
 
 def engines(versions: Mapping[str, str | None]) -> Check:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @workspace_command
 @click.pass_context
 def doctor(ctx: click.Context, session: Session) -> None:
-    """Check Python, PyTorch, GPU, OpenCV, the face detector, FiftyOne and its database, Label Studio, disk, camera and
-    the catalog.
+    """Check Python, PyTorch, GPU, OpenCV, the face detector, HEIC, FiftyOne and its database, Label Studio, disk, camera
+    and the catalog.
 
     Works anywhere; inside a workspace it also checks the catalog and the Label Studio server of the settings.
     Ends with status 1 when something the loop needs is missing; a GPU, a camera or imgaug are welcome, not needed.
@@ -50,6 +50,7 @@ def look(session: Session) -> list[Check]:
     with ThreadPoolExecutor(max_workers=4) as pool:
         fiftyone = pool.submit(checks.probe, checks.FIFTYONE)
         torch = pool.submit(checks.probe, checks.TORCH)
+        heic = pool.submit(checks.probe, checks.HEIC)
         imgaug = pool.submit(checks.probe, checks.IMGAUG)
         cv2 = pool.submit(checks.probe, checks.CV2)
         detector = pool.submit(checks.probe, checks.detector_probe(own_detector))
@@ -61,6 +62,7 @@ def look(session: Session) -> list[Check]:
             checks.gpu(torch.result()),
             checks.opencv(cv2.result(), checks.opencv_packages()),
             checks.detector(detector.result(), own_detector),
+            checks.heic(heic.result(), present=checks.installed("pi-heif") is not None),
             checks.imgaug(imgaug.result(), present=present["imgaug"]),
             checks.engines({name: checks.installed(name) for name in checks.ENGINE_PACKAGES}),
             checks.fiftyone(fiftyone.result(), present=present["fiftyone"]),
