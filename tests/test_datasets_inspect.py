@@ -29,6 +29,7 @@ from emolab.datasets import inspect, inspect_sync, mongod
 from emolab.datasets import inspect_rows as rows
 from emolab.datasets.drawn_faces import DrawnFace, draw_faces
 from emolab.datasets.inspect_documents import Writer
+from emolab.datasets.remove import remove
 from emolab.errors import EmolabError
 from emolab.labeling.aggregate import aggregate
 from emolab.progress import Progress
@@ -368,6 +369,19 @@ def test_a_dropped_dataset_is_rebuilt_with_the_tags_that_are_votes(faces: Worksp
     assert written(faces, address).first().tags == ["label:fear"]
     pull = inspect.pull(faces, address, annotator="zoe")
     assert (pull.new, pull.withdrawn, pull.known) == (0, 0, 1)
+
+
+@pytest.mark.fiftyone
+def test_a_sample_that_was_removed_takes_no_vote_and_leaves_the_view(faces: Workspace, address: str) -> None:
+    dataset = written(faces, address)
+    n, sample = len(dataset), dataset.first()
+    sample.tags = ["label:fear"]
+    sample.save()
+    remove(faces, ids=[sample.uid])
+    assert inspect.pull(faces, address, annotator="zoe").new == 0
+    report = inspect.write(faces, address, predictions=predictions(faces))
+    assert (report.samples, report.tally.removed) == (n - 1, 1)
+    assert sample.uid not in written(faces, address).values("uid")
 
 
 @pytest.mark.fiftyone
