@@ -180,6 +180,7 @@ def straddling(tmp_path: Path) -> Path:
     [
         ((), True, "y\n", True, True),
         ((), True, "n\n", False, True),
+        ((), True, "", False, True),  # the end of the input, or Ctrl-C
         ((), False, "", False, False),
         (("--repair",), False, "", True, False),
         (("--repair",), True, "", True, False),
@@ -202,7 +203,8 @@ def test_merge_offers_to_repair_copies_across_splits(
     call = ["-w", str(workspace.root), "merge", "image_folder", str(straddling(tmp_path)), *given]
     done = CliRunner().invoke(cli, call, input=answer)
     assert done.exit_code == 0, done.output
-    assert ("Move them now" in done.stderr) == asked
+    assert ("Move 2 from train to test" in done.stderr) == asked
+    assert "dry run" not in done.stderr or "--dry-run" in given
     with workspace.catalog() as catalog, catalog.connect() as conn:
         found = Counter(samples.splits(conn, [each.id for each in samples.iterate(conn)]).values())
         assert bool(resplit.repair(conn).to) is not (moved or "--dry-run" in given or "--no-near-duplicates" in given)

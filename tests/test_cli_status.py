@@ -6,15 +6,18 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from emolab.catalog import models, rounds, samples, votes
+from emolab.catalog import models, remotes, rounds, samples, votes
+from emolab.catalog.engine import now
 from emolab.cli.common import Session
 from emolab.cli.status import next_command, survey
 from emolab.cli.words import many, short
 from emolab.errors import EmolabError
+from emolab.labeling.aggregate import aggregate
 from emolab.records import Model, Sample, Suggestion, Vote
 from emolab.training import places
 from emolab.workspace import Workspace
@@ -23,7 +26,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 MODEL = "0123456789abcdef"
 
 
-def one_of_everything(workspace: Workspace) -> None:
+def one_of_everything(workspace: Workspace, *, suggested: bool = True) -> None:
     with workspace.catalog() as catalog, catalog.begin() as tx:
         samples.add(tx, [Sample(id=letter * 64, media=f"media/{letter}.png") for letter in "ab"])
         votes.append(tx, [Vote(sample_id="a" * 64, annotator="ann", label="happiness", origin="o1")])
@@ -42,8 +45,9 @@ def one_of_everything(workspace: Workspace) -> None:
             ),
         )
         models.set_alias(tx, "champion", MODEL)
-        one = Suggestion(sample_id="b" * 64, score=1, reason="why", strategy="margin", round=1, rank=0)
-        rounds.create(tx, [one], strategy="margin", model=None, seed=0, settings={})
+        if suggested:
+            one = Suggestion(sample_id="b" * 64, score=1, reason="why", strategy="margin", round=1, rank=0)
+            rounds.create(tx, [one], strategy="margin", model=None, seed=0, settings={})
 
 
 @pytest.mark.parametrize("columns", ["80", "120"])
@@ -154,6 +158,41 @@ def test_a_stopped_training_goes_on_before_a_new_one_begins(running: bool, comma
         "waiting": 0,
         "labels": {},
         "models": 0,
+        "untrained": False,
+        "push": "emolab label push",
         "training": {"epoch": 3, "epochs": 8, "running": running},
     }
     assert next_command(state) == command
+
+
+def test_labels_newer_than_every_model_are_to_be_trained_on(workspace: Workspace) -> None:
+    one_of_everything(workspace, suggested=False)
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        votes.append(tx, [Vote(sample_id="b" * 64, annotator="ann", label="happiness", origin="o4")])
+    aggregate(workspace)
+    assert survey(workspace)["next"] == "emolab train"
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        models.add(tx, replace(models.get(tx, MODEL), id="f" * 16, created_at=now()))
+    assert survey(workspace)["next"] == "emolab suggest -n 100 --push"
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        votes.append(tx, [Vote(sample_id="b" * 64, annotator="bob", label="sadness", origin="o3")])
+    assert survey(workspace)["labels"]["outdated"]
+    assert survey(workspace)["next"] == "emolab train"
+
+
+def test_a_sample_that_lacks_one_person_is_counted(workspace: Workspace, run_cli: Run) -> None:
+    one_of_everything(workspace)
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        project = remotes.add_project(tx, server="s", project=1, title="faces")
+        remotes.adopt(tx, project, {"a" * 64: 1, "b" * 64: 2}, overlap=3)
+        assert remotes.usual_overlap(tx) == 3
+        newer = remotes.add_project(tx, server="s", project=2, title="more")
+        remotes.adopt(tx, newer, {"a" * 64: 3}, overlap=4)
+        assert remotes.usual_overlap(tx) == 4
+        remotes.set_gone(tx, newer)
+        assert remotes.usual_overlap(tx) == 3
+    found = survey(workspace)
+    assert (found["waiting"], found["unfinished"]) == (1, 1)
+    assert "1 waiting for an answer, 1 for one more person" in " ".join(
+        run_cli("status", cwd=workspace.root).stderr.split()
+    )

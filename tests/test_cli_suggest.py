@@ -130,6 +130,10 @@ def test_the_time_of_the_team_is_told_at_its_own_speed(pool: Workspace) -> None:
             ],
         )
     assert propose(pool, n=4, strategy="random").seconds == 4 * 3 * 3.0
+    with pool.catalog() as catalog, catalog.begin() as tx:
+        project = remotes.add_project(tx, server="s", project=1, title="team")
+        remotes.adopt(tx, project, {IDS[0]: 1}, overlap=2)
+    assert propose(pool, n=4, strategy="random").seconds == 4 * 2 * 3.0, "the project asks two, whatever settings say"
 
 
 def test_a_round_may_be_as_long_as_the_team_has_time(pool: Workspace, run_cli: Run) -> None:

@@ -153,3 +153,54 @@ def test_a_published_training_set_alone_gives_a_fifth_to_validate_on_where_asked
         assert (again.carved, again.total) == (0, report.total)
         with pytest.raises(UnknownName, match='Unknown policy "keep"'):
             fill(tx, labels, without_valid="keep")
+
+
+def grown(workspace: Workspace, *batches: tuple[str, str | None, int]) -> list[tuple[int, Counter[tuple[str, str]]]]:
+    """What was carved, and (source, split) counted, after each batch of ``(source, split, n)`` and a fill."""
+    made: list[tuple[int, Counter[tuple[str, str]]]] = []
+    labels: dict[str, str] = {}
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        for source, split, n in batches:
+            start = len(labels)
+            batch = [
+                Sample(id=f"{i:064x}", media=f"m/{i}", source=source, split=split) for i in range(start, start + n)
+            ]
+            samples.add(tx, batch)
+            labels |= {each.id: ("happiness", "sadness", "anger")[i % 3] for i, each in enumerate(batch)}
+            carved = fill(tx, labels, without_valid="carve").carved
+            made.append((carved, Counter((each.source, str(each.split)) for each in samples.iterate(tx))))
+            assert fill(tx, labels, without_valid="carve").assigned == {}
+    return made
+
+
+def test_a_training_set_of_others_does_not_send_a_teams_faces_to_valid(workspace: Workspace) -> None:
+    batches = [("open", "test", 30), ("open", "train", 100), ("collected", None, 19), ("collected", None, 5),
+               ("open2", "train", 366), ("collected", None, 60)]  # fmt: skip
+    _, first, second, third, fourth, last = grown(workspace, *batches)
+    assert first[0] == first[1]["open", "valid"] == pytest.approx(25, abs=2)
+    assert second[1]["collected", "valid"] == pytest.approx(4, abs=1)
+    assert third[1]["collected", "valid"] == pytest.approx(5, abs=1)
+    assert (second[0], third[0], fourth[0]) == (0, 0, fourth[1]["open2", "valid"])
+    assert fourth[1]["open2", "valid"] == pytest.approx(73, abs=2), "31 of 520 would have been held out"
+    assert last[1]["collected", "valid"] == pytest.approx(17, abs=2)
+    assert all(found["open", "test"] == 30 for _, found in (first, second, third, fourth, last))
+
+
+def test_a_teams_few_faces_come_first_and_a_training_set_later(workspace: Workspace) -> None:
+    first, second = grown(workspace, ("collected", None, 12), ("open", "train", 500))
+    assert (first[0], first[1]["collected", "valid"]) == (0, 3)
+    assert (second[0], second[1]["collected", "valid"]) == (99, 3)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [("published", "valid", 30), ("published", "train", 900)],  # its own small one stays as it is
+        [("faces valid", "valid", 220), ("faces", "train", 3000)],  # a name for each half
+        [("faces valid", "valid", 50), ("faces", "train", 400)],
+    ],
+)
+def test_published_splits_stay_where_something_is_held_out(
+    batches: list[tuple[str, str, int]], workspace: Workspace
+) -> None:
+    assert [carved for carved, _ in grown(workspace, *batches)] == [0, 0]

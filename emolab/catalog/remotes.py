@@ -152,6 +152,19 @@ def set_state(tx: Connection, project: Project, sample_ids: Sequence[str], state
     _each(tx, project, [{"_sample": pk[sample_id], **values} for sample_id in sample_ids])
 
 
+def usual_overlap(conn: Connection) -> int | None:
+    """How many people answer a task of the newest project, as most of its tasks have it; ``None`` without a task."""
+    query = (
+        select(_tasks.c.overlap)
+        .join(_projects, _projects.c.pk == _tasks.c.project)
+        .where(_tasks.c.state != "deleted", ~_projects.c.gone)
+        .group_by(_projects.c.pk, _tasks.c.overlap)
+        .order_by(_projects.c.pk.desc(), func.count().desc(), _tasks.c.overlap)
+        .limit(1)
+    )
+    return conn.execute(query).scalar_one_or_none()
+
+
 def set_overlap(tx: Connection, project: Project, overlap: int) -> None:
     """Record that every task of the project is now to be answered by ``overlap`` people."""
     tx.execute(update(_tasks).where(_tasks.c.project == project.pk).values(overlap=overlap))

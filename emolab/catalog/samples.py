@@ -156,11 +156,23 @@ def count_answered(conn: Connection) -> int:
 
 def count_waiting(conn: Connection) -> int:
     """How many samples lie on a labelling server without an answer."""
+    return _count_open(conn, _table.c.n_votes == 0)
+
+
+def count_unfinished(conn: Connection) -> int:
+    """How many samples lie on a labelling server with some answers, but fewer than their task asks for.
+
+    A task that somebody skipped is one of them until another person answers it.
+    """
+    return _count_open(conn, _table.c.n_votes > 0, _table.c.n_votes < schema.remote_tasks.c.overlap)
+
+
+def _count_open(conn: Connection, *which: ColumnElement[bool]) -> int:
     tasks = schema.remote_tasks
     query = (
         select(func.count(tasks.c.sample.distinct()))
         .join(_table, _table.c.pk == tasks.c.sample)
-        .where(tasks.c.state == "open", _table.c.n_votes == 0)
+        .where(tasks.c.state == "open", *which)
     )
     return int(conn.execute(query).scalar_one())
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, within, workspace_command
-from emolab.cli.words import many, other_files
+from emolab.cli.words import many, other_files, push_command
 from emolab.ranges import WORDS
 
 if TYPE_CHECKING:
@@ -111,7 +111,6 @@ def _next(session: Session) -> str:
     """What to type when new samples have come: a model chooses from them where there is one."""
     from emolab.catalog import models
     from emolab.catalog.unsent import unsent
-    from emolab.cli.label_push import UNASKED
 
     config, bar = session.workspace.config.suggest, session.workspace.config.labeling.bar
     with session.workspace.catalog() as catalog, catalog.connect() as conn:
@@ -119,7 +118,7 @@ def _next(session: Session) -> str:
         free = len(unsent(conn, None, bar).ids)
     if trained and free:
         return f"emolab suggest -n {min(config.n, free)} --push"
-    return f"emolab label push -n {config.n}" if free > UNASKED else "emolab label push"
+    return push_command(free, config.n)
 
 
 @contextmanager

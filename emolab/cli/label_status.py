@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Columns of a terminal from which on bars are long and the annotators' habits stand in their table.
 WIDE = 105
+#: Share of the answers asked for from which on a round counts as done: a skipped task may stay open for ever.
+NEARLY = 0.9
 
 
 @click.command(short_help="Show progress, agreement and annotators.")
@@ -301,9 +303,9 @@ def _hint(rounds: list[Any], totals: dict[str, int], current: dict[str, Any] | N
         return "emolab label pull" if any(r.sent for r in rounds) else "emolab label push"
     if again:
         return "emolab label push --revotes"
-    if any(r.done < r.sent for r in rounds):
+    if any(r.done < NEARLY * r.sent for r in rounds):
         return "emolab label pull"
-    return "emolab label aggregate" if current is None else "emolab train"
+    return "emolab label aggregate" if current is None or current["outdated"] else "emolab train"
 
 
 def _annotator(

@@ -58,6 +58,7 @@ class _Known:
     model: Model | None
     number: int
     unsent: int
+    overlap: int | None  # people per sample in the project, which the settings need not say
     people: list[Activity]
 
 
@@ -94,9 +95,9 @@ def propose(
 
     progress = progress or SILENT
     settings = workspace.config.suggest
-    each = workspace.config.labeling.wanted.low
     with workspace.lock("suggest"), workspace.catalog() as catalog:
         known = _read(catalog, workspace.config.labeling.bar)
+        each = known.overlap or workspace.config.labeling.wanted.low
         n = n or (settings.n if minutes is None else _affordable(known, 60 * minutes, each))
         _require(known, n)
         chosen = _strategy(strategy, settings.strategy, known.model, progress)
@@ -141,7 +142,7 @@ def propose(
 
 
 def _read(catalog: Catalog, bar: Bar) -> _Known:
-    from emolab.catalog import activity, models, rounds, samples
+    from emolab.catalog import activity, models, remotes, rounds, samples
 
     with catalog.connect() as conn:
         return _Known(
@@ -150,6 +151,7 @@ def _read(catalog: Catalog, bar: Bar) -> _Known:
             number=rounds.next_number(conn),
             unsent=len(rounds.suggestions(conn, unsent=True)),
             people=activity.annotators(conn),
+            overlap=remotes.usual_overlap(conn),
         )
 
 

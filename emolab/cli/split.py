@@ -155,11 +155,18 @@ def offer_repair(session: Session, wanted: bool | None) -> Moves | None:
     if wanted is False or (wanted is None and (session.json or not interactive())):
         return None
     if wanted is None:
-        moves, splits = resplit.move(session.workspace, "repair", resplit.repair, dry_run=True)
+        moves, _ = resplit.move(session.workspace, "repair", resplit.repair, dry_run=True)
         if not moves.to:
             return None
-        _show(session, moves, splits, dry_run=True)
-        if not click.confirm("Move them now, so that no copy of a held-out image is trained on?", err=True):
+        ways = ", ".join(f"{row['samples']:,} from {row['from']} to {row['to']}" for row in moves.rows())
+        session.say(
+            f"{many(moves.units, 'group')} of near copies {'lies' if moves.units == 1 else 'lie'} across splits."
+        )
+        try:
+            agreed = click.confirm(f"Move {ways}, so that no copy of a held-out image is trained on?", err=True)
+        except click.Abort:  # the merge is complete whatever the answer
+            agreed = False
+        if not agreed:
             session.say("Nothing was moved. [dim]Later: emolab split repair[/]")
             return None
     moves, splits = resplit.move(session.workspace, "repair", resplit.repair)

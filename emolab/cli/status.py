@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, escape, workspace_command
-from emolab.cli.words import many, short
+from emolab.cli.words import many, push_command, short
 
 if TYPE_CHECKING:
     from emolab.labeling.current import LabelStanding
@@ -50,6 +50,7 @@ def survey(workspace: Workspace) -> dict[str, Any]:
                 "splits": {split or "none": n for split, n in samples.count_by(conn, "split").items()},
                 "answered": samples.count_answered(conn),
                 "waiting": samples.count_waiting(conn),
+                "unfinished": samples.count_unfinished(conn),
                 "votes": tallies.count(conn),
                 "annotators": tallies.count_annotators(conn),
                 "labels": with_standing(labels.summary(conn), standing(workspace, conn)),
@@ -57,9 +58,11 @@ def survey(workspace: Workspace) -> dict[str, Any]:
                 "champion": None
                 if best is None
                 else {"id": best.id, "metrics": _headline(best.metrics.get("valid", {}))},
+                "untrained": bool(trained) and _newer(labels.summary(conn), trained),
                 "rounds": len(rounds.list_all(conn)),
                 "unsent": len(rounds.suggestions(conn, unsent=True)),
             }
+    state["push"] = push_command(state["samples"] - state["answered"], workspace.config.suggest.n)
     state["training"] = _training(workspace, trained)
     state["advice"] = _advice(workspace, state)
     state["next"] = next_command(state)
@@ -79,6 +82,14 @@ def with_standing(summary: dict[str, Any] | None, stands: LabelStanding | None) 
         "settings_say": stands.settings_say or None,
         "installed": stands.installed,
     }
+
+
+def _newer(labels: dict[str, Any] | None, trained: Sequence[Model]) -> bool:
+    """Whether the current labels are newer than every model."""
+    from datetime import datetime
+
+    made = max(datetime.fromisoformat(model.created_at) for model in trained)
+    return labels is not None and datetime.fromisoformat(labels["created_at"]) > made
 
 
 def _training(workspace: Workspace, trained: Sequence[Model]) -> dict[str, Any] | None:
@@ -112,15 +123,25 @@ def next_command(state: dict[str, Any]) -> str:
         (not state["healthy"], "emolab doctor"),
         (state["samples"] == 0, "emolab collect PATH"),
         (state["unsent"] > 0, "emolab label push"),
-        (state["votes"]["active"] == 0 and state["waiting"] == 0, "emolab studio up && emolab label push"),
+        (
+            state["votes"]["active"] == 0 and state["waiting"] == 0,
+            f"emolab studio up && {state['push']}",
+        ),
         (state["votes"]["active"] == 0, "emolab label pull"),
         (state["labels"] is None, "emolab label aggregate"),
         (state["training"] is not None and not state["training"]["running"], "emolab train --resume"),
         (state["models"] == 0 and state["training"] is not None, "emolab status"),  # it is being made
         (state["models"] == 0, "emolab train"),
         (state["waiting"] > 0, "emolab label pull"),
+        (state["untrained"] or bool((state["labels"] or {}).get("outdated")), "emolab train"),
     )
     return next((command for applies, command in steps if applies), "emolab suggest -n 100 --push")
+
+
+def _open(state: dict[str, Any]) -> str:
+    """What lies with the team."""
+    more = f", {state['unfinished']:,} for one more person" if state["unfinished"] else ""
+    return f"{state['waiting']:,} waiting for an answer{more}"
 
 
 def _headline(metrics: Any) -> dict[str, float]:
@@ -133,7 +154,7 @@ def _show(session: Session, state: dict[str, Any]) -> None:
     rows = [
         ("collect", many(state["samples"], "sample"), _counts(state["sources"])),
         ("label", many(votes["people"], "vote"), answers),
-        ("", f"{state['answered']:,} answered", f"{state['waiting']:,} waiting for an answer"),
+        ("", f"{state['answered']:,} answered", _open(state)),
         (
             "labels",
             "no labels yet" if labels is None else many(labels["n"], "label"),

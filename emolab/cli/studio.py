@@ -8,6 +8,7 @@ import click
 
 from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.cli.groups import OrderedGroup
+from emolab.cli.words import push_command
 
 if TYPE_CHECKING:
     from emolab.labeling.server import EmbeddedServer, Running
@@ -68,7 +69,7 @@ def up(session: Session, port: int | None, host: str | None, foreground: bool) -
         _stay(session, server)
         return
     session.say("")
-    session.next_step("emolab label push, then emolab studio invite")
+    session.next_step(f"{_push(session)}, then emolab studio invite")
 
 
 @studio.command(short_help="Stop Label Studio; everything in it is kept.")
@@ -139,7 +140,15 @@ def invite(session: Session) -> None:
         _explain_loopback(session, running)
     if found is None:
         session.say("")
-        session.next_step("emolab label push")
+        session.next_step(_push(session))
+
+
+def _push(session: Session) -> str:
+    from emolab.catalog.unsent import unsent
+
+    config = session.workspace.config
+    with session.workspace.catalog() as catalog, catalog.connect() as conn:
+        return push_command(len(unsent(conn, None, config.labeling.bar).ids), config.suggest.n)
 
 
 @studio.command(short_help="Give the administrator a new password and show it once.")

@@ -217,8 +217,9 @@ def training_material(workspace: Workspace, progress: Progress) -> tuple[Trainin
         with catalog.begin() as tx:
             report = splits.fill(tx, hard, without_valid="carve")
         if report.carved:
-            progress.note(f"Nothing was held out, so {many(report.carved, 'sample')} went from train to valid.")
-        elif report.assigned:
+            what = f"{many(report.carved, 'sample')} went from train to valid"
+            progress.note(f"Too little was held out to choose and judge models by, so {what}.")
+        if report.assigned:
             parts = ", ".join(f"{n:,} {name}" for name, n in sorted(report.assigned.items()))
             progress.note(f"New in the splits: {parts}.")
         with catalog.connect() as conn:

@@ -33,6 +33,15 @@ def lasting(seconds: float) -> str:
     return many(round(seconds / 60), "minute") if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
+def push_command(free: int, n: int) -> str:
+    """How to send samples to the team when ``free`` have not been sent: no more than ``n``, so that some are left.
+
+    >>> push_command(30, 100), push_command(141, 100)
+    ('emolab label push', 'emolab label push -n 100')
+    """
+    return f"emolab label push -n {n}" if free > n else "emolab label push"
+
+
 def other_files(ignored: Mapping[str, int]) -> tuple[str, str, str]:
     """A row of a table about files that were passed over, counted by suffix: its name, the number, the most frequent.
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: Shares of the labelled samples.
 SHARES: Mapping[str, float] = {"train": 0.8, "valid": 0.2}
 
+#: Validation samples that suffice however many there are to train on; with fewer, half their share does.
+ENOUGH = 200
+
 #: When members of one unit differ, the first of these wins: nobody trains on what somebody is judged on.
 HELD_OUT = ("test", "valid", "train")
 
@@ -36,7 +39,7 @@ HELD_OUT = ("test", "valid", "train")
 class SplitReport:
     """``assigned`` samples per split by this run, ``total`` per split after it; ``units`` assigned as a whole;
     ``mixed`` units that had members in several splits before (published leaks), which stay as they were; ``carved``
-    samples that were moved from train to valid because nothing was held out."""
+    samples that were moved from train to valid because too little was held out."""
 
     assigned: Mapping[str, int]
     total: Mapping[str, int]
@@ -147,8 +150,9 @@ def fill(
     """Assign and store a split for every sample of ``labels`` (id to hard label) that has none.
 
     Groups, source images and duplicate groups of the whole catalog are honoured, whether or not a member is in
-    ``labels``. When everything was given and nothing is valid (a published training set alone), ``without_valid`` says
-    whether to ``leave`` it so or to ``carve`` the share of valid out of train. Running it again changes nothing.
+    ``labels``. Each source gives its own share of each label: a published training set does not send a team's samples
+    to valid. When too little is valid (see :data:`ENOUGH`), ``without_valid`` says whether to ``leave`` it so or to
+    ``carve`` the share out of the train samples of sources that have no valid ones. Running it again changes nothing.
     """
     if without_valid not in ("leave", "carve"):
         raise UnknownName("policy", without_valid, ("leave", "carve"))
@@ -158,7 +162,7 @@ def fill(
 
     table = schema.samples.c
     rows = tx.execute(
-        select(table.id, table.group, table.parent, table.representative, table.split)
+        select(table.id, table.source, table.group, table.parent, table.representative, table.split)
         .where(schema.present)
         .order_by(table.pk)
     ).all()
@@ -181,10 +185,16 @@ def fill(
     chosen = [i for i, row in enumerate(rows) if row.id in labels or row.split]
     units = [key[int(number[i])] for i in chosen]
     given = [rows[i].split for i in chosen]
-    strata = [labels.get(ids[i]) for i in chosen]
+    sources = [rows[i].source for i in chosen]
+    known = [labels.get(ids[i]) for i in chosen]
+    strata = [None if label is None else f"{source}\n{label}" for source, label in zip(sources, known, strict=True)]
     splits = assign(units, strata, given, shares=shares, seed=seed)
-    if without_valid == "carve" and "valid" not in splits:
-        opened = [None if g == "train" and ids[i] in labels else g for i, g in zip(chosen, given, strict=True)]
+    if without_valid == "carve" and _too_few([s for s, label in zip(splits, known, strict=True) if label], shares):
+        own = {source for source, split in zip(sources, splits, strict=True) if split == "valid"}
+        opened = [
+            None if split == "train" and label and source not in own else split
+            for split, label, source in zip(given, known, sources, strict=True)
+        ]
         splits = assign(units, strata, opened, shares=shares, seed=seed)
     fresh = {ids[i]: split for i, split, before in zip(chosen, splits, given, strict=True) if split != before}
     samples.set_splits(tx, fresh)
@@ -195,6 +205,13 @@ def fill(
         mixed=sum(len(found) > 1 for found in seen.values()),
         carved=sum(b is not None and s != b for s, b in zip(splits, given, strict=True)),
     )
+
+
+def _too_few(splits: Sequence[str], shares: Mapping[str, float]) -> bool:
+    """Whether the valid ones among the ``splits`` of labelled samples are too few to choose and judge models by."""
+    count = Counter(splits)
+    wanted = shares.get("valid", 0.0) / 2 * (count["train"] + count["valid"])
+    return count["valid"] < min(ENOUGH, wanted)
 
 
 def _fullness(count: Counter[str | None], have: Counter[str | None], target: Mapping[str | None, float]) -> float:
