@@ -209,7 +209,7 @@ def test_encrypted_members_and_nested_archives_say_what_to_do(tmp_path: Path) ->
     file.write_bytes(bytes(data))
     kinds = {e.kind: e.message for e in entries(Source(), file) if isinstance(e, Problem)}
     assert set(kinds) == {"encrypted", "zip in a zip", "video in a zip"}
-    assert kinds["encrypted"] == "needs a password; unpack the archive and collect the folder"
+    assert kinds["encrypted"] == "needs a password; unpack the archive and give the folder"
 
 
 @pytest.mark.parametrize(("data", "kind"), [(b"", "empty"), (b"PK\x03\x04 broken", "damaged")])

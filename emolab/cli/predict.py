@@ -14,6 +14,7 @@ from emolab.cli.words import other_files
 
 if TYPE_CHECKING:
     from emolab.cli.predict_faces import Asked
+    from emolab.datasets.problems import Problem
     from emolab.training.predict import FilePrediction, Predictor
 
 
@@ -47,7 +48,7 @@ def predict(
     flips: bool | None,
     device: str | None,
 ) -> None:
-    """Classify the images in PATH... (files or folders) with MODEL: champion, the start of an id, or a folder.
+    """Classify the images in PATH... (files, folders or zips) with MODEL: champion, the start of an id, or a folder.
 
     Files are decoded in full; docs/export.md has the recipe. A file that cannot be read or shows nothing gets a line of
     its own, and the command ends with exit code 1. A note stands beside an answer that may be worth little: an image
@@ -61,7 +62,7 @@ def predict(
     from emolab.cli.models import config_of, device_of, folder_of
     from emolab.cli.predict_draw import draw
     from emolab.cli.predict_faces import asked as to_classify
-    from emolab.cli.predict_files import files_of
+    from emolab.cli.predict_files import File, files_of
     from emolab.cli.words import many
     from emolab.errors import DataError, MissingExtra
 
@@ -71,36 +72,46 @@ def predict(
         raise MissingExtra("PyTorch", "train") from error
     if faces is not None:
         session.overrides += (f"collect.faces={faces}",)
+    config = config_of(session).collect
     ignored: Counter[str] = Counter()
-    files = files_of(paths, ignored)
+    notes: list[Problem] = []
+    files = files_of(paths, max_bytes=config.max_bytes, ignored=ignored, notes=notes)
     if not files:
         raise DataError(
             "There are no images in these paths.",
-            hint="Files are taken as they are; in folders, names must end in .jpg, .png and so on.",
+            hint="Files are taken as they are; in folders and zips, names must end in .jpg, .png and so on.",
         )
     predictor = load(folder_of(session, model), device=device_of(session, device))
     if flips is not None:
         predictor = predictor.with_flips(flips)
-    config = config_of(session).collect
     asked = list(to_classify(files, config, session.progress))
     answers = _answers(session, predictor, asked, config.max_pixels)
     classes = predictor.checkpoint.classes
     rows = [row_of(answer, classes, one) for answer, one in zip(answers, asked, strict=True)]
-    drawn = [] if draw_to is None else draw(rows, draw_to, config.max_pixels, session.progress)
+    media = {file.name: file.media for file in files if isinstance(file, File)}
+    drawn = [] if draw_to is None else draw(rows, media, draw_to, config.max_pixels, session.progress)
     found = any(one.face is not None for one in asked)
-    told = {"model": predictor.checkpoint.id, "classes": classes, "files": len(files), "predictions": rows}
+    told = {
+        "model": predictor.checkpoint.id,
+        "classes": classes,
+        "files": len(files),
+        "predictions": rows,
+        "notes": [*map(str, notes)],
+    }
     session.emit(told if draw_to is None else {**told, "drawn": drawn})
     if as_csv and not session.json:
         print_csv(rows, classes, faces=config.faces != "off")
-    elif not session.json:
-        show(session, rows, faces=found)
+    listed = session.json or as_csv or show(session, rows, faces=found)
+    for note in notes:
+        session.say(f"[yellow]note:[/] {escape(str(note))}")
     if draw_to is not None:
         session.say(f"[green]✓[/] {many(len(drawn), 'picture')} with boxes and bars in {escape(str(draw_to))}")
     if ignored:
         session.say(f"[dim]Left alone: {other_files(ignored)[2]}[/]")
     bad = len({one.place for answer, one in zip(answers, asked, strict=True) if answer.probs is None})
     if bad:
-        raise DataError(f"{bad} of {len(files)} images could not be classified; each is listed with its reason.")
+        where = "each is listed with its reason" if listed else "--json or --csv list each with its reason"
+        raise DataError(f"{bad} of {len(files)} images could not be classified; {where}.")
 
 
 def _answers(session: Session, predictor: Predictor, asked: list[Asked], max_pixels: int) -> list[FilePrediction]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,18 @@ _READABLE = 240  # pixels of the longer side; a smaller picture is enlarged, or 
 _Area = tuple[int, int, int, int]
 
 
-def draw(rows: Sequence[Mapping[str, Any]], folder: Path, max_pixels: int, progress: Progress) -> list[Path]:
+def draw(
+    rows: Sequence[Mapping[str, Any]],
+    media: Mapping[str, Path | Callable[[], bytes]],
+    folder: Path,
+    max_pixels: int,
+    progress: Progress,
+) -> list[Path]:
     """Write every file of ``rows`` (see :func:`predict_show.row_of`) with its answers below ``folder``; the new files.
 
-    Names are kept, in folders as below the one that all share. Pictures are JPEG, upright and without metadata. Raises
-    :class:`DataError` before anything is written when one of them would replace a picture that was classified.
+    ``media`` is each file's path, or reads it out of a zip. Names are kept, in folders as below the one that
+    all share. Pictures are JPEG, upright and without metadata. Raises :class:`DataError` before anything is written
+    when one of them would replace a picture that was classified.
     """
     by_file: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -35,7 +42,9 @@ def draw(rows: Sequence[Mapping[str, Any]], folder: Path, max_pixels: int, progr
     targets = _targets(list(by_file), folder)
     with progress.task("Drawing", len(targets), unit="images") as bar:
         for name, target in targets.items():
-            _one(Path(name), by_file[name], target, max_pixels)
+            file = media[name]
+            data = file.read_bytes() if isinstance(file, Path) else file()
+            _one(data, by_file[name], target, max_pixels)
             bar.advance()
     return list(targets.values())
 
@@ -61,13 +70,13 @@ def _targets(names: list[str], folder: Path) -> dict[str, Path]:
     return found
 
 
-def _one(file: Path, rows: Sequence[Mapping[str, Any]], target: Path, max_pixels: int) -> None:
+def _one(data: bytes, rows: Sequence[Mapping[str, Any]], target: Path, max_pixels: int) -> None:
     from PIL import Image, ImageDraw
 
-    from emolab.datasets import media
+    from emolab.datasets import media as pictures
     from emolab.errors import DataError
 
-    picture = media.read(file.read_bytes(), max_pixels=max_pixels, reduce_to=None).image.convert("RGB")
+    picture = pictures.read(data, max_pixels=max_pixels, reduce_to=None).image.convert("RGB")
     scale = max(1.0, _READABLE / max(picture.size))
     if scale > 1:
         enlarged = (round(picture.width * scale), round(picture.height * scale))

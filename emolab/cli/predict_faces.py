@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from emolab.cli.predict_files import File
 
 if TYPE_CHECKING:
     from emolab.config import CollectConfig
@@ -29,7 +31,7 @@ class Asked:
 
     name: str
     place: int
-    media: bytes | Path | None = None
+    media: bytes | Path | Callable[[], bytes] | None = None
     error: str | None = None
     note: str | None = None
     face: int | None = None
@@ -38,7 +40,7 @@ class Asked:
     score: float | None = None
 
 
-def asked(files: Sequence[Path | Problem], config: CollectConfig, progress: Progress) -> Iterator[Asked]:
+def asked(files: Sequence[File | Problem], config: CollectConfig, progress: Progress) -> Iterator[Asked]:
     """The images to classify in ``files``, in their order, by ``config.faces``.
 
     ``off``: every file as it is. ``all``, ``largest``: the faces in it. ``auto``: as ``all``, but a file whose shorter
@@ -51,7 +53,7 @@ def asked(files: Sequence[Path | Problem], config: CollectConfig, progress: Prog
     finder: Detector | None = None
     with progress.task("Finding faces", len(files), unit="images") as bar:
         for place, file in enumerate(files):
-            if not isinstance(file, Path) or not _searched(file, config):
+            if not isinstance(file, File) or not _searched(file, config):
                 yield _as_it_is(file, place)
             else:
                 finder = finder or _detector(config)
@@ -59,10 +61,26 @@ def asked(files: Sequence[Path | Problem], config: CollectConfig, progress: Prog
             bar.advance()
 
 
-def _as_it_is(file: Path | Problem, place: int) -> Asked:
-    if isinstance(file, Path):
-        return Asked(name=str(file), place=place, media=file)
-    return Asked(name=file.path, place=place, error=f"{file.kind}: {file.message}")
+def _as_it_is(file: File | Problem, place: int) -> Asked:
+    if not isinstance(file, File):
+        return Asked(name=file.path, place=place, error=f"{file.kind}: {file.message}")
+    media = file.media
+    return Asked(name=file.name, place=place, media=media if isinstance(media, Path) else _or_its_reason(media))
+
+
+def _or_its_reason(read: Callable[[], bytes]) -> Callable[[], bytes]:
+    """``read``, whose :class:`Refused` becomes the :class:`DataError` that a model answers with."""
+
+    def reading() -> bytes:
+        from emolab.datasets.problems import Refused
+        from emolab.errors import DataError
+
+        try:
+            return read()
+        except Refused as refused:
+            raise DataError(f"{refused.kind}: {refused.message}") from refused
+
+    return reading
 
 
 def _detector(config: CollectConfig) -> Detector:
@@ -73,44 +91,49 @@ def _detector(config: CollectConfig) -> Detector:
     return Detector(file, min_score=config.min_score, size=config.detect_size, again=config.detect_again)
 
 
-def _searched(file: Path, config: CollectConfig) -> bool:
+def _searched(file: File, config: CollectConfig) -> bool:
     """Whether faces are looked for in a file; one that is no image is opened to say why."""
+    import io
+
     from PIL import Image
 
     from emolab.datasets.faces import searched
+    from emolab.datasets.names import suffix_of
+    from emolab.datasets.problems import Refused
     from emolab.images import heif
 
-    if file.suffix.lower() in heif.SUFFIXES:
+    if suffix_of(file.name) in heif.SUFFIXES:
         heif.register()
     try:
-        with Image.open(file) as image:
+        with Image.open(file.media if isinstance(file.media, Path) else io.BytesIO(file.media())) as image:
             return searched(image.size, mode=config.faces, tight=config.tight)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Refused):
         return True
 
 
-def _in_picture(file: Path, place: int, finder: Detector, config: CollectConfig) -> Iterator[Asked]:
+def _in_picture(file: File, place: int, finder: Detector, config: CollectConfig) -> Iterator[Asked]:
     from emolab.datasets import media
     from emolab.datasets.faces import chosen
     from emolab.datasets.problems import Refused
     from emolab.files import TooLarge, read_file
 
     try:
-        data = read_file(file, limit=config.max_bytes)
+        kept = file.media
+        data = read_file(kept, limit=config.max_bytes) if isinstance(kept, Path) else kept()
         picture = media.read(data, max_pixels=config.max_pixels, reduce_to=None)
     except (Refused, TooLarge, OSError) as error:
         reason = f"{error.kind}: {error.message}" if isinstance(error, Refused) else str(error)
         reason = str(error.strerror) if isinstance(error, OSError) else reason
-        yield Asked(name=str(file), place=place, error=reason)
+        yield Asked(name=file.name, place=place, error=reason)
         return
     found, small = chosen(finder.find(picture.image), mode=config.faces, min_face=config.min_face)
     notes = [note.message for note in picture.notes]
     note = "; ".join([*notes, small] if small else notes) or None
     if not found:
-        yield Asked(name=str(file), place=place, error=NO_FACE, note=note)
+        yield Asked(name=file.name, place=place, error=NO_FACE, note=note)
     for number, face in enumerate(found, start=1):
         yield Asked(
-            name=str(file),
+            name=file.name,
             place=place,
             media=_cut(picture, face, config.margin),
             note=note if number == 1 else None,

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from emolab.datasets.problems import Problem
 
 
-def files_of(paths: Sequence[Path], ignored: Counter[str]) -> list[Path | Problem]:
-    """Files as given and folders as the images in them, in order; a problem for what is there and cannot be read.
+@dataclass(frozen=True, slots=True)
+class File:
+    """An image to classify: ``media`` is its path, or reads it out of a zip and raises :class:`Refused`."""
 
-    ``ignored`` counts what is passed over. Raises :class:`DataError` for a path that is not there.
+    name: str
+    media: Path | Callable[[], bytes]
+
+
+def files_of(
+    paths: Sequence[Path], *, max_bytes: int, ignored: Counter[str], notes: list[Problem]
+) -> list[File | Problem]:
+    """Files as given, and the images in folders and zips, in order; a problem for what is there and cannot be read.
+
+    ``max_bytes`` is the largest member of a zip that is read. ``ignored`` counts what is passed over, ``notes`` gets
+    what is worth a word and fails nothing. Raises :class:`DataError` for a path that is not there.
     """
     from emolab.datasets.names import suffix_of
     from emolab.datasets.problems import Problem
@@ -25,14 +37,30 @@ def files_of(paths: Sequence[Path], ignored: Counter[str]) -> list[Path | Proble
 
     for path in paths:
         if not os.path.lexists(path):
-            raise DataError(f"There is no {path}.", hint="PATH... are images or folders of images.")
+            raise DataError(f"There is no {path}.", hint="PATH... are images, folders or zips of images.")
     given = {str(path) for path in paths}
-    files: list[Path | Problem] = []
+    files: list[File | Problem] = []
     for found in walk([str(path) for path in paths], ignored=ignored):
         if isinstance(found, Problem):
-            files += [] if found.taken else [found]
+            (notes if found.taken else files).append(found)
+        elif found.kind == "zip":
+            files += _members(found.path, max_bytes=max_bytes, ignored=ignored, notes=notes)
         elif found.kind == "image" or found.path in given:
-            files.append(Path(found.path))
+            files.append(File(found.path, Path(found.path)))
         else:
             ignored[suffix_of(found.path)] += 1
+    return files
+
+
+def _members(path: str, *, max_bytes: int, ignored: Counter[str], notes: list[Problem]) -> list[File | Problem]:
+    from emolab.datasets import archive
+    from emolab.datasets.problems import Problem
+
+    files: list[File | Problem] = []
+    for member in archive.images(path, max_bytes=max_bytes, ignored=ignored):
+        if isinstance(member, Problem):
+            (notes if member.taken else files).append(member)
+        else:
+            name, _, read = member
+            files.append(File(name, read))
     return files

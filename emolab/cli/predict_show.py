@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +13,9 @@ if TYPE_CHECKING:
     from emolab.cli.predict_faces import Asked
     from emolab.training.predict import FilePrediction
 
+#: Rows of the table, and lines about images below it that could not be classified.
 SHOWN = 40
+FAILED = 200
 BOX = ("x", "y", "width", "height")
 #: The person's own right and left, as the detector tells them.
 LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
@@ -67,9 +68,13 @@ def print_csv(rows: list[dict[str, Any]], classes: tuple[str, ...], *, faces: bo
     click.echo(out.getvalue(), nl=False)
 
 
-def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> None:
-    """Print the first rows as a table, and the notes about them below it."""
+def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> bool:
+    """Print the first rows as a table, the notes about them below it, and what failed in all the others.
+
+    Returns whether all that failed is listed.
+    """
     from emolab.cli.common import bar, escape
+    from emolab.cli.words import many
 
     shared = _folder([row["file"] for row in rows])
 
@@ -92,10 +97,17 @@ def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> None:
     for row in rows[:SHOWN]:
         if row.get("note"):
             session.say(f"[yellow]note:[/] {_named(row, shared)}: {escape(row['note'])}")
-    if len(rows) > SHOWN:
-        unseen = sum(bool(row.get("note")) for row in rows[SHOWN:])
+    answered = [row for row in rows[SHOWN:] if "error" not in row]
+    if answered:
+        unseen = sum(bool(row.get("note")) for row in answered)
         also = f", {unseen:,} of them with a note" if unseen else ""
-        session.say(f"[dim]and {len(rows) - SHOWN:,} more{also}; --json or --csv print all of them.[/]")
+        session.say(f"[dim]and {many(len(answered), 'more answer')}{also}; --json or --csv print all of them.[/]")
+    failed = [row for row in rows[SHOWN:] if "error" in row]
+    for row in failed[:FAILED]:
+        session.say(f"[red]no answer:[/] {_named(row, shared)}: {escape(row['error'])}")
+    if len(failed) > FAILED:
+        session.say(f"[dim]and {len(failed) - FAILED:,} more without an answer; --json or --csv print all of them.[/]")
+    return len(failed) <= FAILED
 
 
 def _named(row: dict[str, Any], shared: str) -> str:
@@ -111,11 +123,12 @@ def _folder(names: list[str]) -> str:
 
     >>> _folder(["a/b/c.png", "a/b/d/e.png"]), _folder(["a.png", "b.png"]), _folder(["a/b.png"])
     ('a/b/', '', '')
+    >>> _folder(["./a/b.png", "./a/c.png"])
+    './a/'
     """
     from itertools import takewhile
 
     if len(names) < 2:
         return ""
-    levels = zip(*(Path(name).parent.parts for name in names), strict=False)
-    shared = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
-    return f"{Path(*shared)}/".replace("//", "/") if shared else ""
+    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    return "".join(f"{level[0]}/" for level in takewhile(lambda level: len(set(level)) == 1, levels))

@@ -159,7 +159,7 @@ def images(
         elif member.kind == "other":
             ignored[suffix_of(member.name)] += 1
         else:
-            yield Problem(where, f"{member.kind} in a zip", "unpack the archive and collect the folder")
+            yield Problem(where, f"{member.kind} in a zip", "unpack it and give the folder")
 
 
 def _reader(archive: Archive, info: zipfile.ZipInfo) -> Callable[[], bytes]:
@@ -191,7 +191,7 @@ def _refusal(info: zipfile.ZipInfo, max_bytes: int) -> Refused | None:
     if (unsafe := _leads_out(info)) is not None:
         return unsafe
     if info.flag_bits & _ENCRYPTED:
-        return Refused("encrypted", "needs a password; unpack the archive and collect the folder")
+        return Refused("encrypted", "needs a password; unpack the archive and give the folder")
     if info.file_size > max_bytes:
         return Refused("too large", f"would unpack to {info.file_size:,} bytes (collect.max_bytes)")
     return None
