@@ -102,8 +102,12 @@ def test_the_teams_agreement_stands_apart_from_that_of_datasets(workspace: Works
     assert sum(each["votes"] for each in found["per_class"]) == 4
     shown = run_cli("label", "status", cwd=workspace.root).stderr
     assert "Agreement of the team: Krippendorff's alpha 0.400" in shown
-    assert "Agreement of the datasets: Krippendorff's alpha" in shown
-    assert "2 samples with two or more votes" in shown and "3 samples with two or more votes" in shown
+    assert "2 samples with two or more votes" in shown
+    plain = (
+        "Agreement of the datasets: 3 samples with two or more votes, too few or all alike, so no figure for it yet."
+    )
+    assert plain in " ".join(shown.split()), "all of its votes are of one class"
+    assert "undefined" not in shown
 
 
 def test_votes_beyond_what_was_asked_for_are_shown_and_a_push_by_hand_is_called_so(

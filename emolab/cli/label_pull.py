@@ -107,7 +107,9 @@ def _show(session: Session, report: PullReport) -> None:
             f"{', '.join(map(str, report.projects_merged))} count too, and emolab label push moves what is left there"
         )
     for reason, count in report.rejected.items():
-        session.say(f"  [dim]{count:,} of the new answers do not count: {escape(reason)}[/]")
+        session.say(
+            f"  [dim]{many(count, 'new answer does not count', 'new answers do not count')}: {escape(reason)}[/]"
+        )
     if report.by_others:
         session.say(
             f"[yellow]![/] {report.by_others:,} of these answers were written or changed by somebody else "

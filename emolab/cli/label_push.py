@@ -171,15 +171,25 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
 
 
 def _left_out(session: Session, report: PushReport) -> None:
-    """What was not worth asking about, and the setting that sends it all the same."""
-    from emolab.catalog import fitness
-
+    """What was not worth asking about, and the settings that send it all the same."""
     if not report.left_out:
         return
-    shown = ", ".join(f"{count:,} {reason}" for reason, count in report.left_out.items())
-    names = [fitness.SETTINGS[reason] for reason in report.left_out if reason in fitness.SETTINGS]
-    way = f"; to send them: {' '.join(f'--set labeling.{name}' for name in names)}" if names else ""
-    session.say(f"[dim]Left out: {shown}{way}[/]")
+    shown = [_reason(reason, count) for reason, count in report.left_out.items()]
+    session.say(f"[dim]Left out: {'; '.join(shown)}[/]")
+
+
+def _reason(reason: str, count: int) -> str:
+    """How many samples were left out for ``reason``, and what sends them all the same.
+
+    >>> _reason("too blurred", 3), _reason("near copy of another sample", 1)
+    ('3 too blurred (--set labeling.max_blur=1 sends them)', '1 near copy of another sample')
+    """
+    from emolab.catalog import fitness
+
+    if reason == fitness.COPY:
+        return many(count, reason, "near copies of other samples")
+    setting = fitness.SETTINGS.get(reason)
+    return f"{count:,} {reason}" + (f" (--set labeling.{setting} sends them)" if setting else "")
 
 
 def _tidied(report: PushReport) -> list[tuple[str, int]]:

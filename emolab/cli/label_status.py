@@ -170,6 +170,10 @@ def _show_agreement(
             session.say("[dim]No sample has two votes yet, so nothing can be said about agreement.[/]")
         return
     for name, found in known:
+        if found.value != found.value:
+            votes = many(found.pairable, "sample with two or more votes", "samples with two or more votes")
+            session.say(f"[bold]Agreement[/] of the {name}: {votes}, too few or all alike, so no figure for it yet.")
+            continue
         session.say(
             f"[bold]Agreement[/] of the {name}: Krippendorff's alpha [bold]{_figure(found.value)}[/]\n"
             f"  95 % interval {_figure(found.low)} to {_figure(found.high)}, "
@@ -254,6 +258,7 @@ def _show_datasets(session: Session, merged: list[Activity], against: dict[str, 
 
     if not merged:
         return
+    session.say("")
     session.table(
         [("dataset", "whole"), ("votes", "right"), ("others agree", "right"), ("no class", "right")],
         [
