@@ -10,14 +10,18 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from emolab.catalog import models, samples
+from emolab.catalog.samples import AddResult
+from emolab.datasets.collect import _Units
 from emolab.records import Model, Sample
 from emolab.workspace import Workspace
 
@@ -58,6 +62,43 @@ def test_a_folder_becomes_samples_and_the_table_says_how_many(
     assert "other files 1 1 .txt" in lines
     assert "next: emolab label push" in lines
     assert len(stored(workspace)) == 5
+
+
+def test_what_a_name_was_given_can_be_counted_and_taken_out_again(
+    workspace: Workspace, tmp_path: Path, run_cli: RunCli
+) -> None:
+    for i in range(5):
+        save(tmp_path / "in" / f"{i}.png", i)
+        save(tmp_path / "wrong" / f"{i + 3}.png", i + 3)
+    off = ("--faces", "off")
+    run_cli("collect", str(tmp_path / "in"), *off, cwd=workspace.root, check=True)
+    told = run_cli("collect", str(tmp_path / "wrong"), *off, "--name", "wrong", cwd=workspace.root, check=True).stderr
+    assert "next: emolab label push" in told
+    assert Counter(each.source for each in stored(workspace)) == {"collected": 5, "wrong": 3}, "2 were there before"
+    again = run_cli("collect", str(tmp_path / "wrong"), *off, "--name", "wrong", cwd=workspace.root, check=True)
+    assert "next: emolab label push" in again.stderr, "nothing new, and still something to do"
+    run_cli("remove", "--source", "wrong", "--yes", cwd=workspace.root, check=True)
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        assert samples.count_by(conn, "source") == {"collected": 5}
+    for bad in ("a:b", "", "two words", "x" * 41):
+        refused = run_cli("collect", str(tmp_path / "in"), *off, "--name", bad, cwd=workspace.root)
+        assert (refused.returncode, f'"{bad}" cannot name a source' in refused.stderr) == (1, True)
+
+
+def test_faces_of_one_photo_are_no_group_to_be_warned_of() -> None:
+    def seen(*made: Sample) -> str | None:
+        units = _Units()
+        outcome = SimpleNamespace(samples=list(made))
+        units.see(None, [outcome], AddResult([each.id for each in made], []))  # type: ignore[arg-type, list-item]
+        return units.shared
+
+    def sample(number: int, **more: str) -> Sample:
+        return Sample(id=f"{number:064x}", media="m", **more)
+
+    assert seen(sample(1, parent="p"), sample(2, parent="p")) is None
+    assert seen(sample(1, group="ann"), sample(2, group="ann")) == "ann"
+    assert seen(sample(1, group="ann"), sample(2, parent="p")) is None
+    assert seen(sample(1)) is None
 
 
 def test_json_holds_every_count(workspace: Workspace, tmp_path: Path, run_cli: RunCli) -> None:

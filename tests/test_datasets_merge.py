@@ -214,7 +214,7 @@ def test_annotators_of_a_table_are_told_apart(workspace: Workspace, tmp_path: Pa
 
 def test_a_name_that_cannot_be_part_of_an_origin_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     path = put(tmp_path / "set", {"happy/a.png": png(1), "sad/b.png": png(2)})
-    with pytest.raises(DataError, match='"a:b" cannot name a dataset'):
+    with pytest.raises(DataError, match='"a:b" cannot name a source'):
         merge(workspace, "image_folder", path, name="a:b")
     assert merge(workspace, "image_folder", path, name="pilot-1").name == "pilot-1"
     assert {v.annotator for v in stored(workspace)[1]} == {"reader:pilot-1"}

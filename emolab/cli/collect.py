@@ -39,6 +39,7 @@ _SHOWN = 8
     help="Time between two frames of a video or camera. Default: collect.every.",
 )
 @click.option("--consent", metavar="TEXT", help="What the people shown agreed to; kept with every sample.")
+@click.option("--name", metavar="NAME", help="The source of new samples, to count or remove them by.  [collected]")
 @click.option("--camera", metavar="N", help="Take pictures from camera N until Ctrl-C.")
 @click.option("--limit", type=within("option.count"), metavar="N", help="Stop the camera after N pictures.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything, keep nothing.")
@@ -51,6 +52,7 @@ def collect(
     group_by: str | None,
     every: float | None,
     consent: str | None,
+    name: str | None,
     camera: str | None,
     limit: int | None,
     dry_run: bool,
@@ -78,6 +80,7 @@ def collect(
             limit=limit,
             group_by=group_by,
             consent=consent,
+            name=name,
             dry_run=dry_run,
             stopped=stopped,
         )
@@ -90,7 +93,9 @@ def collect(
     if early:
         session.say("[yellow]Stopped early;[/] everything up to here is kept. Run the same command again to go on.")
         return 130
-    if not dry_run and done.report.added:
+    if dry_run:
+        session.next_step("the same without --dry-run")
+    elif done.report.items:
         session.next_step(_next(session))
     return 1 if done.report.failed else 0
 

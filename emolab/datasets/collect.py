@@ -6,8 +6,8 @@ import glob
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from emolab.datasets import camera as cameras
 from emolab.datasets import duplicates
 from emolab.datasets.duplicates import DuplicateReport
-from emolab.datasets.ingest import Options, Outcome, Problem, Report, ingest
+from emolab.datasets.ingest import Item, Options, Outcome, Problem, Report, ingest
+from emolab.datasets.names import source_name
 from emolab.datasets.sources import Source, count
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from emolab.catalog import Catalog
     from emolab.catalog.samples import AddResult
     from emolab.config import CollectConfig
+    from emolab.datasets.ingest import Entry
     from emolab.workspace import Workspace
 
 
@@ -67,13 +69,17 @@ class Collected:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What to collect and how, beyond the settings. ``camera`` is a device; ``limit`` ends a sitting before it."""
+    """What to collect and how, beyond the settings. ``camera`` is a device; ``limit`` ends a sitting before it.
+
+    ``name`` is the source of new samples; without one it is "collected".
+    """
 
     paths: Sequence[str] = ()
     camera: int | str | None = None
     limit: int | None = None
     group_by: str | None = None
     consent: str | None = None
+    name: str | None = None
     dry_run: bool = False
     stopped: Callable[[], bool] = field(default=lambda: False)
 
@@ -82,11 +88,12 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
     """Bring ``wanted`` into ``workspace`` under its settings (section ``collect``).
 
     Bad inputs become lines of the report, the rest go through. Running it again goes on where it was stopped.
-    Raises :class:`EmolabError` for paths of which none exists, a missing camera, a detector that does not exist, a
-    workspace that cannot be written.
+    Raises :class:`EmolabError` for paths of which none exists, a name that no source can have, a missing camera, a
+    detector that does not exist, a workspace that cannot be written.
     """
     if wanted.camera is None:
         _check(wanted.paths)
+    called = None if wanted.name is None else source_name(wanted.name)
     settings = workspace.config.collect
     options = _options(settings, dry_run=wanted.dry_run)
     source = Source(
@@ -110,14 +117,14 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
                 stopped=wanted.stopped,
             )
             report = ingest(
-                workspace, catalog, entries, options=options, on_batch=units.see, on_problem=log.write,
+                workspace, catalog, _named(entries, called), options=options, on_batch=units.see, on_problem=log.write,
                 progress=progress, total=lambda: wanted.limit, description=f"Camera {wanted.camera}",
             )  # fmt: skip
         else:
             with _Count(wanted.paths, every=settings.every) as total:
                 report = ingest(
-                    workspace, catalog, source.entries(wanted.paths), options=options, on_batch=units.see,
-                    on_problem=log.write, progress=progress, total=total,
+                    workspace, catalog, _named(source.entries(wanted.paths), called), options=options,
+                    on_batch=units.see, on_problem=log.write, progress=progress, total=total,
                 )  # fmt: skip
     near = None
     if report.added and not wanted.dry_run and "disk full" not in report.kinds:
@@ -126,6 +133,12 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
             near = duplicates.mark(tx, found)
     shared = units.shared if report.added > 1 else None
     return Collected(report=report, ignored=source.ignored, log=log.path, near=near, one_group=shared)
+
+
+def _named(entries: Iterable[Entry], name: str | None) -> Iterator[Entry]:
+    """``entries`` whose samples come from the source ``name``."""
+    for entry in entries:
+        yield replace(entry, source=name) if name is not None and isinstance(entry, Item) else entry
 
 
 def _check(paths: Sequence[str]) -> None:
@@ -140,23 +153,25 @@ def _check(paths: Sequence[str]) -> None:
 
 
 class _Units:
-    """Whether all new samples belong together: by their group, else by the image they were cut from."""
+    """Whether all new samples are in one group (a person, a folder); faces of one photo are none, and no surprise."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
+        self._groups: set[str | None] = set()
 
     def see(self, _tx: Connection, outcomes: Sequence[Outcome], result: AddResult) -> None:
         """Count one batch; of several units the first two are enough."""
         new = set(result.added)
         for outcome in outcomes if len(self._seen) < 2 else ():
-            self._seen.update(
-                sample.group or sample.parent or sample.id for sample in outcome.samples if sample.id in new
-            )
+            fresh = [sample for sample in outcome.samples if sample.id in new]
+            self._seen.update(sample.group or sample.parent or sample.id for sample in fresh)
+            self._groups.update(sample.group for sample in fresh if sample.group)
 
     @property
     def shared(self) -> str | None:
-        """The unit of all samples seen, ``None`` when there are several or none."""
-        return next(iter(self._seen)) if len(self._seen) == 1 else None
+        """The group of all samples seen, ``None`` when they are of several or none."""
+        group = next(iter(self._seen)) if len(self._seen) == 1 else None
+        return group if group in self._groups else None
 
 
 def _options(settings: CollectConfig, *, dry_run: bool) -> Options:

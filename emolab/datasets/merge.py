@@ -25,6 +25,7 @@ from emolab.datasets.ingest import Item, Outcome, ingest
 from emolab.datasets.ingest import Options as IngestOptions
 from emolab.datasets.mapping import DROP, LabelMap, Target, plan, refuse_nothing
 from emolab.datasets.merge_report import MappingRow, MergeReport
+from emolab.datasets.names import NAME_LIMIT, source_name
 from emolab.datasets.problems import Problem
 from emolab.datasets.readers.source import Damaged, Options, Reader, as_reader
 from emolab.datasets.splits import fill, held_out
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
     from emolab.catalog.samples import AddResult
     from emolab.workspace import Workspace
-
-#: The longest name of a dataset; it is part of the origin of each of its votes.
-NAME_LIMIT = 40
 
 
 def merge(
@@ -131,11 +129,7 @@ def dataset_name(name: str | None, reader: str, source: Reader, path: Path) -> s
     Raises :class:`DataError` for a given name that is too long or holds other signs than letters, digits, ``_-.``.
     """
     if name is not None:
-        if not re.fullmatch(rf"[\w.-]{{1,{NAME_LIMIT}}}", name):
-            raise DataError(
-                f'"{name}" cannot name a dataset.', hint=f"Use up to {NAME_LIMIT} letters, digits, dots, - and _."
-            )
-        return name
+        return source_name(name)
     if source.supported is not None:
         return reader
     stem = re.sub(r"[^\w.-]+", "_", path.resolve().stem).strip("_")[:NAME_LIMIT]

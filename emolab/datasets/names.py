@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
+
+from emolab.errors import DataError
+
+#: The longest name of a source; it is part of the origin of each of its votes.
+NAME_LIMIT = 40
 
 _IMAGE_SUFFIXES = """
 .apng .avif .avifs .bmp .bw .dds .dib .gif .heic .heif .hif .icns .ico .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg
@@ -72,3 +78,14 @@ def hidden_part(name: str) -> str | None:
     parts = PurePosixPath(name).parts
     at = next((i for i, part in enumerate(parts) if is_hidden(part)), None)
     return None if at is None else "/".join(parts[: at + 1])
+
+
+def source_name(name: str) -> str:
+    """``name`` as that of a source. Raises :class:`DataError` when it is too long or holds other signs than letters,
+    digits, ``_-.``.
+    """
+    if not re.fullmatch(rf"[\w.-]{{1,{NAME_LIMIT}}}", name):
+        raise DataError(
+            f'"{name}" cannot name a source.', hint=f"Use up to {NAME_LIMIT} letters, digits, dots, - and _."
+        )
+    return name
