@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from databases import catalog, postgresql  # noqa: F401 (fixtures)
-from servers import embedded, label_studio, project, studio  # noqa: F401 (fixtures)
 
 from emolab.workspace import Workspace
+from tests.databases import catalog, postgresql  # noqa: F401 (fixtures)
+from tests.servers import embedded, label_studio, project, studio  # noqa: F401 (fixtures)
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from studio_screen import Press
-
     from emolab.records import Vote
+    from tests.studio_screen import Press
 
 STARS = 3
 

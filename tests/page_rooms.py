@@ -8,18 +8,17 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from journal import compare
-from servers import CLASSES
-from studio_page import Annotator
-from studio_screen import Press
-from syncing import add_samples, ledger
-
 from emolab.catalog import answers
 from emolab.labeling.pull import PullReport, pull
 from emolab.labeling.push import push
 from emolab.labeling.studio import Studio
 from emolab.labeling.studio_accounts import invitation
 from emolab.workspace import Workspace
+from tests.journal import compare
+from tests.servers import CLASSES
+from tests.studio_page import Annotator
+from tests.studio_screen import Press
+from tests.syncing import add_samples, ledger
 
 #: Questions that a team adds to emolab's form, before and behind emolab's own.
 QUALITY = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio_screen import Screen
+from tests.studio_screen import Screen
 
 _SWITCH = "document.querySelector('input[name=show_collab_predictions]')"
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from studio_screen import MARKED, Press, Said, Screen, next_task, one_task, word_of
+from tests.studio_screen import MARKED, Press, Said, Screen, next_task, one_task, word_of
 
 
 class Annotator(Screen):

@@ -17,14 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calling import emolab, one_line, without_powers
-from pictures import png, put
 
 from emolab.backup import manifest, restoring, writing
 from emolab.catalog import samples
 from emolab.errors import DataError, EmolabError
 from emolab.records import Sample
 from emolab.workspace import Workspace
+from tests.calling import emolab, one_line, without_powers
+from tests.pictures import png, put
 
 CLASSES = ("happiness", "sadness", "neutral")
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calling import emolab, one_line
-from pictures import png, put
 
 from emolab.workspace import Workspace
+from tests.calling import emolab, one_line
+from tests.pictures import png, put
 
 
 @pytest.fixture

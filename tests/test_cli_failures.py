@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from calling import Said, emolab, one_line, without_powers
-from pictures import png, put
 
 from emolab.cli import failures
 from emolab.datasets.seen import Seen
 from emolab.errors import ConfigError, EmolabError
 from emolab.labeling.address import checked
 from emolab.workspace import Workspace
+from tests.calling import Said, emolab, one_line, without_powers
+from tests.pictures import png, put
 
 NOBODY = 65534
 

@@ -22,7 +22,6 @@ import click
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import png, put
 
 from emolab.cli import checks, checks_servers, demo_data, demo_loop
 from emolab.cli.main import cli, run
@@ -31,6 +30,7 @@ from emolab.datasets import camera, mongod
 from emolab.errors import EmolabError
 from emolab.labeling.server import EmbeddedServer
 from emolab.ranges import RANGES, WORDS
+from tests.pictures import png, put
 
 CALLS = int(os.environ.get("EMOLAB_FUZZ_CALLS", "200"))
 

@@ -9,12 +9,12 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from test_labeling_aggregate import fill
 
 from emolab.catalog import nicknames, samples, votes
 from emolab.errors import DataError, UnknownName
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
+from tests.test_labeling_aggregate import fill
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import insert
-from test_labeling_aggregate import fill
 
 from emolab.catalog import answers, remotes, rounds, samples, schema, votes
 from emolab.records import Sample, Suggestion, Vote
 from emolab.workspace import Workspace
+from tests.test_labeling_aggregate import fill
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learnable import QUICK, configure, fill_workspace
 from PIL import Image
 
 from emolab.cli.predict_faces import NO_FACE, within
 from emolab.workspace import Workspace
+from tests.learnable import QUICK, configure, fill_workspace
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 OFFLINE = {"https_proxy": "http://127.0.0.1:9", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}

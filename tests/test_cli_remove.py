@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pictures import png, put
 from sqlalchemy import func, select
 
 from emolab.catalog import activity, removal, samples, schema, votes
@@ -16,6 +15,7 @@ from emolab.datasets.merge import merge
 from emolab.labeling.aggregate import aggregate
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
+from tests.pictures import png, put
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

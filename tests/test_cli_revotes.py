@@ -10,9 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from servers import LabelStudioServer
 from sqlalchemy import insert, update
-from syncing import add_samples, image, named, say, task_of
 
 from emolab import predictions
 from emolab.catalog import answers, models, remotes, rounds, samples, schema, votes
@@ -24,6 +22,8 @@ from emolab.labeling.push import push
 from emolab.records import Model, Predictions, Sample, Vote
 from emolab.training import fingerprints, learned
 from emolab.workspace import Workspace
+from tests.servers import LabelStudioServer
+from tests.syncing import add_samples, image, named, say, task_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 RANGE = "labeling.votes=1..3"

@@ -7,9 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from servers import LabelStudioServer
-from syncing import add_samples, ledger, named, say, task_of
-from test_cli_revotes import asked
 
 from emolab import predictions
 from emolab.active_learning.pool import Pool
@@ -21,6 +18,9 @@ from emolab.labeling.pull import pull
 from emolab.labeling.push import push
 from emolab.records import Model, Predictions
 from emolab.workspace import Workspace
+from tests.servers import LabelStudioServer
+from tests.syncing import add_samples, ledger, named, say, task_of
+from tests.test_cli_revotes import asked
 
 pytest.importorskip("torch", reason="reading a model's predictions of the pool needs torch")
 

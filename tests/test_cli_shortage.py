@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from learnable import QUICK, configure
-from pictures import png, put
 
 from emolab.cli import shortage
 from emolab.cli.shortage import before_training
 from emolab.workspace import Workspace
+from tests.learnable import QUICK, configure
+from tests.pictures import png, put
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 WIDE = {"COLUMNS": "250"}

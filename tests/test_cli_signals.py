@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from servers import LabelStudioServer
-from syncing import environment
 
 from emolab.labeling import form, project
 from emolab.workspace import Workspace
+from tests.servers import LabelStudioServer
+from tests.syncing import environment
 
 #: Kills itself twice, the second time while it cleans up.
 KILLED = """

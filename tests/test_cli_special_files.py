@@ -8,10 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pictures import png, put
 
 from emolab.cli.main import run
 from emolab.workspace import Workspace
+from tests.pictures import png, put
 
 KINDS = ("pipe", "/dev/zero", "/dev/random", "gone", "bomb")
 

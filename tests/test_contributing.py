@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from conftest import shuffle
 
 from emolab.active_learning.pool import Pool
 from emolab.records import VoteTable
+from tests.conftest import shuffle
 
 PAGE = (Path(__file__).resolve().parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -64,7 +64,7 @@ def test_the_reader_streams_one_record_per_image(tmp_path: Path) -> None:
 
 
 def test_the_picture_of_the_import_rule_names_every_module_of_the_core() -> None:
-    from test_layers import CORE, ROOMS
+    from tests.test_layers import CORE, ROOMS
 
     picture = PAGE.partition("## Who may import whom")[2].partition("## ")[0]
     assert [name for name in (*sorted(CORE), *sorted(ROOMS - {"active_learning"})) if name not in picture] == []

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import pixels
 from PIL import Image, ImageEnhance, ImageOps
 
 from emolab.catalog import samples, votes
@@ -22,6 +21,7 @@ from emolab.datasets.looks import LOOKS, SIDE, Looks, look, of_media
 from emolab.datasets.readers.ferplus import read
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
+from tests.pictures import pixels
 
 CUBIC = Image.Resampling.BICUBIC
 

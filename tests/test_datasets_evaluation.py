@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import png, put
 
 from emolab.datasets.evaluation import evaluation_set, is_spec
 from emolab.errors import DataError, UnknownName
 from emolab.taxonomy import PRESETS
+from tests.pictures import png, put
 
 EIGHT = PRESETS["ferplus8"]
 LABELS = (

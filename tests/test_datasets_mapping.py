@@ -7,10 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from pictures import put
 
 from emolab.datasets.mapping import DROP, load_rules, plan
 from emolab.errors import ConfigError, DataError
+from tests.pictures import put
 
 CLASSES = ("neutral", "happiness", "sadness", "surprise")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import png, put
 
 from emolab.cli.main import run
 from emolab.datasets.mapping import DROP, load_rules, plan, refuse_nothing
@@ -16,6 +15,7 @@ from emolab.datasets.problems import shown
 from emolab.errors import ConfigError, DataError
 from emolab.taxonomy import PRESETS, nearest, resolve
 from emolab.workspace import Workspace
+from tests.pictures import png, put
 
 CLASSES = PRESETS["ferplus8"]
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import pack, png, put
 
 from emolab.catalog import samples, tallies, votes
 from emolab.datasets.conflicts import winner
@@ -24,6 +23,7 @@ from emolab.errors import DataError, UnknownName
 from emolab.records import Sample, Vote
 from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace
+from tests.pictures import pack, png, put
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pictures import pack, png, put
 
 from emolab.datasets.readers.csv import read
 from emolab.datasets.readers.source import Damaged
 from emolab.errors import DataError, UnknownName
+from tests.pictures import pack, png, put
 
 
 def test_columns_found_by_their_usual_names(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import pack, pixel_text, pixels, png, put
 from PIL import Image
 
 from emolab.datasets.readers import fer2013
 from emolab.datasets.readers.fer2013 import read
 from emolab.errors import DataError
+from tests.pictures import pack, pixel_text, pixels, png, put
 
 PLAIN = (
     f"emotion,pixels,Usage\n0,{pixel_text(1)},Training\n3,{pixel_text(2)},PublicTest\n6,{pixel_text(3)},PrivateTest\n"

@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from pictures import pack, pixel_text, png, put
 
 from emolab.datasets.readers.ferplus import COLUMNS, crossentropy, majority, read
 from emolab.datasets.readers.source import Damaged
 from emolab.errors import DataError
+from tests.pictures import pack, pixel_text, png, put
 
 HEADER = "Usage,Image name," + ",".join(COLUMNS)
 ROWS = 'fer0000000.png,"(0, 0, 48, 48)",4,0,0,1,3,2,0,0,0,0\nfer0000007.png,"(0, 0, 48, 48)",0,9,0,0,0,0,0,0,1,0\n'

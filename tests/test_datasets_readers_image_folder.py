@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pictures import pack, png, put
 
 from emolab.datasets.readers.image_folder import read
 from emolab.datasets.readers.source import as_reader
 from emolab.errors import DataError, UnknownName
 from emolab.records import Record
+from tests.pictures import pack, png, put
 
 
 def rows(path: Path, **options: str) -> list[tuple[str, dict[str, int], str | None, str | None]]:

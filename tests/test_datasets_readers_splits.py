@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pictures import pixel_text, png, put
 
 from emolab.datasets.readers import csv, fer2013, image_folder
 from emolab.datasets.readers.split_words import looks_like_split, split_of
 from emolab.errors import DataError
+from tests.pictures import pixel_text, png, put
 
 
 @pytest.mark.parametrize(

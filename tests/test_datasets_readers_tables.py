@@ -6,12 +6,12 @@ import gzip
 from pathlib import Path
 
 import pytest
-from pictures import pack, pixel_text, png, put
 
 from emolab.datasets.readers import csv, fer2013, ferplus
 from emolab.datasets.readers.source import Damaged, Reader
 from emolab.errors import DataError, EmolabError
 from emolab.records import Record
+from tests.pictures import pack, pixel_text, png, put
 
 PLAIN = "path,label\nimg/a.png,happy\nimg/b.png,sad\n"
 IMAGES = {"img/a.png": png(1), "img/b.png": png(2)}

@@ -9,13 +9,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pictures import pack, pixel_text, png, put
 
 from emolab.datasets.names import HIDDEN
 from emolab.datasets.readers.source import Damaged, Reader, as_reader
 from emolab.errors import EmolabError
 from emolab.records import Record
 from emolab.registry import READERS
+from tests.pictures import pack, pixel_text, png, put
 
 Files = dict[str, bytes | str]
 

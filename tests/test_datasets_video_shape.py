@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from forms import corners, scene
 from PIL import Image
 from PIL.Image import Transpose
 
 from emolab.datasets.ingest import Problem
 from emolab.datasets.sources import Source
 from emolab.datasets.video import frames
+from tests.forms import corners, scene
 
 av = pytest.importorskip("av")
 ONE = 1 << 16

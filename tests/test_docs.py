@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import docpages
 import pytest
-from docpages import ROOT, Block
 
 from emolab import registry
 from emolab.cli.main import cli
+from tests import docpages
+from tests.docpages import ROOT, Block
 
 PAGES = docpages.pages()
 SHARED = Path(os.environ.get("EMOLAB_TEST_DATA", ROOT.parent / "shared"))

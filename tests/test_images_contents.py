@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from forms import chunk, encoded, scene
 from PIL import Image
 
 from emolab import images
 from emolab.workspace import Workspace
+from tests.forms import chunk, encoded, scene
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forms import corners, encoded, exif_block, heic, scene
 from PIL import Image
 
 from emolab import images
@@ -18,6 +17,7 @@ from emolab.datasets import media
 from emolab.images import heif
 from emolab.training.decode import Preprocessing, decode
 from emolab.workspace import Workspace
+from tests.forms import corners, encoded, exif_block, heic, scene
 
 pytest.importorskip("av", reason="the test's HEIC pictures are encoded by FFmpeg")
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]

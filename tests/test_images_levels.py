@@ -6,12 +6,12 @@ import io
 
 import numpy as np
 import pytest
-from forms import chunk, encoded
 from PIL import Image
 
 from emolab import images
 from emolab.datasets import media
 from emolab.training.decode import Preprocessing, decode, prepare
+from tests.forms import chunk, encoded
 
 RAMP = np.tile(np.linspace(0, 1, 100), (60, 1))
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from forms import encoded, wide_profile
 from PIL import Image
 
 from emolab.catalog import samples
 from emolab.datasets import media
 from emolab.training.decode import Preprocessing, decode
 from emolab.workspace import Workspace
+from tests.forms import encoded, wide_profile
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 P3 = wide_profile()

@@ -6,13 +6,25 @@ import io
 import random
 
 import pytest
-from forms import EXIF, ORIENTED, XMP_JPEG, chunk, corners, exif_block, jpeg_with, png_with, raw_profile, scene, xmp
 from PIL import Image, ImageOps
 
 from emolab import images
 from emolab.datasets import media
 from emolab.images.turns import TURNS
 from emolab.training.decode import Preprocessing, decode
+from tests.forms import (
+    EXIF,
+    ORIENTED,
+    XMP_JPEG,
+    chunk,
+    corners,
+    exif_block,
+    jpeg_with,
+    png_with,
+    raw_profile,
+    scene,
+    xmp,
+)
 
 #: What a camera that was held so writes: the opposite of what undoes it.
 HELD = {

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from test_labeling_aggregators import votes as table_of
 
 from emolab.catalog import labels, samples
 from emolab.catalog import votes as ledger
@@ -15,6 +14,7 @@ from emolab.labeling.aggregate import aggregate, label_set, unlabelable, version
 from emolab.records import Sample, Vote
 from emolab.registry import AGGREGATORS
 from emolab.workspace import Workspace
+from tests.test_labeling_aggregators import votes as table_of
 
 ANSWERS = {
     "a" * 64: {"ann": "happiness", "bob": "happiness", "cho": "sadness"},

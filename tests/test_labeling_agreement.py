@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from test_labeling_aggregators import Row, team, votes
 
 from emolab.labeling import agreement
 from emolab.tally import counts
+from tests.test_labeling_aggregators import Row, team, votes
 
 LITTLE: list[Row] = [
     ("x", "ann", "joy"), ("x", "bob", "joy"), ("x", "cho", "fear"),

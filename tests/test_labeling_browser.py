@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from servers import CLASSES, LabelStudioServer
-from studio_screen import SIZE, chromium
 
 from emolab.labeling import form, program
 from emolab.labeling.server import EmbeddedServer
 from emolab.labeling.studio import connect
+from tests.servers import CLASSES, LabelStudioServer
+from tests.studio_screen import SIZE, chromium
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.browser]
 

@@ -12,9 +12,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
-from proxy import Headers, Proxy
-from servers import LabelStudioServer
-from syncing import add_samples, assert_at_rest, ledger, named, say, task_of, there
 
 from emolab.catalog import remotes
 from emolab.errors import ServerError
@@ -24,6 +21,9 @@ from emolab.labeling.push import push
 from emolab.labeling.studio import Studio, connect
 from emolab.labeling.studio_queries import window, window_of
 from emolab.workspace import Workspace
+from tests.proxy import Headers, Proxy
+from tests.servers import LabelStudioServer
+from tests.syncing import add_samples, assert_at_rest, ledger, named, say, task_of, there
 
 MINUTES = timedelta(minutes=1)
 

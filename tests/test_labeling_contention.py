@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from servers import LabelStudioServer
 
 from benchmarks.contention import work_together
+from tests.servers import LabelStudioServer
 
 
 @pytest.mark.slow

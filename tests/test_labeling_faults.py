@@ -15,9 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from proxy import Proxy
-from servers import LabelStudioServer
-from syncing import add_samples, command, environment, ledger, named, other_machine, say, task_of, there
 
 from benchmarks.kills import kill_pulls, kill_pushes
 from emolab.errors import EmolabError, ServerError
@@ -27,6 +24,9 @@ from emolab.labeling.push import PushReport, push
 from emolab.labeling.studio import Studio, connect
 from emolab.labeling.studio_queries import model_versions
 from emolab.workspace import Workspace
+from tests.proxy import Proxy
+from tests.servers import LabelStudioServer
+from tests.syncing import add_samples, command, environment, ledger, named, other_machine, say, task_of, there
 
 pytestmark = pytest.mark.labelstudio
 IMPORT = r"POST /api/projects/\d+/import\?.*return_task_ids"

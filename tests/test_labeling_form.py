@@ -8,7 +8,6 @@ from dataclasses import replace
 from xml.etree import ElementTree as Xml
 
 import pytest
-from syncing import add_samples, ledger, named
 
 from emolab.errors import DataError
 from emolab.labeling import form, form_merge
@@ -19,6 +18,7 @@ from emolab.labeling.studio import Studio
 from emolab.labeling.studio_records import RemoteProject
 from emolab.progress import SILENT
 from emolab.workspace import Workspace
+from tests.syncing import add_samples, ledger, named
 
 CLASSES = ("happiness", "sadness", "neutral")
 OURS = form.render(CLASSES)

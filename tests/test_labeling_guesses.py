@@ -6,8 +6,6 @@ import uuid
 from collections import Counter
 
 import pytest
-from servers import LabelStudioServer
-from syncing import add_samples, ledger, named, other_machine
 
 from emolab.catalog import samples, tallies, votes
 from emolab.errors import ServerError
@@ -17,6 +15,8 @@ from emolab.labeling.push import push
 from emolab.labeling.studio import Studio
 from emolab.records import Vote
 from emolab.workspace import Workspace
+from tests.servers import LabelStudioServer
+from tests.syncing import add_samples, ledger, named, other_machine
 
 pytestmark = pytest.mark.labelstudio
 GUESS = "sadness"

@@ -13,8 +13,6 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 from PIL import Image
-from studio_screen import SIZE, chromium
-from syncing import add_samples, ledger, task_of
 
 from emolab.config import load
 from emolab.errors import ConfigError, DataError, EmolabError
@@ -27,6 +25,8 @@ from emolab.labeling.studio import connect
 from emolab.ranges import WORDS
 from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace
+from tests.studio_screen import SIZE, chromium
+from tests.syncing import add_samples, ledger, task_of
 
 CLASSES = PRESETS["ferplus8"]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import page_rooms
 import pytest
-from page_rooms import KINDS, Room
-from servers import LabelStudioServer
-from studio_page import Annotator
-from studio_screen import SIZE, browser  # noqa: F401 (fixture)
+
+from tests import page_rooms
+from tests.page_rooms import KINDS, Room
+from tests.servers import LabelStudioServer
+from tests.studio_page import Annotator
+from tests.studio_screen import SIZE, browser  # noqa: F401 (fixture)
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.browser, pytest.mark.slow]
 

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import page_rooms
 import pytest
-from page_rooms import Room
-from servers import LabelStudioServer
-from studio_page import Annotator
-from studio_screen import SIZE, browser  # noqa: F401 (fixture)
-from syncing import add_samples, ledger
 
 from emolab.labeling.server import EmbeddedServer
 from emolab.labeling.studio import connect
+from tests import page_rooms
+from tests.page_rooms import Room
+from tests.servers import LabelStudioServer
+from tests.studio_page import Annotator
+from tests.studio_screen import SIZE, browser  # noqa: F401 (fixture)
+from tests.syncing import add_samples, ledger
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.browser, pytest.mark.slow]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import page_rooms
 import pytest
-from page_rooms import Room
-from servers import LabelStudioServer
-from studio_page import Annotator
-from studio_screen import SIZE, browser  # noqa: F401 (fixture)
-from syncing import ledger
+
+from tests import page_rooms
+from tests.page_rooms import Room
+from tests.servers import LabelStudioServer
+from tests.studio_page import Annotator
+from tests.studio_screen import SIZE, browser  # noqa: F401 (fixture)
+from tests.syncing import ledger
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.browser, pytest.mark.slow]
 

@@ -7,9 +7,6 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from proxy import Proxy
-from servers import FACES, LabelStudioServer
-from syncing import add_samples, ledger, named, other_machine, say, task_of, there
 
 from emolab.catalog import remotes
 from emolab.errors import EmolabError
@@ -19,6 +16,9 @@ from emolab.labeling.push import push
 from emolab.labeling.studio import Studio, connect
 from emolab.labeling.studio_records import RemoteProject
 from emolab.workspace import Workspace
+from tests.proxy import Proxy
+from tests.servers import FACES, LabelStudioServer
+from tests.syncing import add_samples, ledger, named, other_machine, say, task_of, there
 
 pytestmark = pytest.mark.labelstudio
 CREATE = r"POST /api/projects/$"

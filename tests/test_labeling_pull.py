@@ -18,9 +18,6 @@ from subprocess import CompletedProcess
 from threading import Barrier
 
 import pytest
-from proxy import Proxy
-from servers import LabelStudioServer
-from syncing import add_samples, assert_at_rest, environment, ledger, named, other_machine, say, task_of
 
 from emolab.catalog import answers, events, remotes, settings, tallies
 from emolab.errors import EmolabError
@@ -29,6 +26,9 @@ from emolab.labeling.pull import pull
 from emolab.labeling.push import push
 from emolab.labeling.studio import Studio
 from emolab.workspace import Workspace
+from tests.proxy import Proxy
+from tests.servers import LabelStudioServer
+from tests.syncing import add_samples, assert_at_rest, environment, ledger, named, other_machine, say, task_of
 
 pytestmark = pytest.mark.labelstudio
 

@@ -18,8 +18,6 @@ from subprocess import CompletedProcess, Popen
 
 import numpy as np
 import pytest
-from servers import LabelStudioServer
-from syncing import add_samples, environment, named, other_machine, say, task_of, there
 
 from emolab import predictions
 from emolab.catalog import models, remotes, rounds, samples
@@ -31,6 +29,8 @@ from emolab.labeling.studio import Studio
 from emolab.progress import Progress
 from emolab.records import Model, Predictions, Suggestion
 from emolab.workspace import Workspace
+from tests.servers import LabelStudioServer
+from tests.syncing import add_samples, environment, named, other_machine, say, task_of, there
 
 pytestmark = pytest.mark.labelstudio
 

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers import LabelStudioServer
 
 from emolab.errors import ConfigError, EmolabError, MissingExtra, ServerError
 from emolab.labeling import address, daemon, patience, program
 from emolab.labeling.server import EmbeddedServer
 from emolab.progress import Progress, Task
 from emolab.workspace import Workspace
+from tests.servers import LabelStudioServer
 
 real = pytest.mark.labelstudio
 LEGACY = "0123456789abcdef0123456789abcdef01234567"

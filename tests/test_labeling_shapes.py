@@ -13,10 +13,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from misbehaving import misbehaving
-from proxy import Proxy
-from servers import LabelStudioServer
-from syncing import add_samples, ledger, named, say, task_of, there
 
 from emolab.catalog import remotes
 from emolab.errors import ServerError
@@ -27,6 +23,10 @@ from emolab.labeling.push import push
 from emolab.labeling.studio import Studio, connect
 from emolab.labeling.studio_accounts import invitation
 from emolab.workspace import Workspace
+from tests.misbehaving import misbehaving
+from tests.proxy import Proxy
+from tests.servers import LabelStudioServer
+from tests.syncing import add_samples, ledger, named, say, task_of, there
 
 pytest.importorskip("httpx")
 pytest.importorskip("label_studio_sdk")

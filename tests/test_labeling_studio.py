@@ -8,13 +8,13 @@ import logging
 import uuid
 
 import pytest
-from misbehaving import misbehaving
-from servers import FACES, LabelStudioServer
 
 from emolab.errors import ConfigError, DataError, ServerError
 from emolab.labeling.daemon import free_port
 from emolab.labeling.studio import Studio, connect
 from emolab.labeling.tokens import TokenKind
+from tests.misbehaving import misbehaving
+from tests.servers import FACES, LabelStudioServer
 
 LEGACY = "0123456789abcdef0123456789abcdef01234567"
 httpx = pytest.importorskip("httpx")

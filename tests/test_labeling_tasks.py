@@ -6,7 +6,6 @@ import json
 from xml.etree import ElementTree
 
 import pytest
-from syncing import image
 
 from emolab.catalog.votes import Known
 from emolab.errors import DataError, UnknownName
@@ -15,6 +14,7 @@ from emolab.labeling.studio_records import RemoteAnnotation, annotation_of
 from emolab.labeling.studio_shapes import Answer
 from emolab.records import Sample, Vote
 from emolab.taxonomy import PRESETS
+from tests.syncing import image
 
 CLASSES = ("happiness", "sadness", "neutral")
 SAMPLE = Sample(id="ab" * 32, media="media/ab.png", name="anna_crying.png", group="anna", consent="signed by Anna")

@@ -5,9 +5,6 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from proxy import Proxy
-from servers import LabelStudioServer
-from syncing import add_samples, ledger, named, other_machine, say, task_of, there
 
 from emolab.catalog import remotes
 from emolab.labeling import form, studio_twins
@@ -16,6 +13,9 @@ from emolab.labeling.push import push
 from emolab.labeling.studio import Studio, connect
 from emolab.labeling.studio_twins import State
 from emolab.workspace import Workspace
+from tests.proxy import Proxy
+from tests.servers import LabelStudioServer
+from tests.syncing import add_samples, ledger, named, other_machine, say, task_of, there
 
 pytestmark = pytest.mark.labelstudio
 IMPORT = r"POST /api/projects/\d+/import\?.*return_task_ids"

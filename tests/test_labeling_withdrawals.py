@@ -10,9 +10,6 @@ from collections.abc import Callable
 from subprocess import CompletedProcess
 
 import pytest
-from proxy import Headers, Proxy
-from servers import LabelStudioServer
-from syncing import add_samples, assert_at_rest, environment, ledger, named, say, task_of, there
 
 from emolab.catalog import events
 from emolab.errors import ServerError
@@ -22,6 +19,9 @@ from emolab.labeling.pull import pull, watch
 from emolab.labeling.push import push
 from emolab.labeling.studio import Studio, connect
 from emolab.workspace import Workspace
+from tests.proxy import Headers, Proxy
+from tests.servers import LabelStudioServer
+from tests.syncing import add_samples, assert_at_rest, environment, ledger, named, say, task_of, there
 
 Lie = Callable[[dict[str, object]], None]
 

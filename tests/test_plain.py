@@ -7,16 +7,16 @@ import io
 from pathlib import Path
 
 import pytest
-from calling import emolab
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import png, put
 from rich.text import Text
 
 from emolab.cli.common import escape, make_table
 from emolab.cli.terminal import Terminal
 from emolab.plain import for_markdown, for_spreadsheet, visible
 from emolab.workspace import Workspace
+from tests.calling import emolab
+from tests.pictures import png, put
 
 #: Names of files that give orders. No slash and no zero byte: no file has those.
 EVIL = [

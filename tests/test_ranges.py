@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 import pytest
-from calling import emolab, one_line
 
 from emolab import config
 from emolab.cli.main import cli
@@ -18,6 +17,7 @@ from emolab.config import Config
 from emolab.errors import ConfigError
 from emolab.ranges import RANGES, WORDS, check
 from emolab.workspace import Workspace
+from tests.calling import emolab, one_line
 
 NUMBERS = [
     f"{section.name}.{key}"

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import pack
 
 from emolab.training import checkpoint
 from tests.learnable import png
+from tests.pictures import pack
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "face48.py"
 CLASSES = 8

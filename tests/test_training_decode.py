@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from forms import wide_profile
 from PIL import Image, ImageOps
 
 from emolab.datasets import media
 from emolab.errors import DataError
 from emolab.training.decode import Preprocessing, UnreadableImage, decode, is_gray, prepare, prepare_image
+from tests.forms import wide_profile
 
 GRAY, RGB = Preprocessing(16, "gray"), Preprocessing(16, "rgb")
 

@@ -6,13 +6,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from calling import emolab
-from pictures import png, put
 
 from emolab import config
 from emolab.config import ProjectConfig
 from emolab.labeling.project import title_of
 from emolab.workspace import Workspace, readable
+from tests.calling import emolab
+from tests.pictures import png, put
 
 NAMES = (
     "q?mark",
