@@ -32,19 +32,21 @@ from torch import Tensor
 
 from benchmarks.first_models import CLASSES, answers, divide, together
 from benchmarks.harness import Result, main
-from emolab import metrics
 from emolab.config import TrainingConfig
-from emolab.datasets.evaluation import EvaluationSet, evaluation_set
-from emolab.training import batches, flips, state
-from emolab.training import fit as fitting
+from emolab.datasets.benchmark_set import EvaluationSet, evaluation_set
+from emolab.modalities.image.decode import Preprocessing, decode_many
+from emolab.stats import metrics
 from emolab.training.augment import Augment
-from emolab.training.cache import Pixels
-from emolab.training.calibrate import fit_temperature, softmax
-from emolab.training.data import TrainingSet
-from emolab.training.decode import Preprocessing, decode_many
-from emolab.training.losses import masked_log_softmax, soft_cross_entropy
-from emolab.training.recipes import Plan, plan
-from emolab.training.teacher import mixed
+from emolab.training.fitting import fit as fitting
+from emolab.training.fitting.distillation import mixed
+from emolab.training.fitting.losses import masked_log_softmax, soft_cross_entropy
+from emolab.training.inputs import batches
+from emolab.training.inputs.pixel_cache import Pixels
+from emolab.training.inputs.training_set import TrainingSet
+from emolab.training.judging import flips
+from emolab.training.judging.calibrate import fit_temperature, softmax
+from emolab.training.runs import state
+from emolab.training.runs.recipes import Plan, plan
 
 #: Images drawn for a seed, of which near copies are left out and a tenth is held back; epochs; seeds; images to judge.
 FULL, QUICK = (1_500, 20, (0, 1, 2), None), (260, 1, (0,), 300)

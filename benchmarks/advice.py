@@ -32,10 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import Result, main
-from emolab.active_learning import ceiling, doubtful, learning_curve, opinions, power_law
-from emolab.active_learning.advice import VOTES_TO_MEND, labels_won
-from emolab.active_learning.learning_curve import Labelled
-from emolab.logistic import head
+from emolab.active_learning.advice import ceiling, learning_curve, opinions, power_law
+from emolab.active_learning.advice import doubtful_labels as doubtful
+from emolab.active_learning.advice.advice import VOTES_TO_MEND, labels_won
+from emolab.active_learning.advice.learning_curve import Labelled
+from emolab.stats import logistic as head
 
 FACTORS = (1.25, 2.0, 4.0)
 COMPONENTS = 128

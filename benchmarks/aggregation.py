@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import Result, interleave, main, ratio
-from emolab.labeling.aggregators import DEFAULTS
+from emolab.labeling.labels.aggregators import DEFAULTS
+from emolab.plugins import AGGREGATORS
 from emolab.records import VoteTable
-from emolab.registry import AGGREGATORS
 
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 K = len(CLASSES)

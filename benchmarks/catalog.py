@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.harness import Result, main, measured, peak_memory_mb
 from emolab.catalog import samples, tallies, votes
 from emolab.cli.status import survey
-from emolab.labeling.aggregate import aggregate
+from emolab.labeling.labels.aggregate import aggregate
 from emolab.records import Sample, Vote
 from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from benchmarks.harness import Result, main, measured, ratio, summary
-from emolab.datasets.collect import Wanted, collect
+from emolab.datasets.collect.collect import Wanted, collect
 from emolab.workspace import Workspace
 
 CORES = len(os.sched_getaffinity(0))

@@ -25,11 +25,13 @@ import numpy as np
 from benchmarks.harness import Result, main
 from benchmarks.kills import CLASSES, add_pictures, fresh
 from emolab.errors import ServerError
-from emolab.labeling import daemon, form, program
-from emolab.labeling.push import push
-from emolab.labeling.server import EmbeddedServer
-from emolab.labeling.studio import Studio, connect
-from emolab.labeling.studio_accounts import create_annotator
+from emolab.labeling.form import controls as form
+from emolab.labeling.label_studio.accounts import create_annotator
+from emolab.labeling.label_studio.client import Studio, connect
+from emolab.labeling.server import daemon
+from emolab.labeling.server import installation as program
+from emolab.labeling.server.embedded import EmbeddedServer
+from emolab.labeling.sync.push import push
 from emolab.workspace import Workspace
 
 PEOPLE = 5

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from benchmarks.ferplus import CLASSES, K
 from emolab.config import LabelingConfig
-from emolab.enough.decide import ONE_MORE, decide
-from emolab.enough.wanted import Wanted
-from emolab.labeling.aggregators import DEFAULTS
-from emolab.logistic import head
+from emolab.labeling.labels.aggregators import DEFAULTS
+from emolab.plugins import AGGREGATORS
 from emolab.records import VoteTable
-from emolab.registry import AGGREGATORS
+from emolab.stats import logistic as head
+from emolab.votes.quota import Wanted
+from emolab.votes.sufficiency import ONE_MORE, decide
 
 PEOPLE = 10
 #: Principal components of the frozen features.

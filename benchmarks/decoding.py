@@ -20,11 +20,11 @@ from PIL import Image
 
 from benchmarks.ferplus import CLASSES, root
 from benchmarks.harness import Result, interleave, main, ratio, summary
-from emolab.datasets.evaluation import evaluation_set
-from emolab.logistic import head
-from emolab.training import bundled
-from emolab.training.calibrate import softmax
-from emolab.training.decode import Preprocessing, decode_many
+from emolab.datasets.benchmark_set import evaluation_set
+from emolab.modalities.image.decode import Preprocessing, decode_many
+from emolab.stats import logistic as head
+from emolab.training.judging.calibrate import softmax
+from emolab.training.networks import bundled
 from emolab.training.predict import Predictor, load
 
 #: Faces of the quick run and of the full one; JPEG quality; spread of the camera's noise, in levels.

@@ -21,10 +21,10 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks import duplicates_hash
 from benchmarks.harness import Result, main, measured, summary
-from emolab.datasets import copies
-from emolab.datasets.drawn_faces import draw_faces
-from emolab.datasets.looks import look, of_media
-from emolab.datasets.quality import perceptual_hash
+from emolab.datasets.near_copies import pairs as copies
+from emolab.datasets.near_copies.thumbnails import look, of_media
+from emolab.demonstration.drawn_faces import draw_faces
+from emolab.modalities.image.quality import perceptual_hash
 
 DATA = Path(os.environ.get("EMOLAB_TEST_DATA", Path(__file__).parents[2] / "shared")) / "data"
 CUBIC = Image.Resampling.BICUBIC

@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.harness import Result, interleave, main, ratio, summary
-from emolab.training import backbones, bundled, engine, formats, graph, parity, quantise
+from emolab.inference.runtime import open_export
+from emolab.modalities.image.decode import Preprocessing, decode
 from emolab.training.checkpoint import Checkpoint
-from emolab.training.classifier import Classifier
-from emolab.training.decode import Preprocessing, decode
-from emolab.training.runtime import open_export
+from emolab.training.export import engine, formats, graph, parity, quantise
+from emolab.training.networks import backbones, bundled
+from emolab.training.networks.classifier import Classifier
 
 FRAME_MS = 33.0
 MODELS = (("resnet50", 224), ("mobilenet_v2", 224), ("vgg19", 224), ("face48", 48))
@@ -212,7 +213,7 @@ def fit_head(network: Classifier, images: NDArray[np.uint8], truth: NDArray[np.i
 
 def accuracy(place: Path, *, most: int) -> list[Result]:
     """What each precision costs the bundled face48 on FER+ valid, against the network itself."""
-    from emolab.datasets.evaluation import evaluation_set
+    from emolab.datasets.benchmark_set import evaluation_set
     from emolab.training.predict import load
 
     root = Path(os.environ.get("EMOLAB_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")

@@ -27,9 +27,10 @@ from benchmarks.faulting.team import Person, Team
 from benchmarks.faulting.trouble import FAULTS, KILLS, Plan, Trouble
 from benchmarks.harness import Result, main
 from benchmarks.kills import CLASSES, add_pictures, fresh, server
-from emolab.catalog import answers, votes
-from emolab.labeling.studio import Studio, connect
-from emolab.labeling.studio_accounts import create_annotator
+from emolab.catalog import votes
+from emolab.catalog.campaign import answers
+from emolab.labeling.label_studio.accounts import create_annotator
+from emolab.labeling.label_studio.client import Studio, connect
 from emolab.workspace import Workspace
 
 CLOCKS = (0.0, 0.0, 600.0, -600.0, 86_400.0, None)

@@ -16,12 +16,14 @@ import torch
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from emolab.datasets.crowd import units
 from emolab.datasets.readers import ferplus
+from emolab.datasets.voted_dataset import units
+from emolab.modalities.image.decode import Preprocessing
 from emolab.taxonomy import PRESETS
-from emolab.training import backbones, bundled, cache, embeddings
-from emolab.training.classifier import Classifier
-from emolab.training.decode import Preprocessing
+from emolab.training.inputs import feature_cache as embeddings
+from emolab.training.inputs import pixel_cache as cache
+from emolab.training.networks import backbones, bundled
+from emolab.training.networks.classifier import Classifier
 from emolab.training.predict import load
 
 CLASSES = PRESETS["ferplus8"]

@@ -21,17 +21,17 @@ from numpy.typing import NDArray
 
 from benchmarks.first_models import CLASSES, answers, units
 from benchmarks.harness import Result, main
-from emolab import metrics
 from emolab.config import TrainingConfig
-from emolab.datasets.evaluation import evaluation_set
-from emolab.datasets.splits import assign
-from emolab.training.cache import Pixels
-from emolab.training.calibrate import softmax
-from emolab.training.data import training_set
-from emolab.training.decode import Preprocessing, decode_many
-from emolab.training.fit import fit
-from emolab.training.head_fit import fit_head
-from emolab.training.recipes import plan
+from emolab.datasets.benchmark_set import evaluation_set
+from emolab.datasets.splits.assign import assign
+from emolab.modalities.image.decode import Preprocessing, decode_many
+from emolab.stats import metrics
+from emolab.training.fitting.fit import fit
+from emolab.training.fitting.head_fit import fit_head
+from emolab.training.inputs.pixel_cache import Pixels
+from emolab.training.inputs.training_set import training_set
+from emolab.training.judging.calibrate import softmax
+from emolab.training.runs.recipes import plan
 
 Rows = NDArray[np.int64]
 LABELS = (50, 200, 1000)

@@ -20,22 +20,23 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.harness import Result, main, measured
-from emolab import metrics
 from emolab.config import TrainingConfig
-from emolab.datasets.crowd import units
-from emolab.datasets.evaluation import EvaluationSet, evaluation_set
-from emolab.datasets.splits import assign
+from emolab.datasets.benchmark_set import EvaluationSet, evaluation_set
+from emolab.datasets.splits.assign import assign
+from emolab.datasets.voted_dataset import units
+from emolab.modalities.image.decode import Preprocessing, decode_many
+from emolab.stats import metrics
 from emolab.taxonomy import PRESETS
-from emolab.training import backbones, batches
-from emolab.training.backbones import Backbone
-from emolab.training.cache import Pixels
-from emolab.training.calibrate import fit_temperature, softmax
-from emolab.training.classifier import Classifier
-from emolab.training.data import TrainingSet, training_set
-from emolab.training.decode import Preprocessing, decode_many
-from emolab.training.fit import fit
-from emolab.training.fitted import Fitted
-from emolab.training.recipes import Plan, plan
+from emolab.training.fitting.fit import fit
+from emolab.training.fitting.fitted import Fitted
+from emolab.training.inputs import batches
+from emolab.training.inputs.pixel_cache import Pixels
+from emolab.training.inputs.training_set import TrainingSet, training_set
+from emolab.training.judging.calibrate import fit_temperature, softmax
+from emolab.training.networks import backbones
+from emolab.training.networks.backbones import Backbone
+from emolab.training.networks.classifier import Classifier
+from emolab.training.runs.recipes import Plan, plan
 
 CLASSES = PRESETS["ferplus8"]
 SEED = 0

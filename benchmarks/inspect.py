@@ -13,11 +13,11 @@ import numpy as np
 
 from benchmarks.harness import Result, interleave, main, measured, ratio, summary
 from emolab.catalog import labels, samples, votes
-from emolab.catalog.engine import now
-from emolab.datasets import inspect, mongod
-from emolab.datasets import inspect_rows as rows
-from emolab.datasets.inspect_documents import Writer, fields
-from emolab.datasets.inspect_sync import Direct, Public, sample, synchronise
+from emolab.catalog.storage.engine import now
+from emolab.datasets.inspect import fiftyone_view as inspect
+from emolab.datasets.inspect import mongod, rows
+from emolab.datasets.inspect.documents import Writer, fields
+from emolab.datasets.inspect.sync import Direct, Public, sample, synchronise
 from emolab.records import LabelSet, Predictions, Sample, Vote
 from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace

@@ -29,11 +29,11 @@ from PIL import Image
 
 from benchmarks.harness import Result, main
 from emolab.catalog import samples, votes
-from emolab.labeling import form
-from emolab.labeling.pull import pull
-from emolab.labeling.push import push
-from emolab.labeling.server import EmbeddedServer
-from emolab.labeling.studio import Studio, connect
+from emolab.labeling.form import controls as form
+from emolab.labeling.label_studio.client import Studio, connect
+from emolab.labeling.server.embedded import EmbeddedServer
+from emolab.labeling.sync.pull import pull
+from emolab.labeling.sync.push import push
 from emolab.records import Sample
 from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace
@@ -48,9 +48,9 @@ _PRELOAD = (
     "numpy",
     "PIL.Image",
     "label_studio_sdk",
-    "emolab.labeling.pull",
-    "emolab.labeling.push",
-    "emolab.labeling.server",
+    "emolab.labeling.sync.pull",
+    "emolab.labeling.sync.push",
+    "emolab.labeling.server.embedded",
 )
 _CONTEXT = multiprocessing.get_context("forkserver")
 _PATIENCE = 120.0  # seconds after which a run that says nothing is given up

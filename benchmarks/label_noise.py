@@ -18,12 +18,12 @@ from scipy.optimize import minimize
 
 from benchmarks.first_models import CLASSES
 from benchmarks.harness import Result, main
-from emolab import metrics
-from emolab.datasets.evaluation import evaluation_set
-from emolab.logistic import head
-from emolab.training import bundled
-from emolab.training.calibrate import fit_temperature, softmax
-from emolab.training.decode import decode_many
+from emolab.datasets.benchmark_set import evaluation_set
+from emolab.modalities.image.decode import decode_many
+from emolab.stats import logistic as head
+from emolab.stats import metrics
+from emolab.training.judging.calibrate import fit_temperature, softmax
+from emolab.training.networks import bundled
 from emolab.training.predict import load
 
 K = len(CLASSES)

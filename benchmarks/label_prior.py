@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks.ferplus import K, faces
 from benchmarks.harness import Result, main
-from emolab import metrics
-from emolab.active_learning.frozen import principal
-from emolab.labeling.aggregators.soft import smooth
-from emolab.logistic import head
+from emolab.active_learning.simulation.frozen_trainer import principal
+from emolab.labeling.labels.aggregators.soft import smooth
+from emolab.stats import logistic as head
+from emolab.stats import metrics
 
 PRIORS = (0.0, 0.1, 0.25, 0.5, 1.0)
 #: Votes per face and faces.

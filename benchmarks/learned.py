@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.harness import Result, main
-from emolab.datasets.crowd import read
-from emolab.datasets.drawn_faces import draw_faces
+from emolab.datasets.voted_dataset import read
+from emolab.demonstration.drawn_faces import draw_faces
 from emolab.taxonomy import PRESETS
-from emolab.training import bundled, fingerprints, learned
+from emolab.training.learned import fingerprints
+from emolab.training.learned import learned_images as learned
+from emolab.training.networks import bundled
 
 #: Learned faces, drawn faces and random fingerprints, and those of the quick run.
 FACES, DRAWN, RANDOM = 5_000, 5_000, 1_000_000

@@ -1,9 +1,9 @@
 """A start without labels: the network of `face48` pretrained on unlabelled FER+ faces, beside scratch and `hog`.
 
-It learns to tell from a distorted view what the gradients of the face were (`emolab.training.pretrain`), on the images
-of FER+ train, near copies of judged ones left out and copies once. Then the learning curve: so many labels drawn from
-the same images, the product's own trainer, judged on FER+ valid by the majority protocol. Nothing is chosen on the
-judged images. The bundled `face48` saw these labels and cannot be compared here. Needs the test data pack
+It learns to tell from a distorted view what the gradients of the face were (`emolab.training.pretraining.pretrain`), on
+the images of FER+ train, near copies of judged ones left out and copies once. Then the learning curve: so many labels
+drawn from the same images, the product's own trainer, judged on FER+ valid by the majority protocol. Nothing is chosen
+on the judged images. The bundled `face48` saw these labels and cannot be compared here. Needs the test data pack
 (EMOLAB_TEST_DATA or ../shared).
 """
 
@@ -22,11 +22,11 @@ from benchmarks.finetuning import Contestant, Faces, cell, decoder, told
 from benchmarks.first_models import CLASSES, divide
 from benchmarks.harness import Result, main, measured
 from emolab.config import TrainingConfig
-from emolab.datasets.evaluation import evaluation_set
-from emolab.training import unlabelled
-from emolab.training.cache import Pixels
-from emolab.training.decode import Preprocessing
-from emolab.training.pretrain import pretrain
+from emolab.datasets.benchmark_set import evaluation_set
+from emolab.modalities.image.decode import Preprocessing
+from emolab.training.inputs.pixel_cache import Pixels
+from emolab.training.pretraining import workspace_pretraining as unlabelled
+from emolab.training.pretraining.pretrain import pretrain
 
 LABELS = (100, 300, 1000, 3000)
 SEEDS = 3

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import Result, interleave, main, measured, ratio, summary
-from emolab.active_learning.pool import Pool
-from emolab.active_learning.select import select
-from emolab.active_learning.space import Space
-from emolab.active_learning.thinning import MOST, thin
+from emolab.active_learning.selection.pool import Pool
+from emolab.active_learning.selection.select import select
+from emolab.active_learning.selection.space import Space
+from emolab.active_learning.selection.thinning import MOST, thin
 
 D, CLASSES, HEAPS, LABELLED = 512, 8, 200, 100
 PIECE = 10_000

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from benchmarks.campaigns import digits, ferplus, finetuned, peers
 from benchmarks.harness import Result, main
-from emolab.active_learning.asking import Votes
-from emolab.active_learning.campaign import EVERYTHING
-from emolab.active_learning.curves import Curves, area, curves
-from emolab.active_learning.field import Round
-from emolab.active_learning.journal import Journal
-from emolab.active_learning.simulate import simulate
-from emolab.active_learning.verdict import CONTROL, Ratio, Verdict, compared, ratio, verdicts
-from emolab.cli.simulate_page import picture
+from emolab.active_learning.simulation.campaign import EVERYTHING
+from emolab.active_learning.simulation.compare import CONTROL, Ratio, Verdict, compared, ratio, verdicts
+from emolab.active_learning.simulation.curves import Curves, area, curves
+from emolab.active_learning.simulation.journal import Journal
+from emolab.active_learning.simulation.records import Round
+from emolab.active_learning.simulation.simulate import simulate
+from emolab.active_learning.simulation.vote_costs import Votes
+from emolab.loop.label.simulate_page import picture
 from emolab.workspace import write_text
 
 OURS = (

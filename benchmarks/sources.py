@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from benchmarks.ferplus import CLASSES, Faces, K, faces
 from benchmarks.harness import Result, main
-from emolab import metrics
-from emolab.active_learning.frozen import principal
-from emolab.logistic import head
+from emolab.active_learning.simulation.frozen_trainer import principal
+from emolab.stats import logistic as head
+from emolab.stats import metrics
 
 #: Faces of the team and of the open source, those of the quick run, and seeds.
 OWN, OPEN, QUICK, SEEDS = 400, 4_000, (60, 200), 5

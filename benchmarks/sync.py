@@ -11,11 +11,12 @@ import numpy as np
 from benchmarks.harness import Result, main, measured, summary
 from benchmarks.kills import CLASSES, add_pictures, fresh, measure, server
 from emolab.catalog import samples
-from emolab.catalog.remotes import projects
-from emolab.labeling import form, tasks
-from emolab.labeling.pull import pull
-from emolab.labeling.push import push
-from emolab.labeling.studio import Studio, connect
+from emolab.catalog.campaign.remotes import projects
+from emolab.labeling.form import controls as form
+from emolab.labeling.label_studio.client import Studio, connect
+from emolab.labeling.sync import task_payload as tasks
+from emolab.labeling.sync.pull import pull
+from emolab.labeling.sync.push import push
 from emolab.records import Sample
 from emolab.workspace import Workspace
 

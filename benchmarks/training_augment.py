@@ -22,8 +22,8 @@ from emolab.config import TrainingConfig
 from emolab.training import augment
 from emolab.training.augment import warp
 from emolab.training.augment.compat import import_augmenters
-from emolab.training.memory import keep_freed_memory
-from emolab.training.recipes import plan
+from emolab.training.fitting.allocator import keep_freed_memory
+from emolab.training.runs.recipes import plan
 
 FACE, FACES = 112, 128
 Bytes = NDArray[np.uint8]

@@ -86,7 +86,7 @@ def contest(
     from scipy.special import log_softmax
     from sklearn.linear_model import LogisticRegression
 
-    from emolab.logistic import head
+    from emolab.stats import logistic as head
 
     x, classes, judged, truth = drawn(abs(seed) + 1, n)
     mean, spread = x.mean(axis=0), x.std(axis=0)

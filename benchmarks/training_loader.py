@@ -22,9 +22,10 @@ from PIL import Image
 
 from benchmarks.harness import Result, main, ratio, summary
 from benchmarks.turns import contestants, serve, take_turns
-from emolab.training import batches, cache
-from emolab.training.decode import Preprocessing
-from emolab.training.memory import keep_freed_memory
+from emolab.modalities.image.decode import Preprocessing
+from emolab.training.fitting.allocator import keep_freed_memory
+from emolab.training.inputs import batches
+from emolab.training.inputs import pixel_cache as cache
 
 MODULE = "benchmarks.training_loader"
 WIDTH, HEIGHT, QUALITY = 640, 480, 88

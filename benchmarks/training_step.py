@@ -23,11 +23,11 @@ from benchmarks.harness import Result, main, ratio, summary
 from benchmarks.turns import Turn, contestants, serve, take_turns
 from emolab.config import TrainingConfig
 from emolab.progress import Progress, Task
-from emolab.training import tuning
-from emolab.training.cache import Pixels
-from emolab.training.data import training_set
-from emolab.training.fit import fit
-from emolab.training.recipes import plan
+from emolab.training.fitting import tuning
+from emolab.training.fitting.fit import fit
+from emolab.training.inputs.pixel_cache import Pixels
+from emolab.training.inputs.training_set import training_set
+from emolab.training.runs.recipes import plan
 
 MODULE = "benchmarks.training_step"
 #: Backbone, pixels, images per step.

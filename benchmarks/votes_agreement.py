@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from benchmarks.dealing import COMPONENTS, Dealt, Floats, ask, deal, labels, out_of_fold, table
 from benchmarks.ferplus import Faces, K, faces
 from benchmarks.harness import Result, main
-from emolab.active_learning.frozen import principal
-from emolab.enough.wanted import parse
+from emolab.active_learning.simulation.frozen_trainer import principal
+from emolab.votes.quota import parse
 
 #: Certainties (``labeling.sure``) to choose from.
 CERTAINTIES = (0.75, 0.8, 0.85, 0.9, 0.95)

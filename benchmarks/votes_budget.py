@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from benchmarks.dealing import COMPONENTS, Dealt, Floats, ask, deal, labels, out_of_fold
 from benchmarks.ferplus import Faces, K, copies, faces
 from benchmarks.harness import Result, main
-from emolab.active_learning.frozen import principal
-from emolab.enough.wanted import parse
-from emolab.logistic import head
-from emolab.metrics import macro_f1
+from emolab.active_learning.simulation.frozen_trainer import principal
+from emolab.stats import logistic as head
+from emolab.stats.metrics import macro_f1
+from emolab.votes.quota import parse
 
 BUDGETS, FEW = (1_000, 3_000, 10_000, 30_000), (1_000,)
 WAYS = ("1", "2", "3", "5", "1..3", "1..5", "1..5, head in the loop")

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from emolab import ranges
-from emolab.enough.bar import Bar
-from emolab.enough.wanted import Wanted, parse
 from emolab.errors import ConfigError, UnknownName
 from emolab.taxonomy import PRESETS, check_classes
+from emolab.votes.picture_bar import Bar
+from emolab.votes.quota import Wanted, parse
 
 FILE_NAME = "emolab.toml"
 

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from emolab.enough.wanted import MOST as MOST_PEOPLE
 from emolab.errors import ConfigError
+from emolab.votes.quota import MOST as MOST_PEOPLE
 
 
 @dataclass(frozen=True, slots=True)

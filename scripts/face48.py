@@ -28,9 +28,13 @@ from typing import Any
 import torch
 
 from emolab.cli.train import media_of, training_material
+from emolab.modalities.image import decode
 from emolab.progress import SILENT
-from emolab.training import checkpoint, decode, fingerprints, learned, runs
-from emolab.training.bundled import ROOT
+from emolab.training import checkpoint
+from emolab.training.learned import fingerprints
+from emolab.training.learned import learned_images as learned
+from emolab.training.networks.bundled import ROOT
+from emolab.training.runs import runs
 from emolab.workspace import Workspace
 
 FOLDER = ROOT / "face48"

@@ -66,7 +66,7 @@ def use(wheel: Path, work: Path) -> None:
             "-c",
             f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{giant}') is not None)",
         )
-    run(python, "-c", "from emolab.datasets import weights; weights.detector('')", cwd=work)
+    run(python, "-c", "from emolab.modalities.image import detector_weights; detector_weights.detector('')", cwd=work)
     if "Usage" not in run(emolab, "--help", cwd=work):
         sys.exit("package check: `emolab --help` shows no usage")
     run(emolab, "init", "faces", cwd=work)
@@ -78,10 +78,10 @@ def use(wheel: Path, work: Path) -> None:
 FACES = """
 import cv2, numpy
 from PIL import Image
-from emolab.datasets import faces, weights
+from emolab.modalities.image import detector_weights, faces
 ok, jpeg = cv2.imencode(".jpg", numpy.full((64, 64, 3), 90, "uint8"))
 assert ok and cv2.imdecode(jpeg, cv2.IMREAD_COLOR).shape == (64, 64, 3)
-assert faces.Detector(weights.detector("")).find(Image.new("L", (64, 64))) == []
+assert faces.Detector(detector_weights.detector("")).find(Image.new("L", (64, 64))) == []
 print(cv2.__version__)
 """
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from emolab import config as configuration
-from emolab import registry
+from emolab import plugins as registry
 from emolab.cli.main import cli
 from emolab.ranges import RANGES
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from emolab.active_learning.pool import Pool
+from emolab.active_learning.selection.pool import Pool
 from emolab.records import VoteTable
 from tests.conftest import shuffle
+from tests.support.paths import ROOT
 
-PAGE = (Path(__file__).resolve().parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def example(kind: str, name: str) -> Callable[..., Any]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 import pytest
 
-from emolab import registry
+from emolab import plugins as registry
 from emolab.cli.main import cli
-from tests import docpages
-from tests.docpages import ROOT, Block
+from tests.support import docpages
+from tests.support.docpages import ROOT, Block
 
 PAGES = docpages.pages()
 SHARED = Path(os.environ.get("EMOLAB_TEST_DATA", ROOT.parent / "shared"))
@@ -199,7 +199,7 @@ def prepared(tmp_path: Path) -> Path:
     """A folder with what the pages' commands work on: photos/PERSON/*.png, and open_data/CLASS/*.png with labels."""
     import numpy as np
 
-    from emolab.datasets.drawn_faces import draw_faces
+    from emolab.demonstration.drawn_faces import draw_faces
     from emolab.taxonomy import PRESETS
 
     rng = np.random.default_rng(7)

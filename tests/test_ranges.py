@@ -17,7 +17,7 @@ from emolab.config import Config
 from emolab.errors import ConfigError
 from emolab.ranges import RANGES, WORDS, check
 from emolab.workspace import Workspace
-from tests.calling import emolab, one_line
+from tests.support.calling import emolab, one_line
 
 NUMBERS = [
     f"{section.name}.{key}"

@@ -8,7 +8,7 @@ import pytest
 
 from emolab.config import ProjectConfig
 from emolab.errors import ConfigError, UnknownName
-from emolab.labeling import form
+from emolab.labeling.form import controls as form
 from emolab.taxonomy import META, MOST_CLASSES, PRESETS, canonical, parse_classes, resolve
 from emolab.workspace import Workspace
 

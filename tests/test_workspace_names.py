@@ -9,10 +9,10 @@ import pytest
 
 from emolab import config
 from emolab.config import ProjectConfig
-from emolab.labeling.project import title_of
+from emolab.labeling.sync.project import title_of
 from emolab.workspace import Workspace, readable
-from tests.calling import emolab
-from tests.pictures import png, put
+from tests.support.calling import emolab
+from tests.support.pictures import png, put
 
 NAMES = (
     "q?mark",

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.campaigns import peers
-from emolab.active_learning.asking import Votes
-from emolab.active_learning.field import Field, Terms
-from emolab.active_learning.frozen import Frozen
-from emolab.active_learning.simulate import Stage
+from emolab.active_learning.simulation.frozen_trainer import Frozen
+from emolab.active_learning.simulation.records import Field, Terms
+from emolab.active_learning.simulation.simulate import Stage
+from emolab.active_learning.simulation.vote_costs import Votes
 
 BUDGETS = (10.0, 20.0, 30.0, 40.0, 60.0, 80.0, 100.0, 120.0, 160.0, 200.0)
 JUDGES = 600

@@ -1,9 +1,9 @@
 """FER+: images of the training set to ask about with their ten votes each, and frozen features that saw no such vote.
 
-Either MobileNetV2's (ImageNet weights), or those of a network that `emolab.training.pretrain` taught on the images to
-ask about alone, without any label. About 4,000 of the training images, copies kept together, are not asked about:
-their official majority chooses the policy that is reported. FER+ valid by its official majority reports and chooses
-nothing. Near copies of judged images are never asked about.
+Either MobileNetV2's (ImageNet weights), or those of a network that `emolab.training.pretraining.pretrain` taught on the
+images to ask about alone, without any label. About 4,000 of the training images, copies kept together, are not asked
+about: their official majority chooses the policy that is reported. FER+ valid by its official majority reports and
+chooses nothing. Near copies of judged images are never asked about.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from emolab import metrics
-from emolab.active_learning.asking import Votes
-from emolab.active_learning.field import Field, Terms, Trained
-from emolab.active_learning.frozen import Frozen, judged, principal
-from emolab.active_learning.simulate import Stage
+from emolab.active_learning.simulation.frozen_trainer import Frozen, judged, principal
+from emolab.active_learning.simulation.records import Field, Terms, Trained
+from emolab.active_learning.simulation.simulate import Stage
+from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
-from emolab.datasets import crowd
-from emolab.datasets.evaluation import evaluation_set
+from emolab.datasets import voted_dataset as crowd
+from emolab.datasets.benchmark_set import evaluation_set
+from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
+from emolab.stats import metrics
 from emolab.taxonomy import PRESETS
-from emolab.training import cache as pixel_cache
-from emolab.training import simulated, unlabelled
-from emolab.training.cache import Pixels
-from emolab.training.decode import Preprocessing
-from emolab.training.objective import log_prior
-from emolab.training.pretrain import pretrain
+from emolab.training import simulation_trainer as simulated
+from emolab.training.inputs import pixel_cache
+from emolab.training.inputs.pixel_cache import Pixels
+from emolab.training.pretraining import workspace_pretraining as unlabelled
+from emolab.training.pretraining.pretrain import pretrain
+from emolab.training.runs.objective import log_prior
 from emolab.workspace import write_bytes
 
 CLASSES = PRESETS["ferplus8"]
@@ -147,7 +148,7 @@ def _kept(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 class TwoJudges(Frozen):
     """The frozen head, judged by FER+ valid and, under ``choose_*``, by the training images that are held back.
 
-    ``macro_f1 at 0.6`` is what it reaches tilted so far towards rare classes (:mod:`emolab.training.objective`).
+    ``macro_f1 at 0.6`` is what it reaches tilted so far towards rare classes (:mod:`emolab.training.runs.objective`).
     """
 
     def __init__(self, arrays: dict[str, NDArray[Any]], seed: int) -> None:

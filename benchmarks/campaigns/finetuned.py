@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.campaigns.ferplus import WEIGHTS
-from emolab.active_learning.asking import Votes
-from emolab.active_learning.field import Field, Terms
-from emolab.active_learning.simulate import Stage
-from emolab.cli.simulate_stage import Tuned
+from emolab.active_learning.simulation.records import Field, Terms
+from emolab.active_learning.simulation.simulate import Stage
+from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
-from emolab.datasets import crowd
-from emolab.datasets.evaluation import evaluation_set
+from emolab.datasets import voted_dataset as crowd
+from emolab.datasets.benchmark_set import evaluation_set
+from emolab.loop.label.simulate import Tuned
+from emolab.modalities.image.decode import Preprocessing, decode_many
 from emolab.taxonomy import PRESETS
-from emolab.training import unlabelled
-from emolab.training.cache import Pixels
-from emolab.training.decode import Preprocessing, decode_many
-from emolab.training.simulated import FineTuned
+from emolab.training.inputs.pixel_cache import Pixels
+from emolab.training.pretraining import workspace_pretraining as unlabelled
+from emolab.training.simulation_trainer import FineTuned
 from emolab.workspace import write_bytes
 
 CLASSES = PRESETS["ferplus8"]

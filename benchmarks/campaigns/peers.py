@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.active_learning.pool import Picks, Pool
+from emolab.active_learning.selection.pool import Picks, Pool
 from emolab.active_learning.strategies import needs
-from emolab.registry import STRATEGIES
+from emolab.plugins import STRATEGIES
 
 #: Name here -> (class of skactiveml.pool, its options, whether it asks the classifier).
 PEERS: dict[str, tuple[str, dict[str, Any], bool]] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.faulting.trouble import Plan, Trouble
 from emolab.workspace import Workspace
 
-_PRELOAD = ("numpy", "label_studio_sdk", "emolab.cli.main", "emolab.labeling.pull", "emolab.labeling.push")
+_PRELOAD = ("numpy", "label_studio_sdk", "emolab.cli.main", "emolab.labeling.sync.pull", "emolab.labeling.sync.push")
 _CONTEXT = multiprocessing.get_context("forkserver")
 _PATIENCE = 300.0  # seconds after which a command is given up
 #: Exit codes of a command that ended by itself as it should: done, or one line that says what to do.

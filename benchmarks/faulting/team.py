@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from emolab.errors import ServerError
-from emolab.labeling.studio import Studio
+from emolab.labeling.label_studio.client import Studio
 
 #: What people do, and how often.
 ACTS = {"answer": 6, "edit": 2, "skip": 1, "delete": 1, "again": 1, "hold": 1}

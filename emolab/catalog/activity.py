@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, case, func, select
 
-from emolab.catalog import schema
+from emolab.catalog.storage import schema
 from emolab.catalog.votes import alive, refusal
 from emolab.records import SKIPPED
 from emolab.taxonomy import META

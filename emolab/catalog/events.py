@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from emolab.catalog import schema
-from emolab.catalog.engine import now
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.engine import now
 
 _events = schema.events
 

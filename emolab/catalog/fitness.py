@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Case, case, false
 
-from emolab.catalog import schema
+from emolab.catalog.storage import schema
 
 if TYPE_CHECKING:
-    from emolab.enough.bar import Bar
+    from emolab.votes.picture_bar import Bar
 
 FACELESS = "no face found"
 BLURRED = "too blurred"

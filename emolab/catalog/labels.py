@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from emolab.catalog import ledger_mark, schema, settings
-from emolab.catalog.chunks import chunks
+from emolab.catalog import ledger_mark, settings
 from emolab.catalog.ledger_mark import LedgerMark
 from emolab.catalog.samples import keys
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import chunks
 from emolab.errors import DataError
 from emolab.records import LabelSet
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from emolab.catalog import schema
+from emolab.catalog.storage import schema
 from emolab.catalog.votes import EDITED, alive
 
 _votes, _tombstones = schema.votes, schema.tombstones

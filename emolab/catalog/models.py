@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, insert, select
 
-from emolab.catalog import schema
-from emolab.catalog.engine import now
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.engine import now
 from emolab.errors import DataError, UnknownName
 from emolab.records import Model
 

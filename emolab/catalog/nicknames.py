@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
 
-from emolab.catalog import schema
+from emolab.catalog.storage import schema
 from emolab.errors import DataError, UnknownName
 
 _annotators = schema.annotators

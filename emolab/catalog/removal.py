@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, exists, func, select, update
 
-from emolab.catalog import labels, schema, votes
-from emolab.catalog.chunks import chunks
-from emolab.catalog.engine import now
+from emolab.catalog import labels, votes
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import chunks
+from emolab.catalog.storage.engine import now
 
 _samples, _votes, _tasks = schema.samples, schema.votes, schema.remote_tasks
 #: The reason in the tombstones of the votes.

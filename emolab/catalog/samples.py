@@ -23,16 +23,17 @@ from sqlalchemy import (
     update,
 )
 
-from emolab.catalog import fitness, schema
-from emolab.catalog.chunks import chunks, insert_or_ignore
-from emolab.catalog.engine import now
+from emolab.catalog import fitness
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import chunks, insert_or_ignore
+from emolab.catalog.storage.engine import now
 from emolab.errors import DataError
 from emolab.records import SPLITS, Sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from emolab.enough.bar import Bar
+    from emolab.votes.picture_bar import Bar
 
 _table = schema.samples
 _COLUMNS = tuple(f.name for f in fields(Sample))

@@ -6,8 +6,8 @@ import secrets
 
 from sqlalchemy import Connection, select, update
 
-from emolab.catalog import schema
-from emolab.catalog.chunks import insert_or_ignore
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import insert_or_ignore
 
 _settings = schema.settings
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from emolab.catalog import schema
-from emolab.catalog.chunks import insert_or_ignore
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import insert_or_ignore
 from emolab.records import Snapshot
 
 _snapshots = schema.snapshots

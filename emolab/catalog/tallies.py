@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import Connection, Select, func, select
 
-from emolab.catalog import schema
-from emolab.catalog.chunks import chunks
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import chunks
 from emolab.catalog.votes import alive, refusal
 from emolab.records import VoteTable
 from emolab.taxonomy import META

@@ -27,10 +27,10 @@ from sqlalchemy import (
     update,
 )
 
-from emolab.catalog import schema
-from emolab.catalog.chunks import chunks, insert_or_ignore
-from emolab.catalog.engine import now
 from emolab.catalog.samples import keys as sample_keys
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import chunks, insert_or_ignore
+from emolab.catalog.storage.engine import now
 from emolab.errors import DataError
 from emolab.records import SKIPPED, Vote
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, workspace_command
-from emolab.cli.words import many
+from emolab.words import many
 
 if TYPE_CHECKING:
-    from emolab.backup.writing import Written
+    from emolab.loop.data.backup.writing import Written
 
 #: Files named on the screen; --json has all of them.
 SHOWN = 5
@@ -32,7 +32,7 @@ def backup(session: Session, file: Path, leave_out: tuple[str, ...], force: bool
     Caches, predictions, logs and the FiftyOne view are left out; they are made again. FILE is for you alone (mode
     0600): Label Studio's accounts are in it. Bring it back with: emolab restore FILE
     """
-    from emolab.backup.writing import write
+    from emolab.loop.data.backup.writing import write
 
     done = write(session.workspace, file, leave_out=leave_out, overwrite=force, progress=session.progress)
     held = done.manifest

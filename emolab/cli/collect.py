@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, within, workspace_command
-from emolab.cli.words import many, other_files, push_command
 from emolab.ranges import WORDS
+from emolab.words import many, other_files, push_command
 
 if TYPE_CHECKING:
-    from emolab.datasets.collect import Collected
+    from emolab.datasets.collect.collect import Collected
 
 #: Problem lines shown on the terminal; the log has all of them.
 _SHOWN = 8
@@ -68,8 +68,8 @@ def collect(
     session.overrides += tuple(
         f"collect.{key}={value}" for key, value in (("faces", faces), ("every", every)) if value is not None
     )
-    from emolab.datasets.collect import Wanted
-    from emolab.datasets.collect import collect as run
+    from emolab.datasets.collect.collect import Wanted
+    from emolab.datasets.collect.collect import collect as run
 
     workspace = session.workspace
     device = int(camera) if camera is not None and camera.isdigit() else camera
@@ -115,7 +115,7 @@ def _warn_of_one_group(session: Session, group: str, added: int, *, dry_run: boo
 def _next(session: Session) -> str:
     """What to type when new samples have come: a model chooses from them where there is one."""
     from emolab.catalog import models
-    from emolab.catalog.unsent import unsent
+    from emolab.catalog.campaign.unsent import unsent
 
     config, bar = session.workspace.config.suggest, session.workspace.config.labeling.bar
     with session.workspace.catalog() as catalog, catalog.connect() as conn:

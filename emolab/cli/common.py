@@ -44,14 +44,14 @@ class Session:
     @cached_property
     def console(self) -> Console:
         """Prose, tables and progress go here: standard error, so that standard output holds data only."""
-        from emolab.cli.terminal import Terminal
+        from emolab.cli.ui.terminal import Terminal
 
         return Terminal(stderr=True, highlight=False, soft_wrap=False)
 
     @cached_property
     def progress(self) -> Progress:
         """Bars on standard error where somebody watches; silent otherwise."""
-        from emolab.cli.bars import Bars
+        from emolab.cli.ui.bars import Bars
 
         return Bars(self.console)
 
@@ -91,7 +91,7 @@ def escape(text: str) -> str:
     """
     from rich.markup import escape as without_markup
 
-    from emolab.plain import visible
+    from emolab.safe_text import visible
 
     return without_markup(visible(text))
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, escape, within, workspace_command
-from emolab.cli.words import many
+from emolab.words import many
 
 if TYPE_CHECKING:
-    from emolab.cli.demo_loop import Campaign
+    from emolab.demonstration.campaign import Campaign
 
 #: What a run needs per round, in labelled samples, and what it draws or reads for them.
 PER_ROUND, POOL, JUDGE, OVERLAP = 60, 900, 400, 3
@@ -62,8 +62,10 @@ def demo(
     Everything is real but the people: Label Studio runs, five users sign up and answer its queue, votes are pulled,
     aggregated and trained on. DIR (default: demo) is made anew each time; it holds the two workspaces and report.html.
     """
-    from emolab.cli import demo_data, demo_loop, demo_page
-    from emolab.cli.signals import terminated_like_ctrl_c
+    from emolab.cli.ui.signals import terminated_like_ctrl_c
+    from emolab.demonstration import campaign as demo_loop
+    from emolab.demonstration import data as demo_data
+    from emolab.demonstration import page as demo_page
     from emolab.workspace import write_text
 
     began = time.monotonic()
@@ -108,7 +110,7 @@ def _default_strategy() -> str:
 def _clear(folder: Path) -> None:
     """Remove an earlier demo; refuse to touch a folder that is anything else."""
     from emolab.errors import EmolabError
-    from emolab.labeling.server import EmbeddedServer
+    from emolab.labeling.server.embedded import EmbeddedServer
     from emolab.workspace import Workspace
 
     if not folder.exists() or not any(folder.iterdir()):
@@ -122,7 +124,7 @@ def _clear(folder: Path) -> None:
 
 def _view(session: Session, campaign: Campaign) -> str | None:
     """Write the suggesting arm into FiftyOne; the dataset's name, or ``None`` and why in words without FiftyOne."""
-    from emolab.cli.demo_loop import CHOSEN
+    from emolab.demonstration.campaign import CHOSEN
 
     root = campaign.arms[CHOSEN].workspace.root
     began = time.monotonic()
@@ -139,8 +141,8 @@ def _view(session: Session, campaign: Campaign) -> str | None:
 
 
 def _summary(session: Session, campaign: Campaign, page: Path, *, seconds: float) -> None:
-    from emolab.cli.demo_loop import CHOSEN, RANDOM
-    from emolab.cli.demo_page import votes_to_reach
+    from emolab.demonstration.campaign import CHOSEN, RANDOM
+    from emolab.demonstration.page import votes_to_reach
 
     arms = [campaign.arms[name] for name in (CHOSEN, RANDOM)]
     session.table(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, device_option, flips_option, workspace_command
-from emolab.cli.words import many, short
+from emolab.words import many, short
 
 if TYPE_CHECKING:
-    from emolab.training.learned import Learned
+    from emolab.training.learned.learned_images import Learned
     from emolab.training.predict import Predictor
 
 
@@ -37,15 +37,15 @@ def evaluate(
 ) -> None:
     """Judge MODEL (champion, the start of an id, or a checkpoint folder) and print accuracy, macro-F1, calibration."""
     from emolab.cli.common import escape
-    from emolab.cli.judged import show_metrics
     from emolab.cli.models import device_of, folder_of
-    from emolab.cli.side_by_side import show_learned
-    from emolab.datasets.evaluation import is_spec
+    from emolab.cli.ui.comparison_table import show_learned
+    from emolab.cli.ui.metrics_table import show_metrics
+    from emolab.datasets.benchmark_set import is_spec
     from emolab.errors import MissingExtra, UnknownName
     from emolab.records import SPLITS
 
     try:
-        from emolab.training import ancestry
+        from emolab.training.learned import ancestry
         from emolab.training.predict import load
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
@@ -73,8 +73,8 @@ def evaluate(
 def _on_dataset(
     session: Session, predictor: Predictor, record: Learned, spec: str, *, protocol: str | None, split: str | None
 ) -> dict[str, Any]:
-    from emolab.datasets.evaluation import evaluation_set
-    from emolab.training.evaluate import evaluate as judge
+    from emolab.datasets.benchmark_set import evaluation_set
+    from emolab.training.judging.evaluate import evaluate as judge
 
     chosen = evaluation_set(spec, predictor.checkpoint.classes, protocol=protocol, split=split)
     found = judge(
@@ -97,9 +97,9 @@ def _on_split(session: Session, predictor: Predictor, record: Learned, split: st
 
     from emolab.catalog import samples
     from emolab.errors import DataError
-    from emolab.labeling.current import current_labels
-    from emolab.training.evaluate import evaluate as judge
-    from emolab.training.media_check import read
+    from emolab.labeling.labels.current_labels import current_labels
+    from emolab.training.inputs.media_check import read
+    from emolab.training.judging.evaluate import evaluate as judge
 
     workspace, classes = session.workspace, predictor.checkpoint.classes
     labels = current_labels(workspace, progress=session.progress)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, workspace_command
-from emolab.cli.words import short
+from emolab.words import short
 
 if TYPE_CHECKING:
-    from emolab.training.export import Exported, Material
+    from emolab.training.export.export import Exported, Material
 
 
 @click.command(short_help="Write a model as ONNX, OpenVINO or TorchScript.")
@@ -34,8 +34,8 @@ def export(session: Session, model: str, *, to: str, precision: str, flips: bool
     from emolab.errors import MissingExtra
 
     try:
-        from emolab.training import export as exporting
-        from emolab.training import formats
+        from emolab.training.export import export as exporting
+        from emolab.training.export import formats
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     folder = folder_of(session, model)
@@ -57,9 +57,9 @@ def export(session: Session, model: str, *, to: str, precision: str, flips: bool
 def _material(session: Session, folder: Path) -> Material | None:
     """What the workspace has to check with; nothing where there is no workspace."""
     from emolab.cli.models import workspace_of
-    from emolab.labeling.current import labels_if_any
+    from emolab.labeling.labels.current_labels import labels_if_any
     from emolab.training.checkpoint import describe
-    from emolab.training.export import material_of
+    from emolab.training.export.export import material_of
 
     workspace = workspace_of(session)
     if workspace is None:

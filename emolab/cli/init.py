@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from emolab.cli.common import Session, escape, workspace_command
-from emolab.cli.words import many
+from emolab.words import many
 
 
 @click.command(short_help="Create a workspace.")

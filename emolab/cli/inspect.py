@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, escape, within, workspace_command
-from emolab.cli.words import many, short
+from emolab.words import many, short
 
 if TYPE_CHECKING:
-    from emolab.datasets.inspect import Pull, Report
+    from emolab.datasets.inspect.fiftyone_view import Pull, Report
     from emolab.records import Predictions
     from emolab.workspace import Workspace
 
@@ -43,16 +43,16 @@ def inspect(
     if bring_back != (annotator is not None):
         raise click.UsageError("--pull and --annotator NAME belong together.")
     workspace = session.workspace
-    from emolab.datasets import mongod
+    from emolab.datasets.inspect import mongod
 
     with session.progress.task("starting FiftyOne"):
         address = mongod.database(workspace.fiftyone)
-        from emolab.datasets import inspect as view
+        from emolab.datasets.inspect import fiftyone_view as view
 
         view.connect(address)
     if annotator is not None:
         return _pulled(session, view.pull(workspace, address, annotator=annotator))
-    from emolab.labeling.current import labels_if_any
+    from emolab.labeling.labels.current_labels import labels_if_any
 
     if workspace.read_only:
         session.progress.note(
@@ -78,8 +78,8 @@ def _predictions(session: Session, name: str) -> Predictions | None:
     """What the model says about the samples, computed where it is missing and training is installed."""
     from importlib.util import find_spec
 
-    from emolab import predictions as store
     from emolab.catalog import models, samples
+    from emolab.inference import prediction_store as store
 
     workspace: Workspace = session.workspace
     with workspace.catalog() as catalog, catalog.connect() as conn:

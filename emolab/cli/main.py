@@ -13,16 +13,16 @@ import click
 
 from emolab import __version__
 from emolab.cli.common import Session
-from emolab.cli.groups import LazyGroup
+from emolab.cli.ui.groups import LazyGroup
 from emolab.errors import EmolabError
-from emolab.plain import visible
+from emolab.safe_text import visible
 
 #: Command -> (module, one line of help). The help stands here so that ``emolab --help`` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("emolab.cli.init", "Create a workspace."),
     "studio": ("emolab.cli.studio", "Run the embedded Label Studio and invite people to it."),
     "collect": ("emolab.cli.collect", "Bring in images, videos or a camera's pictures as samples."),
-    "label": ("emolab.cli.label", "Send samples to the team and bring back their votes."),
+    "label": ("emolab.cli.label.group", "Send samples to the team and bring back their votes."),
     "merge": ("emolab.cli.merge", "Bring in an open dataset with its labels or votes."),
     "split": ("emolab.cli.split", "Show, set, draw and mend train, valid and test."),
     "remove": ("emolab.cli.remove", "Take samples, or all that came from a source, out again."),
@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("emolab.cli.status", "Say where the project stands and what to type next."),
     "backup": ("emolab.cli.backup", "Keep the workspace in one file, while others work in it."),
     "restore": ("emolab.cli.restore", "Bring a workspace back from a backup."),
-    "doctor": ("emolab.cli.doctor", "Check what works on this machine and how to mend the rest."),
+    "doctor": ("emolab.cli.doctor.command", "Check what works on this machine and how to mend the rest."),
     "demo": ("emolab.cli.demo", "Run the whole loop on drawn faces, or on your data, in minutes."),
 }
 
@@ -91,7 +91,7 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        from emolab.cli.failures import explained
+        from emolab.cli.ui.system_errors import explained
 
         words = explained(error)
         if words is None:

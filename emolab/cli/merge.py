@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, bar, escape, workspace_command
-from emolab.cli.learned import learned_of, warn_of
-from emolab.cli.shortage import after_merge
 from emolab.cli.split import offer_repair
-from emolab.cli.words import many, other_files
+from emolab.cli.ui.shortage import after_merge
+from emolab.loop.data.learned_check import learned_of, warn_of
+from emolab.words import many, other_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from emolab.datasets.merge_report import MergeReport
+    from emolab.datasets.merge.report import MergeReport
 
 #: Lines shown per list; --json has all.
 SHOWN = 10
@@ -56,8 +56,8 @@ def merge(
     counts. Running it again adds nothing, and goes on where a stopped run ended. Exit code 1 when images were
     unreadable.
     """
-    from emolab.datasets.mapping import load_rules
-    from emolab.datasets.merge import merge as run
+    from emolab.datasets.merge.label_map import load_rules
+    from emolab.datasets.merge.merge import merge as run
 
     workspace = session.workspace
     rules = None if map_file is None else load_rules(map_file, workspace.config.project.classes)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, escape, workspace_command
-from emolab.cli.groups import OrderedGroup
-from emolab.cli.words import short
+from emolab.cli.ui.groups import OrderedGroup
+from emolab.words import short
 
 if TYPE_CHECKING:
     from emolab.config import Config
@@ -52,8 +52,8 @@ def show(session: Session, model: str) -> None:
     """Show settings, metrics and the report of MODEL: a name such as champion, or the start of an id."""
 
     from emolab.catalog import models as catalog_models
-    from emolab.cli.judged import show_metrics
-    from emolab.cli.side_by_side import show_comparison, show_learned
+    from emolab.cli.ui.comparison_table import show_comparison, show_learned
+    from emolab.cli.ui.metrics_table import show_metrics
 
     with session.workspace.catalog() as catalog, catalog.connect() as conn:
         found = catalog_models.get(conn, model)
@@ -110,7 +110,7 @@ def card(session: Session, model: str) -> None:
     from emolab.errors import MissingExtra
 
     try:
-        from emolab.training.card import card as written
+        from emolab.training.judging.card import card as written
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     folder = folder_of(session, model)
@@ -126,7 +126,7 @@ def folder_of(session: Session, name: str) -> Path:
     A workspace is looked for only where the name asks for one.
     """
     from emolab.errors import UnknownName
-    from emolab.training import bundled
+    from emolab.training.networks import bundled
 
     found = _outside(name)
     if found is not None:
@@ -154,7 +154,7 @@ def folder_in(workspace: Workspace, name: str) -> Path:
 
 
 def _outside(name: str) -> Path | None:
-    from emolab.training import bundled
+    from emolab.training.networks import bundled
 
     path = Path(name)
     return path if (path / "model.json").is_file() else bundled.folder(name)

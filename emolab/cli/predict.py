@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, device_option, flips_option, workspace_command
-from emolab.cli.predict_show import print_csv, row_of, show
-from emolab.cli.words import other_files
+from emolab.cli.ui.predict_table import print_csv, row_of, show
+from emolab.words import other_files
 
 if TYPE_CHECKING:
-    from emolab.cli.predict_faces import Asked
-    from emolab.datasets.problems import Problem
+    from emolab.loop.model.predict_faces import Asked
+    from emolab.modalities.problems import Problem
     from emolab.training.predict import FilePrediction, Predictor
 
 
@@ -60,11 +60,11 @@ def predict(
     """
     from emolab.cli.common import escape
     from emolab.cli.models import config_of, device_of, folder_of
-    from emolab.cli.predict_draw import draw
-    from emolab.cli.predict_faces import asked as to_classify
-    from emolab.cli.predict_files import File, files_of
-    from emolab.cli.words import many
     from emolab.errors import DataError, MissingExtra
+    from emolab.loop.model.predict_drawing import draw
+    from emolab.loop.model.predict_faces import asked as to_classify
+    from emolab.loop.model.predict_files import File, files_of
+    from emolab.words import many
 
     try:
         from emolab.training.predict import load

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from emolab.cli.common import Session, device_option, within, workspace_command
-from emolab.cli.words import many
+from emolab.words import many
 
 
 @click.command(short_help="Learn from the images alone, before there are labels.")
@@ -47,10 +47,11 @@ def pretrain_workspace(session: Session, epochs: int | None) -> dict[str, Any]:
     from emolab.errors import MissingExtra
 
     try:
-        from emolab.training import media_check, unlabelled
-        from emolab.training.decode import Preprocessing
-        from emolab.training.room import room
-        from emolab.training.usable import unusable
+        from emolab.modalities.image.decode import Preprocessing
+        from emolab.training.inputs import media_check
+        from emolab.training.inputs.usable_samples import unusable
+        from emolab.training.pretraining import workspace_pretraining as unlabelled
+        from emolab.training.runs.disk_full import room
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     workspace, progress = session.workspace, session.progress

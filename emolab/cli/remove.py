@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, consent, escape, workspace_command
-from emolab.cli.words import many
+from emolab.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, workspace_command
-from emolab.cli.words import many
+from emolab.words import many
 
 if TYPE_CHECKING:
-    from emolab.backup.manifest import Manifest
-    from emolab.backup.restoring import Restored
+    from emolab.loop.data.backup.manifest import Manifest
+    from emolab.loop.data.backup.restoring import Restored
 
 
 @click.command(short_help="Bring a workspace back from a backup.")
@@ -28,7 +28,7 @@ def restore(session: Session, file: Path, directory: Path | None, force: bool, d
     .emolab-before-...; parts that the backup left out stay. Label Studio's administrator gets a new password from
     "emolab studio up".
     """
-    from emolab.backup import restoring
+    from emolab.loop.data.backup import restoring
 
     if dry_run:
         found = restoring.check(file, progress=session.progress)
@@ -43,9 +43,9 @@ def restore(session: Session, file: Path, directory: Path | None, force: bool, d
 
 
 def _show(session: Session, done: Restored) -> None:
-    from emolab.backup.restoring import settings_of
     from emolab.cli.backup import quoted
     from emolab.cli.common import escape
+    from emolab.loop.data.backup.restoring import settings_of
 
     held = done.manifest
     session.say(f"[green]✓[/] workspace in [bold]{escape(str(done.root))}[/]: {_held(held)}")
@@ -83,7 +83,7 @@ def _facts(found: Manifest) -> dict[str, object]:
 def _studio_is_down(root: Path) -> None:
     from emolab.config import Config
     from emolab.errors import EmolabError
-    from emolab.labeling.server import EmbeddedServer
+    from emolab.labeling.server.embedded import EmbeddedServer
     from emolab.workspace import Workspace
 
     if EmbeddedServer(Workspace(root, Config())).running() is not None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, escape, within, workspace_command
-from emolab.cli.words import many
+from emolab.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from emolab.active_learning.asking import Votes
-    from emolab.active_learning.verdict import Verdict
-    from emolab.cli.simulate_stage import Sides
+    from emolab.active_learning.simulation.compare import Verdict
+    from emolab.active_learning.simulation.vote_costs import Votes
     from emolab.config import Config
+    from emolab.loop.label.simulate import Sides
 
 #: First samples, rounds and the budget where none are named: votes per class, and times the first samples.
 START, ROUNDS, TIMES = 10, 8, 16
@@ -88,22 +88,22 @@ def simulate(
     budget is spent; seeds are compared in pairs. A stopped simulation goes on when the same command is run again;
     more strategies and seeds may be added later. No workspace is needed; with one, its classes and settings count.
     """
-    from emolab.active_learning.asking import Votes
-    from emolab.active_learning.campaign import EVERYTHING, check, worth
-    from emolab.active_learning.crowd import ORACLES
-    from emolab.active_learning.curves import curves
-    from emolab.active_learning.simulate import simulate as play
-    from emolab.active_learning.verdict import CONTROL, verdicts
+    from emolab.active_learning.simulation.campaign import EVERYTHING, check, worth
+    from emolab.active_learning.simulation.compare import CONTROL, verdicts
+    from emolab.active_learning.simulation.curves import curves
+    from emolab.active_learning.simulation.oracle import ORACLES
+    from emolab.active_learning.simulation.simulate import simulate as play
+    from emolab.active_learning.simulation.vote_costs import Votes
     from emolab.cli.merge import reader_options
-    from emolab.cli.simulate_page import picture, render
-    from emolab.datasets.evaluation import is_spec
+    from emolab.datasets.benchmark_set import is_spec
     from emolab.errors import MissingExtra, UnknownName
-    from emolab.registry import AGGREGATORS, READERS, STRATEGIES
+    from emolab.loop.label.simulate_page import picture, render
+    from emolab.plugins import AGGREGATORS, READERS, STRATEGIES
     from emolab.workspace import write_text
 
     try:
-        from emolab.cli.simulate_stage import alone, divide, field_of, open_stage, prepare, terms_of
-        from emolab.training import simulated  # noqa: F401  what frozen features and fine-tuning need
+        from emolab.loop.label.simulate import alone, divide, field_of, open_stage, prepare, terms_of
+        from emolab.training import simulation_trainer as simulated  # noqa: F401  what frozen features and fine-tuning need
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     for spec in filter(None, (dataset, judge)):
@@ -224,7 +224,7 @@ def _config(session: Session, dataset: str, options: Mapping[str, str]) -> Confi
 
     from emolab import config as configuration
     from emolab.config import Config, ProjectConfig
-    from emolab.datasets.crowd import label_names
+    from emolab.datasets.voted_dataset import label_names
     from emolab.errors import ConfigError
     from emolab.taxonomy import META, resolve
 
@@ -271,7 +271,7 @@ def _distinct(config: Config, dataset: str) -> None:
 def _unlearned(session: Session, config: Config, sides: Sides, *, mode: str) -> Sides:
     """``sides``, unless the start network has learned their images, whatever they are called; a few are only said."""
     from emolab.errors import ConfigError
-    from emolab.training import ancestry, fingerprints
+    from emolab.training.learned import ancestry, fingerprints
 
     training = config.training
     record = ancestry.of_start(training.backbone, training.weights)
@@ -302,8 +302,8 @@ def _mean(whole: Sequence[Any]) -> dict[str, float] | None:
 
 
 def _show(session: Session, about: dict[str, Any], found: Sequence[Verdict]) -> None:
-    from emolab.active_learning.verdict import seeds_to_tell
-    from emolab.cli.simulate_page import COLUMNS, row
+    from emolab.active_learning.simulation.compare import seeds_to_tell
+    from emolab.loop.label.simulate_page import COLUMNS, row
 
     session.table(
         [(COLUMNS[i], "whole" if i in (0, 8) else "right") for i in SHOWN],

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, consent, escape, within, workspace_command
-from emolab.cli.groups import OrderedGroup
-from emolab.cli.words import many
+from emolab.cli.ui.groups import OrderedGroup
+from emolab.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
-    from emolab.datasets.resplit import Moves
+    from emolab.datasets.splits.resplit import Moves
 
 #: Options that every command shares which changes something.
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would move, change nothing.")
@@ -36,7 +36,7 @@ def split(ctx: click.Context) -> None:
 @workspace_command
 def list_splits(session: Session) -> None:
     """Count the samples of each split by source and by the class of their current label."""
-    from emolab.datasets import resplit
+    from emolab.datasets.splits import resplit
 
     with session.workspace.catalog() as catalog, catalog.connect() as conn:
         rows = resplit.counts(conn)
@@ -82,7 +82,7 @@ def set_split(
     session: Session, name: str, ids: Sequence[str], sources: Sequence[str], groups: Sequence[str], **how: bool
 ) -> None:
     """Put the named samples into SPLIT: train, valid, test, or none (the next training draws one for them)."""
-    from emolab.datasets import resplit
+    from emolab.datasets.splits import resplit
 
     if not (ids or sources or groups):
         raise click.UsageError("Name what to move: --sample ID, --source NAME or --group NAME.")
@@ -121,7 +121,7 @@ def draw(
 
     Groups, photos and near copies stay whole. Test samples, such as those of a published test set, stay test samples.
     """
-    from emolab.datasets import resplit
+    from emolab.datasets.splits import resplit
 
     shares = {key: value for key, value in (("train", train), ("valid", valid), ("test", test)) if value}
 
@@ -141,7 +141,7 @@ def repair(session: Session, groups: bool, dry_run: bool) -> None:
     Test samples stay test samples: their copies in train and valid become test samples as well. Copies in train of a
     validation sample become validation samples.
     """
-    from emolab.datasets import resplit
+    from emolab.datasets.splits import resplit
 
     kinds = resplit.ALL if groups else resplit.ALL[:2]
     _carry_out(session, "repair", lambda conn: resplit.repair(conn, kinds=kinds), dry_run=dry_run, yes=True)
@@ -150,7 +150,7 @@ def repair(session: Session, groups: bool, dry_run: bool) -> None:
 def offer_repair(session: Session, wanted: bool | None) -> Moves | None:
     """Repair copies across splits where that is ``wanted`` or, without a word (``None``), a person agrees to it."""
     from emolab.cli.common import interactive
-    from emolab.datasets import resplit
+    from emolab.datasets.splits import resplit
 
     if wanted is False or (wanted is None and (session.json or not interactive())):
         return None
@@ -178,7 +178,7 @@ def _carry_out(session: Session, what: str, wanted: Callable[[Connection], Moves
     """Work out the moves, ask where a test set would lose samples, move, and say so."""
     from functools import partial
 
-    from emolab.datasets import resplit
+    from emolab.datasets.splits import resplit
 
     agree = partial(_agree, session, yes=yes)
     moves, after = resplit.move(session.workspace, what, wanted, agree=agree, dry_run=dry_run)

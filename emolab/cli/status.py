@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, escape, workspace_command
-from emolab.cli.words import many, push_command, short
+from emolab.words import many, push_command, short
 
 if TYPE_CHECKING:
-    from emolab.labeling.current import LabelStanding
+    from emolab.labeling.labels.current_labels import LabelStanding
     from emolab.records import Model
     from emolab.workspace import Workspace
 
@@ -30,8 +30,9 @@ def status(session: Session) -> None:
 
 def survey(workspace: Workspace) -> dict[str, Any]:
     """Everything ``status`` knows, as plain data: counts along the loop, problems, and the next command."""
-    from emolab.catalog import labels, models, rounds, samples, tallies
-    from emolab.labeling.current import standing
+    from emolab.catalog import labels, models, samples, tallies
+    from emolab.catalog.campaign import rounds
+    from emolab.labeling.labels.current_labels import standing
 
     with workspace.catalog() as catalog:
         problems = workspace.problems(catalog)
@@ -96,7 +97,7 @@ def _training(workspace: Workspace, trained: Sequence[Model]) -> dict[str, Any] 
     """Whether a training is ``running``, else how far one got that did not end, unless a model was made since."""
     from datetime import datetime
 
-    from emolab.training import places
+    from emolab.training.runs import run_folders as places
 
     if workspace.busy("train"):
         return {"running": True}
@@ -109,7 +110,7 @@ def _training(workspace: Workspace, trained: Sequence[Model]) -> dict[str, Any] 
 
 def _advice(workspace: Workspace, state: dict[str, Any]) -> str | None:
     """What ``suggest --advise`` last said, as long as it holds."""
-    from emolab.cli import advise
+    from emolab.loop.label import advise
 
     if state["champion"] is None or state["labels"] is None:
         return None

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from emolab.cli.common import Session, escape, within, workspace_command
-from emolab.cli.groups import OrderedGroup
-from emolab.cli.words import push_command
+from emolab.cli.ui.groups import OrderedGroup
+from emolab.words import push_command
 
 if TYPE_CHECKING:
-    from emolab.labeling.server import EmbeddedServer, Running
+    from emolab.labeling.server.embedded import EmbeddedServer, Running
 
 
 @click.group(cls=OrderedGroup, short_help="Run the embedded Label Studio and invite people to it.")
@@ -85,7 +85,7 @@ def down(session: Session) -> None:
 @workspace_command
 def url(session: Session) -> None:
     """Print the address of the Label Studio this workspace uses, embedded or not; an error when it is not running."""
-    from emolab.labeling.address import external_url, locate
+    from emolab.labeling.server.address import external_url, locate
 
     external = external_url(session.workspace)
     address = external[0] if external else locate(session.workspace).url
@@ -101,10 +101,10 @@ def invite(session: Session) -> None:
 
     Once samples were pushed, the link leads on to the project, where "Label All Tasks" shows the first face.
     """
-    from emolab.labeling import project
-    from emolab.labeling.address import external_url, open_studio
-    from emolab.labeling.server import EmbeddedServer
-    from emolab.labeling.studio_accounts import invitation
+    from emolab.labeling.label_studio.accounts import invitation
+    from emolab.labeling.server.address import external_url, open_studio
+    from emolab.labeling.server.embedded import EmbeddedServer
+    from emolab.labeling.sync import project
 
     workspace = session.workspace
     running = None if external_url(workspace) else EmbeddedServer(workspace).running()
@@ -144,7 +144,7 @@ def invite(session: Session) -> None:
 
 
 def _push(session: Session) -> str:
-    from emolab.catalog.unsent import unsent
+    from emolab.catalog.campaign.unsent import unsent
 
     config = session.workspace.config
     with session.workspace.catalog() as catalog, catalog.connect() as conn:
@@ -168,8 +168,8 @@ def password(session: Session) -> None:
 def _embedded(session: Session) -> EmbeddedServer:
     """The embedded server; an error when the workspace uses another one."""
     from emolab.errors import ConfigError
-    from emolab.labeling.address import external_url
-    from emolab.labeling.server import EmbeddedServer
+    from emolab.labeling.server.address import external_url
+    from emolab.labeling.server.embedded import EmbeddedServer
 
     external = external_url(session.workspace)
     if external is not None:
@@ -182,7 +182,7 @@ def _embedded(session: Session) -> EmbeddedServer:
 
 
 def _admin() -> str:
-    from emolab.labeling.program import ADMIN
+    from emolab.labeling.server.installation import ADMIN
 
     return ADMIN
 
@@ -220,7 +220,7 @@ def _show_password(session: Session, secret: str | None) -> None:
 
 def _seen_from_outside(running: Running) -> str:
     """The address under which other machines reach a server that listens everywhere."""
-    from emolab.labeling.daemon import EVERYWHERE, outside_address
+    from emolab.labeling.server.daemon import EVERYWHERE, outside_address
 
     return f"http://{outside_address()}:{running.port}" if running.host in EVERYWHERE else running.url
 
@@ -245,8 +245,8 @@ def _stay(session: Session, server: EmbeddedServer) -> None:
     """Wait until Ctrl-C or a polite kill, then stop the server; an error when it ends by itself."""
     import time
 
-    from emolab.cli.signals import terminated_like_ctrl_c
-    from emolab.labeling.program import crashed
+    from emolab.cli.ui.signals import terminated_like_ctrl_c
+    from emolab.labeling.server.installation import crashed
 
     running = server.running()
     with terminated_like_ctrl_c():

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, escape, within, workspace_command
-from emolab.cli.words import lasting, many, short
+from emolab.words import lasting, many, short
 
 if TYPE_CHECKING:
-    from emolab.cli.propose import Proposal
-    from emolab.labeling.push import PushReport
+    from emolab.labeling.sync.push import PushReport
+    from emolab.loop.label.suggest import Proposal
     from emolab.workspace import Workspace
 
 SHOWN = 12
@@ -50,7 +50,7 @@ def suggest(
     if advice:
         _advise(session, alone=not (n or minutes or strategy or per_group or balance or send) and revotes is None)
         return
-    from emolab.cli.propose import propose
+    from emolab.loop.label.suggest import propose
 
     if n and minutes:
         raise click.UsageError("-n and --minutes both say how large the round is: use one of them.")
@@ -73,8 +73,8 @@ def suggest(
 
 
 def _advise(session: Session, *, alone: bool) -> None:
-    from emolab.cli.advise import advise
-    from emolab.cli.advise_show import show
+    from emolab.cli.ui.advice_table import show
+    from emolab.loop.label.advise import advise
 
     if not alone:
         raise click.UsageError("--advise makes no round, so it stands alone: emolab suggest --advise")
@@ -84,8 +84,8 @@ def _advise(session: Session, *, alone: bool) -> None:
 
 
 def _push(session: Session, proposal: Proposal) -> PushReport:
-    from emolab.labeling.address import open_studio
-    from emolab.labeling.push import push
+    from emolab.labeling.server.address import open_studio
+    from emolab.labeling.sync.push import push
 
     visible = session.workspace.config.labeling.show_predictions
     guesses = _guesses(session.workspace, proposal) if visible else {}
@@ -99,7 +99,7 @@ def _push(session: Session, proposal: Proposal) -> PushReport:
 
 def _guesses(workspace: Workspace, proposal: Proposal) -> dict[str, str]:
     """The model's class for every proposed sample; none where the round was chosen without a model."""
-    from emolab import predictions
+    from emolab.inference import prediction_store as predictions
 
     if proposal.model is None:
         return {}

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, device_option, workspace_command
-from emolab.cli.shortage import before_training
-from emolab.cli.words import many, short
+from emolab.cli.ui.shortage import before_training
+from emolab.words import many, short
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from emolab.progress import Progress
     from emolab.records import Model
-    from emolab.training.data import TrainingSet
-    from emolab.training.models import Trained
-    from emolab.training.recipes import Plan
-    from emolab.training.runs import Run
-    from emolab.training.team import Team
+    from emolab.training.fitting.distributed import Team
+    from emolab.training.inputs.training_set import TrainingSet
+    from emolab.training.runs.recipes import Plan
+    from emolab.training.runs.runs import Run
+    from emolab.training.train_model import Trained
     from emolab.workspace import Workspace
 
 
@@ -87,9 +87,9 @@ def train_run(
 
     progress = progress or SILENT
     try:
-        from emolab.training import models
-        from emolab.training.room import room
-        from emolab.training.team import ALONE
+        from emolab.training import train_model as models
+        from emolab.training.fitting.distributed import ALONE
+        from emolab.training.runs.disk_full import room
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     with room():
@@ -115,7 +115,7 @@ def _choose(workspace: Workspace, progress: Progress, *, resume: bool, device: s
     from dataclasses import replace
 
     from emolab.errors import DataError
-    from emolab.training import runs
+    from emolab.training.runs import runs
 
     unfinished, stopped = None, 0
     try:
@@ -148,11 +148,14 @@ def _prepare(workspace: Workspace, progress: Progress) -> Run:
 
     import numpy as np
 
-    from emolab.datasets import snapshots
-    from emolab.training import champion, media_check, recipes, runs, unlabelled
-    from emolab.training.data import require_classes
-    from emolab.training.decode import Preprocessing
-    from emolab.training.usable import unusable
+    from emolab.modalities.image.decode import Preprocessing
+    from emolab.provenance import snapshots
+    from emolab.training.inputs import media_check
+    from emolab.training.inputs.training_set import require_classes
+    from emolab.training.inputs.usable_samples import unusable
+    from emolab.training.pretraining import workspace_pretraining as unlabelled
+    from emolab.training.runs import champion_start as champion
+    from emolab.training.runs import recipes, runs
 
     data, version = training_material(workspace, progress)
     require_classes(data)
@@ -206,9 +209,9 @@ def training_material(workspace: Workspace, progress: Progress) -> tuple[Trainin
     import numpy as np
 
     from emolab.catalog import samples
-    from emolab.datasets import splits
-    from emolab.labeling.current import current_labels
-    from emolab.training.data import training_set
+    from emolab.datasets.splits import assign as splits
+    from emolab.labeling.labels.current_labels import current_labels
+    from emolab.training.inputs.training_set import training_set
 
     labels = current_labels(workspace, progress=progress)
     classes = labels.classes
@@ -250,7 +253,8 @@ def _teaching(
 
     from emolab.cli.models import folder_in
     from emolab.errors import ConfigError
-    from emolab.training import checkpoint, teacher
+    from emolab.training import checkpoint
+    from emolab.training.fitting import distillation as teacher
 
     names = [name.strip() for name in plan.teacher.split(",")]
     if not all(names):
@@ -326,8 +330,8 @@ def _champion(trained: Trained) -> str:
 
 def _show(session: Session, trained: Trained) -> None:
     from emolab.cli.common import escape
-    from emolab.cli.judged import show_metrics
-    from emolab.cli.side_by_side import show_comparison, show_learned
+    from emolab.cli.ui.comparison_table import show_comparison, show_learned
+    from emolab.cli.ui.metrics_table import show_metrics
 
     model, metrics = trained.model, trained.checkpoint.metrics
     for line in trained.mismatches[:8]:

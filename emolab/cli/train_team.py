@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from emolab.cli.common import Session
 
 if TYPE_CHECKING:
-    from emolab.training.models import Trained
+    from emolab.training.train_model import Trained
 
 
 def train_together(session: Session, *, resume: bool, device: str | None) -> Trained | None:
@@ -15,13 +15,15 @@ def train_together(session: Session, *, resume: bool, device: str | None) -> Tra
 
     Raises :class:`SystemExit` in the others when the leader could not begin; it has said why.
     """
-    from emolab.cli.signals import terminated_like_ctrl_c
     from emolab.cli.train import media_of, train_run
+    from emolab.cli.ui.signals import terminated_like_ctrl_c
     from emolab.errors import MissingExtra
 
     try:
-        from emolab.training import models, places, runs
-        from emolab.training.team import join
+        from emolab.training import train_model as models
+        from emolab.training.fitting.distributed import join
+        from emolab.training.runs import run_folders as places
+        from emolab.training.runs import runs
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     workspace = session.workspace

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from emolab.catalog import events, removal, votes
-from emolab.datasets import duplicates, resplit
-from emolab.datasets.looks import LOOKS, Looks
+from emolab.datasets.near_copies import groups as duplicates
+from emolab.datasets.near_copies.thumbnails import LOOKS, Looks
+from emolab.datasets.splits import resplit
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:

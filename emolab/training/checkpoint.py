@@ -16,7 +16,7 @@ from torch import Tensor
 
 from emolab import __version__
 from emolab.errors import DataError
-from emolab.training.decode import VERSION, VERSIONS, Preprocessing
+from emolab.modalities.image.decode import VERSION, VERSIONS, Preprocessing
 from emolab.workspace import write_bytes, write_text
 
 FORMAT = "emolab-model/1"
@@ -45,7 +45,7 @@ class Checkpoint:
     the logits are the mean over the image and its mirror image; ``other_temperature`` is the one for the other way of
     judging, ``None`` where it was never fitted. ``plan`` holds every number of the run, ``snapshot`` the hash of its
     data, ``metrics`` what was measured on the validation samples, ``about`` what a card says of purpose, data and
-    start (:mod:`emolab.training.provenance`; empty for models of an earlier emolab).
+    start (:mod:`emolab.training.runs.model_origin`; empty for models of an earlier emolab).
     """
 
     id: str

@@ -13,23 +13,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emolab import predictions as store
 from emolab.catalog import samples
 from emolab.config import TrainingConfig
 from emolab.errors import DataError
+from emolab.inference import prediction_store as store
+from emolab.inference.runtime import Runner
+from emolab.modalities.image.decode import Prepared, Preprocessing, UnreadableImage, decode, prepare
 from emolab.progress import SILENT, Progress
 from emolab.records import Model, Predictions
-from emolab.training import backbones, batches, cache, checkpoint, embeddings, engine, flips
-from emolab.training.backbones import Backbone
-from emolab.training.cache import Pixels
-from emolab.training.calibrate import softmax
+from emolab.training import checkpoint
 from emolab.training.checkpoint import Checkpoint
-from emolab.training.classifier import Classifier
-from emolab.training.decode import Prepared, Preprocessing, UnreadableImage, decode, prepare
-from emolab.training.devices import pick_device
-from emolab.training.memory import keep_freed_memory
-from emolab.training.runtime import Runner
-from emolab.training.usable import settle
+from emolab.training.export import engine
+from emolab.training.fitting.allocator import keep_freed_memory
+from emolab.training.fitting.devices import pick_device
+from emolab.training.inputs import batches
+from emolab.training.inputs import feature_cache as embeddings
+from emolab.training.inputs import pixel_cache as cache
+from emolab.training.inputs.pixel_cache import Pixels
+from emolab.training.inputs.usable_samples import settle
+from emolab.training.judging import flips
+from emolab.training.judging.calibrate import softmax
+from emolab.training.networks import backbones
+from emolab.training.networks.backbones import Backbone
+from emolab.training.networks.classifier import Classifier
 from emolab.workspace import Workspace
 
 BATCH = 128

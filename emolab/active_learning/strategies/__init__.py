@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from emolab.active_learning.pool import Pool
+    from emolab.active_learning.selection.pool import Pool
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.active_learning.pool import Picks, Pool
-from emolab.active_learning.replay import FEWEST, LEFT, Replay, left_to_ask, neighbour_purity, replay
+from emolab.active_learning.selection.pool import Picks, Pool
+from emolab.active_learning.selection.replay import FEWEST, LEFT, Replay, left_to_ask, neighbour_purity, replay
 from emolab.active_learning.strategies import needs
-from emolab.registry import STRATEGIES
+from emolab.plugins import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +38,10 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:
     1. With fewer than 90 labelled samples a cold start: ``typiclust`` where the nearest neighbours of a labelled sample
        nearly always share its class, ``maxherding`` where they often do; else, and below 20, ``uherding``, which also
        is the answer where labels are of one class or of too few people and videos to be divided.
-    2. With more, :func:`~emolab.active_learning.replay.replay` runs small campaigns over the labelled samples. The
-       strategy with the highest macro-F1 wins, if it beats random by more than a standard error; else ``uherding``,
-       which did well or no harm in published comparisons, or ``margin`` from 250 labelled samples per class on.
+    2. With more, :func:`~emolab.active_learning.selection.replay.replay` runs small campaigns over the labelled
+       samples. The strategy with the highest macro-F1 wins, if it beats random by more than a standard error; else
+       ``uherding``, which did well or no harm in published comparisons, or ``margin`` from 250 labelled samples per
+       class on.
     3. The random tenth is spread over the batch. Its labels are an unbiased sample of what is not labelled yet: they
        measure the model, feed the stopping advice and keep the other strategies honest.
     """

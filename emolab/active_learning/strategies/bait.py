@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.active_learning.pool import Picks, Pool
-from emolab.active_learning.ranking import best
-from emolab.active_learning.space import NO_EMBEDDING, Space
+from emolab.active_learning.selection.pool import Picks, Pool
+from emolab.active_learning.selection.ranking import best
+from emolab.active_learning.selection.space import NO_EMBEDDING, Space
 from emolab.active_learning.strategies import (
     NO_PREDICTION,
     candidate_probs,

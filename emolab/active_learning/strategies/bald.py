@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.active_learning.pool import Picks, Pool
-from emolab.active_learning.ranking import best
+from emolab.active_learning.selection.pool import Picks, Pool
+from emolab.active_learning.selection.ranking import best
 from emolab.active_learning.strategies import NO_PREDICTION, needs
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG0
     Bayesian active learning by disagreement (Houlsby et al. 2011): the entropy of the mean distribution less the mean
     entropy of the draws, divided by its maximum, the logarithm of the number of classes. What every draw finds
     ambiguous scores nothing: people would not agree on it either. Any source of ``pool.draws`` (t, n, k) will do,
-    for instance :func:`emolab.active_learning.draws.bootstrap_draws`. A candidate that one draw has no answer for comes
-    last.
+    for instance :func:`emolab.active_learning.selection.draws.bootstrap_draws`. A candidate that one draw has no answer
+    for comes last.
     """
     assert pool.draws is not None  # noqa: S101  the caller provides what needs() names
     t, _, k = pool.draws.shape

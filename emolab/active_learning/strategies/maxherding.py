@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from emolab.active_learning.herding import herd
-from emolab.active_learning.pool import Picks, Pool
-from emolab.active_learning.space import NO_EMBEDDING, Space
+from emolab.active_learning.selection.herding import herd
+from emolab.active_learning.selection.pool import Picks, Pool
+from emolab.active_learning.selection.space import NO_EMBEDDING, Space
+from emolab.active_learning.selection.thinning import by_checksum
 from emolab.active_learning.strategies import needs
-from emolab.active_learning.thinning import by_checksum
 
 
 @needs("embeddings")
 def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG001
     """``n`` candidates that bring the pool nearest to what was asked; the score is the share each adds, 0..1.
 
-    MaxHerding (Bae et al. 2024): see :func:`~emolab.active_learning.herding.herd`. It is ``uherding`` for a model
-    that is in doubt everywhere alike, and needs no labels. Candidates with NaN in their embedding come last.
+    MaxHerding (Bae et al. 2024): see :func:`~emolab.active_learning.selection.herding.herd`. It is ``uherding`` for a
+    model that is in doubt everywhere alike, and needs no labels. Candidates with NaN in their embedding come last.
     """
     assert pool.embeddings is not None  # noqa: S101  the caller provides what needs() names
     space = Space.over(pool.embeddings, pool.candidates)

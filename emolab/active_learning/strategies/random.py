@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from emolab.active_learning.pool import Picks, Pool
-from emolab.active_learning.ranking import best
+from emolab.active_learning.selection.pool import Picks, Pool
+from emolab.active_learning.selection.ranking import best
 from emolab.active_learning.strategies import needs
 
 

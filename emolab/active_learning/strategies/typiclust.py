@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.active_learning import space as reading
-from emolab.active_learning.clusters import assign, kmeans
-from emolab.active_learning.pool import Picks, Pool
-from emolab.active_learning.space import NO_EMBEDDING, Space
+from emolab.active_learning.selection import space as reading
+from emolab.active_learning.selection.clusters import assign, kmeans
+from emolab.active_learning.selection.pool import Picks, Pool
+from emolab.active_learning.selection.space import NO_EMBEDDING, Space
 from emolab.active_learning.strategies import needs
 
 if TYPE_CHECKING:

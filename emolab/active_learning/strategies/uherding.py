@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from emolab.active_learning.herding import herd
-from emolab.active_learning.pool import Picks, Pool
-from emolab.active_learning.space import NO_EMBEDDING, Space
+from emolab.active_learning.selection.herding import herd
+from emolab.active_learning.selection.pool import Picks, Pool
+from emolab.active_learning.selection.space import NO_EMBEDDING, Space
+from emolab.active_learning.selection.thinning import by_checksum
 from emolab.active_learning.strategies import (
     NO_PREDICTION,
     candidate_probs,
@@ -15,17 +16,16 @@ from emolab.active_learning.strategies import (
     needs,
     opinion,
 )
-from emolab.active_learning.thinning import by_checksum
 
 
 @needs("probs", "embeddings")
 def select(pool: Pool, n: int, rng: np.random.Generator) -> Picks:  # noqa: ARG001
     """``n`` candidates that bring the model's doubt nearest to what was asked; the score is the share each adds, 0..1.
 
-    UHerding (Bae et al. 2025, "Uncertainty herding"): :func:`~emolab.active_learning.herding.herd` with every sample
-    weighted by the model's doubt, 1 - the gap between its two best classes. While little is labelled everything is in
-    doubt and far away, and it spreads like ``maxherding``; later it turns to where the model is unsure. Candidates
-    without a usable prediction or embedding come last.
+    UHerding (Bae et al. 2025, "Uncertainty herding"): :func:`~emolab.active_learning.selection.herding.herd` with every
+    sample weighted by the model's doubt, 1 - the gap between its two best classes. While little is labelled everything
+    is in doubt and far away, and it spreads like ``maxherding``; later it turns to where the model is unsure.
+    Candidates without a usable prediction or embedding come last.
     """
     assert pool.embeddings is not None  # noqa: S101  the caller provides what needs() names
     doubt = candidate_scores(pool, closeness)

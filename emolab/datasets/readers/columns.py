@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from emolab.datasets.names import kind_of
-from emolab.datasets.problems import shown
+from emolab.datasets.file_names import kind_of
 from emolab.datasets.readers.source import Options
 from emolab.datasets.readers.split_words import SplitWords, split_of
 from emolab.datasets.readers.table import Fault, Line, Table, whole_number
 from emolab.errors import DataError, UnknownName
+from emolab.modalities.problems import shown
 
 #: Columns that are named by options of the same name.
 NAMES = ("path", "label", "split", "group", "annotator")

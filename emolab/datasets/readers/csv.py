@@ -15,16 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers import split_words
 from emolab.datasets.readers.columns import Columns
-from emolab.datasets.readers.source import (
-    Damaged,
-    Options,
-    Reader,
-    Source,
-    Survey,
-    group_rule,
-    is_table,
-    on_disk,
-)
+from emolab.datasets.readers.source import Damaged, Options, Reader, Source, Survey, group_rule, is_table, on_disk
 from emolab.datasets.readers.split_words import SplitWords, split_of
 from emolab.datasets.readers.table import Fault, Table, delimiter_of, open_table, some_sound
 from emolab.errors import DataError, UnknownName

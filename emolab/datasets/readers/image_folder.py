@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emolab.datasets.problems import shown
 from emolab.datasets.readers import layout, split_words
 from emolab.datasets.readers.source import Options, Reader, Source, Survey, group_rule, label_text
 from emolab.datasets.readers.split_words import SplitWords
 from emolab.errors import DataError
+from emolab.modalities.problems import shown
 from emolab.records import Record
 
 OPTIONS = {

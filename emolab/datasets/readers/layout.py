@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from emolab.datasets.problems import shown
 from emolab.datasets.readers.split_words import SplitWords, example
 from emolab.errors import DataError
+from emolab.modalities.problems import shown
 from emolab.taxonomy import KNOWN, canonical
 
 #: What a level may be called in the option ``layout``.

@@ -14,13 +14,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import TracebackType
 from typing import IO
 
-from emolab.datasets.archive import BROKEN, Archive
-from emolab.datasets.names import kind_of, suffix_of
-from emolab.datasets.problems import Problem, Refused, shown
+from emolab.datasets.collect.archive import BROKEN, Archive
+from emolab.datasets.collect.walk import walk
+from emolab.datasets.file_names import kind_of, suffix_of
 from emolab.datasets.readers.table import Table
-from emolab.datasets.walk import walk
 from emolab.errors import DataError, UnknownName
 from emolab.files import LIMIT, open_file
+from emolab.modalities.problems import Problem, Refused, shown
 from emolab.records import Record
 
 Options = Mapping[str, str]

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from emolab.datasets.problems import shown
 from emolab.errors import DataError
+from emolab.modalities.problems import shown
 from emolab.records import SPLITS
 
 _FILLER = "fer2013|ferplus|fer|data|dataset|images?|imgs?|faces?|set|split|samples?|files?|pictures?|photos?"

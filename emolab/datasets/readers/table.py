@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar, cast
 
-from emolab.datasets.archive import BROKEN
-from emolab.datasets.problems import shown
+from emolab.datasets.collect.archive import BROKEN
 from emolab.errors import DataError
 from emolab.files import open_file
+from emolab.modalities.problems import shown
 
 #: The longest line of a table, in characters, and the most text of one table.
 LINE_LIMIT = 1 << 24

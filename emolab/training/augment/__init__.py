@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.registry import AUGMENTATIONS
-from emolab.training.recipes import Plan
+from emolab.plugins import AUGMENTATIONS
+from emolab.training.runs.recipes import Plan
 
 #: (b, size, size, channels) uint8 and a generator in, the same shape and type out.
 Augment = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from emolab.training.augment import Augment
 from emolab.training.augment.compat import import_augmenters
-from emolab.training.recipes import Plan
+from emolab.training.runs.recipes import Plan
 
 
 def build(plan: Plan) -> Augment:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emolab.training.augment import Augment
-from emolab.training.recipes import Plan
+from emolab.training.runs.recipes import Plan
 
 #: Images that share one draw of rotation, shift, zoom, light and erasing. v2 draws once per call and a call costs
 #: more than the work on a small face: groups of four cost less than half of single images at 48 pixels.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.training.augment import Augment, reflect
-from emolab.training.recipes import Plan
+from emolab.training.runs.recipes import Plan
 
 #: Ranges at strength 1: degrees, shift as a share of the side, then logarithms of zoom, stretch and contrast, shear,
 #: brightness in grey levels, the side of an erased patch as a share of the image's.

@@ -7,7 +7,7 @@ double tasks and of projects of one name. Here a transaction that may write asks
 for its turn, and no request is carried out twice.
 
 A release of Label Studio that these settings do not fit ends with ``ImproperlyConfigured``, in one line that emolab
-shows (see ``emolab.labeling.program``).
+shows (see ``emolab.labeling.server.installation``).
 """
 
 from __future__ import annotations

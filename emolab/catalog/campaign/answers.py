@@ -1,0 +1,112 @@
+"""Which annotations are on a labelling server, and who the people behind its user ids are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, String, cast, delete, exists, func, literal, select
+
+from emolab.catalog.campaign.remotes import Project
+from emolab.catalog.samples import keys
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import chunks, insert_or_ignore
+from emolab.catalog.storage.engine import now
+from emolab.catalog.votes import alive
+
+_answers, _users = schema.remote_answers, schema.remote_users
+_samples, _annotators, _votes = schema.samples, schema.annotators, schema.votes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An annotation known to be on the server, with the pseudonym of who gave it."""
+
+    annotation: int
+    task: int
+    sample_id: str
+    annotator: str
+
+
+def find(
+    conn: Connection, project: Project, *, by_task: Sequence[int] = (), by_sample: Sequence[str] = ()
+) -> list[Answer]:
+    """The answers known to be on the server for these tasks or samples."""
+    query = (
+        select(_answers.c.annotation, _answers.c.task, _samples.c.id, _annotators.c.name)
+        .join(_samples, _samples.c.pk == _answers.c.sample)
+        .join(_annotators, _annotators.c.pk == _answers.c.annotator)
+        .where(_answers.c.project == project.pk)
+    )
+    found: list[Answer] = []
+    for part in chunks(by_task, 500):
+        found += [Answer(*row) for row in conn.execute(query.where(_answers.c.task.in_(part)))]
+    for ids in chunks(by_sample, 500):
+        found += [Answer(*row) for row in conn.execute(query.where(_samples.c.id.in_(ids)))]
+    return found
+
+
+def counts(conn: Connection, project: Project, *, besides: str | None = None) -> dict[str, int]:
+    """How many answers each sample of the project has on the server; samples without one are left out.
+
+    Answers whose vote was rejected for the reason ``besides`` are not counted, for example "skipped".
+    """
+    query = (
+        select(_samples.c.id, func.count())
+        .join(_samples, _samples.c.pk == _answers.c.sample)
+        .where(_answers.c.project == project.pk)
+        .group_by(_samples.c.id)
+    )
+    if besides is not None:
+        origin = literal(project.origin_of) + cast(_answers.c.annotation, String)
+        query = query.where(~exists().where(_votes.c.origin == origin, _votes.c.rejected == besides, alive()))
+    return {key: value for key, value in conn.execute(query)}
+
+
+def by_task(conn: Connection, project: Project) -> dict[int, int]:
+    """How many answers each task of the project is known to have on the server, skips included."""
+    query = select(_answers.c.task, func.count()).where(_answers.c.project == project.pk).group_by(_answers.c.task)
+    return {task: number for task, number in conn.execute(query)}
+
+
+def add(tx: Connection, project: Project, seen: Sequence[Answer], annotator_keys: Mapping[str, int]) -> None:
+    """Remember answers that are on the server; known ones stay as they are."""
+    pk = keys(tx, list({answer.sample_id for answer in seen}))
+    rows = [
+        {"project": project.pk, "annotation": a.annotation, "task": a.task, "sample": pk[a.sample_id],
+         "annotator": annotator_keys[a.annotator]}
+        for a in seen
+    ]  # fmt: skip
+    insert_or_ignore(tx, _answers, rows)
+
+
+def forget(tx: Connection, project: Project, annotations: Iterable[int]) -> None:
+    """Note that these answers are no longer on the server."""
+    for part in chunks(sorted(annotations), 500):
+        tx.execute(delete(_answers).where(_answers.c.project == project.pk, _answers.c.annotation.in_(part)))
+
+
+def people(conn: Connection, server: str) -> dict[int, str]:
+    """Pseudonyms by the server's user ids."""
+    query = select(_users.c.user, _annotators.c.name).join(_annotators, _annotators.c.pk == _users.c.annotator)
+    return {key: value for key, value in conn.execute(query.where(_users.c.server == server))}
+
+
+def users(conn: Connection) -> dict[str, list[int]]:
+    """The labelling servers' user ids by pseudonym."""
+    query = select(_annotators.c.name, _users.c.user).join(_annotators, _annotators.c.pk == _users.c.annotator)
+    found: dict[str, list[int]] = {}
+    for name, user in conn.execute(query.order_by(_users.c.user)):
+        found.setdefault(name, []).append(user)
+    return found
+
+
+def add_people(tx: Connection, server: str, pseudonyms: Mapping[int, str], annotator_keys: Mapping[str, int]) -> None:
+    """Remember who is behind which user id; the first pseudonym of a user stays for ever."""
+    moment = now()
+    rows = [
+        {"server": server, "user": user, "annotator": annotator_keys[name], "first_seen": moment}
+        for user, name in pseudonyms.items()
+    ]
+    if rows:
+        insert_or_ignore(tx, _users, rows)

@@ -1,0 +1,107 @@
+"""Labelling rounds and what was suggested in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, exists, func, insert, select
+
+from emolab.catalog.samples import keys
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import chunks
+from emolab.catalog.storage.engine import now
+from emolab.records import Suggestion
+
+_rounds, _suggestions, _samples = schema.rounds, schema.suggestions, schema.samples
+
+
+@dataclass(frozen=True)
+class Round:
+    """One call of ``suggest``: its number, how it chose, and how many it proposed."""
+
+    number: int
+    strategy: str
+    model: str | None
+    n: int
+    seed: int
+    settings: Mapping[str, Any]
+    created_at: str
+
+
+def next_number(conn: Connection) -> int:
+    """The number the next round gets; the first is 1."""
+    return int(conn.execute(select(func.coalesce(func.max(_rounds.c.number), 0))).scalar_one()) + 1
+
+
+def create(
+    tx: Connection,
+    suggestions: Sequence[Suggestion],
+    *,
+    strategy: str,
+    model: str | None,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> Round:
+    """Record a round with its suggestions (all carry its number) and return it."""
+    number = suggestions[0].round if suggestions else next_number(tx)
+    made = Round(number, strategy, model, len(suggestions), seed, dict(settings), now())
+    tx.execute(insert(_rounds).values(**made.__dict__))
+    pk = keys(tx, [suggestion.sample_id for suggestion in suggestions])
+    for part in chunks(suggestions, 2000):
+        tx.execute(
+            insert(_suggestions),
+            [
+                {
+                    "round": number,
+                    "sample": pk[s.sample_id],
+                    "rank": s.rank,
+                    "score": s.score,
+                    "reason": s.reason,
+                    "kind": s.kind,
+                    "strategy": s.strategy,
+                }
+                for s in part
+            ],
+        )
+    return made
+
+
+def list_all(conn: Connection) -> list[Round]:
+    """Every round, oldest first."""
+    return [Round(**row._mapping) for row in conn.execute(select(_rounds).order_by(_rounds.c.number))]
+
+
+def suggestions(conn: Connection, *, round_number: int | None = None, unsent: bool = False) -> list[Suggestion]:
+    """What was suggested, by round and rank; one round only, or only what no labelling server has received yet.
+
+    With ``unsent``, new samples that somebody has answered meanwhile are left out as well.
+    """
+    query = (
+        select(_samples.c.id, _suggestions)
+        .join(_samples, _samples.c.pk == _suggestions.c.sample)
+        .order_by(_suggestions.c.round, _suggestions.c.rank)
+    )
+    if round_number is not None:
+        query = query.where(_suggestions.c.round == round_number)
+    if unsent:
+        sent = exists().where(
+            and_(
+                schema.remote_tasks.c.sample == _suggestions.c.sample,
+                schema.remote_tasks.c.round >= _suggestions.c.round,  # a later round has taken the task over,
+            )
+        )
+        query = query.where(~sent, (_suggestions.c.kind == "revote") | (_samples.c.n_votes == 0))
+    return [
+        Suggestion(
+            sample_id=row.id,
+            score=row.score,
+            reason=row.reason,
+            strategy=row.strategy,
+            round=row.round,
+            rank=row.rank,
+            kind=row.kind,
+        )
+        for row in conn.execute(query)
+    ]

@@ -1,0 +1,89 @@
+"""``emolab label aggregate``: votes become labels."""
+
+from __future__ import annotations
+
+import click
+
+from emolab.cli.common import Session, escape, within, workspace_command
+from emolab.words import many, short
+
+
+@click.command(short_help="Turn the team's votes into labels.")
+@click.option("--method", metavar="NAME", help="majority, soft, dawid_skene, hybrid or a plugin [hybrid].")
+@click.option(
+    "--min-votes", type=within("labeling.min_votes"), metavar="N", help="Leave out samples with fewer people [1]."
+)
+@workspace_command
+def aggregate(session: Session, method: str | None, min_votes: int | None) -> None:
+    """Turn all votes into one distribution over the classes per sample.
+
+    The result is a new version of the labels, named by a hash of votes and settings; running it again without
+    new votes changes nothing. Votes are never changed. These are the current labels from now on: when votes change,
+    train and the other commands make them again in the same way.
+    """
+    import numpy as np
+
+    from emolab.cli.common import bar
+    from emolab.labeling.labels.aggregate import aggregate as run
+
+    done = run(session.workspace, method=method, min_votes=min_votes)
+    labels = done.labels
+    per_class = np.bincount(labels.hard, minlength=len(labels.classes))
+    agreement = np.bincount(labels.hard, weights=labels.agreement, minlength=len(labels.classes))
+    belief = labels.probs.mean(axis=0)
+    rows = {
+        name: {
+            "samples": int(per_class[c]),
+            "share": float(per_class[c] / len(labels.samples)),
+            "belief": float(belief[c]),
+            "agreement": float(agreement[c] / per_class[c]) if per_class[c] else None,
+        }
+        for c, name in enumerate(labels.classes)
+    }
+    session.emit(
+        {
+            "version": labels.version,
+            "new": done.new,
+            "method": labels.method,
+            "n": len(labels.samples),
+            "votes": done.votes,
+            "annotators": done.annotators,
+            "settings": labels.settings,
+            "per_class": rows,
+            "left_out": {"too_few_votes": done.too_few, "unlabelable": done.set_aside},
+            "ties": done.ties,
+        }
+    )
+    largest = max(row["share"] or 0.0 for row in rows.values())
+    session.table(
+        ["class", ("samples", "right"), ("share", "right"), "", ("agreement", "right")],
+        [
+            (
+                name,
+                f"{row['samples']:,}",
+                f"{row['share']:.0%}",
+                bar((row["share"] or 0.0) / largest, 16),
+                "–" if row["agreement"] is None else f"{row['agreement']:.2f}",
+            )
+            for name, row in rows.items()
+        ],
+        title=f"{many(len(labels.samples), 'label')} by {escape(str(done.recipe))}",
+    )
+    session.say(
+        f"{many(done.votes, 'vote')} of {many(done.annotators, 'annotator')}; version [bold]{short(labels.version)}[/]"
+        + ("" if done.new else ", unchanged")
+        + "."
+    )
+    tied = many(done.ties, "sample has", "samples have")
+    for n, line in (
+        (done.ties, f"{tied} no single most voted class; the method decides between the tied ones"),
+        (done.too_few, f"{_left_out(done.too_few)}: too few votes"),
+        (done.set_aside, f"{_left_out(done.set_aside)}: half or more of the people say no face, several or unknown"),
+    ):
+        if n:
+            session.say(f"[dim]{line}.[/]")
+    session.next_step("emolab train")
+
+
+def _left_out(n: int) -> str:
+    return many(n, "sample is left out", "samples are left out")

@@ -1,0 +1,134 @@
+"""What ``emolab predict`` prints: rows for JSON, CSV and the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emolab.safe_text import for_spreadsheet
+
+if TYPE_CHECKING:
+    from emolab.cli.common import Session
+    from emolab.loop.model.predict_faces import Asked
+    from emolab.training.predict import FilePrediction
+
+#: Rows of the table, and lines about images below it that could not be classified.
+SHOWN = 40
+FAILED = 200
+BOX = ("x", "y", "width", "height")
+#: The person's own right and left, as the detector tells them.
+LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
+_FACE = ("face", *BOX, *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"), "score")
+
+
+def row_of(answer: FilePrediction, classes: tuple[str, ...], one: Asked) -> dict[str, Any]:
+    """One answer, ready for JSON; of a face, with its number in the file, box, landmarks and the detector's score."""
+    note = "; ".join(text for text in (answer.note, one.note) if text) or None
+    if answer.probs is None:
+        return {"file": answer.name, "error": answer.error, "note": note}
+    best = int(answer.probs.argmax())
+    row = {
+        "file": answer.name,
+        "label": classes[best],
+        "confidence": round(float(answer.probs[best]), 6),
+        "probs": {name: round(float(p), 6) for name, p in zip(classes, answer.probs, strict=True)},
+        "note": note,
+    }
+    if one.box is not None and one.score is not None:
+        row |= {
+            "face": one.face,
+            "box": dict(zip(BOX, one.box, strict=True)),
+            "landmarks": {
+                name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, one.landmarks, strict=True)
+            },
+            "score": round(one.score, 4),
+        }
+    return row
+
+
+def print_csv(rows: list[dict[str, Any]], classes: tuple[str, ...], *, faces: bool) -> None:
+    """Print one line per row on standard output; with ``faces`` what is known of the face comes last."""
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = map(for_spreadsheet, classes)
+    writer.writerow(["file", "label", "confidence", *names, "error", "note", *(_FACE if faces else ())])
+    for row in rows:
+        numbers = [row["confidence"], *row["probs"].values()] if "probs" in row else [None] * (len(classes) + 1)
+        cells = [row["file"], row.get("label"), *(None if p is None else f"{p:.6f}" for p in numbers)]
+        cells += [row.get("error"), row.get("note")]
+        if faces:
+            points = [value for point in row.get("landmarks", {}).values() for value in point]
+            box = [row["box"][key] for key in BOX] if "box" in row else [None] * len(BOX)
+            cells += [row.get("face"), *box, *(points or [None] * (2 * len(LANDMARKS))), row.get("score")]
+        writer.writerow([for_spreadsheet(cell) if isinstance(cell, str) else cell for cell in cells])
+    click.echo(out.getvalue(), nl=False)
+
+
+def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> bool:
+    """Print the first rows as a table, the notes about them below it, and what failed in all the others.
+
+    Returns whether all that failed is listed.
+    """
+    from emolab.cli.common import bar, escape
+    from emolab.words import many
+
+    shared = _folder([row["file"] for row in rows])
+
+    def cells(row: dict[str, Any]) -> tuple[str, ...]:
+        name = _named(row, shared)
+        if "error" in row:
+            return (name, *([""] if faces else []), "[red]no answer[/]", "", "", escape(row["error"]))
+        others = sorted(row["probs"].items(), key=lambda item: -item[1])[1:3]
+        rest = ", ".join(f"{name} {p:.0%}" for name, p in others if p >= 0.05)
+        box = row.get("box", {})
+        where = [f"{box['width']} x {box['height']} at {box['x']}, {box['y']}"] if box else [""] if faces else []
+        return (name, *where, row["label"], f"{row['confidence']:.0%}", bar(row["confidence"], 8), rest)
+
+    if shared:
+        session.say(f"[dim]in {escape(shared)}[/]")
+    session.table(
+        [("file", "whole"), *(["face, pixels"] if faces else []), "answer", ("sure", "right"), "", "else"],
+        [cells(row) for row in rows[:SHOWN]],
+    )
+    for row in rows[:SHOWN]:
+        if row.get("note"):
+            session.say(f"[yellow]note:[/] {_named(row, shared)}: {escape(row['note'])}")
+    answered = [row for row in rows[SHOWN:] if "error" not in row]
+    if answered:
+        unseen = sum(bool(row.get("note")) for row in answered)
+        also = f", {unseen:,} of them with a note" if unseen else ""
+        session.say(f"[dim]and {many(len(answered), 'more answer')}{also}; --json or --csv print all of them.[/]")
+    failed = [row for row in rows[SHOWN:] if "error" in row]
+    for row in failed[:FAILED]:
+        session.say(f"[red]no answer:[/] {_named(row, shared)}: {escape(row['error'])}")
+    if len(failed) > FAILED:
+        session.say(f"[dim]and {len(failed) - FAILED:,} more without an answer; --json or --csv print all of them.[/]")
+    return len(failed) <= FAILED
+
+
+def _named(row: dict[str, Any], shared: str) -> str:
+    """The file of a row without the folder that all share, and the number of the face, as rich markup."""
+    from emolab.cli.common import escape
+
+    number = f" #{row['face']}" if "face" in row else ""
+    return escape(f"{row['file'][len(shared) :]}{number}")
+
+
+def _folder(names: list[str]) -> str:
+    """The folder, with its slash, that all ``names`` begin with; empty where there is none or a single name.
+
+    >>> _folder(["a/b/c.png", "a/b/d/e.png"]), _folder(["a.png", "b.png"]), _folder(["a/b.png"])
+    ('a/b/', '', '')
+    >>> _folder(["./a/b.png", "./a/c.png"])
+    './a/'
+    """
+    from itertools import takewhile
+
+    if len(names) < 2:
+        return ""
+    levels = zip(*(name.split("/")[:-1] for name in names), strict=False)
+    return "".join(f"{level[0]}/" for level in takewhile(lambda level: len(set(level)) == 1, levels))

@@ -1,0 +1,262 @@
+"""Items in, samples out: strip, check, measure, cut faces, store, record. Used by collect and by merge.
+
+1. The caller's stream is read a bounded number of items (and bytes) ahead; what the ledger knows is not read at all.
+2. Threads turn items into samples and media files; Pillow, OpenCV, zlib and the hashes all let go of Python's lock.
+3. In the order of the input, batch by batch: media are flushed to disk, then samples (and whatever the caller adds,
+   such as votes) go to the catalog in one transaction. A run stopped at any instant leaves complete batches and at
+   most some media files that nothing refers to; the next run goes on where this one ended.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emolab.catalog import samples as catalog_samples
+from emolab.catalog.samples import AddResult
+from emolab.datasets.collect.input_ledger import Seen
+from emolab.datasets.collect.media_store import MediaStore
+from emolab.datasets.collect.prefetch import End, Entry, Result, Whole, outcomes, stamp
+from emolab.datasets.collect.prepare import FACES, Item, Options, Outcome, Preparer
+from emolab.datasets.near_copies.thumbnails import LOOKS, Looks
+from emolab.errors import EmolabError, UnknownName
+from emolab.modalities.image import detector_weights as weights
+from emolab.modalities.problems import Problem, shown
+from emolab.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from emolab.catalog import Catalog
+    from emolab.workspace import Workspace
+
+__all__ = ["Entry", "Item", "Options", "Outcome", "Problem", "Report", "Whole", "ingest"]
+
+#: Samples per transaction, and seconds after which a smaller batch is written all the same.
+BATCH = 500
+BATCH_SECONDS = 2.0
+
+#: How many problems a report keeps in memory; all of them go to ``on_problem``.
+KEPT_PROBLEMS = 1000
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did. ``added`` and ``existing`` count samples, ``items`` inputs, ``skipped`` inputs known from before.
+
+    ``faces`` counts new samples cut out of larger images, ``whole`` new ones kept whole because no face was found.
+    ``kinds`` counts every problem by kind (notes in ``notes``); ``problems`` holds the first thousand of both.
+    """
+
+    items: int = 0
+    added: int = 0
+    existing: int = 0
+    skipped: int = 0
+    faces: int = 0
+    whole: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        """Inputs that did not become samples."""
+        return self.kinds.total()
+
+
+def ingest(
+    workspace: Workspace,
+    catalog: Catalog,
+    items: Iterable[Entry],
+    *,
+    options: Options | None = None,
+    on_batch: Callable[[Connection, Sequence[Outcome], AddResult], None] | None = None,
+    on_problem: Callable[[Problem], None] | None = None,
+    total: Callable[[], int | None] = lambda: None,
+    workers: int | None = None,
+    description: str = "Collecting",
+    progress: Progress = SILENT,
+) -> Report:
+    """Turn ``items`` into samples of ``workspace`` and say what happened.
+
+    ``items`` may carry problems met while listing them; they go to the report in place. ``on_batch`` is called within
+    the transaction that adds a batch, with the outcomes of that batch (in input order, known ones without
+    ``samples``) and what was added: whatever it writes is committed together with the samples, or not at all. In a dry
+    run it gets a read-only view instead. ``total``
+    is asked now and then how many items there will be; ``workers`` defaults to the cores this process may use.
+
+    A bad input never stops the run. A full disk does, with one problem of kind "disk full" after the last complete
+    batch.
+    Raises :class:`EmolabError` when the workspace cannot be written or the settings make no sense.
+    """
+    options = options or Options()
+    _check(options)
+    threads = workers or len(os.sched_getaffinity(0))
+    with (
+        Seen(workspace.cache / "seen.db", settings=repr(options)) as seen,
+        Looks(workspace.cache / LOOKS) as looks,
+    ):
+        run = _Run(workspace, catalog, seen, looks, options=options, on_batch=on_batch, on_problem=on_problem)
+        with (
+            progress.task(description, total(), unit="items") as task,
+            ThreadPoolExecutor(threads) as pool,
+            _quiet(),
+        ):
+            known_total: int | None = None
+            try:
+                for outcome in outcomes(items, known=run.known, prepare=run.prepare, pool=pool):
+                    run.take(outcome)
+                    task.advance(0 if isinstance(outcome, End) else 1)
+                    if known_total is None and (known_total := total()) is not None:
+                        task.expect(known_total)
+                run.commit()
+            except OSError as error:
+                pool.shutdown(cancel_futures=True)
+                run.stop(error)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return run.report
+
+
+class _Run:
+    """What one call of :func:`ingest` carries along: the batch being filled and the report."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        catalog: Catalog,
+        seen: Seen,
+        looks: Looks,
+        *,
+        options: Options,
+        on_batch: Callable[[Connection, Sequence[Outcome], AddResult], None] | None,
+        on_problem: Callable[[Problem], None] | None,
+    ) -> None:
+        self.report = Report()
+        self.store = None if options.dry_run else MediaStore(workspace.media, below=workspace.root)
+        if self.store is not None:
+            self.store.sweep()
+        self.prepare = Preparer(options, self.store)
+        self._catalog = catalog
+        self._seen = seen
+        self._looks = looks
+        self._root = workspace.root
+        listed = workspace.damaged  # their originals are read again, which repairs their files
+        self._damaged = set(listed.read_text(encoding="ascii").split()) if listed.is_file() else set()
+        self._on_batch = on_batch
+        self._on_problem = on_problem
+        self._batch: list[Outcome] = []
+        self._entries: list[tuple[str, Sequence[str]]] = []
+        self._since_end: list[str] = []
+        self._began = time.monotonic()
+
+    def known(self, stamps: Sequence[str | None]) -> list[tuple[str, ...] | None]:
+        """For each input the ids it became in an earlier run, if those samples and their media are still there."""
+        found = iter(self._seen.find([s for s in stamps if s is not None]))
+        ids = [None if s is None else next(found) for s in stamps]
+        wanted = list({i for each in ids if each for i in each})
+        if not wanted:
+            return [None] * len(stamps)
+        with self._catalog.connect() as connection:
+            there = set(catalog_samples.keys(connection, wanted))
+        if self.store is not None:
+            there = {id_ for id_ in there if id_ not in self._damaged and self.store.has(id_)}
+        return [each if each and there.issuperset(each) else None for each in ids]
+
+    def take(self, outcome: Result) -> None:
+        """Add one result to the batch, and write the batch when it is due."""
+        if isinstance(outcome, End):
+            if outcome.stamp and self._since_end:
+                self._entries.append((outcome.stamp, self._since_end))
+            self._since_end = []
+            return
+        self.report.items += 1
+        if isinstance(outcome, Problem):
+            self._note(outcome)
+            return
+        for problem in outcome.problems:
+            self._note(problem)
+        self._batch.append(outcome)
+        self._since_end.extend(outcome.ids)
+        if outcome.samples and (name := stamp(outcome.item)) is not None:
+            self._entries.append((name, outcome.ids))
+        if len(self._batch) >= BATCH or time.monotonic() - self._began > BATCH_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Make the batch durable: media first, then one transaction, then the ledger."""
+        batch, self._batch = self._batch, []
+        entries, self._entries = self._entries, []
+        made = [sample for outcome in batch for sample in outcome.samples]
+        if self.store is None:
+            with self._catalog.connect() as connection:
+                result = _preview(connection, [sample.id for sample in made])
+                if self._on_batch is not None:
+                    self._on_batch(connection, batch, result)
+        else:
+            self.store.flush()
+            with self._catalog.begin() as tx:
+                result = catalog_samples.add(tx, made)
+                if self._on_batch is not None:
+                    self._on_batch(tx, batch, result)
+            self._looks.add(zip((s.id for s in made), (each for o in batch for each in o.looks), strict=True))
+            self._seen.add(entries)
+        new = set(result.added)
+        self.report.added += len(result.added)
+        self.report.existing += len(result.existing) + sum(len(o.ids) for o in batch if not o.samples)
+        self.report.skipped += sum(1 for o in batch if o.ids and not o.samples)
+        self.report.faces += sum(1 for s in made if s.box is not None and s.id in new)
+        self.report.whole += sum(1 for s in made if s.quality.get("faces") == 0 and s.id in new)
+        self._began = time.monotonic()
+
+    def stop(self, error: OSError) -> None:
+        """End early: keep what is complete, then say why."""
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise EmolabError(
+                f"The workspace cannot be written: {error.strerror or error} ({shown(str(error.filename or ''))}).",
+                hint=f"Check the rights of {self._root} and run the same command again.",
+            ) from error
+        message = "no space left for media; everything up to here is kept. Free some space and run the same again"
+        self.commit()
+        self._note(Problem(shown(str(self._root)), "disk full", message))
+
+    def _note(self, problem: Problem) -> None:
+        (self.report.notes if problem.taken else self.report.kinds)[problem.kind] += 1
+        if len(self.report.problems) < KEPT_PROBLEMS:
+            self.report.problems.append(problem)
+        if self._on_problem is not None:
+            self._on_problem(problem)
+
+
+def _preview(connection: Connection, ids: Sequence[str]) -> AddResult:
+    """What adding these samples would say, without adding them."""
+    there = set(catalog_samples.keys(connection, list(set(ids))))
+    result = AddResult([], [])
+    for sample_id in ids:
+        (result.existing if sample_id in there else result.added).append(sample_id)
+        there.add(sample_id)
+    return result
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings from Pillow: it has opinions on sizes and damaged tags; what matters becomes a problem."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def _check(options: Options) -> None:
+    if options.faces not in FACES:
+        raise UnknownName("face mode", options.faces, FACES)
+    if options.faces != "off":
+        weights.detector(options.detector)  # says now when there is no such file

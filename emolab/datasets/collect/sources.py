@@ -1,0 +1,142 @@
+"""Paths in, items out: files, folders, archives and videos become one stream for ``ingest``.
+
+Nothing is read here except folder listings, the index of archives and the frames of videos; images are read by the
+workers.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emolab.datasets.collect import archive, video
+from emolab.datasets.collect.ingest import Entry, Item, Problem, Whole
+from emolab.datasets.collect.walk import Found, walk
+from emolab.errors import ConfigError
+from emolab.modalities.problems import Refused, shown
+
+#: What the catalog's column holds; of longer names the end is kept.
+_GROUP_LENGTH = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """How paths become items.
+
+    ``group_by``: ``None``, ``folder`` or a regular expression whose first group, found in the path, names the group
+    (a video without one is a group of its own). Folders and videos are named relative to ``base``, so that they have
+    the same name wherever the command is typed. ``every`` and ``similar`` are those of
+    :func:`emolab.datasets.collect.video.frames`. ``ignored`` counts, by suffix, files that are neither image nor video.
+    ``stopped`` is asked before each input whether to end early.
+    """
+
+    group_by: str | None = None
+    base: Path = field(default_factory=Path.cwd)
+    consent: str | None = None
+    every: float = 1.0
+    similar: float = 0.06
+    max_bytes: int = 512 << 20
+    ignored: Counter[str] = field(default_factory=Counter)
+    stopped: Callable[[], bool] = lambda: False
+
+    def entries(self, paths: Sequence[str]) -> Iterator[Entry]:
+        """Everything below ``paths``. Raises :class:`ConfigError` when ``group_by`` is no regular expression."""
+        pattern = self._pattern()
+        for found in walk(paths, ignored=self.ignored, stopped=self.stopped):
+            if isinstance(found, Problem):
+                yield found
+            elif found.kind == "image":
+                name = shown(found.path)
+                yield Item(
+                    data=Path(found.path), name=name, stamp=_stamp(found), consent=self.consent,
+                    group=self._group(name, pattern),
+                )  # fmt: skip
+            elif found.kind == "zip":
+                yield from self._archive(found, pattern)
+            else:
+                settings = f"{self.every}|{self.similar}"
+                yield Whole(shown(found.path), f"{_stamp(found)}|{settings}", self._video(found, pattern))
+
+    def _archive(self, found: Found, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
+        stamp = _stamp(found)
+        for member in archive.images(found.path, max_bytes=self.max_bytes, ignored=self.ignored):
+            if isinstance(member, Problem):
+                yield member
+                continue
+            if self.stopped():
+                return
+            name, mark, read = member
+            yield Item(
+                data=read, name=name, stamp=f"{stamp}|{mark}", consent=self.consent, group=self._group(name, pattern)
+            )
+
+    def _video(self, found: Found, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
+        name = shown(found.path)
+        left_out = kept = 0
+        notes: list[str] = []
+        try:
+            for frame in video.frames(found.path, every=self.every, similar=self.similar, notes=notes):
+                if self.stopped():
+                    yield Problem(name, "stopped", "not read to its end; run the same command again", taken=False)
+                    return
+                if frame is None:
+                    left_out += 1
+                    continue
+                kept += 1
+                group = self._group(name, pattern) or self._relative(name)
+                yield Item(data=frame.image, name=f"{name}@{frame.seconds:.2f}s", consent=self.consent, group=group)
+        except Refused as refused:
+            yield refused.at(name)
+        yield from (Problem(name, "pixel shape", note, taken=True) for note in notes)
+        if left_out:
+            message = f"{left_out} of {left_out + kept} frames look like the one before them and were left out"
+            yield Problem(name, "similar frames", message, taken=True)
+
+    def _group(self, name: str, pattern: re.Pattern[str]) -> str | None:
+        if self.group_by is None:
+            return None
+        if self.group_by == "folder":
+            return self._relative(os.path.dirname(name))  # noqa: PTH120 - text, once per file
+        found = pattern.search(name)
+        if found is None:
+            return None
+        return (found.group(1) if pattern.groups else found.group())[-_GROUP_LENGTH:]
+
+    def _relative(self, path: str) -> str:
+        return os.path.relpath(path, self.base)[-_GROUP_LENGTH:]
+
+    def _pattern(self) -> re.Pattern[str]:
+        try:
+            return re.compile(self.group_by or "")
+        except re.error as error:
+            raise ConfigError(
+                f'--group-by "{self.group_by}" is neither "folder" nor a regular expression: {error}.',
+                hint=r"Example for subject_07/smile.jpg: --group-by 'subject_(\d+)'",
+            ) from error
+
+
+def count(paths: Sequence[str], *, every: float, stopped: Callable[[], bool] = lambda: False) -> int:
+    """About how many items :meth:`Source.entries` will yield: folders and archives by their index, videos by length."""
+    total = 0
+    for found in walk(paths, stopped=stopped):
+        if isinstance(found, Problem) or found.kind == "image":
+            total += 1
+        elif found.kind == "video":
+            total += video.length(found.path, every=every)
+        else:
+            try:
+                with zipfile.ZipFile(found.path) as file:
+                    total += len(file.infolist())
+            except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+                total += 1
+    return total
+
+
+def _stamp(found: Found) -> str:
+    path = os.path.abspath(found.path)  # noqa: PTH100 - no disk access
+    return f"{path}|{found.status.st_size}|{found.status.st_mtime_ns}"

@@ -1,0 +1,295 @@
+"""The workspace as a FiftyOne dataset: written in bulk, opened in the App, read for what people changed there.
+
+The only file that imports fiftyone. FiftyOne is a view: it can be dropped and is rebuilt from the catalog.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import logging
+import os
+import socket
+import sys
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from emolab.catalog import Catalog, settings, votes
+from emolab.datasets.inspect import appearance as look
+from emolab.datasets.inspect import rows
+from emolab.datasets.inspect.answers import Seen, answers, restored_tags
+from emolab.datasets.inspect.documents import Field, Writer, fields, stamped_label
+from emolab.datasets.inspect.sync import Direct, Path, Public, Tally, agrees, synchronise
+from emolab.errors import EmolabError, MissingExtra
+from emolab.progress import SILENT, Progress
+from emolab.records import Predictions
+from emolab.workspace import Workspace
+
+ADDRESS = "127.0.0.1"
+LONGEST_NAME = 1000  # characters of a dataset's name; FiftyOne takes 1,551
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What :func:`write` did: dataset, samples in it, the tally, the size of each saved view, the path used."""
+
+    dataset: str
+    samples: int
+    tally: Tally
+    views: dict[str, int]
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What :func:`pull` did: new and withdrawn votes, answers known before, and (uid, line) for what it left alone."""
+
+    new: int
+    withdrawn: int
+    known: int
+    problems: tuple[tuple[str, str], ...]
+
+
+def connect(address: str) -> ModuleType:
+    """The ``fiftyone`` package, connected to the database at ``address``, silent and without a network.
+
+    Raises :class:`MissingExtra` without FiftyOne and :class:`EmolabError` when this process already uses
+    FiftyOne with another database (it can have one only).
+    """
+    os.environ.update(
+        FIFTYONE_DATABASE_URI=address,
+        FIFTYONE_DATABASE_VALIDATION="false",  # mongod.find checked the version; this only warns about old ones
+        FIFTYONE_DO_NOT_TRACK="true",
+        FIFTYONE_SHOW_PROGRESS_BARS="false",
+    )
+    fresh = "fiftyone" not in sys.modules
+    try:
+        import fiftyone as fo
+    except ImportError:
+        raise MissingExtra("FiftyOne", "data") from None
+    if fresh:
+        gc.freeze()  # some 250,000 objects that stay: going through them again and again costs a third of a write
+        atexit.register(gc.unfreeze)  # else extension modules complain about leaks when the process ends
+    if fo.config.database_uri != address:
+        raise EmolabError(
+            "FiftyOne is already in use here with another database, and a Python process can have one only.",
+            hint="Start a new process, or set FIFTYONE_DATABASE_URI before FiftyOne is imported.",
+        )
+    package: ModuleType = fo
+    return package
+
+
+def write(
+    workspace: Workspace,
+    address: str,
+    *,
+    predictions: Predictions | None = None,
+    progress: Progress = SILENT,
+    path: str = "auto",
+) -> Report:
+    """Bring the workspace's dataset, on the database at ``address``, to what the catalog says now.
+
+    Only samples that changed are rewritten; tags, fields and views that people made stay. ``path`` is
+    ``auto`` (direct when FiftyOne's internals are as expected, which is checked), ``direct`` or ``public``.
+    """
+    fo = connect(address)
+    classes = workspace.config.project.classes
+    with workspace.lock("inspect"), workspace.catalog() as catalog:
+        owner = _owner(workspace, catalog)
+        with catalog.connect() as conn:
+            known = fields(classes, rows.qualities(conn))
+            dataset = _prepared(fo, _name(fo, workspace, owner), known)
+            dataset.info["emolab"] = {"owner": owner, "workspace": str(workspace.root)}
+            way = _way(fo, dataset, classes, path, progress)
+            tally = _fill(workspace, conn, predictions, dataset=dataset, way=way, known=known, progress=progress)
+    look.dress(fo, dataset, classes, known)
+    return Report(dataset.name, len(dataset), tally, look.save_views(fo, dataset), way.name)
+
+
+def pull(workspace: Workspace, address: str, *, annotator: str) -> Pull:
+    """Read what people changed in the App and write it to the ledger as votes of ``annotator``, in one transaction.
+
+    Running it again changes nothing. Raises :class:`EmolabError` when there is no dataset yet.
+    """
+    fo = connect(address)
+    with workspace.lock("inspect"), workspace.catalog() as catalog, catalog.begin() as tx:
+        name = _name(fo, workspace, _owner_of(tx))
+        if not fo.dataset_exists(name):
+            raise EmolabError(f'There is no FiftyOne dataset "{name}" yet.', hint="Write it with: emolab inspect")
+        found = answers(
+            _seen(fo.load_dataset(name), rows.known(tx)),
+            annotator=annotator,
+            classes=workspace.config.project.classes,
+            ledger=rows.inspected(tx),
+        )
+        withdrawn = votes.withdraw(tx, found.withdrawn, "taken back in FiftyOne")
+        new = votes.append(tx, found.votes, kind="inspector")
+    return Pull(new, withdrawn, found.known, tuple(found.problems))
+
+
+@contextmanager
+def app(workspace: Workspace, address: str, *, port: int | None = None) -> Iterator[str]:
+    """The address of the FiftyOne App on the workspace's dataset; it runs until the block ends.
+
+    Without ``port``, the configured one or the next free one. Raises :class:`EmolabError` when ``port`` is
+    taken.
+    """
+    fo = connect(address)
+    with workspace.catalog() as catalog:
+        name = _name(fo, workspace, _owner(workspace, catalog))
+    chosen = _port(port, workspace.config.inspect.port)
+    logging.getLogger("fiftyone").setLevel(logging.ERROR)  # its greetings; emolab says where the App is
+    session = fo.launch_app(
+        fo.load_dataset(name), spaces=look.panels(fo), remote=True, address=ADDRESS, port=chosen, auto=False
+    )
+    try:
+        yield f"http://{ADDRESS}:{chosen}/datasets/{quote(name)}"
+    finally:
+        session.close()
+
+
+def _owner(workspace: Workspace, catalog: Catalog) -> str:
+    """What tells this workspace's dataset from another one of the same name on the same database."""
+    if workspace.read_only:
+        with catalog.connect() as conn:
+            return settings.get(conn, "inspect.owner") or workspace.writable.name
+    with catalog.begin() as tx:
+        return _owner_of(tx)
+
+
+def _owner_of(tx: Connection) -> str:
+    """The same, made and kept where there is none yet."""
+    found = settings.get(tx, "inspect.owner")
+    if found is None:
+        found = uuid4().hex
+        settings.put(tx, "inspect.owner", found)
+    return found
+
+
+def _name(fo: Any, workspace: Workspace, owner: str) -> str:
+    """The project's name, with the start of ``owner`` behind it where another workspace has a dataset of that name.
+
+    FiftyOne wants a Latin letter or a digit in it, for its addresses.
+    """
+    name = workspace.config.project.name[:LONGEST_NAME]
+    if not any(ch.isascii() and ch.isalnum() for ch in name):
+        name = f"emolab {name}"
+    if fo.dataset_exists(name):
+        there = fo.load_dataset(name)
+        holder = there.info.get("emolab", {}).get("owner")
+        if holder != owner and (holder or len(there)):
+            return f"{name}-{owner[:6]}"
+    return name
+
+
+def _prepared(fo: Any, name: str, known: Sequence[Field]) -> Any:
+    """The dataset called ``name`` with all fields, made where missing."""
+    dataset = fo.load_dataset(name) if fo.dataset_exists(name) else fo.Dataset(name, persistent=True)
+    if dataset.media_type is None:
+        dataset.media_type = "image"
+    types = {
+        "string": fo.StringField,
+        "int": fo.IntField,
+        "float": fo.FloatField,
+        "bool": fo.BooleanField,
+        "date": fo.DateTimeField,
+    }
+    have = dataset.get_field_schema(flat=True)
+    for field in known:
+        if field.name in have and all(f"{field.name}.{part}" in have for part, _ in field.parts):
+            continue
+        about: dict[str, Any] = {"description": field.about}
+        if field.kind in types:
+            dataset.add_sample_field(field.name, types[field.kind], **about)
+            continue
+        about["embedded_doc_type"] = fo.Classification if field.kind == "classification" else fo.DynamicEmbeddedDocument
+        about["fields"] = [_named(types[kind](), part) for part, kind in field.parts] or None
+        if field.kind == "list":
+            about["subfield"] = fo.EmbeddedDocumentField
+        dataset.add_sample_field(
+            field.name, fo.ListField if field.kind == "list" else fo.EmbeddedDocumentField, **about
+        )
+    if "uid" not in dataset.list_indexes():
+        dataset.create_index("uid", unique=True)
+    return dataset
+
+
+def _named(field: Any, name: str) -> Any:
+    field.name = field.db_field = name
+    return field
+
+
+def _way(fo: Any, dataset: Any, classes: Sequence[str], path: str, progress: Progress) -> Path:
+    """How to write: the path that was asked for, or the direct one where it can be trusted."""
+    if path == "direct":
+        return Direct(dataset)
+    if path == "public":
+        return Public(dataset, fo)
+    difference = agrees(dataset, Writer(classes).document(rows.example(classes)), fo)
+    if difference is None:
+        return Direct(dataset)
+    progress.note(
+        f"FiftyOne {fo.__version__} stores samples in another way than emolab knows ({difference}); "
+        "writing through its public API, which takes many times longer."
+    )
+    return Public(dataset, fo)
+
+
+def _fill(
+    workspace: Workspace,
+    conn: Connection,
+    predictions: Predictions | None,
+    *,
+    dataset: Any,
+    way: Path,
+    known: Sequence[Field],
+    progress: Progress,
+) -> Tally:
+    """Write every sample that needs it."""
+    classes = workspace.config.project.classes
+    ledger = rows.inspected(conn)
+    writer = Writer(classes)
+    found = rows.batches(conn, root=workspace.root, classes=classes, predictions=predictions)
+    tally, done = Tally(), 0
+    with progress.task("writing to FiftyOne", total=rows.count(conn), unit="samples") as task:
+        for tally in synchronise(
+            dataset,
+            way,
+            (list(map(writer.document, batch)) for batch in found),
+            fields=[*(field.name for field in known), "filepath", "metadata"],
+            tags=restored_tags(ledger),
+            pulled={(uid, vote.label) for uid, votes in ledger.items() for vote in votes},
+        ):
+            handled = tally.added + tally.changed + tally.unchanged
+            task.advance(handled - done)
+            done = handled
+    return tally
+
+
+def _seen(dataset: Any, known: Container[str]) -> Iterator[Seen]:
+    """What the App shows of every sample of the catalog; tags may stand on a sample or on its labels."""
+    columns = dataset.exists("uid").values(["uid", "tags", "label.tags", "prediction.tags", "label.label", "stamp"])
+    for uid, tags, on_label, on_prediction, label, stamp in zip(*columns, strict=True):
+        if uid in known:
+            every = (*(tags or ()), *(on_label or ()), *(on_prediction or ()))
+            yield Seen(uid, every, label, stamped_label(stamp))
+
+
+def _port(asked: int | None, preferred: int) -> int:
+    """``asked`` when it is free, else an error; without it the first free port from ``preferred`` on."""
+    for port in [asked] if asked else range(preferred, preferred + 50):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((ADDRESS, port))
+            except OSError:
+                continue
+        return port
+    raise EmolabError(f"Port {asked or preferred} is taken by another program.", hint="Choose one: --port 5160")

@@ -1,0 +1,104 @@
+"""A model's probabilities and embeddings on disk: memory-mapped arrays, appended to, never rewritten.
+
+One folder per model holds parts ``00000.probs.npy``, ``00000.embeddings.npy`` and ``00000.ids.txt``, and
+``index.json`` that lists the complete parts: a part that a crash left unfinished is not listed and is overwritten by
+the next writer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emolab.errors import DataError
+from emolab.records import Predictions
+from emolab.workspace import write_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_INDEX = "index.json"
+#: How images are prepared before a model sees them (``emolab.modalities.image.decode.VERSION`` is this number).
+#: Predictions made from images prepared otherwise are as good as not there.
+PREPARATION = 3
+
+
+def known(folder: Path) -> list[str]:
+    """Ids of the samples that have predictions in ``folder``, in stored order; empty when there are none."""
+    return [sample for part in _parts(folder) for sample in _ids(folder, part)]
+
+
+def append(folder: Path, predictions: Predictions) -> None:
+    """Add predictions for further samples. One writer at a time (hold the workspace's lock).
+
+    Raises :class:`DataError` when the folder holds another model's or other classes' predictions.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    index = _index(folder) or {"model": predictions.model_id, "classes": list(predictions.classes), "parts": []}
+    index["preparation"] = PREPARATION
+    if (index["model"], tuple(index["classes"])) != (predictions.model_id, predictions.classes):
+        raise DataError(f"{folder} holds predictions of model {index['model']}, not of {predictions.model_id}.")
+    name = f"{len(index['parts']):05d}"
+    np.save(folder / f"{name}.probs.npy", predictions.probs.astype(np.float32, copy=False))
+    np.save(folder / f"{name}.embeddings.npy", predictions.embeddings.astype(np.float16, copy=False))
+    write_text(folder / f"{name}.ids.txt", "\n".join(predictions.samples))
+    index["parts"].append(name)
+    write_text(folder / _INDEX, json.dumps(index))
+
+
+def read(folder: Path, samples: Sequence[str] | None = None) -> Predictions:
+    """Predictions of ``samples`` in that order, or of all that are stored.
+
+    Raises :class:`DataError` when there are none, or not for every sample asked for.
+    """
+    index = _index(folder)
+    if index is None or not index["parts"]:
+        raise DataError(f"There are no predictions in {folder}.", hint="Make them with: emolab suggest")
+    probs = [np.load(folder / f"{part}.probs.npy", mmap_mode="r") for part in index["parts"]]
+    embeddings = [np.load(folder / f"{part}.embeddings.npy", mmap_mode="r") for part in index["parts"]]
+    stored = known(folder)
+    all_probs: NDArray[np.float32] = probs[0] if len(probs) == 1 else np.concatenate(probs)
+    all_embeddings: NDArray[np.floating[Any]] = embeddings[0] if len(embeddings) == 1 else np.concatenate(embeddings)
+    if samples is not None and list(samples) != stored:
+        row = {sample: i for i, sample in enumerate(stored)}
+        missing = [sample for sample in samples if sample not in row]
+        if missing:
+            raise DataError(f"{len(missing)} of {len(samples)} samples have no predictions of {index['model']} yet.")
+        rows = np.fromiter((row[sample] for sample in samples), dtype=np.int64, count=len(samples))
+        all_probs, all_embeddings, stored = all_probs[rows], all_embeddings[rows], list(samples)
+    return Predictions(
+        model_id=index["model"],
+        classes=tuple(index["classes"]),
+        samples=stored,
+        probs=all_probs,
+        embeddings=all_embeddings,
+    )
+
+
+def in_order(found: Predictions, classes: tuple[str, ...]) -> Predictions:
+    """``found`` with its columns in the order of ``classes``, which are the same ones."""
+    if classes == found.classes:
+        return found
+    return replace(found, classes=classes, probs=found.probs[:, [found.classes.index(name) for name in classes]])
+
+
+def _index(folder: Path) -> dict[str, Any] | None:
+    file = folder / _INDEX
+    if not file.exists():
+        return None
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found if found.get("preparation") == PREPARATION else None
+
+
+def _parts(folder: Path) -> list[str]:
+    index = _index(folder)
+    return [] if index is None else list(index["parts"])
+
+
+def _ids(folder: Path, part: str) -> list[str]:
+    return (folder / f"{part}.ids.txt").read_text(encoding="utf-8").split("\n")

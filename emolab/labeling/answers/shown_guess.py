@@ -1,0 +1,58 @@
+"""Which guess was on the form, asked of the server where an answer does not tell it itself.
+
+An answer names the prediction that it began from. As long as the server has that prediction, it can be asked what it
+put on the form; after the next push it is gone, so a pull asks at once and the ledger remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from emolab.errors import ServerError
+from emolab.labeling.answers import parse as result
+from emolab.labeling.label_studio.retry import patiently
+from emolab.records import SOME_GUESS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emolab.catalog.campaign.remotes import Project
+    from emolab.catalog.votes import Known
+    from emolab.labeling.label_studio.client import Studio
+    from emolab.labeling.label_studio.records import RemoteTask
+
+#: Up to this many predictions are asked for one by one; for more of them the whole list is cheaper.
+_ONE_BY_ONE = 20
+
+
+def ask(studio: Studio, mine: Project, tasks: Iterable[RemoteTask], known: Mapping[str, Known]) -> dict[int, str]:
+    """The words that predictions put on the form (empty: none), by their ids, where that is not known otherwise.
+
+    ``known`` is what the ledger knows by origin. Predictions that are gone are left out.
+    """
+    wanted = {
+        answer.parent_prediction
+        for task in tasks
+        for answer in task.annotations
+        if answer.parent_prediction is not None
+        and result.read(answer.result).guess is None
+        and _open(known.get(mine.origin(answer.id)))
+    }
+    if len(wanted) > _ONE_BY_ONE:
+        listed = patiently(lambda: studio.predictions(mine.project))
+        return {number: result.guessed(parts) for number, parts in listed.items() if number in wanted}
+    found = {}
+    for number in sorted(wanted):
+        try:
+            parts = patiently(lambda number=number: studio.prediction(number))  # type: ignore[misc]
+        except ServerError as error:
+            if error.status != 404:
+                raise
+        else:
+            found[number] = result.guessed(parts)
+    return found
+
+
+def _open(known: Known | None) -> bool:
+    return known is None or known.shown in (None, SOME_GUESS)

@@ -1,0 +1,306 @@
+"""The project on the server: found by its title, created once, its form kept in step with the classes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emolab.catalog.campaign import answers, remotes
+from emolab.errors import DataError, EmolabError, ServerError
+from emolab.labeling.form import controls as form
+from emolab.labeling.form import instructions
+from emolab.labeling.form import style as form_style
+from emolab.labeling.form import team_questions as form_merge
+from emolab.labeling.form import translations as form_words
+from emolab.labeling.label_studio import retry as patience
+from emolab.labeling.label_studio.queries import used_controls, used_labels
+from emolab.labeling.label_studio.retry import patiently
+from emolab.taxonomy import resolve
+
+if TYPE_CHECKING:
+    from emolab.catalog import Catalog
+    from emolab.catalog.campaign.remotes import Project
+    from emolab.config import Config
+    from emolab.labeling.form.translations import Words
+    from emolab.labeling.label_studio.client import Studio
+    from emolab.labeling.label_studio.records import RemoteProject
+    from emolab.progress import Progress
+    from emolab.workspace import Workspace
+
+#: How a project's description begins when emolab made it.
+MARK = "Made by emolab"
+ORDERED = "Uncertainty sampling"  # Label Studio's name for "lowest score first"
+SKIPPED_GO_TO_OTHERS = "REQUEUE_FOR_OTHERS"
+_LONGEST_TITLE = 50
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The project of a title that goes on (``None``: there is none yet), and further ones of emolab's."""
+
+    chosen: RemoteProject | None
+    surplus: tuple[RemoteProject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FormChange:
+    """What a new form does to the labels of a project: ``kept`` ones are no classes any more, but were used.
+
+    ``theirs`` are the controls that the team has added, which stay; ``stays`` optional questions of emolab's that are
+    switched off but were answered.
+    """
+
+    config: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    theirs: tuple[str, ...] = ()
+    stays: tuple[str, ...] = ()
+    needed: bool = field(default=False)
+
+
+def title_of(config: Config, title: str | None = None) -> str:
+    """The title of the workspace's project: as asked for, as configured, or ``emolab <workspace name>``."""
+    return title or config.labeling.project or f"emolab {config.project.name}"[:_LONGEST_TITLE].rstrip()
+
+
+def family(catalog: Catalog, studio: Studio, title: str) -> Family:
+    """The projects called ``title`` that are emolab's: the one that goes on, and others that a request made again.
+
+    The oldest with emolab's mark goes on, so that all machines agree; else the one this workspace used before, also
+    when somebody has renamed it since. One that was deleted on the server is marked as gone.
+
+    Raises :class:`EmolabError` when the only project of that title is somebody's own.
+    """
+    with catalog.connect() as conn:
+        used = [p for p in remotes.projects(conn, server=studio.server_id) if p.title == title and not p.gone]
+    same = patiently(lambda: studio.projects(title))
+    known = {p.project for p in used}
+    ours = [p for p in same if is_ours(p) or p.id in known]
+    renamed = [look(catalog, studio, p) for p in used if p.project not in {s.id for s in same}]
+    alive = [p for p in renamed if p is not None]
+    chosen = next((p for p in ours if is_ours(p)), None) or next(iter(ours), None)
+    if alive and (chosen is None or chosen.id not in known):
+        return Family(alive[0], ())
+    if chosen is None and same:
+        raise EmolabError(
+            f'The project "{title}" on {studio.url} was not made by emolab, so it is left alone.',
+            hint=f'Choose another title with --project NAME, or write "{MARK}" into its description to hand it over.',
+        )
+    return Family(chosen, tuple(p for p in ours if chosen is not None and p.id != chosen.id))
+
+
+def is_ours(remote: RemoteProject) -> bool:
+    """Whether emolab made this project: its description or its form says so."""
+    return MARK in remote.description or f'className="{form_style.CLASS}"' in remote.label_config
+
+
+def remove_empty(catalog: Catalog, studio: Studio, surplus: Sequence[RemoteProject]) -> set[int]:
+    """Delete those of ``surplus`` projects that hold no task, looking again right before; return which went.
+
+    Only projects with emolab's mark are deleted, and none whose answers are still in the ledger: a pull has to read
+    first that these are gone. One that somebody else has just deleted is fine.
+    """
+    removed: set[int] = set()
+    with catalog.connect() as conn:
+        known = {p.project: p for p in remotes.projects(conn, server=studio.server_id)}
+        answered = {number for number, mine in known.items() if not mine.gone and answers.by_task(conn, mine)}
+    for remote in surplus:
+        if remote.id in answered:
+            continue
+        number = remote.id
+        try:
+            now = patiently(lambda number=number: studio.project(number))  # type: ignore[misc]
+        except ServerError as error:
+            if error.status != 404:
+                raise  # nobody knows whether it is empty
+            now = None
+        if now and (now.task_number or now.annotation_number or now.skipped_number or MARK not in now.description):
+            continue
+        try:
+            if now:
+                studio.delete_project(number)
+        except ServerError as error:
+            if error.status != 404 and not error.outcome_unknown:
+                raise
+        removed.add(remote.id)
+        if remote.id in known:
+            with catalog.begin() as tx:
+                remotes.set_gone(tx, known[remote.id])
+    return removed
+
+
+def look(catalog: Catalog, studio: Studio, project: Project) -> RemoteProject | None:
+    """The project as the server has it; ``None`` (and marked as gone) when it was deleted there."""
+    try:
+        return patiently(lambda: studio.project(project.project))
+    except ServerError as error:
+        if error.status != 404:
+            raise
+    with catalog.begin() as tx:
+        remotes.set_gone(tx, project)
+    return None
+
+
+def create(
+    catalog: Catalog,
+    studio: Studio,
+    title: str,
+    config: Config,
+    *,
+    overlap: int,
+    show_predictions: bool,
+) -> RemoteProject:
+    """Create the project, or return the one that an interrupted or parallel push created first."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            made = studio.create_project(
+                title,
+                form_for(config, ()),
+                maximum_annotations=overlap,
+                sampling=ORDERED,
+                show_predictions=show_predictions,
+                description=f"{MARK}, which manages its tasks and their order.",
+                instruction=instruction_of(config),
+                skip_queue=SKIPPED_GO_TO_OTHERS,
+            )
+        except ServerError as error:
+            if not (error.outcome_unknown or error.retryable) or attempt == _ATTEMPTS - 1:
+                raise
+            found = _turns_up(catalog, studio, title)
+            if found is not None:
+                return found
+        else:
+            return family(catalog, studio, title).chosen or made
+    raise AssertionError("unreachable")
+
+
+def _turns_up(catalog: Catalog, studio: Studio, title: str) -> RemoteProject | None:
+    """The project called ``title`` when a request that broke has made it after all."""
+    end = time.monotonic() + patience.SETTLE
+    while True:
+        found = family(catalog, studio, title).chosen
+        if found is not None or time.monotonic() > end:
+            return found
+        time.sleep(0.3)
+
+
+def form_for(config: Config, kept: Sequence[str], *, stays: Sequence[str] = ()) -> str:
+    """The form of this workspace, with ``kept`` labels behind its classes and optional questions that ``stays``."""
+    return form.render(
+        config.project.classes,
+        modality=config.project.modality,
+        second=config.labeling.second_guess or form.SECOND in stays,
+        confidence=config.labeling.confidence or form.CONFIDENCE in stays,
+        kept=kept,
+        words=words_of(config),
+    )
+
+
+def form_change(studio: Studio, remote: RemoteProject, config: Config) -> FormChange:
+    """How the project's form has to change for the classes of this workspace; nothing is sent.
+
+    A label that somebody has used stays in the form even when it is no class any more, and so does everything that the
+    team has added. Raises :class:`DataError` for a form that emolab's question cannot be put into, or that Label Studio
+    would refuse.
+    """
+    before = form.labels(remote.label_config)
+    wanted = form_for(config, ())
+    names = form.labels(wanted)
+    extra = [label for label in before if label not in names]
+    used = used_labels(studio, remote.id) if extra else {}
+    kept = tuple(label for label in extra if label in used and resolve(label, config.project.classes) is None)
+    wanted = form_merge.merge(remote.label_config, form_for(config, kept))
+    needed = not form.same(wanted, remote.label_config)
+    answered = used_controls(studio, remote.id) if needed else set()
+    stays = tuple(n for n in form_merge.lacking(wanted, answered) if n in (form.SECOND, form.CONFIDENCE))
+    if stays:
+        wanted = form_merge.merge(remote.label_config, form_for(config, kept, stays=stays))
+        needed = not form.same(wanted, remote.label_config)
+    if needed and (lost := form_merge.lacking(wanted, answered)):
+        raise DataError(
+            f'Answers were given to the question "{lost[0]}" in another form, and Label Studio refuses a form '
+            "that does not fit them.",
+            hint="Use another project: emolab label push --project NAME. The answers so far stay votes.",
+        )
+    return FormChange(
+        config=wanted,
+        theirs=form_merge.theirs(wanted),
+        stays=stays,
+        added=tuple(label for label in names if label not in before),
+        removed=tuple(label for label in extra if label not in kept),
+        kept=kept,
+        needed=needed,
+    )
+
+
+def settings_change(
+    remote: RemoteProject, change: FormChange, *, overlap: int | None, show_predictions: bool
+) -> dict[str, object]:
+    """The fields of the project that have to be changed on the server, by Label Studio's names."""
+    wanted: dict[str, tuple[object, object]] = {
+        "sampling": (remote.sampling, ORDERED),
+        "show_collab_predictions": (remote.show_predictions, show_predictions),
+        "maximum_annotations": (
+            remote.maximum_annotations,
+            remote.maximum_annotations if overlap is None else overlap,
+        ),
+    }
+    fields = {name: target for name, (present, target) in wanted.items() if present != target}
+    if change.needed:
+        fields["label_config"] = change.config
+    return fields
+
+
+def update(studio: Studio, remote: RemoteProject, fields: Mapping[str, object], *, progress: Progress) -> None:
+    """Change fields of the project. Raises :class:`DataError` in words when the server refuses the form."""
+    try:
+        patiently(lambda: studio.update_project(remote.id, **fields), progress=progress)
+    except ServerError as error:
+        if error.status != 400 or "label_config" not in fields:
+            raise
+        raise DataError(
+            f'Label Studio refuses the new form of project "{remote.title}": {" ".join(error.message.split())[:300]}',
+            hint="Its form and its answers do not fit together. Look at Settings, Labeling Interface there, or use "
+            "another project: emolab label push --project NAME",
+        ) from error
+
+
+def examples_of(workspace: Workspace) -> dict[str, list[bytes]]:
+    """The example pictures of this workspace, by class. Raises as :func:`instructions.read_examples` does."""
+    settings, classes = workspace.config.labeling, workspace.config.project.classes
+    return instructions.read_examples(workspace.root / settings.examples, classes) if settings.examples else {}
+
+
+def instruct(
+    studio: Studio, remote: RemoteProject, config: Config, examples: Mapping[str, Sequence[bytes]], progress: Progress
+) -> None:
+    """Bring the instructions to what the settings say; those that somebody has written there stay, and that is said."""
+    present = remote.instruction
+    ours = instructions.is_emolabs(present)
+    placed = instructions.place(studio, remote.id, present, examples) if ours else {}
+    wanted = instruction_of(config, placed)
+    if not ours:
+        if instructions.asked_for(config.labeling):
+            progress.note(
+                "The instructions of the project were written in Label Studio, so they stay as they are. To have "
+                "emolab's, make them empty there (Settings, Annotation)."
+            )
+    elif wanted != present:
+        patiently(lambda: studio.update_project(remote.id, expert_instruction=wanted), progress=progress)
+
+
+def instruction_of(config: Config, examples: Mapping[str, Sequence[str]] | None = None) -> str:
+    """The instructions as HTML, with the addresses of example pictures."""
+    own = config.labeling.instructions
+    return instructions.render(config.project.classes, words_of(config), own=own, examples=examples)
+
+
+def words_of(config: Config) -> Words:
+    """What annotators of this workspace read. Raises as :func:`form_words.words` and :func:`form_words.check` do."""
+    made = form_words.words(config.labeling.language, config.labeling.names)
+    form_words.check(made, config.project.classes, config.labeling.names)
+    return made

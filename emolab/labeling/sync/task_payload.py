@@ -1,0 +1,214 @@
+"""Samples to tasks, and answers back to votes. Pure: no server, no catalog.
+
+A task carries the sample's id and nothing that could say where a picture came from: files travel under their content
+hash, original names stay in the catalog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from emolab.errors import DataError
+from emolab.labeling.answers import parse as result
+from emolab.labeling.answers import timestamps as stamps
+from emolab.labeling.form import controls as form
+from emolab.labeling.label_studio.records import RemoteAnnotation
+from emolab.records import NOTHING_SHOWN, SKIPPED, SOME_GUESS, Sample, Vote
+from emolab.taxonomy import META, resolve
+
+if TYPE_CHECKING:
+    from emolab.catalog.votes import Known
+
+UID = "emolab_uid"
+EMPTY = "no answer given"
+COPIED = "taken over from a prediction"
+PROPAGATED = "copied from an answer to another task"
+#: Reasons for which an answer that nobody gave stays refused while it says the same.
+COPIES = (COPIED, PROPAGATED)
+SUPERSEDED = "replaced by a later answer of the same annotator"
+_LONGEST = 64  # characters of a label that the ledger keeps
+_A_DAY = 86_400.0
+_NO_GUESSES: Mapping[int, str] = {}
+
+_MIME = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
+_MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"GIF8", "gif"), (b"BM", "bmp"))
+
+
+def file_of(sample_id: str, data: bytes) -> tuple[str, bytes, str]:
+    """``(name, bytes, mime)`` to upload: the name is the sample's id and the type that the bytes themselves show.
+
+    Raises :class:`DataError` for bytes that are no image a browser can show.
+    """
+    kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
+    if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        kind = "webp"
+    if kind is None:
+        raise DataError(f"Sample {sample_id} is no PNG, JPEG, GIF, BMP or WebP image, so a browser cannot show it.")
+    return f"{sample_id}.{kind}", data, _MIME[kind]
+
+
+def task(sample: Sample, media: str, *, round_number: int | None = None) -> dict[str, Any]:
+    """The task for one sample; ``media`` is the address of its bytes on the server."""
+    meta = {} if round_number is None else {"emolab_round": round_number}
+    return {"data": {sample.modality: media, UID: sample.id}, "meta": meta}
+
+
+def prediction(score: float, version: str, *, guess: str | None = None, modality: str = "image") -> dict[str, Any]:
+    """What gives a task its place in the queue (lower ``score`` comes first), with a visible guess or none."""
+    parts = [] if guess is None else form.answer(guess, modality=modality)
+    for part in parts:  # an answer that begins from it carries this for ever, the prediction may be deleted
+        part.update(origin=result.UNCHANGED, meta={result.MARK: guess})
+    return {"model_version": version, "score": score, "result": parts}
+
+
+def vote(
+    answer: RemoteAnnotation,
+    *,
+    sample_id: str,
+    annotator: str,
+    origin: str,
+    classes: Sequence[str],
+    round_number: int | None = None,
+    guesses: Mapping[int, str] = _NO_GUESSES,
+    before: Known | None = None,
+    theirs: frozenset[str] = frozenset(),
+) -> Vote:
+    """One answer as a vote. What cannot be counted is kept, with the reason in ``rejected``.
+
+    ``guesses`` are the words that predictions put on the form, by the predictions' ids (empty: none), as far as they
+    are known; ``before`` is what the ledger knows of this answer; ``theirs`` as for :func:`result.read`.
+    """
+    said = result.read(answer.result, theirs)
+    meant = {resolve(label, classes) for label in said.labels}
+    several = len(meant) > 1 or (len(said.labels) > 1 and None in meant)
+    meaning = None if several else next(iter(meant), None)
+    second = None if said.second is None else resolve(said.second, classes)
+    more = said.extra
+    if said.second is not None and (second is None or second in META):  # the team's own question of that name
+        second, more = None, {**more, form.SECOND: said.second[:_LONGEST]}
+    shown = _shown(answer, said, classes, guesses, before)
+    rejected = None
+    if answer.was_cancelled:
+        meaning, rejected = None, SKIPPED
+    elif not said.labels:
+        rejected = EMPTY
+    elif several:
+        rejected = "two answers at once: " + ", ".join(f'"{label[:_LONGEST]}"' for label in sorted(said.labels)[:4])
+    elif meaning is None:
+        meaning = said.labels[0][:_LONGEST]
+        rejected = f'"{meaning}" is no class of this project'
+    else:
+        rejected = _copy(answer, said, meaning, shown, before)
+    return Vote(
+        sample_id=sample_id,
+        annotator=annotator,
+        label=meaning,
+        origin=origin,
+        lead_time=seconds(answer.lead_time),
+        round=round_number,
+        confidence=said.confidence,
+        second=second,
+        cast_at=answer.created_at or None,
+        rejected=rejected,
+        shown=shown,
+        extra=more,
+    )
+
+
+def seconds(lead_time: float | None) -> float | None:
+    """A lead time that can be one: more than nothing, at most a day.
+
+    The browser takes it from the difference of two clock readings. A clock that is set in between makes it negative or
+    years long, and programs write 0 for "not measured". Such times say nothing about how long somebody looked.
+    """
+    return lead_time if lead_time is not None and 0 < lead_time <= _A_DAY else None
+
+
+def _shown(
+    answer: RemoteAnnotation,
+    said: result.Said,
+    classes: Sequence[str],
+    guesses: Mapping[int, str],
+    before: Known | None,
+) -> str | None:
+    """The class of the guess that the form began with, for :attr:`Vote.shown`.
+
+    The answer itself tells it best. Then the ledger: the server forgets the prediction when the next push replaces it.
+    """
+    word = said.guess
+    if word is None and before is not None and before.shown not in (None, SOME_GUESS):
+        return before.shown
+    if word is None and answer.parent_prediction is not None:
+        word = guesses.get(answer.parent_prediction)
+    if word:
+        return resolve(word, classes) or word[:_LONGEST]
+    if word is not None:
+        return NOTHING_SHOWN
+    if said.origin == result.CHANGED:
+        return SOME_GUESS
+    blind = said.origin == result.MANUAL and answer.parent_prediction is None
+    return NOTHING_SHOWN if blind else before and before.shown
+
+
+def _copy(
+    answer: RemoteAnnotation, said: result.Said, label: str, shown: str | None, before: Known | None
+) -> str | None:
+    """Why this answer is one that nobody gave: a bulk action made it of a guess or of an answer to another task.
+
+    Such a copy is unchanged, and no time was measured. Label Studio's page measures the time of every answer
+    that a person submits, also of one that leaves the guess as it is. The server forgets where a copy came from when
+    the prediction is deleted; so what the ledger once refused stays refused while it says the same.
+    """
+    if answer.lead_time:
+        return None
+    if before is not None and label in before.refused:
+        return before.refused[label]
+    if answer.parent_annotation is not None:
+        return PROPAGATED
+    if (before is not None and before.counted == label) or said.origin in (result.CHANGED, result.MANUAL):
+        return None
+    if said.guess is None and answer.parent_prediction is None:
+        return None
+    return COPIED if shown in (None, SOME_GUESS, label) else None
+
+
+def votes(
+    answers: Sequence[RemoteAnnotation],
+    *,
+    sample_id: str,
+    annotator_of: Callable[[RemoteAnnotation], str],
+    origin_of: Callable[[RemoteAnnotation], str],
+    classes: Sequence[str],
+    round_number: int | None = None,
+    guesses: Mapping[int, str] = _NO_GUESSES,
+    before: Mapping[str, Known] | None = None,
+    theirs: frozenset[str] = frozenset(),
+) -> list[Vote]:
+    """All answers about one sample as votes: of several by one annotator the last one counts, the others are kept.
+
+    ``guesses`` and ``theirs`` as for :func:`vote`; ``before`` is what the ledger knows, by origin.
+    """
+    made: list[Vote] = []
+    last: dict[str, int] = {}
+    for answer in sorted(answers, key=lambda a: (stamps.moment(a.created_at) or stamps.LONG_AGO, a.id)):
+        origin = origin_of(answer)
+        one = vote(
+            answer,
+            sample_id=sample_id,
+            annotator=annotator_of(answer),
+            origin=origin,
+            classes=classes,
+            round_number=round_number,
+            guesses=guesses,
+            before=(before or {}).get(origin),
+            theirs=theirs,
+        )
+        if one.rejected is None:
+            earlier = last.get(one.annotator)
+            if earlier is not None:
+                made[earlier] = replace(made[earlier], rejected=SUPERSEDED)
+            last[one.annotator] = len(made)
+        made.append(one)
+    return made

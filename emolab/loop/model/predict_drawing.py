@@ -1,0 +1,175 @@
+"""Pictures with what the model says: a box around each face, and beside it the classes as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+    from emolab.progress import Progress
+
+#: Classes shown per face, and the share below which a class is left out.
+BARS = 4
+_LEAST = 0.01
+_BLUE, _DARK, _WHITE, _GREY = (64, 196, 255), (16, 20, 28), (255, 255, 255), (70, 78, 92)
+_QUALITY = 92
+_READABLE = 240  # pixels of the longer side; a smaller picture is enlarged, or no word would fit
+
+#: Left, top, right and bottom in pixels.
+_Area = tuple[int, int, int, int]
+
+
+def draw(
+    rows: Sequence[Mapping[str, Any]],
+    media: Mapping[str, Path | Callable[[], bytes]],
+    folder: Path,
+    max_pixels: int,
+    progress: Progress,
+) -> list[Path]:
+    """Write every file of ``rows`` (see :func:`predict_show.row_of`) with its answers below ``folder``; the new files.
+
+    ``media`` is each file's path, or reads it out of a zip. Names are kept, in folders as below the one that
+    all share. Pictures are JPEG, upright and without metadata. Raises :class:`DataError` before anything is written
+    when one of them would replace a picture that was classified.
+    """
+    by_file: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if "probs" in row:
+            by_file.setdefault(str(row["file"]), []).append(row)
+    targets = _targets(list(by_file), folder)
+    with progress.task("Drawing", len(targets), unit="images") as bar:
+        for name, target in targets.items():
+            file = media[name]
+            data = file.read_bytes() if isinstance(file, Path) else file()
+            _one(data, by_file[name], target, max_pixels)
+            bar.advance()
+    return list(targets.values())
+
+
+def _targets(names: list[str], folder: Path) -> dict[str, Path]:
+    import os
+
+    from emolab.errors import DataError
+
+    if not names:
+        return {}
+    whole = {name: Path(name).resolve() for name in names}
+    shared = Path(os.path.commonpath([path.parent for path in whole.values()]))
+    found: dict[str, Path] = {}
+    for name, path in whole.items():
+        kept = path.relative_to(shared)
+        jpeg = kept.suffix.lower() in (".jpg", ".jpeg")
+        found[name] = folder / (kept if jpeg else kept.with_name(f"{kept.name}.jpg"))
+    originals = set(whole.values())
+    lost = next((target for target in found.values() if target.resolve() in originals), None)
+    if lost is not None:
+        raise DataError(f"{lost} is a picture of yours; it would be replaced.", hint="Give --draw another folder.")
+    return found
+
+
+def _one(data: bytes, rows: Sequence[Mapping[str, Any]], target: Path, max_pixels: int) -> None:
+    from PIL import Image, ImageDraw
+
+    from emolab.errors import DataError
+    from emolab.modalities.image import media as pictures
+
+    picture = pictures.read(data, max_pixels=max_pixels, reduce_to=None).image.convert("RGB")
+    scale = max(1.0, _READABLE / max(picture.size))
+    if scale > 1:
+        enlarged = (round(picture.width * scale), round(picture.height * scale))
+        picture = picture.resize(enlarged, Image.Resampling.BICUBIC)
+    faces = [(row, _scaled(row["box"], scale)) for row in rows if "box" in row]
+    for row in (row for row in rows if "box" not in row):
+        picture = _with_foot(picture, _Panel(row["probs"], 14))
+    canvas = ImageDraw.Draw(picture, "RGBA")
+    for _, area in faces:
+        canvas.rectangle(area, outline=_BLUE, width=max(2, round(min(picture.size) / 250)))
+    taken = [area for _, area in faces]
+    for row, area in faces:
+        panel = _Panel(row["probs"], max(12, min(22, (area[3] - area[1]) // 8)))
+        place = _place(panel.size, area, picture.size, taken)
+        taken.append((*place, place[0] + panel.size[0], place[1] + panel.size[1]))
+        panel.draw(canvas, place)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(target, "JPEG", quality=_QUALITY)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise DataError(f"{target} cannot be written: {error.strerror}.", hint="Give --draw another folder.") from None
+
+
+def _scaled(box: Mapping[str, int], scale: float) -> _Area:
+    left, top = box["x"] * scale, box["y"] * scale
+    right, bottom = left + box["width"] * scale, top + box["height"] * scale
+    return round(left), round(top), round(right), round(bottom)
+
+
+def _with_foot(picture: Image.Image, panel: _Panel) -> Image.Image:
+    """``picture`` with ``panel`` on a strip below it: of a face crop nothing is to be covered."""
+    from PIL import Image, ImageDraw
+
+    width = max(picture.width, panel.size[0])
+    whole = Image.new("RGB", (width, picture.height + panel.size[1]), _DARK)
+    whole.paste(picture, ((width - picture.width) // 2, 0))
+    panel.draw(ImageDraw.Draw(whole, "RGBA"), (0, picture.height))
+    return whole
+
+
+def _place(size: tuple[int, int], area: _Area, picture: tuple[int, int], taken: Sequence[_Area]) -> tuple[int, int]:
+    """Where a panel of ``size`` beside ``area`` covers least of what is ``taken``; on its right where that is free."""
+    (left, top, right, bottom), gap = area, 6
+    width, height = size
+    spots = [
+        (right + gap, top),
+        (left - gap - width, top),
+        (left, bottom + gap),
+        (left, top - gap - height),
+        (right + gap, bottom - height),
+        (left - gap - width, bottom - height),
+        (right - width, bottom + gap),
+        (right - width, top - gap - height),
+    ]
+
+    def covered(spot: tuple[int, int]) -> int:
+        x, y = spot
+        return sum(
+            max(0, min(x + width, r) - max(x, le)) * max(0, min(y + height, b) - max(y, t)) for le, t, r, b in taken
+        )
+
+    inside = [(max(0, min(x, picture[0] - width)), max(0, min(y, picture[1] - height))) for x, y in spots]
+    return min(inside, key=covered)
+
+
+class _Panel:
+    """The likeliest classes of one answer: names, bars and shares."""
+
+    def __init__(self, probs: Mapping[str, float], text: int) -> None:
+        from PIL import ImageFont
+
+        self._font = ImageFont.load_default(size=text)
+        ranked = sorted(probs.items(), key=lambda item: -item[1])
+        self._shown = [(name, p) for i, (name, p) in enumerate(ranked[:BARS]) if i == 0 or p >= _LEAST]
+        self._line = round(self._font.getbbox("Ag")[3] * 1.25)
+        self._gap = max(4, self._line // 3)
+        self._words = max(self._font.getlength(name) for name, _ in self._shown)
+        self._bar = self._line * 3
+        width = self._words + self._bar + self._font.getlength("100 %") + 4 * self._gap
+        #: (width, height) in pixels
+        self.size = round(width), self._line * len(self._shown) + 2 * self._gap
+
+    def draw(self, canvas: ImageDraw.ImageDraw, place: tuple[int, int]) -> None:
+        """Draw it with its upper left corner at ``place``."""
+        (x, y), (width, height), gap = place, self.size, self._gap
+        canvas.rounded_rectangle((x, y, x + width, y + height), radius=gap, fill=(*_DARK, 215))
+        for i, (name, share) in enumerate(self._shown):
+            at = y + gap + i * self._line
+            start = x + 2 * gap + self._words
+            middle, half = at + self._line * 0.45, self._line * 0.22
+            canvas.text((x + gap, at), name, font=self._font, fill=_WHITE)
+            canvas.rectangle((start, middle - half, start + self._bar, middle + half), fill=_GREY)
+            canvas.rectangle((start, middle - half, start + self._bar * share, middle + half), fill=_BLUE)
+            canvas.text((start + self._bar + gap, at), f"{share * 100:.0f} %", font=self._font, fill=_WHITE)

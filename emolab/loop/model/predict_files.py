@@ -1,0 +1,66 @@
+"""Which files ``emolab predict`` looks at: by the walk, and the rule of what is passed over, that collect has."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from emolab.modalities.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An image to classify: ``media`` is its path, or reads it out of a zip and raises :class:`Refused`."""
+
+    name: str
+    media: Path | Callable[[], bytes]
+
+
+def files_of(
+    paths: Sequence[Path], *, max_bytes: int, ignored: Counter[str], notes: list[Problem]
+) -> list[File | Problem]:
+    """Files as given, and the images in folders and zips, in order; a problem for what is there and cannot be read.
+
+    ``max_bytes`` is the largest member of a zip that is read. ``ignored`` counts what is passed over, ``notes`` gets
+    what is worth a word and fails nothing. Raises :class:`DataError` for a path that is not there.
+    """
+    from emolab.datasets.collect.walk import walk
+    from emolab.datasets.file_names import suffix_of
+    from emolab.errors import DataError
+    from emolab.modalities.problems import Problem
+
+    for path in paths:
+        if not os.path.lexists(path):
+            raise DataError(f"There is no {path}.", hint="PATH... are images, folders or zips of images.")
+    given = {str(path) for path in paths}
+    files: list[File | Problem] = []
+    for found in walk([str(path) for path in paths], ignored=ignored):
+        if isinstance(found, Problem):
+            (notes if found.taken else files).append(found)
+        elif found.kind == "zip":
+            files += _members(found.path, max_bytes=max_bytes, ignored=ignored, notes=notes)
+        elif found.kind == "image" or found.path in given:
+            files.append(File(found.path, Path(found.path)))
+        else:
+            ignored[suffix_of(found.path)] += 1
+    return files
+
+
+def _members(path: str, *, max_bytes: int, ignored: Counter[str], notes: list[Problem]) -> list[File | Problem]:
+    from emolab.datasets.collect import archive
+    from emolab.modalities.problems import Problem
+
+    files: list[File | Problem] = []
+    for member in archive.images(path, max_bytes=max_bytes, ignored=ignored):
+        if isinstance(member, Problem):
+            (notes if member.taken else files).append(member)
+        else:
+            name, _, read = member
+            files.append(File(name, read))
+    return files

@@ -1,0 +1,351 @@
+"""The page about one model: how it learned, what it confuses, whether its confidence can be believed."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from emolab.pages import charts
+from emolab.pages.charts import Series
+from emolab.pages.html import Picture, Section, Tile, code, columns, details, facts, gallery, page, paragraph, table
+from emolab.training.checkpoint import Checkpoint
+from emolab.training.inputs.pixel_cache import Pixels
+from emolab.training.inputs.training_set import TrainingSet
+from emolab.training.judging import comparison_words as wording
+from emolab.workspace import write_text
+
+MISTAKES = 24
+THUMBNAIL = 112
+#: More classes than this make a matrix nobody can read; then only the tables are shown.
+MOST_CLASSES = 24
+
+
+def write(
+    file: Path,
+    model: Checkpoint,
+    data: TrainingSet,
+    pixels: Pixels,
+    *,
+    probs: NDArray[np.float32],
+    name: str,
+    judge: str,
+) -> None:
+    """Write the report of ``model`` to ``file``.
+
+    ``probs`` (v, k) are those of ``data.valid``; ``judge`` says who gave their labels, see :func:`judge_of`.
+    """
+    valid = dict(model.metrics["valid"])
+    judged = bool(valid["n"])
+    sections = [*_fairness(model, valid), _penalties(model) if model.metrics.get("solved") else _curves(model)]
+    if judged:
+        if len(model.classes) <= MOST_CLASSES:
+            sections.append(_confusion(model, valid, judge))
+        sections += [_per_class(model, valid, data), _calibration(model, valid)]
+        wrong = _mistakes(model, data, pixels, probs, judge)
+        if wrong:
+            sections.append(
+                Section(
+                    title="Most confident mistakes",
+                    lead="Look here first: wrong labels, ambiguous faces and blind spots gather at the top.",
+                    body=gallery(wrong),
+                )
+            )
+    sections += [_data(data), _settings(model)]
+    document = page(
+        f"{model.backbone} on {name}",
+        sections,
+        eyebrow="emolab model report",
+        subtitle=_subtitle(model, data),
+        tiles=_tiles(model, valid),
+        footer=f"Model {model.id} · {model.created_at} · emolab {model.made_by['emolab']}, "
+        f"PyTorch {model.made_by['torch']}",
+    )
+    write_text(file, document)
+
+
+def judge_of(voters: Mapping[str, Collection[str]]) -> str:
+    """Who gave the labels, in words: the team, a dataset by its name, or both. ``voters``: names by kind.
+
+    >>> judge_of({"person": {"a4f1", "b0c2"}}), judge_of({"dataset": {"reader:ferplus"}})
+    ('the team', 'ferplus')
+    >>> judge_of({"person": {"a4f1"}, "dataset": {"reader:ferplus", "reader:votes:ann", "reader:votes:bob"}})
+    'the team and two datasets'
+    """
+    datasets = sorted({name.removeprefix("reader:").split(":")[0] for name in voters.get("dataset", ())})
+    people = any(names for kind, names in voters.items() if kind != "dataset")
+    told = [
+        *(["the team"] if people or not datasets else []),
+        *(datasets if len(datasets) < 2 else [_several(datasets)]),
+    ]
+    return " and ".join(told)
+
+
+def _several(datasets: Sequence[str]) -> str:
+    return f"{'two' if len(datasets) == 2 else len(datasets)} datasets"
+
+
+def _subtitle(model: Checkpoint, data: TrainingSet) -> str:
+    judged = f"judged on {len(data.valid):,} others" if len(data.valid) else "not judged: no validation samples"
+    return (
+        f"Learned {len(model.classes)} classes from {len(data.train):,} samples in "
+        f"{_lasted(model.metrics['minutes'])}; {judged}."
+    )
+
+
+def _lasted(minutes: float) -> str:
+    """A duration in words: seconds up to one and a half minutes."""
+    seconds = max(1, round(60 * minutes))
+    return f"{minutes:.1f} minutes" if minutes >= 1.5 else f"{seconds} second{'s' if seconds > 1 else ''}"
+
+
+def _tiles(model: Checkpoint, valid: dict[str, Any]) -> list[Tile]:
+    if not valid["n"]:
+        return []
+    before = model.metrics["before_temperature"]
+    return [
+        Tile(label="Accuracy", value=f"{valid['accuracy']:.1%}", note=f"n = {valid['n']:,}"),
+        Tile(label="Macro-F1", value=f"{valid['macro_f1']:.3f}", note=f"over {valid['present']} classes"),
+        Tile(label="Calibration error", value=f"{valid['ece']:.3f}", note=f"{before['ece']:.3f} before temperature"),
+        Tile(label="Log loss", value=f"{valid['nll']:.3f}", note=f"{before['nll']:.3f} before temperature"),
+        Tile(label="Temperature", value=f"{model.temperature:.2f}", note=_honesty(model.temperature)),
+    ]
+
+
+def _honesty(temperature: float) -> str:
+    if temperature > 1.05:
+        return "it was overconfident"
+    return "it was too modest" if temperature < 0.95 else "it was honest"
+
+
+def _fairness(model: Checkpoint, valid: dict[str, Any]) -> list[Section]:
+    """Both models side by side, and how far the figures rest on samples that were learned."""
+    compared = model.metrics.get("compared")
+    lines = [
+        *wording.learned_lines(model.metrics.get("learned"), valid),
+        *wording.comparison_lines(compared),
+    ]
+    rows = wording.comparison_rows(compared) if compared and compared["against"] else []
+    if not compared or not rows:
+        return [Section(title="What it was compared with", body="".join(map(paragraph, lines)))] if lines else []
+    body = table(["", "this model", compared["against"], "difference", "95 % interval"], rows, numeric=(1, 2, 3))
+    return [
+        Section(
+            title=wording.comparison_title(compared),
+            lead=f"Interval: {compared['method']}.",
+            body=body + "".join(map(paragraph, lines)),
+        )
+    ]
+
+
+def _penalties(model: Checkpoint) -> Section:
+    """What a solved head shows in place of epochs: the loss by penalty."""
+    rows, solved = model.history, model.metrics["solved"]
+    x = [math.log10(row["penalty"]) for row in rows]
+    drawn = charts.line(
+        [
+            Series(name="fitted", x=x, y=[row["train_loss"] for row in rows], color=6),
+            Series(name="held out", x=x, y=[row["held_loss"] for row in rows], color=1),
+        ],
+        x_label="penalty, as a power of ten",
+        y_label="loss",
+        mark_x=math.log10(solved["penalty"]),
+        mark_label="kept",
+        whole_x=False,
+    )
+    return Section(
+        title="How it learned",
+        lead="The backbone stayed as it was and the head was solved exactly. How strongly it is held back was chosen "
+        "by cross-validation within the training samples: cross-entropy against the vote distributions.",
+        body=columns(
+            drawn,
+            facts(
+                {
+                    "penalty": f"{solved['penalty']:.2g}, the best of {len(rows)} tried",
+                    "held-out loss": f"{min(row['held_loss'] for row in rows):.4f}",
+                    "steps": str(solved["steps"]),
+                    "largest slope left": f"{solved['gradient']:.0e}",
+                }
+            ),
+        ),
+    )
+
+
+def _curves(model: Checkpoint) -> Section:
+    rows = model.history
+    x = [float(row["epoch"]) for row in rows]
+    judged = [row for row in rows if row["valid_loss"] is not None]
+    jx = [float(row["epoch"]) for row in judged]
+    loss = charts.line(
+        [
+            Series(name="training", x=x, y=[row["train_loss"] for row in rows], color=6),
+            Series(name="validation", x=jx, y=[row["valid_loss"] for row in judged], color=1),
+        ],
+        x_label="epoch",
+        y_label="loss",
+        mark_x=float(model.metrics["best_epoch"]) if judged else None,
+        mark_label="kept",
+    )
+    score = charts.line(
+        [
+            Series(name="accuracy", x=jx, y=[row["accuracy"] for row in judged], color=1),
+            Series(name="macro-F1", x=jx, y=[row["macro_f1"] for row in judged], color=2),
+        ],
+        x_label="epoch",
+        y_label="score",
+        y_range=(0.0, 1.0),
+        y_format=charts.percent,
+    )
+    return Section(
+        title="How it learned",
+        lead="Left: cross-entropy against the vote distributions. Right: scores on the validation samples.",
+        body=columns(loss, score),
+    )
+
+
+def _confusion(model: Checkpoint, valid: dict[str, Any], judge: str) -> Section:
+    return Section(
+        title="What it confuses",
+        lead=f"Rows are the answer of {judge}, columns the model's; colour is the share of the row.",
+        body=charts.heatmap(valid["confusion"], model.classes, model.classes),
+        wide=len(model.classes) > 10,
+    )
+
+
+def _per_class(model: Checkpoint, valid: dict[str, Any], data: TrainingSet) -> Section:
+    train = {row["class"]: row["train"] for row in data.composition()}
+    rows = [
+        [
+            row["class"],
+            _number(row["precision"]),
+            _number(row["recall"]),
+            _number(row["f1"]),
+            f"{train[row['class']]:,}",
+            f"{row['support']:,}",
+        ]
+        for row in valid["per_class"]
+    ]
+    return Section(
+        title="Class by class",
+        lead="F1 is the mean of precision and recall; few training samples explain most low values.",
+        body=table(["class", "precision", "recall", "F1", "trained", "judged"], rows, numeric=(1, 2, 4, 5), bars=(3,)),
+        wide=len(model.classes) > 10,
+    )
+
+
+def _calibration(model: Checkpoint, valid: dict[str, Any]) -> Section:
+    before = model.metrics["before_temperature"]
+    return Section(
+        title="Can its confidence be believed?",
+        lead="Bars on the dashed line: of all answers given with 70 % confidence, 70 % are right. Orange is the gap.",
+        body=columns(
+            charts.reliability(
+                before["reliability"], title="As trained", note=f"calibration error {before['ece']:.3f}"
+            ),
+            charts.reliability(
+                valid["reliability"],
+                title=f"With temperature {model.temperature:.2f}",
+                note=f"calibration error {valid['ece']:.3f}",
+            ),
+        )
+        + paragraph(_votes(before["votes"], valid["votes"])),
+    )
+
+
+def _votes(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """How near the answers come to the votes, in words."""
+    near = (
+        f"Against the votes themselves, not only their winners: cross-entropy {after['cross_entropy']:.3f} "
+        f"({before['cross_entropy']:.3f} before temperature), Brier score {after['brier']:.3f} ({before['brier']:.3f})."
+    )
+    found = after["entropy_correlation"]
+    if found is None:
+        return near + " People agreed about every sample alike, so their doubt cannot be compared with the model's."
+    return f"{near} As unsure as people are: rank correlation {found:.2f} between its entropy and that of the votes."
+
+
+def _mistakes(
+    model: Checkpoint, data: TrainingSet, pixels: Pixels, probs: NDArray[np.float32], judge: str
+) -> list[Picture]:
+    truth = data.hard[data.valid]
+    wrong = np.flatnonzero(probs.argmax(axis=1) != truth)
+    worst = wrong[np.argsort(-probs[wrong].max(axis=1), kind="stable")][:MISTAKES]
+    images = pixels.take(data.valid[worst])
+    return [
+        Picture(
+            image=thumbnail(image),
+            title=model.classes[int(probs[row].argmax())],
+            note=f"{probs[row].max():.0%} sure; {judge}: {model.classes[int(truth[row])]} "
+            f"{data.targets[data.valid[row], truth[row]]:.0%}",
+            tone="bad",
+        )
+        for row, image in zip(worst, images, strict=True)
+    ]
+
+
+def thumbnail(image: NDArray[np.uint8]) -> bytes:
+    """A JPEG of decoded pixels (size, size, channels), 112 pixels wide."""
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    out = io.BytesIO()
+    picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC).save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def _data(data: TrainingSet) -> Section:
+    rows = data.composition()[:MOST_CLASSES]
+    body = charts.bars(
+        {row["class"]: float(row["train"]) for row in rows}, second={row["class"]: float(row["valid"]) for row in rows}
+    )
+    return Section(
+        title="What it saw",
+        lead=f"Samples per class to train on, below them the validation samples. Snapshot {data.snapshot[:16]}.",
+        body=body,
+        wide=False,
+    )
+
+
+def _settings(model: Checkpoint) -> Section:
+    plan, metrics = model.plan, model.metrics
+    shown = {
+        "backbone": f"{model.backbone}, {metrics['parameters'] / 1e6:.2f} million weights",
+        "weights": "from scratch"
+        if model.backbone == "tiny" and plan["weights"] == "default"
+        else str(plan["weights"]),
+        "image": f"{model.size} x {model.size} pixels, {model.color}",
+        **_learning(plan, metrics),
+        "seed": str(plan["seed"]),
+    }
+    folded = details("Every setting", code(json.dumps(dict(plan), indent=2)))
+    hint = paragraph("The same settings on the same snapshot give the same model.")
+    return Section(title="How it was made", body=facts(shown) + folded + hint, wide=False)
+
+
+def _learning(plan: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, str]:
+    solved = metrics.get("solved")
+    if solved:
+        return {
+            "head": f"solved in {solved['steps']} steps to a gradient of {solved['gradient']:.0e}; "
+            f"penalty {solved['penalty']:.2g}, the best of {metrics['epochs']}"
+        }
+    return {
+        "epochs": f"{metrics['epochs']} of {plan['epochs']}, {plan['head_epochs']} of them for the head alone; "
+        f"kept the {_ordinal(metrics['best_epoch'])}",
+        "learning": f"{plan['optimizer']}, rate {plan['lr']:g}, batch {plan['batch']}, {metrics['precision']}",
+        "augmentation": f"{plan['augmentation']}, strength {plan['strength']:g}",
+    }
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _ordinal(n: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(n % 10 if n % 100 not in (11, 12, 13) else 0, "th")
+    return f"{n}{ending}"

@@ -1,0 +1,187 @@
+"""What a model was made from, kept in its document: sources with licence and consent, votes, and what it started from.
+
+It is written when the model is made and travels with it: a card needs no workspace. No file, person, group or pseudonym
+is named; where somebody wrote one into a licence or a consent, it is blotted out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import select
+
+from emolab.catalog import samples, tallies
+from emolab.catalog import snapshots as catalog_snapshots
+from emolab.catalog.storage import schema
+from emolab.training import checkpoint
+from emolab.training.inputs.training_set import TrainingSet
+from emolab.training.networks import backbones, bundled
+from emolab.training.pretraining import workspace_pretraining as unlabelled
+from emolab.training.runs.recipes import Plan
+from emolab.workspace import Workspace
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from emolab.records import Sample
+
+#: Texts of one kind that are repeated for a source, and their length.
+TEXTS, LONGEST = 3, 160
+PUBLISHED = (
+    "Published weights have terms of their own. Those learned on ImageNet rest on images that were collected for "
+    "research that is not commercial."
+)
+#: The section of a bundled model's description that says who may use it.
+LICENCE = "## Data and licence"
+PERSONAL = re.compile(
+    r"\S+@\S+|(?:[A-Za-z]:)?(?:[/\\][^\s/\\]+){2,}|\S+\.(?:jpe?g|png|bmp|webp|gif|mp4|mov|avi|zip)\b", re.I
+)
+
+
+def facts(workspace: Workspace, data: TrainingSet, plan: Plan) -> dict[str, Any]:
+    """All that a card says of purpose, data and beginnings, as plain data."""
+    train = {data.ids[row] for row in data.train.tolist()}
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        found = samples.by_ids(conn, data.ids)
+        licences = {name: text for name, text in conn.execute(select(schema.sources.c.name, schema.sources.c.licence))}
+        answers = tallies.answers(conn, data.ids)
+        voters = tallies.voters(conn, data.ids)
+        tested = samples.count_by(conn, "split").get("test", 0)
+        labels = _labels(conn, data.snapshot)
+    names = {name for kind in voters.values() for name in kind}
+    rows = data.composition()
+    for key, chosen in (("votes_train", train), ("votes_valid", set(data.ids) - train)):
+        counted: Counter[str] = sum((answers[one] for one in chosen if one in answers), Counter())
+        for row in rows:
+            row[key] = counted[row["class"]]
+    return {
+        "project": workspace.config.project.name,
+        "classes": rows,
+        "labels": labels,
+        "people": sum(len(some) for kind, some in voters.items() if kind != "dataset"),
+        "sources": _sources(found, train, licences, names),
+        "groups": len({sample.group for sample in found if sample.group}),
+        "ungrouped": sum(not sample.group for sample in found),
+        "masked": [data.classes[i] for i in np.flatnonzero(~data.supported.all(axis=0)).tolist()],
+        "test": tested,
+        "start": start(plan.backbone, plan.weights),
+        "teachers": [_teacher(workspace, name) for name in plan.teacher.split(",") if name],
+    }
+
+
+def start(backbone: str, weights: str) -> dict[str, Any]:
+    """The network that a training with these settings starts from: ``name`` in words, ``caveats`` of its licence."""
+    file = backbones.weights_file(backbone, weights)
+    if file is not None and (file.parent / checkpoint.DOCUMENT).is_file():
+        return model(file.parent)
+    if weights == "none" or (weights == "default" and backbone in backbones.BLANK):
+        return {"name": "random weights", "caveats": []}
+    if backbone == "hog":
+        return {"name": "features that are computed, not learned", "caveats": []}
+    if file is None:
+        return {"name": f"the published weights of {backbone}", "caveats": [PUBLISHED]}
+    if file.parent.name == unlabelled.NAME and file.name.startswith(unlabelled.NAME):
+        return {"name": f"{backbone} pretrained without labels on images of the project", "caveats": []}
+    return {"name": "a weights file", "caveats": ["Origin and licence of that file are not known."]}
+
+
+def model(folder: Path) -> dict[str, Any]:
+    """The model in ``folder`` as a start or a teacher: its name, and the caveats it has and passes on."""
+    about, made = folder / bundled.ABOUT, checkpoint.describe(folder)
+    if about.is_file():
+        name = made.backbone if folder.parent != bundled.ROOT else folder.name
+        return {"name": name, "caveats": [f"{name}: {licence(about.read_text(encoding='utf-8'))}"]}
+    told = made.about.get("start")
+    if told is None:
+        told = guessed(made.plan)
+    passed_on = [*told["caveats"], *(line for each in made.about.get("teachers", ()) for line in each["caveats"])]
+    return {"name": f"model {made.id[:10]}", "began": told["name"], "caveats": list(dict.fromkeys(passed_on))}
+
+
+def guessed(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What an earlier emolab, which kept no facts, tells of the start of a model by its settings."""
+    weights, backbone = str(plan.get("weights", "")), str(plan.get("backbone", ""))
+    if weights in ("default", "none"):
+        return start(backbone, weights)
+    return {"name": "weights that are not on record", "caveats": ["Their origin and licence are not on record either."]}
+
+
+def licence(about: str) -> str:
+    """The paragraph on data and licence of a bundled model's description, on one line."""
+    _, _, rest = about.partition(LICENCE)
+    return " ".join(rest.strip().partition("\n\n")[0].split()) or "who may use it is not said."
+
+
+def _labels(conn: Connection, snapshot: str) -> dict[str, Any] | None:
+    """How the labels of ``snapshot`` were made; ``None`` where that is not on record."""
+    found = catalog_snapshots.find(conn, snapshot)
+    sets = schema.label_sets.c
+    version = "" if found is None else found.label_version
+    row = conn.execute(select(sets.method, sets.settings).where(sets.version == version)).one_or_none()
+    settings = row.settings if row is not None and isinstance(row.settings, dict) else {}
+    return None if row is None else {"method": row.method, "min_votes": settings.get("min_votes")}
+
+
+def _teacher(workspace: Workspace, identity: str) -> dict[str, Any]:
+    for folder in (workspace.models / identity[:16], *map(bundled.ROOT.joinpath, bundled.names())):
+        if (folder / checkpoint.DOCUMENT).is_file() and checkpoint.describe(folder).id == identity:
+            return model(folder)
+    return {"name": f"model {identity[:10]}", "caveats": ["What this teacher was made from is not known."]}
+
+
+def _sources(
+    found: Sequence[Sample], train: Collection[str], licences: Mapping[str, str | None], names: Collection[str]
+) -> list[dict[str, Any]]:
+    """Where the samples come from, most of them first: how many, under which licence and with which consent."""
+    hidden = {*names, *(sample.group for sample in found if sample.group)}
+    rows = []
+    for source in dict.fromkeys(sample.source for sample in found):
+        here = [sample for sample in found if sample.source == source]
+        licensed = [(sample, sample.licence or licences.get(source)) for sample in here]
+        rows.append(
+            {
+                "name": clean(source, hidden - {source}),
+                "train": sum(sample.id in train for sample in here),
+                "valid": sum(sample.id not in train for sample in here),
+                "licence": _texts(licensed, hidden),
+                "consent": _texts([(sample, sample.consent) for sample in here], hidden),
+            }
+        )
+    return sorted(rows, key=lambda row: -(row["train"] + row["valid"]))
+
+
+def _texts(pairs: Sequence[tuple[Sample, str | None]], hidden: Collection[str]) -> dict[str, Any]:
+    """The most frequent texts with their number of samples, how many other texts there are, how many samples have none.
+
+    A text that belongs to one person or session of several is theirs, and is counted among the others.
+    """
+    groups: dict[str, set[str | None]] = {}
+    for sample, text in pairs:
+        if text and text.strip():
+            groups.setdefault(text.strip(), set()).add(sample.group)
+    several = len({sample.group for sample, _ in pairs if sample.group}) > 1
+    shown = [text for text, some in groups.items() if not several or len(some) > 1 or None in some]
+    counted = Counter((text or "").strip() for _, text in pairs)
+    most = sorted(shown, key=lambda text: -counted[text])[:TEXTS]
+    return {
+        "texts": [{"text": clean(text, hidden), "samples": counted[text]} for text in most],
+        "others": len(groups) - len(most),
+        "none": counted[""],
+    }
+
+
+def clean(text: str, hidden: Collection[str] = ()) -> str:
+    """``text`` on one line, shortened, without addresses, files and the names in ``hidden``.
+
+    >>> clean("Signed by ann (ann@lab.org), form in /home/ann/form.pdf", ["ann"])
+    'Signed by [name] [...] form in [...]'
+    """
+    plain = PERSONAL.sub("[...]", " ".join(text.split()))
+    for name in sorted({word for word in hidden if len(word) > 1 and word in plain}, key=len, reverse=True):
+        plain = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "[name]", plain)
+    return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 1]}…"

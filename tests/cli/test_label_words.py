@@ -1,0 +1,56 @@
+"""Words of other people in what push, pull and status print: titles and labels are shown as they are written."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from emolab.catalog.campaign import remotes
+from emolab.cli.common import Session
+from emolab.cli.label import pull as label_pull
+from emolab.cli.label import push as label_push
+from emolab.labeling.sync.pull import PullReport
+from emolab.labeling.sync.push import PushReport
+from emolab.workspace import Workspace
+
+
+@pytest.fixture
+def session(workspace: Workspace) -> Session:
+    made = Session(folder=workspace.root)
+    made.__dict__["console"] = Console(file=StringIO(), width=200, highlight=False)
+    return made
+
+
+def printed(session: Session) -> str:
+    assert isinstance(session.console.file, StringIO)
+    return session.console.file.getvalue()
+
+
+@pytest.mark.parametrize("word", ["faces [/b]", "faces [v2]", "[red]", "[/]", "a [dim]b", "[link=x]y[/link]"])
+def test_brackets_in_titles_and_labels_are_shown_as_written(session: Session, word: str) -> None:
+    report = PullReport(
+        projects=(word,), gone=(word,), held={word: 9}, foreign=1, rejected={f'"{word}" is no class of this project': 1}
+    )
+    label_pull._show(session, report)
+    label_pull._held(session, report)
+    assert printed(session).count(word) == 4
+    push = PushReport(
+        project=word, url="u", number=1, dry_run=True, source="unlabelled", chosen=1, overlap=3,
+        labels_added=(word,), labels_removed=(word,), labels_kept=(word,), questions_kept=(word,),
+    )  # fmt: skip
+    label_push._show(session, push, overlap_given=True)
+    assert printed(session).count(word) == 9
+
+
+def test_status_shows_a_title_with_brackets(
+    workspace: Workspace, run_cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        mine = remotes.add_project(tx, server="s", project=1, title="faces [/b]")
+        remotes.set_cursor(tx, mine, None, {"held": 9})
+    done = run_cli("label", "status", cwd=workspace.root)
+    assert (done.returncode, "9 votes of “faces [/b]”" in done.stderr) == (0, True)

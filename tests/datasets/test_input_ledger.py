@@ -1,0 +1,33 @@
+"""The ledger of inputs that became samples, opened by several at once."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from emolab.datasets.collect.input_ledger import Seen
+
+SAMPLE = "00" * 32
+
+
+def test_several_may_make_the_ledger_at_the_same_moment(tmp_path: Path) -> None:
+    troubles: list[Exception] = []
+
+    def use(file: Path, number: int, together: threading.Barrier) -> None:
+        together.wait()
+        try:
+            with Seen(file, settings="faces") as ledger:
+                ledger.add([(f"photo {number}", [SAMPLE])])
+        except Exception as trouble:
+            troubles.append(trouble)
+
+    for attempt in range(25):
+        file, together = tmp_path / f"{attempt}.db", threading.Barrier(4)
+        threads = [threading.Thread(target=use, args=(file, number, together)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with Seen(file, settings="faces") as ledger:
+            assert ledger.find([f"photo {number}" for number in range(4)]) == [(SAMPLE,)] * 4
+    assert troubles == []

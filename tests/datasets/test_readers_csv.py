@@ -1,0 +1,105 @@
+"""Tables: columns by name, counts, several annotators, folders, zips, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emolab.datasets.readers.csv import read
+from emolab.datasets.readers.source import Damaged
+from emolab.errors import DataError, UnknownName
+from tests.support.pictures import pack, png, put
+
+
+def test_columns_found_by_their_usual_names(tmp_path: Path) -> None:
+    table = "path,label,split,group,annotator\nimg/a.png,happy,Training,s1,ann\nimg/b.png,sad,val,s2,bob\n"
+    put(tmp_path, {"table.csv": table, "img/a.png": png(1), "img/b.png": png(2)})
+    found = list(read(tmp_path / "table.csv", {}))
+    assert [(r.key, r.votes, r.split, r.group, r.annotator) for r in found] == [
+        ("img/a.png#1", {"happy": 1}, "train", "s1", "ann"),
+        ("img/b.png#2", {"sad": 1}, "valid", "s2", "bob"),
+    ]
+    assert [r.media for r in found] == [tmp_path / "img/a.png", tmp_path / "img/b.png"]
+    assert read.survey(tmp_path, {}).labels == {"happy": 1, "sad": 1}
+
+
+def test_columns_named_by_options(tmp_path: Path) -> None:
+    put(tmp_path, {"list.tsv": "file\temotion\tsubject\na.png\thappy\t7\n", "faces/a.png": png(1)})
+    options = {"path": "file", "label": "emotion", "group": "subject", "root": "faces"}
+    (record,) = read(tmp_path / "list.tsv", options)
+    assert (record.media, record.votes, record.group) == (tmp_path / "faces/a.png", {"happy": 1}, "7")
+
+
+def test_columns_of_counts_become_votes(tmp_path: Path) -> None:
+    put(tmp_path, {"votes.csv": "path,happy,sad,angry\na.png,7,3,0\nb.png,,10,\n"})
+    found = [dict(r.votes) for r in read(tmp_path / "votes.csv", {"votes": "happy,sad, angry"})]
+    assert found == [{"happy": 7, "sad": 3}, {"sad": 10}]
+
+
+def test_a_zip_holds_table_and_images(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "set.zip", {"set/data.csv": "\ufeffpath,label\na.png,happy\n", "set/a.png": png(1)})
+    (record,) = read(archive, {})
+    assert (record.media, record.votes) == (png(1), {"happy": 1})
+    broken = pack(tmp_path / "broken.zip", {"data.csv": "path,label\na.png,happy\n"})
+    (record,) = read(broken, {})
+    assert isinstance(record.media, Damaged)
+    assert record.media.reason == "it is not in broken.zip"
+
+
+def test_a_table_inside_a_folder_cannot_reach_out_of_it(tmp_path: Path) -> None:
+    put(tmp_path, {"set/t.csv": "path,label\n../secret.png,happy\n/etc/hosts,sad\n", "secret.png": png(1)})
+    found = [r.media for r in read(tmp_path / "set", {})]
+    assert [media.reason for media in found if isinstance(media, Damaged)] == ["it lies outside of set"] * 2
+
+
+def test_a_group_can_come_from_the_path(tmp_path: Path) -> None:
+    put(tmp_path, {"t.csv": "path,label\nactor_07/a.png,happy\n"})
+    assert [r.group for r in read(tmp_path / "t.csv", {"group_by": r"actor_(\d+)"})] == ["07"]
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        ("file,label\na,b\n", {}, 'Unknown column of t.csv "path"'),
+        ("path,lable\na,b\n", {}, 'Did you mean "lable"?'),
+        ("path,label\na,b,c\n", {}, "Row 1 of t.csv has 3 columns, expected 2"),
+        (
+            "path,label,split\na,b,holdout\n",
+            {},
+            'The column split of t.csv holds what names no split: "holdout" (1 row)',
+        ),
+        ("path,happy\na,x\n", {"votes": "happy"}, '"x" as count of happy'),
+        ("path,label\n,b\n", {}, "Row 1 of t.csv names no image"),
+        ("path,label\na,b\n", {"delimiter": "--"}, 'delimiter="--" is not one character'),
+        ("path,label\na,b\n", {"split": "fold"}, 'Unknown column of t.csv "fold"'),
+    ],
+)
+def test_a_table_that_does_not_fit_is_an_error(
+    tmp_path: Path, table: str, options: dict[str, str], message: str
+) -> None:
+    put(tmp_path, {"t.csv": table})
+    with pytest.raises((DataError, UnknownName)) as caught:
+        list(read(tmp_path / "t.csv", options))
+    assert message in str(caught.value)
+
+
+def test_text_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
+    put(tmp_path, {"t.csv": "path,label\nä.png,happy\n".encode("latin-1")})
+    with pytest.raises(DataError, match="is not a table in UTF-8"):
+        list(read(tmp_path / "t.csv", {}))
+
+
+def test_several_tables_need_a_name_and_a_missing_file_says_so(tmp_path: Path) -> None:
+    put(tmp_path / "two", {"a.csv": "path,label\n", "b.csv": "path,label\nx.png,happy\n"})
+    with pytest.raises(DataError, match=r"holds 2 tables\. Name one: --option table=a\.csv"):
+        list(read(tmp_path / "two", {}))
+    assert len(list(read(tmp_path / "two", {"table": "b.csv"}))) == 1
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        list(read(tmp_path / "none.csv", {}))
+
+
+def test_a_git_lfs_pointer_is_recognised(tmp_path: Path) -> None:
+    put(tmp_path, {"t.csv": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"})
+    with pytest.raises(DataError, match=r"t\.csv is a git-lfs pointer.*git lfs pull"):
+        list(read(tmp_path, {}))

@@ -1,0 +1,146 @@
+"""Real servers for tests: one Label Studio per test session, on loopback, stopped by its pid."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from emolab.errors import MissingExtra
+from emolab.labeling.label_studio.client import Studio, connect
+from emolab.labeling.server import installation as program
+from emolab.labeling.server.daemon import free_port
+from emolab.labeling.server.embedded import EmbeddedServer
+from emolab.workspace import Workspace
+
+CLASSES = ("happiness", "sadness", "neutral")
+FACES = (
+    '<View><Image name="image" value="$image"/><Choices name="emotion" toName="image" choice="single">'
+    '<Choice value="happiness"/><Choice value="sadness"/><Choice value="neutral"/></Choices></View>'
+)
+
+
+@dataclass(frozen=True)
+class LabelStudioServer:
+    """A running server; ``token`` is the administrator's personal access token, ``legacy_token`` his old one."""
+
+    url: str
+    token: str
+    legacy_token: str
+    server: EmbeddedServer
+
+    def client(self, token: str | None = None) -> Studio:
+        """A client of the administrator, or of whoever ``token`` belongs to."""
+        return connect(self.url, token or self.token)
+
+    def annotator_token(self, name: str = "ann") -> tuple[str, str]:
+        """A new annotator (about 0.5 s): e-mail and personal access token; the e-mail is made unique."""
+        from emolab.labeling.label_studio.accounts import create_annotator
+
+        email = f"{name}-{uuid.uuid4().hex[:8]}@team.example"
+        with self.client() as admin:
+            return email, create_annotator(admin, email, f"pw-{uuid.uuid4().hex}")
+
+    def annotator(self, name: str = "ann") -> tuple[str, Studio]:
+        """A new annotator (about 0.5 s): e-mail and client."""
+        email, token = self.annotator_token(name)
+        return email, connect(self.url, token)
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LabelStudioServer]:
+    """A real Label Studio for the whole session; tests make projects of their own in it.
+
+    Its first start takes half a minute (migrations), so the fresh database is kept in pytest's cache: the next session
+    starts in a few seconds. "pytest --cache-clear" forgets it.
+    """
+    pytest.importorskip("label_studio_sdk")
+    try:
+        program.find_program()
+    except MissingExtra as missing:
+        pytest.skip(str(missing))
+    workspace = Workspace.init(tmp_path_factory.mktemp("label-studio"), classes=CLASSES)
+    server = EmbeddedServer(workspace)
+    kept = _kept(pytestconfig)
+    if kept is not None and kept.exists():
+        copy_studio(kept, server.folder)
+    started = server.start(port=free_port(), timeout=400.0)
+    try:
+        if kept is not None and not kept.exists():
+            _keep(server.folder, kept)
+        with connect(started.server.url, server.token()) as admin:
+            admin.http.call("POST", "/api/jwt/settings", json={"legacy_api_tokens_enabled": True})
+            legacy = str(admin.http.get("/api/current-user/token")["token"])
+        yield LabelStudioServer(started.server.url, server.token(), legacy, server)
+    finally:
+        server.stop(grace=3.0)
+
+
+def copy_studio(source: Path, target: Path) -> None:
+    """Copy the data of an embedded server, which may be running."""
+    shutil.rmtree(target, ignore_errors=True)
+    (target / "data").mkdir(parents=True, mode=0o700)
+    target.chmod(0o700)
+    with (
+        contextlib.closing(sqlite3.connect(source / "data" / program.DATABASE)) as old,
+        contextlib.closing(sqlite3.connect(target / "data" / program.DATABASE)) as new,
+    ):
+        old.backup(new)
+        new.execute("PRAGMA journal_mode=WAL")
+    shutil.copy2(source / "data" / ".env", target / "data" / ".env")
+    shutil.copy2(source / "token", target / "token")
+
+
+def _kept(config: pytest.Config) -> Path | None:
+    """Where the fresh database is kept between sessions: one per release of Label Studio and way of making it."""
+    cache = getattr(config, "cache", None)
+    try:
+        release = metadata.version("label-studio")
+    except metadata.PackageNotFoundError:  # it lives in an environment of its own
+        return None
+    made = hashlib.sha256(inspect.getsource(program.create_database).encode()).hexdigest()[:8]
+    return Path(cache.mkdir(f"label-studio-{release}-{made}")) / "studio" if cache is not None else None
+
+
+def _keep(source: Path, kept: Path) -> None:
+    """Keep a fresh database whole or not at all: other sessions may be doing the same just now."""
+    part = kept.with_name(f"part-{uuid.uuid4().hex}")
+    copy_studio(source, part)
+    try:
+        part.rename(kept)
+    except OSError:  # another session was first
+        shutil.rmtree(part)
+
+
+@pytest.fixture
+def studio(label_studio: LabelStudioServer) -> Iterator[Studio]:
+    """A client of the administrator."""
+    with label_studio.client() as client:
+        yield client
+
+
+@pytest.fixture
+def project(label_studio: LabelStudioServer) -> Iterator[int]:
+    """A project with three classes of its own, deleted afterwards."""
+    with label_studio.client() as studio:
+        made = studio.create_project(f"faces {uuid.uuid4().hex[:8]}", FACES, maximum_annotations=3)
+        yield made.id
+        studio.delete_project(made.id)
+
+
+@pytest.fixture
+def embedded(label_studio: LabelStudioServer, workspace: Workspace) -> Iterator[EmbeddedServer]:
+    """A second server on a copy of the session's data (starts in 4 s, not 25), stopped afterwards."""
+    copy_studio(label_studio.server.folder, workspace.studio)
+    server = EmbeddedServer(workspace)
+    yield server
+    server.stop(grace=2.0)
