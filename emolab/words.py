@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-
 ID_DIGITS = 10
 
 
@@ -40,15 +37,3 @@ def push_command(free: int, n: int) -> str:
     ('emolab label push', 'emolab label push -n 100')
     """
     return f"emolab label push -n {n}" if free > n else "emolab label push"
-
-
-def other_files(ignored: Mapping[str, int]) -> tuple[str, str, str]:
-    """A row of a table about files that were passed over, counted by suffix: its name, the number, the most frequent.
-
-    >>> other_files({".txt": 3, "hidden": 1})
-    ('[dim]other files[/]', '4', '[dim]3 .txt, 1 hidden[/]')
-    """
-    from emolab.cli.common import escape
-
-    kinds = ", ".join(f"{n:,} {escape(suffix)}" for suffix, n in Counter(ignored).most_common(4))
-    return ("[dim]other files[/]", f"{sum(ignored.values()):,}", f"[dim]{kinds}[/]")

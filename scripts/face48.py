@@ -27,7 +27,8 @@ from typing import Any
 
 import torch
 
-from emolab.cli.train import media_of, training_material
+from emolab.loop.model.training_material import training_material
+from emolab.loop.sample_files import media_of
 from emolab.modalities.image import decode
 from emolab.progress import SILENT
 from emolab.training import checkpoint

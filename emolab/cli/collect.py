@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, within, workspace_command
+from emolab.cli.common import Session, other_files, within, workspace_command
 from emolab.ranges import WORDS
-from emolab.words import many, other_files, push_command
+from emolab.words import many, push_command
 
 if TYPE_CHECKING:
     from emolab.datasets.collect.collect import Collected

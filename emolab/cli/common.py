@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, update_wrapper
 from pathlib import Path
@@ -120,6 +121,16 @@ def make_table(
     for row in body:
         table.add_row(*(str(cell) for cell in row))
     return table
+
+
+def other_files(ignored: Mapping[str, int]) -> tuple[str, str, str]:
+    """A row of a table about files that were passed over, counted by suffix: its name, the number, the most frequent.
+
+    >>> other_files({".txt": 3, "hidden": 1})
+    ('[dim]other files[/]', '4', '[dim]3 .txt, 1 hidden[/]')
+    """
+    kinds = ", ".join(f"{n:,} {escape(suffix)}" for suffix, n in Counter(ignored).most_common(4))
+    return ("[dim]other files[/]", f"{sum(ignored.values()):,}", f"[dim]{kinds}[/]")
 
 
 def bar(share: float, width: int) -> str:

@@ -37,9 +37,9 @@ def evaluate(
 ) -> None:
     """Judge MODEL (champion, the start of an id, or a checkpoint folder) and print accuracy, macro-F1, calibration."""
     from emolab.cli.common import escape
-    from emolab.cli.models import device_of, folder_of
     from emolab.cli.ui.comparison_table import show_learned
     from emolab.cli.ui.metrics_table import show_metrics
+    from emolab.cli.ui.model_options import device_of, folder_of
     from emolab.datasets.benchmark_set import is_spec
     from emolab.errors import MissingExtra, UnknownName
     from emolab.records import SPLITS

@@ -30,7 +30,7 @@ def export(session: Session, model: str, *, to: str, precision: str, flips: bool
     workspace's validation samples (made-up images where there are none) and is written only when both agree.
     Without --flips it judges the image alone, calibrated for that, whatever the model does inside emolab.
     """
-    from emolab.cli.models import folder_of
+    from emolab.cli.ui.model_options import folder_of
     from emolab.errors import MissingExtra
 
     try:
@@ -56,7 +56,7 @@ def export(session: Session, model: str, *, to: str, precision: str, flips: bool
 
 def _material(session: Session, folder: Path) -> Material | None:
     """What the workspace has to check with; nothing where there is no workspace."""
-    from emolab.cli.models import workspace_of
+    from emolab.cli.ui.model_options import workspace_of
     from emolab.labeling.labels.current_labels import labels_if_any
     from emolab.training.checkpoint import describe
     from emolab.training.export.export import material_of

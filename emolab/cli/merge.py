@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, bar, escape, workspace_command
+from emolab.cli.common import Session, bar, escape, other_files, workspace_command
 from emolab.cli.split import offer_repair
-from emolab.cli.ui.shortage import after_merge
-from emolab.loop.data.learned_check import learned_of, warn_of
-from emolab.words import many, other_files
+from emolab.cli.ui.learned_warning import warn_of
+from emolab.cli.ui.merge_shortage import after_merge
+from emolab.loop.data.learned_check import learned_of
+from emolab.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ def merge(
         near=near,
         progress=session.progress,
     )
-    known = learned_of(session, report, options=reader_options(options))
+    known = learned_of(workspace, report, options=reader_options(options), progress=session.progress)
     _show(session, report, known)
     across = report.near is not None and report.near.split and not dry_run
     moves = offer_repair(session, repair) if across else None

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, device_option, flips_option, workspace_command
+from emolab.cli.common import Session, device_option, flips_option, other_files, workspace_command
 from emolab.cli.ui.predict_table import print_csv, row_of, show
-from emolab.words import other_files
 
 if TYPE_CHECKING:
     from emolab.loop.model.predict_faces import Asked
@@ -59,7 +58,7 @@ def predict(
     pixels of the upright picture, and the detector's score.
     """
     from emolab.cli.common import escape
-    from emolab.cli.models import config_of, device_of, folder_of
+    from emolab.cli.ui.model_options import config_of, device_of, folder_of
     from emolab.errors import DataError, MissingExtra
     from emolab.loop.model.predict_drawing import draw
     from emolab.loop.model.predict_faces import asked as to_classify
@@ -119,7 +118,7 @@ def _answers(session: Session, predictor: Predictor, asked: list[Asked], max_pix
     import warnings
     from functools import partial
 
-    from emolab.cli.models import workspace_of
+    from emolab.cli.ui.model_options import workspace_of
     from emolab.training.predict import FilePrediction, predict_media, quickened, some_of
 
     items = [(one.name, one.media) for one in asked if one.media is not None]

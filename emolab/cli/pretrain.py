@@ -43,8 +43,8 @@ def pretrain_workspace(session: Session, epochs: int | None) -> dict[str, Any]:
     from dataclasses import asdict
 
     from emolab.catalog import samples
-    from emolab.cli.train import media_of
     from emolab.errors import MissingExtra
+    from emolab.loop.sample_files import media_of
 
     try:
         from emolab.modalities.image.decode import Preprocessing

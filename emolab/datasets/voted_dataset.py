@@ -12,9 +12,10 @@ import numpy as np
 
 from emolab.datasets.merge.label_map import DROP, Target, plan
 from emolab.datasets.near_copies.groups import groups
-from emolab.datasets.near_copies.thumbnails import SIDE, of_media
+from emolab.datasets.near_copies.thumbnails import of_media
 from emolab.datasets.readers.source import Damaged, Options, as_reader
 from emolab.errors import DataError, UnknownName
+from emolab.modalities.image.look import SIDE
 from emolab.plugins import READERS
 from emolab.records import SPLITS
 from emolab.taxonomy import META, resolve

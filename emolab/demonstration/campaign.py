@@ -200,7 +200,7 @@ def _round(
     seed: int,
     progress: Progress,
 ) -> None:
-    from emolab.cli.train import train_workspace
+    from emolab.loop.model.train import train
 
     started = time.monotonic()
     progress = Wordless(progress)  # a line per round says more than the notes of every command in it
@@ -214,7 +214,7 @@ def _round(
     answer_queue(team, remote.id, crowd, progress=progress, total=n * overlap)
     pull(arm.workspace, arm.studio, progress=progress)
     aggregate(arm.workspace)
-    arm.model = train_workspace(arm.workspace, progress=progress)
+    arm.model = train(arm.workspace, progress=progress).model
     with arm.workspace.catalog() as catalog, catalog.begin() as tx:
         models.set_alias(tx, "champion", arm.model.id)
     arm.judged = np.stack(

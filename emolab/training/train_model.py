@@ -61,6 +61,28 @@ class Trained:
     mismatches: tuple[str, ...]
     resumed_at: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """What there is to tell about the training, ready for JSON."""
+        model, metrics = self.model, self.checkpoint.metrics
+        told = ("n_train", "epochs", "best_epoch", "minutes", "solved", "valid")
+        return {
+            "model": model.id,
+            "alias": self.alias,
+            "reason": self.reason,
+            "path": model.path,
+            "report": self.report,
+            "snapshot": model.snapshot,
+            "backbone": self.checkpoint.backbone,
+            "temperature": self.checkpoint.temperature,
+            **{key: metrics[key] for key in told},
+            "champion": self.champion,
+            "learned": metrics["learned"],
+            "compared": metrics["compared"],
+            "before_temperature": {k: metrics["before_temperature"][k] for k in ("nll", "ece", "brier")},
+            "mismatches": self.mismatches,
+            "resumed_at": self.resumed_at,
+        }
+
 
 def train(
     workspace: Workspace,

@@ -27,7 +27,7 @@ HEAD = 'backbone = "hog"\nmode = "head"\nsize = 16\nthreads = 1\nprecision = "fl
 @pytest.fixture
 def trained(workspace: Workspace) -> Workspace:
     """90 samples that ann and bob agree on, 60 of them drawn at random, and a champion that is a head on HOG."""
-    from emolab.cli.train import train_run
+    from emolab.loop.model.train import train
 
     ids = list(fill_workspace(workspace, 90))
     configure(workspace, HEAD)
@@ -38,7 +38,7 @@ def trained(workspace: Workspace) -> Workspace:
         ]
         rounds.create(tx, drawn, strategy="random", model=None, seed=0, settings={})
     ready = Workspace.open(workspace.root)
-    train_run(ready)
+    train(ready)
     return ready
 
 
@@ -119,13 +119,13 @@ def test_a_balanced_draw_does_not_judge(trained: Workspace) -> None:
 
 
 def test_without_judges_it_says_what_to_type(workspace: Workspace) -> None:
-    from emolab.cli.train import train_run
+    from emolab.loop.model.train import train
 
     fill_workspace(workspace, 48)
     configure(workspace, HEAD)
     ready = Workspace.open(workspace.root)
     assert advise(ready).next == "emolab train"
-    train_run(ready)
+    train(ready)
     found = advise(ready)
     assert found.judge is None
     assert found.sentence == (
@@ -136,12 +136,12 @@ def test_without_judges_it_says_what_to_type(workspace: Workspace) -> None:
 
 
 def test_a_backbone_that_learnt_only_from_these_labels_cannot_tell(trained: Workspace) -> None:
-    from emolab.cli.train import train_run
+    from emolab.loop.model.train import train
 
     tiny = Workspace.find(
         trained.root, overrides=["training.mode=full", "training.backbone=tiny", "training.epochs=1"]
     )  # fmt: skip
-    model = train_run(tiny).model
+    model = train(tiny).model
     with tiny.catalog() as catalog, catalog.begin() as tx:
         from emolab.catalog import models
 

@@ -26,11 +26,11 @@ def trained(workspace: Workspace) -> Workspace:
     """A workspace with a small champion."""
     pytest.importorskip("torch", reason="predicting needs torch")
     pytest.importorskip("cv2", reason="finding faces needs OpenCV")
-    from emolab.cli.train import train_workspace
+    from emolab.loop.model.train import train
 
     fill_workspace(workspace)
     configured = configure(workspace, QUICK + "\ntensorboard = false")
-    train_workspace(configured)
+    train(configured)
     return configured
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from emolab.cli.ui import shortage
-from emolab.cli.ui.shortage import before_training
+from emolab.loop.model.shortage import before_training
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, configure
 from tests.support.pictures import png, put

@@ -17,9 +17,10 @@ from emolab.datasets.collect.collect import Wanted, collect
 from emolab.datasets.near_copies import candidates as alike
 from emolab.datasets.near_copies import pairs as copies
 from emolab.datasets.near_copies.groups import DuplicateReport, find, groups, mark
-from emolab.datasets.near_copies.thumbnails import LOOKS, SIDE, Looks, look, of_media
+from emolab.datasets.near_copies.thumbnails import LOOKS, Looks, of_media
 from emolab.datasets.readers.ferplus import read
 from emolab.demonstration.drawn_faces import draw_faces
+from emolab.modalities.image.look import SIDE, look
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
 from tests.support.pictures import pixels

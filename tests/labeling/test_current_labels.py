@@ -20,7 +20,6 @@ from emolab.catalog import snapshots as catalog_snapshots
 from emolab.catalog import votes as ledger
 from emolab.catalog.storage import schema
 from emolab.cli.main import run
-from emolab.cli.train import train_run
 from emolab.errors import DataError
 from emolab.labeling.labels import current_labels as owner
 from emolab.labeling.labels import label_recipe
@@ -28,6 +27,7 @@ from emolab.labeling.labels.aggregate import NoLabels, aggregate
 from emolab.labeling.labels.current_labels import current_labels, current_recipe, labels_if_any, standing
 from emolab.loop.label.revotes import review
 from emolab.loop.label.suggest import propose
+from emolab.loop.model.train import train
 from emolab.plugins import AGGREGATORS
 from emolab.progress import Progress
 from emolab.provenance import snapshots
@@ -503,11 +503,11 @@ def test_a_resumed_run_keeps_the_labels_it_began_with(ready: Workspace) -> None:
 
     aggregate(ready, method="majority")
     with pytest.raises(KeyboardInterrupt):
-        train_run(ready, progress=Stop())
+        train(ready, progress=Stop())
     began = runs.unfinished(ready)
     aggregate(ready, method="soft")
     lines = Lines()
-    trained = train_run(ready, resume=True, progress=lines)
+    trained = train(ready, resume=True, progress=lines)
     assert began is not None and trained.model.snapshot == began.data.snapshot
     assert not any("abels" in line for line in lines.said)
 

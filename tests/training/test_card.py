@@ -14,8 +14,8 @@ from sqlalchemy import update
 from emolab.catalog import samples
 from emolab.catalog.storage import schema
 from emolab.cli.main import run
-from emolab.cli.train import train_workspace
 from emolab.errors import DataError
+from emolab.loop.model.train import train
 from emolab.training import checkpoint
 from emolab.training.judging.card import card
 from emolab.training.networks import bundled
@@ -34,7 +34,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_card_of_a_trained_model_names_its_data_its_figures_and_its_settings(workspace: Workspace) -> None:
     fill_workspace(workspace)
-    model = train_workspace(configure(workspace, QUICK + "\ntensorboard = false"))
+    model = train(configure(workspace, QUICK + "\ntensorboard = false")).model
     text = card(workspace.root / model.path)
     valid = model.metrics["valid"]
     assert text.startswith(f"# Model {model.id[:12]}\n")
@@ -105,7 +105,7 @@ def test_weights_without_a_document_say_nothing_about_classes(tmp_path: Path) ->
 def test_the_card_of_a_solved_head_tells_of_no_epochs_and_no_rates(workspace: Workspace) -> None:
     fill_workspace(workspace)
     settings = QUICK.replace('"tiny"', '"hog"') + '\nmode = "head"\ntensorboard = false'
-    model = train_workspace(configure(workspace, settings))
+    model = train(configure(workspace, settings)).model
     text = card(workspace.root / model.path)
     assert "backbone hog, weights default, mode head, objective accuracy" in text
     assert f"head solved with penalty {model.metrics['solved']['penalty']:.2g}" in text
@@ -116,7 +116,7 @@ def test_the_card_of_a_solved_head_tells_of_no_epochs_and_no_rates(workspace: Wo
 def test_the_card_says_that_the_epoch_was_chosen_only_where_it_was(workspace: Workspace) -> None:
     """With fewer than fifty validation samples the last epoch is kept."""
     fill_workspace(workspace)
-    model = train_workspace(configure(workspace, QUICK + "\ntensorboard = false"))
+    model = train(configure(workspace, QUICK + "\ntensorboard = false")).model
     assert model.metrics["valid"]["n"] < 50
     assert "Chosen on the same ones: temperature " in card(workspace.root / model.path)
     folder = bundled.folder("face48")
@@ -173,7 +173,7 @@ def documented(workspace: Workspace, *, setup: str = QUICK) -> Workspace:
 def test_the_card_of_a_trained_model_tells_purpose_sources_consent_classes_start_and_limits(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    model = train_workspace(documented(workspace))
+    model = train(documented(workspace)).model
     folder = shutil.copytree(workspace.root / model.path, tmp_path / "elsewhere")
     shutil.rmtree(workspace.state)
     text = card(folder)
@@ -206,7 +206,7 @@ def test_the_card_of_a_trained_model_tells_purpose_sources_consent_classes_start
 
 
 def test_the_card_and_its_facts_name_no_person_no_file_and_no_pseudonym(workspace: Workspace) -> None:
-    model = train_workspace(documented(workspace))
+    model = train(documented(workspace)).model
     folder = workspace.root / model.path
     told = card(folder) + json.dumps(checkpoint.describe(folder).about)
     for private in (
@@ -234,19 +234,19 @@ def test_the_card_and_its_facts_name_no_person_no_file_and_no_pseudonym(workspac
 )
 def test_the_card_says_what_a_training_started_from(workspace: Workspace, settings: str, expected: str) -> None:
     setup = QUICK.replace('backbone = "tiny"\n', "").replace("size = 16\n", "")
-    model = train_workspace(documented(workspace, setup=f"{settings}\n{setup}"))
+    model = train(documented(workspace, setup=f"{settings}\n{setup}")).model
     assert expected in card(workspace.root / model.path)
 
 
 def test_a_licence_caveat_is_handed_down_from_model_to_model_and_from_teachers(workspace: Workspace) -> None:
     setup = QUICK.replace('"tiny"', '"face48"').replace("size = 16\n", "") + '\nmode = "head"'
-    first = train_workspace(documented(workspace, setup=setup))
+    first = train(documented(workspace, setup=setup)).model
     caveat = "treat face48 as research use"
     assert caveat in card(workspace.root / first.path)
     weights = workspace.root / first.path / "model.safetensors"
 
     def trained(*overrides: str) -> str:
-        return card(workspace.root / train_workspace(Workspace.open(workspace.root, overrides=overrides)).path)
+        return card(workspace.root / train(Workspace.open(workspace.root, overrides=overrides)).model.path)
 
     text = trained(f"training.weights={weights}", "training.seed=3")
     assert f"Training started from model {first.id[:10]}, which began with face48." in text
@@ -259,7 +259,7 @@ def test_a_licence_caveat_is_handed_down_from_model_to_model_and_from_teachers(w
 
 
 def test_a_model_of_an_earlier_emolab_still_has_a_card_that_says_what_is_not_known(workspace: Workspace) -> None:
-    model = train_workspace(documented(workspace))
+    model = train(documented(workspace)).model
     file = workspace.root / model.path / checkpoint.DOCUMENT
     document = json.loads(file.read_text(encoding="utf-8"))
     del document["about"]
@@ -279,7 +279,7 @@ def test_a_model_of_an_earlier_emolab_still_has_a_card_that_says_what_is_not_kno
 
 @pytest.mark.parametrize("about", ["[]", '"x"', "1"])
 def test_facts_of_the_wrong_kind_are_a_damaged_document(workspace: Workspace, about: str) -> None:
-    model = train_workspace(documented(workspace))
+    model = train(documented(workspace)).model
     file = workspace.root / model.path / checkpoint.DOCUMENT
     document = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps({**document, "about": json.loads(about)}), encoding="utf-8")

@@ -15,9 +15,9 @@ from PIL import Image
 
 from emolab.catalog import samples, votes
 from emolab.cli.main import run
-from emolab.cli.train import train_run
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DamagedMedia, DataError
+from emolab.loop.model.train import train
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import Progress
 from emolab.records import Sample, Vote
@@ -79,7 +79,7 @@ def test_every_kind_of_damage_is_found_before_training_and_named_with_the_fix(re
     victim = files(ready)[5]
     harm(victim)
     with pytest.raises(DamagedMedia) as error:
-        train_run(ready)
+        train(ready)
     assert error.value.message.startswith(f"1 of 48 media files is damaged:\n  {victim}: {reason}")
     assert error.value.hint is not None
     assert "emolab collect PATH" in error.value.hint and "--set training.damaged=leave_out" in error.value.hint
@@ -117,7 +117,7 @@ def test_left_out_is_said_and_counted_and_nothing_of_them_is_learned(ready: Work
     for file in gone:
         file.write_bytes(b"x")
     lines = Lines()
-    trained = train_run(Workspace.open(ready.root, overrides=["training.damaged=leave_out"]), progress=lines)
+    trained = train(Workspace.open(ready.root, overrides=["training.damaged=leave_out"]), progress=lines)
     assert trained.checkpoint.metrics["n_train"] + trained.checkpoint.metrics["valid"]["n"] == 43
     (line,) = [line for line in lines.said if "damaged" in line]
     assert line.startswith("Left out, because their files are damaged: 5 of 48 samples. The first is ")
@@ -128,12 +128,12 @@ def test_without_enough_whole_files_there_is_nothing_to_train_on(ready: Workspac
     for file in files(ready)[1:]:
         file.write_bytes(b"")
     with pytest.raises(DataError, match="Without 47 samples fewer than 2 are left to train on"):
-        train_run(Workspace.open(ready.root, overrides=["training.damaged=leave_out"]))
+        train(Workspace.open(ready.root, overrides=["training.damaged=leave_out"]))
 
 
 def test_a_word_that_is_no_setting_is_refused(ready: Workspace) -> None:
     with pytest.raises(ConfigError, match=r'training\.damaged is "skip"; expected one of stop, leave_out'):
-        train_run(Workspace.open(ready.root, overrides=["training.damaged=skip"]))
+        train(Workspace.open(ready.root, overrides=["training.damaged=skip"]))
 
 
 def test_a_jpeg_broken_inside_is_not_filled_with_gray_in_silence(ready: Workspace) -> None:
@@ -151,7 +151,7 @@ def test_a_jpeg_broken_inside_is_not_filled_with_gray_in_silence(ready: Workspac
         samples.add(tx, [Sample(id=name, media=file.relative_to(ready.root).as_posix())])
         votes.append(tx, [Vote(sample_id=name, annotator="ann", label="neutral", origin="o")])
     with pytest.raises(DamagedMedia, match="1 of 49 media files is damaged"):
-        train_run(ready)
+        train(ready)
 
 
 def test_a_file_that_may_not_be_read_says_so(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,12 +164,12 @@ def test_a_file_that_may_not_be_read_says_so(ready: Workspace, monkeypatch: pyte
 
     monkeypatch.setattr(Path, "read_bytes", refused)
     with pytest.raises(DamagedMedia, match=r"may not be read \(permission denied\)"):
-        train_run(ready)
+        train(ready)
 
 
 @pytest.fixture
 def trained(ready: Workspace) -> Workspace:
-    train_run(ready)
+    train(ready)
     return ready
 
 
@@ -241,7 +241,7 @@ def test_an_export_stops_or_calibrates_and_is_checked_on_the_rest(
     pytest.importorskip("onnxscript")
     fill_workspace(workspace, 320)
     here = configure(workspace, SETTINGS.replace("epochs = 1", "epochs = 4"))
-    train_run(here)
+    train(here)
     for store in here.cache.glob("pixels-*/*"):
         store.unlink()
     with here.catalog() as catalog, catalog.connect() as conn:
@@ -260,7 +260,7 @@ def test_an_export_stops_or_calibrates_and_is_checked_on_the_rest(
 def test_advice_stops_with_a_fix_of_its_own(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     fill_workspace(workspace, 400)
     here = configure(workspace, SETTINGS.replace('"tiny"', '"hog"') + '\nmode = "head"')
-    train_run(here)
+    train(here)
     for store in here.cache.glob("*/*"):
         store.unlink()
     files(here)[0].write_bytes(b"")

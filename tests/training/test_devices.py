@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from emolab.cli.main import run
-from emolab.cli.train import train_run
 from emolab.errors import ConfigError, EmolabError
+from emolab.loop.model.train import train
 from emolab.training.fitting import devices
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, configure, fill_workspace, quick
@@ -72,12 +72,12 @@ def test_a_run_begun_on_a_gpu_can_be_resumed_without_one(workspace: Workspace, m
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     there = configure(workspace, QUICK + "\ntensorboard = false")
     with pytest.raises(KeyboardInterrupt):
-        train_run(there, progress=StopAfter(6))
+        train(there, progress=StopAfter(6))
     (plan,) = there.root.rglob("plan.json")
     plan.write_text(json.dumps(json.loads(plan.read_text()) | {"device": "cuda"}))
     with pytest.raises(EmolabError, match="The device is cuda"):
-        train_run(there, resume=True)
-    assert train_run(there, resume=True, device="cpu").alias == "champion"
+        train(there, resume=True)
+    assert train(there, resume=True, device="cpu").alias == "champion"
 
 
 def test_threads_are_given_back() -> None:

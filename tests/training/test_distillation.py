@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from emolab.catalog import models as catalog_models
-from emolab.cli.train import train_run, train_workspace
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, EmolabError
+from emolab.loop.model.train import train
 from emolab.modalities.image.decode import decode
 from emolab.training import checkpoint, predict
 from emolab.training import train_model as models
@@ -36,7 +36,7 @@ def taught_by(workspace: Workspace) -> tuple[Workspace, Path]:
     """A workspace of 48 labelled bar images and the folder of a model trained on them."""
     fill_workspace(workspace)
     ready = configure(workspace, QUICK + "\ntensorboard = false")
-    return ready, ready.root / train_workspace(ready).path
+    return ready, ready.root / train(ready).model.path
 
 
 def set_of(workspace: Workspace) -> TrainingSet:
@@ -50,7 +50,7 @@ def set_of(workspace: Workspace) -> TrainingSet:
 
         patch.setattr(runs, "begin", keep)
         with pytest.raises(KeyboardInterrupt):
-            train_run(workspace)
+            train(workspace)
     return kept[0]
 
 
@@ -113,7 +113,7 @@ def test_a_model_remembers_its_teachers_by_id_and_the_votes_keep_judging(taught_
     workspace, folder = taught_by
     first = checkpoint.describe(folder)
     overrides = ["training.teacher=champion", "training.teacher_share=0.3", "training.seed=4"]
-    made = train_run(Workspace.find(workspace.root, overrides=overrides)).checkpoint
+    made = train(Workspace.find(workspace.root, overrides=overrides)).checkpoint
     assert (made.plan["teacher"], made.plan["teacher_share"]) == (first.id, 0.3)
     assert f"targets by 30% from {first.id}" in card.card(workspace.models / made.id[:16])
     assert "targets by" not in card.card(folder)
@@ -145,18 +145,18 @@ def test_a_stopped_run_goes_on_with_what_its_teachers_said_and_does_not_ask_agai
     with monkeypatch.context() as patch:
         patch.setattr(models, "fit", lambda *args, **kwargs: fit(*args, **{**kwargs, "watch": stop}))
         with pytest.raises(KeyboardInterrupt):
-            train_run(there)
+            train(there)
     (run,) = places.runs(workspace)
     mixed = TrainingSet.read(run)
     monkeypatch.setattr(teacher, "opinion", lambda *args, **kwargs: 1 / 0)
-    made = train_run(there)
+    made = train(there)
     assert (asked, made.resumed_at, made.checkpoint.snapshot) == ([0], 1, mixed.snapshot)
 
 
 def test_two_teachers_of_other_sizes_and_colours_count_the_same(taught_by: tuple[Workspace, Path]) -> None:
     workspace, folder = taught_by
     larger = ["training.size=24", "training.color=rgb", "training.seed=7"]
-    other = workspace.root / train_run(Workspace.find(workspace.root, overrides=larger)).model.path
+    other = workspace.root / train(Workspace.find(workspace.root, overrides=larger)).model.path
     data = set_of(workspace)
 
     def said(*folders: Path) -> NDArray[np.float32]:
@@ -181,5 +181,5 @@ def test_a_teacher_that_is_none_is_said_before_anything_is_trained(
 ) -> None:
     workspace, _ = taught_by
     with pytest.raises(EmolabError, match=words):
-        train_run(Workspace.find(workspace.root, overrides=overrides))
+        train(Workspace.find(workspace.root, overrides=overrides))
     assert not list((workspace.state / "runs").glob("*"))

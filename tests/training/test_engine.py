@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from emolab.cli.main import run
-from emolab.cli.train import train_workspace
 from emolab.config import TrainingConfig
 from emolab.errors import EmolabError, MissingExtra, UnknownName
 from emolab.inference import runtime
+from emolab.loop.model.train import train
 from emolab.progress import Progress
 from emolab.training.export import engine, formats
 from emolab.training.predict import Predictor, load, predict_pool, quickened
@@ -42,7 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace.init(tmp_path_factory.mktemp("engine") / "faces", classes=("happy", "sad", "neutral"))
     fill_workspace(workspace, 60)
     workspace = configure(workspace, QUICK + "\ntensorboard = false")
-    train_workspace(workspace)
+    train(workspace)
     return workspace
 
 

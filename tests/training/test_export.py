@@ -15,10 +15,10 @@ import pytest
 from numpy.typing import NDArray
 
 from emolab.cli.main import run
-from emolab.cli.train import train_workspace
 from emolab.errors import ConfigError, DataError, EmolabError, MissingExtra
 from emolab.inference import runtime
 from emolab.labeling.labels.current_labels import labels_if_any
+from emolab.loop.model.train import train
 from emolab.training.export import export, formats, graph, parity
 from emolab.training.export.export import Material, material_of
 from emolab.training.export.parity import Parity, compare, synthetic
@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace.init(tmp_path_factory.mktemp("export") / "faces", classes=("happy", "sad", "neutral"))
     fill_workspace(workspace, 320)
     workspace = configure(workspace, QUICK + "\ntensorboard = false")
-    train_workspace(workspace)
+    train(workspace)
     return workspace
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from emolab.catalog import votes
 from emolab.cli.main import run
-from emolab.cli.train import train_workspace
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
+from emolab.loop.model.train import train
 from emolab.records import Vote
 from emolab.training import checkpoint
 from emolab.training.export import export, formats, graph
@@ -43,7 +43,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     with made.catalog() as catalog, catalog.begin() as tx:
         votes.append(tx, wrong)
     made = configure(made, QUICK + '\ntensorboard = false\nflips = true\n[labeling]\naggregator = "majority"')
-    train_workspace(made)
+    train(made)
     return made
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from emolab.cli.main import run
-from emolab.cli.train import train_run
 from emolab.errors import ConfigError, DataError
+from emolab.loop.model.train import train
 from emolab.training import checkpoint
 from emolab.training.inputs import feature_cache as embeddings
 from emolab.training.inputs import row_store as rows
@@ -30,7 +30,7 @@ def trained(workspace: Workspace) -> Workspace:
     """A workspace with 48 labelled bar images and a champion trained on all layers."""
     fill_workspace(workspace)
     configure(workspace, QUICK + "\ntensorboard = false")
-    train_run(Workspace.open(workspace.root))
+    train(Workspace.open(workspace.root))
     return workspace
 
 
@@ -81,15 +81,15 @@ def test_a_head_on_the_champions_backbone_is_an_ordinary_model(
 
 
 def test_the_same_labels_give_the_same_head(trained: Workspace) -> None:
-    first, second = (train_run(again(trained, HEAD, "training.threads=1")).model.id for _ in range(2))
+    first, second = (train(again(trained, HEAD, "training.threads=1")).model.id for _ in range(2))
     assert first == second
 
 
 def test_a_second_round_embeds_only_what_is_new(trained: Workspace, embedded: list[int]) -> None:
-    train_run(again(trained, HEAD, "training.weights=champion"))
+    train(again(trained, HEAD, "training.weights=champion"))
     embedded.clear()
     fill_workspace(trained, 7, seed=9)
-    model = train_run(again(trained, HEAD, "training.weights=champion")).model
+    model = train(again(trained, HEAD, "training.weights=champion")).model
     assert sum(embedded) == 7
     embedded.clear()
     assert len(predict_pool(again(trained), model).samples) == 55
@@ -100,27 +100,27 @@ def test_without_a_trained_backbone_the_error_says_what_to_type(workspace: Works
     fill_workspace(workspace)
     configure(workspace, QUICK + "\ntensorboard = false")
     with pytest.raises(DataError, match="the backbone tiny would start from random weights"):
-        train_run(again(workspace, HEAD))
+        train(again(workspace, HEAD))
     with pytest.raises(DataError, match="there is no champion yet"):
-        train_run(again(workspace, HEAD, "training.weights=champion"))
+        train(again(workspace, HEAD, "training.weights=champion"))
 
 
 def test_a_champion_of_another_backbone_is_refused(trained: Workspace) -> None:
     with pytest.raises(ConfigError, match=r"but training\.backbone is resnet18"):
-        train_run(again(trained, HEAD, "training.weights=champion", "training.backbone=resnet18"))
+        train(again(trained, HEAD, "training.weights=champion", "training.backbone=resnet18"))
 
 
 def test_an_unknown_mode_is_refused(trained: Workspace) -> None:
     with pytest.raises(ConfigError, match=r'training\.mode is "probe"; expected one of full, head\.'):
-        train_run(again(trained, "training.mode=probe"))
+        train(again(trained, "training.mode=probe"))
 
 
 def test_fixed_features_need_no_champion(workspace: Workspace) -> None:
     fill_workspace(workspace, 10)
     configure(workspace, 'size = 24\nbackbone = "hog"\ntensorboard = false\nthreads = 1')
-    found = train_run(again(workspace, HEAD))
+    found = train(again(workspace, HEAD))
     assert found.checkpoint.metrics["solved"]["gradient"] <= 1e-6
-    again_by_champion = train_run(again(workspace, HEAD, "training.weights=champion"))
+    again_by_champion = train(again(workspace, HEAD, "training.weights=champion"))
     assert again_by_champion.model.id == found.model.id
 
 
@@ -128,6 +128,6 @@ def test_stores_of_backbones_not_used_for_long_go(trained: Workspace) -> None:
     for number in range(6):
         (trained.cache / f"embeddings-{number}").mkdir(parents=True)
         (trained.cache / f"embeddings-{number}" / rows.KEYS).touch()
-    train_run(again(trained, HEAD))
+    train(again(trained, HEAD))
     assert len(list(trained.cache.glob("embeddings-*"))) == rows.KEEP
     assert list(trained.cache.glob(f"embeddings-*/{embeddings.FILE}"))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from emolab.catalog import models
-from emolab.cli.train import media_of, train_run
 from emolab.errors import DataError
+from emolab.loop.model.train import train
+from emolab.loop.sample_files import media_of
 from emolab.training.inputs.initial_features import frozen
 from emolab.training.predict import predict_pool
 from emolab.workspace import Workspace
@@ -20,12 +21,12 @@ from tests.support.learnable import configure, fill_workspace
 def test_a_tuned_backbone_and_what_was_built_on_it_go_back_to_where_they_began(workspace: Workspace) -> None:
     ids = list(fill_workspace(workspace, 32))
     configure(workspace, 'backbone = "face48"\nepochs = 1\nthreads = 1\nprecision = "float32"\ntensorboard = false')
-    untouched = train_run(Workspace.find(workspace.root, overrides=["training.mode=head"])).model
-    tuned = train_run(Workspace.open(workspace.root)).model
+    untouched = train(Workspace.find(workspace.root, overrides=["training.mode=head"])).model
+    tuned = train(Workspace.open(workspace.root)).model
     with workspace.catalog() as catalog, catalog.begin() as tx:
         models.set_alias(tx, "champion", tuned.id)
     built_on_it = ["training.mode=head", "training.weights=champion"]
-    headed = train_run(Workspace.find(workspace.root, overrides=built_on_it)).model
+    headed = train(Workspace.find(workspace.root, overrides=built_on_it)).model
 
     media = media_of(workspace)
     began, known = frozen(workspace, untouched, ids, media)
@@ -52,7 +53,7 @@ def test_weights_from_elsewhere_must_be_named_again(workspace: Workspace, tmp_pa
     assert folder is not None
     mine = shutil.copy(folder / "model.safetensors", tmp_path / "mine.safetensors")
     named = Workspace.find(workspace.root, overrides=[f"training.weights={mine}"])
-    model = train_run(named).model
+    model = train(named).model
     assert len(frozen(named, model, ids, media_of(named))[0]) == 24
     with pytest.raises(DataError, match=r"weights file mine.safetensors.*--set training.weights=PATH"):
         frozen(Workspace.open(workspace.root), model, ids, media_of(workspace))

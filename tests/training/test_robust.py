@@ -20,8 +20,8 @@ from safetensors.torch import load_file, save_file
 
 from emolab.catalog import samples, votes
 from emolab.cli.main import run
-from emolab.cli.train import train_run
 from emolab.errors import DataError, EmolabError
+from emolab.loop.model.train import train
 from emolab.progress import Progress
 from emolab.records import Sample, Vote
 from emolab.taxonomy import MOST_CLASSES
@@ -183,7 +183,7 @@ def train_run_until(workspace: Workspace, epochs: int) -> int:
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(state, "save", save)
-        train_run(workspace)
+        train(workspace)
     return count
 
 
@@ -214,9 +214,9 @@ def test_a_damaged_run_stands_in_nobodys_way_but_is_not_resumed(
     folder = stopped_run(ready).folder
     damage(folder / name)
     with pytest.raises(DataError, match=r"The unfinished run in .* cannot be read .* To forget it: rm -r "):
-        train_run(ready, resume=True)
+        train(ready, resume=True)
     heard = Heard()
-    trained = train_run(Workspace.find(ready.root, overrides=["training.seed=5"]), progress=heard)
+    trained = train(Workspace.find(ready.root, overrides=["training.seed=5"]), progress=heard)
     assert trained.alias == "champion"
     assert any(
         line.startswith("An earlier run is of no use and left alone: The unfinished run") for line in heard.lines
@@ -227,14 +227,14 @@ def test_a_damaged_run_stands_in_nobodys_way_but_is_not_resumed(
 def test_a_damaged_model_is_a_clear_error_in_every_command(
     ready: Workspace, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None]
 ) -> None:
-    model = train_run(ready).model
+    model = train(ready).model
     weights = ready.root / model.path / checkpoint.WEIGHTS
     damage(weights)
     for words in (["evaluate", "champion", "--on", "valid"], ["predict", "champion", str(ready.media)]):
         capsys.readouterr()
         assert run(["-w", str(ready.root), *words]) == 1
         assert "model.safetensors" in capsys.readouterr().err
-    again = train_run(Workspace.find(ready.root, overrides=["training.seed=5"]))
+    again = train(Workspace.find(ready.root, overrides=["training.seed=5"]))
     assert again.alias == "candidate"
     assert again.reason.startswith("the champion could not be judged")
 
@@ -244,7 +244,7 @@ def test_a_pickle_under_the_name_of_a_model_is_refused_and_never_run(ready: Work
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.mkdir, (str(tmp_path / "trap"),)
 
-    folder = ready.root / train_run(ready).model.path
+    folder = ready.root / train(ready).model.path
     stopped = stopped_run(Workspace.find(ready.root, overrides=["training.seed=5"]))
     files = [folder / checkpoint.WEIGHTS, *stopped.folder.glob(f"at-*/{state.TENSORS}"), stopped.folder / places.PLAN]
     for file in files:
@@ -297,21 +297,21 @@ def cast(workspace: Workspace, labels: list[str]) -> None:
 
 def test_a_class_with_a_single_sample_is_trained_on(workspace: Workspace) -> None:
     cast(workspace, ["happiness"] * 12 + ["sadness"] * 12 + ["neutral"])
-    trained = train_run(configure(workspace, QUICK + "\ntensorboard = false"))
+    trained = train(configure(workspace, QUICK + "\ntensorboard = false"))
     assert trained.model.classes == ("happiness", "sadness", "neutral")
     assert np.isfinite(trained.checkpoint.metrics["valid"]["nll"])
 
 
 def test_ten_samples_give_a_model(workspace: Workspace) -> None:
     cast(workspace, ["happiness"] * 5 + ["sadness"] * 5)
-    trained = train_run(configure(workspace, QUICK + "\ntensorboard = false"))
+    trained = train(configure(workspace, QUICK + "\ntensorboard = false"))
     assert trained.checkpoint.metrics["n_train"] + trained.checkpoint.metrics["valid"]["n"] == 10
 
 
 def test_one_class_only_is_an_error_with_a_hint(workspace: Workspace) -> None:
     cast(workspace, ["happiness"] * 12)
     with pytest.raises(DataError, match=r"All \d+ samples to train on are of one class, happiness\.") as caught:
-        train_run(configure(workspace, QUICK))
+        train(configure(workspace, QUICK))
     assert caught.value.hint is not None
     assert 'Label others with "emolab label push"' in caught.value.hint
 
@@ -321,7 +321,7 @@ def test_as_many_classes_as_a_project_holds_are_trained_judged_and_reported(tmp_
     names = tuple(f"class{i}" for i in range(MOST_CLASSES))
     workspace = Workspace.init(tmp_path / "many", classes=names)
     cast(workspace, [name for name in names for _ in range(3)])
-    trained = train_run(configure(workspace, QUICK + "\ntensorboard = false"))
+    trained = train(configure(workspace, QUICK + "\ntensorboard = false"))
     assert len(trained.model.classes) == MOST_CLASSES
     assert trained.checkpoint.metrics["valid"]["n"] > 0
     assert trained.report.stat().st_size > 1000
@@ -329,13 +329,13 @@ def test_as_many_classes_as_a_project_holds_are_trained_judged_and_reported(tmp_
 
 
 def test_other_classes_make_a_candidate_and_leave_the_champion_usable(ready: Workspace) -> None:
-    first = train_run(ready).model
+    first = train(ready).model
     file = ready.root / "emolab.toml"
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace('"neutral"]', '"neutral", "fear"]'), encoding="utf-8")
     changed = Workspace.open(ready.root)
     assert changed.config.project.classes == ("happiness", "sadness", "neutral", "fear")
-    second = train_run(changed)
+    second = train(changed)
     assert (second.alias, second.reason) == ("candidate", "the champion has other classes")
     assert second.model.classes == ("happiness", "sadness", "neutral", "fear")
     assert load(ready.root / first.path).checkpoint.classes == ("happiness", "sadness", "neutral")
@@ -345,14 +345,14 @@ def test_a_run_is_resumed_with_the_classes_it_began_with(ready: Workspace) -> No
     began = stopped_run(ready)
     file = ready.root / "emolab.toml"
     file.write_text(file.read_text(encoding="utf-8").replace('"neutral"]', '"neutral", "fear"]'), encoding="utf-8")
-    assert train_run(Workspace.open(ready.root), resume=True).model.classes == began.data.classes
+    assert train(Workspace.open(ready.root), resume=True).model.classes == began.data.classes
 
 
 def test_weights_of_another_architecture_are_refused_before_training(ready: Workspace, tmp_path: Path) -> None:
     file = tmp_path / "squeeze.safetensors"
     save_file(backbones.build("squeezenet1_1", "none", size=32).module.state_dict(), file)
     with pytest.raises(DataError, match=r"does not fit this backbone: 0 of \d+ tensors match") as caught:
-        train_run(Workspace.find(ready.root, overrides=[f"training.weights={file}"]))
+        train(Workspace.find(ready.root, overrides=[f"training.weights={file}"]))
     assert caught.value.hint is not None
     assert "--set training.backbone=NAME" in caught.value.hint
 
@@ -370,7 +370,7 @@ def test_a_network_for_three_channels_sees_gray_images_as_three_equal_ones(name:
 @pytest.mark.slow
 def test_gray_photos_train_a_network_for_three_channels(ready: Workspace) -> None:
     wanted = ["backbone=squeezenet1_1", "weights=none", "size=32", "epochs=1"]
-    trained = train_run(Workspace.find(ready.root, overrides=[f"training.{text}" for text in wanted]))
+    trained = train(Workspace.find(ready.root, overrides=[f"training.{text}" for text in wanted]))
     assert (trained.checkpoint.color, trained.checkpoint.backbone) == ("gray", "squeezenet1_1")
 
 
@@ -475,7 +475,7 @@ def test_a_limit_on_the_size_of_files_is_explained_too(ready: Workspace) -> None
     assert "Traceback" not in limited.stderr
     assert "The disk is full: " in limited.stderr
     assert limited.stdout == ""
-    assert train_run(ready).alias == "champion"
+    assert train(ready).alias == "champion"
 
 
 def test_two_trainings_at_once_do_not_collide(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -547,7 +547,7 @@ def test_the_bundled_models_hold_no_pickle() -> None:
 )  # fmt: skip
 def test_a_misspelt_name_is_said_before_an_image_is_decoded_for_it(ready: Workspace, setting: str, said: str) -> None:
     with pytest.raises(EmolabError) as caught:
-        train_run(Workspace.find(ready.root, overrides=[f"training.{setting}"]))
+        train(Workspace.find(ready.root, overrides=[f"training.{setting}"]))
     assert caught.value.message.startswith(said)
     assert not list(ready.cache.glob("pixels-*"))
     assert runs.unfinished(ready) is None
@@ -558,7 +558,7 @@ def test_a_run_that_failed_before_its_first_state_is_not_what_resume_finds(ready
     file = tmp_path / "other.safetensors"
     save_file({"nothing": torch.zeros(3)}, file)
     with pytest.raises(DataError, match="does not fit this backbone"):
-        train_run(Workspace.find(ready.root, overrides=[f"training.weights={file}"]))
+        train(Workspace.find(ready.root, overrides=[f"training.weights={file}"]))
     found = runs.unfinished(ready)
     assert found is not None
     assert found.folder == began

@@ -23,9 +23,9 @@ from PIL import Image
 from emolab.catalog import models as catalog_models
 from emolab.catalog import samples, votes
 from emolab.cli.main import run
-from emolab.cli.train import train_run, train_workspace
 from emolab.datasets.merge.merge import merge
 from emolab.errors import DataError, EmolabError
+from emolab.loop.model.train import train
 from emolab.progress import Progress, Task
 from emolab.records import Vote
 from emolab.taxonomy import PRESETS
@@ -108,14 +108,14 @@ def test_the_report_of_a_model_on_a_dataset_names_the_dataset_and_not_a_team(tmp
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{i}.png").write_bytes(png(image))
     merge(workspace, "image_folder", tmp_path / "open_faces")
-    page = train_run(configure(workspace, QUICK + "\ntensorboard = false")).report.read_text(encoding="utf-8")
+    page = train(configure(workspace, QUICK + "\ntensorboard = false")).report.read_text(encoding="utf-8")
     assert "Rows are the answer of open_faces, columns the model" in page
     assert "the team" not in page
     assert doctest.testmod(report).failed == 0
 
 
 def test_the_same_labels_and_settings_give_the_same_model(ready: Workspace) -> None:
-    first, second = train_workspace(ready), train_workspace(ready)
+    first, second = train(ready).model, train(ready).model
     assert first.id == second.id
     with ready.catalog() as catalog, catalog.connect() as conn:
         assert len(catalog_models.list_all(conn)) == 1
@@ -124,35 +124,35 @@ def test_the_same_labels_and_settings_give_the_same_model(ready: Workspace) -> N
 def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_model(ready: Workspace, tmp_path: Path) -> None:
     whole = Workspace.init(tmp_path / "whole", classes=ready.config.project.classes)
     fill_workspace(whole)
-    expected = train_workspace(configure(whole, QUICK + "\ntensorboard = false"))
+    expected = train(configure(whole, QUICK + "\ntensorboard = false")).model
     with pytest.raises(KeyboardInterrupt):
-        train_run(ready, progress=StopAfter(6))
+        train(ready, progress=StopAfter(6))
     stopped = runs.unfinished(ready)
     assert stopped is not None
     assert stopped.epochs_done() == 1
-    trained = train_run(ready, resume=True)
+    trained = train(ready, resume=True)
     assert trained.resumed_at == 1
     assert trained.model.id == expected.id
 
 
 def test_resume_uses_the_data_it_began_with(ready: Workspace) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train_run(ready, progress=StopAfter(6))
+        train(ready, progress=StopAfter(6))
     began = runs.unfinished(ready)
     fill_workspace(ready, 12, seed=9)
-    trained = train_run(ready, resume=True)
+    trained = train(ready, resume=True)
     assert began is not None
     assert trained.model.snapshot == began.data.snapshot
 
 
 def test_resume_without_an_unfinished_run_says_so(ready: Workspace) -> None:
     with pytest.raises(DataError, match=r"There is no unfinished run to go on with\. Start one with: emolab train"):
-        train_run(ready, resume=True)
+        train(ready, resume=True)
 
 
 def test_two_trainings_at_once_do_not_collide(ready: Workspace) -> None:
     with ready.lock("train"), pytest.raises(EmolabError, match=r'Another emolab process .* is busy with "train"'):
-        train_workspace(ready)
+        train(ready)
 
 
 def test_a_better_model_becomes_champion_and_a_worse_one_candidate(ready: Workspace, emolab: Command) -> None:
@@ -199,7 +199,7 @@ def test_without_votes_the_error_says_what_to_do(workspace: Workspace, capsys: p
 def test_lost_media_is_named(ready: Workspace) -> None:
     next(ready.media.iterdir()).unlink()
     with pytest.raises(DataError, match=r"1 of 48 media files is damaged:\n  .*\.png: is missing"):
-        train_workspace(ready)
+        train(ready)
 
 
 def test_evaluate_on_a_split_agrees_with_training(emolab: Command) -> None:
@@ -281,7 +281,7 @@ def test_predict_prepares_a_photo_as_collect_and_training_do(
 def test_predict_pool_computes_only_what_is_new(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     from emolab.training import predict
 
-    model = train_workspace(ready)
+    model = train(ready).model
     first = predict_pool(ready, model)
     assert (len(first.samples), first.probs.shape[1], first.embeddings.shape[1]) == (48, 3, 128)
     assert np.allclose(first.probs.sum(axis=1), 1, atol=1e-5)
@@ -295,7 +295,7 @@ def test_predict_pool_computes_only_what_is_new(ready: Workspace, monkeypatch: p
 
 
 def test_a_damaged_or_foreign_checkpoint_is_a_clear_error(ready: Workspace, tmp_path: Path) -> None:
-    model = train_workspace(ready)
+    model = train(ready).model
     folder = ready.root / model.path
     weights = folder / checkpoint.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:1000])
@@ -312,7 +312,7 @@ def test_one_subject_cannot_be_split_so_the_model_is_kept_uncalibrated(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill_workspace(workspace, 20, group="one person")
-    model = train_workspace(configure(workspace, QUICK + "\ntensorboard = false"))
+    model = train(configure(workspace, QUICK + "\ntensorboard = false")).model
     assert model.metrics["valid"]["n"] == 0
     assert checkpoint.describe(workspace.root / model.path).temperature == 1.0
     assert run(["-w", str(workspace.root), "train"]) == 0
@@ -321,7 +321,7 @@ def test_one_subject_cannot_be_split_so_the_model_is_kept_uncalibrated(
 
 
 def test_tensorboard_gets_the_curves(ready: Workspace) -> None:
-    train_workspace(Workspace.find(ready.root, overrides=["training.tensorboard=true"]))
+    train(Workspace.find(ready.root, overrides=["training.tensorboard=true"]))
     assert list((ready.logs / "tensorboard").rglob("events.out.tfevents.*"))
 
 
@@ -358,7 +358,7 @@ def test_ferplus_is_judged_by_the_official_majority_protocol(
 ) -> None:
     workspace = Workspace.init(tmp_path / "eight", classes=PRESETS["ferplus8"])
     fill_workspace(workspace, 64)
-    train_workspace(configure(workspace, QUICK + "\ntensorboard = false"))
+    train(configure(workspace, QUICK + "\ntensorboard = false"))
     capsys.readouterr()
     spec = f"ferplus:{shared_data / 'ferplus_valid.zip'}"
     assert run(["-w", str(workspace.root), "evaluate", "champion", "--on", spec, "--json"]) == 0
@@ -380,7 +380,7 @@ def test_the_report_tells_a_short_training_in_seconds(minutes: float, words: str
 
 def test_names_with_brackets_are_printed_as_they_are(ready: Workspace, emolab: Command, tmp_path: Path) -> None:
     """They are no markup: neither a style to swallow nor one that was never opened."""
-    train_workspace(ready)
+    train(ready)
     folder = tmp_path / "in" / "d["
     folder.mkdir(parents=True)
     image = bars(1, 3)[0][0]
@@ -395,7 +395,7 @@ def test_names_with_brackets_are_printed_as_they_are(ready: Workspace, emolab: C
 
 
 def test_a_long_path_is_not_cut_where_the_names_differ(ready: Workspace, emolab: Command, tmp_path: Path) -> None:
-    train_workspace(ready)
+    train(ready)
     folder = tmp_path / ("deep" * 20)
     folder.mkdir()
     for i in range(2):
@@ -413,7 +413,7 @@ def test_the_shared_folder_of_names() -> None:
 
 @pytest.mark.parametrize("words", [("evaluate", "champion", "--on", "valid"), ("predict", "champion", ".emolab/media")])
 def test_judging_computes_where_the_settings_say(ready: Workspace, emolab: Command, words: tuple[str, ...]) -> None:
-    train_workspace(ready)
+    train(ready)
     file = ready.root / "emolab.toml"
     file.write_text(
         file.read_text(encoding="utf-8").replace("[training]", '[training]\ndevice = "mps"'), encoding="utf-8"
@@ -426,7 +426,7 @@ def test_judging_computes_where_the_settings_say(ready: Workspace, emolab: Comma
 
 
 def test_predict_takes_images_as_large_as_collect_does(ready: Workspace, emolab: Command) -> None:
-    train_workspace(ready)
+    train(ready)
     file = next(ready.media.glob("*.png"))
     assert emolab("predict", "champion", str(file), raw=True)[0] == 0
     code, _, err = emolab("predict", "champion", str(file), "--set", "collect.max_pixels=100", raw=True)
@@ -435,7 +435,7 @@ def test_predict_takes_images_as_large_as_collect_does(ready: Workspace, emolab:
 
 
 def test_evaluate_counts_the_samples_of_classes_the_model_does_not_know(ready: Workspace, emolab: Command) -> None:
-    train_workspace(ready)
+    train(ready)
     before = emolab("evaluate", "champion", "--on", "valid")
     assert before["dropped"] == {}
     file = ready.root / "emolab.toml"
@@ -454,7 +454,7 @@ def test_evaluate_counts_the_samples_of_classes_the_model_does_not_know(ready: W
 
 
 def test_evaluate_says_so_when_the_model_knows_none_of_todays_classes(ready: Workspace, emolab: Command) -> None:
-    train_workspace(ready)
+    train(ready)
     file = ready.root / "emolab.toml"
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace('"happiness", "sadness", "neutral"', '"fear", "anger"'), encoding="utf-8")
@@ -477,7 +477,7 @@ def test_a_full_disk_while_predicting_is_one_line(
     def full(*args: object, **options: object) -> object:
         raise OSError(errno.ENOSPC, "No space left on device", "pixels.u8")
 
-    train_workspace(ready)
+    train(ready)
     monkeypatch.setattr(predict, "load", full)
     code, _, err = emolab("predict", "champion", str(ready.media), raw=True)
     assert code == 1

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.datasets.near_copies.thumbnails import SIDE
 from emolab.datasets.near_copies.warp import bilinear, similar, transform
+from emolab.modalities.image.look import SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

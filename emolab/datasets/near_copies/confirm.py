@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.datasets.near_copies.thumbnails import SIDE
 from emolab.datasets.near_copies.warp import grid, sample, transform
+from emolab.modalities.image.look import SIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

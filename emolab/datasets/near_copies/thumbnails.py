@@ -19,31 +19,21 @@ import numpy as np
 from filelock import FileLock
 
 from emolab.modalities.image import reading as images
+from emolab.modalities.image.look import SIDE, look
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
-    from PIL import Image
 
 #: Name of the file in the cache of a workspace.
 LOOKS = "looks.db"
-#: Pixels along each side of a look, whatever the shape of the image.
-SIDE = 32
 #: A decoder may leave out detail finer than this shorter side.
 REDUCED = 2 * SIDE
 _ADD = """INSERT INTO looks VALUES (?, ?, 0) ON CONFLICT(id) DO UPDATE SET look = excluded.look, compared = 0
 WHERE length(look) != length(excluded.look)"""
 #: Contrast (standard deviation of grey, 0..1) below which there is no structure to compare.
 FLAT = 0.02
-
-
-def look(image: Image.Image) -> NDArray[np.uint8]:
-    """``image`` as a look: (SIDE, SIDE)."""
-    from PIL.Image import Resampling
-
-    gray = image if image.mode == "L" else image.convert("L")
-    return np.asarray(gray.resize((SIDE, SIDE), Resampling.BILINEAR, reducing_gap=2.0))
 
 
 def of_media(media: bytes | Path) -> NDArray[np.uint8] | None:

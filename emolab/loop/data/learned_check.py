@@ -1,21 +1,23 @@
-"""Whether the network that trainings start from has learned the images at hand: said before anybody trusts figures."""
+"""Whether the network that trainings start from has learned the images of a merge."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from emolab.words import many
+from emolab.loop.sample_files import media_of
+from emolab.progress import SILENT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emolab.cli.common import Session
     from emolab.datasets.merge.report import MergeReport
+    from emolab.progress import Progress
     from emolab.training.learned.learned_images import Learned
+    from emolab.workspace import Workspace
 
 
-def start_record(session: Session) -> tuple[str, Learned] | None:
+def start_record(workspace: Workspace) -> tuple[str, Learned] | None:
     """The network the workspace's settings start from, by name, and its record; ``None`` where it has learned nothing.
 
     Does not import torch. ``None`` as well without the packages that trainings need.
@@ -27,7 +29,7 @@ def start_record(session: Session) -> tuple[str, Learned] | None:
         from emolab.training.networks import bundled
     except ImportError:
         return None
-    workspace, training = session.workspace, session.workspace.config.training
+    training = workspace.config.training
     folder = bundled.folder(training.backbone) if training.weights == "default" else None
     if training.weights == "champion":
         with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -39,9 +41,11 @@ def start_record(session: Session) -> tuple[str, Learned] | None:
     return name, learned.read(folder / learned.FILE, of=name)
 
 
-def learned_of(session: Session, report: MergeReport, *, options: Mapping[str, str]) -> dict[str, Any] | None:
+def learned_of(
+    workspace: Workspace, report: MergeReport, *, options: Mapping[str, str], progress: Progress = SILENT
+) -> dict[str, Any] | None:
     """How many of the images of a merge the start network has learned: ``by`` whom, ``n`` ``of`` all; else ``None``."""
-    found = start_record(session)
+    found = start_record(workspace)
     if found is None or not report.read:
         return None
     from emolab.training.learned import fingerprints
@@ -50,12 +54,9 @@ def learned_of(session: Session, report: MergeReport, *, options: Mapping[str, s
     if not record.layers:
         return {"by": name, "n": 0, "of": len(report.images), "rate": 0.0, "unknown": list(record.unknown)}
     if report.dry_run:
-        prints = fingerprints.of_media(_media(report, options), progress=session.progress)
+        prints = fingerprints.of_media(_media(report, options), progress=progress)
     else:
-        from emolab.cli.train import media_of
-
-        workspace = session.workspace
-        prints = fingerprints.fill(workspace.cache, report.images, media_of(workspace), progress=session.progress)
+        prints = fingerprints.fill(workspace.cache, report.images, media_of(workspace), progress=progress)
     return {
         "by": name,
         "n": int(record.has(prints).sum()),
@@ -63,22 +64,6 @@ def learned_of(session: Session, report: MergeReport, *, options: Mapping[str, s
         "rate": sum(record.rates),
         "unknown": list(record.unknown),
     }
-
-
-def warn_of(session: Session, known: Mapping[str, Any] | None) -> None:
-    """Say what :func:`learned_of` found, unless it is as few as are taken for learned ones by mistake."""
-    from emolab.cli.common import escape
-
-    if known is None:
-        return
-    for line in known["unknown"]:
-        session.say(f"[yellow]![/] Unknown: {escape(line)}. It may have learned some of these images.")
-    n, of = known["n"], known["of"]
-    if n and (n == of or n > 1 + 3 * known["rate"] * of):
-        session.say(
-            f"[yellow]![/] {escape(known['by'])} has learned {n:,} of these {many(of, 'image')}: figures on them, by "
-            "it or by models that start from it, flatter. Judge on others."
-        )
 
 
 def _media(report: MergeReport, options: Mapping[str, str]) -> list[bytes | Path]:

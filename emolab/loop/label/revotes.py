@@ -156,7 +156,7 @@ def opinion(workspace: Workspace) -> Predictions | None:
 
 def _recorded(workspace: Workspace, model: Model, ids: Sequence[str]) -> set[str] | None:
     """Those of the samples ``ids`` that a model has learned by the record that it carries; ``None`` without one."""
-    from emolab.cli.train import media_of
+    from emolab.loop.sample_files import media_of
     from emolab.training.learned import fingerprints
     from emolab.training.learned import learned_images as learned
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.catalog.storage.chunks import chunks
-from emolab.datasets.near_copies.thumbnails import look
+from emolab.modalities.image.look import look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
