@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.harness import Result, main, measured, peak_memory_mb
 from emolab.catalog import samples, tallies, votes
-from emolab.cli.status import survey
 from emolab.labeling.labels.aggregate import aggregate
+from emolab.loop.operate.status import status
 from emolab.records import Sample, Vote
 from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace
@@ -87,7 +87,7 @@ def measure(n: int, folder: Path) -> dict[str, float]:
             samples.count(conn), tallies.count(conn)
         taken["count"] = timing.cpu_s
     with measured() as timing:
-        survey(workspace)
+        status(workspace)
     taken["status"] = timing.cpu_s
     taken["size of the file (MB)"] = sum(f.stat().st_size for f in workspace.state.glob("catalog.db*")) / 1e6
     return taken

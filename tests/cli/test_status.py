@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
@@ -15,9 +16,9 @@ from emolab.catalog import models, samples, votes
 from emolab.catalog.campaign import remotes, rounds
 from emolab.catalog.storage.engine import now
 from emolab.cli.common import Session
-from emolab.cli.status import next_command, survey
 from emolab.errors import EmolabError
 from emolab.labeling.labels.aggregate import aggregate
+from emolab.loop.operate.status import LabelState, TrainingState, status
 from emolab.records import Model, Sample, Suggestion, Vote
 from emolab.training.runs import run_folders as places
 from emolab.words import many, short
@@ -25,6 +26,10 @@ from emolab.workspace import Workspace
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 MODEL = "0123456789abcdef"
+LABELS = LabelState(
+    version="v", method="soft", n=1, created_at=now(), per_class={"happiness": 1}, made_by="soft", min_votes=1,
+    prior=0.0, outdated=None, settings_say=None, installed=True,
+)  # fmt: skip
 
 
 def one_of_everything(workspace: Workspace, *, suggested: bool = True) -> None:
@@ -104,25 +109,25 @@ def test_a_training_that_was_stopped_is_said_with_the_command_that_goes_on(works
 
 def test_a_run_older_than_the_newest_model_or_damaged_is_not_mentioned(workspace: Workspace) -> None:
     folder = stopped_run(workspace, epoch=12, epochs=40)
-    assert survey(workspace)["training"] == {"running": False, "epoch": 12, "epochs": 40}
-    assert survey(workspace)["next"] == "emolab collect PATH"
+    assert status(workspace).training == TrainingState(running=False, epoch=12, epochs=40)
+    assert status(workspace).next == "emolab collect PATH"
     for path in (folder, *places.states(folder)):
         os.utime(path, (0, 0))
     one_of_everything(workspace)
-    assert survey(workspace)["training"] is None
+    assert status(workspace).training is None
     os.utime(folder)
-    assert survey(workspace)["training"]["epoch"] == 12
+    assert status(workspace).to_dict()["training"] == {"running": False, "epoch": 12, "epochs": 40}
     (folder / f"{places.PREFIX}copy").mkdir()  # somebody's backup
-    assert survey(workspace)["training"] is None
+    assert status(workspace).training is None
     (folder / f"{places.PREFIX}copy").rmdir()
     (folder / places.PLAN).write_text("{", encoding="utf-8")
-    assert survey(workspace)["training"] is None
+    assert status(workspace).training is None
 
 
 def test_while_a_training_is_at_work_status_says_only_that_and_disturbs_nothing(workspace: Workspace) -> None:
     stopped_run(workspace, epoch=12, epochs=40)
     with workspace.lock("train"):
-        assert survey(workspace)["training"] == {"running": True}
+        assert status(workspace).to_dict()["training"] == {"running": True}
     looking = threading.Event()
 
     def look() -> None:
@@ -150,20 +155,35 @@ def test_a_second_holder_of_a_lock_is_still_refused(workspace: Workspace) -> Non
 
 
 @pytest.mark.parametrize(("running", "command"), [(False, "emolab train --resume"), (True, "emolab status")])
-def test_a_stopped_training_goes_on_before_a_new_one_begins(running: bool, command: str) -> None:
-    state = {
-        "healthy": True,
-        "samples": 5,
-        "unsent": 0,
-        "votes": {"active": 5},
-        "waiting": 0,
-        "labels": {},
-        "models": 0,
-        "untrained": False,
-        "push": "emolab label push",
-        "training": {"epoch": 3, "epochs": 8, "running": running},
-    }
-    assert next_command(state) == command
+def test_a_stopped_training_goes_on_before_a_new_one_begins(workspace: Workspace, running: bool, command: str) -> None:
+    state = status(workspace)
+    state = replace(
+        state,
+        samples=5,
+        votes={**state.votes, "active": 5},
+        labels=LABELS,
+        training=TrainingState(running=running, epoch=3, epochs=8),
+    )
+    assert state.next == command
+
+
+def test_the_data_of_status_keeps_its_names_and_their_order(workspace: Workspace, run_cli: Run) -> None:
+    one_of_everything(workspace)
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        votes.append(tx, [Vote(sample_id="b" * 64, annotator="ann", label="happiness", origin="o4")])
+    aggregate(workspace)
+    told = json.loads(run_cli("status", "--json", cwd=workspace.root).stdout)
+    assert told == json.loads(json.dumps(status(workspace).to_dict()))
+    assert list(told) == [
+        "workspace", "project", "classes", "healthy", "problems", "samples", "sources", "splits", "answered", "waiting",
+        "unfinished", "votes", "annotators", "labels", "models", "champion", "untrained", "rounds", "unsent", "push",
+        "training", "advice", "next",
+    ]  # fmt: skip
+    assert list(told["labels"]) == [
+        "version", "method", "n", "created_at", "per_class", "made_by", "min_votes", "prior", "outdated",
+        "settings_say", "installed",
+    ]  # fmt: skip
+    assert told["champion"] == {"id": MODEL, "metrics": {"accuracy": 0.625, "macro_f1": 0.5, "ece": 0.04}}
 
 
 def test_labels_newer_than_every_model_are_to_be_trained_on(workspace: Workspace) -> None:
@@ -171,14 +191,16 @@ def test_labels_newer_than_every_model_are_to_be_trained_on(workspace: Workspace
     with workspace.catalog() as catalog, catalog.begin() as tx:
         votes.append(tx, [Vote(sample_id="b" * 64, annotator="ann", label="happiness", origin="o4")])
     aggregate(workspace)
-    assert survey(workspace)["next"] == "emolab train"
+    assert status(workspace).next == "emolab train"
     with workspace.catalog() as catalog, catalog.begin() as tx:
         models.add(tx, replace(models.get(tx, MODEL), id="f" * 16, created_at=now()))
-    assert survey(workspace)["next"] == "emolab suggest -n 100 --push"
+    assert status(workspace).next == "emolab suggest -n 100 --push"
     with workspace.catalog() as catalog, catalog.begin() as tx:
         votes.append(tx, [Vote(sample_id="b" * 64, annotator="bob", label="sadness", origin="o3")])
-    assert survey(workspace)["labels"]["outdated"]
-    assert survey(workspace)["next"] == "emolab train"
+    labels = status(workspace).labels
+    assert labels is not None
+    assert labels.outdated
+    assert status(workspace).next == "emolab train"
 
 
 def test_a_sample_that_lacks_one_person_is_counted(workspace: Workspace, run_cli: Run) -> None:
@@ -192,8 +214,8 @@ def test_a_sample_that_lacks_one_person_is_counted(workspace: Workspace, run_cli
         assert remotes.usual_overlap(tx) == 4
         remotes.set_gone(tx, newer)
         assert remotes.usual_overlap(tx) == 3
-    found = survey(workspace)
-    assert (found["waiting"], found["unfinished"]) == (1, 1)
+    found = status(workspace)
+    assert (found.waiting, found.unfinished) == (1, 1)
     assert "1 waiting for an answer, 1 for one more person" in " ".join(
         run_cli("status", cwd=workspace.root).stderr.split()
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from emolab.catalog.campaign.questions import Question
     from emolab.labeling.labels.agreement import Alpha, AnnotatorAgreement, ClassAgreement
     from emolab.loop.label.revotes import Review
+    from emolab.loop.operate.status import LabelState
     from emolab.workspace import Workspace
 
 
@@ -33,11 +34,10 @@ def status(session: Session) -> None:
     """
     import numpy as np
 
-    from emolab.catalog import activity, labels, nicknames, tallies
+    from emolab.catalog import activity, nicknames, tallies
     from emolab.catalog.campaign import answers, questions, remotes
-    from emolab.cli.status import made_by, with_standing
     from emolab.labeling.labels import agreement
-    from emolab.labeling.labels.current_labels import standing
+    from emolab.loop.operate.status import label_state
     from emolab.votes import table as tally
 
     workspace = session.workspace
@@ -47,7 +47,7 @@ def status(session: Session) -> None:
         everybody = activity.annotators(conn)
         per_sample = activity.votes_per_sample(conn)
         totals = tallies.count(conn)
-        current = with_standing(labels.summary(conn), standing(workspace, conn))
+        current = label_state(workspace, conn)
         users = answers.users(conn)
         held = remotes.held(conn)
         called = nicknames.by_pseudonym(conn)
@@ -96,7 +96,7 @@ def status(session: Session) -> None:
             "their answers any more: see emolab label pull"
         )
     if current is not None:
-        session.say(f"[bold]Labels[/]: {current['n']:,}, {'; '.join(made_by(current))}\n")
+        session.say(f"[bold]Labels[/]: {current.n:,}, {'; '.join(current.lines())}\n")
     if judged is not None:
         states = " · ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _states(judged).items())
         session.say(f"[bold]Between {workspace.config.labeling.votes.replace('..', ' and ')} votes[/]: {states}\n")
@@ -301,7 +301,7 @@ def _habit(found: AnnotatorAgreement | None) -> str:
     return f"{others} → {own} {votes / found.shared:.0%}"
 
 
-def _hint(rounds: list[Any], totals: dict[str, int], current: dict[str, Any] | None, *, again: bool) -> str:
+def _hint(rounds: list[Any], totals: dict[str, int], current: LabelState | None, *, again: bool) -> str:
     unsent = [r for r in rounds if r.suggested and not r.sent]
     if unsent:
         return "emolab label push --suggestions"
@@ -311,7 +311,7 @@ def _hint(rounds: list[Any], totals: dict[str, int], current: dict[str, Any] | N
         return "emolab label push --revotes"
     if any(r.done < NEARLY * r.sent for r in rounds):
         return "emolab label pull"
-    return "emolab label aggregate" if current is None or current["outdated"] else "emolab train"
+    return "emolab label aggregate" if current is None or current.outdated else "emolab train"
 
 
 def _annotator(

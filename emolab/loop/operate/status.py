@@ -1,0 +1,220 @@
+"""Where the project stands in the loop, whether the workspace is healthy, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from emolab.catalog import labels, models, samples, tallies
+from emolab.catalog.campaign import rounds
+from emolab.labeling.labels.current_labels import standing
+from emolab.training.runs import run_folders
+from emolab.words import push_command
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from emolab.records import Model
+    from emolab.workspace import Workspace
+
+#: The metrics of a model that are told in one line.
+HEADLINE = ("accuracy", "macro_f1", "ece")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelState:
+    """The current labels: how many, per class, ``made_by`` what, why they are ``outdated``, what the settings say.
+
+    ``outdated`` and ``settings_say`` are ``None`` where there is nothing to say; ``installed`` tells whether their
+    aggregator is still there.
+    """
+
+    version: str
+    method: str
+    n: int
+    created_at: str
+    per_class: Mapping[str, int]
+    made_by: str
+    min_votes: int
+    prior: float
+    outdated: str | None
+    settings_say: str | None
+    installed: bool
+
+    def lines(self) -> list[str]:
+        """How they were made, then what to know about that."""
+        return [
+            f"by {self.made_by}" + ("" if self.installed else " (not installed any more)"),
+            *([f"outdated: {self.outdated}"] if self.outdated else []),
+            *([f"the settings say {self.settings_say}"] if self.settings_say else []),
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Champion:
+    """The model in use and its headline ``metrics`` on the valid split."""
+
+    id: str
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """A training that is ``running``, or one that stopped after ``epoch`` of ``epochs``."""
+
+    running: bool
+    epoch: int | None = None
+    epochs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Counts along the loop, ``problems`` of the workspace, and the ``next`` command.
+
+    ``answered`` samples have an answer, ``waiting`` ones lie on a labelling server without one, ``unfinished`` ones
+    with fewer than asked for. ``votes`` are counted by kind. ``untrained``: the labels are newer than every model.
+    """
+
+    workspace: str
+    project: str
+    classes: Sequence[str]
+    problems: Sequence[str]
+    samples: int
+    sources: Mapping[str | None, int]
+    splits: Mapping[str, int]
+    answered: int
+    waiting: int
+    unfinished: int
+    votes: Mapping[str, int]
+    annotators: int
+    labels: LabelState | None
+    models: int
+    champion: Champion | None
+    untrained: bool
+    rounds: int
+    unsent: int
+    push: str
+    training: TrainingState | None
+    advice: str | None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is wrong with the workspace."""
+        return not self.problems
+
+    @property
+    def next(self) -> str:
+        """What to type next."""
+        return next_command(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data, as ``emolab status --json`` prints it."""
+        found = asdict(self)
+        if self.training is not None and self.training.running:
+            found["training"] = {"running": True}
+        head = {name: found.pop(name) for name in ("workspace", "project", "classes")}
+        return {**head, "healthy": self.healthy, **found, "next": self.next}
+
+
+def status(workspace: Workspace) -> Status:
+    """Where the project stands: counts along the loop, problems, and the next command."""
+    with workspace.catalog() as catalog:
+        problems = workspace.problems(catalog)
+        with catalog.connect() as conn:
+            held = models.aliases(conn)
+            trained = models.list_all(conn)
+            best = next((model for model in trained if model.id == held.get("champion")), None)
+            stands = label_state(workspace, conn)
+            n_samples, answered, votes = samples.count(conn), samples.count_answered(conn), tallies.count(conn)
+            return Status(
+                workspace=str(workspace.root),
+                project=workspace.config.project.name,
+                classes=list(workspace.config.project.classes),
+                problems=problems,
+                samples=n_samples,
+                sources=samples.count_by(conn, "source"),
+                splits={split or "none": n for split, n in samples.count_by(conn, "split").items()},
+                answered=answered,
+                waiting=samples.count_waiting(conn),
+                unfinished=samples.count_unfinished(conn),
+                votes=votes,
+                annotators=tallies.count_annotators(conn),
+                labels=stands,
+                models=len(trained),
+                champion=None if best is None else Champion(id=best.id, metrics=_headline(best)),
+                untrained=bool(trained) and _newer(stands, trained),
+                rounds=len(rounds.list_all(conn)),
+                unsent=len(rounds.suggestions(conn, unsent=True)),
+                push=push_command(n_samples - answered, workspace.config.suggest.n),
+                training=_training(workspace, trained),
+                advice=_advice(workspace, best, stands, votes["people"]),
+            )
+
+
+def label_state(workspace: Workspace, conn: Connection) -> LabelState | None:
+    """What is known of the current labels; ``None`` before the first aggregation."""
+    summary, stands = labels.summary(conn), standing(workspace, conn)
+    if summary is None or stands is None:
+        return None
+    return LabelState(
+        **summary,
+        made_by=str(stands.recipe),
+        min_votes=stands.recipe.min_votes,
+        prior=stands.recipe.options.prior,
+        outdated=stands.outdated or None,
+        settings_say=stands.settings_say or None,
+        installed=stands.installed,
+    )
+
+
+def next_command(state: Status) -> str:
+    """What to type next, given where the project stands."""
+    training, outdated = state.training, state.labels is not None and bool(state.labels.outdated)
+    steps = (
+        (not state.healthy, "emolab doctor"),
+        (state.samples == 0, "emolab collect PATH"),
+        (state.unsent > 0, "emolab label push"),
+        (state.votes["active"] == 0 and state.waiting == 0, f"emolab studio up && {state.push}"),
+        (state.votes["active"] == 0, "emolab label pull"),
+        (state.labels is None, "emolab label aggregate"),
+        (training is not None and not training.running, "emolab train --resume"),
+        (state.models == 0 and training is not None, "emolab status"),  # it is being made
+        (state.models == 0, "emolab train"),
+        (state.waiting > 0, "emolab label pull"),
+        (state.untrained or outdated, "emolab train"),
+    )
+    return next((command for applies, command in steps if applies), "emolab suggest -n 100 --push")
+
+
+def _newer(stands: LabelState | None, trained: Sequence[Model]) -> bool:
+    """Whether the current labels are newer than every model."""
+    made = max(datetime.fromisoformat(model.created_at) for model in trained)
+    return stands is not None and datetime.fromisoformat(stands.created_at) > made
+
+
+def _training(workspace: Workspace, trained: Sequence[Model]) -> TrainingState | None:
+    """Whether a training is running, else how far one got that did not end, unless a model was made since."""
+    if workspace.busy("train"):
+        return TrainingState(running=True)
+    stopped = run_folders.last_stopped(workspace)
+    newest = max((datetime.fromisoformat(model.created_at).timestamp() for model in trained), default=0.0)
+    if stopped is None or stopped.touched <= newest:
+        return None
+    return TrainingState(running=False, epoch=stopped.epoch, epochs=stopped.epochs)
+
+
+def _advice(workspace: Workspace, best: Model | None, stands: LabelState | None, people: int) -> str | None:
+    """What ``suggest --advise`` last said, as long as it holds."""
+    from emolab.loop.label import advise
+
+    if best is None or stands is None:
+        return None
+    kept = advise.read(workspace, best.id, stands.version, people)
+    return None if kept is None else kept.sentence
+
+
+def _headline(model: Model) -> dict[str, float]:
+    metrics = model.metrics.get("valid", {})
+    return {key: float(metrics[key]) for key in HEADLINE if key in metrics}
