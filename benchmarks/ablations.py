@@ -37,7 +37,7 @@ from emolab.datasets.benchmark_set import EvaluationSet, evaluation_set
 from emolab.modalities.image.decode import Preprocessing, decode_many
 from emolab.stats import metrics
 from emolab.training.augment import Augment
-from emolab.training.fitting import fit as fitting
+from emolab.training.fitting import fit
 from emolab.training.fitting.distillation import mixed
 from emolab.training.fitting.losses import masked_log_softmax, soft_cross_entropy
 from emolab.training.inputs import batches
@@ -190,7 +190,7 @@ def trained(arm: Arm, seed: int, *, drawn: int, epochs: int, n_judges: int | Non
     began = time.process_time()
     data = with_teachers(pixels, data, [replace(made, seed=100 * (i + 1) + seed) for i in range(arm.teachers)])
     with tempfile.TemporaryDirectory() as folder, changed(arm):
-        fitted = fitting.fit(pixels, data, made, Path(folder))
+        fitted = fit.fit(pixels, data, made, Path(folder))
         last = last_weights(Path(folder))
     seconds = time.process_time() - began
     both = (pixels.take(data.valid), judged)
@@ -219,7 +219,7 @@ def with_teachers(pixels: Pixels, data: TrainingSet, plans: list[Plan]) -> Train
     said = np.zeros((len(data.train), len(data.classes)))
     for made in plans:
         with tempfile.TemporaryDirectory() as folder:
-            fitted = fitting.fit(pixels, data, made, Path(folder))
+            fitted = fit.fit(pixels, data, made, Path(folder))
         said += softmax(answers(fitted, made, pixels.take(data.train))) / len(plans)
     return mixed(data, said, 0.5)
 
@@ -256,13 +256,11 @@ def figures(
 @contextmanager
 def changed(arm: Arm) -> Iterator[None]:
     """Train with the mixtures and the loss of ``arm`` instead of emolab's own."""
-    load = fitting.augment.load
+    load = fit.augment.load
     mixing = Mixing(arm.mix)
     with (
-        mock.patch.object(fitting.augment, "load", lambda made: mixing.after(load(made)) if arm.mix else load(made)),
-        mock.patch.object(
-            fitting, "soft_cross_entropy", mixing.loss(generalised if arm.robust else soft_cross_entropy)
-        ),
+        mock.patch.object(fit.augment, "load", lambda made: mixing.after(load(made)) if arm.mix else load(made)),
+        mock.patch.object(fit, "soft_cross_entropy", mixing.loss(generalised if arm.robust else soft_cross_entropy)),
     ):
         yield
 

@@ -32,11 +32,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import Result, main
-from emolab.active_learning.advice import ceiling, learning_curve, opinions, power_law
-from emolab.active_learning.advice import doubtful_labels as doubtful
+from emolab.active_learning.advice import ceiling, doubtful_labels, learning_curve, opinions, power_law
 from emolab.active_learning.advice.advice import VOTES_TO_MEND, labels_won
 from emolab.active_learning.advice.learning_curve import Labelled
-from emolab.stats import logistic as head
+from emolab.stats import logistic
 
 FACTORS = (1.25, 2.0, 4.0)
 COMPONENTS = 128
@@ -114,7 +113,7 @@ def winners(counts: Floats, rng: np.random.Generator) -> Rows:
 
 def accuracy(world: World, targets: Floats, hard: Rows, taught: Rows, asked: Rows) -> float:
     """Of the product's head that learnt from the rows ``taught``, on the rows ``asked``."""
-    solved, _ = head.solve(world.features[taught], targets[taught])
+    solved, _ = logistic.solve(world.features[taught], targets[taught])
     return float((solved.logits(world.features[asked]).argmax(axis=1) == hard[asked]).mean())
 
 
@@ -124,7 +123,7 @@ def by_margin(
     """n rows of ``pool`` in the order they were asked about, and which of them were drawn at random."""
     order, drawn, left = pool[:batch], np.ones(batch, dtype=bool), pool[batch:]
     while len(order) < n:
-        solved, _ = head.solve(world.features[order], targets[order])
+        solved, _ = logistic.solve(world.features[order], targets[order])
         scores = np.sort(solved.logits(world.features[left]), axis=1)
         few = round(CONTROL * batch)
         best = np.argsort(scores[:, -1] - scores[:, -2])
@@ -301,7 +300,7 @@ def _doubt(world: World, n: int, votes: int, seed: int) -> dict[str, float]:
     everybody = np.ones(n, dtype=bool)
     data = Labelled(features=world.features[have], targets=targets[have], hard=hard[have], teach=everybody,
                     judge=everybody, unit=np.arange(n))  # fmt: skip
-    found = doubtful.find(data, counts[have], opinions.fit(counts[have]), rng)
+    found = doubtful_labels.find(data, counts[have], opinions.fit(counts[have]), rng)
     law = power_law.fit(learning_curve.measure(data, rng), rng)
     rows, wrong = have[found.rows], hard[have] != truth[have]
     now = accuracy(world, targets, hard, have, asked)

@@ -25,11 +25,10 @@ import numpy as np
 from benchmarks.harness import Result, main
 from benchmarks.kills import CLASSES, add_pictures, fresh
 from emolab.errors import ServerError
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.accounts import create_annotator
 from emolab.labeling.label_studio.client import Studio, connect
-from emolab.labeling.server import daemon
-from emolab.labeling.server import installation as program
+from emolab.labeling.server import daemon, installation
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.labeling.sync.push import push
 from emolab.workspace import Workspace
@@ -125,16 +124,16 @@ def _sit(studio: Studio, project: int, seen: Seen, pushed: threading.Event, turn
                 time.sleep(0.05)
                 continue
             with _noted(seen, "draft"):
-                draft = {"result": form.answer(str(rng.choice(CLASSES))), "lead_time": 1.0}
+                draft = {"result": controls.answer(str(rng.choice(CLASSES))), "lead_time": 1.0}
                 studio.http.call("POST", f"/api/tasks/{task.id}/drafts?project={project}", json=draft)
             skipped = bool(rng.random() < 0.1)
-            said = [] if skipped else form.answer(str(rng.choice(CLASSES)))
+            said = [] if skipped else controls.answer(str(rng.choice(CLASSES)))
             with _noted(seen, "answer"):
                 made = studio.create_annotation(task.id, said, lead_time=2.0, was_cancelled=skipped)
                 seen.confirmed.add(made.id)
             if not skipped and rng.random() < 0.3:
                 with _noted(seen, "update"):
-                    studio.update_annotation(made.id, result=form.answer(str(rng.choice(CLASSES))))
+                    studio.update_annotation(made.id, result=controls.answer(str(rng.choice(CLASSES))))
 
 
 @contextlib.contextmanager
@@ -166,10 +165,18 @@ def servers(folder: Path) -> Iterator[dict[str, tuple[str, str, Path]]]:
     own, port, log = folder / "own", daemon.free_port(), folder / "own.log"
     embedded.stop(grace=5.0)
     shutil.copytree(embedded.folder, own)
-    env = program.environment(own)
+    env = installation.environment(own)
     for name in ("DJANGO_SETTINGS_MODULE", "PYTHONPATH"):
         del env[name]
-    command = [program.find_program(), "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
+    command = [
+        installation.find_program(),
+        "start",
+        "--no-browser",
+        "--internal-host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     try:
         embedded.start(port=started.server.port, timeout=900)
         with log.open("wb") as stream:

@@ -17,7 +17,7 @@ from emolab.config import LabelingConfig
 from emolab.labeling.labels.aggregators import DEFAULTS
 from emolab.plugins import AGGREGATORS
 from emolab.records import VoteTable
-from emolab.stats import logistic as head
+from emolab.stats import logistic
 from emolab.votes.quota import Wanted
 from emolab.votes.sufficiency import ONE_MORE, decide
 
@@ -96,11 +96,11 @@ def out_of_fold(features: Floats, dealt: Dealt, given: NDArray[np.int64]) -> Flo
     The penalty is chosen by cross-validation on all of them.
     """
     targets, has = labels(dealt, given)
-    penalty = head.choose(head.Problem(features[has], targets[has]), seed=0)[0].penalty
+    penalty = logistic.choose(logistic.Problem(features[has], targets[has]), seed=0)[0].penalty
     found = np.empty_like(targets)
-    for part in head.folds(targets.argmax(axis=1), 5, seed=0):
+    for part in logistic.folds(targets.argmax(axis=1), 5, seed=0):
         rows = np.setdiff1d(np.flatnonzero(has), part)
-        problem = head.Problem(features[rows], targets[rows])
+        problem = logistic.Problem(features[rows], targets[rows])
         solved = problem.head(penalty, tolerance=1e-4)
         found[part] = solved.probabilities(features[part])
     return found

@@ -22,7 +22,7 @@ from benchmarks.ferplus import CLASSES, root
 from benchmarks.harness import Result, interleave, main, ratio, summary
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.modalities.image.decode import Preprocessing, decode_many
-from emolab.stats import logistic as head
+from emolab.stats import logistic
 from emolab.training.judging.calibrate import softmax
 from emolab.training.networks import bundled
 from emolab.training.predict import Predictor, load
@@ -112,7 +112,7 @@ def compared(name: str, predictor: Predictor, files: list[bytes], truth: NDArray
     judges = alone.logits(full[judge])[1].astype(np.float64)
     heads = []
     for pixels in (full, scaled):
-        solved, _ = head.solve(alone.logits(pixels[teach])[1].astype(np.float64), targets)
+        solved, _ = logistic.solve(alone.logits(pixels[teach])[1].astype(np.float64), targets)
         heads.append(softmax(solved.logits(judges)))
     rows.append(
         Result(

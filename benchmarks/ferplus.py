@@ -20,8 +20,7 @@ from emolab.datasets.readers import ferplus
 from emolab.datasets.voted_dataset import units
 from emolab.modalities.image.decode import Preprocessing
 from emolab.taxonomy import PRESETS
-from emolab.training.inputs import feature_cache as embeddings
-from emolab.training.inputs import pixel_cache as cache
+from emolab.training.inputs import feature_cache, pixel_cache
 from emolab.training.networks import backbones, bundled
 from emolab.training.networks.classifier import Classifier
 from emolab.training.predict import load
@@ -95,8 +94,8 @@ def _features(ids: list[str], media: dict[str, bytes]) -> NDArray[np.float16]:
     network = Classifier(backbone, K, dropout=0.0).eval().to(memory_format=torch.channels_last)
     folder, wanted = user_cache_path("emolab") / "benchmarks", Preprocessing(SIZE, "gray")
     known = list(media)
-    pixels = cache.fill(folder, known, media.__getitem__, wanted)
-    found = embeddings.fill(folder, known, pixels, network, name="mobilenet_v2", wanted=wanted)
+    pixels = pixel_cache.fill(folder, known, media.__getitem__, wanted)
+    found = feature_cache.fill(folder, known, pixels, network, name="mobilenet_v2", wanted=wanted)
     place = {key: row for row, key in enumerate(known)}
     rows = found.rows[np.array([place[key] for key in ids], dtype=np.int64)]
     return np.asarray(found.array[rows])
@@ -107,7 +106,7 @@ def _face48(ids: list[str], media: dict[str, bytes]) -> NDArray[np.float64]:
     assert folder is not None  # it comes with the package
     predictor = load(folder, device="cpu")
     order = [CLASSES.index(name) for name in predictor.checkpoint.classes]
-    pixels = cache.fill(
+    pixels = pixel_cache.fill(
         user_cache_path("emolab") / "benchmarks", list(media), media.__getitem__, predictor.checkpoint.preprocessing
     )
     place = {key: row for row, key in enumerate(media)}

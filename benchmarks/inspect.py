@@ -14,8 +14,7 @@ import numpy as np
 from benchmarks.harness import Result, interleave, main, measured, ratio, summary
 from emolab.catalog import labels, samples, votes
 from emolab.catalog.storage.engine import now
-from emolab.datasets.inspect import fiftyone_view as inspect
-from emolab.datasets.inspect import mongod, rows
+from emolab.datasets.inspect import fiftyone_view, mongod, rows
 from emolab.datasets.inspect.documents import Writer, fields
 from emolab.datasets.inspect.sync import Direct, Public, sample, synchronise
 from emolab.records import LabelSet, Predictions, Sample, Vote
@@ -40,8 +39,8 @@ def run(quick: bool) -> list[Result]:
 
 def bulk(workspace: Workspace, predictions: Predictions, address: str, n: int, repeats: int) -> list[Result]:
     """The write itself, from rows in memory to the database, three ways into one empty dataset."""
-    fo = inspect.connect(address)
-    dataset = inspect._prepared(fo, "bulk", fields(CLASSES, ["blur", "brightness"]))
+    fo = fiftyone_view.connect(address)
+    dataset = fiftyone_view._prepared(fo, "bulk", fields(CLASSES, ["blur", "brightness"]))
     collection = dataset._sample_collection
     with workspace.catalog() as opened, opened.connect() as conn:
         found = list(rows.batches(conn, root=workspace.root, classes=CLASSES, predictions=predictions))
@@ -103,14 +102,14 @@ def whole(workspace: Workspace, predictions: Predictions, address: str, n: int) 
         ("whole write, nothing changed", "compares every sample"),
     ):
         with measured() as timing:
-            report = inspect.write(workspace, address, predictions=predictions)
+            report = fiftyone_view.write(workspace, address, predictions=predictions)
         note = f"{about}; {timing.wall_s:.1f} s on the clock; {report.path} path"
         results.append(Result(what, timing.cpu_s, "client CPU s", n, note=note))
     with workspace.catalog() as opened, opened.begin() as tx:
         changed = predictions.samples[: n // 100]
         samples.set_splits(tx, dict.fromkeys(changed, "test"))
     with measured() as timing:
-        report = inspect.write(workspace, address, predictions=predictions)
+        report = fiftyone_view.write(workspace, address, predictions=predictions)
     note = f"{report.tally.changed:,} samples rewritten; {timing.wall_s:.1f} s on the clock"
     return [*results, Result("whole write, 1 % changed", timing.cpu_s, "client CPU s", n, note=note)]
 

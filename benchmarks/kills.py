@@ -29,7 +29,7 @@ from PIL import Image
 
 from benchmarks.harness import Result, main
 from emolab.catalog import samples, votes
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.labeling.sync.pull import pull
@@ -150,7 +150,9 @@ def kill_pulls(
     def more() -> None:
         nonlocal given
         for _ in range(per_run):
-            studio.create_annotation(ids[given % len(ids)], form.answer(classes[given % len(classes)]), lead_time=1.0)
+            studio.create_annotation(
+                ids[given % len(ids)], controls.answer(classes[given % len(classes)]), lead_time=1.0
+            )
             given += 1
 
     runs, where = _kill_often(_pull, workspace.root, studio.url, token, kills=kills, more=more, rng=rng)

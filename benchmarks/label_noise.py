@@ -20,8 +20,7 @@ from benchmarks.first_models import CLASSES
 from benchmarks.harness import Result, main
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.modalities.image.decode import decode_many
-from emolab.stats import logistic as head
-from emolab.stats import metrics
+from emolab.stats import logistic, metrics
 from emolab.training.judging.calibrate import fit_temperature, softmax
 from emolab.training.networks import bundled
 from emolab.training.predict import load
@@ -80,8 +79,8 @@ def taught(features: Floats, truth: Rows, wrong: float, seed: int) -> dict[str, 
     others = (truth + rng.integers(1, K, n)) % K
     labels = np.where(rng.random(n) < wrong, others, truth)
     targets = np.eye(K)[labels[fit]]
-    solved, _ = head.solve(features[fit], targets, seed=seed)
-    smooth, _ = head.solve(features[fit], (1 - SMOOTHED) * targets + SMOOTHED / K, seed=seed)
+    solved, _ = logistic.solve(features[fit], targets, seed=seed)
+    smooth, _ = logistic.solve(features[fit], (1 - SMOOTHED) * targets + SMOOTHED / K, seed=seed)
     heads: dict[str, Head] = {
         "cross-entropy": solved.logits,
         "robust loss": robust(features[fit], labels[fit], solved),
@@ -94,7 +93,7 @@ def taught(features: Floats, truth: Rows, wrong: float, seed: int) -> dict[str, 
     return found
 
 
-def robust(features: Floats, labels: Rows, start: head.Solution) -> Head:
+def robust(features: Floats, labels: Rows, start: logistic.Solution) -> Head:
     """The head with the least mean of (1 - p^q) / q and the penalty of ``start``, found from there."""
     n = len(features)
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-9

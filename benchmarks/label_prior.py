@@ -15,8 +15,7 @@ from benchmarks.ferplus import K, faces
 from benchmarks.harness import Result, main
 from emolab.active_learning.simulation.frozen_trainer import principal
 from emolab.labeling.labels.aggregators.soft import smooth
-from emolab.stats import logistic as head
-from emolab.stats import metrics
+from emolab.stats import logistic, metrics
 
 PRIORS = (0.0, 0.1, 0.25, 0.5, 1.0)
 #: Votes per face and faces.
@@ -47,7 +46,7 @@ def run(quick: bool) -> list[Result]:
             clear = choosing[train.majority[some[choosing]] >= 0]
             for prior, found in runs.items():
                 labels = smooth(dealt, prior)
-                solved = head.solve(features[rows], labels, seed=seed)[0]
+                solved = logistic.solve(features[rows], labels, seed=seed)[0]
                 chosen = scores(solved, features[clear], train.majority[some[clear]])
                 reported = scores(solved, judges, valid.majority[judged])
                 found.append([*chosen, *reported, divergence(crowd / crowd.sum(axis=1, keepdims=True), labels)])
@@ -62,7 +61,7 @@ def run(quick: bool) -> list[Result]:
     return results
 
 
-def scores(solved: head.Solution, features: NDArray[np.float32], truth: NDArray[np.int64]) -> tuple[float, float]:
+def scores(solved: logistic.Solution, features: NDArray[np.float32], truth: NDArray[np.int64]) -> tuple[float, float]:
     """Accuracy and macro-F1 in percent."""
     guess = solved.logits(features).argmax(axis=1)
     return 100 * float((guess == truth).mean()), 100 * metrics.macro_f1(truth, guess, K)

@@ -20,8 +20,7 @@ from benchmarks.harness import Result, main
 from emolab.datasets.voted_dataset import read
 from emolab.demonstration.drawn_faces import draw_faces
 from emolab.taxonomy import PRESETS
-from emolab.training.learned import fingerprints
-from emolab.training.learned import learned_images as learned
+from emolab.training.learned import fingerprints, learned_images
 from emolab.training.networks import bundled
 
 #: Learned faces, drawn faces and random fingerprints, and those of the quick run.
@@ -57,7 +56,7 @@ WAYS: dict[str, Callable[[Image.Image], bytes]] = {
 def run(quick: bool) -> list[Result]:
     """Shares of learned faces that are recognised and of others that are taken for them, in per cent."""
     faces, drawn, random = QUICK if quick else (FACES, DRAWN, RANDOM)
-    record = learned.read(bundled.ROOT / "face48" / learned.FILE, of="face48")
+    record = learned_images.read(bundled.ROOT / "face48" / learned_images.FILE, of="face48")
     folder = Path(os.environ.get("EMOLAB_TEST_DATA") or Path(__file__).parents[2] / "shared") / "data"
     train, valid = (
         [item for item in read(f"ferplus:{folder / f'ferplus_{part}.zip'}", PRESETS["ferplus8"]).media]

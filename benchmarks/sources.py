@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.ferplus import CLASSES, Faces, K, faces
 from benchmarks.harness import Result, main
 from emolab.active_learning.simulation.frozen_trainer import principal
-from emolab.stats import logistic as head
-from emolab.stats import metrics
+from emolab.stats import logistic, metrics
 
 #: Faces of the team and of the open source, those of the quick run, and seeds.
 OWN, OPEN, QUICK, SEEDS = 400, 4_000, (60, 200), 5
@@ -63,32 +62,32 @@ def taught(
     rng = np.random.default_rng([43, seed])
     truth = valid.majority[judged]
 
-    def scores(solved: head.Solution) -> Scores:
+    def scores(solved: logistic.Solution) -> Scores:
         guess = solved.logits(judge).argmax(axis=1)
         return {
             "accuracy": 100 * float((guess == truth).mean()),
             "macro-F1": 100 * metrics.macro_f1(truth, guess, K),
         }
 
-    found = {"the team's faces alone": scores(head.solve(x[:own], shares[:own], seed=seed)[0])}
+    found = {"the team's faces alone": scores(logistic.solve(x[:own], shares[:own], seed=seed)[0])}
     narrow = shares.copy()
     narrow[own:, UNKNOWN] = 0
     kept = np.r_[np.ones(own, dtype=bool), narrow[own:].sum(axis=1) > 0]
     narrow = narrow[kept] / narrow[kept].sum(axis=1, keepdims=True)
     supported = np.ones(narrow.shape, dtype=bool)
-    plain = head.solve(x[kept], narrow, supported=supported, seed=seed)[0]
+    plain = logistic.solve(x[kept], narrow, supported=supported, seed=seed)[0]
     found["narrow source, its missing classes taken for negative"] = scores(plain)
     supported[own:, UNKNOWN] = False
-    found["narrow source, masked"] = scores(head.solve(x[kept], narrow, supported=supported, seed=seed)[0])
+    found["narrow source, masked"] = scores(logistic.solve(x[kept], narrow, supported=supported, seed=seed)[0])
     labels = shares[own:].argmax(axis=1)
     slipped = rng.random(len(labels)) < WRONG
     labels[slipped] = (labels[slipped] + rng.integers(1, K, int(slipped.sum()))) % K
     for weight in WEIGHTS:
         both = np.concatenate([np.tile(shares[:own], (weight, 1)), np.eye(K)[labels]])
         features = np.concatenate([np.tile(x[:own], (weight, 1)), x[own:]])
-        problem = head.Problem(features, both)
+        problem = logistic.Problem(features, both)
         # The penalty is chosen on the team's faces alone: among copies cross-validation would find none too weak.
-        penalty = head.choose(head.Problem(x[:own], shares[:own]), seed=seed)[0].penalty * own / len(both)
+        penalty = logistic.choose(logistic.Problem(x[:own], shares[:own]), seed=seed)[0].penalty * own / len(both)
         solved = problem.head(penalty)
         found[f"careless source, team's faces weigh {weight}"] = scores(solved)
     return found

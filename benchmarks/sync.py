@@ -12,9 +12,9 @@ from benchmarks.harness import Result, main, measured, summary
 from benchmarks.kills import CLASSES, add_pictures, fresh, measure, server
 from emolab.catalog import samples
 from emolab.catalog.campaign.remotes import projects
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import Studio, connect
-from emolab.labeling.sync import task_payload as tasks
+from emolab.labeling.sync import task_payload
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
 from emolab.records import Sample
@@ -44,16 +44,18 @@ def answered(workspace: Workspace, studio: Studio, *, n: int) -> int:
     made = [Sample(id=rng.bytes(32).hex(), media="media/none.png") for _ in range(n)]
     with workspace.catalog() as catalog, catalog.begin() as tx:
         samples.add(tx, made)
-    project = studio.create_project(workspace.config.labeling.project, form.render(CLASSES), maximum_annotations=PEOPLE)
+    project = studio.create_project(
+        workspace.config.labeling.project, controls.render(CLASSES), maximum_annotations=PEOPLE
+    )
     me = studio.whoami().id
     for start in range(0, n, 500):
         bodies = []
         for sample in made[start : start + 500]:
             said = [
-                {"result": form.answer(str(rng.choice(CLASSES))), "completed_by": me, "lead_time": 2.0}
+                {"result": controls.answer(str(rng.choice(CLASSES))), "completed_by": me, "lead_time": 2.0}
                 for _ in range(PEOPLE)
             ]
-            bodies.append({**tasks.task(sample, "/data/none.png"), "annotations": said})
+            bodies.append({**task_payload.task(sample, "/data/none.png"), "annotations": said})
         studio.import_tasks(project.id, bodies)
     return project.id
 

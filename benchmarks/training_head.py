@@ -86,22 +86,22 @@ def contest(
     from scipy.special import log_softmax
     from sklearn.linear_model import LogisticRegression
 
-    from emolab.stats import logistic as head
+    from emolab.stats import logistic
 
     x, classes, judged, truth = drawn(abs(seed) + 1, n)
     mean, spread = x.mean(axis=0), x.std(axis=0)
     plain, judged_plain = (x - mean) / spread, (judged - mean) / spread
     targets = np.eye(K, dtype=np.float32)[classes]
     penalty = 1 / n
-    heads: dict[str, head.Solution] = {}
+    heads: dict[str, logistic.Solution] = {}
     theirs = LogisticRegression(max_iter=1000)
 
     def solve() -> None:
-        problem = head.Problem(x, targets)
+        problem = logistic.Problem(x, targets)
         heads[OURS] = problem.fold_back(problem.solve(penalty, bias_penalty=1e-9), penalty)
 
     def search() -> None:
-        heads[CHOSEN] = head.solve(x, targets)[0]
+        heads[CHOSEN] = logistic.solve(x, targets)[0]
 
     contestants: dict[str, Callable[[], object]] = {
         OURS: solve,

@@ -24,8 +24,7 @@ from benchmarks.harness import Result, main, ratio, summary
 from benchmarks.turns import contestants, serve, take_turns
 from emolab.modalities.image.decode import Preprocessing
 from emolab.training.fitting.allocator import keep_freed_memory
-from emolab.training.inputs import batches
-from emolab.training.inputs import pixel_cache as cache
+from emolab.training.inputs import batches, pixel_cache
 
 MODULE = "benchmarks.training_loader"
 WIDTH, HEIGHT, QUALITY = 640, 480, 88
@@ -92,7 +91,7 @@ def play(way: str, folder: Path, n: int) -> None:
     by_id = {f"{i:064x}": file for i, file in enumerate(files)}  # every image is decoded, its bytes met before or not
 
     def work() -> None:
-        pixels = cache.fill(place, list(by_id), by_id.__getitem__, Preprocessing(SIZE, "rgb").scaled)
+        pixels = pixel_cache.fill(place, list(by_id), by_id.__getitem__, Preprocessing(SIZE, "rgb").scaled)
         walk = batches.in_order(pixels, BATCH)
         expect(len(files), sum(len(batches.as_images(pixels.take(part), torch.device("cpu"))) for part in walk))
 

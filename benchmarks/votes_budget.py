@@ -20,7 +20,7 @@ from benchmarks.dealing import COMPONENTS, Dealt, Floats, ask, deal, labels, out
 from benchmarks.ferplus import Faces, K, copies, faces
 from benchmarks.harness import Result, main
 from emolab.active_learning.simulation.frozen_trainer import principal
-from emolab.stats import logistic as head
+from emolab.stats import logistic
 from emolab.stats.metrics import macro_f1
 from emolab.votes.quota import parse
 
@@ -65,7 +65,7 @@ def budget(pool: Faces, judge: Faces, name: str, budgets: Iterable[int], seeds: 
                     continue
                 n = len(given)
                 targets, has = labels(dealt.first(n), given)
-                model = head.solve(features[:n][has], targets[has], seed=seed)[0]
+                model = logistic.solve(features[:n][has], targets[has], seed=seed)[0]
                 guess = model.logits(judge_by[judged]).argmax(axis=1)
                 figures = (float((guess == truth).mean()), macro_f1(truth, guess, K), float(n), float(given.sum()))
                 scores.setdefault(way, {})[seed] = figures

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import click
 
-from emolab import config as configuration
-from emolab import plugins as registry
+from emolab import config, plugins
 from emolab.cli.main import cli
 from emolab.ranges import RANGES
 
@@ -123,7 +122,7 @@ def shown(value: object) -> str:
 
 def settings() -> str:
     """Return docs/configuration.md."""
-    source = Path(configuration.__file__).read_text(encoding="utf-8")
+    source = Path(config.__file__).read_text(encoding="utf-8")
     notes = comments(source)
     classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
     out = [
@@ -134,8 +133,8 @@ def settings() -> str:
         "refused where it is read. Each model keeps the settings it was trained with. Secrets are not settings: "
         "`EMOLAB_STUDIO_TOKEN` holds the token of a Label Studio server.\n",
     ]
-    for section, content in configuration.Config().to_dict().items():
-        node = classes[type(getattr(configuration.Config(), section)).__name__]
+    for section, content in config.Config().to_dict().items():
+        node = classes[type(getattr(config.Config(), section)).__name__]
         about = (ast.get_docstring(node) or "").replace("``", "`")
         out.append(f"## {section}\n\n{about}\n\n| key | default | allowed | meaning |\n|---|---|---|---|")
         lines = {
@@ -166,7 +165,7 @@ def extensions() -> str:
         "Each name below is loaded when it is used. Another package adds its own by an entry point of the group named "
         "here; [CONTRIBUTING.md](../CONTRIBUTING.md) shows one in full.\n",
     ]
-    registries = [value for value in vars(registry).values() if isinstance(value, registry.Registry)]
+    registries = [value for value in vars(plugins).values() if isinstance(value, plugins.Registry)]
     for known in registries:
         out.append(f"## {known.kind}\n\nEntry-point group: `{known.group}`.\n\n| name | what it is |\n|---|---|")
         out += [f"| `{name}` | {cell(first_line(target))} |" for name, target in known.builtins.items()]

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from emolab import plugins as registry
+from emolab import plugins
 from emolab.cli.main import cli
 from tests.support import docpages
 from tests.support.docpages import ROOT, Block
@@ -23,7 +23,7 @@ BLOCKS = [block for page in PAGES for block in docpages.blocks(page)]
 SHOWN = [
     (block, line) for block in BLOCKS if block.kind in ("console", "sh", "bash", "shell") for line in block.commands()
 ]
-REGISTRIES = [value for value in vars(registry).values() if isinstance(value, registry.Registry)]
+REGISTRIES = [value for value in vars(plugins).values() if isinstance(value, plugins.Registry)]
 
 
 def text_of(*names: str) -> str:
@@ -83,7 +83,7 @@ def test_hand_written_pages_show_every_command() -> None:
 
 
 @pytest.mark.parametrize("known", REGISTRIES, ids=lambda known: known.kind)
-def test_every_registered_name_is_documented(known: registry.Registry) -> None:
+def test_every_registered_name_is_documented(known: plugins.Registry) -> None:
     page = text_of("docs/extensions.md")
     assert f"`{known.group}`" in page
     for name in known.builtins:

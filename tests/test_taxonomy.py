@@ -8,7 +8,7 @@ import pytest
 
 from emolab.config import ProjectConfig
 from emolab.errors import ConfigError, UnknownName
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.taxonomy import META, MOST_CLASSES, PRESETS, canonical, parse_classes, resolve
 from emolab.workspace import Workspace
 
@@ -72,8 +72,8 @@ def test_a_file_edited_to_too_many_classes_is_refused_by_every_command(workspace
 
 def test_as_many_classes_as_may_be_have_a_key_each() -> None:
     names = parse_classes(",".join(f"c{i}" for i in range(MOST_CLASSES)))
-    assert len(set(form.keys(names).values())) == MOST_CLASSES + 2
-    assert form.labels(form.render(names))[:MOST_CLASSES] == list(names)
+    assert len(set(controls.keys(names).values())) == MOST_CLASSES + 2
+    assert controls.labels(controls.render(names))[:MOST_CLASSES] == list(names)
 
 
 def test_meta_labels_are_no_classes_of_any_preset() -> None:

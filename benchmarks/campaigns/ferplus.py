@@ -23,16 +23,16 @@ from emolab.active_learning.simulation.records import Field, Terms, Trained
 from emolab.active_learning.simulation.simulate import Stage
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
-from emolab.datasets import voted_dataset as crowd
+from emolab.datasets import voted_dataset
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.stats import metrics
 from emolab.taxonomy import PRESETS
-from emolab.training import simulation_trainer as simulated
+from emolab.training import simulation_trainer
 from emolab.training.inputs import pixel_cache
 from emolab.training.inputs.pixel_cache import Pixels
-from emolab.training.pretraining import workspace_pretraining as unlabelled
+from emolab.training.pretraining import workspace_pretraining
 from emolab.training.pretraining.pretrain import pretrain
 from emolab.training.runs.objective import log_prior
 from emolab.workspace import write_bytes
@@ -57,14 +57,14 @@ def prepare(root: Path, folder: Path, *, quick: bool, alone: bool = False, progr
     if (folder / "ferplus.json").is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    pool = crowd.read(f"ferplus:{root / 'data' / 'ferplus_train.zip'}", CLASSES)
+    pool = voted_dataset.read(f"ferplus:{root / 'data' / 'ferplus_train.zip'}", CLASSES)
     chooser = evaluation_set(f"ferplus:{root / 'data' / 'ferplus_train.zip'}", CLASSES)
     judge = evaluation_set(f"ferplus:{root / 'data' / 'ferplus_valid.zip'}", CLASSES)
     place = {name: row for row, name in enumerate(pool.ids)}
-    unit = crowd.units([*pool.media, *judge.media])
+    unit = voted_dataset.units([*pool.media, *judge.media])
     mine, judged = unit[: len(pool.ids)], unit[len(pool.ids) :]
     rank = np.random.default_rng(0).permutation(int(unit.max()) - int(unit.min()) + 1)[mine - int(unit.min())]
-    rows = np.array([place[crowd.digest(item)] for item in chooser.media])
+    rows = np.array([place[voted_dataset.digest(item)] for item in chooser.media])
     held = rank < np.sort(rank[rows])[FEW // 2 if quick else CHOOSERS]
     asked = np.flatnonzero(~held)
     chosen = np.flatnonzero(held[rows])
@@ -76,7 +76,7 @@ def prepare(root: Path, folder: Path, *, quick: bool, alone: bool = False, progr
         *(judge.media[i] for i in judges),
         *(chooser.media[i] for i in chosen),
     ]
-    ids = [crowd.digest(item) for item in media]
+    ids = [voted_dataset.digest(item) for item in media]
     free = ~np.isin(mine[asked], judged)
     config = TrainingConfig(
         backbone="mobilenet_v2", weights=str(root / "weights" / "mobilenet_v2_imagenet.safetensors"),
@@ -90,7 +90,7 @@ def prepare(root: Path, folder: Path, *, quick: bool, alone: bool = False, progr
         _, once = np.unique(np.where(free, mine[asked], -1), return_index=True)
         own = images.only(once[free[once]])
         config = replace(config, weights=str(learn_alone(own, config, folder, progress=progress)))
-    found = simulated.features(folder, ids, images, config, color="gray", progress=progress)
+    found = simulation_trainer.features(folder, ids, images, config, color="gray", progress=progress)
     mine_features, others = principal(found[: len(asked)], found[len(asked) :], WIDTH)
     _, first, which = np.unique(mine[asked], return_index=True, return_inverse=True)
     arrays = {
@@ -114,7 +114,7 @@ def learn_alone(own: Pixels, config: TrainingConfig, folder: Path, *, progress: 
     """Weights of the backbone of ``config`` that learned from the images ``own`` without labels, kept in ``folder``."""
     kept = folder / WEIGHTS
     if not kept.is_file():
-        made = unlabelled.plan(config, n=len(own), gray=True)
+        made = workspace_pretraining.plan(config, n=len(own), gray=True)
         save_file(pretrain(own, made, folder / "pretraining", progress=progress).weights, kept)
     return kept
 

@@ -18,13 +18,13 @@ from emolab.active_learning.simulation.records import Field, Terms
 from emolab.active_learning.simulation.simulate import Stage
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
-from emolab.datasets import voted_dataset as crowd
+from emolab.datasets import voted_dataset
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.loop.label.simulate import Tuned
 from emolab.modalities.image.decode import Preprocessing, decode_many
 from emolab.taxonomy import PRESETS
 from emolab.training.inputs.pixel_cache import Pixels
-from emolab.training.pretraining import workspace_pretraining as unlabelled
+from emolab.training.pretraining import workspace_pretraining
 from emolab.training.simulation_trainer import FineTuned
 from emolab.workspace import write_bytes
 
@@ -34,7 +34,7 @@ BUDGETS = (400.0, 800.0, 1600.0, 3200.0)
 #: What is added to the votes policy in the name of a folder whose campaigns start from weights learned without labels.
 PRETRAINED = " from its own faces"
 #: Peak rate from such weights, as `emolab train` has it.
-RATE = unlabelled.RATES["face48"]
+RATE = workspace_pretraining.RATES["face48"]
 
 
 def prepare(root: Path, folder: Path, pretrained: Path) -> None:
@@ -44,12 +44,12 @@ def prepare(root: Path, folder: Path, pretrained: Path) -> None:
         write_bytes(folder / WEIGHTS, pretrained.read_bytes())
     if (folder / "samples.json").is_file():
         return
-    pool = crowd.read(f"ferplus:{root / 'data' / 'ferplus_train.zip'}", CLASSES)
+    pool = voted_dataset.read(f"ferplus:{root / 'data' / 'ferplus_train.zip'}", CLASSES)
     judge = evaluation_set(f"ferplus:{root / 'data' / 'ferplus_valid.zip'}", CLASSES)
     rng = np.random.default_rng(0)
     asked, judges = rng.permutation(len(pool.ids))[:POOL], rng.permutation(judge.n)[:JUDGES]
     media = [*(pool.media[row] for row in asked), *(judge.media[row] for row in judges)]
-    unit = crowd.units(media)
+    unit = voted_dataset.units(media)
     _, first, which = np.unique(unit[:POOL], return_index=True, return_inverse=True)
     for name, array in {
         "pixels": decode_many(media, Preprocessing(48, "gray")),

@@ -47,11 +47,11 @@ def inspect(
 
     with session.progress.task("starting FiftyOne"):
         address = mongod.database(workspace.fiftyone)
-        from emolab.datasets.inspect import fiftyone_view as view
+        from emolab.datasets.inspect import fiftyone_view
 
-        view.connect(address)
+        fiftyone_view.connect(address)
     if annotator is not None:
-        return _pulled(session, view.pull(workspace, address, annotator=annotator))
+        return _pulled(session, fiftyone_view.pull(workspace, address, annotator=annotator))
     from emolab.labeling.labels.current_labels import labels_if_any
 
     if workspace.read_only:
@@ -61,12 +61,14 @@ def inspect(
         )
     else:
         labels_if_any(workspace, progress=session.progress)
-    report = view.write(workspace, address, predictions=_predictions(session, model), progress=session.progress)
+    report = fiftyone_view.write(
+        workspace, address, predictions=_predictions(session, model), progress=session.progress
+    )
     _written(session, report)
     if no_app:
         session.next_step("emolab inspect")
         return 0
-    with contextlib.redirect_stdout(sys.stderr), view.app(workspace, address, port=port) as url:
+    with contextlib.redirect_stdout(sys.stderr), fiftyone_view.app(workspace, address, port=port) as url:
         session.say(f"\n  [bold cyan]{url}[/]\n\n  Ctrl-C ends it.")
         _until_stopped()
     session.say("stopped.")
@@ -79,7 +81,7 @@ def _predictions(session: Session, name: str) -> Predictions | None:
     from importlib.util import find_spec
 
     from emolab.catalog import models, samples
-    from emolab.inference import prediction_store as store
+    from emolab.inference import prediction_store
 
     workspace: Workspace = session.workspace
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -94,16 +96,16 @@ def _predictions(session: Session, name: str) -> Predictions | None:
         )
         return None
     folder = workspace.predictions / model.id
-    stored = len(store.known(folder))
+    stored = len(prediction_store.known(folder))
     if stored < total and not workspace.read_only and find_spec("torch") and (workspace.root / model.path).is_dir():
         from emolab.training.predict import predict_pool
 
-        return store.in_order(predict_pool(workspace, model, progress=session.progress), classes)
+        return prediction_store.in_order(predict_pool(workspace, model, progress=session.progress), classes)
     if stored < total:
         session.progress.note(
             f"Model {short(model.id)} has seen {stored:,} of {total:,} samples; the rest show no prediction."
         )
-    return store.in_order(store.read(folder), classes) if stored else None
+    return prediction_store.in_order(prediction_store.read(folder), classes) if stored else None
 
 
 def _written(session: Session, report: Report) -> None:

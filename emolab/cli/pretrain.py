@@ -50,7 +50,7 @@ def pretrain_workspace(session: Session, epochs: int | None) -> dict[str, Any]:
         from emolab.modalities.image.decode import Preprocessing
         from emolab.training.inputs import media_check
         from emolab.training.inputs.usable_samples import unusable
-        from emolab.training.pretraining import workspace_pretraining as unlabelled
+        from emolab.training.pretraining import workspace_pretraining
         from emolab.training.runs.disk_full import room
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
@@ -58,21 +58,21 @@ def pretrain_workspace(session: Session, epochs: int | None) -> dict[str, Any]:
     config = workspace.config.training
     with workspace.catalog() as catalog, catalog.connect() as conn:
         pool = samples.pool(conn)
-    ids = unlabelled.learnable(pool)
+    ids = workspace_pretraining.learnable(pool)
     media = media_of(workspace)
     gray = config.color == "auto" and media_check.all_gray([*map(media, ids)])
-    made = unlabelled.plan(config, n=len(ids), gray=gray, epochs=epochs)
+    made = workspace_pretraining.plan(config, n=len(ids), gray=gray, epochs=epochs)
     damaged = unusable(workspace, ids, media, Preprocessing(made.size, made.color), learn=set(ids), progress=progress)
     if damaged:
         ids = [sample for sample in ids if sample not in damaged]
-        made = unlabelled.plan(config, n=len(ids), gray=gray, epochs=epochs)
-    if len(ids) < unlabelled.FEW:
+        made = workspace_pretraining.plan(config, n=len(ids), gray=gray, epochs=epochs)
+    if len(ids) < workspace_pretraining.FEW:
         progress.warn(
             f"{many(len(ids), 'image')} will probably teach little: the measured gain came from 25,000, and so few "
             "have not been tried. Compare with --set training.weights=none before you trust it."
         )
     with room():
-        start, done = unlabelled.learn(workspace, ids, made, media, progress=progress)
+        start, done = workspace_pretraining.learn(workspace, ids, made, media, progress=progress)
     if done is None:
         progress.note("Nothing changed since this was pretrained; it is kept as it is.")
     elif done:

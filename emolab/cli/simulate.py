@@ -103,7 +103,7 @@ def simulate(
 
     try:
         from emolab.loop.label.simulate import alone, divide, field_of, open_stage, prepare, terms_of
-        from emolab.training import simulation_trainer as simulated  # noqa: F401  what frozen features and fine-tuning need
+        from emolab.training import simulation_trainer  # noqa: F401  what frozen features and fine-tuning need
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
     for spec in filter(None, (dataset, judge)):

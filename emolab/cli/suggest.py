@@ -99,12 +99,12 @@ def _push(session: Session, proposal: Proposal) -> PushReport:
 
 def _guesses(workspace: Workspace, proposal: Proposal) -> dict[str, str]:
     """The model's class for every proposed sample; none where the round was chosen without a model."""
-    from emolab.inference import prediction_store as predictions
+    from emolab.inference import prediction_store
 
     if proposal.model is None:
         return {}
     ids = [suggestion.sample_id for suggestion in proposal.suggestions]
-    stored = predictions.read(workspace.predictions / proposal.model.id, ids)
+    stored = prediction_store.read(workspace.predictions / proposal.model.id, ids)
     return {sample: stored.classes[c] for sample, c in zip(ids, stored.probs.argmax(axis=1), strict=True)}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from emolab.catalog import events, removal, votes
-from emolab.datasets.near_copies import groups as duplicates
+from emolab.datasets.near_copies import groups
 from emolab.datasets.near_copies.thumbnails import LOOKS, Looks
 from emolab.datasets.splits import resplit
 from emolab.progress import SILENT, Progress
@@ -52,7 +52,7 @@ def remove(
             events.record(tx, "remove", detail)
         with Looks(workspace.cache / LOOKS) as looks:
             looks.forget(found.samples)
-        compared = duplicates.find(workspace, catalog, progress=progress)
+        compared = groups.find(workspace, catalog, progress=progress)
         with catalog.begin() as tx:
-            duplicates.mark(tx, compared)
+            groups.mark(tx, compared)
     return Removed(found, withdrawn)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.errors import ServerError
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.progress import SILENT, Progress, Task
 from emolab.taxonomy import META
 
@@ -143,5 +143,5 @@ class _Room:
 
 
 def _give(studio: Studio, task: RemoteTask, said: Answer) -> None:
-    result = [] if said.label is None else form.answer(said.label)
+    result = [] if said.label is None else controls.answer(said.label)
     studio.create_annotation(task.id, result, lead_time=round(said.seconds, 2), was_cancelled=said.label is None)

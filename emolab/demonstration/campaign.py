@@ -16,7 +16,7 @@ import numpy as np
 from emolab.catalog import models, samples, settings, tallies
 from emolab.config import FILE_NAME
 from emolab.datasets.collect.collect import Wanted, collect
-from emolab.datasets.near_copies import groups as duplicates
+from emolab.datasets.near_copies import groups
 from emolab.demonstration.annotators import TEAM, Annotator, answer_queue
 from emolab.demonstration.data import DemoData
 from emolab.labeling.answers.pseudonyms import pseudonym
@@ -159,9 +159,9 @@ def _collect(workspace: Workspace, data: DemoData, progress: Progress, say: Say 
     with workspace.catalog() as catalog:
         wanted = Wanted(paths=[str(data.photos)], group_by="folder", consent="drawn or public, for the demo")
         found = collect(workspace, catalog, wanted, progress=progress)
-        compared = duplicates.find(workspace, catalog, progress=progress)
+        compared = groups.find(workspace, catalog, progress=progress)
         with catalog.begin() as tx:
-            twins = duplicates.mark(tx, compared)
+            twins = groups.mark(tx, compared)
     if say is not None:
         report = found.report
         say(

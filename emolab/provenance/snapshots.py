@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emolab.catalog import snapshots as catalog_snapshots
+from emolab.catalog import snapshots
 from emolab.catalog.storage.engine import now
 from emolab.errors import DataError
 from emolab.records import Snapshot
@@ -130,7 +130,7 @@ def take(
         label_version=label_version,
         created_at=now(),
     )
-    catalog_snapshots.add(tx, snapshot)
+    snapshots.add(tx, snapshot)
     return snapshot
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emolab.catalog import samples
 from emolab.config import TrainingConfig
 from emolab.errors import DataError
-from emolab.inference import prediction_store as store
+from emolab.inference import prediction_store
 from emolab.inference.runtime import Runner
 from emolab.modalities.image.decode import Prepared, Preprocessing, UnreadableImage, decode, prepare
 from emolab.progress import SILENT, Progress
@@ -26,8 +26,7 @@ from emolab.training.checkpoint import Checkpoint
 from emolab.training.export import engine
 from emolab.training.fitting.allocator import keep_freed_memory
 from emolab.training.fitting.devices import pick_device
-from emolab.training.inputs import batches
-from emolab.training.inputs import feature_cache as embeddings
+from emolab.training.inputs import batches, feature_cache
 from emolab.training.inputs import pixel_cache as cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.usable_samples import settle
@@ -140,7 +139,7 @@ def logits_by_cache(
     Models that share a backbone share its features; those of new samples are computed and kept.
     """
     described = predictor.checkpoint
-    found = embeddings.fill(
+    found = feature_cache.fill(
         folder,
         ids,
         pixels,
@@ -235,7 +234,7 @@ def predict_pool(workspace: Workspace, model: Model, *, progress: Progress = SIL
         paths = {sample.id: workspace.locate(sample.media) for sample in samples.iterate(conn)}
     damaged: dict[str, str] = {}
     with workspace.lock("predict"):
-        done = set(store.known(folder))
+        done = set(prediction_store.known(folder))
         new = [sample_id for sample_id in paths if sample_id not in done]
         if new:
             predictor = load(workspace.root / model.path, device=workspace.config.training.device)
@@ -254,12 +253,12 @@ def predict_pool(workspace: Workspace, model: Model, *, progress: Progress = SIL
                     damaged |= _damaged(workspace, predictor, part, paths, progress)
                     good = [sample_id for sample_id in part if sample_id not in damaged]
                     if good:
-                        store.append(folder, _predict_part(workspace, predictor, good, paths, progress))
+                        prediction_store.append(folder, _predict_part(workspace, predictor, good, paths, progress))
                     task.advance(len(part))
     if not paths:
         raise DataError("There are no samples to predict.", hint="Bring some in with: emolab collect PATH")
     settle(workspace, new, damaged, paths.__getitem__, progress)
-    return store.read(folder, [sample_id for sample_id in paths if sample_id not in damaged])
+    return prediction_store.read(folder, [sample_id for sample_id in paths if sample_id not in damaged])
 
 
 def _damaged(

@@ -18,8 +18,7 @@ from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.training.fitting.devices import cpu_threads, pick_device
 from emolab.training.fitting.fit import fit
-from emolab.training.inputs import batches, media_check
-from emolab.training.inputs import feature_cache as embeddings
+from emolab.training.inputs import batches, feature_cache, media_check
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import training_set
 from emolab.training.judging.calibrate import softmax
@@ -64,7 +63,7 @@ def features(
     with cpu_threads(made.threads):
         network = Classifier(built, 2, dropout=0.0)
         network = network.to(pick_device(made.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        found = embeddings.fill(
+        found = feature_cache.fill(
             folder, ids, images, network, name=made.backbone, wanted=Preprocessing(made.size, color), progress=progress
         )
         return found.take(np.arange(len(ids), dtype=np.int64))

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emolab.catalog import models as catalog_models
-from emolab.catalog import samples, tallies
+from emolab.catalog import models, samples, tallies
 from emolab.catalog.storage.engine import now
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
@@ -27,15 +26,13 @@ from emolab.training.fitting.distributed import ALONE, Team
 from emolab.training.fitting.fit import fit
 from emolab.training.fitting.fitted import Fitted
 from emolab.training.fitting.head_fit import fit_head
-from emolab.training.inputs import pixel_cache as cache
+from emolab.training.inputs import pixel_cache
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.judging import comparison, flips, opponent, report
 from emolab.training.judging.calibrate import fit_temperature
 from emolab.training.judging.opponent import Bench, Nobody, Opponent
-from emolab.training.learned import ancestry, fingerprints
-from emolab.training.learned import learned_images as learned
-from emolab.training.runs import model_origin as provenance
-from emolab.training.runs import objective
+from emolab.training.learned import ancestry, fingerprints, learned_images
+from emolab.training.runs import model_origin, objective
 from emolab.training.runs.recipes import Plan
 from emolab.training.runs.runs import Run, settings
 from emolab.workspace import Workspace
@@ -108,9 +105,9 @@ def train(
                 keep_freed_memory()  # decoding gains from it too
             wanted = Preprocessing(run.plan.size, run.plan.color)
             if run.plan.mode == "head":  # its features are those of predictions, and shared with them
-                pixels = cache.fill(workspace.cache, run.data.ids, media, wanted, progress=progress)
+                pixels = pixel_cache.fill(workspace.cache, run.data.ids, media, wanted, progress=progress)
             else:
-                pixels = cache.fill_to_train(workspace.cache, run.data, media, wanted, progress=progress)
+                pixels = pixel_cache.fill_to_train(workspace.cache, run.data, media, wanted, progress=progress)
             with scalars.writer(workspace.logs / "tensorboard" / run.folder.name, resumed_at, on=tensorboard) as watch:
                 if run.plan.mode == "head":
                     fitted = fit_head(pixels, run.data, run.plan, workspace.cache, progress=progress)
@@ -149,7 +146,7 @@ def help_train(workspace: Workspace, run: Run, media: Media, team: Team) -> None
     if run.plan.mode == "head":
         return
     team.wait()
-    pixels = cache.fill_to_train(workspace.cache, run.data, media, Preprocessing(run.plan.size, run.plan.color))
+    pixels = pixel_cache.fill_to_train(workspace.cache, run.data, media, Preprocessing(run.plan.size, run.plan.color))
     fit(pixels, run.data, run.plan, run.folder, choices=workspace.cache / tuning.FILE, team=team)
 
 
@@ -167,7 +164,7 @@ def finish(fitted: Fitted, bench: Bench, *, alone: bool = False) -> tuple[Checkp
     plain = settings(run.plan)
     identity = checkpoint.identity(plain, data.snapshot, fitted.weights)
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        champion = catalog_models.find(conn, "champion")
+        champion = models.find(conn, "champion")
         voters = tallies.voters(conn, [data.ids[i] for i in data.valid.tolist()])
     record = ancestry.of_run(workspace, run, bench.media, progress=bench.progress)
     prints = fingerprints.fill(workspace.cache, [data.ids[i] for i in data.valid], bench.media)
@@ -220,11 +217,11 @@ def finish(fitted: Fitted, bench: Bench, *, alone: bool = False) -> tuple[Checkp
             "solved": fitted.solved,
         },
         history=tuple(fitted.history),
-        about=provenance.facts(workspace, data, run.plan),
+        about=model_origin.facts(workspace, data, run.plan),
     )
     folder = workspace.models / identity[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    learned.write(folder / learned.FILE, record)
+    learned_images.write(folder / learned_images.FILE, record)
     checkpoint.write(folder, made, fitted.weights)
     name, judge = workspace.config.project.name, report.judge_of(voters)
     report.write(folder / REPORT, made, data, bench.pixels, probs=own.probs, name=name, judge=judge)
@@ -293,15 +290,15 @@ def _store(bench: Bench, made: Checkpoint, stands: Opponent | Nobody) -> tuple[M
             start = _crowned(bench, stands)
     model, alias = _row(bench.workspace, made), "champion" if wins else "candidate"
     with bench.workspace.catalog() as catalog, catalog.begin() as tx:
-        catalog_models.add(tx, model)
-        present = catalog_models.aliases(tx).get("champion")
+        models.add(tx, model)
+        present = models.aliases(tx).get("champion")
         if present not in (made.parent, made.id):  # somebody promoted a model while this one was judged
             alias, start = "candidate", None
             reason = f"{str(present)[:10]} was made champion meanwhile, and stays; {reason}"
         for name, wearer in ((alias, model), ("champion", start)):
-            if wearer is not None and catalog_models.aliases(tx).get(name) != wearer.id:
-                catalog_models.set_alias(tx, name, wearer.id)
-        return catalog_models.get(tx, model.id), alias, reason, catalog_models.aliases(tx)["champion"]
+            if wearer is not None and models.aliases(tx).get(name) != wearer.id:
+                models.set_alias(tx, name, wearer.id)
+        return models.get(tx, model.id), alias, reason, models.aliases(tx)["champion"]
 
 
 def _row(workspace: Workspace, made: Checkpoint) -> Model:
@@ -325,7 +322,7 @@ def _crowned(bench: Bench, stands: Opponent) -> Model:
         made, _ = finish(stands.fitted, replace(bench, run=opponent.with_solved_head(bench.run)), alone=True)
         model = _row(bench.workspace, made)
         with bench.workspace.catalog() as catalog, catalog.begin() as tx:
-            catalog_models.add(tx, model)
+            models.add(tx, model)
         return model
     if stands.folder is None:
         raise ValueError(f"{stands.name} is neither a folder nor a solved head")

@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emolab.active_learning.advice import advice, ceiling, learning_curve, opinions, power_law, recommendation
-from emolab.active_learning.advice import doubtful_labels as doubtful
+from emolab.active_learning.advice import (
+    advice,
+    ceiling,
+    doubtful_labels,
+    learning_curve,
+    opinions,
+    power_law,
+    recommendation,
+)
 from emolab.active_learning.advice.advice import Finding, Mending, Purchase
 from emolab.active_learning.advice.ceiling import Ceiling
 from emolab.active_learning.advice.doubtful_labels import Doubtful
@@ -166,7 +173,7 @@ def slipped(n: int, *, slips: float, seed: int) -> tuple[Labelled, Floats, NDArr
 def test_wrong_labels_are_found_and_their_share_is_told() -> None:
     for seed in range(3):
         data, counts, wrong = slipped(500, slips=0.15, seed=seed)
-        found = doubtful.find(data, counts, opinions.fit(counts), np.random.default_rng(0))
+        found = doubtful_labels.find(data, counts, opinions.fit(counts), np.random.default_rng(0))
         right = wrong[found.rows].mean()
         assert wrong[found.rows].sum() >= 0.6 * wrong.sum()
         assert right >= 0.75
@@ -181,7 +188,7 @@ def test_a_team_that_agrees_is_not_doubted_however_weak_the_model() -> None:
     data, _ = clouds(300, seed=1)
     nonsense = replace(data, features=np.random.default_rng(0).normal(size=(300, 8)))
     counts = 3 * np.eye(3)[nonsense.hard]
-    found = doubtful.find(nonsense, counts, opinions.fit(counts), np.random.default_rng(0))
+    found = doubtful_labels.find(nonsense, counts, opinions.fit(counts), np.random.default_rng(0))
     assert len(found.rows) == 0
 
 

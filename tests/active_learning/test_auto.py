@@ -14,7 +14,7 @@ from emolab.active_learning.selection.select import select
 from emolab.active_learning.simulation.frozen_trainer import principal
 from emolab.active_learning.strategies import auto
 from emolab.active_learning.strategies.auto import LATER, PRIOR, choose, verdict
-from emolab.stats import logistic as head
+from emolab.stats import logistic
 
 K = 4
 
@@ -32,7 +32,7 @@ def make_pool(n: int, labelled: int, *, apart: float = 1.5, seed: int = 0) -> Po
     known = np.zeros(n, dtype=bool)
     known[np.random.default_rng(seed).permutation(n)[:labelled]] = True
     targets = np.where(known[:, None], np.eye(K)[truth], np.nan)
-    solved, _ = head.solve(embeddings[known], np.eye(K)[truth[known]])
+    solved, _ = logistic.solve(embeddings[known], np.eye(K)[truth[known]])
     return Pool(
         samples=[f"{row:05d}" for row in range(n)],
         labelled=known,

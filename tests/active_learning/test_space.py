@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emolab.active_learning.selection import space as module
+from emolab.active_learning.selection import space
 from emolab.active_learning.selection.space import Space
 
 EVERY_HALF = np.arange(2**16, dtype=np.uint16).view(np.float16)[:, None]
@@ -44,8 +44,8 @@ def test_distances_are_those_of_directions_whatever_the_chunks(kind: type, monke
     wanted[9] = np.inf
     answers = []
     for chunk, width in [(256, 256), (7, 2), (1000, 3)]:
-        monkeypatch.setattr(module, "CHUNK", chunk)
-        monkeypatch.setattr(module, "CENTERS", width)
+        monkeypatch.setattr(space, "CHUNK", chunk)
+        monkeypatch.setattr(space, "CENTERS", width)
         points = over(values)
         nearest = np.full(300, np.inf, dtype=np.float32)
         points.approach(nearest, points.units(centers))

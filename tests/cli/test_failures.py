@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from emolab.cli.ui import system_errors as failures
+from emolab.cli.ui import system_errors
 from emolab.datasets.collect.input_ledger import Seen
 from emolab.errors import ConfigError, EmolabError
 from emolab.labeling.server.address import checked
@@ -152,7 +152,7 @@ def test_what_belongs_to_somebody_else_is_said_with_both_names(
     ],
 )
 def test_what_the_system_says_becomes_one_line_with_a_way_out(error: OSError, words: str) -> None:
-    said = failures.explained(error)
+    said = system_errors.explained(error)
     assert said is not None
     assert words in str(said)
     assert said.hint
@@ -160,7 +160,7 @@ def test_what_the_system_says_becomes_one_line_with_a_way_out(error: OSError, wo
 
 @pytest.mark.parametrize("error", [OSError("odd"), OSError(errno.EINVAL, "Invalid argument"), ConnectionError("x")])
 def test_what_may_be_a_fault_of_emolab_keeps_its_traceback(error: OSError) -> None:
-    assert failures.explained(error) is None
+    assert system_errors.explained(error) is None
 
 
 @pytest.mark.parametrize(

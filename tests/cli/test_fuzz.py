@@ -27,8 +27,7 @@ from emolab.cli.main import cli, run
 from emolab.config import Config
 from emolab.datasets.collect import camera
 from emolab.datasets.inspect import mongod
-from emolab.demonstration import campaign as demo_loop
-from emolab.demonstration import data as demo_data
+from emolab.demonstration import campaign, data
 from emolab.errors import EmolabError
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.loop.operate import checks, checks_servers
@@ -149,8 +148,8 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(mongod, "database", refused)
     monkeypatch.setattr(mongod, "find", refused)
     monkeypatch.setattr(camera, "pictures", refused)
-    monkeypatch.setattr(demo_data, "drawn", refused)
-    monkeypatch.setattr(demo_loop, "run", refused)
+    monkeypatch.setattr(data, "drawn", refused)
+    monkeypatch.setattr(campaign, "run", refused)
     monkeypatch.setattr(checks, "probe", lambda *_, **__: checks.Probe(None, "not looked at"))
     monkeypatch.setattr(checks_servers, "probe", lambda *_, **__: checks.Probe(None, "not looked at"))
     for name in ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "EMOLAB_STUDIO_TOKEN", "EMOLAB_WORKSPACE", mongod.URI):

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from emolab.catalog.campaign import remotes
 from emolab.cli.common import Session
-from emolab.cli.label import pull as label_pull
+from emolab.cli.label import pull
 from emolab.cli.label import push as label_push
 from emolab.labeling.sync.pull import PullReport
 from emolab.labeling.sync.push import PushReport
@@ -35,8 +35,8 @@ def test_brackets_in_titles_and_labels_are_shown_as_written(session: Session, wo
     report = PullReport(
         projects=(word,), gone=(word,), held={word: 9}, foreign=1, rejected={f'"{word}" is no class of this project': 1}
     )
-    label_pull._show(session, report)
-    label_pull._held(session, report)
+    pull._show(session, report)
+    pull._held(session, report)
     assert printed(session).count(word) == 4
     push = PushReport(
         project=word, url="u", number=1, dry_run=True, source="unlabelled", chosen=1, overlap=3,

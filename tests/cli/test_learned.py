@@ -14,8 +14,7 @@ from emolab.catalog import samples
 from emolab.cli.main import run
 from emolab.demonstration.drawn_faces import draw_faces
 from emolab.training import checkpoint
-from emolab.training.learned import fingerprints
-from emolab.training.learned import learned_images as learned
+from emolab.training.learned import fingerprints, learned_images
 from emolab.training.learned.learned_images import Learned
 from emolab.training.networks import bundled
 from emolab.workspace import Workspace
@@ -58,7 +57,9 @@ def knowing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root.mkdir(parents=True)
     for file in (bundled.ROOT / "face48").iterdir():
         (root / file.name).write_bytes(file.read_bytes())
-    learned.write(root / learned.FILE, Learned().with_images(fingerprints.of_media(list(known)), "thirty faces"))
+    learned_images.write(
+        root / learned_images.FILE, Learned().with_images(fingerprints.of_media(list(known)), "thirty faces")
+    )
     monkeypatch.setattr(bundled, "ROOT", root.parent)
     return faces
 
@@ -96,7 +97,7 @@ def test_merge_of_other_faces_says_nothing_and_a_damaged_record_is_said(
     Workspace.init(tmp_path / "w", classes=("happiness", "sadness"))
     others = folder_of_faces(tmp_path / "others", 40, seed=9)
     assert "has learned" not in emolab("-w", tmp_path / "w", "merge", "image_folder", others, raw=True)[1]
-    (bundled.ROOT / "face48" / learned.FILE).write_bytes(b"?")
+    (bundled.ROOT / "face48" / learned_images.FILE).write_bytes(b"?")
     _, said = emolab("-w", tmp_path / "w", "merge", "image_folder", knowing, raw=True)
     assert "Unknown: the record of what face48 learned from is damaged" in said
 
@@ -131,7 +132,7 @@ def test_evaluate_on_splits_marks_what_was_trained_on(workspace: Workspace, emol
         moved = [sample.id for sample in samples.iterate(tx, split="train")][:7]
         samples.set_splits(tx, dict.fromkeys(moved, "test"))
     assert emolab(*where, "evaluate", "champion", "--on", "test")["learned"]["n"] == 7
-    (workspace.root / made["path"] / learned.FILE).unlink()
+    (workspace.root / made["path"] / learned_images.FILE).unlink()
     found = emolab(*where, "evaluate", "champion", "--on", "test")["learned"]
     assert (found["n"], len(found["unknown"])) == (0, 1)
     assert (
@@ -176,7 +177,7 @@ def test_a_pretraining_hands_its_images_on(workspace: Workspace, emolab: Command
         samples.set_splits(tx, {**dict.fromkeys(held, "train"), **dict.fromkeys(train[:10], "valid")})
     made = emolab(*where, "train", "--set", "training.weights=pretrained")
     assert made["learned"]["n"] == 10
-    assert len(learned.read(workspace.root / made["path"] / learned.FILE, of="it").layers) == 2
+    assert len(learned_images.read(workspace.root / made["path"] / learned_images.FILE, of="it").layers) == 2
     weights = next((workspace.state / "pretrained").glob("*.safetensors"))
     assert checkpoint.DOCUMENT not in {file.name for file in weights.parent.iterdir()}
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from emolab.cli.main import run
-from emolab.cli.ui import predict_table as predict_show
+from emolab.cli.ui import predict_table
 
 pytest.importorskip("torch", reason="predicting needs torch")
 
@@ -167,8 +167,8 @@ def test_all_that_failed_is_listed_however_long_the_table(
     assert "no answer: 45.png: empty: the file has no bytes" in said
     assert "and 9 more answers" in said
     assert "5 of 50 images could not be classified; each is listed" in said
-    monkeypatch.setattr(predict_show, "SHOWN", 2)
-    monkeypatch.setattr(predict_show, "FAILED", 3)
+    monkeypatch.setattr(predict_table, "SHOWN", 2)
+    monkeypatch.setattr(predict_table, "FAILED", 3)
     assert run(["predict", "face48", "pile"]) == 1
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("the file has no bytes") == 3

@@ -13,7 +13,7 @@ from emolab.catalog import samples
 from emolab.catalog.samples import Pool
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
-from emolab.training.pretraining import workspace_pretraining as unlabelled
+from emolab.training.pretraining import workspace_pretraining
 from emolab.workspace import Workspace
 from tests.support.learnable import configure, fill_workspace
 from tests.training.test_robust import Heard
@@ -47,25 +47,25 @@ def test_copies_judges_their_copies_and_their_groups_are_left_out() -> None:
         hidden=[0, 1, 0, 1, 0, 0, 0],
         group=[3, -1, -1, -1, 3, 4, -1],  # s4 is of the same video as s0
     )
-    assert unlabelled.learnable(pool) == ["s2", "s5", "s6"]
+    assert workspace_pretraining.learnable(pool) == ["s2", "s5", "s6"]
 
 
 def test_what_stands_for_a_copy_that_judges_is_left_out() -> None:
-    assert unlabelled.learnable(a_pool(3, judge=[0, 1, 0], duplicate=[0, 0, 2], hidden=[0, 1, 0])) == ["s2"]
+    assert workspace_pretraining.learnable(a_pool(3, judge=[0, 1, 0], duplicate=[0, 0, 2], hidden=[0, 1, 0])) == ["s2"]
 
 
 def test_the_fewer_images_the_more_often_each_is_seen() -> None:
     config = TrainingConfig()
-    epochs = [unlabelled.plan(config, n=n, gray=True).epochs for n in (100, 10_000, 1_000_000)]
+    epochs = [workspace_pretraining.plan(config, n=n, gray=True).epochs for n in (100, 10_000, 1_000_000)]
     assert epochs == [60, 15, 6]
-    assert unlabelled.plan(config, n=100, gray=True, epochs=3).epochs == 3
+    assert workspace_pretraining.plan(config, n=100, gray=True, epochs=3).epochs == 3
 
 
 def test_hog_and_too_few_images_are_errors_that_say_why() -> None:
     with pytest.raises(ConfigError, match="hog is computed, not learned"):
-        unlabelled.plan(TrainingConfig(backbone="hog"), n=1000, gray=True)
+        workspace_pretraining.plan(TrainingConfig(backbone="hog"), n=1000, gray=True)
     with pytest.raises(DataError, match="There are 3 images to learn from; at least 20 are needed"):
-        unlabelled.plan(TrainingConfig(), n=3, gray=True)
+        workspace_pretraining.plan(TrainingConfig(), n=3, gray=True)
 
 
 def test_training_starts_from_what_was_pretrained(workspace: Workspace, run_cli: Run) -> None:
@@ -87,7 +87,7 @@ def test_training_starts_from_what_was_pretrained(workspace: Workspace, run_cli:
 
 def test_without_a_pretraining_the_error_says_what_to_run(workspace: Workspace) -> None:
     with pytest.raises(DataError, match="no tiny was pretrained here") as error:
-        unlabelled.resolve(workspace, TrainingConfig(backbone="tiny", weights="pretrained"))
+        workspace_pretraining.resolve(workspace, TrainingConfig(backbone="tiny", weights="pretrained"))
     assert error.value.hint is not None
     assert "emolab pretrain --set training.backbone=tiny" in error.value.hint
 
@@ -96,10 +96,10 @@ def test_weights_that_were_changed_since_are_refused(workspace: Workspace, run_c
     fill_workspace(workspace, 24)
     configure(workspace, SETTINGS)
     run_cli("pretrain", "--epochs", "1", cwd=workspace.root, check=True)
-    file = unlabelled.find(workspace, "tiny").weights
+    file = workspace_pretraining.find(workspace, "tiny").weights
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(DataError, match="is not what was written"):
-        unlabelled.find(workspace, "tiny")
+        workspace_pretraining.find(workspace, "tiny")
 
 
 def test_an_empty_workspace_is_one_clear_line(workspace: Workspace, run_cli: Run) -> None:
@@ -121,12 +121,12 @@ def test_a_stopped_run_on_other_settings_is_told_of_and_a_finished_one_leaves_no
 
     def learn(epochs: int) -> tuple[list[str], int | None]:
         heard = Heard()
-        made = unlabelled.plan(config, n=24, gray=True, epochs=epochs)
-        _, done = unlabelled.learn(workspace, ids, made, paths.__getitem__, progress=heard)
+        made = workspace_pretraining.plan(config, n=24, gray=True, epochs=epochs)
+        _, done = workspace_pretraining.learn(workspace, ids, made, paths.__getitem__, progress=heard)
         return heard.lines, done
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(unlabelled, "write_text", stopped)  # after the weights, before their document
+        patch.setattr(workspace_pretraining, "write_text", stopped)  # after the weights, before their document
         learn(1)
     (left,) = (workspace.state / "pretrained").glob("run-*")
     lines, done = learn(2)
@@ -134,7 +134,7 @@ def test_a_stopped_run_on_other_settings_is_told_of_and_a_finished_one_leaves_no
     assert lines == [f"Stopped pretrainings on other images or settings: 1, of use only where those come back. "
                      f"To forget them: rm -r {left.parent}/run-*"]  # fmt: skip
     assert list(left.parent.glob("run-*")) == [left]
-    left.rename(left.with_name(f"run-{unlabelled.find(workspace, 'tiny').identity[:16]}"))
+    left.rename(left.with_name(f"run-{workspace_pretraining.find(workspace, 'tiny').identity[:16]}"))
     assert learn(2) == ([], None)
     assert not list(left.parent.glob("run-*"))
 

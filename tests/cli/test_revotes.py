@@ -16,14 +16,13 @@ from emolab.catalog import models, samples, votes
 from emolab.catalog.campaign import answers, remotes, rounds
 from emolab.catalog.storage import schema
 from emolab.errors import ConfigError, DataError
-from emolab.inference import prediction_store as predictions
+from emolab.inference import prediction_store
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
 from emolab.loop.label.revotes import opinion, propose_revotes, review, wanted_revotes
 from emolab.provenance import snapshots
 from emolab.records import Model, Predictions, Sample, Vote
-from emolab.training.learned import fingerprints
-from emolab.training.learned import learned_images as learned
+from emolab.training.learned import fingerprints, learned_images
 from emolab.workspace import Workspace
 from tests.support.servers import LabelStudioServer
 from tests.support.syncing import add_samples, image, named, say, task_of
@@ -189,7 +188,7 @@ def champion(workspace: Workspace, ids: dict[str, str], trained_on: list[str], s
         models.set_alias(tx, "champion", made.id)
     probs = np.full((len(said), 3), 0.04)
     probs[np.arange(len(said)), [CLASSES.index(label) for label in said.values()]] = 0.92
-    predictions.append(
+    prediction_store.append(
         workspace.predictions / made.id,
         Predictions(model_id=made.id, classes=CLASSES, samples=[ids[name] for name in said],
                     probs=probs.astype(np.float32), embeddings=np.zeros((len(said), 1), np.float16)),
@@ -235,7 +234,7 @@ def test_a_start_network_that_is_champion_is_an_opinion_on_what_its_record_does_
     folder = workspace.root / "models" / "c"
     folder.mkdir(parents=True)
     prints = fingerprints.of_media([image(0, 48)])
-    learned.write(folder / learned.FILE, learned.Learned().with_images(prints, "one face"))
+    learned_images.write(folder / learned_images.FILE, learned_images.Learned().with_images(prints, "one face"))
     told = opinion(workspace)
     assert told is not None and set(told.samples) == set(ids.values()) - {ids["clear0"]}
 

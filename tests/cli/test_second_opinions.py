@@ -10,7 +10,7 @@ import pytest
 
 from emolab.active_learning.selection.pool import Pool
 from emolab.catalog import models
-from emolab.inference import prediction_store as predictions
+from emolab.inference import prediction_store
 from emolab.labeling.labels.aggregate import aggregate
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
@@ -36,7 +36,7 @@ def with_a_model(workspace: Workspace, ids: list[str]) -> None:
     probs = np.full((len(ids), 3), 0.02, dtype=np.float32)
     probs[np.arange(len(ids)), np.arange(len(ids)) % 3] = 0.96
     seen = np.eye(3)[np.arange(len(ids)) % 3] + np.random.default_rng(0).normal(0, 0.1, (len(ids), 3))
-    predictions.append(
+    prediction_store.append(
         workspace.predictions / model.id,
         Predictions(model_id=model.id, classes=CLASSES, samples=ids, probs=probs, embeddings=seen.astype(np.float16)),
     )

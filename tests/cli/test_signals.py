@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.labeling.sync import project
 from emolab.workspace import Workspace
 from tests.support.servers import LabelStudioServer
@@ -55,7 +55,7 @@ def test_an_interrupt_within_an_import_ends_with_the_same_code(tmp_path: Path) -
 def test_watching_ends_politely(label_studio: LabelStudioServer, tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path / f"watched {os.getpid()}", classes=("happiness", "sadness"))
     with label_studio.client() as studio:
-        made = studio.create_project(project.title_of(workspace.config), form.render(("happiness", "sadness")))
+        made = studio.create_project(project.title_of(workspace.config), controls.render(("happiness", "sadness")))
         with subprocess.Popen(
             [sys.executable, "-m", "emolab", "label", "pull", "--watch", "--every", "0.2"],
             cwd=workspace.root,

@@ -12,7 +12,7 @@ import pytest
 from emolab.catalog import models, samples, votes
 from emolab.catalog.campaign import remotes, rounds
 from emolab.errors import DataError
-from emolab.inference import prediction_store as predictions
+from emolab.inference import prediction_store
 from emolab.loop.label.suggest import propose
 from emolab.records import Model, Predictions, Sample, Vote
 from emolab.workspace import Workspace
@@ -49,7 +49,7 @@ def trained(pool: Workspace) -> Workspace:
     probs[20] = [0.45, 0.44, 0.11]
     probs[21:] = [0.9, 0.05, 0.05]
     probs[9:20] = [0.8, 0.1, 0.1]
-    predictions.append(
+    prediction_store.append(
         pool.predictions / model.id,
         Predictions(
             model_id=model.id,

@@ -26,14 +26,12 @@ from emolab.catalog import labels, models, samples, votes
 from emolab.catalog.campaign import rounds
 from emolab.catalog.storage import schema
 from emolab.catalog.storage.engine import now
-from emolab.datasets.inspect import fiftyone_view as inspect
-from emolab.datasets.inspect import mongod, rows
-from emolab.datasets.inspect import sync as inspect_sync
+from emolab.datasets.inspect import fiftyone_view, mongod, rows, sync
 from emolab.datasets.inspect.documents import Writer
 from emolab.datasets.remove import remove
 from emolab.demonstration.drawn_faces import DrawnFace, draw_faces
 from emolab.errors import EmolabError
-from emolab.inference import prediction_store as stored_predictions
+from emolab.inference import prediction_store
 from emolab.labeling.labels.aggregate import aggregate
 from emolab.progress import Progress
 from emolab.records import Model, Predictions, Sample, Suggestion, Vote
@@ -99,7 +97,7 @@ def furnished(root: Path, n: int, *, seed: int = 0) -> Workspace:
             strategy="margin", model=model.id, seed=0, settings={},
         )  # fmt: skip
     aggregate(workspace)
-    stored_predictions.append(
+    prediction_store.append(
         workspace.predictions / model.id,
         Predictions(model_id=model.id, classes=CLASSES, samples=ids, probs=probs.astype(np.float32),
                     embeddings=np.zeros((len(ids), 2), np.float16)),
@@ -138,13 +136,13 @@ def faces(drawn: Path, tmp_path: Path) -> Workspace:
 
 
 def predictions(workspace: Workspace) -> Predictions:
-    return stored_predictions.read(workspace.predictions / ("m" * 64))
+    return prediction_store.read(workspace.predictions / ("m" * 64))
 
 
 def written(workspace: Workspace, address: str, **options: Any) -> Any:
     """Write the workspace and return its FiftyOne dataset."""
-    report = inspect.write(workspace, address, predictions=predictions(workspace), **options)
-    dataset = inspect.connect(address).load_dataset(report.dataset)
+    report = fiftyone_view.write(workspace, address, predictions=predictions(workspace), **options)
+    dataset = fiftyone_view.connect(address).load_dataset(report.dataset)
     dataset.reload()
     return dataset
 
@@ -256,7 +254,7 @@ def test_a_second_write_touches_only_what_changed_and_nothing_that_people_made(
         samples.set_splits(tx, {changed: "test"})
         tx.execute(schema.suggestions.delete())
         tx.execute(schema.samples.delete().where(schema.samples.c.id == gone))
-    report = inspect.write(faces, address, predictions=predictions(faces), path=path)
+    report = fiftyone_view.write(faces, address, predictions=predictions(faces), path=path)
     tally = report.tally
     assert (tally.added, tally.changed, tally.unchanged, tally.removed, report.path) == (0, 10, 29, 1, path)
     dataset.reload()
@@ -264,9 +262,9 @@ def test_a_second_write_touches_only_what_changed_and_nothing_that_people_made(
     assert (sample.split, sample.tags, sample["note"], sample.label.tags) == ("test", ["to check"], "mine", ["odd"])
     assert by_uid(dataset, kept).split is not None
     assert gone not in dataset.values("uid")
-    again = inspect.write(faces, address, predictions=predictions(faces), path=path).tally
+    again = fiftyone_view.write(faces, address, predictions=predictions(faces), path=path).tally
     assert (again.added, again.changed, again.unchanged, again.removed) == (0, 0, 39, 0)
-    bare = inspect.write(faces, address, path=path).tally
+    bare = fiftyone_view.write(faces, address, path=path).tally
     assert bare.changed == 39
     assert dataset.exists("prediction").count() == 0
 
@@ -284,7 +282,7 @@ def test_both_paths_write_the_same(faces: Workspace, address: str) -> None:
 
     direct = written(faces, address)
     by_direct, logits = plain(direct), direct.values("prediction.logits")
-    inspect.connect(address).delete_dataset(direct.name)
+    fiftyone_view.connect(address).delete_dataset(direct.name)
     public = written(faces, address, path="public")
     assert plain(public) == by_direct
     assert all(np.array_equal(a, b) for a, b in zip(public.values("prediction.logits"), logits, strict=True))
@@ -300,11 +298,11 @@ def test_where_fiftyone_stores_samples_in_another_way_the_public_path_is_taken_a
         def note(self, text: str) -> None:
             self.said.append(text)
 
-    add = inspect_sync.sample
+    add = sync.sample
     monkeypatch.setattr(
-        inspect_sync, "sample", lambda fo, content: add(fo, {**content, "uid": content["uid"], "vintage": "2031"})
+        sync, "sample", lambda fo, content: add(fo, {**content, "uid": content["uid"], "vintage": "2031"})
     )
-    report = inspect.write(faces, address, progress=Notes())
+    report = fiftyone_view.write(faces, address, progress=Notes())
     assert (report.path, report.samples) == ("public", 40)
     assert len(Notes.said) == 1
     assert 'in another way than emolab knows (FiftyOne also writes "vintage")' in Notes.said[0]
@@ -322,27 +320,27 @@ def test_tags_and_edits_come_back_once_and_can_be_taken_back(faces: Workspace, a
     for sample in (tagged, edited, wrong):
         sample.save()
 
-    kept = inspect.write(faces, address, predictions=predictions(faces)).tally.kept
+    kept = fiftyone_view.write(faces, address, predictions=predictions(faces)).tally.kept
     assert kept == [uids[1]]
-    pull = inspect.pull(faces, address, annotator="zoe")
+    pull = fiftyone_view.pull(faces, address, annotator="zoe")
     assert (pull.new, pull.withdrawn, pull.known) == (2, 0, 0)
     assert [uid for uid, _ in pull.problems] == [uids[2]]
     assert 'did you mean "happiness"?' in pull.problems[0][1]
     assert ledger(faces) == {("tag", "zoe", "fear"), ("edit", "zoe", other)}
-    again = inspect.pull(faces, address, annotator="zoe")
+    again = fiftyone_view.pull(faces, address, annotator="zoe")
     assert (again.new, again.withdrawn, again.known) == (0, 0, 2)
 
-    inspect.write(faces, address, predictions=predictions(faces))
+    fiftyone_view.write(faces, address, predictions=predictions(faces))
     dataset.reload()
     assert by_uid(dataset, uids[1]).label.label == edited_label(faces, uids[1])
     assert by_uid(dataset, uids[0]).tags == ["label:fear", "nice"]
     assert by_uid(dataset, uids[0]).votes["fear"] == 1 + votes_for(faces, uids[0], "fear")
-    assert inspect.pull(faces, address, annotator="bob").new == 0
+    assert fiftyone_view.pull(faces, address, annotator="bob").new == 0
 
     tagged.reload()
     tagged.tags = ["nice"]
     tagged.save()
-    back = inspect.pull(faces, address, annotator="zoe")
+    back = fiftyone_view.pull(faces, address, annotator="zoe")
     assert (back.new, back.withdrawn) == (0, 1)
     assert ledger(faces) == {("edit", "zoe", other)}
 
@@ -365,12 +363,12 @@ def test_a_dropped_dataset_is_rebuilt_with_the_tags_that_are_votes(faces: Worksp
     sample = dataset.first()
     sample.tags = ["label:fear", "nice"]
     sample.save()
-    inspect.pull(faces, address, annotator="zoe")
-    inspect.connect(address).delete_dataset(dataset.name)
+    fiftyone_view.pull(faces, address, annotator="zoe")
+    fiftyone_view.connect(address).delete_dataset(dataset.name)
     with pytest.raises(EmolabError, match="There is no FiftyOne dataset"):
-        inspect.pull(faces, address, annotator="zoe")
+        fiftyone_view.pull(faces, address, annotator="zoe")
     assert written(faces, address).first().tags == ["label:fear"]
-    pull = inspect.pull(faces, address, annotator="zoe")
+    pull = fiftyone_view.pull(faces, address, annotator="zoe")
     assert (pull.new, pull.withdrawn, pull.known) == (0, 0, 1)
 
 
@@ -381,8 +379,8 @@ def test_a_sample_that_was_removed_takes_no_vote_and_leaves_the_view(faces: Work
     sample.tags = ["label:fear"]
     sample.save()
     remove(faces, ids=[sample.uid])
-    assert inspect.pull(faces, address, annotator="zoe").new == 0
-    report = inspect.write(faces, address, predictions=predictions(faces))
+    assert fiftyone_view.pull(faces, address, annotator="zoe").new == 0
+    report = fiftyone_view.write(faces, address, predictions=predictions(faces))
     assert (report.samples, report.tally.removed) == (n - 1, 1)
     assert sample.uid not in written(faces, address).values("uid")
 
@@ -398,7 +396,7 @@ def test_workspaces_of_one_name_keep_apart_and_class_names_may_have_blanks(tmp_p
             samples.add(tx, [Sample(id="ab" * 32, media="a.png", source=folder, added_at=now())])
             votes.append(tx, [Vote(sample_id="ab" * 32, annotator="ann", label="very happy", origin="test")])
         aggregate(workspace)
-        dataset = inspect.connect(address).load_dataset(inspect.write(workspace, address).dataset)
+        dataset = fiftyone_view.connect(address).load_dataset(fiftyone_view.write(workspace, address).dataset)
         names.append(dataset.name)
         assert dataset.values("source") == [folder]
         assert dataset.first().votes["very happy"] == 1
@@ -409,21 +407,21 @@ def test_workspaces_of_one_name_keep_apart_and_class_names_may_have_blanks(tmp_p
 
 @pytest.mark.fiftyone
 def test_an_empty_workspace_and_the_leavings_of_a_killed_run_are_no_trouble(workspace: Workspace, address: str) -> None:
-    report = inspect.write(workspace, address)
+    report = fiftyone_view.write(workspace, address)
     assert (report.samples, report.views["duplicates"]) == (0, 0)
-    dataset = inspect.connect(address).load_dataset(report.dataset)
+    dataset = fiftyone_view.connect(address).load_dataset(report.dataset)
     classes = workspace.config.project.classes
-    inspect_sync.Direct(dataset).insert([Writer(classes).document(rows.example(classes))], {})
+    sync.Direct(dataset).insert([Writer(classes).document(rows.example(classes))], {})
     assert len(dataset) == 1
-    report = inspect.write(workspace, address)
+    report = fiftyone_view.write(workspace, address)
     assert (report.samples, report.path) == (0, "direct")
 
 
 @pytest.mark.fiftyone
 def test_a_second_database_in_one_process_is_refused(address: str) -> None:
     with pytest.raises(EmolabError, match="a Python process can have one only"):
-        inspect.connect("mongodb://db.example:27017")
-    inspect.connect(address)
+        fiftyone_view.connect("mongodb://db.example:27017")
+    fiftyone_view.connect(address)
 
 
 @pytest.mark.fiftyone
@@ -433,7 +431,7 @@ def test_a_taken_port_is_an_error_with_the_way_out(faces: Workspace, address: st
         port = taken.getsockname()[1]
         with (
             pytest.raises(EmolabError, match=f"Port {port} is taken by another program. Choose one: --port"),
-            inspect.app(faces, address, port=port),
+            fiftyone_view.app(faces, address, port=port),
         ):
             pass
 
@@ -455,7 +453,7 @@ def test_the_app_shows_faces_views_and_groups_in_a_real_browser(faces: Workspace
             strangers.append(route.request.url.split("/")[2])
         route.continue_() if here else route.abort()
 
-    with inspect.app(faces, address) as url, sync_api.sync_playwright() as playwright:
+    with fiftyone_view.app(faces, address) as url, sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.route("**/*", local_only)

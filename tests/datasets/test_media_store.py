@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from emolab.datasets.collect import media_store as module
+from emolab.datasets.collect import media_store
 from emolab.datasets.collect.media_store import ATOMIC, MediaStore
 
 SIZES = pytest.mark.parametrize("size", [100, ATOMIC, ATOMIC + 1, 300_000])
@@ -61,7 +61,7 @@ def test_a_write_that_fails_leaves_no_content(
 ) -> None:
     data, digest = content(size)
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "write", _half_then_full(os.write))
+        patch.setattr(media_store.os, "write", _half_then_full(os.write))
         with pytest.raises(OSError, match="No space left"):
             store.put(data, digest, ".png")
     assert not store.has(digest)

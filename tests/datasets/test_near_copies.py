@@ -14,7 +14,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from emolab.catalog import samples, votes
 from emolab.datasets.collect.collect import Wanted, collect
-from emolab.datasets.near_copies import candidates as alike
+from emolab.datasets.near_copies import candidates
 from emolab.datasets.near_copies import pairs as copies
 from emolab.datasets.near_copies.groups import DuplicateReport, find, groups, mark
 from emolab.datasets.near_copies.thumbnails import LOOKS, Looks, of_media
@@ -113,7 +113,7 @@ def test_two_pictures_alone_are_enough(change: str) -> None:
 
 def test_the_mirror_image_of_a_vector_is_a_change_of_signs(faces: list[Image.Image]) -> None:
     looks = np.stack([look(image) for image in faces])
-    space = alike.learn(looks)
+    space = candidates.learn(looks)
     turned = space.vectors(looks[:, :, ::-1])
     assert np.abs(turned - space.vectors(looks) * space.signs).max() < 1e-4
 

@@ -11,9 +11,8 @@ from sqlalchemy import Connection
 from emolab.catalog import samples, votes
 from emolab.catalog.campaign import remotes
 from emolab.errors import ServerError
-from emolab.labeling.answers import across_projects as across
-from emolab.labeling.answers import record_votes as ledger
-from emolab.labeling.form import controls as form
+from emolab.labeling.answers import across_projects, record_votes
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.records import RemoteAnnotation, RemoteProject, RemoteTask
 from emolab.labeling.sync import project as projects
 from emolab.labeling.sync.task_payload import SKIPPED, SUPERSEDED
@@ -40,7 +39,7 @@ def said(where: remotes.Project, number: int, label: str | None, at: str, who: s
 
 def settle(tx: Connection, where: remotes.Project, *made: Vote, leaving: set[str] = frozenset()) -> int:  # type: ignore[assignment]
     """Store these votes of one project as a pull does and return how many rows that added."""
-    rows = votes.append(tx, across.once(tx, where, made, samples=[FACE], leaving=set(leaving)))
+    rows = votes.append(tx, across_projects.once(tx, where, made, samples=[FACE], leaving=set(leaving)))
     votes.withdraw(tx, leaving, "gone")
     return rows
 
@@ -112,12 +111,12 @@ def test_votes_that_a_pull_holds_back_count_once_beside_other_answers_of_the_per
     def task(number: int, face: str, label: str | None, at: str, answer: int | None = None) -> RemoteTask:
         said = RemoteAnnotation(
             id=answer or number, task=number, completed_by=1, created_at=at,
-            result=tuple(form.answer(label)) if label else (),
+            result=tuple(controls.answer(label)) if label else (),
         )  # fmt: skip
         return RemoteTask(id=number, uid=face, annotations=(said,))
 
-    def pull(seen: list[RemoteTask]) -> ledger.Tally:
-        return ledger.record(
+    def pull(seen: list[RemoteTask]) -> record_votes.Tally:
+        return record_votes.record(
             tx, where, seen, classes=("happiness", "sadness"), names={1: "ann"}, overlap=1,
             there={t.id: t.uid for t in seen}, tasks_before=remotes.known_tasks(tx, where),
         )  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import connect
-from emolab.labeling.server import installation as program
+from emolab.labeling.server import installation
 from emolab.labeling.server.embedded import EmbeddedServer
 from tests.support.servers import CLASSES, LabelStudioServer
 from tests.support.studio_screen import SIZE, chromium
@@ -37,7 +37,7 @@ def test_the_administrator_logs_in_with_the_password_that_was_shown(embedded: Em
     url = embedded.start().server.url
     password = embedded.reset_password()
     page.goto(url)
-    page.fill("input[name=email]", program.ADMIN)
+    page.fill("input[name=email]", installation.ADMIN)
     page.fill("input[name=password]", password)
     page.click("button[type=submit]")
     page.wait_for_url(f"{url}/")
@@ -76,11 +76,11 @@ def test_emolabs_form_shows_face_and_answers_without_panels_and_takes_keys(embed
     url = embedded.start().server.url
     password = embedded.reset_password()
     with connect(url, embedded.token()) as studio:
-        made = studio.create_project("looks", form.render(CLASSES, confidence=True))
+        made = studio.create_project("looks", controls.render(CLASSES, confidence=True))
         staged = studio.upload_files(made.id, [("a" * 64 + ".png", _picture(), "image/png")])
         studio.import_tasks(made.id, [{"data": {"image": staged[0].path, "emolab_uid": "a" * 64}}])
         page.goto(url)
-        page.fill("input[name=email]", program.ADMIN)
+        page.fill("input[name=email]", installation.ADMIN)
         page.fill("input[name=password]", password)
         page.click("button[type=submit]")
         page.wait_for_url(f"{url}/")

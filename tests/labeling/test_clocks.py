@@ -15,12 +15,11 @@ import pytest
 
 from emolab.catalog.campaign import remotes
 from emolab.errors import ServerError
-from emolab.labeling.answers import changes as reading
-from emolab.labeling.answers import timestamps as stamps
-from emolab.labeling.form import controls as form
+from emolab.labeling.answers import changes, timestamps
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.label_studio.queries import window, window_of
-from emolab.labeling.server import installation as program
+from emolab.labeling.server import installation
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
 from emolab.workspace import Workspace
@@ -83,7 +82,7 @@ def test_a_front_servers_clock_decides_nothing(
         proxy.fault(".", "rewrite", times=10**6, change=change)
         answer = say(studio, one, "happiness")
         assert pull(team, front).new == 1
-        studio.update_annotation(answer, result=form.answer("sadness"))
+        studio.update_annotation(answer, result=controls.answer("sadness"))
         assert pull(team, front).edited == 1
         say(studio, two, "neutral")
         assert pull(team, front).new == 1
@@ -92,7 +91,7 @@ def test_a_front_servers_clock_decides_nothing(
 
 
 def in_zone(stamp: str, hours: int) -> str:
-    time = stamps.moment(stamp)
+    time = timestamps.moment(stamp)
     assert time is not None
     return time.astimezone(timezone(timedelta(hours=hours))).isoformat()
 
@@ -123,7 +122,7 @@ def test_moments_are_compared_as_times_however_they_are_written(
         answer = say(studio, one, "happiness")
         assert pull(team, front).new == 1
         say(studio, two, "neutral")
-        studio.update_annotation(answer, result=form.answer("sadness"))
+        studio.update_annotation(answer, result=controls.answer("sadness"))
         report = pull(team, front)
         assert (report.new, report.edited) == (1, 1)
         assert pull(team, front).changed is False
@@ -147,7 +146,7 @@ def test_no_moment_at_all_ends_the_pull_with_one_line_and_changes_nothing(
 
 def set_back(label_studio: LabelStudioServer, task: int, by: timedelta) -> None:
     """Give a task the moment that a server whose clock is behind would have written."""
-    database = label_studio.server.folder / "data" / program.DATABASE
+    database = label_studio.server.folder / "data" / installation.DATABASE
     with contextlib.closing(sqlite3.connect(database, timeout=30)) as server, server:
         (old,) = server.execute("SELECT updated_at FROM task WHERE id = ?", (task,)).fetchone()
         behind = datetime.fromisoformat(old) - by
@@ -180,12 +179,12 @@ def test_new_and_deleted_answers_are_seen_under_a_clock_that_jumps(
 def test_what_stamps_and_numbers_hide_shows_when_all_answers_are_compared(
     team: Workspace, studio: Studio, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    monkeypatch.setattr(reading, "RECONCILE_EVERY", 4)
+    monkeypatch.setattr(changes, "RECONCILE_EVERY", 4)
     one, *_ = tasks_of(team, studio)
     answer = say(studio, one, "happiness")
     pull(team, studio)
     if change in ("edited", "same moment"):
-        studio.update_annotation(answer, result=form.answer("sadness"))
+        studio.update_annotation(answer, result=controls.answer("sadness"))
     elif change == "deleted":
         studio.delete_annotation(answer)
     else:
@@ -207,11 +206,11 @@ def test_a_catalog_whose_cursor_lies_in_the_future_recovers(team: Workspace, stu
         assert mine.window is not None
         older = {name: mine.window[name] for name in ("classes", "others")}
         nothing = {"tasks": 0, "answers": 0, "newest": ""}
-        future = stamps.written(datetime.now(UTC) + ahead * MINUTES)
+        future = timestamps.written(datetime.now(UTC) + ahead * MINUTES)
         remotes.set_cursor(tx, mine, future, {**older, "seen": nothing})
-    studio.update_annotation(answer, result=form.answer("sadness"))
+    studio.update_annotation(answer, result=controls.answer("sadness"))
     assert pull(team, studio).edited == 1
-    studio.update_annotation(answer, result=form.answer("neutral"))
+    studio.update_annotation(answer, result=controls.answer("neutral"))
     assert pull(team, studio).edited == 1
 
 
@@ -237,5 +236,5 @@ def test_the_glance_and_the_reading_agree_on_what_lies_behind_a_moment(team: Wor
     ],
 )
 def test_a_stamp_is_a_time_or_nothing(text: str | None, time: str | None) -> None:
-    read = stamps.moment(text)
-    assert (None if read is None else stamps.written(read)) == time
+    read = timestamps.moment(text)
+    assert (None if read is None else timestamps.written(read)) == time

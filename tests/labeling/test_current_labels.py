@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from emolab.catalog import Catalog, labels, ledger_mark, samples
-from emolab.catalog import models as catalog_models
+from emolab.catalog import Catalog, labels, ledger_mark, models, samples
 from emolab.catalog import snapshots as catalog_snapshots
 from emolab.catalog import votes as ledger
 from emolab.catalog.storage import schema
@@ -425,7 +424,7 @@ def emolab(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> Iterator[Cal
 def learned(workspace: Workspace) -> tuple[str, np.ndarray[Any, Any]]:
     """The version of the labels the champion learned from, and its targets."""
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        stored = catalog_snapshots.find(conn, catalog_models.get(conn, "champion").snapshot)
+        stored = catalog_snapshots.find(conn, models.get(conn, "champion").snapshot)
     assert stored is not None
     return stored.label_version, snapshots.read(workspace.root / stored.path).targets
 

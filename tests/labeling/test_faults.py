@@ -18,10 +18,10 @@ import pytest
 
 from benchmarks.kills import kill_pulls, kill_pushes
 from emolab.errors import EmolabError, ServerError
-from emolab.labeling.label_studio import retry as patience
+from emolab.labeling.label_studio import retry
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.label_studio.queries import model_versions
-from emolab.labeling.sync import outbox as send
+from emolab.labeling.sync import outbox
 from emolab.labeling.sync.pull import pull, watch
 from emolab.labeling.sync.push import PushReport, push
 from emolab.workspace import Workspace
@@ -75,8 +75,8 @@ def assert_votes_are(workspace: Workspace, studio: Studio, labels: dict[str, int
 def test_an_import_that_breaks_in_any_way_makes_every_task_once(
     team: Workspace, studio: Studio, broken: Studio, proxy: Proxy, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(send, "TASKS_PER_IMPORT", 4)
-    monkeypatch.setattr(patience, "SETTLE", 1.0)
+    monkeypatch.setattr(outbox, "TASKS_PER_IMPORT", 4)
+    monkeypatch.setattr(retry, "SETTLE", 1.0)
     fault = proxy.fault(IMPORT, action, skip=1)
     report = push(team, broken)
     assert (fault.hits, report.looked_up) == (1, 1)
@@ -122,7 +122,7 @@ def test_a_request_that_comes_through_after_it_was_given_up_leaves_no_double(
 def test_many_bad_gateways_in_a_row_are_waited_out(
     team: Workspace, studio: Studio, broken: Studio, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "SETTLE", 0.5)
+    monkeypatch.setattr(retry, "SETTLE", 0.5)
     proxy.fault(r".", "502", times=12, skip=3)
     push(team, broken)
     assert_each_once(team, studio)
@@ -138,7 +138,7 @@ def test_a_server_that_restarts_in_mid_push_ends_with_every_task_once(
     team: Workspace, studio: Studio, broken: Studio, proxy: Proxy, label_studio: LabelStudioServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(send, "TASKS_PER_IMPORT", 3)
+    monkeypatch.setattr(outbox, "TASKS_PER_IMPORT", 3)
     running = label_studio.server.running()
     assert running is not None
 
@@ -170,8 +170,8 @@ def test_a_server_that_restarts_in_mid_push_ends_with_every_task_once(
 def test_a_server_that_stays_away_ends_the_push_and_the_next_one_goes_on(
     team: Workspace, studio: Studio, broken: Studio, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PATIENCE", 0.5)
-    monkeypatch.setattr(patience.patiently, "__kwdefaults__", {"patience": 0.5, "progress": patience.SILENT})
+    monkeypatch.setattr(retry, "PATIENCE", 0.5)
+    monkeypatch.setattr(retry.patiently, "__kwdefaults__", {"patience": 0.5, "progress": retry.SILENT})
     down = lambda: proxy.fault(r"GET /api/", "502", times=10_000)  # noqa: E731
     fault = proxy.fault(IMPORT, "drop_answer", action_on=down)
     with pytest.raises(ServerError, match=r"failed with 502"):
@@ -385,7 +385,7 @@ def test_a_token_revoked_between_pulls_keeps_what_was_read(
 def test_watching_survives_a_server_that_goes_away(
     team: Workspace, studio: Studio, broken: Studio, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience.patiently, "__kwdefaults__", {"patience": 0.1, "progress": patience.SILENT})
+    monkeypatch.setattr(retry.patiently, "__kwdefaults__", {"patience": 0.1, "progress": retry.SILENT})
     push(team, studio)
     project = studio.find_project(title(team))
     assert project is not None
@@ -426,7 +426,7 @@ def test_a_disk_that_fills_up_while_pulling_keeps_the_ledger_whole(
 
 
 def test_a_label_removed_from_the_form_keeps_its_votes(team: Workspace, studio: Studio) -> None:
-    from emolab.labeling.form import controls as form
+    from emolab.labeling.form import controls
 
     push(team, studio)
     project = studio.find_project(title(team))
@@ -435,7 +435,7 @@ def test_a_label_removed_from_the_form_keeps_its_votes(team: Workspace, studio: 
     say(studio, task_of(studio, project.id, one), "sadness")
     pull(team, studio)
     say(studio, task_of(studio, project.id, two), "sadness")
-    studio.update_project(project.id, label_config=form.render(("happiness", "neutral")))
+    studio.update_project(project.id, label_config=controls.render(("happiness", "neutral")))
     pull(team, studio)
     assert_votes_are(team, studio, {"sadness": 2})
 

@@ -10,8 +10,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from emolab.errors import DataError
-from emolab.labeling.form import controls as form
-from emolab.labeling.form import team_questions as form_merge
+from emolab.labeling.form import controls, team_questions
 from emolab.labeling.label_studio.client import Studio
 from emolab.labeling.label_studio.records import RemoteProject
 from emolab.labeling.sync.project import update
@@ -22,7 +21,7 @@ from emolab.workspace import Workspace
 from tests.support.syncing import add_samples, ledger, named
 
 CLASSES = ("happiness", "sadness", "neutral")
-OURS = form.render(CLASSES)
+OURS = controls.render(CLASSES)
 QUALITY = (
     '<Choices name="quality" toName="image" choice="single"><Choice value="sharp"/><Choice value="blurred"/></Choices>'
 )
@@ -71,23 +70,23 @@ ADDED = {
 
 @pytest.mark.parametrize("present", ADDED.values(), ids=ADDED)
 def test_what_the_team_added_stays_in_its_place_when_the_classes_change(present: str) -> None:
-    wanted = form.render((*CLASSES, "calm"))
-    made = form_merge.merge(present, wanted)
+    wanted = controls.render((*CLASSES, "calm"))
+    made = team_questions.merge(present, wanted)
     assert names(made) == names(present)
-    assert "calm" in form.labels(made)
-    assert form.same(made.replace('<Choice value="calm" hotkey="4" />', ""), present)
-    assert form.same(form_merge.merge(made, wanted), made), "a second push changes nothing"
-    assert form_merge.theirs(made)
+    assert "calm" in controls.labels(made)
+    assert controls.same(made.replace('<Choice value="calm" hotkey="4" />', ""), present)
+    assert controls.same(team_questions.merge(made, wanted), made), "a second push changes nothing"
+    assert team_questions.theirs(made)
 
 
 def test_a_form_that_nobody_touched_is_simply_the_new_one() -> None:
-    wanted = form.render(("calm", *CLASSES), second=True, confidence=True)
-    assert form_merge.merge(OURS, wanted) == wanted
-    assert form_merge.theirs(OURS) == ()
-    assert form_merge.merge("<View></View>", wanted) == wanted
+    wanted = controls.render(("calm", *CLASSES), second=True, confidence=True)
+    assert team_questions.merge(OURS, wanted) == wanted
+    assert team_questions.theirs(OURS) == ()
+    assert team_questions.merge("<View></View>", wanted) == wanted
     question = control("Choices", "emotion", '<Choice value="sad"/>')
     bare = f'<View><Image name="image" value="$image"/>{question}</View>'
-    assert form_merge.merge(bare, wanted) == wanted
+    assert team_questions.merge(bare, wanted) == wanted
 
 
 MANGLED = {
@@ -105,33 +104,33 @@ MANGLED = {
 @pytest.mark.parametrize("question", ["", QUALITY])
 def test_what_the_manager_changed_of_emolabs_own_question_is_made_anew(present: str, question: str) -> None:
     assert present != OURS
-    made = form_merge.merge(before("<Header", question, present), OURS)
-    assert form.same(made, before("<Header", question))
+    made = team_questions.merge(before("<Header", question, present), OURS)
+    assert controls.same(made, before("<Header", question))
     assert keys(made) == {"happiness": "1", "sadness": "2", "neutral": "3", "unknown": "9", "no face": "0"}
 
 
 def test_the_teams_wording_stays_where_the_form_is_theirs_too() -> None:
     present = OURS.replace("Which expression do you see?", "Welche Emotion sehen Sie?")
-    made = form_merge.merge(present, form.render((*CLASSES, "calm")))
+    made = team_questions.merge(present, controls.render((*CLASSES, "calm")))
     assert "Welche Emotion" in made
-    assert "calm" in form.labels(made)
+    assert "calm" in controls.labels(made)
 
 
 def test_optional_questions_come_behind_the_question_and_go_again_with_their_headings() -> None:
     theirs = before("<Header", QUALITY)
-    both = form_merge.merge(theirs, form.render(CLASSES, second=True, confidence=True))
+    both = team_questions.merge(theirs, controls.render(CLASSES, second=True, confidence=True))
     assert names(both) == ["quality", "emotion", "second", "confidence"]
-    assert form.same(form_merge.merge(both, OURS), theirs)
-    only = form_merge.merge(both, form.render(CLASSES, confidence=True))
+    assert controls.same(team_questions.merge(both, OURS), theirs)
+    only = team_questions.merge(both, controls.render(CLASSES, confidence=True))
     assert names(only) == ["quality", "emotion", "confidence"]
     assert "Second guess" not in only
 
 
 def test_a_question_of_the_team_may_have_a_name_that_emolab_does_not_use_here() -> None:
     text = before("<Header", control("TextArea", "second") + control("Rating", "confidence", maxRating="5"))
-    assert names(form_merge.merge(text, form.render((*CLASSES, "calm")))) == ["second", "confidence", "emotion"]
+    assert names(team_questions.merge(text, controls.render((*CLASSES, "calm")))) == ["second", "confidence", "emotion"]
     with pytest.raises(DataError, match='a question "second" of the team\'s own') as caught:
-        form_merge.merge(text, form.render(CLASSES, second=True))
+        team_questions.merge(text, controls.render(CLASSES, second=True))
     assert "labeling.second_guess = false" in str(caught.value.hint)
 
 
@@ -147,27 +146,27 @@ def test_a_question_of_the_team_may_have_a_name_that_emolab_does_not_use_here() 
 )
 def test_a_question_of_the_team_in_emolabs_name_is_never_replaced(name: str, theirs: str) -> None:
     text = before("<Header", theirs)
-    assert form.same(form_merge.merge(text, OURS), text)
+    assert controls.same(team_questions.merge(text, OURS), text)
     with pytest.raises(DataError, match=f'a question "{name}" of the team\'s own'):
-        form_merge.merge(text, form.render(CLASSES, second=True, confidence=True))
+        team_questions.merge(text, controls.render(CLASSES, second=True, confidence=True))
 
 
 @pytest.mark.parametrize("classes", [("happiness", "calm"), ("calm", "bored")])
 def test_emolabs_own_second_guess_follows_other_classes(classes: tuple[str, ...]) -> None:
-    text = before("<Header", QUALITY, form.render(CLASSES, second=True, confidence=True))
-    wanted = form.render(classes, second=True, confidence=True)
-    assert form.same(form_merge.merge(text, wanted), before("<Header", QUALITY, wanted))
+    text = before("<Header", QUALITY, controls.render(CLASSES, second=True, confidence=True))
+    wanted = controls.render(classes, second=True, confidence=True)
+    assert controls.same(team_questions.merge(text, wanted), before("<Header", QUALITY, wanted))
 
 
 def test_a_picture_by_another_name_gets_its_name_back_with_all_that_refers_to_it() -> None:
     text = before("<Header", QUALITY).replace('name="image"', 'name="img"').replace('toName="image"', 'toName="img"')
-    assert form.same(form_merge.merge(text, OURS), before("<Header", QUALITY))
+    assert controls.same(team_questions.merge(text, OURS), before("<Header", QUALITY))
 
 
 @pytest.mark.parametrize("text", ["", "no form", "<View>", "<View><Choices name=emotion></View>", "{}"])
 def test_a_form_that_is_no_xml_is_one_line(text: str) -> None:
     with pytest.raises(DataError, match="The form of the project in Label Studio is no XML: "):
-        form_merge.merge(text, OURS)
+        team_questions.merge(text, OURS)
 
 
 @pytest.mark.parametrize(
@@ -180,16 +179,16 @@ def test_a_form_that_is_no_xml_is_one_line(text: str) -> None:
 )
 def test_a_form_without_emolabs_question_is_one_line(text: str) -> None:
     with pytest.raises(DataError, match='The form has no question called "emotion" any more'):
-        form_merge.merge(text, OURS)
+        team_questions.merge(text, OURS)
 
 
 def test_answers_that_would_not_fit_a_form_are_named() -> None:
-    assert form_merge.lacking(OURS, ["emotion|image|choices"]) == []
-    assert form_merge.lacking(OURS, ["emotion|image|taxonomy", "second", "confidence|image|rating"]) == [
+    assert team_questions.lacking(OURS, ["emotion|image|choices"]) == []
+    assert team_questions.lacking(OURS, ["emotion|image|taxonomy", "second", "confidence|image|rating"]) == [
         "confidence", "emotion", "second",
     ]  # fmt: skip
-    assert form_merge.lacking(OURS, ["emotion|img|choices"]) == ["emotion"]
-    assert form_merge.lacking(OURS, ["eye_3|image|choices"]) == [], "a name by a pattern is the team's own matter"
+    assert team_questions.lacking(OURS, ["emotion|img|choices"]) == ["emotion"]
+    assert team_questions.lacking(OURS, ["eye_3|image|choices"]) == [], "a name by a pattern is the team's own matter"
 
 
 @pytest.mark.parametrize(
@@ -208,11 +207,11 @@ def test_answers_that_would_not_fit_a_form_are_named() -> None:
     ],
 )
 def test_questions_of_the_team_under_our_names_are_told_by_what_they_ask(inner: str, reserved: set[str]) -> None:
-    assert form_merge.reserved(added(inner) if inner else OURS) == reserved
+    assert team_questions.reserved(added(inner) if inner else OURS) == reserved
 
 
 def test_a_form_that_is_no_xml_reserves_nothing() -> None:
-    assert form_merge.reserved("<View><Choices") == frozenset()
+    assert team_questions.reserved("<View><Choices") == frozenset()
 
 
 # --- on a real Label Studio ------------------------------------------------------------------------------------------
@@ -246,7 +245,7 @@ def remote_of(workspace: Workspace, studio: Studio) -> RemoteProject:
 
 
 def answer(studio: Studio, task: int, *more: dict[str, object], label: str = "neutral", **given: int | str) -> int:
-    return studio.create_annotation(task, [*form.answer(label, **given), *more], lead_time=2.0).id  # type: ignore[arg-type]
+    return studio.create_annotation(task, [*controls.answer(label, **given), *more], lead_time=2.0).id  # type: ignore[arg-type]
 
 
 def said_to(name: str, kind: str, **value: object) -> dict[str, object]:
@@ -278,9 +277,9 @@ def test_a_question_of_the_team_lives_through_pushes_and_its_answers_come_back(t
     assert (done.labels_added, done.questions_kept) == (("calm",), ("quality", "why"))
     text = remote_of(team, studio).label_config
     assert names(text) == ["quality", "why", "emotion"]
-    assert "calm" in form.labels(text)
+    assert "calm" in controls.labels(text)
     studio.update_annotation(
-        first, result=[*form.answer("neutral"), said_to("quality", "choices", choices=["blurred"])]
+        first, result=[*controls.answer("neutral"), said_to("quality", "choices", choices=["blurred"])]
     )
     report = pull(more, studio)
     assert (report.new, report.edited) == (0, 1)
@@ -332,7 +331,7 @@ def test_a_form_that_label_studio_would_refuse_is_foreseen_by_a_dry_run(team: Wo
         with pytest.raises(DataError, match='Answers were given to the question "emotion" in another form') as caught:
             push(team, studio, dry_run=dry_run)
         assert "--project NAME" in str(caught.value.hint)
-    assert form.same(remote_of(team, studio).label_config, other)
+    assert controls.same(remote_of(team, studio).label_config, other)
 
 
 @pytest.mark.labelstudio

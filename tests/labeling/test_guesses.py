@@ -9,7 +9,7 @@ import pytest
 
 from emolab.catalog import samples, tallies, votes
 from emolab.errors import ServerError
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import Studio
 from emolab.labeling.sync import task_payload as tasks
 from emolab.labeling.sync.pull import pull
@@ -65,7 +65,7 @@ def shown_to(person: Studio, task: int) -> tuple[int, list[dict[str, object]]]:
 def submit(person: Studio, task: int, label: str, *, seen: tuple[int, list[dict[str, object]]] | None = None) -> int:
     """Answer as Label Studio's page does: it starts from the guess and says so."""
     prediction, parts = seen or shown_to(person, task)
-    begun = dict(parts[0]) if parts else dict(form.answer(label)[0])
+    begun = dict(parts[0]) if parts else dict(controls.answer(label)[0])
     same = bool(parts) and begun["value"] == {"choices": [label]}
     begun.update(
         value={"choices": [label]},
@@ -105,7 +105,7 @@ def test_every_answer_to_a_shown_guess_counts_and_stays_over_pushes(
     one, two, three, *rest = send(team, studio)
     submit(ann, one, GUESS)
     submit(ann, two, "happiness")
-    studio.create_annotation(three, form.answer("neutral"), lead_time=2.0)
+    studio.create_annotation(three, controls.answer("neutral"), lead_time=2.0)
     expected = {("sadness", None, GUESS): 1, ("happiness", None, GUESS): 1, ("neutral", None, None): 1}
     assert (pull(team, studio).new, said(team)) == (3, expected)
     for _ in range(2):
@@ -150,7 +150,7 @@ def test_an_answer_that_an_administrator_spreads_over_other_tasks_counts_once(
     team: Workspace, studio: Studio, ann: Studio
 ) -> None:
     one, *others = send(team, studio, guess=None)
-    given = ann.create_annotation(one, form.answer("happiness"), lead_time=2.0)
+    given = ann.create_annotation(one, controls.answer("happiness"), lead_time=2.0)
     studio.http.call(
         "POST", "/api/dm/actions/", params={"id": "propagate_annotations", "project": number_of(team, studio)},
         json={"selectedItems": {"all": False, "included": [one, *others[:3]]}, "source_annotation_id": given.id},
@@ -185,7 +185,7 @@ def test_a_copy_that_a_person_edits_or_confirms_counts_and_a_deleted_one_is_with
     copy_guesses(studio, number_of(team, studio), found[:5])
     pull(team, studio)
     copies = [a for page in studio.changed_tasks(number_of(team, studio)) for task in page for a in task.annotations]
-    studio.update_annotation(copies[0].id, result=form.answer("happiness"))  # a program, which measures no time
+    studio.update_annotation(copies[0].id, result=controls.answer("happiness"))  # a program, which measures no time
     part = {**copies[1].result[0], "value": {"choices": ["neutral"]}, "origin": "prediction-changed"}
     studio.update_annotation(copies[1].id, result=[part], lead_time=3.0)
     studio.update_annotation(copies[2].id, result=list(copies[2].result), lead_time=3.0)  # looked at, and agreed
@@ -204,8 +204,8 @@ def test_a_copy_edited_by_a_program_counts_on_a_machine_that_never_saw_the_copy(
     found = send(team, studio)
     copy_guesses(studio, number_of(team, studio), found[:2])
     one, two = (task.annotations[0] for page in studio.changed_tasks(number_of(team, studio)) for task in page[:2])
-    studio.update_annotation(one.id, result=form.answer("happiness"))
-    studio.update_annotation(two.id, result=form.answer(GUESS))
+    studio.update_annotation(one.id, result=controls.answer("happiness"))
+    studio.update_annotation(two.id, result=controls.answer(GUESS))
     pull(team, studio)
     assert said(team) == {("happiness", None, GUESS): 1, (GUESS, tasks.COPIED, GUESS): 1}
 
@@ -250,7 +250,7 @@ def test_guesses_without_emolabs_mark_are_asked_for_one_by_one_or_all_at_once(
     add_samples(team, n, first=200)
     found = send(team, studio, guess=None)[:n]
     number = number_of(team, studio)
-    rows = [{"task": t, "model_version": "theirs", "score": 0.5, "result": form.answer("neutral")} for t in found]
+    rows = [{"task": t, "model_version": "theirs", "score": 0.5, "result": controls.answer("neutral")} for t in found]
     assert studio.import_predictions(number, rows) == n
     theirs = {int(row["task"]): row for row in studio.http.get("/api/predictions/", project=number) if row["result"]}
     for task in found:
@@ -262,7 +262,7 @@ def test_guesses_without_emolabs_mark_are_asked_for_one_by_one_or_all_at_once(
 def test_copies_that_an_earlier_emolab_counted_are_refused_again(team: Workspace, studio: Studio) -> None:
     found = send(team, studio, guess=None)
     number = number_of(team, studio)
-    rows = [{"task": found[0], "model_version": "emolab 1", "score": 0.5, "result": form.answer(GUESS)}]
+    rows = [{"task": found[0], "model_version": "emolab 1", "score": 0.5, "result": controls.answer(GUESS)}]
     studio.import_predictions(number, rows)
     studio.http.call(
         "POST", "/api/dm/actions/", params={"id": "predictions_to_annotations", "project": number},

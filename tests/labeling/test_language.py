@@ -16,12 +16,9 @@ from PIL import Image
 
 from emolab.config import load
 from emolab.errors import ConfigError, DataError, EmolabError
-from emolab.labeling.form import controls as form
-from emolab.labeling.form import instructions
-from emolab.labeling.form import team_questions as form_merge
-from emolab.labeling.form import translations as form_words
+from emolab.labeling.form import controls, instructions, team_questions, translations
 from emolab.labeling.label_studio.client import connect
-from emolab.labeling.server import installation as program
+from emolab.labeling.server import installation
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.labeling.sync.project import examples_of, instruction_of, words_of
 from emolab.labeling.sync.pull import pull
@@ -43,38 +40,38 @@ def told(workspace: Workspace, **labeling: object) -> Workspace:
 def shown(text: str, name: str = "emotion") -> list[tuple[str | None, str]]:
     """What stands on the buttons of a form, and what is stored for each."""
     return [
-        (choice.get("value"), form.stored(choice))
+        (choice.get("value"), controls.stored(choice))
         for choices in Xml.fromstring(text).iter("Choices")
         if choices.get("name") == name
         for choice in choices
     ]
 
 
-@pytest.mark.parametrize("language", list(form_words.WORDS))
+@pytest.mark.parametrize("language", list(translations.WORDS))
 def test_every_language_has_all_its_words_and_stores_the_same(language: str) -> None:
-    words = form_words.words(language)
-    assert len({words.name(label) for label in (*CLASSES, *form_words.META_STORED)}) == len(CLASSES) + 2
-    assert language == "en" or set(CLASSES) | set(form_words.META_STORED) == words.names.keys()
-    text = form.render(CLASSES, second=True, confidence=True, words=words)
-    plain = form.render(CLASSES, second=True, confidence=True)
-    assert form.labels(text) == form.labels(plain) == [*CLASSES, "unknown", "no face"]
+    words = translations.words(language)
+    assert len({words.name(label) for label in (*CLASSES, *translations.META_STORED)}) == len(CLASSES) + 2
+    assert language == "en" or set(CLASSES) | set(translations.META_STORED) == words.names.keys()
+    text = controls.render(CLASSES, second=True, confidence=True, words=words)
+    plain = controls.render(CLASSES, second=True, confidence=True)
+    assert controls.labels(text) == controls.labels(plain) == [*CLASSES, "unknown", "no face"]
     assert [stored for _, stored in shown(text, "second")] == list(CLASSES)
     assert [value for value, _ in shown(text)] == [words.name(label) for label in (*CLASSES, "unknown", "no_face")]
     assert "{" not in instructions.render(CLASSES, words)
 
 
-@pytest.mark.parametrize("language", [name for name in form_words.WORDS if name != "en"])
+@pytest.mark.parametrize("language", [name for name in translations.WORDS if name != "en"])
 @pytest.mark.parametrize("theirs", ["", '<TextArea name="why" toName="image"/>'])
 def test_another_language_takes_the_place_of_the_one_before(language: str, theirs: str) -> None:
-    english = form.render(CLASSES, second=True, confidence=True)
+    english = controls.render(CLASSES, second=True, confidence=True)
     present = english.replace("<Header", f"{theirs}<Header", 1)
-    wanted = form.render(CLASSES, second=True, confidence=True, words=form_words.words(language))
-    made = form_merge.merge(present, wanted)
-    assert form.labels(made) == form.labels(english)
+    wanted = controls.render(CLASSES, second=True, confidence=True, words=translations.words(language))
+    made = team_questions.merge(present, wanted)
+    assert controls.labels(made) == controls.labels(english)
     headings = [e.get("value") for e in Xml.fromstring(made).iter("Header")]
     assert headings == [e.get("value") for e in Xml.fromstring(wanted).iter("Header")]
     assert ("why" in made) == bool(theirs)
-    assert form.same(form_merge.merge(made, english), present)
+    assert controls.same(team_questions.merge(made, english), present)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +87,7 @@ def test_another_language_takes_the_place_of_the_one_before(language: str, their
 )
 def test_a_team_may_use_its_own_words(workspace: Workspace, names: tuple[str, ...], button: str) -> None:
     words = words_of(told(workspace, language="de", names=names).config)
-    text = form.render(workspace.config.project.classes, words=words)
+    text = controls.render(workspace.config.project.classes, words=words)
     assert shown(text)[0] == (button, "happiness")
     assert "<b><b></b>" not in instructions.render(workspace.config.project.classes, words)
 
@@ -121,7 +118,7 @@ def test_the_settings_are_read_from_the_file(workspace: Workspace) -> None:
 
 
 def test_the_languages_of_the_settings_are_those_that_have_words() -> None:
-    assert WORDS["labeling.language"] == tuple(form_words.WORDS)
+    assert WORDS["labeling.language"] == tuple(translations.WORDS)
 
 
 # --- instructions ----------------------------------------------------------------------------------------------------
@@ -200,7 +197,7 @@ def test_people_read_their_language_and_the_ledger_holds_the_names_of_the_classe
     with connect(url, embedded.token()) as studio:
         report = push(german, studio, overlap=1)
         page.goto(url)
-        page.fill("input[name=email]", program.ADMIN)
+        page.fill("input[name=email]", installation.ADMIN)
         page.fill("input[name=password]", password)
         page.click("button[type=submit]")
         page.wait_for_url(f"{url}/")

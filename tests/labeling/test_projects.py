@@ -10,7 +10,7 @@ import pytest
 
 from emolab.catalog.campaign import remotes
 from emolab.errors import EmolabError
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.label_studio.records import RemoteProject
 from emolab.labeling.sync.pull import pull
@@ -197,7 +197,9 @@ def test_what_waits_in_the_outbox_of_the_younger_project_moves(team: Workspace, 
     assert len(projects(team, studio)) == 1
 
 
-@pytest.mark.parametrize("own", [FACES, form.render(("happiness",)).replace("emolab", "mine")], ids=["plain", "alike"])
+@pytest.mark.parametrize(
+    "own", [FACES, controls.render(("happiness",)).replace("emolab", "mine")], ids=["plain", "alike"]
+)
 def test_a_persons_own_project_of_that_title_is_neither_taken_nor_deleted(
     team: Workspace, studio: Studio, own: str
 ) -> None:

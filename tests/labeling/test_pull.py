@@ -22,12 +22,11 @@ import pytest
 from emolab.catalog import events, settings, tallies
 from emolab.catalog.campaign import answers, remotes
 from emolab.errors import EmolabError
-from emolab.labeling.answers import changes as reading
-from emolab.labeling.answers import timestamps as stamps
-from emolab.labeling.form import controls as form
+from emolab.labeling.answers import changes, timestamps
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import Studio
-from emolab.labeling.server import installation as program
-from emolab.labeling.sync import export_snapshots as exports
+from emolab.labeling.server import installation
+from emolab.labeling.sync import export_snapshots
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
 from emolab.workspace import Workspace
@@ -149,7 +148,7 @@ def test_an_edit_supersedes_and_a_deletion_withdraws_but_nothing_leaves_the_ledg
     one, two, *_ = tasks_of(team, studio)
     edited, deleted = say(people[0], one, "happiness"), say(people[0], two, "sadness")
     pull(team, studio)
-    people[0].update_annotation(edited, result=form.answer("neutral"))
+    people[0].update_annotation(edited, result=controls.answer("neutral"))
     people[0].delete_annotation(deleted)
     report = pull(team, studio)
     assert (report.new, report.edited, report.withdrawn) == (0, 1, 1)
@@ -188,7 +187,7 @@ def test_two_tasks_of_one_sample_still_give_one_vote_per_person(
 
 def test_answers_taken_over_from_a_prediction_are_flagged_and_do_not_count(team: Workspace, studio: Studio) -> None:
     number, task = project_of(team, studio), tasks_of(team, studio)[0]
-    guess = {"task": task, "model_version": "guess", "score": 0.9, "result": form.answer("sadness")}
+    guess = {"task": task, "model_version": "guess", "score": 0.9, "result": controls.answer("sadness")}
     assert studio.import_predictions(number, [guess]) == 1
     studio.http.call(
         "POST", "/api/dm/actions/", params={"id": "predictions_to_annotations", "project": number},
@@ -206,7 +205,7 @@ def test_an_answer_in_somebody_elses_name_counts_for_that_person_and_is_reported
     say(ann, one, "neutral")
     pull(team, studio)
     (own,) = {vote.annotator for vote in ledger(team)}
-    body = {"result": form.answer("happiness"), "completed_by": ann.whoami().id}
+    body = {"result": controls.answer("happiness"), "completed_by": ann.whoami().id}
     studio.http.call("POST", f"/api/tasks/{two}/annotations/", json=body)  # a script with the administrator's token
     say(bob, three, "sadness")
     report = pull(team, studio)
@@ -215,7 +214,7 @@ def test_an_answer_in_somebody_elses_name_counts_for_that_person_and_is_reported
         "neutral": True, "happiness": True, "sadness": False,
     }  # fmt: skip
     (answer,) = studio.task(one).annotations
-    bob.update_annotation(answer.id, result=form.answer("sadness"))
+    bob.update_annotation(answer.id, result=controls.answer("sadness"))
     report = pull(team, studio)
     assert (report.edited, report.by_others) == (1, 1)
     assert pull(team, studio, reconcile=True).by_others == 0, "told once"
@@ -289,7 +288,7 @@ def test_deleted_tasks_take_their_votes_out_even_when_others_were_added(
 def test_deletions_behind_additions_show_when_ids_are_compared(
     team: Workspace, studio: Studio, people: list[Studio], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "RECONCILE_EVERY", 2)
+    monkeypatch.setattr(changes, "RECONCILE_EVERY", 2)
     number = project_of(team, studio)
     one = tasks_of(team, studio)[0]
     say(people[0], one, "happiness")
@@ -342,7 +341,7 @@ def test_large_projects_come_through_a_snapshot_with_the_same_result(
     one, two, *_ = tasks_of(team, studio)
     say(people[0], one, "happiness")
     say(people[1], two, None)
-    monkeypatch.setattr(reading, "PAGES_UP_TO", 0)
+    monkeypatch.setattr(changes, "PAGES_UP_TO", 0)
     first = pull(team, studio)
     assert (first.new, first.rejected) == (2, {"skipped": 1})
     assert_at_rest(team, studio)
@@ -392,9 +391,9 @@ def test_an_export_that_the_server_still_builds_is_left_for_a_later_pull(
     number = studio.http.call("POST", path, json={"title": "emolab pull 0123"})["id"]
     with team.catalog() as catalog, catalog.begin() as tx:
         (mine,) = remotes.projects(tx)
-        asked = stamps.written(datetime.now(UTC) - timedelta(hours=hours))
-        settings.put(tx, exports._note(mine), f"emolab pull 0123|{asked}")
-    database = label_studio.server.folder / "data" / program.DATABASE
+        asked = timestamps.written(datetime.now(UTC) - timedelta(hours=hours))
+        settings.put(tx, export_snapshots._note(mine), f"emolab pull 0123|{asked}")
+    database = label_studio.server.folder / "data" / installation.DATABASE
 
     def state(status: str) -> None:
         with contextlib.closing(sqlite3.connect(database, timeout=30)) as server, server:

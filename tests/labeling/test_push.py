@@ -22,8 +22,8 @@ import pytest
 from emolab.catalog import models, samples
 from emolab.catalog.campaign import remotes, rounds
 from emolab.errors import DataError, EmolabError
-from emolab.inference import prediction_store as predictions
-from emolab.labeling.form import controls as form
+from emolab.inference import prediction_store
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio import releases
 from emolab.labeling.label_studio.client import Studio
 from emolab.labeling.sync.pull import pull
@@ -73,7 +73,7 @@ def test_every_sample_gets_one_task_with_its_bytes_and_no_original_name(team: Wo
         assert hashlib.sha256(stored.content).hexdigest() == task.uid
     assert "anna" not in studio.http.client.get(f"/api/projects/{project.id}/export?exportType=JSON").text
     assert project.label_config.count("hotkey") == 5
-    assert form.labels(project.label_config)[:3] == ["happiness", "sadness", "neutral"]
+    assert controls.labels(project.label_config)[:3] == ["happiness", "sadness", "neutral"]
 
 
 @pytest.mark.parametrize(("newest", "doubts"), [("1.999.0", 0), ("1.17.0", 1)])
@@ -212,7 +212,7 @@ def test_the_guess_that_is_shown_is_the_newest_models(
     made = Predictions(
         model_id="m1", classes=classes, samples=ids, probs=probs, embeddings=np.zeros((2, 4), np.float16)
     )
-    predictions.append(team.predictions / "m1", made)
+    prediction_store.append(team.predictions / "m1", made)
     assert run_cli("label", "push", "--show-predictions", cwd=team.root, env=env).returncode == 0
     project = studio.find_project(title(team))
     assert project is not None
@@ -347,7 +347,13 @@ def test_a_new_class_reaches_the_form_and_a_used_label_stays_on_it(team: Workspa
     file.write_text(file.read_text().replace('"happiness", "sadness", "neutral"', '"neutral", "calm"'))
     report = push(Workspace.open(team.root), studio)
     assert (report.labels_added, report.labels_removed, report.labels_kept) == (("calm",), ("happiness",), ("sadness",))
-    assert form.labels(studio.project(project.id).label_config) == ["neutral", "calm", "unknown", "no face", "sadness"]
+    assert controls.labels(studio.project(project.id).label_config) == [
+        "neutral",
+        "calm",
+        "unknown",
+        "no face",
+        "sadness",
+    ]
 
 
 def test_a_label_removed_on_the_server_returns_with_the_next_push(team: Workspace, studio: Studio) -> None:
@@ -355,9 +361,9 @@ def test_a_label_removed_on_the_server_returns_with_the_next_push(team: Workspac
     push(team, studio, n=1)
     project = studio.find_project(title(team))
     assert project is not None
-    studio.update_project(project.id, label_config=form.render(("happiness", "sadness")))
+    studio.update_project(project.id, label_config=controls.render(("happiness", "sadness")))
     assert push(team, studio).labels_added == ("neutral",)
-    assert "neutral" in form.labels(studio.project(project.id).label_config)
+    assert "neutral" in controls.labels(studio.project(project.id).label_config)
 
 
 def test_a_task_deleted_on_the_server_is_not_sent_again(team: Workspace, studio: Studio) -> None:

@@ -16,9 +16,7 @@ import pytest
 
 from emolab.catalog.campaign import remotes
 from emolab.errors import ServerError
-from emolab.labeling.label_studio import duplicate_queries as studio_twins
-from emolab.labeling.label_studio import queries as studio_queries
-from emolab.labeling.label_studio import retry as patience
+from emolab.labeling.label_studio import duplicate_queries, queries, retry
 from emolab.labeling.label_studio.accounts import invitation
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.label_studio.retry import patiently
@@ -52,14 +50,14 @@ READS: dict[str, Callable[[Studio], object]] = {
     "next_task": lambda s: s.next_task(1),
     "exports": lambda s: s.exports(1),
     "invitation": invitation,
-    "window": lambda s: studio_queries.window(s, 1, "2026-01-01"),
-    "carriers": lambda s: list(studio_queries.carriers(s, 1)),
-    "newest_task": lambda s: studio_queries.newest_task(s, 1),
-    "used_labels": lambda s: studio_queries.used_labels(s, 1),
-    "model_versions": lambda s: studio_queries.model_versions(s, 1),
+    "window": lambda s: queries.window(s, 1, "2026-01-01"),
+    "carriers": lambda s: list(queries.carriers(s, 1)),
+    "newest_task": lambda s: queries.newest_task(s, 1),
+    "used_labels": lambda s: queries.used_labels(s, 1),
+    "model_versions": lambda s: queries.model_versions(s, 1),
     "prediction": lambda s: s.prediction(1),
     "predictions": lambda s: s.predictions(1),
-    "states of twins": lambda s: studio_twins.states(s, 1, [1]),
+    "states of twins": lambda s: duplicate_queries.states(s, 1, [1]),
 }
 WRITES: dict[str, Callable[[Studio], object]] = {
     "create_project": lambda s: s.create_project("faces", "<View/>"),
@@ -112,7 +110,7 @@ def test_a_write_that_answers_oddly_is_sent_once_by_itself_and_three_times_at_mo
         assert len(seen) == 1
         with pytest.raises(ServerError):
             patiently(lambda: studio.upload_files(1, [("a.jpg", b"x", "image/jpeg")]))
-        assert len(seen) == 1 + patience.ODD_ANSWERS
+        assert len(seen) == 1 + retry.ODD_ANSWERS
 
 
 def test_an_answer_about_a_token_is_never_quoted() -> None:
@@ -259,7 +257,7 @@ def test_a_listing_that_the_project_contradicts_is_not_believed(faked: tuple[Tas
     tasks.lie = LIES[lie]
     asked: list[Callable[[], object]] = [lambda: list(studio.changed_tasks(1))]
     if "answer" not in lie:
-        asked += [lambda: studio.list_task_ids(1), lambda: list(studio_queries.carriers(studio, 1))]
+        asked += [lambda: studio.list_task_ids(1), lambda: list(queries.carriers(studio, 1))]
     for ask in asked:
         with pytest.raises(ServerError) as caught:
             ask()
@@ -410,7 +408,7 @@ def test_an_import_whose_answer_is_odd_is_looked_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     team, studio = answered
-    monkeypatch.setattr(patience, "SETTLE", 1.0)
+    monkeypatch.setattr(retry, "SETTLE", 1.0)
     add_samples(team, 3, first=50)
     with Proxy(label_studio.url) as proxy, connect(proxy.url, label_studio.token) as client:
         proxy.fault(r"POST /api/projects/\d+/import\?.*return_task_ids", "say", body=shape.encode())

@@ -19,9 +19,8 @@ from pathlib import Path
 import pytest
 
 from emolab.errors import ConfigError, EmolabError, MissingExtra, ServerError
-from emolab.labeling.label_studio import retry as patience
-from emolab.labeling.server import address, daemon
-from emolab.labeling.server import installation as program
+from emolab.labeling.label_studio import retry
+from emolab.labeling.server import address, daemon, installation
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.progress import Progress, Task
 from emolab.workspace import Workspace
@@ -50,7 +49,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
         file = tmp_path / "label-studio"
         file.write_text(f"#!/bin/sh\n{script}\n")
         file.chmod(0o755)
-        monkeypatch.setattr(program, "find_program", lambda: str(file))
+        monkeypatch.setattr(installation, "find_program", lambda: str(file))
 
     return install
 
@@ -137,7 +136,7 @@ def test_a_program_without_emolabs_settings_is_stopped_again(
 ) -> None:
     (tmp_path / "stranger.py").write_text(STRANGER)
     fake(f'exec {sys.executable} {tmp_path / "stranger.py"} "$@"')
-    program.data_folder(workspace.studio).mkdir(parents=True)
+    installation.data_folder(workspace.studio).mkdir(parents=True)
     server = EmbeddedServer(workspace)
     with pytest.raises(
         EmolabError, match=r"does not use emolab's settings, without which it carries out requests twice"
@@ -220,8 +219,8 @@ def test_whoever_waits_says_for_what_and_how_long() -> None:
     def away() -> None:
         raise ServerError("Cannot reach Label Studio at http://studio (refused).", retryable=True)
 
-    with patience.told_to(told), pytest.raises(ServerError):
-        patience.patiently(away, patience=6.0)
+    with retry.told_to(told), pytest.raises(ServerError):
+        retry.patiently(away, patience=6.0)
     assert told.heard == ["Cannot reach Label Studio at http://studio (refused). Waiting for it, up to 6 s."]
 
 
@@ -238,14 +237,14 @@ def test_whoever_waits_says_for_what_and_how_long() -> None:
 def test_the_last_words_of_the_program_become_one_line(tmp_path: Path, last_words: str, said: str) -> None:
     log = tmp_path / "log"
     log.write_text(f"Traceback (most recent call last):\n{last_words}\n")
-    assert said in str(program.crashed("while starting", log, 0))
+    assert said in str(installation.crashed("while starting", log, 0))
 
 
 def test_without_label_studio_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingExtra, match=r'pip install "emolab\[studio\]"'):
-        program.find_program()
+        installation.find_program()
 
 
 def test_a_taken_port_is_said_before_anything_is_started(workspace: Workspace, fake: Callable[[str], None]) -> None:
@@ -449,7 +448,7 @@ def test_a_creation_killed_in_the_middle_is_thrown_away_and_done_again(
         EmbeddedServer(workspace).start(timeout=120.0)
     assert daemon.birth(left["pid"]) is None
     assert not (workspace.studio / "data" / "half").exists()
-    assert (workspace.studio / "data" / program.DATABASE).exists()
+    assert (workspace.studio / "data" / installation.DATABASE).exists()
 
 
 # -- the real server -------------------------------------------------------------------------------------------------
@@ -482,7 +481,7 @@ def test_after_kill_nine_it_starts_again_with_everything_kept(embedded: Embedded
     until(lambda: embedded.running() is None)
     assert embedded.start().password is None
     with address.open_studio(embedded.workspace) as studio:
-        assert studio.whoami().email == program.ADMIN
+        assert studio.whoami().email == installation.ADMIN
 
 
 @real
@@ -541,15 +540,15 @@ def test_a_new_password_lets_the_administrator_in_and_renews_the_token(embedded:
     with connect(url, old) as studio, pytest.raises(ServerError, match="was revoked"):
         studio.users()
     with address.open_studio(embedded.workspace) as studio:
-        assert studio.whoami().email == program.ADMIN
-    assert personal_token(url, program.ADMIN, "not it") is None
+        assert studio.whoami().email == installation.ADMIN
+    assert personal_token(url, installation.ADMIN, "not it") is None
     embedded.token_file.unlink()  # as after a crash between the database and the token
     started = embedded.start()
     assert started.password is not None
     assert password not in repr(started)
     assert started.password not in repr(started)
-    assert personal_token(url, program.ADMIN, password) is None
-    assert personal_token(url, program.ADMIN, started.password) is not None
+    assert personal_token(url, installation.ADMIN, password) is None
+    assert personal_token(url, installation.ADMIN, started.password) is not None
 
 
 # -- which server, whose token ---------------------------------------------------------------------------------------
@@ -634,7 +633,7 @@ def test_a_password_is_not_written_into_a_pipe_unless_asked_for_as_json(
     assert 'run "emolab studio password" in a terminal' in prose.output
     assert "horse" not in prose.output
     data = CliRunner().invoke(cli, ["-w", str(workspace.root), "studio", "password", "--json"])
-    assert json.loads(data.stdout) == {"email": program.ADMIN, "password": "blue-horse-runs-far"}
+    assert json.loads(data.stdout) == {"email": installation.ADMIN, "password": "blue-horse-runs-far"}
 
 
 @real
@@ -645,7 +644,7 @@ def test_a_password_is_shown_on_a_terminal_and_kept_nowhere(embedded: EmbeddedSe
     shown = on_a_terminal("-w", str(embedded.workspace.root), "studio", "password")
     line = next(line for line in shown.splitlines() if "password  " in line)
     password = line.replace("│", " ").split()[-1]
-    assert personal_token(url, program.ADMIN, password) is not None
+    assert personal_token(url, installation.ADMIN, password) is not None
     for file in embedded.workspace.state.rglob("*"):
         if file.is_file():
             assert password.encode() not in file.read_bytes(), file

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emolab.labeling.server import installation as program
+from emolab.labeling.server import installation
 
 pytest.importorskip("django")
 
@@ -29,7 +29,7 @@ def python(code: str, *path: Path, settings: str = "emolab_studio.settings") -> 
     """Run ``code`` with emolab's folder of settings on the path, and ``path`` behind it."""
     env = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, [program.SETTINGS, *path])),
+        "PYTHONPATH": os.pathsep.join(map(str, [installation.SETTINGS, *path])),
         "DJANGO_SETTINGS_MODULE": settings,
     }
     return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
@@ -53,7 +53,7 @@ def test_only_the_database_and_the_retries_differ_from_label_studios_own_setting
     assert "'transaction_mode': 'IMMEDIATE'" in seen.stdout
     assert "PRAGMA synchronous=FULL" in seen.stdout
     assert seen.stdout.rstrip().endswith("True")
-    assert seen.stderr.encode().startswith(program.IN_FORCE)
+    assert seen.stderr.encode().startswith(installation.IN_FORCE)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_label_studio_that_the_settings_do_not_fit_is_refused(tmp_path: Path, 
     assert seen.returncode == 1
     assert "ImproperlyConfigured" in seen.stderr.splitlines()[-1]
     assert said in seen.stderr.splitlines()[-1]
-    assert program.IN_FORCE.decode() not in seen.stderr
+    assert installation.IN_FORCE.decode() not in seen.stderr
 
 
 def test_an_old_django_is_refused(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ WRITERS = "'transaction_mode': 'IMMEDIATE', 'timeout': 60"
 def run(code: str, *arguments: object, options: str = WRITERS) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code.replace("{OPTIONS}", "{" + options + "}"), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(program.SETTINGS)},
+        env={**os.environ, "PYTHONPATH": str(installation.SETTINGS)},
         capture_output=True,
         text=True,
         check=False,

@@ -9,10 +9,10 @@ import pytest
 
 from emolab.catalog.votes import Known
 from emolab.errors import DataError, UnknownName
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.records import RemoteAnnotation, annotation_of
 from emolab.labeling.label_studio.response_shapes import Answer
-from emolab.labeling.sync import task_payload as tasks
+from emolab.labeling.sync import task_payload
 from emolab.records import Sample, Vote
 from emolab.taxonomy import PRESETS
 from tests.support.syncing import image
@@ -22,7 +22,7 @@ SAMPLE = Sample(id="ab" * 32, media="media/ab.png", name="anna_crying.png", grou
 
 
 def said(identity: int = 1, label: str | None = "happiness", user: int | None = 7, **more: object) -> RemoteAnnotation:
-    result = tuple(form.answer(label)) if label else ()
+    result = tuple(controls.answer(label)) if label else ()
     fields = {
         "id": identity,
         "task": 1,
@@ -34,7 +34,7 @@ def said(identity: int = 1, label: str | None = "happiness", user: int | None = 
 
 
 def read(*answers: RemoteAnnotation) -> list[tuple[str, str | None, str | None]]:
-    made = tasks.votes(
+    made = task_payload.votes(
         answers,
         sample_id=SAMPLE.id,
         annotator_of=lambda a: {7: "ann", 8: "bob"}[a.completed_by or 0],
@@ -45,7 +45,7 @@ def read(*answers: RemoteAnnotation) -> list[tuple[str, str | None, str | None]]
 
 
 def test_a_task_carries_the_sample_id_and_nothing_that_names_the_person() -> None:
-    made = tasks.task(SAMPLE, "/data/upload/1/x.png", round_number=4)
+    made = task_payload.task(SAMPLE, "/data/upload/1/x.png", round_number=4)
     assert made == {
         "data": {"image": "/data/upload/1/x.png", "emolab_uid": "ab" * 32},
         "meta": {"emolab_round": 4},
@@ -54,51 +54,51 @@ def test_a_task_carries_the_sample_id_and_nothing_that_names_the_person() -> Non
 
 
 def test_files_travel_under_their_hash_and_the_type_their_bytes_show() -> None:
-    name, data, mime = tasks.file_of("ab" * 32, image(1))
+    name, data, mime = task_payload.file_of("ab" * 32, image(1))
     assert (name, mime, data) == ("ab" * 32 + ".png", "image/png", image(1))
-    assert tasks.file_of("cd" * 32, b"\xff\xd8\xff\xe0rest")[0] == "cd" * 32 + ".jpg"
+    assert task_payload.file_of("cd" * 32, b"\xff\xd8\xff\xe0rest")[0] == "cd" * 32 + ".jpg"
     with pytest.raises(DataError, match="Sample ef is no PNG, JPEG, GIF, BMP or WebP image, so a browser cannot show"):
-        tasks.file_of("ef", b"%PDF-1.7")
+        task_payload.file_of("ef", b"%PDF-1.7")
 
 
 def test_classes_have_the_keys_1_to_8_and_the_two_ways_out_9_and_0() -> None:
-    keys = form.keys(PRESETS["ferplus8"])
+    keys = controls.keys(PRESETS["ferplus8"])
     assert [keys[name] for name in PRESETS["ferplus8"]] == list("12345678")
     assert (keys["unknown"], keys["no_face"]) == ("9", "0")
-    assert form.keys(CLASSES)["unknown"] == "9"
+    assert controls.keys(CLASSES)["unknown"] == "9"
 
 
 def test_more_than_eight_classes_still_get_distinct_keys() -> None:
-    keys = form.keys([f"feeling {i}" for i in range(20)])
+    keys = controls.keys([f"feeling {i}" for i in range(20)])
     assert len(set(keys.values())) == 22
     with pytest.raises(DataError, match="A form holds at most 29 classes, got 40"):
-        form.keys([f"feeling {i}" for i in range(40)])
+        controls.keys([f"feeling {i}" for i in range(40)])
 
 
 def test_the_form_shows_the_image_one_question_and_every_answer_with_its_key() -> None:
-    view = ElementTree.fromstring(form.render(CLASSES))
+    view = ElementTree.fromstring(controls.render(CLASSES))
     assert [tag.get("value") for tag in view.iter("Image")] == ["$image"]
     shown = {c.get("value"): c.get("hotkey") for c in view.iter("Choice")}
     assert shown == {"happiness": "1", "sadness": "2", "neutral": "3", "unknown": "9", "no face": "0"}
-    assert form.labels(form.render(CLASSES)) == ["happiness", "sadness", "neutral", "unknown", "no face"]
+    assert controls.labels(controls.render(CLASSES)) == ["happiness", "sadness", "neutral", "unknown", "no face"]
 
 
 def test_second_guess_and_confidence_are_on_the_form_only_when_asked_for() -> None:
-    assert {c.get("name") for c in ElementTree.fromstring(form.render(CLASSES)).iter("Choices")} == {"emotion"}
-    full = ElementTree.fromstring(form.render(CLASSES, second=True, confidence=True))
+    assert {c.get("name") for c in ElementTree.fromstring(controls.render(CLASSES)).iter("Choices")} == {"emotion"}
+    full = ElementTree.fromstring(controls.render(CLASSES, second=True, confidence=True))
     assert {c.get("name") for c in full.iter("Choices")} == {"emotion", "second"}
     assert [r.get("name") for r in full.iter("Rating")] == ["confidence"]
 
 
 def test_a_label_kept_for_its_answers_stands_behind_the_classes_without_a_key() -> None:
-    text = form.render(CLASSES, kept=["bored"])
-    assert form.labels(text)[-1] == "bored"
-    assert not form.same(text, form.render(CLASSES))
-    assert form.same(text, text.replace("\n", "\n   "))
+    text = controls.render(CLASSES, kept=["bored"])
+    assert controls.labels(text)[-1] == "bored"
+    assert not controls.same(text, controls.render(CLASSES))
+    assert controls.same(text, text.replace("\n", "\n   "))
 
 
 def test_the_form_hides_the_panels_for_regions_and_puts_many_answers_in_two_columns() -> None:
-    few, many = (ElementTree.fromstring(form.render(names)) for names in (CLASSES, [f"f {i}" for i in range(12)]))
+    few, many = (ElementTree.fromstring(controls.render(names)) for names in (CLASSES, [f"f {i}" for i in range(12)]))
     (style,) = [tag.text or "" for tag in few.iter("Style")]
     assert ".lsf-sidepanels__wrapper {display: none}" in style
     assert "\n" not in style, "two forms are compared apart from spacing around tags only"
@@ -109,12 +109,12 @@ def test_the_form_hides_the_panels_for_regions_and_puts_many_answers_in_two_colu
 
 def test_a_form_for_an_unknown_modality_names_the_known_ones() -> None:
     with pytest.raises(UnknownName, match=r'Unknown modality "smell"\. Known: image'):
-        form.render(CLASSES, modality="smell")
+        controls.render(CLASSES, modality="smell")
 
 
 def test_an_answer_comes_back_as_the_vote_that_was_meant() -> None:
-    result = tuple(form.answer("no_face", second="sadness", confidence=2))
-    vote = tasks.vote(
+    result = tuple(controls.answer("no_face", second="sadness", confidence=2))
+    vote = task_payload.vote(
         said(result=result, lead_time=2.5), sample_id="s", annotator="ann", origin="o", classes=CLASSES, round_number=3
     )
     assert (vote.label, vote.second, vote.confidence) == ("no_face", "sadness", pytest.approx(2 / 3))
@@ -161,14 +161,14 @@ def test_a_skip_does_not_replace_an_answer() -> None:
 
 def page(label: str, origin: str, *, guess: str | None = None, **more: object) -> RemoteAnnotation:
     """An answer as Label Studio's page sends it: with its origin, a time, and what the guess carried."""
-    part = {**form.answer(label)[0], "id": "xU1l2c5T49", "origin": origin}
+    part = {**controls.answer(label)[0], "id": "xU1l2c5T49", "origin": origin}
     if guess is not None:
         part["meta"] = {"emolab_guess": guess}
     return said(result=(part,), **{"lead_time": 4.4, "parent_prediction": 32, "updated_by": 7, **more})
 
 
 def one(answer: RemoteAnnotation, **more: object) -> Vote:
-    return tasks.vote(answer, sample_id="s", annotator="ann", origin="o", classes=CLASSES, **more)  # type: ignore[arg-type]
+    return task_payload.vote(answer, sample_id="s", annotator="ann", origin="o", classes=CLASSES, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,14 @@ COPY = {"lead_time": None, "updated_by": None}
         (said(label="sadness", parent_prediction=5), {5: "sadness"}, None, True),
         (said(label="sadness", parent_prediction=5), {5: "neutral"}, None, False),  # edited since, by a program
         (said(label="sadness", parent_prediction=5), {5: ""}, None, False),
-        (said(label="sadness"), {}, Known(refused={"sadness": tasks.COPIED}), True),
-        (said(label="sadness", lead_time=2.0), {}, Known(refused={"sadness": tasks.COPIED}), False),  # confirmed since
-        (said(label="neutral"), {}, Known(refused={"sadness": tasks.COPIED}), False),
+        (said(label="sadness"), {}, Known(refused={"sadness": task_payload.COPIED}), True),
+        (
+            said(label="sadness", lead_time=2.0),
+            {},
+            Known(refused={"sadness": task_payload.COPIED}),
+            False,
+        ),  # confirmed since
+        (said(label="neutral"), {}, Known(refused={"sadness": task_payload.COPIED}), False),
         (said(label="neutral", parent_prediction=5), {}, Known(counted="neutral"), False),
         (page("neutral", "prediction-changed", guess="sadness", lead_time=None), {}, None, False),
         (page("neutral", "manual", lead_time=None), {}, None, False),
@@ -229,7 +234,7 @@ COPY = {"lead_time": None, "updated_by": None}
 def test_only_a_guess_that_nobody_looked_at_is_a_copy(
     answer: RemoteAnnotation, guesses: dict[int, str], before: Known | None, copied: bool
 ) -> None:
-    assert one(answer, guesses=guesses, before=before).rejected == (tasks.COPIED if copied else None)
+    assert one(answer, guesses=guesses, before=before).rejected == (task_payload.COPIED if copied else None)
 
 
 def test_what_the_ledger_knows_of_the_guess_outlives_the_prediction() -> None:
@@ -243,10 +248,10 @@ def test_what_the_ledger_knows_of_the_guess_outlives_the_prediction() -> None:
 
 
 def test_a_visible_guess_carries_its_class_and_a_place_in_the_queue_shows_nothing() -> None:
-    (part,) = tasks.prediction(0.5, "v", guess="sadness")["result"]
+    (part,) = task_payload.prediction(0.5, "v", guess="sadness")["result"]
     assert (part["origin"], part["meta"]) == ("prediction", {"emolab_guess": "sadness"})
     assert part["value"] == {"choices": ["sadness"]}
-    assert tasks.prediction(0.5, "v")["result"] == []
+    assert task_payload.prediction(0.5, "v")["result"] == []
 
 
 def control(name: str, kind: str, **value: object) -> dict[str, object]:
@@ -352,7 +357,7 @@ def test_two_answers_at_once_do_not_count(
      pytest.param(10**400, None, id="huge")],
 )  # fmt: skip
 def test_a_lead_time_that_cannot_be_one_is_none(raw: object, seconds: float | None) -> None:
-    fields = {"id": 1, "completed_by": 2, "lead_time": raw, "result": form.answer("neutral")}
+    fields = {"id": 1, "completed_by": 2, "lead_time": raw, "result": controls.answer("neutral")}
     answer = annotation_of(Answer(fields, "GET /api/tasks/1/", "http://studio").row(), 1)
     assert one(answer).lead_time == seconds
 
@@ -409,19 +414,19 @@ def test_the_later_of_two_answers_counts_however_moments_are_written(earlier: st
 def test_a_part_that_is_no_object_ends_no_pull_and_is_kept_beside_the_answer(odd: object) -> None:
     def vote_of(*parts: object) -> Vote:
         answer = annotation_of({"id": 1, "completed_by": 7, "lead_time": 3.0, "result": [*parts]}, 7)
-        return tasks.vote(answer, sample_id=SAMPLE.id, annotator="ann", origin="o", classes=CLASSES)
+        return task_payload.vote(answer, sample_id=SAMPLE.id, annotator="ann", origin="o", classes=CLASSES)
 
     alone = vote_of(odd)
-    assert (alone.label, alone.rejected) == (None, tasks.EMPTY)
-    beside = vote_of(odd, *form.answer("neutral"))
+    assert (alone.label, alone.rejected) == (None, task_payload.EMPTY)
+    beside = vote_of(odd, *controls.answer("neutral"))
     assert (beside.label, beside.rejected) == ("neutral", None)
     assert beside.extra == alone.extra and "unreadable" in (beside.extra or {})
 
 
 def test_an_answer_copied_to_other_tasks_in_bulk_is_nobodys_answer_to_them() -> None:
     spread = said(label="sadness", parent_annotation=9, lead_time=None)
-    assert one(spread).rejected == tasks.PROPAGATED
+    assert one(spread).rejected == task_payload.PROPAGATED
     assert one(said(label="sadness", parent_annotation=9, lead_time=2.5)).rejected is None, "a person submitted it"
-    before = Known(refused={"sadness": tasks.PROPAGATED})
-    assert one(said(label="sadness"), before=before).rejected == tasks.PROPAGATED, "its source was deleted since"
+    before = Known(refused={"sadness": task_payload.PROPAGATED})
+    assert one(said(label="sadness"), before=before).rejected == task_payload.PROPAGATED, "its source was deleted since"
     assert one(said(label="neutral"), before=before).rejected is None, "somebody changed it"

@@ -7,8 +7,8 @@ import uuid
 import pytest
 
 from emolab.catalog.campaign import remotes
-from emolab.labeling.form import controls as form
-from emolab.labeling.label_studio import duplicate_queries as studio_twins
+from emolab.labeling.form import controls
+from emolab.labeling.label_studio import duplicate_queries
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.label_studio.duplicate_queries import State
 from emolab.labeling.sync.pull import PullReport, pull
@@ -61,12 +61,12 @@ def late(team: Workspace, studio: Studio, place: int = 0) -> int:
 
 def begin(person: Studio, task: int) -> None:
     """Begin an answer, as the page does when somebody presses a key and has not submitted yet."""
-    person.http.call("POST", f"/api/tasks/{task}/drafts", json={"result": form.answer("sadness"), "lead_time": 1.0})
+    person.http.call("POST", f"/api/tasks/{task}/drafts", json={"result": controls.answer("sadness"), "lead_time": 1.0})
 
 
 def tasks(team: Workspace, studio: Studio) -> list[State]:
     project = number(team, studio)
-    return studio_twins.states(studio, project, sorted(studio.list_task_ids(project)))
+    return duplicate_queries.states(studio, project, sorted(studio.list_task_ids(project)))
 
 
 def open_twins(team: Workspace, studio: Studio) -> int:

@@ -13,8 +13,8 @@ import pytest
 
 from emolab.catalog import events
 from emolab.errors import ServerError
-from emolab.labeling.answers import record_votes as bookkeeping
-from emolab.labeling.form import controls as form
+from emolab.labeling.answers import record_votes
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.sync.pull import pull, watch
 from emolab.labeling.sync.push import push
@@ -111,7 +111,7 @@ def test_votes_go_with_the_exact_number_only_and_new_ones_come_in_meanwhile(
     else:
         studio.delete_tasks(number(team, studio), tasks[:7])
     say(studio, tasks[10], "sadness")
-    studio.update_annotation(studio.task(tasks[9]).annotations[0].id, result=form.answer("happiness"))
+    studio.update_annotation(studio.task(tasks[9]).annotations[0].id, result=controls.answer("happiness"))
     report = pull(team, studio)
     assert (list(report.held.values()), report.withdrawn, report.new, report.edited) == ([7], 0, 1, 1)
     assert len(ledger(team)) == 11
@@ -178,4 +178,4 @@ def test_the_command_says_the_number_and_what_to_type(
     [(84, 84, True), (1, 1, False), (1, 5, False), (2, 19, True), (2, 20, False), (10, 100, False), (11, 100, True)],
 )
 def test_more_than_a_tenth_and_more_than_one(ceasing: int, counted: int, asked: bool) -> None:
-    assert bookkeeping.too_many(ceasing, counted) is asked
+    assert record_votes.too_many(ceasing, counted) is asked

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emolab.modalities.image import reading as images
+from emolab.modalities.image import reading
 from emolab.workspace import Workspace
 from tests.support.forms import chunk, encoded, scene
 
@@ -25,8 +25,8 @@ RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def said(data: bytes) -> tuple[str, str]:
-    with pytest.raises(images.Unreadable) as refused:
-        images.load(data)
+    with pytest.raises(reading.Unreadable) as refused:
+        reading.load(data)
     return refused.value.kind, refused.value.message
 
 
@@ -166,8 +166,8 @@ def test_the_message_about_any_beginning_is_one_short_line() -> None:
             for at in rng.integers(0, len(data), 3):
                 data[at] = rng.integers(256)
             try:
-                images.load(bytes(data))
-            except images.Unreadable as refused:
+                reading.load(bytes(data))
+            except reading.Unreadable as refused:
                 assert refused.message.isprintable() and len(refused.message) < 250
             except Image.DecompressionBombWarning:
                 pass

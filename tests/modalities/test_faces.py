@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from emolab.errors import DataError
-from emolab.modalities.image import detector_weights as weights
-from emolab.modalities.image import media
+from emolab.modalities.image import detector_weights, media
 from emolab.modalities.image.faces import OVERLAP, TILE, Detector, Face, _scales, _spans, pin_input
 
 pytest.importorskip("cv2")
@@ -19,7 +18,7 @@ pytest.importorskip("cv2")
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector(weights.detector(""))
+    return Detector(detector_weights.detector(""))
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +125,7 @@ def test_where_a_face_is_large_one_look_is_enough(portrait: Image.Image, monkeyp
     looks: list[float] = []
     look = Detector._look
     monkeypatch.setattr(Detector, "_look", lambda self, pixels, scale: looks.append(scale) or look(self, pixels, scale))
-    detector, never = Detector(weights.detector("")), Detector(weights.detector(""), again=0)
+    detector, never = Detector(detector_weights.detector("")), Detector(detector_weights.detector(""), again=0)
     detector.find(portrait.resize((1280, 1280)))
     assert looks == [0.5]
     looks.clear()

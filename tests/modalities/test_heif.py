@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from emolab.modalities.image import media
-from emolab.modalities.image import reading as images
+from emolab.modalities.image import media, reading
 from emolab.modalities.image.decode import Preprocessing, decode
 from emolab.modalities.image.reading import heif
 from emolab.workspace import Workspace
@@ -60,12 +59,12 @@ def test_a_heic_photo_is_kept_upright_and_shows_the_same_to_a_network(
 
 @needs_heif
 def test_damage_and_size_are_said_as_for_any_image(photo: bytes) -> None:
-    with pytest.raises(images.Unreadable) as large:
-        images.load(photo, max_pixels=1000)
+    with pytest.raises(reading.Unreadable) as large:
+        reading.load(photo, max_pixels=1000)
     assert (large.value.kind, large.value.message[:9]) == ("too large", "128 x 96 ")
     for broken in (photo[: len(photo) // 2], photo[:-20], photo[:60], photo[:100] + bytes(len(photo) - 100)):
-        with pytest.raises(images.Unreadable):
-            images.load(broken)
+        with pytest.raises(reading.Unreadable):
+            reading.load(broken)
 
 
 @needs_heif
@@ -109,5 +108,5 @@ def test_a_pi_heif_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_decoded_photo_has_the_colours_that_were_encoded(photo: bytes) -> None:
     if heif.register() is not None:
         pytest.skip("pi-heif is not installed")
-    image = images.load(photo)
+    image = reading.load(photo)
     assert isinstance(image, Image.Image) and image.mode == "RGB"

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emolab.modalities.image import media
-from emolab.modalities.image import reading as images
+from emolab.modalities.image import media, reading
 from emolab.modalities.image.decode import Preprocessing, decode, prepare
 from tests.support.forms import chunk, encoded
 
@@ -123,4 +122,4 @@ def test_a_colour_png_with_12_of_its_16_bits_is_said_to_be_nearly_black() -> Non
 
 def test_what_is_not_a_picture_of_gray_is_left_alone() -> None:
     image = Image.open(io.BytesIO(encoded(Image.new("RGB", (30, 30), "red"))))
-    assert images.shown(image, None).image.getpixel((3, 3)) == (255, 0, 0)
+    assert reading.shown(image, None).image.getpixel((3, 3)) == (255, 0, 0)

@@ -8,8 +8,7 @@ import random
 import pytest
 from PIL import Image, ImageOps
 
-from emolab.modalities.image import media
-from emolab.modalities.image import reading as images
+from emolab.modalities.image import media, reading
 from emolab.modalities.image.decode import Preprocessing, decode
 from emolab.modalities.image.reading.turns import TURNS
 from tests.support.forms import (
@@ -50,7 +49,7 @@ def test_every_form_of_orientation_is_applied_once(form: str, orientation: int) 
     assert (corners(picture.image), picture.size) == ("RGBB", (60, 40))
     stored = Image.open(io.BytesIO(picture.data))
     assert corners(stored) == "RGBB"
-    assert (images.orientation(stored), images.orientation(images.load(picture.data))) == (1, 1)
+    assert (reading.orientation(stored), reading.orientation(reading.load(picture.data))) == (1, 1)
     if not form.startswith("JPEG"):  # which is encoded once more
         wanted = Preprocessing(48, "rgb")
         assert (decode(data, wanted) == decode(picture.data, wanted)).all()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emolab.catalog import snapshots as catalog_snapshots
+from emolab.catalog import snapshots
 from emolab.errors import DataError
 from emolab.provenance.snapshots import Content, composition, diff, read, take, verify
 from emolab.workspace import Workspace
@@ -46,7 +46,7 @@ def test_taking_it_twice_is_one_snapshot_that_reads_back(workspace: Workspace) -
     with workspace.catalog() as catalog, catalog.begin() as tx:
         for _ in range(2):
             taken = take(workspace, tx, classes=CLASSES, ids=IDS, targets=TARGETS, splits=SPLITS, label_version="v1")
-        assert catalog_snapshots.find(tx, CONTENT.id) is not None
+        assert snapshots.find(tx, CONTENT.id) is not None
     assert (taken.id, taken.n) == (CONTENT.id, 4)
     assert taken.path == f".emolab/snapshots/{CONTENT.id[:16]}"
     again = verify(workspace, taken)

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from emolab.errors import DataError
-from emolab.stats import logistic as head
+from emolab.stats import logistic
 from emolab.stats.logistic import Problem, Solution
 
 Floats = NDArray[np.float64]
@@ -55,7 +55,7 @@ def flat(solution: Solution, x: Floats) -> Floats:
 
 
 def test_the_examples_hold() -> None:
-    assert doctest.testmod(head).failed == 0
+    assert doctest.testmod(logistic).failed == 0
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["every class", "masked classes"])
@@ -99,11 +99,11 @@ def test_sklearn_finds_the_same_probabilities() -> None:
 def test_single_precision_gives_the_same_answer() -> None:
     x, y = faces(500)
     double = Problem(x, y).solve(1e-3)
-    before, head.SINGLE = head.SINGLE, 0
+    before, logistic.SINGLE = logistic.SINGLE, 0
     try:
         single = Problem(x.astype(np.float32), y).solve(1e-3)
     finally:
-        head.SINGLE = before
+        logistic.SINGLE = before
     assert single.theta.dtype == np.float32
     assert single.gradient <= 5e-5
     assert np.abs(single.theta - double.theta).max() <= 1e-2
@@ -120,24 +120,24 @@ def test_more_features_than_samples_is_solved_in_their_span() -> None:
 
 def test_the_penalty_chosen_is_the_best_of_those_tried() -> None:
     x, y = faces(400, seed=3)
-    solution, trials = head.solve(x, y)
+    solution, trials = logistic.solve(x, y)
     assert solution.penalty == min(trials, key=lambda trial: trial.held).penalty
     assert [trial.penalty for trial in trials] == sorted((trial.penalty for trial in trials), reverse=True)
-    again, _ = head.solve(x, y)
+    again, _ = logistic.solve(x, y)
     assert (again.weight == solution.weight).all()
 
 
 def test_nothing_to_learn_is_held_back_to_the_class_shares() -> None:
     rng = np.random.default_rng(0)
     y = np.eye(3)[rng.choice(3, 200, p=[0.7, 0.2, 0.1])]
-    solution, _ = head.solve(rng.standard_normal((200, 50)), y)
+    solution, _ = logistic.solve(rng.standard_normal((200, 50)), y)
     assert solution.penalty >= 0.1
     assert softmax(solution.logits(np.zeros((1, 50))), axis=1)[0] == pytest.approx(y.mean(axis=0), abs=0.05)
 
 
 def test_folds_hold_every_sample_once_and_every_class_evenly() -> None:
     classes = np.repeat([0, 1, 2], [50, 10, 1])
-    parts = head.folds(classes, 5, seed=1)
+    parts = logistic.folds(classes, 5, seed=1)
     assert sorted(np.concatenate(parts).tolist()) == list(range(61))
     assert [int((classes[part] == 1).sum()) for part in parts] == [2] * 5
 
@@ -151,7 +151,7 @@ def separable(n: int, *, seed: int = 0) -> tuple[Floats, NDArray[np.int64]]:
 def test_one_class_only_is_always_answered() -> None:
     x, _ = separable(40)
     y = np.eye(3)[np.full(40, 1)]
-    solution, _ = head.solve(x, y)
+    solution, _ = logistic.solve(x, y)
     probs = softmax(solution.logits(x), axis=1)
     assert np.isfinite(solution.weight).all()
     assert (probs[:, 1] > 0.9).all()
@@ -160,7 +160,7 @@ def test_one_class_only_is_always_answered() -> None:
 def test_a_class_with_one_sample_is_kept_apart_without_harm() -> None:
     x, hard = separable(60)
     x[7], hard[7] = 6.0, 3
-    solution, _ = head.solve(x, np.eye(4)[hard])
+    solution, _ = logistic.solve(x, np.eye(4)[hard])
     answers = solution.logits(x).argmax(axis=1)
     assert np.isfinite(solution.weight).all()
     assert (np.delete(answers, 7) == np.delete(hard, 7)).all()
@@ -168,7 +168,7 @@ def test_a_class_with_one_sample_is_kept_apart_without_harm() -> None:
 
 def test_a_class_without_samples_is_never_answered() -> None:
     x, hard = separable(60)
-    solution, _ = head.solve(x, np.eye(5)[hard])
+    solution, _ = logistic.solve(x, np.eye(5)[hard])
     assert set(solution.logits(x).argmax(axis=1)) <= {0, 1, 2}
     assert softmax(solution.logits(x), axis=1)[:, 3:].max() < 0.05
 
@@ -176,17 +176,17 @@ def test_a_class_without_samples_is_never_answered() -> None:
 def test_constant_features_carry_no_weight() -> None:
     x, hard = separable(60)
     x = np.concatenate([x, np.full((60, 2), [1e4, 0.1])], axis=1)
-    solution, _ = head.solve(x, np.eye(3)[hard])
+    solution, _ = logistic.solve(x, np.eye(3)[hard])
     assert (solution.weight[:, 6:] == 0).all()
     assert (solution.logits(x).argmax(axis=1) == hard).all()
-    nothing, _ = head.solve(np.ones((20, 3)), np.eye(2)[np.arange(20) % 2])
+    nothing, _ = logistic.solve(np.ones((20, 3)), np.eye(2)[np.arange(20) % 2])
     assert (nothing.weight == 0).all()
 
 
 @pytest.mark.parametrize("n", [2, 3, 10])
 def test_a_handful_of_samples_is_enough(n: int) -> None:
     x, hard = separable(n)
-    solution, _ = head.solve(x, np.eye(3)[hard])
+    solution, _ = logistic.solve(x, np.eye(3)[hard])
     assert np.isfinite(solution.weight).all()
     assert solution.gradient <= 1e-8
 
@@ -199,7 +199,7 @@ def test_a_class_its_sources_never_show_is_unknown_not_negative() -> None:
     y = np.eye(3)[hard]
     y[60:] = np.where(mask[60:] & (y[60:].sum(axis=1) > 0)[:, None], y[60:], 0)
     y[y.sum(axis=1) == 0] = [0.5, 0.5, 0]
-    solution, _ = head.solve(x, y, supported=mask)
+    solution, _ = logistic.solve(x, y, supported=mask)
     shown = hard[:60] == 2
     assert (solution.logits(x[:60]).argmax(axis=1)[shown] == 2).all()
 
@@ -209,7 +209,7 @@ def test_features_that_are_no_numbers_are_named(bad: float) -> None:
     x, hard = separable(30)
     x[3, 1] = x[9, 0] = bad
     with pytest.raises(DataError, match="2 of 30 samples have features that are not finite numbers"):
-        head.solve(x, np.eye(3)[hard])
+        logistic.solve(x, np.eye(3)[hard])
 
 
 def test_a_penalty_that_is_not_positive_is_a_bug() -> None:
@@ -224,11 +224,11 @@ def test_a_known_head_is_kept_as_far_as_few_samples_do_not_speak_against_it() ->
     x = rng.normal(size=(400, 20))
     truth = (x @ true.T).argmax(axis=1)
     few = slice(0, 12)
-    alone, _ = head.solve(x[few], np.eye(3)[truth[few]])
-    near, _ = head.solve(x[few], np.eye(3)[truth[few]], known=(true, np.zeros(3)))
+    alone, _ = logistic.solve(x[few], np.eye(3)[truth[few]])
+    near, _ = logistic.solve(x[few], np.eye(3)[truth[few]], known=(true, np.zeros(3)))
     rest = slice(100, None)
 
-    def right(found: head.Solution) -> float:
+    def right(found: logistic.Solution) -> float:
         return float((found.logits(x[rest]).argmax(axis=1) == truth[rest]).mean())
 
     assert right(near) > 0.95

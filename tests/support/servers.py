@@ -17,7 +17,7 @@ import pytest
 
 from emolab.errors import MissingExtra
 from emolab.labeling.label_studio.client import Studio, connect
-from emolab.labeling.server import installation as program
+from emolab.labeling.server import installation
 from emolab.labeling.server.daemon import free_port
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.workspace import Workspace
@@ -65,7 +65,7 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.
     """
     pytest.importorskip("label_studio_sdk")
     try:
-        program.find_program()
+        installation.find_program()
     except MissingExtra as missing:
         pytest.skip(str(missing))
     workspace = Workspace.init(tmp_path_factory.mktemp("label-studio"), classes=CLASSES)
@@ -91,8 +91,8 @@ def copy_studio(source: Path, target: Path) -> None:
     (target / "data").mkdir(parents=True, mode=0o700)
     target.chmod(0o700)
     with (
-        contextlib.closing(sqlite3.connect(source / "data" / program.DATABASE)) as old,
-        contextlib.closing(sqlite3.connect(target / "data" / program.DATABASE)) as new,
+        contextlib.closing(sqlite3.connect(source / "data" / installation.DATABASE)) as old,
+        contextlib.closing(sqlite3.connect(target / "data" / installation.DATABASE)) as new,
     ):
         old.backup(new)
         new.execute("PRAGMA journal_mode=WAL")
@@ -107,7 +107,7 @@ def _kept(config: pytest.Config) -> Path | None:
         release = metadata.version("label-studio")
     except metadata.PackageNotFoundError:  # it lives in an environment of its own
         return None
-    made = hashlib.sha256(inspect.getsource(program.create_database).encode()).hexdigest()[:8]
+    made = hashlib.sha256(inspect.getsource(installation.create_database).encode()).hexdigest()[:8]
     return Path(cache.mkdir(f"label-studio-{release}-{made}")) / "studio" if cache is not None else None
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import pytest
 
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (
@@ -271,12 +271,12 @@ class Screen:
 
 def label_of(word: str) -> str:
     """The label behind the word on a button."""
-    return next((label for label, shown in form.META_BUTTONS.items() if shown == word), word)
+    return next((label for label, shown in controls.META_BUTTONS.items() if shown == word), word)
 
 
 def word_of(label: str | None) -> str:
     """The word on a label's button; empty for none."""
-    return "" if label is None else form.META_BUTTONS.get(label, label)
+    return "" if label is None else controls.META_BUTTONS.get(label, label)
 
 
 def next_task(response: Any) -> bool:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from emolab.catalog import samples, votes
 from emolab.catalog.campaign.unsent import Candidate, fair
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
 
@@ -103,7 +103,7 @@ def task_of(studio: Studio, project: int, sample_id: str) -> int:
 
 def say(studio: Studio, task: int, label: str | None, *, seconds: float = 1.5) -> int:
     """Answer a task as the user of ``studio`` (``None``: skip it) and return the annotation's id."""
-    result = [] if label is None else form.answer(label)
+    result = [] if label is None else controls.answer(label)
     return studio.create_annotation(task, result, lead_time=seconds, was_cancelled=label is None).id
 
 

@@ -20,7 +20,7 @@ from emolab.training import checkpoint
 from emolab.training.judging.card import card
 from emolab.training.networks import bundled
 from emolab.training.predict import load
-from emolab.training.runs import model_origin as provenance
+from emolab.training.runs import model_origin
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, configure, fill_workspace
 
@@ -288,8 +288,8 @@ def test_facts_of_the_wrong_kind_are_a_damaged_document(workspace: Workspace, ab
 
 
 def test_private_words_are_blotted_out() -> None:
-    assert doctest.testmod(provenance).failed == 0
-    assert provenance.clean("x" * 400).endswith("…")
-    assert provenance.clean("Anna Berg", ["Anna"]) == "[name] Berg"
-    assert provenance.clean("C:\\faces\\ann\\1.png of MIT licence") == "[...] of MIT licence"
-    assert provenance.clean("annotated by hand", ["ann"]) == "annotated by hand"
+    assert doctest.testmod(model_origin).failed == 0
+    assert model_origin.clean("x" * 400).endswith("…")
+    assert model_origin.clean("Anna Berg", ["Anna"]) == "[name] Berg"
+    assert model_origin.clean("C:\\faces\\ann\\1.png of MIT licence") == "[...] of MIT licence"
+    assert model_origin.clean("annotated by hand", ["ann"]) == "annotated by hand"

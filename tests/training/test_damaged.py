@@ -21,9 +21,8 @@ from emolab.loop.model.train import train
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import Progress
 from emolab.records import Sample, Vote
-from emolab.training.inputs import media_check
-from emolab.training.inputs import pixel_cache as cache
-from emolab.training.runs import run_folders as places
+from emolab.training.inputs import media_check, pixel_cache
+from emolab.training.runs import run_folders
 from emolab.training.simulation_trainer import preprocessing
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, bars, configure, fill_workspace, png
@@ -83,7 +82,7 @@ def test_every_kind_of_damage_is_found_before_training_and_named_with_the_fix(re
     assert error.value.message.startswith(f"1 of 48 media files is damaged:\n  {victim}: {reason}")
     assert error.value.hint is not None
     assert "emolab collect PATH" in error.value.hint and "--set training.damaged=leave_out" in error.value.hint
-    assert not list(places.root(ready).glob("*")), "no run was begun"
+    assert not list(run_folders.root(ready).glob("*")), "no run was begun"
 
 
 def test_all_of_them_are_named_at_once_and_the_others_are_decoded_only_once(
@@ -307,9 +306,9 @@ def test_collecting_the_originals_again_repairs_them(
 def test_what_was_decoded_before_needs_its_file_but_not_again_its_content(ready: Workspace) -> None:
     media = {file.stem: file for file in files(ready)}
     wanted, ids = Preprocessing(16, "gray"), list(media)
-    assert cache.find_damaged(ready.cache, ids, media.__getitem__, wanted) == {}
+    assert pixel_cache.find_damaged(ready.cache, ids, media.__getitem__, wanted) == {}
     media[ids[0]].unlink()
-    assert cache.find_damaged(ready.cache, ids, media.__getitem__, wanted) == {ids[0]: "is missing"}
+    assert pixel_cache.find_damaged(ready.cache, ids, media.__getitem__, wanted) == {ids[0]: "is missing"}
 
 
 def test_a_damaged_image_of_a_data_set_is_named_too(tmp_path: Path) -> None:
@@ -317,4 +316,4 @@ def test_a_damaged_image_of_a_data_set_is_named_too(tmp_path: Path) -> None:
     media = dict(zip(ids, (OTHER, b"broken", OTHER, b""), strict=True))
     assert preprocessing(list(media.values()), TrainingConfig(backbone="tiny")).color == "gray"
     with pytest.raises(DamagedMedia, match=f"2 of 4 media files are damaged:\n  sample {ids[1][:10]}: cannot be read"):
-        cache.fill(tmp_path, ids, media.__getitem__, Preprocessing(16, "gray"))
+        pixel_cache.fill(tmp_path, ids, media.__getitem__, Preprocessing(16, "gray"))

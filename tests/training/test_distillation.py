@@ -16,15 +16,13 @@ from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, EmolabError
 from emolab.loop.model.train import train
 from emolab.modalities.image.decode import decode
-from emolab.training import checkpoint, predict
-from emolab.training import train_model as models
-from emolab.training.fitting import distillation as teacher
+from emolab.training import checkpoint, predict, train_model
+from emolab.training.fitting import distillation
 from emolab.training.fitting.fit import fit
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.judging import card
 from emolab.training.judging.calibrate import softmax
-from emolab.training.runs import run_folders as places
-from emolab.training.runs import runs
+from emolab.training.runs import run_folders, runs
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, configure, fill_workspace
 
@@ -62,11 +60,13 @@ def test_only_training_targets_are_mixed_by_the_share(taught_by: tuple[Workspace
     def media(sample: str) -> Path:
         return workspace.media / f"{sample}.png"
 
-    said = teacher.opinion(data, [folder], media=media, folder=workspace.cache, config=CONFIG)
+    said = distillation.opinion(data, [folder], media=media, folder=workspace.cache, config=CONFIG)
     assert said.shape == (len(data.train), len(data.classes))
     assert np.allclose(said.sum(axis=1), 1, atol=1e-5)
     for share in (0.0, 0.25, 1.0):
-        mixed = teacher.taught(data, [folder, folder], share=share, media=media, folder=workspace.cache, config=CONFIG)
+        mixed = distillation.taught(
+            data, [folder, folder], share=share, media=media, folder=workspace.cache, config=CONFIG
+        )
         expected = (1 - share) * data.targets[data.train] + share * said
         assert np.allclose(mixed.targets[data.train], expected, atol=1e-6)
         assert (mixed.targets[data.valid] == data.targets[data.valid]).all()
@@ -89,10 +89,10 @@ def test_an_opinion_is_by_name_without_temperature_and_only_of_what_a_source_can
     def media(sample: str) -> Path:
         return workspace.media / f"{sample}.png"
 
-    said = teacher.opinion(fewer, [folder], media=media, folder=workspace.cache, config=CONFIG)
+    said = distillation.opinion(fewer, [folder], media=media, folder=workspace.cache, config=CONFIG)
     assert (said[:, 0] == 0).all()
     assert np.allclose(
-        said, teacher.opinion(back, [folder], media=media, folder=workspace.cache, config=CONFIG)[:, ::-1]
+        said, distillation.opinion(back, [folder], media=media, folder=workspace.cache, config=CONFIG)[:, ::-1]
     )
     model = predict.load(folder)
     images = np.stack([decode(media(data.ids[i]), model.checkpoint.preprocessing) for i in there])
@@ -104,7 +104,7 @@ def test_a_teacher_without_one_of_the_classes_is_refused(taught_by: tuple[Worksp
     data = set_of(workspace)
     other = replace(data, classes=(*data.classes[:-1], "awe"))
     with pytest.raises(ConfigError, match="has never learned awe"):
-        teacher.opinion(
+        distillation.opinion(
             other, [folder], media=lambda s: workspace.media / f"{s}.png", folder=workspace.cache, config=CONFIG
         )
 
@@ -132,7 +132,7 @@ def test_a_stopped_run_goes_on_with_what_its_teachers_said_and_does_not_ask_agai
     settings = ["training.teacher=champion", "training.seed=4", "training.epochs=3"]
     there = Workspace.find(workspace.root, overrides=settings)
     asked: list[int] = []
-    opinion = teacher.opinion
+    opinion = distillation.opinion
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         asked.append(len(asked))
@@ -141,14 +141,14 @@ def test_a_stopped_run_goes_on_with_what_its_teachers_said_and_does_not_ask_agai
     def stop(row: dict[str, Any]) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(teacher, "opinion", counted)
+    monkeypatch.setattr(distillation, "opinion", counted)
     with monkeypatch.context() as patch:
-        patch.setattr(models, "fit", lambda *args, **kwargs: fit(*args, **{**kwargs, "watch": stop}))
+        patch.setattr(train_model, "fit", lambda *args, **kwargs: fit(*args, **{**kwargs, "watch": stop}))
         with pytest.raises(KeyboardInterrupt):
             train(there)
-    (run,) = places.runs(workspace)
+    (run,) = run_folders.runs(workspace)
     mixed = TrainingSet.read(run)
-    monkeypatch.setattr(teacher, "opinion", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(distillation, "opinion", lambda *args, **kwargs: 1 / 0)
     made = train(there)
     assert (asked, made.resumed_at, made.checkpoint.snapshot) == ([0], 1, mixed.snapshot)
 
@@ -160,7 +160,7 @@ def test_two_teachers_of_other_sizes_and_colours_count_the_same(taught_by: tuple
     data = set_of(workspace)
 
     def said(*folders: Path) -> NDArray[np.float32]:
-        return teacher.opinion(
+        return distillation.opinion(
             data, folders, media=lambda s: workspace.media / f"{s}.png", folder=workspace.cache, config=CONFIG
         )
 

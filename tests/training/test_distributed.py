@@ -19,8 +19,7 @@ from safetensors.torch import load_file
 
 from emolab.catalog import models
 from emolab.errors import DataError, EmolabError, MissingExtra
-from emolab.training.fitting import distributed as team
-from emolab.training.fitting import fit as loop
+from emolab.training.fitting import distributed, fit
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.runs import runs, state
@@ -99,7 +98,7 @@ def test_several_processes_follow_the_curve_of_one(tmp_path: Path, settings: dic
     options: dict[str, object] = {"epochs": 4, "dropout": 0.0, "strength": 0.5, **settings}
     plan = quick(n_train=90, **options)
     pixels, data = material(plan.size)
-    alone = loop.fit(pixels, data, plan, tmp_path / "alone")
+    alone = fit.fit(pixels, data, plan, tmp_path / "alone")
     history, weights = train_together(tmp_path, plan, processes)
     for key in ("train_loss", "valid_loss"):
         mine, theirs = ([row[key] for row in rows] for rows in (alone.history, history))
@@ -126,9 +125,9 @@ def test_what_one_process_began_two_finish(tmp_path: Path) -> None:
 
     pixels, data = material()
     plan = quick(n_train=90, backbone="hog", epochs=4, batch=16, dropout=0.0)
-    alone = loop.fit(pixels, data, plan, tmp_path / "alone")
+    alone = fit.fit(pixels, data, plan, tmp_path / "alone")
     with pytest.raises(Stop):
-        loop.fit(pixels, data, plan, tmp_path / "run", watch=stop)
+        fit.fit(pixels, data, plan, tmp_path / "run", watch=stop)
     history, _ = train_together(tmp_path, plan)
     assert [row["train_loss"] for row in history[:2]] == [row["train_loss"] for row in alone.history[:2]]
     assert [row["train_loss"] for row in history] == pytest.approx([r["train_loss"] for r in alone.history], rel=CLOSE)
@@ -262,14 +261,14 @@ def test_a_process_that_hangs_in_a_step_ends_the_training_within_minutes(tmp_pat
 
 
 def test_the_patience_with_a_silent_process_is_minutes() -> None:
-    assert team.SILENCE.total_seconds() <= 900 < team.PREPARING.total_seconds()
+    assert distributed.SILENCE.total_seconds() <= 900 < distributed.PREPARING.total_seconds()
 
 
 def test_alone_nothing_changes() -> None:
-    assert team.join("cpu") is team.ALONE
-    assert team.ALONE.leads
-    assert team.ALONE.part(7) == slice(0, 7)
-    assert team.ALONE.agree({"a": 1}) == {"a": 1}
+    assert distributed.join("cpu") is distributed.ALONE
+    assert distributed.ALONE.leads
+    assert distributed.ALONE.part(7) == slice(0, 7)
+    assert distributed.ALONE.agree({"a": 1}) == {"a": 1}
 
 
 class Pretended:
@@ -284,8 +283,8 @@ class Pretended:
         raise RuntimeError("[gloo] Connection closed by peer [127.0.0.1]\nmore")
 
 
-def joined(rank: int, size: int, local: int) -> team.Joined:
-    return team.Joined(Pretended(rank, size), local=local)  # type: ignore[arg-type]
+def joined(rank: int, size: int, local: int) -> distributed.Joined:
+    return distributed.Joined(Pretended(rank, size), local=local)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("n", "size"), [(10, 2), (11, 2), (10, 3), (7, 7)])
@@ -319,4 +318,4 @@ def test_without_fabric_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with pytest.raises(MissingExtra, match=r'pip install "emolab\[distributed\]"'):
-        team.join("cpu")
+        distributed.join("cpu")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emolab.errors import DataError
 from emolab.modalities.image.decode import Preprocessing
-from emolab.training.inputs import feature_cache as embeddings
+from emolab.training.inputs import feature_cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.networks import backbones
 from emolab.training.networks.classifier import Classifier
@@ -27,8 +27,8 @@ def network(seed: int = 0) -> Classifier:
     return Classifier(backbones.build("tiny", "none", size=SIZE), 3, dropout=0.0).eval()
 
 
-def fill(folder: Path, model: Classifier, ids: list[str] = IDS, pixels: Pixels = PIXELS) -> embeddings.Embeddings:
-    return embeddings.fill(folder, ids, pixels, model, name="tiny", wanted=Preprocessing(SIZE, "gray"))
+def fill(folder: Path, model: Classifier, ids: list[str] = IDS, pixels: Pixels = PIXELS) -> feature_cache.Embeddings:
+    return feature_cache.fill(folder, ids, pixels, model, name="tiny", wanted=Preprocessing(SIZE, "gray"))
 
 
 def expected(model: Classifier) -> NDArray[np.float32]:
@@ -55,7 +55,7 @@ def test_a_new_head_keeps_the_features_and_new_weights_do_not(tmp_path: Path, mo
     assert len(list(tmp_path.glob("embeddings-*"))) == 2
 
 
-@pytest.mark.parametrize("file", [embeddings.FILE, "keys.txt"])
+@pytest.mark.parametrize("file", [feature_cache.FILE, "keys.txt"])
 @pytest.mark.parametrize("lost", [1, 300])
 def test_a_file_cut_off_by_a_crash_is_mended(tmp_path: Path, file: str, lost: int) -> None:
     model = network()

@@ -12,8 +12,7 @@ import torch
 from emolab.errors import EmolabError
 from emolab.progress import Progress, Task
 from emolab.stats import metrics
-from emolab.training.fitting import fit as loop
-from emolab.training.fitting import validation
+from emolab.training.fitting import fit, validation
 from emolab.training.inputs import batches
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet, training_set
@@ -23,7 +22,7 @@ from tests.support.learnable import SIZE, bars, identifiers, problem, quick
 
 def test_learns_what_can_be_learned(tmp_path: Path) -> None:
     pixels, data = problem(n=120, valid=40)
-    fitted = loop.fit(pixels, data, quick(epochs=8, batch=10), tmp_path)
+    fitted = fit.fit(pixels, data, quick(epochs=8, batch=10), tmp_path)
     found = metrics.summary(softmax(fitted.logits), data.hard[data.valid], data.classes)
     assert found["accuracy"] >= 0.95
     assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"]
@@ -31,7 +30,7 @@ def test_learns_what_can_be_learned(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(tmp_path: Path) -> None:
     pixels, data = problem()
-    runs = [loop.fit(pixels, data, quick(epochs=2, seed=s), tmp_path / str(i)) for i, s in enumerate((1, 1, 2))]
+    runs = [fit.fit(pixels, data, quick(epochs=2, seed=s), tmp_path / str(i)) for i, s in enumerate((1, 1, 2))]
     assert all(torch.equal(runs[0].weights[key], runs[1].weights[key]) for key in runs[0].weights)
     assert any(not torch.equal(runs[0].weights[key], runs[2].weights[key]) for key in runs[0].weights)
 
@@ -39,7 +38,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(tmp_path: P
 def test_the_head_learns_alone_first(tmp_path: Path) -> None:
     pixels, data = problem()
     rows: list[dict[str, object]] = []
-    loop.fit(pixels, data, quick(epochs=3, head_epochs=1), tmp_path, watch=rows.append)
+    fit.fit(pixels, data, quick(epochs=3, head_epochs=1), tmp_path, watch=rows.append)
     assert [row["phase"] for row in rows] == ["head", "all", "all"]
 
 
@@ -79,7 +78,7 @@ def test_a_bar_moves_while_an_epoch_and_the_model_are_judged(
 ) -> None:
     pixels, data = problem(n=valid + 60, valid=valid)
     shown = Recorder()
-    loop.fit(pixels, data, quick(epochs=epochs), tmp_path, progress=shown)
+    fit.fit(pixels, data, quick(epochs=epochs), tmp_path, progress=shown)
     judged = [bar for bar in shown.bars if bar[0].startswith("Judging")]
     titles = [f"Judging epoch {number}/{epochs}" for number in range(1, epochs + 1)]
     assert [bar[0] for bar in judged] == [*titles, "Judging the model", "Judging the model on mirror images"]
@@ -96,7 +95,7 @@ def test_no_epoch_is_judged_by_more_than_ten_times_what_it_learns_from(
 ) -> None:
     pixels, data = problem(n=learnt + valid, valid=valid)
     shown = Recorder()
-    fitted = loop.fit(pixels, data, quick(epochs=2), tmp_path, progress=shown)
+    fitted = fit.fit(pixels, data, quick(epochs=2), tmp_path, progress=shown)
     totals = [total for title, total, *_ in shown.bars if title.startswith("Judging")]
     assert totals == [each, each, valid, valid], "the finished model is judged by all"
     assert len(fitted.logits) == valid
@@ -108,7 +107,7 @@ def test_no_epoch_is_judged_by_more_than_ten_times_what_it_learns_from(
 def test_nothing_is_judged_where_nothing_was_held_out(tmp_path: Path) -> None:
     pixels, data = problem(n=20, valid=0)
     shown = Recorder()
-    loop.fit(pixels, data, quick(epochs=1), tmp_path, progress=shown)
+    fit.fit(pixels, data, quick(epochs=1), tmp_path, progress=shown)
     assert not [bar for bar in shown.bars if bar[0].startswith("Judging") and bar[1]]
 
 
@@ -124,7 +123,7 @@ def noise(n: int, valid: int) -> tuple[Pixels, TrainingSet]:
 
 def test_stops_in_the_second_half_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     pixels, data = noise(80, 60)
-    fitted = loop.fit(pixels, data, quick(epochs=20, patience=2, strength=0.0, average=0.0), tmp_path)
+    fitted = fit.fit(pixels, data, quick(epochs=20, patience=2, strength=0.0, average=0.0), tmp_path)
     losses = [row["valid_loss"] for row in fitted.history]
     assert 13 <= len(losses) < 20  # the first half never counts
     assert fitted.best_epoch == int(np.argmin(losses))
@@ -133,7 +132,7 @@ def test_stops_in_the_second_half_and_keeps_the_best_epoch(tmp_path: Path) -> No
 
 def test_with_few_validation_samples_the_last_epoch_is_kept(tmp_path: Path) -> None:
     pixels, data = noise(30, 10)
-    fitted = loop.fit(pixels, data, quick(epochs=4, patience=1, strength=0.0, average=0.0), tmp_path)
+    fitted = fit.fit(pixels, data, quick(epochs=4, patience=1, strength=0.0, average=0.0), tmp_path)
     assert (len(fitted.history), fitted.best_epoch) == (4, 3)
 
 
@@ -141,7 +140,7 @@ def test_leaves_torchs_generator_and_threads_alone(tmp_path: Path) -> None:
     torch.manual_seed(5)
     before, threads = torch.get_rng_state(), torch.get_num_threads()
     pixels, data = problem(n=30, valid=6)
-    loop.fit(pixels, data, quick(epochs=1), tmp_path)
+    fit.fit(pixels, data, quick(epochs=1), tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
 
@@ -153,7 +152,7 @@ def test_leaves_torchs_generator_and_threads_alone(tmp_path: Path) -> None:
 )
 def test_small_and_odd_sets_give_finite_numbers(tmp_path: Path, n: int, k: int, valid: int) -> None:
     pixels, data = problem(n=n, k=k, valid=valid)
-    fitted = loop.fit(pixels, data, quick(epochs=2), tmp_path)
+    fitted = fit.fit(pixels, data, quick(epochs=2), tmp_path)
     assert fitted.logits.shape == (valid, k)
     assert np.isfinite(fitted.logits).all()
     assert all(np.isfinite(row["train_loss"]) for row in fitted.history)
@@ -168,7 +167,7 @@ def test_a_single_class_among_the_labels_is_no_obstacle(tmp_path: Path) -> None:
         probs=np.tile([1.0, 0.0], (20, 1)),
         splits=["train"] * 15 + ["valid"] * 5,
     )
-    fitted = loop.fit(Pixels.of(images), data, quick(epochs=2), tmp_path)
+    fitted = fit.fit(Pixels.of(images), data, quick(epochs=2), tmp_path)
     assert fitted.history[-1]["accuracy"] == 1.0
 
 
@@ -181,7 +180,7 @@ def test_a_class_its_source_cannot_show_is_not_pushed_down(tmp_path: Path) -> No
     means = []
     for mask in (supported, np.ones((80, 3), dtype=bool)):
         data = training_set(supported=mask, **options)  # type: ignore[arg-type]
-        weights = loop.fit(Pixels.of(images), data, quick(n_train=80, epochs=4), tmp_path / str(len(means))).weights
+        weights = fit.fit(Pixels.of(images), data, quick(n_train=80, epochs=4), tmp_path / str(len(means))).weights
         means.append(float(weights["head.bias"][2] - weights["head.bias"][:2].mean()))
     assert means[0] > means[1]
     assert means[0] == pytest.approx(0.0, abs=0.02)
@@ -191,12 +190,12 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing = torch.tensor(float("nan"), requires_grad=True)
-    monkeypatch.setattr(loop, "soft_cross_entropy", lambda *args, **options: nothing)
+    monkeypatch.setattr(fit, "soft_cross_entropy", lambda *args, **options: nothing)
     pixels, data = problem()
     with pytest.raises(
         EmolabError, match=r"The loss became nan in epoch 1, step 1\. Lower the rate: --set training.lr="
     ):
-        loop.fit(pixels, data, quick(), tmp_path)
+        fit.fit(pixels, data, quick(), tmp_path)
 
 
 @pytest.mark.parametrize(("n", "size"), [(2, 32), (3, 2), (33, 32), (64, 32), (65, 32), (100, 7)])
@@ -224,7 +223,7 @@ def test_every_epoch_has_another_order() -> None:
 )
 def test_every_choice_trains(tmp_path: Path, settings: dict[str, object]) -> None:
     pixels, data = problem(n=30, valid=6)
-    fitted = loop.fit(pixels, data, quick(epochs=1, **settings), tmp_path)
+    fitted = fit.fit(pixels, data, quick(epochs=1, **settings), tmp_path)
     assert np.isfinite(fitted.logits).all()
 
 
@@ -233,7 +232,7 @@ def test_fine_tuning_face48_begins_with_a_head_that_fits_already(tmp_path: Path)
     still = quick(n_train=60, backbone="face48", epochs=1, lr=1e-12, average=0.0, augmentation="none")
     right = {}
     for solved in (True, False):
-        fitted = loop.fit(pixels, data, replace(still, solve_head=solved), tmp_path / str(solved))
+        fitted = fit.fit(pixels, data, replace(still, solve_head=solved), tmp_path / str(solved))
         right[solved] = float((fitted.logits.argmax(axis=1) == data.hard[data.valid]).mean())
     assert right[True] >= 0.75  # the features know faces, not bars
     assert right[False] <= 0.5
@@ -248,6 +247,6 @@ def test_the_known_backbones_train_head_first(tmp_path: Path, name: str) -> None
         classes=("a", "b"), ids=identifiers(12), probs=np.eye(2)[truth], splits=["train"] * 8 + ["valid"] * 4
     )
     plan = quick(backbone=name, weights="none", size=2 * SIZE, epochs=2, head_epochs=1)
-    fitted = loop.fit(Pixels.of(large), data, plan, tmp_path)
+    fitted = fit.fit(Pixels.of(large), data, plan, tmp_path)
     assert [row["phase"] for row in fitted.history] == ["head", "all"]
     assert np.isfinite(fitted.logits).all()

@@ -145,12 +145,12 @@ def test_the_pool_is_predicted_the_models_own_way_and_another_way_is_another_mod
 
 
 def _pixels(workspace: Workspace, predictor: Predictor, ids: list[str]) -> np.ndarray:
-    from emolab.training.inputs import pixel_cache as cache
+    from emolab.training.inputs import pixel_cache
 
     def media(_: str) -> Path:
         raise AssertionError("every image was decoded before")
 
-    return cache.fill(workspace.cache, ids, media, predictor.checkpoint.preprocessing).take(np.arange(len(ids)))
+    return pixel_cache.fill(workspace.cache, ids, media, predictor.checkpoint.preprocessing).take(np.arange(len(ids)))
 
 
 @pytest.mark.skipif(not EXPORTS, reason="needs the extra export")

@@ -14,8 +14,7 @@ from emolab.cli.main import run
 from emolab.errors import ConfigError, DataError
 from emolab.loop.model.train import train
 from emolab.training import checkpoint
-from emolab.training.inputs import feature_cache as embeddings
-from emolab.training.inputs import row_store as rows
+from emolab.training.inputs import feature_cache, row_store
 from emolab.training.networks.classifier import Classifier
 from emolab.training.predict import predict_pool
 from emolab.workspace import Workspace
@@ -127,7 +126,7 @@ def test_fixed_features_need_no_champion(workspace: Workspace) -> None:
 def test_stores_of_backbones_not_used_for_long_go(trained: Workspace) -> None:
     for number in range(6):
         (trained.cache / f"embeddings-{number}").mkdir(parents=True)
-        (trained.cache / f"embeddings-{number}" / rows.KEYS).touch()
+        (trained.cache / f"embeddings-{number}" / row_store.KEYS).touch()
     train(again(trained, HEAD))
-    assert len(list(trained.cache.glob("embeddings-*"))) == rows.KEEP
-    assert list(trained.cache.glob(f"embeddings-*/{embeddings.FILE}"))
+    assert len(list(trained.cache.glob("embeddings-*"))) == row_store.KEEP
+    assert list(trained.cache.glob(f"embeddings-*/{feature_cache.FILE}"))

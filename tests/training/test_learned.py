@@ -14,8 +14,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from emolab.demonstration.drawn_faces import draw_faces
-from emolab.training.learned import fingerprints
-from emolab.training.learned import learned_images as learned
+from emolab.training.learned import fingerprints, learned_images
 from emolab.training.learned.bloom_filter import BloomFilter
 from emolab.training.learned.learned_images import Learned
 from emolab.training.networks import bundled
@@ -73,12 +72,12 @@ def test_a_learned_face_is_recognised_however_it_comes(faces: list[Image.Image],
 
 
 def test_other_faces_are_not_taken_for_learned_ones() -> None:
-    face48 = learned.read(bundled.ROOT / "face48" / learned.FILE, of="face48")
+    face48 = learned_images.read(bundled.ROOT / "face48" / learned_images.FILE, of="face48")
     drawn = [face.png for face in draw_faces(400, np.random.default_rng(5))]
     assert (face48.n, face48.unknown) == (27001, ())
     assert face48.rates == (1e-4, 1e-3)
     assert face48.has(fingerprints.of_media(drawn)).sum() <= 3
-    assert (bundled.ROOT / "face48" / learned.FILE).stat().st_size < 200_000
+    assert (bundled.ROOT / "face48" / learned_images.FILE).stat().st_size < 200_000
 
 
 @pytest.mark.shared
@@ -87,7 +86,7 @@ def test_face48_knows_the_faces_it_was_trained_on_and_not_those_kept_apart(share
     from emolab.datasets.voted_dataset import read
     from emolab.taxonomy import PRESETS
 
-    face48 = learned.read(bundled.ROOT / "face48" / learned.FILE, of="face48")
+    face48 = learned_images.read(bundled.ROOT / "face48" / learned_images.FILE, of="face48")
     apart = face48.has(
         fingerprints.of_media(read(f"ferplus:{shared_data / 'ferplus_valid.zip'}", PRESETS["ferplus8"]).media)
     )
@@ -122,7 +121,7 @@ def test_a_chain_keeps_every_ancestor_once_and_its_rate_in_bounds(faces: list[Im
         deep = deep.with_images(prints[start : start + 10], "a round")
     assert len(deep.layers) > 10
     assert deep.has(prints).all()
-    assert deep.rates[0] < 2.1 * learned.CONTENT_RATE
+    assert deep.rates[0] < 2.1 * learned_images.CONTENT_RATE
 
 
 def test_images_seen_without_labels_are_kept_apart_from_learned_answers(
@@ -132,8 +131,8 @@ def test_images_seen_without_labels_are_kept_apart_from_learned_answers(
     seen = Learned().with_images(prints, "all of them, without labels", labelled=False)
     assert (seen.has(prints).all(), seen.answers.has(prints).any()) == (True, False)
     trained = seen.with_images(prints[:100], "a hundred")
-    learned.write(tmp_path / learned.FILE, trained)
-    for record in (trained, learned.read(tmp_path / learned.FILE, of="it")):
+    learned_images.write(tmp_path / learned_images.FILE, trained)
+    for record in (trained, learned_images.read(tmp_path / learned_images.FILE, of="it")):
         assert record.has(prints).all()
         assert record.answers.has(prints[:100]).all()
         assert record.answers.has(prints[100:]).sum() <= 2
@@ -146,7 +145,9 @@ def test_what_was_never_recorded_stays_unknown_down_the_chain(faces: list[Image.
     child = Learned(unknown=("model X has no record",)).with_images(prints, "round 2")
     assert child.unknown == ("model X has no record",)
     assert child.has(prints).all()
-    assert learned.together([child, Learned(unknown=("model X has no record", "teacher Y has none"))]).unknown == (
+    assert learned_images.together(
+        [child, Learned(unknown=("model X has no record", "teacher Y has none"))]
+    ).unknown == (
         "model X has no record",
         "teacher Y has none",
     )
@@ -163,12 +164,12 @@ def test_flat_pictures_are_told_apart_by_their_content_alone() -> None:
 def test_the_file_gives_back_what_was_written(faces: list[Image.Image], tmp_path: Path) -> None:
     prints = prints_of(faces)
     model = Learned(unknown=("weights.pth",)).with_images(prints[:50], "a").with_images(prints[50:100], "b")
-    learned.write(tmp_path / learned.FILE, model)
-    again = learned.read(tmp_path / learned.FILE, of="it")
+    learned_images.write(tmp_path / learned_images.FILE, model)
+    again = learned_images.read(tmp_path / learned_images.FILE, of="it")
     assert (again.unknown, again.n, again.rates) == (model.unknown, model.n, model.rates)
     assert (again.has(prints) == model.has(prints)).all()
-    learned.write(tmp_path / "empty", Learned())
-    assert learned.read(tmp_path / "empty", of="it").layers == ()
+    learned_images.write(tmp_path / "empty", Learned())
+    assert learned_images.read(tmp_path / "empty", of="it").layers == ()
 
 
 def cut(file: Path) -> None:
@@ -210,11 +211,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_a_missing_or_damaged_record_is_unknown_and_not_empty(
     faces: list[Image.Image], tmp_path: Path, damage: str
 ) -> None:
-    file = tmp_path / learned.FILE
-    learned.write(file, Learned().with_images(prints_of(faces[:50]), "a"))
+    file = tmp_path / learned_images.FILE
+    learned_images.write(file, Learned().with_images(prints_of(faces[:50]), "a"))
     spoil, words = DAMAGE[damage]
     spoil(file)
-    (said,) = learned.read(file, of="model 1234").unknown
+    (said,) = learned_images.read(file, of="model 1234").unknown
     assert "model 1234" in said
     assert words in said
 

@@ -11,8 +11,7 @@ import torch
 
 from emolab.catalog import samples
 from emolab.records import Sample
-from emolab.training import checkpoint
-from emolab.training import train_model as models
+from emolab.training import checkpoint, train_model
 from emolab.training.fitting.fitted import Fitted
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import training_set
@@ -84,7 +83,7 @@ def test_the_objective_is_part_of_the_stored_weights(workspace: Workspace, tmp_p
     for wanted in ("accuracy", "balanced", "macro_f1"):
         run = Run(tmp_path, replace(quick(), objective=wanted), data)
         bench = Bench(workspace=workspace, run=run, pixels=pixels, media=lambda _: tmp_path / "image.png")
-        made, _ = models.finish(fitted, bench)
+        made, _ = train_model.finish(fitted, bench)
         recall[wanted] = made.metrics["valid"]["per_class"][1]["recall"]
         bias[wanted] = checkpoint.read(workspace.models / made.id[:16])[1]["head.bias"]
         assert len(made.metrics["trade_off"]) == 16

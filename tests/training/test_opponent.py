@@ -13,8 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from emolab.catalog import models as catalog_models
-from emolab.catalog import samples, votes
+from emolab.catalog import models, samples, votes
 from emolab.cli.common import Session
 from emolab.cli.inspect import _predictions as inspect_predictions
 from emolab.cli.main import run
@@ -24,7 +23,7 @@ from emolab.loop.label.advise_material import Material, gather
 from emolab.progress import SILENT
 from emolab.records import Sample, Vote
 from emolab.training import checkpoint
-from emolab.training.learned import learned_images as learned
+from emolab.training.learned import learned_images
 from emolab.training.networks.bundled import ROOT
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, configure, fill_workspace
@@ -133,7 +132,7 @@ def test_a_start_network_stands_as_it_is_only_where_it_knows_the_very_classes(
     assert made["compared"]["against"] == name
     if made["alias"] == "candidate":
         with workspace.catalog() as catalog, catalog.connect() as conn:
-            champion = catalog_models.get(conn, "champion")
+            champion = models.get(conn, "champion")
         assert champion.classes == classes or name == "face48"
         if name != "face48":
             assert champion.config["mode"] == "head"
@@ -238,9 +237,9 @@ def test_a_champion_that_cannot_be_judged_or_has_no_record_is_said(make: Any, da
     elif damage == "no weights":
         (folder / checkpoint.WEIGHTS).unlink()
     elif damage == "record missing":
-        (folder / learned.FILE).unlink()
+        (folder / learned_images.FILE).unlink()
     else:
-        (folder / learned.FILE).write_bytes(b"?" * 40)
+        (folder / learned_images.FILE).write_bytes(b"?" * 40)
     made = emolab("train", "--set", "training.seed=1")
     if damage in ("gone", "no weights"):
         assert made["alias"] == "candidate"
@@ -302,7 +301,7 @@ def test_a_champion_with_the_classes_in_another_order_serves_inspect_and_advice(
     labelled_by_face48(workspace, 80)
     assert emolab("train")["compared"]["against"] == "face48"  # which stays: nothing was learned
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        model = catalog_models.get(conn, "champion")
+        model = models.get(conn, "champion")
     assert model.classes == TURNED[::-1]
     labels = current_labels(workspace)
     told = dict(zip(labels.samples, labels.hard.tolist(), strict=True))

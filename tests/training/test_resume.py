@@ -18,8 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from emolab.training.fitting import fit as loop
-from emolab.training.fitting import tuning
+from emolab.training.fitting import fit, tuning
 from emolab.training.fitting.tuning import Choice
 from emolab.training.runs import state
 from emolab.training.runs.recipes import Plan
@@ -69,7 +68,7 @@ def test_stopping_after_any_step_changes_nothing(tmp_path: Path, settings: dict[
     """In one process: stop after every third step by an exception, go on from the state on disk."""
     pixels, data = problem()
     plan = quick(**settings)
-    whole = loop.fit(pixels, data, plan, tmp_path / "whole")
+    whole = fit.fit(pixels, data, plan, tmp_path / "whole")
     pieces = in_pieces(plan, tmp_path / "pieces")
     assert same(whole.weights, pieces.weights)
     assert [row["train_loss"] for row in whole.history] == [row["train_loss"] for row in pieces.history]
@@ -79,11 +78,11 @@ class Stop(Exception):
     """Raised in the middle of a run."""
 
 
-class Impatient(loop.Progress):
+class Impatient(fit.Progress):
     """Stops a run when it has taken three steps."""
 
-    def task(self, description: str, total: int | None = None, *, unit: str = "") -> loop.Task:
-        class Task(loop.Task):
+    def task(self, description: str, total: int | None = None, *, unit: str = "") -> fit.Task:
+        class Task(fit.Task):
             left = 3
 
             def advance(self, n: int = 1) -> None:
@@ -94,14 +93,14 @@ class Impatient(loop.Progress):
         return Task()
 
 
-def in_pieces(plan: Plan, folder: Path) -> loop.Fitted:
+def in_pieces(plan: Plan, folder: Path) -> fit.Fitted:
     """The end of a run that is stopped again and again, and goes on from the state on disk."""
     pixels, data = problem()
     before, state.SAVE_EVERY = state.SAVE_EVERY, -1.0
     try:
         for _ in range(100):
             with contextlib.suppress(Stop):
-                return loop.fit(pixels, data, plan, folder, progress=Impatient())
+                return fit.fit(pixels, data, plan, folder, progress=Impatient())
     finally:
         state.SAVE_EVERY = before
     raise AssertionError("100 pieces did not end the run")
@@ -113,7 +112,7 @@ def test_a_stopped_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, mo
     monkeypatch.setattr(tuning, "quickest", lambda *args, **options: next(timings))
     monkeypatch.setattr(tuning, "FEWEST_STEPS", 1)
     pieces = in_pieces(quick(epochs=3, precision="auto"), tmp_path / "pieces")
-    whole = loop.fit(*problem(), quick(epochs=3, precision="bfloat16"), tmp_path / "whole")
+    whole = fit.fit(*problem(), quick(epochs=3, precision="bfloat16"), tmp_path / "whole")
     assert pieces.precision == "bfloat16"
     assert same(whole.weights, pieces.weights)
 
@@ -181,7 +180,7 @@ def names(folder: Path) -> list[str]:
 def test_dozens_of_kills_at_random_instants_change_nothing(tmp_path: Path) -> None:
     pixels, data = problem()
     plan = quick(epochs=5, head_epochs=1)
-    whole = loop.fit(pixels, data, plan, tmp_path / "whole")
+    whole = fit.fit(pixels, data, plan, tmp_path / "whole")
     rng = random.Random(1)
     kills = 0
     with subprocess.Popen(
@@ -214,7 +213,7 @@ def test_dozens_of_kills_at_random_instants_change_nothing(tmp_path: Path) -> No
 
 def test_a_half_written_state_is_ignored(tmp_path: Path) -> None:
     pixels, data = problem(n=30, valid=6)
-    loop.fit(pixels, data, quick(epochs=1), tmp_path)
+    fit.fit(pixels, data, quick(epochs=1), tmp_path)
     complete = state.newest(tmp_path)
     (tmp_path / f".part-{time.time_ns()}").mkdir()
     (tmp_path / "at-999999999-00009").mkdir()  # no state.json yet
@@ -223,5 +222,5 @@ def test_a_half_written_state_is_ignored(tmp_path: Path) -> None:
 
 def test_a_state_holds_no_pickle(tmp_path: Path) -> None:
     pixels, data = problem(n=30, valid=6)
-    loop.fit(pixels, data, quick(epochs=1), tmp_path)
+    fit.fit(pixels, data, quick(epochs=1), tmp_path)
     assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} == {".json", ".safetensors"}

@@ -26,13 +26,12 @@ from emolab.progress import Progress
 from emolab.records import Sample, Vote
 from emolab.taxonomy import MOST_CLASSES
 from emolab.training import checkpoint
-from emolab.training.fitting import fit as loop
+from emolab.training.fitting import fit
 from emolab.training.networks import backbones, bundled
 from emolab.training.networks.classifier import Classifier
 from emolab.training.networks.weights import load_into
 from emolab.training.predict import load
-from emolab.training.runs import run_folders as places
-from emolab.training.runs import runs, state
+from emolab.training.runs import run_folders, runs, state
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, bars, configure, fill_workspace, png, problem, quick
 
@@ -72,7 +71,7 @@ def halfway(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     pixels, data = problem()
     with pytest.raises(Stopped):
-        loop.fit(pixels, data, quick(epochs=4), folder, watch=stop)
+        fit.fit(pixels, data, quick(epochs=4), folder, watch=stop)
     return folder
 
 
@@ -108,11 +107,11 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before_and_ends_the_same(
     halfway: Path, tmp_path: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
     pixels, data = problem()
-    whole = loop.fit(pixels, data, quick(epochs=4), tmp_path / "whole")
+    whole = fit.fit(pixels, data, quick(epochs=4), tmp_path / "whole")
     older, newer = sorted(halfway.glob("at-*"))
     damage(newer / name)
     heard = Heard()
-    found = loop.fit(pixels, data, quick(epochs=4), halfway, progress=heard)
+    found = fit.fit(pixels, data, quick(epochs=4), halfway, progress=heard)
     assert [line for line in heard.lines if f"The state {newer.name} is damaged" in line]
     assert "goes on from the one before" in heard.lines[0]
     assert (halfway / f"damaged-{newer.name}").is_dir()
@@ -123,7 +122,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before_and_ends_the_same(
 
 def test_the_best_weights_of_a_state_are_checked_too(tmp_path: Path) -> None:
     pixels, data = problem(n=100, valid=60)  # enough to judge epochs by
-    loop.fit(pixels, data, quick(n_train=40, epochs=2), tmp_path)
+    fit.fit(pixels, data, quick(n_train=40, epochs=2), tmp_path)
     place = state.newest(tmp_path)
     assert place is not None
     assert (place / state.BEST).is_file()
@@ -141,7 +140,7 @@ def test_with_all_states_damaged_training_never_restarts_in_silence(
     with pytest.raises(
         DataError, match=r"The run cannot go on: .*at-\d+-00003 is damaged \(state\.safetensors "
     ) as caught:
-        loop.fit(pixels, data, quick(epochs=4), halfway)
+        fit.fit(pixels, data, quick(epochs=4), halfway)
     assert caught.value.hint is not None
     assert caught.value.hint.endswith(f"delete it to train from the start: rm -r {halfway}")
 
@@ -149,14 +148,14 @@ def test_with_all_states_damaged_training_never_restarts_in_silence(
 def test_a_state_of_another_network_is_a_clear_error(halfway: Path) -> None:
     pixels, data = problem()
     with pytest.raises(DataError, match=r"The state .* does not fit the network as built here"):
-        loop.fit(pixels, data, quick(backbone="hog", epochs=4), halfway)
+        fit.fit(pixels, data, quick(backbone="hog", epochs=4), halfway)
 
 
 def test_what_killed_processes_left_half_written_is_cleared_away(halfway: Path) -> None:
     (halfway / ".part-1").mkdir()
     (halfway / ".part-1" / state.TENSORS).write_bytes(b"half")
     pixels, data = problem()
-    loop.fit(pixels, data, quick(epochs=4), halfway)
+    fit.fit(pixels, data, quick(epochs=4), halfway)
     assert not list(halfway.glob(".part-*"))
     assert len(list(halfway.glob("at-*"))) == state.KEPT
 
@@ -203,9 +202,9 @@ def test_the_command_says_that_a_state_was_damaged_and_goes_on(
     ("name", "damage"),
     [
         (name, damage)
-        for name in (places.PLAN, "data.json", "data.safetensors")
+        for name in (run_folders.PLAN, "data.json", "data.safetensors")
         for damage in (cut, empty, remove)
-        if (name, damage) != (places.PLAN, remove)  # a folder without a plan is no run
+        if (name, damage) != (run_folders.PLAN, remove)  # a folder without a plan is no run
     ],
 )
 def test_a_damaged_run_stands_in_nobodys_way_but_is_not_resumed(
@@ -246,7 +245,11 @@ def test_a_pickle_under_the_name_of_a_model_is_refused_and_never_run(ready: Work
 
     folder = ready.root / train(ready).model.path
     stopped = stopped_run(Workspace.find(ready.root, overrides=["training.seed=5"]))
-    files = [folder / checkpoint.WEIGHTS, *stopped.folder.glob(f"at-*/{state.TENSORS}"), stopped.folder / places.PLAN]
+    files = [
+        folder / checkpoint.WEIGHTS,
+        *stopped.folder.glob(f"at-*/{state.TENSORS}"),
+        stopped.folder / run_folders.PLAN,
+    ]
     for file in files:
         torch.save({"state_dict": Trap()}, file)
     with pytest.raises(DataError, match="is damaged"):
@@ -273,7 +276,7 @@ def test_a_rate_far_too_high_ends_with_the_step_and_leaves_a_whole_state(tmp_pat
         EmolabError,
         match=r"The (loss|gradient|validation loss) became (nan|inf) in epoch \d+, step \d+\. Lower the rate",
     ):
-        loop.fit(pixels, data, plan, tmp_path)
+        fit.fit(pixels, data, plan, tmp_path)
     place = state.newest(tmp_path)
     if place is not None:
         assert all(torch.isfinite(value).all() for value in load_file(place / state.TENSORS).values())
@@ -437,13 +440,13 @@ def test_a_disk_that_is_full_anywhere_else_is_explained_and_the_run_ends_later(
     workspace = Workspace.init(disk.place / "faces", classes=("happiness", "sadness", "neutral"))
     fill_workspace(workspace)
     configure(workspace, QUICK)
-    from emolab.training.fitting import tensorboard as scalars
-    from emolab.training.inputs import pixel_cache as cache
+    from emolab.training.fitting import tensorboard
+    from emolab.training.inputs import pixel_cache
     from emolab.training.judging import report
 
     module, name = {
-        "cache": (cache, "fill_to_train"), "model": (checkpoint, "write"), "report": (report, "write"),
-        "tensorboard": (scalars, "writer"),
+        "cache": (pixel_cache, "fill_to_train"), "model": (checkpoint, "write"), "report": (report, "write"),
+        "tensorboard": (tensorboard, "writer"),
     }[what]  # fmt: skip
     real = getattr(module, name)
 
@@ -506,7 +509,7 @@ def test_any_number_of_stops_at_random_steps_gives_the_same_weights(tmp_path: Pa
     """Fifteen runs, each stopped at random between two writes or in the middle of one, end bit for bit alike."""
     pixels, data = problem(n=44, valid=8)
     plan = quick(n_train=36, epochs=3, batch=8)
-    whole = loop.fit(pixels, data, plan, tmp_path / "whole")
+    whole = fit.fit(pixels, data, plan, tmp_path / "whole")
     real = state._write
     for seed in range(15):
         rng = random.Random(seed)
@@ -525,7 +528,7 @@ def test_any_number_of_stops_at_random_steps_gives_the_same_weights(tmp_path: Pa
                 patch.setattr(state, "_write", write)
                 patch.setattr(state, "SAVE_EVERY", -1.0 if rng.random() < 0.8 else 60.0)
                 try:
-                    found = loop.fit(pixels, data, plan, tmp_path / str(seed))
+                    found = fit.fit(pixels, data, plan, tmp_path / str(seed))
                 except Stopped:
                     continue
             break
@@ -562,4 +565,4 @@ def test_a_run_that_failed_before_its_first_state_is_not_what_resume_finds(ready
     found = runs.unfinished(ready)
     assert found is not None
     assert found.folder == began
-    assert list(places.root(ready).iterdir()) == [began]
+    assert list(run_folders.root(ready).iterdir()) == [began]

@@ -20,8 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emolab.catalog import models as catalog_models
-from emolab.catalog import samples, votes
+from emolab.catalog import models, samples, votes
 from emolab.cli.main import run
 from emolab.datasets.merge.merge import merge
 from emolab.errors import DataError, EmolabError
@@ -89,7 +88,7 @@ def test_train_gives_a_champion_with_metrics_splits_snapshot_and_report(ready: W
     assert found["n_train"] + found["valid"]["n"] == 48
     with ready.catalog() as catalog, catalog.connect() as conn:
         assert samples.count_by(conn, "split") == {"train": found["n_train"], "valid": found["valid"]["n"]}
-        model = catalog_models.get(conn, "champion")
+        model = models.get(conn, "champion")
     assert model.id == found["model"]
     assert (ready.snapshots / model.snapshot[:16]).is_dir()
     assert runs.unfinished(ready) is None
@@ -118,7 +117,7 @@ def test_the_same_labels_and_settings_give_the_same_model(ready: Workspace) -> N
     first, second = train(ready).model, train(ready).model
     assert first.id == second.id
     with ready.catalog() as catalog, catalog.connect() as conn:
-        assert len(catalog_models.list_all(conn)) == 1
+        assert len(models.list_all(conn)) == 1
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_model(ready: Workspace, tmp_path: Path) -> None:
@@ -180,7 +179,7 @@ def test_a_model_promoted_while_another_is_judged_stays_champion(
 
     def write(*arguments: Any, **options: Any) -> None:
         with ready.catalog() as catalog, catalog.begin() as tx:
-            catalog_models.set_alias(tx, "champion", second["model"])
+            models.set_alias(tx, "champion", second["model"])
         real(*arguments, **options)
 
     monkeypatch.setattr(report, "write", write)

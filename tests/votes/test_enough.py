@@ -9,7 +9,7 @@ import pytest
 
 from emolab.errors import ConfigError, DataError
 from emolab.records import VoteTable
-from emolab.votes import quota as wanted_module
+from emolab.votes import quota
 from emolab.votes.confusion import believed, learn
 from emolab.votes.dawid_skene import likelihood
 from emolab.votes.quota import Wanted, parse
@@ -214,4 +214,4 @@ def test_ranges_that_make_no_sense_are_refused(text: str) -> None:
 
 
 def test_examples_of_the_documentation_hold() -> None:
-    assert doctest.testmod(wanted_module).failed == 0
+    assert doctest.testmod(quota).failed == 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
-from emolab.stats import logistic as head
+from emolab.stats import logistic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,16 +102,16 @@ def _parts(data: Labelled, judges: NDArray[np.int64], rng: np.random.Generator) 
     return np.where(shared, turn[number], -1)
 
 
-def _problem(data: Labelled, rows: NDArray[np.int64]) -> head.Problem:
+def _problem(data: Labelled, rows: NDArray[np.int64]) -> logistic.Problem:
     prior = None
     if data.known is not None:
         prior = data.features[rows].astype(np.float64) @ data.known[0].T + data.known[1]
-    return head.Problem(data.features[rows], data.targets[rows], prior=prior)
+    return logistic.Problem(data.features[rows], data.targets[rows], prior=prior)
 
 
 def penalty(data: Labelled, rows: NDArray[np.int64]) -> float:
     """The penalty that cross-validation within ``rows`` prefers."""
-    return head.choose(_problem(data, rows), seed=0)[0].penalty
+    return logistic.choose(_problem(data, rows), seed=0)[0].penalty
 
 
 def logits(data: Labelled, rows: NDArray[np.int64], asked: NDArray[np.int64], strength: float) -> NDArray[np.float64]:

@@ -11,8 +11,7 @@ import numpy as np
 from emolab.active_learning.selection.pool import Pool
 from emolab.active_learning.selection.select import select
 from emolab.active_learning.simulation.frozen_trainer import principal
-from emolab.stats import logistic as head
-from emolab.stats import metrics
+from emolab.stats import logistic, metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +74,7 @@ def replay(
     features = principal(here, here[:0], WIDTH)[0]
     soft, unit = np.asarray(targets[chosen], dtype=np.float64), np.unique(units[chosen], return_inverse=True)[1]
     truth = soft.argmax(axis=1)
-    penalty = head.solve(features, soft, seed=0)[0].penalty
+    penalty = logistic.solve(features, soft, seed=0)[0].penalty
     areas = np.zeros((len(strategies), REPLAYS))
     labelled = 0
     for number in range(REPLAYS):
@@ -148,6 +147,6 @@ def neighbour_purity(embeddings: NDArray[np.floating[Any]], hard: NDArray[np.int
     return float(((hard[nearest] == hard[:, None]).mean() - chance) / (1 - chance))
 
 
-def _fit(features: NDArray[np.floating[Any]], targets: NDArray[np.float64], penalty: float) -> head.Solution:
-    problem = head.Problem(features, targets)
+def _fit(features: NDArray[np.floating[Any]], targets: NDArray[np.float64], penalty: float) -> logistic.Solution:
+    problem = logistic.Problem(features, targets)
     return problem.head(penalty, tolerance=1e-4)

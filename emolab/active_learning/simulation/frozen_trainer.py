@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emolab.active_learning.simulation.records import Trained
-from emolab.stats import logistic as head
-from emolab.stats import metrics
+from emolab.stats import logistic, metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,12 +33,12 @@ class Frozen:
 
     def settle(self, rows: NDArray[np.int64], targets: Floats) -> None:
         """Choose the penalty on the first samples."""
-        best, _, _ = head.choose(head.Problem(self.embeddings[rows], targets), seed=self.seed)
+        best, _, _ = logistic.choose(logistic.Problem(self.embeddings[rows], targets), seed=self.seed)
         self.prior = best.penalty * len(rows)
 
     def __call__(self, rows: NDArray[np.int64], targets: Floats) -> Trained:
         """The head for ``rows``, and what it says about everybody."""
-        problem = head.Problem(self.embeddings[rows], targets)
+        problem = logistic.Problem(self.embeddings[rows], targets)
         penalty = self.prior / len(rows)
         solved = problem.head(penalty, tolerance=1e-4)
         return Trained(

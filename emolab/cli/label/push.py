@@ -113,14 +113,14 @@ def _guesses(session: Session) -> Mapping[str, str]:
     """The newest model's class for every sample it has predictions for."""
     from emolab.catalog import models
     from emolab.errors import DataError
-    from emolab.inference import prediction_store as predictions
+    from emolab.inference import prediction_store
 
     with session.workspace.catalog() as catalog, catalog.connect() as conn:
         known = models.list_all(conn)
     for model in reversed(known):
         folder = session.workspace.predictions / model.id
-        if predictions.known(folder):
-            stored = predictions.read(folder)
+        if prediction_store.known(folder):
+            stored = prediction_store.read(folder)
             best = stored.probs.argmax(axis=1)
             return {sample: stored.classes[c] for sample, c in zip(stored.samples, best, strict=True)}
     raise DataError("There are no predictions to show.", hint="Make some with: emolab train && emolab suggest -n 100")

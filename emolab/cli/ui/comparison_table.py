@@ -12,22 +12,24 @@ if TYPE_CHECKING:
 def show_comparison(session: Session, compared: Mapping[str, Any] | None) -> None:
     """Print what a new model was compared with, or why nothing was."""
     from emolab.cli.common import escape
-    from emolab.training.judging import comparison_words as wording
+    from emolab.training.judging import comparison_words
 
-    rows = wording.comparison_rows(compared) if compared and compared["against"] else []
+    rows = comparison_words.comparison_rows(compared) if compared and compared["against"] else []
     if compared and rows:
         columns: list[str | tuple[str, str]] = ["", ("this model", "right"), (escape(compared["against"]), "right")]
         session.table(
-            [*columns, ("difference", "right"), "95 % interval"], rows, title=escape(wording.comparison_title(compared))
+            [*columns, ("difference", "right"), "95 % interval"],
+            rows,
+            title=escape(comparison_words.comparison_title(compared)),
         )
-    for line in wording.comparison_lines(compared):
+    for line in comparison_words.comparison_lines(compared):
         session.say(f"[dim]{escape(line)}[/]")
 
 
 def show_learned(session: Session, learned: Mapping[str, Any] | None, whole: Mapping[str, Any]) -> None:
     """Print how far the figures of ``whole`` rest on samples that the model has learned."""
     from emolab.cli.common import escape
-    from emolab.training.judging import comparison_words as wording
+    from emolab.training.judging import comparison_words
 
-    for line in wording.learned_lines(learned, whole):
+    for line in comparison_words.learned_lines(learned, whole):
         session.say(f"[yellow]![/] {escape(line)}")

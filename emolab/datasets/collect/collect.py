@@ -16,7 +16,7 @@ from emolab.datasets.collect import camera as cameras
 from emolab.datasets.collect.ingest import Item, Options, Outcome, Problem, Report, ingest
 from emolab.datasets.collect.sources import Source, count
 from emolab.datasets.file_names import source_name
-from emolab.datasets.near_copies import groups as duplicates
+from emolab.datasets.near_copies import groups
 from emolab.datasets.near_copies.groups import DuplicateReport
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
@@ -128,9 +128,9 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
                 )  # fmt: skip
     near = None
     if report.added and not wanted.dry_run and "disk full" not in report.kinds:
-        found = duplicates.find(workspace, catalog, progress=progress)
+        found = groups.find(workspace, catalog, progress=progress)
         with catalog.begin() as tx:
-            near = duplicates.mark(tx, found)
+            near = groups.mark(tx, found)
     shared = units.shared if report.added > 1 else None
     return Collected(report=report, ignored=source.ignored, log=log.path, near=near, one_group=shared)
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emolab.catalog import samples as catalog_samples
+from emolab.catalog import samples
 from emolab.catalog.samples import AddResult
 from emolab.datasets.collect.input_ledger import Seen
 from emolab.datasets.collect.media_store import MediaStore
@@ -28,7 +28,7 @@ from emolab.datasets.collect.prefetch import End, Entry, Result, Whole, outcomes
 from emolab.datasets.collect.prepare import FACES, Item, Options, Outcome, Preparer
 from emolab.datasets.near_copies.thumbnails import LOOKS, Looks
 from emolab.errors import EmolabError, UnknownName
-from emolab.modalities.image import detector_weights as weights
+from emolab.modalities.image import detector_weights
 from emolab.modalities.problems import Problem, shown
 from emolab.progress import SILENT, Progress
 
@@ -167,7 +167,7 @@ class _Run:
         if not wanted:
             return [None] * len(stamps)
         with self._catalog.connect() as connection:
-            there = set(catalog_samples.keys(connection, wanted))
+            there = set(samples.keys(connection, wanted))
         if self.store is not None:
             there = {id_ for id_ in there if id_ not in self._damaged and self.store.has(id_)}
         return [each if each and there.issuperset(each) else None for each in ids]
@@ -205,7 +205,7 @@ class _Run:
         else:
             self.store.flush()
             with self._catalog.begin() as tx:
-                result = catalog_samples.add(tx, made)
+                result = samples.add(tx, made)
                 if self._on_batch is not None:
                     self._on_batch(tx, batch, result)
             self._looks.add(zip((s.id for s in made), (each for o in batch for each in o.looks), strict=True))
@@ -239,7 +239,7 @@ class _Run:
 
 def _preview(connection: Connection, ids: Sequence[str]) -> AddResult:
     """What adding these samples would say, without adding them."""
-    there = set(catalog_samples.keys(connection, list(set(ids))))
+    there = set(samples.keys(connection, list(set(ids))))
     result = AddResult([], [])
     for sample_id in ids:
         (result.existing if sample_id in there else result.added).append(sample_id)
@@ -259,4 +259,4 @@ def _check(options: Options) -> None:
     if options.faces not in FACES:
         raise UnknownName("face mode", options.faces, FACES)
     if options.faces != "off":
-        weights.detector(options.detector)  # says now when there is no such file
+        detector_weights.detector(options.detector)  # says now when there is no such file

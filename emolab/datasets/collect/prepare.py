@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 
 from emolab.datasets.collect.media_store import MediaStore
 from emolab.files import TooLarge, read_file
-from emolab.modalities.image import detector_weights as weights
-from emolab.modalities.image import faces, media, quality
-from emolab.modalities.image import reading as images
+from emolab.modalities.image import detector_weights, faces, media, quality, reading
 from emolab.modalities.image.reading import heif
 from emolab.modalities.problems import Problem, Refused, reason, shown
 from emolab.ranges import WORDS
@@ -192,7 +190,7 @@ class Preparer:
     def _whole(self, item: Item, picture: media.Picture, notes: list[Problem], *, faces: int | None = None) -> _Kept:
         """``picture`` as it is, with a note where it can tell little."""
         kept = self._keep(picture, faces=faces)
-        if found := images.doubts(picture.size, quality.extrema(kept.gray)):
+        if found := reading.doubts(picture.size, quality.extrema(kept.gray)):
             notes.append(Problem(item.name, "little to see", "; ".join(found), taken=True))
         return kept
 
@@ -207,7 +205,7 @@ class Preparer:
 
     def _detector(self) -> faces.Detector:
         if not hasattr(self._thread, "detector"):
-            file = weights.detector(self._options.detector)
+            file = detector_weights.detector(self._options.detector)
             wanted = self._options
             self._thread.detector = faces.Detector(
                 file, min_score=wanted.min_score, size=wanted.detect_size, again=wanted.detect_again

@@ -22,8 +22,7 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from emolab.catalog import Catalog, settings, votes
-from emolab.datasets.inspect import appearance as look
-from emolab.datasets.inspect import rows
+from emolab.datasets.inspect import appearance, rows
 from emolab.datasets.inspect.answers import Seen, answers, restored_tags
 from emolab.datasets.inspect.documents import Field, Writer, fields, stamped_label
 from emolab.datasets.inspect.sync import Direct, Path, Public, Tally, agrees, synchronise
@@ -109,8 +108,8 @@ def write(
             dataset.info["emolab"] = {"owner": owner, "workspace": str(workspace.root)}
             way = _way(fo, dataset, classes, path, progress)
             tally = _fill(workspace, conn, predictions, dataset=dataset, way=way, known=known, progress=progress)
-    look.dress(fo, dataset, classes, known)
-    return Report(dataset.name, len(dataset), tally, look.save_views(fo, dataset), way.name)
+    appearance.dress(fo, dataset, classes, known)
+    return Report(dataset.name, len(dataset), tally, appearance.save_views(fo, dataset), way.name)
 
 
 def pull(workspace: Workspace, address: str, *, annotator: str) -> Pull:
@@ -147,7 +146,7 @@ def app(workspace: Workspace, address: str, *, port: int | None = None) -> Itera
     chosen = _port(port, workspace.config.inspect.port)
     logging.getLogger("fiftyone").setLevel(logging.ERROR)  # its greetings; emolab says where the App is
     session = fo.launch_app(
-        fo.load_dataset(name), spaces=look.panels(fo), remote=True, address=ADDRESS, port=chosen, auto=False
+        fo.load_dataset(name), spaces=appearance.panels(fo), remote=True, address=ADDRESS, port=chosen, auto=False
     )
     try:
         yield f"http://{ADDRESS}:{chosen}/datasets/{quote(name)}"

@@ -25,7 +25,7 @@ from emolab.datasets.file_names import NAME_LIMIT, source_name
 from emolab.datasets.merge.conflicts import Ledger, winner
 from emolab.datasets.merge.label_map import DROP, LabelMap, Target, plan, refuse_nothing
 from emolab.datasets.merge.report import MappingRow, MergeReport
-from emolab.datasets.near_copies import groups as duplicates
+from emolab.datasets.near_copies import groups
 from emolab.datasets.readers.source import Damaged, Options, Reader, as_reader
 from emolab.datasets.splits.assign import fill, held_out
 from emolab.errors import DataError, UnknownName
@@ -106,10 +106,10 @@ def merge(
         report.noted = dict(done.notes.most_common())
         run.finish(classes)
         if not dry_run:
-            found = duplicates.find(workspace, catalog, progress=progress) if near else None
+            found = groups.find(workspace, catalog, progress=progress) if near else None
             with catalog.begin() as tx:
                 if found is not None:
-                    report.near = duplicates.mark(tx, found)
+                    report.near = groups.mark(tx, found)
                 if split == "auto":
                     report.assigned = dict(fill(tx, run.majorities()).assigned)
                 report.others = run.compare(tx)

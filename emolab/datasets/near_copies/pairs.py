@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.datasets.near_copies import candidates as alike
-from emolab.datasets.near_copies import confirm as verify
+from emolab.datasets.near_copies import candidates, confirm
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -63,10 +62,10 @@ def find(
     made: list[tuple[int, int]] = []
     if fresh < n:
         close: list[tuple[float, int, int]] = []
-        starts = np.stack(alike.STARTS)
-        space = alike.learn(looks)
+        starts = np.stack(candidates.STARTS)
+        space = candidates.learn(looks)
         with progress.task("Comparing images", n, unit="images") as task:
-            for found in alike.candidates(looks, space, fresh=fresh):
+            for found in candidates.candidates(looks, space, fresh=fresh):
                 for agreement, first, second in _agreeing(looks, found, groups, starts):
                     if agreement < SURE:
                         close.append((agreement, first, second))
@@ -93,7 +92,7 @@ def limit(lookalikes: int, n: int, fresh: int) -> float:
 
 
 def _agreeing(
-    looks: NDArray[np.uint8], found: alike.Candidates, groups: Groups, starts: NDArray[np.float32]
+    looks: NDArray[np.uint8], found: candidates.Candidates, groups: Groups, starts: NDArray[np.float32]
 ) -> Iterator[tuple[float, int, int]]:
     """The pairs of ``found`` that at least almost agree and are not in one group by now."""
     for begin in range(0, len(found.first), TOGETHER):
@@ -101,6 +100,6 @@ def _agreeing(
         apart = groups.number[found.first[part]] != groups.number[found.second[part]]
         first, second = found.first[part][apart], found.second[part][apart]
         start = starts[found.start[part][apart]]
-        agreement = verify.agreement(looks, first, second, found.mirrored[part][apart], start)
+        agreement = confirm.agreement(looks, first, second, found.mirrored[part][apart], start)
         close = np.flatnonzero(agreement >= ALMOST)
         yield from zip(agreement[close].tolist(), first[close].tolist(), second[close].tolist(), strict=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from filelock import FileLock
 
-from emolab.modalities.image import reading as images
+from emolab.modalities.image import reading
 from emolab.modalities.image.look import SIDE, look
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def of_media(media: bytes | Path) -> NDArray[np.uint8] | None:
     """The look of a media file, ``None`` of one that cannot be read."""
     try:
         data = media if isinstance(media, bytes) else media.read_bytes()
-        image = images.load(data, reduce_to=REDUCED)
-        return look(images.shown(image, None).image)
-    except (OSError, images.Unreadable):
+        image = reading.load(data, reduce_to=REDUCED)
+        return look(reading.shown(image, None).image)
+    except (OSError, reading.Unreadable):
         return None
 
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from emolab.catalog import events, samples
-from emolab.catalog import labels as catalog_labels
+from emolab.catalog import events, labels, samples
 from emolab.catalog.storage import schema
 from emolab.datasets.splits.assign import assign, check, connect, held_out
 from emolab.errors import DataError
@@ -228,7 +227,7 @@ def _moves(rows: Sequence[Row[Any]], wanted: Mapping[str, str | None], *, kinds:
 
 def _hard(conn: Connection) -> dict[str, str]:
     """The class of each sample in the current label set, empty where there is none yet."""
-    found = catalog_labels.current(conn)
+    found = labels.current(conn)
     if found is None:
         return {}
     return {name: found.classes[index] for name, index in zip(found.samples, found.hard.tolist(), strict=True)}

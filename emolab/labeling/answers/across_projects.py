@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from emolab.catalog import votes
 from emolab.catalog.campaign import remotes
 from emolab.catalog.storage.chunks import chunks
-from emolab.labeling.answers import timestamps as stamps
+from emolab.labeling.answers import timestamps
 from emolab.labeling.sync.task_payload import SUPERSEDED
 
 if TYPE_CHECKING:
@@ -64,4 +64,4 @@ def once(
 def _when(vote: Vote) -> tuple[datetime, list[int]]:
     """When an answer was given; of two at one moment the one with the higher number is the later."""
     numbers = [int(part) for part in vote.origin.split(":")[2:] if part.isdigit()]
-    return stamps.moment(vote.cast_at) or stamps.LONG_AGO, numbers
+    return timestamps.moment(vote.cast_at) or timestamps.LONG_AGO, numbers

@@ -18,14 +18,12 @@ from typing import TYPE_CHECKING, Any
 from emolab.catalog import samples
 from emolab.catalog.campaign import answers, remotes
 from emolab.errors import ServerError
-from emolab.labeling.answers import timestamps as stamps
-from emolab.labeling.label_studio import duplicate_queries as studio_twins
+from emolab.labeling.answers import timestamps
+from emolab.labeling.label_studio import duplicate_queries
 from emolab.labeling.label_studio.queries import carriers, newest_task, window, window_of
 from emolab.labeling.label_studio.records import RemoteTask
 from emolab.labeling.label_studio.retry import patiently
-from emolab.labeling.sync import duplicate_tasks as twins
-from emolab.labeling.sync import export_snapshots as exports
-from emolab.labeling.sync import merge_projects as merge
+from emolab.labeling.sync import duplicate_tasks, export_snapshots, merge_projects
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
@@ -81,7 +79,7 @@ def read(
     ``remote`` must have been asked for just now: its numbers tell whether something was missed. Other ``classes`` than
     at the last pull make every answer be read again, because they may mean something else now.
     """
-    exports.clear(catalog, studio, mine)
+    export_snapshots.clear(catalog, studio, mine)
     before = mine.window or {}
     others = int(before.get("others", 0))
     stamp = hashlib.sha256("\n".join((*classes, _RULES)).encode()).hexdigest()[:12]
@@ -131,10 +129,10 @@ def read(
 
 def _cursor(since: str | None, newest: str) -> str | None:
     """From where the next pull looks: a stretch before the newest moment seen; ``None``: at everything again."""
-    end, start = stamps.moment(newest), stamps.moment(since)
+    end, start = timestamps.moment(newest), timestamps.moment(since)
     if end is None:
         return since
-    return stamps.written(end - OVERLAP if start is None else max(end - OVERLAP, start))
+    return timestamps.written(end - OVERLAP if start is None else max(end - OVERLAP, start))
 
 
 def _missing(catalog: Catalog, mine: Project, remote: RemoteProject, tasks: Sequence[RemoteTask]) -> int:
@@ -175,16 +173,16 @@ def _settle(
     uids |= {(number, task.id): task.uid for task in tasks}
     watched = [int(task) for task in before.get("watched", [])]
     if watched:
-        states = patiently(lambda: studio_twins.states(studio, number, watched))
+        states = patiently(lambda: duplicate_queries.states(studio, number, watched))
         uids |= {(number, state.task): state.uid for state in states}
-    groups = {uid: places for uid, places in twins.grouped(uids).items() if len(places) > 1}
+    groups = {uid: places for uid, places in duplicate_tasks.grouped(uids).items() if len(places) > 1}
     if there is None and before.get("asked") == remote.maximum_annotations:  # else any of them may be open again
         fresh = {task.uid for task in tasks} | {uids.get((number, task)) for task in watched}
         groups = {uid: places for uid, places in groups.items() if uid in fresh}
     with catalog.connect() as conn:
         ours = samples.keys(conn, sorted(groups))
-    done = twins.settle(studio, {uid: groups[uid] for uid in ours}, overlap=remote.maximum_annotations)
-    merge.forget(catalog, studio, {place for place in done.removed if place[0] != number})
+    done = duplicate_tasks.settle(studio, {uid: groups[uid] for uid in ours}, overlap=remote.maximum_annotations)
+    merge_projects.forget(catalog, studio, {place for place in done.removed if place[0] != number})
     return done
 
 
@@ -194,7 +192,7 @@ def _everything(
     if remote.task_number <= PAGES_UP_TO:
         return _changed(studio, remote.id, None, progress)
     with progress.task("Reading a snapshot of the project", unit="tasks"):
-        return exports.snapshot(catalog, studio, mine, progress)
+        return export_snapshots.snapshot(catalog, studio, mine, progress)
 
 
 def _changed(studio: Studio, number: int, since: str | None, progress: Progress) -> list[RemoteTask]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emolab.labeling.answers import extra_questions as extra
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 
 MARK = "emolab_guess"
 UNCHANGED = "prediction"
@@ -59,15 +59,15 @@ def read(result: Iterable[object], theirs: frozenset[str] = frozenset()) -> Said
         name, kind = part.get("from_name"), part.get("type")
         chosen = words(part) if kind in (None, "choices") else ()
         ours = name not in theirs
-        stars = _stars(part) if name == form.CONFIDENCE and ours and kind in (None, "rating") else None
-        if name == form.ANSWER and chosen:
+        stars = _stars(part) if name == controls.CONFIDENCE and ours and kind in (None, "rating") else None
+        if name == controls.ANSWER and chosen:
             labels.update(dict.fromkeys(chosen))
             origin = origin or _text(part.get("origin"))
             guess = guess or marked(part)
-        elif name == form.SECOND and ours and len(chosen) == 1:
+        elif name == controls.SECOND and ours and len(chosen) == 1:
             second = chosen[0]
         elif stars is not None:
-            confidence = stars / form.CONFIDENCE_STEPS
+            confidence = stars / controls.CONFIDENCE_STEPS
         else:
             others.append(part)
     if guess is None and origin == UNCHANGED and len(labels) == 1:
@@ -102,7 +102,7 @@ def _stars(part: Mapping[str, object]) -> float | None:
     stars = value.get("rating") if isinstance(value, Mapping) else None
     if isinstance(stars, bool) or not isinstance(stars, int | float) or not math.isfinite(stars):
         return None
-    return float(stars) if 0 <= stars <= form.CONFIDENCE_STEPS else None
+    return float(stars) if 0 <= stars <= controls.CONFIDENCE_STEPS else None
 
 
 def _text(value: object) -> str | None:

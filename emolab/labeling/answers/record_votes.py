@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from emolab.catalog import samples, votes
 from emolab.catalog.campaign import answers, remotes
 from emolab.catalog.campaign.answers import Answer
-from emolab.labeling.answers import across_projects as across
-from emolab.labeling.answers import pseudonyms as people
-from emolab.labeling.sync import task_payload as tasks
+from emolab.labeling.answers import across_projects, pseudonyms
+from emolab.labeling.sync import task_payload
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -93,7 +92,7 @@ def record(
             )  # fmt: skip
     present = {answer.annotation for answer in now}
     vanished = before.keys() - present
-    emptied = {vote.origin for vote in made if vote.rejected == tasks.EMPTY}
+    emptied = {vote.origin for vote in made if vote.rejected == task_payload.EMPTY}
     on_lost = [] if there is None else answers.find(tx, project, by_task=sorted(tasks_before.keys() - there.keys()))
     ceasing = emptied | {project.origin(a) for a in vanished | {a.annotation for a in on_lost}}
     counted = votes.counted(tx, project.origin_of) if ceasing else set()
@@ -103,7 +102,7 @@ def record(
         made = [vote for vote in made if vote.origin not in ceasing]
     leaving = {project.origin(a) for a in vanished | {a.annotation for a in on_lost}} if not tally.held else set()
     about = [*(s for s in by_sample if s in ours), *(a.sample_id for a in on_lost)]
-    made = across.once(tx, project, made, samples=about, leaving=leaving, held=bool(tally.held))
+    made = across_projects.once(tx, project, made, samples=about, leaving=leaving, held=bool(tally.held))
     fresh = present - before.keys()
     borrowed = {project.origin(a.id) for task in seen for a in task.annotations if in_another_name(a)}
     tally.by_others = votes.append(tx, [vote for vote in made if vote.origin in borrowed])
@@ -127,7 +126,7 @@ def record(
 def known_of(conn: Connection, project: Project, seen: Sequence[RemoteTask]) -> dict[str, Known]:
     """What the ledger knows of the answers of these tasks, by origin."""
     origins = [project.origin(answer.id) for task in seen for answer in task.annotations]
-    return votes.known(conn, origins, refused=tasks.COPIES)
+    return votes.known(conn, origins, refused=task_payload.COPIES)
 
 
 def too_many(ceasing: int, counted: int) -> bool:
@@ -182,13 +181,13 @@ def _votes(
         if answer.completed_by is not None:
             return names[answer.completed_by]
         earlier = before.get(answer.id)  # the account was deleted since: what was known of it stays
-        return earlier.annotator if earlier else people.departed(answer.id)
+        return earlier.annotator if earlier else pseudonyms.departed(answer.id)
 
     given = [answer for task in group for answer in task.annotations]
     now += [
         Answer(answer.id, task.id, sample_id, annotator_of(answer)) for task in group for answer in task.annotations
     ]
-    return tasks.votes(
+    return task_payload.votes(
         given,
         sample_id=sample_id,
         annotator_of=annotator_of,

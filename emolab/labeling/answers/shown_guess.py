@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from emolab.errors import ServerError
-from emolab.labeling.answers import parse as result
+from emolab.labeling.answers import parse
 from emolab.labeling.label_studio.retry import patiently
 from emolab.records import SOME_GUESS
 
@@ -36,12 +36,12 @@ def ask(studio: Studio, mine: Project, tasks: Iterable[RemoteTask], known: Mappi
         for task in tasks
         for answer in task.annotations
         if answer.parent_prediction is not None
-        and result.read(answer.result).guess is None
+        and parse.read(answer.result).guess is None
         and _open(known.get(mine.origin(answer.id)))
     }
     if len(wanted) > _ONE_BY_ONE:
         listed = patiently(lambda: studio.predictions(mine.project))
-        return {number: result.guessed(parts) for number, parts in listed.items() if number in wanted}
+        return {number: parse.guessed(parts) for number, parts in listed.items() if number in wanted}
     found = {}
     for number in sorted(wanted):
         try:
@@ -50,7 +50,7 @@ def ask(studio: Studio, mine: Project, tasks: Iterable[RemoteTask], known: Mappi
             if error.status != 404:
                 raise
         else:
-            found[number] = result.guessed(parts)
+            found[number] = parse.guessed(parts)
     return found
 
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from xml.etree import ElementTree as Xml
 
 from emolab.errors import DataError, UnknownName
-from emolab.labeling.form import style as form_style
-from emolab.labeling.form import translations as form_words
+from emolab.labeling.form import style, translations
 from emolab.labeling.form.translations import Words
 
 ANSWER = "emotion"
@@ -20,9 +19,9 @@ CONFIDENCE = "confidence"
 CONFIDENCE_STEPS = 3
 
 #: Meta labels offered beside the classes, with what is stored when their buttons are pressed.
-META_BUTTONS = form_words.META_STORED
+META_BUTTONS = translations.META_STORED
 #: The words of emolab's own headings.
-HEADINGS = form_words.HEADINGS
+HEADINGS = translations.HEADINGS
 _MEDIA: dict[str, tuple[str, dict[str, str]]] = {
     "image": ("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
 }
@@ -56,7 +55,7 @@ def render(
     second: bool = False,
     confidence: bool = False,
     kept: Iterable[str] = (),
-    words: Words = form_words.WORDS["en"],
+    words: Words = translations.WORDS["en"],
 ) -> str:
     """The form as Label Studio XML.
 
@@ -68,9 +67,9 @@ def render(
     tag, attributes = _MEDIA[modality]
     offered, others = keys(classes), list(kept)
     columns = "display: flex; flex-wrap: wrap; gap: 1.5rem 2.5rem; justify-content: center; align-items: flex-start"
-    view = Xml.Element("View", className=form_style.CLASS, style=columns)
-    Xml.SubElement(view, "Style").text = form_style.css(len(offered) + len(others))
-    left = Xml.SubElement(view, "View", style=f"flex: 0 1 {form_style.FACE}; min-width: 16rem")
+    view = Xml.Element("View", className=style.CLASS, style=columns)
+    Xml.SubElement(view, "Style").text = style.css(len(offered) + len(others))
+    left = Xml.SubElement(view, "View", style=f"flex: 0 1 {style.FACE}; min-width: 16rem")
     right = Xml.SubElement(view, "View", style="flex: 0 1 24rem; min-width: 16rem")
     Xml.SubElement(left, tag, {"name": modality, "value": f"${modality}", **attributes})
     Xml.SubElement(right, "Header", value=words.question, size="4")
@@ -80,17 +79,17 @@ def render(
         Xml.SubElement(answer, "Choice", _choice(name, words), hotkey=key)
     for name in others:
         Xml.SubElement(answer, "Choice", value=name)
-    Xml.SubElement(right, "Header", value=words.next, size="6", style=form_style.ASIDE)
+    Xml.SubElement(right, "Header", value=words.next, size="6", style=style.ASIDE)
     for name, heading in ((SECOND, words.second), (CONFIDENCE, words.sure)):
         if {SECOND: second, CONFIDENCE: confidence}[name]:
-            Xml.SubElement(right, "Header", value=heading, size="6", style=form_style.ASIDE)
+            Xml.SubElement(right, "Header", value=heading, size="6", style=style.ASIDE)
             right.append(optional(name, modality, classes, words))
     Xml.indent(view)
     return Xml.tostring(view, encoding="unicode") + "\n"
 
 
 def optional(
-    name: str, modality: str, classes: Sequence[str] = (), words: Words = form_words.WORDS["en"]
+    name: str, modality: str, classes: Sequence[str] = (), words: Words = translations.WORDS["en"]
 ) -> Xml.Element:
     """The control of an optional question: :data:`SECOND` or :data:`CONFIDENCE`."""
     if name == CONFIDENCE:

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emolab.errors import ConfigError, DataError
-from emolab.labeling.form import controls as form
-from emolab.labeling.form import translations as form_words
+from emolab.labeling.form import controls, translations
 from emolab.labeling.label_studio.retry import patiently
 from emolab.taxonomy import resolve
 
@@ -44,7 +43,7 @@ def render(
     def button(label: str) -> str:
         return f"<b>{html.escape(words.name(label))}</b>"
 
-    keys = " · ".join(f"<b>{key}</b> {html.escape(words.name(name))}" for name, key in form.keys(classes).items())
+    keys = " · ".join(f"<b>{key}</b> {html.escape(words.name(name))}" for name, key in controls.keys(classes).items())
     parts = ["<br>".join(html.escape(line) for line in text.splitlines()) for text in own.strip().split("\n\n") if text]
     parts += [
         html.escape(words.task),
@@ -93,17 +92,17 @@ def read_examples(folder: Path, classes: Sequence[str]) -> dict[str, list[bytes]
             found[name] = [_small(file) for file in files[:EACH]]
     if not found:
         raise ConfigError(f"{folder} holds no pictures (labeling.examples).", hint="Expected DIR/CLASS/picture.jpg.")
-    order = [*classes, *form_words.META_STORED]
+    order = [*classes, *translations.META_STORED]
     return dict(sorted(found.items(), key=lambda item: order.index(item[0])))
 
 
 def _small(file: Path) -> bytes:
-    from emolab.modalities.image import reading as images
+    from emolab.modalities.image import reading
 
     try:
-        picture = images.upright(images.load(file.read_bytes()))
-        shown = images.shown(picture, picture.info.get("icc_profile")).image.convert("RGB")
-    except images.Unreadable as error:
+        picture = reading.upright(reading.load(file.read_bytes()))
+        shown = reading.shown(picture, picture.info.get("icc_profile")).image.convert("RGB")
+    except reading.Unreadable as error:
         raise DataError(f"{file} cannot be shown as an example: {error.message}.") from None
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}.") from None

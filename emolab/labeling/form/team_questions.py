@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as Xml
 
 from emolab.errors import DataError
-from emolab.labeling.form import controls as form
+from emolab.labeling.form import controls
 from emolab.labeling.form import style as form_style
 
-_OPTIONAL = (form.SECOND, form.CONFIDENCE)
+_OPTIONAL = (controls.SECOND, controls.CONFIDENCE)
 
 
 def merge(present: str, wanted: str) -> str:
@@ -28,10 +28,10 @@ def merge(present: str, wanted: str) -> str:
     old = parse(present)
     if not any(True for _ in _controls(old)):
         return wanted
-    if _named(old, form.ANSWER) is None:
+    if _named(old, controls.ANSWER) is None:
         raise DataError(
-            f'The form has no question called "{form.ANSWER}" any more, so nobody can answer what emolab asks.',
-            hint=f'In Label Studio, Settings, Labeling Interface: call it name="{form.ANSWER}" again. '
+            f'The form has no question called "{controls.ANSWER}" any more, so nobody can answer what emolab asks.',
+            hint=f'In Label Studio, Settings, Labeling Interface: call it name="{controls.ANSWER}" again. '
             "Or use another project: emolab label push --project NAME",
         )
     for name in _OPTIONAL:
@@ -63,7 +63,7 @@ def parse(config: str) -> Xml.Element:
 def theirs(config: str) -> tuple[str, ...]:
     """The names of the controls that the team has put on a form, in its order."""
     names = (str(control.get("name")) for control in _controls(parse(config)))
-    return tuple(name for name in names if name not in (form.ANSWER, *_OPTIONAL))
+    return tuple(name for name in names if name not in (controls.ANSWER, *_OPTIONAL))
 
 
 def reserved(config: str) -> frozenset[str]:
@@ -78,7 +78,7 @@ def reserved(config: str) -> frozenset[str]:
     found = set()
     for name in _OPTIONAL:
         present = _named(view, name)
-        if present is not None and not _is_emolabs(present, form.optional(name, str(present.get("toName"))), view):
+        if present is not None and not _is_emolabs(present, controls.optional(name, str(present.get("toName"))), view):
             found.add(name)
     return frozenset(found)
 
@@ -94,7 +94,7 @@ def lacking(config: str, used: Iterable[str]) -> list[str]:
     for name, target, kind in ((*text.split("|"), "", "")[:3] for text in used):
         control = _named(view, name)
         if control is None:
-            if name in (form.ANSWER, *_OPTIONAL):
+            if name in (controls.ANSWER, *_OPTIONAL):
                 found.add(name)
         elif kind and kind != "textarea":
             same = target in str(control.get("toName", "")).split(",") and control.tag.lower() == kind.lower()
@@ -102,7 +102,7 @@ def lacking(config: str, used: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-_SETTING = {form.SECOND: "second_guess", form.CONFIDENCE: "confidence"}
+_SETTING = {controls.SECOND: "second_guess", controls.CONFIDENCE: "confidence"}
 
 
 def _put_in(old: Xml.Element, new: Xml.Element) -> None:
@@ -112,8 +112,8 @@ def _put_in(old: Xml.Element, new: Xml.Element) -> None:
         if _is_own(style, new):
             style.text = next(new.iter("Style")).text
     _put_headings(old, new)
-    after = form.ANSWER
-    for name in (form.ANSWER, *_OPTIONAL):
+    after = controls.ANSWER
+    for name in (controls.ANSWER, *_OPTIONAL):
         present, made = _named(old, name), _named(new, name)
         if present is not None and made is not None:
             tail = present.tail
@@ -130,9 +130,11 @@ def _put_in(old: Xml.Element, new: Xml.Element) -> None:
 
 def _put_headings(old: Xml.Element, new: Xml.Element) -> None:
     """emolab's own headings in the words, and that is the language, of the new form."""
-    roles = {form.HEADINGS[text]: text for e in new.iter("Header") if (text := str(e.get("value"))) in form.HEADINGS}
+    roles = {
+        controls.HEADINGS[text]: text for e in new.iter("Header") if (text := str(e.get("value"))) in controls.HEADINGS
+    }
     for header in old.iter("Header"):
-        role = form.HEADINGS.get(str(header.get("value")))
+        role = controls.HEADINGS.get(str(header.get("value")))
         if role in roles:
             header.set("value", roles[role])
 
@@ -185,12 +187,12 @@ def _is_own(element: Xml.Element, new: Xml.Element) -> bool:
     if tag == "Style":
         return f".{form_style.CLASS} .lsf-choices" in (element.text or "")
     if tag == "Header":
-        return element.get("value") in form.HEADINGS
-    if name == form.ANSWER:
+        return element.get("value") in controls.HEADINGS
+    if name == controls.ANSWER:
         return True
     if name in _OPTIONAL:
         made = _named(new, name)
-        return made is not None or element.attrib == form.optional(name, str(element.get("toName"))).attrib
+        return made is not None or element.attrib == controls.optional(name, str(element.get("toName"))).attrib
     return any(name == e.get("name") and e.tag == tag for e in new.iter() if e.get("value", "").startswith("$"))
 
 
@@ -198,16 +200,16 @@ def _is_emolabs(present: Xml.Element, made: Xml.Element, old: Xml.Element) -> bo
     """Whether an optional question of a form asks what emolab's of that name asks, perhaps of other classes."""
     if present.tag != made.tag or present.get("maxRating") != made.get("maxRating"):
         return False
-    asked = _named(old, form.ANSWER)
-    known = {form.stored(choice) for e in (made, asked) if e is not None for choice in e.iter("Choice")}
-    offered = {form.stored(choice) for choice in present.iter("Choice")}
-    return not offered or bool(offered & (known - set(form.META_BUTTONS.values())))
+    asked = _named(old, controls.ANSWER)
+    known = {controls.stored(choice) for e in (made, asked) if e is not None for choice in e.iter("Choice")}
+    offered = {controls.stored(choice) for choice in present.iter("Choice")}
+    return not offered or bool(offered & (known - set(controls.META_BUTTONS.values())))
 
 
 def _parts(root: Xml.Element) -> Iterator[Xml.Element]:
     """Every element but what is inside emolab's own controls."""
     yield root
-    if root.get("name") in (form.ANSWER, *_OPTIONAL):
+    if root.get("name") in (controls.ANSWER, *_OPTIONAL):
         return
     for child in root:
         yield from _parts(child)

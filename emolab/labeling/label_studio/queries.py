@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from emolab.labeling.answers import timestamps as stamps
+from emolab.labeling.answers import timestamps
 from emolab.labeling.form.controls import ANSWER
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def window(studio: Studio, project: int, since: str) -> Window:
 
 def window_of(tasks: Sequence[RemoteTask], since: str) -> Window:
     """The same fingerprint from tasks that were read: what :func:`window` answers while nothing changes."""
-    start = stamps.moment(since)
+    start = timestamps.moment(since)
     inside = [task for task in tasks if start is None or _later(task.updated_at, start)]
     answers = sum(not answer.was_cancelled for task in inside for answer in task.annotations)
     return Window(len(inside), answers, _newest(task.updated_at for task in inside))
@@ -94,13 +94,13 @@ def model_versions(studio: Studio, project: int) -> list[str]:
 
 
 def _later(stamp: str, start: datetime) -> bool:
-    time = stamps.moment(stamp)
+    time = timestamps.moment(stamp)
     return time is not None and time > start
 
 
 def _newest(texts: Iterable[str]) -> str:
-    time = stamps.newest(texts)
-    return "" if time is None else stamps.written(time)
+    time = timestamps.newest(texts)
+    return "" if time is None else timestamps.written(time)
 
 
 def _after_time(since: str) -> dict[str, object]:

@@ -21,8 +21,7 @@ from typing import ClassVar
 
 from emolab.errors import ConfigError, EmolabError, ServerError
 from emolab.labeling.label_studio import tokens
-from emolab.labeling.server import daemon
-from emolab.labeling.server import installation as program
+from emolab.labeling.server import daemon, installation
 from emolab.labeling.server.daemon import EVERYWHERE, LOOPBACK
 from emolab.labeling.server.installation import ADMIN
 from emolab.progress import SILENT, Progress
@@ -129,19 +128,21 @@ class EmbeddedServer:
             end = time.monotonic() + timeout
             up = self.running()
             if up is None:
-                command = program.find_program()
+                command = installation.find_program()
                 self._choose_port(port, host or LOOPBACK)  # what cannot be is said before a database is made
                 self._prepare_folders()
-                password = None if self.token_file.exists() else program.new_password()
-                if not program.data_folder(self.folder).exists():
-                    password = password or program.new_password()
-                    program.create_database(command, self.folder, password, log=self.log, end=end, progress=progress)
+                password = None if self.token_file.exists() else installation.new_password()
+                if not installation.data_folder(self.folder).exists():
+                    password = password or installation.new_password()
+                    installation.create_database(
+                        command, self.folder, password, log=self.log, end=end, progress=progress
+                    )
                 up = self._launch_on(port, command, host or LOOPBACK, end=end, progress=progress)
                 if password is not None:
                     self._make_token(up, password)
                 return Started(server=up, password=password)
             up = self._answering(up, end, progress)
-            if not program.settings_in_force(self.log, up.log_start):
+            if not installation.settings_in_force(self.log, up.log_start):
                 progress.note(
                     "Label Studio was started by an older emolab, under which it carries out requests twice when it is "
                     'busy. Run "emolab studio down", then "emolab studio up".'
@@ -227,7 +228,7 @@ class EmbeddedServer:
             left -= 1
             try:
                 return self._launch(command, host, port, end=end, progress=progress, exact=wanted is not None)
-            except program.PortTaken:
+            except installation.PortTaken:
                 if not left:
                     raise
 
@@ -237,7 +238,7 @@ class EmbeddedServer:
         self._note.unlink(missing_ok=True)
         process = daemon.spawn(
             [command, "start", "--no-browser", "--internal-host", host, "--port", str(port)],
-            env=program.environment(self.folder),
+            env=installation.environment(self.folder),
             cwd=self.folder,
             log=self.log,
             note=self._note,
@@ -247,11 +248,11 @@ class EmbeddedServer:
         try:
             while (server := self._last()) is None:
                 if process.poll() is not None or time.monotonic() > end:
-                    raise program.crashed("at once", self.log, log_start)
+                    raise installation.crashed("at once", self.log, log_start)
                 time.sleep(0.02)
             server = self._answering(server, end, progress)
-            if not program.settings_in_force(self.log, log_start):
-                raise program.without_settings(self.log)
+            if not installation.settings_in_force(self.log, log_start):
+                raise installation.without_settings(self.log)
             if exact and server.port != port:
                 raise EmolabError(f"Port {port} was taken while Label Studio started.", hint="Run this again.")
         except BaseException:
@@ -269,7 +270,7 @@ class EmbeddedServer:
         with progress.task("Waiting for Label Studio to answer" if old else "Starting Label Studio"):
             while time.monotonic() < end:
                 if daemon.birth(server.pid) != server.born:
-                    raise program.crashed("while starting", self.log, server.log_start)
+                    raise installation.crashed("while starting", self.log, server.log_start)
                 if bound is None:
                     bound = _bound_port(self.log, server.log_start)
                 if bound is not None and _healthy(server.host, bound):
@@ -297,8 +298,8 @@ class EmbeddedServer:
     def _new_password(self, server: Running, password: str | None = None) -> str:
         from emolab.labeling.label_studio.accounts import personal_token
 
-        password = password or program.new_password()
-        program.set_password(program.find_program(), self.folder, password)
+        password = password or installation.new_password()
+        installation.set_password(installation.find_program(), self.folder, password)
         token = personal_token(server.url, ADMIN, password)
         if token is None:
             raise ServerError(f"Label Studio at {server.url} does not accept its own administrator {ADMIN}.")

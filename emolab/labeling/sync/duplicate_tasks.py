@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emolab.labeling.label_studio import duplicate_queries as studio_twins
+from emolab.labeling.label_studio import duplicate_queries
 from emolab.labeling.label_studio.duplicate_queries import State
 from emolab.labeling.label_studio.retry import patiently
 
@@ -67,7 +67,7 @@ def settle(studio: Studio, groups: Mapping[str, Iterable[Place]], *, overlap: in
             first, *rest = group
             done.keep[uid] = (first.project, first.task)
             if first.marked:
-                patiently(lambda first=first: studio_twins.restore(studio, first, overlap))  # type: ignore[misc]
+                patiently(lambda first=first: duplicate_queries.restore(studio, first, overlap))  # type: ignore[misc]
             for state in rest:
                 place = (state.project, state.task)
                 if not state.touched:
@@ -75,12 +75,12 @@ def settle(studio: Studio, groups: Mapping[str, Iterable[Place]], *, overlap: in
                     again[uid] = {(s.project, s.task) for s in group}
                 elif not state.closed:
                     keeper = first.task
-                    patiently(lambda state=state, keeper=keeper: studio_twins.close(studio, state, keeper))  # type: ignore[misc]
+                    patiently(lambda state=state, keeper=keeper: duplicate_queries.close(studio, state, keeper))  # type: ignore[misc]
                     done.closed.add(place)
                 if state.touched and not state.people:
                     done.watched.add(place)
         for project, tasks in doomed.items():
-            patiently(lambda p=project, t=tasks: studio_twins.delete_untouched(studio, p, t))  # type: ignore[misc]
+            patiently(lambda p=project, t=tasks: duplicate_queries.delete_untouched(studio, p, t))  # type: ignore[misc]
             done.removed |= {(project, task) for task in tasks}
         todo = again
     if todo:
@@ -105,7 +105,7 @@ def _look(studio: Studio, groups: Mapping[str, set[Place]]) -> dict[Place, State
             wanted[project][task] = uid
     found: dict[Place, State] = {}
     for project, tasks in wanted.items():
-        for state in patiently(lambda p=project, t=tasks: studio_twins.states(studio, p, sorted(t))):  # type: ignore[misc]
+        for state in patiently(lambda p=project, t=tasks: duplicate_queries.states(studio, p, sorted(t))):  # type: ignore[misc]
             if state.uid == tasks.get(state.task):
                 found[project, state.task] = state
     return found

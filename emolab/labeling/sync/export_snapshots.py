@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import settings
 from emolab.catalog.storage.engine import now
-from emolab.labeling.answers import timestamps as stamps
+from emolab.labeling.answers import timestamps
 from emolab.labeling.label_studio.retry import patiently
 from emolab.progress import SILENT, Progress
 
@@ -46,7 +46,7 @@ def clear(catalog: Catalog, studio: Studio, mine: Project) -> int:
         title, _, since = (settings.get(conn, _note(mine)) or "").partition("|")
     if not title:
         return 0
-    asked = stamps.moment(since)  # by this machine's clock, like the moment it is compared with
+    asked = timestamps.moment(since)  # by this machine's clock, like the moment it is compared with
     abandoned = asked is not None and datetime.now(UTC) - asked > ABANDONED
     deleted = building = 0
     for export in patiently(lambda: studio.exports(mine.project)):

@@ -13,8 +13,7 @@ from emolab.catalog.campaign import answers, remotes
 from emolab.catalog.campaign.remotes import Wanted
 from emolab.labeling.label_studio.queries import carriers
 from emolab.labeling.label_studio.retry import patiently
-from emolab.labeling.sync import duplicate_tasks as twins
-from emolab.labeling.sync import project
+from emolab.labeling.sync import duplicate_tasks, project
 from emolab.labeling.sync.duplicate_tasks import Settled
 
 if TYPE_CHECKING:
@@ -61,10 +60,10 @@ def settle_across(link: Link, surplus: Sequence[RemoteProject], *, overlap: int)
     for remote in surplus:
         rows = patiently(lambda number=remote.id: list(carriers(link.studio, number)))  # type: ignore[misc]
         uids |= {(remote.id, row.task): row.uid for row in rows}
-    groups = {uid: places for uid, places in twins.grouped(uids).items() if len(places) > 1}
+    groups = {uid: places for uid, places in duplicate_tasks.grouped(uids).items() if len(places) > 1}
     with link.catalog.connect() as conn:
         ours = samples.keys(conn, sorted(groups))
-    done = twins.settle(link.studio, {uid: groups[uid] for uid in ours}, overlap=overlap)
+    done = duplicate_tasks.settle(link.studio, {uid: groups[uid] for uid in ours}, overlap=overlap)
     forget(link.catalog, link.studio, done.removed)
     return done
 

@@ -18,10 +18,9 @@ from emolab.catalog import samples
 from emolab.catalog.campaign import remotes
 from emolab.catalog.storage.chunks import chunks
 from emolab.errors import DataError, ServerError
-from emolab.labeling.label_studio import retry as patience
+from emolab.labeling.label_studio import retry
 from emolab.labeling.label_studio.retry import patiently
-from emolab.labeling.sync import reconcile_tasks as adopt
-from emolab.labeling.sync import task_payload as tasks
+from emolab.labeling.sync import reconcile_tasks, task_payload
 from emolab.labeling.sync.duplicate_tasks import Settled
 
 if TYPE_CHECKING:
@@ -82,10 +81,10 @@ def settle(link: Link, uncertain: Sequence[Task], twins: Settled, *, task_number
     left = list(uncertain)
     while left:
         asked = time.monotonic()
-        found = adopt.find(link, [task.sample_id for task in left], task_number=task_number)
+        found = reconcile_tasks.find(link, [task.sample_id for task in left], task_number=task_number)
         slowness = time.monotonic() - asked
         if found:
-            twins.add(adopt.adopt(link, found, overlap=left[0].overlap))
+            twins.add(reconcile_tasks.adopt(link, found, overlap=left[0].overlap))
         left = [task for task in left if task.sample_id not in found]
         if not left or time.time() >= settled_at(uncertain, slowness):
             return left
@@ -96,7 +95,7 @@ def settle(link: Link, uncertain: Sequence[Task], twins: Settled, *, task_number
 def settled_at(uncertain: Sequence[Task], slowness: float) -> float:
     """When a request for these tasks can no longer be on its way (seconds since the epoch)."""
     newest = max((task.sent_at or "" for task in uncertain), default="")
-    return _epoch(newest) + max(patience.SETTLE, patience.SLOWER * slowness) if newest else 0.0
+    return _epoch(newest) + max(retry.SETTLE, retry.SLOWER * slowness) if newest else 0.0
 
 
 def _import(
@@ -143,7 +142,7 @@ def _stage(link: Link, records: Sequence[Sample], root: Path, sent: Sent, bar: B
         names = []
         for sample in part:
             try:
-                files.append(tasks.file_of(sample.id, (root / sample.media).read_bytes()))
+                files.append(task_payload.file_of(sample.id, (root / sample.media).read_bytes()))
                 names.append(sample.id)
             except (OSError, DataError):
                 sent.missing.append(sample.id)
@@ -162,11 +161,11 @@ def _bodies(
     made = []
     for task in batch:
         sample = by_id[task.sample_id]
-        body = tasks.task(sample, media[sample.id], round_number=task.round)
+        body = task_payload.task(sample, media[sample.id], round_number=task.round)
         score = order.scores.get(sample.id)
         if score is not None:
             guess = order.guesses.get(sample.id)
-            body["predictions"] = [tasks.prediction(score, order.version, guess=guess, modality=sample.modality)]
+            body["predictions"] = [task_payload.prediction(score, order.version, guess=guess, modality=sample.modality)]
         made.append(body)
     return made
 

@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog.campaign import answers, remotes
 from emolab.errors import DataError, EmolabError, ServerError
-from emolab.labeling.form import controls as form
-from emolab.labeling.form import instructions
-from emolab.labeling.form import style as form_style
-from emolab.labeling.form import team_questions as form_merge
-from emolab.labeling.form import translations as form_words
-from emolab.labeling.label_studio import retry as patience
+from emolab.labeling.form import controls, instructions, style, team_questions, translations
+from emolab.labeling.label_studio import retry
 from emolab.labeling.label_studio.queries import used_controls, used_labels
 from emolab.labeling.label_studio.retry import patiently
 from emolab.taxonomy import resolve
@@ -95,7 +91,7 @@ def family(catalog: Catalog, studio: Studio, title: str) -> Family:
 
 def is_ours(remote: RemoteProject) -> bool:
     """Whether emolab made this project: its description or its form says so."""
-    return MARK in remote.description or f'className="{form_style.CLASS}"' in remote.label_config
+    return MARK in remote.description or f'className="{style.CLASS}"' in remote.label_config
 
 
 def remove_empty(catalog: Catalog, studio: Studio, surplus: Sequence[RemoteProject]) -> set[int]:
@@ -180,7 +176,7 @@ def create(
 
 def _turns_up(catalog: Catalog, studio: Studio, title: str) -> RemoteProject | None:
     """The project called ``title`` when a request that broke has made it after all."""
-    end = time.monotonic() + patience.SETTLE
+    end = time.monotonic() + retry.SETTLE
     while True:
         found = family(catalog, studio, title).chosen
         if found is not None or time.monotonic() > end:
@@ -190,11 +186,11 @@ def _turns_up(catalog: Catalog, studio: Studio, title: str) -> RemoteProject | N
 
 def form_for(config: Config, kept: Sequence[str], *, stays: Sequence[str] = ()) -> str:
     """The form of this workspace, with ``kept`` labels behind its classes and optional questions that ``stays``."""
-    return form.render(
+    return controls.render(
         config.project.classes,
         modality=config.project.modality,
-        second=config.labeling.second_guess or form.SECOND in stays,
-        confidence=config.labeling.confidence or form.CONFIDENCE in stays,
+        second=config.labeling.second_guess or controls.SECOND in stays,
+        confidence=config.labeling.confidence or controls.CONFIDENCE in stays,
         kept=kept,
         words=words_of(config),
     )
@@ -207,20 +203,20 @@ def form_change(studio: Studio, remote: RemoteProject, config: Config) -> FormCh
     team has added. Raises :class:`DataError` for a form that emolab's question cannot be put into, or that Label Studio
     would refuse.
     """
-    before = form.labels(remote.label_config)
+    before = controls.labels(remote.label_config)
     wanted = form_for(config, ())
-    names = form.labels(wanted)
+    names = controls.labels(wanted)
     extra = [label for label in before if label not in names]
     used = used_labels(studio, remote.id) if extra else {}
     kept = tuple(label for label in extra if label in used and resolve(label, config.project.classes) is None)
-    wanted = form_merge.merge(remote.label_config, form_for(config, kept))
-    needed = not form.same(wanted, remote.label_config)
+    wanted = team_questions.merge(remote.label_config, form_for(config, kept))
+    needed = not controls.same(wanted, remote.label_config)
     answered = used_controls(studio, remote.id) if needed else set()
-    stays = tuple(n for n in form_merge.lacking(wanted, answered) if n in (form.SECOND, form.CONFIDENCE))
+    stays = tuple(n for n in team_questions.lacking(wanted, answered) if n in (controls.SECOND, controls.CONFIDENCE))
     if stays:
-        wanted = form_merge.merge(remote.label_config, form_for(config, kept, stays=stays))
-        needed = not form.same(wanted, remote.label_config)
-    if needed and (lost := form_merge.lacking(wanted, answered)):
+        wanted = team_questions.merge(remote.label_config, form_for(config, kept, stays=stays))
+        needed = not controls.same(wanted, remote.label_config)
+    if needed and (lost := team_questions.lacking(wanted, answered)):
         raise DataError(
             f'Answers were given to the question "{lost[0]}" in another form, and Label Studio refuses a form '
             "that does not fit them.",
@@ -228,7 +224,7 @@ def form_change(studio: Studio, remote: RemoteProject, config: Config) -> FormCh
         )
     return FormChange(
         config=wanted,
-        theirs=form_merge.theirs(wanted),
+        theirs=team_questions.theirs(wanted),
         stays=stays,
         added=tuple(label for label in names if label not in before),
         removed=tuple(label for label in extra if label not in kept),
@@ -301,6 +297,6 @@ def instruction_of(config: Config, examples: Mapping[str, Sequence[str]] | None 
 
 def words_of(config: Config) -> Words:
     """What annotators of this workspace read. Raises as :func:`form_words.words` and :func:`form_words.check` do."""
-    made = form_words.words(config.labeling.language, config.labeling.names)
-    form_words.check(made, config.project.classes, config.labeling.names)
+    made = translations.words(config.labeling.language, config.labeling.names)
+    translations.check(made, config.project.classes, config.labeling.names)
     return made

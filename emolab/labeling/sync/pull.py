@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING
 from emolab.catalog import events
 from emolab.catalog.campaign import answers, remotes
 from emolab.errors import EmolabError, ServerError
-from emolab.labeling.answers import changes as reading
+from emolab.labeling.answers import changes, record_votes, shown_guess
 from emolab.labeling.answers import pseudonyms as people
-from emolab.labeling.answers import record_votes as ledger
-from emolab.labeling.answers import shown_guess as guesses
-from emolab.labeling.form import team_questions as form_merge
+from emolab.labeling.form import team_questions
 from emolab.labeling.label_studio.retry import patiently, told_to
 from emolab.labeling.sync import project
 from emolab.labeling.sync.duplicate_tasks import Settled
@@ -75,9 +73,9 @@ class _Sum:
     merged: list[int] = field(default_factory=list)
     surplus: dict[str, list[RemoteProject]] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
-    tally: ledger.Tally = field(default_factory=ledger.Tally)
+    tally: record_votes.Tally = field(default_factory=record_votes.Tally)
 
-    def add(self, tally: ledger.Tally) -> None:
+    def add(self, tally: record_votes.Tally) -> None:
         for name in ("new", "edited", "withdrawn", "tasks_deleted", "foreign", "adopted", "by_others"):
             setattr(self.tally, name, getattr(self.tally, name) + getattr(tally, name))
         self.tally.rejected += tally.rejected
@@ -212,18 +210,19 @@ def _pull(
     progress: Progress,
 ) -> None:
     """Pull one project and add what changed to ``total``."""
-    seen = reading.read(catalog, studio, mine, remote, classes, everything=reconcile, progress=progress)
+    seen = changes.read(catalog, studio, mine, remote, classes, everything=reconcile, progress=progress)
     authors = {a.completed_by for task in seen.tasks for a in task.annotations if a.completed_by is not None}
     with catalog.connect() as conn:
         strangers = authors - answers.people(conn, mine.server).keys()
-        known = ledger.known_of(conn, mine, seen.tasks)
+        known = record_votes.known_of(conn, mine, seen.tasks)
     users = patiently(studio.users) if strangers else {}
-    shown = guesses.ask(studio, mine, seen.tasks, known)
+    shown = shown_guess.ask(studio, mine, seen.tasks, known)
     with catalog.begin() as tx:
         names = people.remember(tx, mine.server, strangers, users)
-        tally = ledger.record(
+        tally = record_votes.record(
             tx, mine, seen.tasks, classes=classes, names=names, overlap=remote.maximum_annotations, guesses=shown,
-            there=seen.there, tasks_before=seen.known, accept=accept, theirs=form_merge.reserved(remote.label_config),
+            there=seen.there, tasks_before=seen.known, accept=accept,
+            theirs=team_questions.reserved(remote.label_config),
         )  # fmt: skip
         others = seen.others
         if seen.there is not None:
@@ -251,7 +250,7 @@ def _keep(tx: Connection, mine: Project, settled: Settled) -> None:
     remotes.arrived(tx, mine, {uid: task for uid, task in kept.items() if uid in main and main[uid] != task})
 
 
-def _note(tx: Connection, mine: Project, tally: ledger.Tally, settled: Settled) -> None:
+def _note(tx: Connection, mine: Project, tally: record_votes.Tally, settled: Settled) -> None:
     """Record what this pull changed as an event; withdrawals held back only when their number is another."""
     detail = {"project": mine.title, "new": tally.new, "edited": tally.edited, "withdrawn": tally.withdrawn}
     if tally.by_others:

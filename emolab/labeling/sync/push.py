@@ -19,10 +19,7 @@ from emolab.errors import DataError
 from emolab.labeling.label_studio import releases
 from emolab.labeling.label_studio.queries import newest_task
 from emolab.labeling.label_studio.retry import patiently, told_to
-from emolab.labeling.sync import merge_projects as merge
-from emolab.labeling.sync import project
-from emolab.labeling.sync import queue_order as order
-from emolab.labeling.sync import reconcile_tasks as adopt
+from emolab.labeling.sync import merge_projects, project, queue_order, reconcile_tasks
 from emolab.labeling.sync.choose_tasks import Choice, choose, nothing
 from emolab.labeling.sync.duplicate_tasks import Settled
 from emolab.labeling.sync.outbox import Order, Sent, send, settle
@@ -129,7 +126,7 @@ def push(
         report = go()
         wanted = project.title_of(workspace.config, title)
         for _ in range(_MOVES):
-            if dry_run or not report.number or merge.settled(catalog, studio, wanted, report.number):
+            if dry_run or not report.number or merge_projects.settled(catalog, studio, wanted, report.number):
                 break  # else an older project of this title has turned up, and everybody moves there
             report = go(n=0, suggestions=False, everything=False, agree=None)
         return report
@@ -157,7 +154,7 @@ def _push(
     remote = kin.chosen
     surplus, gone = kin.surplus, 0
     if remote and surplus and not dry_run:
-        removed = merge.move(catalog, studio, remote, surplus, title=title)
+        removed = merge_projects.move(catalog, studio, remote, surplus, title=title)
         surplus, gone = tuple(p for p in surplus if p.id not in removed), len(removed)
     people = overlap or (remote.maximum_annotations if remote else None) or config.labeling.wanted.low
     with catalog.connect() as conn:
@@ -211,7 +208,7 @@ def _push(
         created=sent.created, resumed=len(left_over), adopted=sent.adopted, reopened=reopened,
         twins_removed=len(sent.twins.removed), twins_closed=len(sent.twins.closed), projects_removed=gone,
         looked_up=sent.unknown, new_project=fresh, missing=sent.missing,
-        waiting=len(order.queue(link)) - len(sent.missing),
+        waiting=len(queue_order.queue(link)) - len(sent.missing),
     )  # fmt: skip
     with catalog.begin() as tx:
         detail = {"project": title, "created": sent.created, "adopted": sent.adopted, "reopened": reopened}
@@ -241,22 +238,22 @@ def _carry_out(
     unsure = [task for task in outbox if task.state == "sending"]
     lost = settle(link, unsure, sent.twins, task_number=remote.task_number)
     fresh = [task for task in outbox if task.state == "pending"]
-    found = adopt.find(link, [task.sample_id for task in fresh], task_number=remote.task_number)
+    found = reconcile_tasks.find(link, [task.sample_id for task in fresh], task_number=remote.task_number)
     if found:
-        sent.twins.add(adopt.adopt(link, found, overlap=overlap))
+        sent.twins.add(reconcile_tasks.adopt(link, found, overlap=overlap))
     sent.adopted += len(found) + len(unsure) - len(lost)
     todo = {task.sample_id for task in lost} | {t.sample_id for t in fresh if t.sample_id not in found}
     outgoing = [task for task in outbox if task.sample_id in todo]
-    version = order.new_version()
-    places = order.scores(order.queue(link))
+    version = queue_order.new_version()
+    places = queue_order.scores(queue_order.queue(link))
     with progress.task("Sending to Label Studio", total=len(outgoing), unit="images") as bar:
         send(link, outgoing, Order(version, places, guesses), root=workspace.root, sent=sent, bar=bar)
-    sent.twins.add(adopt.sweep(link, after=newest, overlap=overlap))
-    sent.twins.add(merge.settle_across(link, surplus, overlap=overlap))
+    sent.twins.add(reconcile_tasks.sweep(link, after=newest, overlap=overlap))
+    sent.twins.add(merge_projects.settle_across(link, surplus, overlap=overlap))
     seen = visible or remote.show_predictions
-    order.apply(link, version, places, already=sent.scored, guesses=guesses, visible=seen)
+    queue_order.apply(link, version, places, already=sent.scored, guesses=guesses, visible=seen)
     if unsure or sent.unknown:  # what was cut off may have come through meanwhile
-        sent.twins.add(adopt.sweep(link, after=newest, overlap=overlap))
+        sent.twins.add(reconcile_tasks.sweep(link, after=newest, overlap=overlap))
     return sent, _reopen(link, progress)
 
 
@@ -267,8 +264,8 @@ def _strays(link: Link, remote: RemoteProject, surplus: Sequence[RemoteProject],
     expected = len(known) + int((link.project.window or {}).get("others", 0))
     newest = patiently(lambda: newest_task(link.studio, remote.id))
     quiet = remote.task_number == expected and newest <= max(known, default=0)
-    done = adopt.sweep(link, after=newest if quiet else 0, overlap=overlap)
-    done.add(merge.settle_across(link, surplus, overlap=overlap))
+    done = reconcile_tasks.sweep(link, after=newest if quiet else 0, overlap=overlap)
+    done.add(merge_projects.settle_across(link, surplus, overlap=overlap))
     return done
 
 

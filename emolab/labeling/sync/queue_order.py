@@ -16,7 +16,7 @@ from emolab.catalog.storage.chunks import chunks
 from emolab.errors import ServerError
 from emolab.labeling.label_studio.queries import carriers, model_versions
 from emolab.labeling.label_studio.retry import patiently
-from emolab.labeling.sync import task_payload as tasks
+from emolab.labeling.sync import task_payload
 from emolab.records import SKIPPED
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def apply(
 
     def rows(done: set[str]) -> list[dict[str, Any]]:
         return [
-            {"task": known[sample_id], **tasks.prediction(score, version, guess=guesses.get(sample_id))}
+            {"task": known[sample_id], **task_payload.prediction(score, version, guess=guesses.get(sample_id))}
             for sample_id, score in score_of.items()
             if sample_id not in done and known.get(sample_id) is not None
         ]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import samples
 from emolab.catalog.campaign import remotes
-from emolab.labeling.answers import timestamps as stamps
+from emolab.labeling.answers import timestamps
 from emolab.labeling.label_studio.queries import Carrier, carriers
 from emolab.labeling.label_studio.retry import patiently
-from emolab.labeling.sync import duplicate_tasks as twins
+from emolab.labeling.sync import duplicate_tasks
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
@@ -60,11 +60,11 @@ def adopt(link: Link, found: Mapping[str, Sequence[Carrier]], *, overlap: int) -
     """
     number = link.project.project
     groups = {sample_id: {(number, c.task) for c in tasks} for sample_id, tasks in found.items()}
-    done = twins.settle(link.studio, groups, overlap=overlap)
+    done = duplicate_tasks.settle(link.studio, groups, overlap=overlap)
     kept = {sample_id: tasks[0].task for sample_id, tasks in found.items() if len(tasks) == 1}
     kept |= {sample_id: task for sample_id, (_, task) in done.keep.items()}
-    cursor = stamps.moment(link.project.cursor)
-    times = [stamps.moment(c.updated_at) for tasks in found.values() for c in tasks]
+    cursor = timestamps.moment(link.project.cursor)
+    times = [timestamps.moment(c.updated_at) for tasks in found.values() for c in tasks]
     old = cursor is not None and any(time is None or time <= cursor for time in times)
     with link.catalog.begin() as tx:
         remotes.adopt(tx, link.project, kept, overlap=overlap)
@@ -84,8 +84,8 @@ def sweep(link: Link, *, after: int, overlap: int) -> Settled:
         ours = samples.keys(conn, sorted({row.uid for row in rows if row.uid is not None}))
     uids: dict[Place, str | None] = {(number, task): uid for task, uid in known.items()}
     uids |= {(number, row.task): row.uid for row in rows if row.uid in ours}
-    groups = {uid: places for uid, places in twins.grouped(uids).items() if len(places) > 1}
-    done = twins.settle(link.studio, groups, overlap=overlap)
+    groups = {uid: places for uid, places in duplicate_tasks.grouped(uids).items() if len(places) > 1}
+    done = duplicate_tasks.settle(link.studio, groups, overlap=overlap)
     if done.removed or done.closed:
         with link.catalog.begin() as tx:
             main = {task.sample_id: task.task for task in remotes.tasks(tx, link.project)}

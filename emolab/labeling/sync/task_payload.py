@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from emolab.errors import DataError
-from emolab.labeling.answers import parse as result
-from emolab.labeling.answers import timestamps as stamps
-from emolab.labeling.form import controls as form
+from emolab.labeling.answers import parse, timestamps
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.records import RemoteAnnotation
 from emolab.records import NOTHING_SHOWN, SKIPPED, SOME_GUESS, Sample, Vote
 from emolab.taxonomy import META, resolve
@@ -57,9 +56,9 @@ def task(sample: Sample, media: str, *, round_number: int | None = None) -> dict
 
 def prediction(score: float, version: str, *, guess: str | None = None, modality: str = "image") -> dict[str, Any]:
     """What gives a task its place in the queue (lower ``score`` comes first), with a visible guess or none."""
-    parts = [] if guess is None else form.answer(guess, modality=modality)
+    parts = [] if guess is None else controls.answer(guess, modality=modality)
     for part in parts:  # an answer that begins from it carries this for ever, the prediction may be deleted
-        part.update(origin=result.UNCHANGED, meta={result.MARK: guess})
+        part.update(origin=parse.UNCHANGED, meta={parse.MARK: guess})
     return {"model_version": version, "score": score, "result": parts}
 
 
@@ -80,14 +79,14 @@ def vote(
     ``guesses`` are the words that predictions put on the form, by the predictions' ids (empty: none), as far as they
     are known; ``before`` is what the ledger knows of this answer; ``theirs`` as for :func:`result.read`.
     """
-    said = result.read(answer.result, theirs)
+    said = parse.read(answer.result, theirs)
     meant = {resolve(label, classes) for label in said.labels}
     several = len(meant) > 1 or (len(said.labels) > 1 and None in meant)
     meaning = None if several else next(iter(meant), None)
     second = None if said.second is None else resolve(said.second, classes)
     more = said.extra
     if said.second is not None and (second is None or second in META):  # the team's own question of that name
-        second, more = None, {**more, form.SECOND: said.second[:_LONGEST]}
+        second, more = None, {**more, controls.SECOND: said.second[:_LONGEST]}
     shown = _shown(answer, said, classes, guesses, before)
     rejected = None
     if answer.was_cancelled:
@@ -128,7 +127,7 @@ def seconds(lead_time: float | None) -> float | None:
 
 def _shown(
     answer: RemoteAnnotation,
-    said: result.Said,
+    said: parse.Said,
     classes: Sequence[str],
     guesses: Mapping[int, str],
     before: Known | None,
@@ -146,14 +145,14 @@ def _shown(
         return resolve(word, classes) or word[:_LONGEST]
     if word is not None:
         return NOTHING_SHOWN
-    if said.origin == result.CHANGED:
+    if said.origin == parse.CHANGED:
         return SOME_GUESS
-    blind = said.origin == result.MANUAL and answer.parent_prediction is None
+    blind = said.origin == parse.MANUAL and answer.parent_prediction is None
     return NOTHING_SHOWN if blind else before and before.shown
 
 
 def _copy(
-    answer: RemoteAnnotation, said: result.Said, label: str, shown: str | None, before: Known | None
+    answer: RemoteAnnotation, said: parse.Said, label: str, shown: str | None, before: Known | None
 ) -> str | None:
     """Why this answer is one that nobody gave: a bulk action made it of a guess or of an answer to another task.
 
@@ -167,7 +166,7 @@ def _copy(
         return before.refused[label]
     if answer.parent_annotation is not None:
         return PROPAGATED
-    if (before is not None and before.counted == label) or said.origin in (result.CHANGED, result.MANUAL):
+    if (before is not None and before.counted == label) or said.origin in (parse.CHANGED, parse.MANUAL):
         return None
     if said.guess is None and answer.parent_prediction is None:
         return None
@@ -192,7 +191,7 @@ def votes(
     """
     made: list[Vote] = []
     last: dict[str, int] = {}
-    for answer in sorted(answers, key=lambda a: (stamps.moment(a.created_at) or stamps.LONG_AGO, a.id)):
+    for answer in sorted(answers, key=lambda a: (timestamps.moment(a.created_at) or timestamps.LONG_AGO, a.id)):
         origin = origin_of(answer)
         one = vote(
             answer,

@@ -22,10 +22,10 @@ def start_record(workspace: Workspace) -> tuple[str, Learned] | None:
 
     Does not import torch. ``None`` as well without the packages that trainings need.
     """
-    from emolab.catalog import models as catalog_models
+    from emolab.catalog import models
 
     try:
-        from emolab.training.learned import learned_images as learned
+        from emolab.training.learned import learned_images
         from emolab.training.networks import bundled
     except ImportError:
         return None
@@ -33,12 +33,12 @@ def start_record(workspace: Workspace) -> tuple[str, Learned] | None:
     folder = bundled.folder(training.backbone) if training.weights == "default" else None
     if training.weights == "champion":
         with workspace.catalog() as catalog, catalog.connect() as conn:
-            champion = catalog_models.find(conn, "champion")
+            champion = models.find(conn, "champion")
         folder = workspace.root / champion.path if champion else None
     if folder is None:
         return None
     name = folder.name if folder.parent == bundled.ROOT else "the champion"
-    return name, learned.read(folder / learned.FILE, of=name)
+    return name, learned_images.read(folder / learned_images.FILE, of=name)
 
 
 def learned_of(

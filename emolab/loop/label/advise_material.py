@@ -61,7 +61,7 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
     from emolab.active_learning.advice.learning_curve import Labelled
     from emolab.catalog import samples, tallies
     from emolab.catalog.campaign import rounds
-    from emolab.datasets.splits import assign as splits
+    from emolab.datasets.splits import assign
     from emolab.votes import table as tally
 
     if set(model.classes) != set(labels.classes):
@@ -79,7 +79,7 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
         return lacking
     judge, kind = (random, "random") if random.sum() >= FEWEST else (valid, "valid")
     features, known = _features(workspace, replace(model, classes=labels.classes), found, progress)
-    unit = splits.connect(
+    unit = assign.connect(
         labels.samples,
         [sample.group for sample in found],
         [sample.parent for sample in found],
@@ -104,7 +104,7 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
         team=own if len(pairs(own)) >= ceiling.FEWEST else tally.counts(table),
         judge=kind,
         votes_per_sample=each,
-        votes_per_label=each / splits.SHARES["train"],
+        votes_per_label=each / assign.SHARES["train"],
     )
 
 

@@ -18,8 +18,7 @@ from emolab.active_learning.simulation.records import Field, Terms, Trained, Tra
 from emolab.active_learning.simulation.simulate import Stage
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
-from emolab.datasets import benchmark_set as evaluation
-from emolab.datasets import voted_dataset as crowd
+from emolab.datasets import benchmark_set, voted_dataset
 from emolab.datasets.benchmark_set import HELD_OUT, EvaluationSet
 from emolab.datasets.voted_dataset import Crowd
 from emolab.errors import DamagedMedia, DataError, EmolabError
@@ -68,7 +67,7 @@ def divide(
     and of ``judge`` where it has the same reader. Raises :class:`DataError` where too little is
     left on a side.
     """
-    everybody = crowd.read(spec, classes, options=options)
+    everybody = voted_dataset.read(spec, classes, options=options)
     parts = {split for split in everybody.splits if split}
     train = np.array([split in (None, "train") for split in everybody.splits])
     if judge or (train.any() and parts & {"valid", "test"}):
@@ -76,15 +75,15 @@ def divide(
         if not len(asked):
             raise DataError(f"{spec} has no images of the split train to ask about.", hint=f"It has: {sorted(parts)}.")
         shared = judge is None or judge.partition(":")[0] == spec.partition(":")[0]
-        held = evaluation.evaluation_set(judge or spec, classes, options=options if shared else None)
+        held = benchmark_set.evaluation_set(judge or spec, classes, options=options if shared else None)
         judges = np.arange(held.n)
     else:
-        held = evaluation.evaluation_set(
+        held = benchmark_set.evaluation_set(
             spec, classes, split=next((s for s in HELD_OUT if s in parts), None), options=options
         )
         asked, judges = _carve(everybody, held, seed)
     media = [*(everybody.media[row] for row in asked), *(held.media[row] for row in judges)]
-    unit = crowd.units(media)
+    unit = voted_dataset.units(media)
     mine, theirs = unit[: len(asked)], unit[len(asked) :]
     _, first, which = np.unique(mine, return_index=True, return_inverse=True)
     return Sides(
@@ -100,13 +99,16 @@ def divide(
 def _carve(everybody: Crowd, held: EvaluationSet, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of ``everybody`` to ask about and of ``held`` that judge; groups and near copies on one side."""
     unit = [
-        group or f"unit {number}" for group, number in zip(everybody.groups, crowd.units(everybody.media), strict=True)
+        group or f"unit {number}"
+        for group, number in zip(everybody.groups, voted_dataset.units(everybody.media), strict=True)
     ]
     _, number = np.unique(unit, return_inverse=True)
     order = np.random.default_rng(seed).permutation(int(number.max()) + 1)
     chosen = np.isin(number, order[: round(JUDGE * len(order))])
     names = {everybody.ids[row] for row in np.flatnonzero(chosen).tolist()}
-    judges = np.array([row for row, item in enumerate(held.media) if crowd.digest(item) in names], dtype=np.int64)
+    judges = np.array(
+        [row for row, item in enumerate(held.media) if voted_dataset.digest(item) in names], dtype=np.int64
+    )
     asked = np.flatnonzero(~chosen)
     if not len(judges) or not len(asked):
         raise DataError(
@@ -154,21 +156,21 @@ def prepare(
 
     ``terms`` are as in :func:`terms_of`; in frozen ``mode`` ``width`` principal components of the features are used.
     """
-    from emolab.training import simulation_trainer as simulated
+    from emolab.training import simulation_trainer
     from emolab.training.inputs import pixel_cache
 
     asked = sides.asked.tolist()
     ids = [sides.pool.ids[row] for row in asked]
     judge_media = [sides.judge.media[row] for row in sides.judges.tolist()]
-    judge_ids = [crowd.digest(item) for item in judge_media]
+    judge_ids = [voted_dataset.digest(item) for item in judge_media]
     media = [sides.pool.media[row] for row in asked]
-    wanted = simulated.preprocessing([*media, *judge_media], config)
+    wanted = simulation_trainer.preprocessing([*media, *judge_media], config)
     journal = Journal(folder)
     journal.begin(
         {
             "dataset": sides.pool.spec,
             "judge": sides.protocol,
-            "images": crowd.digest("\n".join([*ids, "judged by", *judge_ids]).encode()),
+            "images": voted_dataset.digest("\n".join([*ids, "judged by", *judge_ids]).encode()),
             "classes": list(sides.pool.classes),
             "mode": mode,
             "color": wanted.color,
@@ -194,7 +196,9 @@ def prepare(
         "truth": sides.judge.targets[sides.judges].astype(np.int64),
     }
     if mode == "frozen":
-        found = simulated.features(folder / "cache", both, images, config, color=wanted.color, progress=progress)
+        found = simulation_trainer.features(
+            folder / "cache", both, images, config, color=wanted.color, progress=progress
+        )
         arrays["pool"], arrays["judge"] = principal(found[: len(ids)], found[len(ids) :], width)
     for name, array in arrays.items():
         np.save(data / f"{name}.npy", array)
@@ -250,7 +254,7 @@ def _fine_tuning(
     folder: Path, settings: dict[str, Any], ids: dict[str, list[str]], truth: NDArray[np.int64]
 ) -> Callable[[int], Trainer]:
     from emolab.modalities.image.decode import Preprocessing
-    from emolab.training import simulation_trainer as simulated
+    from emolab.training import simulation_trainer
     from emolab.training.inputs import pixel_cache
     from emolab.training.runs import recipes
 
@@ -266,7 +270,7 @@ def _fine_tuning(
 
     def trainer(seed: int) -> Trainer:
         return Tuned(
-            simulated.FineTuned(
+            simulation_trainer.FineTuned(
                 images=images.only(np.arange(n)),
                 judge=images.only(np.arange(n, len(images))),
                 classes=classes,

@@ -149,7 +149,7 @@ def _teaching(
     from emolab.errors import ConfigError
     from emolab.loop.model.models import folder_in
     from emolab.training import checkpoint
-    from emolab.training.fitting import distillation as teacher
+    from emolab.training.fitting import distillation
 
     names = [name.strip() for name in plan.teacher.split(",")]
     if not all(names):
@@ -161,7 +161,7 @@ def _teaching(
     ids = [checkpoint.describe(folder).id for folder in folders]
     progress.note(f"Learning from the votes and, by {plan.teacher_share:.0%}, from {', '.join(map(short, ids))}.")
     taught = partial(
-        teacher.taught,
+        distillation.taught,
         teachers=folders,
         share=plan.teacher_share,
         media=media_of(workspace),

@@ -19,14 +19,14 @@ from PIL import Image
 
 from emolab.errors import DataError
 from emolab.files import TooLarge, read_file
-from emolab.inference import prediction_store as predictions
-from emolab.modalities.image import reading as images
+from emolab.inference import prediction_store
+from emolab.modalities.image import reading
 from emolab.modalities.image.jpeg import decode_jpeg
 
 #: How images are prepared for a network. A change of any pixel of a sample (which is upright, 8 bits, sRGB) needs a
 #: new number.
 #: 1: JPEGs reduced by Pillow's draft mode. 2: JPEGs by a scaled cosine transform. 3: everything in full.
-VERSION = predictions.PREPARATION
+VERSION = prediction_store.PREPARATION
 #: What a training may learn from: JPEGs as in 2, everything else as in 3.
 SCALED = 2
 #: What models may have learned from; they are all given images of ``VERSION``.
@@ -80,21 +80,21 @@ def prepare(media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | Non
     """
     data = _bytes(media)
     try:
-        return prepare_image(images.load(data, max_pixels=max_pixels), wanted)
-    except images.Unreadable as error:
+        return prepare_image(reading.load(data, max_pixels=max_pixels), wanted)
+    except reading.Unreadable as error:
         raise UnreadableImage(_name(media), f"{error.kind}: {error.message}") from error
 
 
 def prepare_image(image: Image.Image, wanted: Preprocessing) -> Prepared:
     """The same for an image that is open already. Raises :class:`images.Unreadable` when it shows nothing."""
-    upright = images.upright(image)
-    shown = images.shown(upright, image.info.get("icc_profile"))
+    upright = reading.upright(image)
+    shown = reading.shown(upright, image.info.get("icc_profile"))
     mode = "L" if wanted.channels == 1 else "RGB"
     small = _fitted(shown.image if shown.image.mode == mode else shown.image.convert(mode), wanted.size)
     extrema = np.asarray(small).reshape(-1, len(small.getbands()))
     notes = [
         *(note.message for note in shown.notes),
-        *images.doubts(upright.size, list(zip(extrema.min(axis=0), extrema.max(axis=0), strict=True))),
+        *reading.doubts(upright.size, list(zip(extrema.min(axis=0), extrema.max(axis=0), strict=True))),
     ]
     return Prepared(_padded(small, wanted), "; ".join(notes) or None)
 
@@ -161,7 +161,7 @@ def _scaled(data: bytes, wanted: Preprocessing) -> NDArray[np.uint8] | None:
         with Image.open(io.BytesIO(data)) as opened:
             if opened.format not in JPEG_FORMATS or opened.mode not in ("L", "RGB"):
                 return None
-            turned = images.orientation(opened)
+            turned = reading.orientation(opened)
             return decode_jpeg(data, opened.size, wanted.size, wanted.channels, orientation=turned)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None  # decoding in full says what is wrong

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from emolab.modalities.image import reading as images
+from emolab.modalities.image import reading
 from emolab.modalities.image.strip import Stripped, strip
 from emolab.modalities.problems import Refused
 
@@ -51,7 +51,7 @@ class Picture:
     format: str
     origin: str
     source: str = ""
-    notes: tuple[images.Note, ...] = ()
+    notes: tuple[reading.Note, ...] = ()
     plain: bytes | None = None
 
     @cached_property
@@ -77,7 +77,7 @@ def read(data: bytes, *, max_pixels: int, reduce_to: int | None = REDUCED) -> Pi
     """
     try:
         return _read(data, max_pixels, reduce_to)
-    except images.Unreadable as error:
+    except reading.Unreadable as error:
         raise Refused(error.kind, error.message) from error
     except Exception as error:  # a decoder can fail in any way on bytes from anywhere; one bad file is one line
         raise Refused("damaged", f"{type(error).__name__}: {error}") from error
@@ -118,10 +118,10 @@ def _read(data: bytes, max_pixels: int, reduce_to: int | None) -> Picture:
         plain is None
         or plain.rewrite
         or plain.orientation != 1
-        or (plain.profile and not images.is_srgb(plain.profile))
+        or (plain.profile and not reading.is_srgb(plain.profile))
     ):
         return _rewritten(data, plain, max_pixels)
-    image = _unpacked(plain, max_pixels) or images.load(
+    image = _unpacked(plain, max_pixels) or reading.load(
         plain.data, max_pixels=max_pixels, reduce_to=reduce_to, size=plain.size
     )
     if image.mode not in ("L", "RGB"):
@@ -131,9 +131,9 @@ def _read(data: bytes, max_pixels: int, reduce_to: int | None) -> Picture:
 
 
 def _rewritten(data: bytes, plain: Stripped | None, max_pixels: int) -> Picture:
-    image = images.load(data, max_pixels=max_pixels, size=plain.size if plain else None)
+    image = reading.load(data, max_pixels=max_pixels, size=plain.size if plain else None)
     source = "JPEG" if image.format == "MPO" else image.format or ""
-    shown = images.shown(images.upright(image), image.info.get("icc_profile"))
+    shown = reading.shown(reading.upright(image), image.info.get("icc_profile"))
     image = shown.image
     origin = hashlib.sha256(plain.data).hexdigest() if plain else _pixel_hash(image)
     format = "JPEG" if source == "JPEG" else "PNG"

@@ -19,7 +19,7 @@ from emolab.progress import SILENT, Progress
 from emolab.records import LabelSet, Sample
 from emolab.training.export import formats, graph, parity
 from emolab.training.export.parity import LARGEST_FALL, Parity
-from emolab.training.inputs import pixel_cache as cache
+from emolab.training.inputs import pixel_cache
 from emolab.training.inputs.usable_samples import unusable
 from emolab.training.judging.card import card
 from emolab.training.predict import load
@@ -146,7 +146,7 @@ def material_of(
         return None
 
     def pixels(chosen: list[str]) -> NDArray[np.uint8]:
-        found = cache.fill(workspace.cache, chosen, paths.__getitem__, wanted)
+        found = pixel_cache.fill(workspace.cache, chosen, paths.__getitem__, wanted)
         return found.take(np.arange(len(chosen), dtype=np.int64))
 
     masks = [[able.get(s.source) is None or name in (able.get(s.source) or ()) for name in place] for s in valid]

@@ -20,7 +20,7 @@ from emolab.config import TrainingConfig
 from emolab.errors import ConfigError
 from emolab.progress import SILENT, Progress
 from emolab.training import predict
-from emolab.training.inputs import pixel_cache as cache
+from emolab.training.inputs import pixel_cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.judging.calibrate import softmax
@@ -81,7 +81,7 @@ def opinion(
                 hint="Choose a teacher with all classes of the project: emolab models list",
             )
         columns = [known.index(name) for name in data.classes]
-        images = cache.fill(folder, ids, media, model.checkpoint.preprocessing, progress=progress)
+        images = pixel_cache.fill(folder, ids, media, model.checkpoint.preprocessing, progress=progress)
         model = predict.quickened(
             model, config, n=len(ids), images=partial(_some, images), cache=folder, progress=progress
         )

@@ -11,11 +11,11 @@ import torch
 from emolab.errors import DataError
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
-from emolab.stats import logistic as head
+from emolab.stats import logistic
 from emolab.training.fitting import head_start
 from emolab.training.fitting.devices import cpu_threads, pick_device
 from emolab.training.fitting.fitted import Fitted
-from emolab.training.inputs import feature_cache as embeddings
+from emolab.training.inputs import feature_cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.networks import backbones
@@ -42,10 +42,12 @@ def fit_head(pixels: Pixels, data: TrainingSet, plan: Plan, folder: Path, *, pro
         rows = head_start.known(network, data.classes, plan)
         network = network.to(pick_device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
         wanted = Preprocessing(plan.size, plan.color)
-        found = embeddings.fill(folder, data.ids, pixels, network, name=plan.backbone, wanted=wanted, progress=progress)
+        found = feature_cache.fill(
+            folder, data.ids, pixels, network, name=plan.backbone, wanted=wanted, progress=progress
+        )
         with progress.task("Solving the head", None) as task:
             features = found.take(data.train)
-            solved, trials = head.solve(
+            solved, trials = logistic.solve(
                 features,
                 data.targets[data.train],
                 supported=data.supported[data.train],

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emolab.stats import logistic as head
+from emolab.stats import logistic
 from emolab.training.inputs import batches
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
@@ -39,7 +39,7 @@ def known(
     return weight, bias
 
 
-def take(model: Classifier, solved: head.Solution) -> None:
+def take(model: Classifier, solved: logistic.Solution) -> None:
     """Copy ``solved`` into the head of ``model``."""
     with torch.no_grad():
         model.head.weight.copy_(torch.from_numpy(solved.weight))
@@ -62,7 +62,7 @@ def begin(model: Classifier, pixels: Pixels, data: TrainingSet, plan: Plan) -> N
             model.features(batches.as_images(pixels.take(data.train[start : start + BATCH]), place)).numpy()
             for start in range(0, len(data.train), BATCH)
         ]
-    solved, _ = head.solve(
+    solved, _ = logistic.solve(
         np.concatenate(parts),
         data.targets[data.train],
         supported=data.supported[data.train],

@@ -20,8 +20,7 @@ from emolab.training import checkpoint
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.fitting import head_start
 from emolab.training.fitting.devices import pick_device
-from emolab.training.inputs import feature_cache as embeddings
-from emolab.training.inputs import pixel_cache as cache
+from emolab.training.inputs import feature_cache, pixel_cache
 from emolab.training.judging.opponent import BROUGHT
 from emolab.training.networks import backbones
 from emolab.training.networks.classifier import Classifier
@@ -58,8 +57,8 @@ def frozen(
     known = head_start.known(network, model.classes, plan)
     network = network.to(pick_device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     wanted = first.preprocessing
-    pixels = cache.fill(workspace.cache, ids, media, wanted, progress=progress)
-    found = embeddings.fill(
+    pixels = pixel_cache.fill(workspace.cache, ids, media, wanted, progress=progress)
+    found = feature_cache.fill(
         workspace.cache, ids, pixels, network, name=plan.backbone, wanted=wanted, progress=progress
     )  # fmt: skip
     return found.take(np.arange(len(ids), dtype=np.int64)), known

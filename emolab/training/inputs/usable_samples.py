@@ -7,8 +7,7 @@ from pathlib import Path
 
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
-from emolab.training.inputs import media_check
-from emolab.training.inputs import pixel_cache as cache
+from emolab.training.inputs import media_check, pixel_cache
 from emolab.training.learned import fingerprints
 from emolab.workspace import Workspace, write_text
 
@@ -34,7 +33,7 @@ def unusable(
     for scaled in (True, False):
         part = [sample for sample in ids if (sample in learn) == scaled]
         way = wanted.scaled if scaled else wanted
-        found |= cache.find_damaged(workspace.cache, part, media, way, progress=progress) if part else {}
+        found |= pixel_cache.find_damaged(workspace.cache, part, media, way, progress=progress) if part else {}
     if fingerprinted:
         good = [sample for sample in ids if sample not in found]
         fingerprints.fill(workspace.cache, good, media, progress=progress)

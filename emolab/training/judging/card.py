@@ -13,8 +13,7 @@ from emolab.errors import DataError
 from emolab.safe_text import for_markdown
 from emolab.training.checkpoint import DOCUMENT, Checkpoint, describe
 from emolab.training.fitting.validation import FEWEST_JUDGES
-from emolab.training.judging import card_data, flips
-from emolab.training.judging import comparison_words as wording
+from emolab.training.judging import card_data, comparison_words, flips
 from emolab.training.networks.bundled import ABOUT
 from emolab.training.runs import objective
 
@@ -101,14 +100,14 @@ def _validated(made: Checkpoint) -> str:
 def _marks(made: Checkpoint, valid: dict[str, Any]) -> list[str]:
     """How far the figures rest on learned samples, and what the model was compared with."""
     compared = made.metrics.get("compared")
-    lines = wording.learned_lines(made.metrics.get("learned"), valid) if not made.metrics.get("judged") else []
-    rows = wording.comparison_rows(compared) if compared and compared["against"] else []
+    lines = comparison_words.learned_lines(made.metrics.get("learned"), valid) if not made.metrics.get("judged") else []
+    rows = comparison_words.comparison_rows(compared) if compared and compared["against"] else []
     if compared and rows:
-        lines.append(f"{wording.comparison_title(compared)}, with 95 % intervals ({compared['method']}):")
+        lines.append(f"{comparison_words.comparison_title(compared)}, with 95 % intervals ({compared['method']}):")
         lines += [
             "\n".join(f"* {name}: {mine} against {theirs}, {by} ({ends})" for name, mine, theirs, by, ends in rows)
         ]
-    return [*lines, *wording.comparison_lines(compared)]
+    return [*lines, *comparison_words.comparison_lines(compared)]
 
 
 def _chosen(made: Checkpoint) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emolab.training.checkpoint import Checkpoint
-from emolab.training.runs import model_origin as provenance
+from emolab.training.runs import model_origin
 
 #: A class of fewer samples to learn from, or to be judged on, is named as a limit.
 FEW = 50
@@ -58,7 +58,7 @@ def _texts(found: Mapping[str, Any]) -> str:
 
 
 def _start(made: Checkpoint, about: Mapping[str, Any]) -> str:
-    found = about["start"] if about else provenance.guessed(made.plan)
+    found = about["start"] if about else model_origin.guessed(made.plan)
     began = f", which began with {found['began']}" if "began" in found else ""
     told = [f"Training started from {found['name']}{began}."]
     teachers = about.get("teachers", ())

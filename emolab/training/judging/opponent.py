@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.catalog import models as catalog_models
+from emolab.catalog import models
 from emolab.errors import EmolabError
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
@@ -24,7 +24,7 @@ from emolab.records import Model
 from emolab.training import checkpoint
 from emolab.training.fitting.fitted import Fitted
 from emolab.training.fitting.head_fit import fit_head
-from emolab.training.inputs import pixel_cache as cache
+from emolab.training.inputs import pixel_cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.judging import flips
 from emolab.training.judging.calibrate import softmax
@@ -116,7 +116,7 @@ def _start(bench: Bench) -> Opponent | Nobody:
         )
     solved = with_solved_head(bench.run)
     wanted = Preprocessing(plan.size, plan.color)  # in full: a training by steps has only its judges like that
-    pixels = cache.fill(bench.workspace.cache, data.ids, bench.media, wanted, progress=bench.progress)
+    pixels = pixel_cache.fill(bench.workspace.cache, data.ids, bench.media, wanted, progress=bench.progress)
     fitted = fit_head(pixels, data, solved.plan, bench.workspace.cache, progress=bench.progress)
     return Opponent(
         name=f"the head solved on {name}",
@@ -145,7 +145,9 @@ def _judged(bench: Bench, folder: Path) -> NDArray[np.float32]:
     if made.preprocessing == Preprocessing(plan.size, plan.color):
         images = bench.pixels.only(data.valid)
     else:
-        images = cache.fill(bench.workspace.cache, chosen, bench.media, made.preprocessing, progress=bench.progress)
+        images = pixel_cache.fill(
+            bench.workspace.cache, chosen, bench.media, made.preprocessing, progress=bench.progress
+        )
     if plan.mode == "head" and not made.flips:
         logits, _ = logits_by_cache(predictor, bench.workspace.cache, chosen, images, progress=bench.progress)
     else:
@@ -182,5 +184,5 @@ def adopt(workspace: Workspace, folder: Path, measured: Mapping[str, Any]) -> Mo
         created_at=made.created_at,
     )
     with workspace.catalog() as catalog, catalog.begin() as tx:
-        catalog_models.add(tx, model)
+        models.add(tx, model)
     return model

@@ -19,7 +19,7 @@ from emolab.pages.html import Picture, Section, Tile, code, columns, details, fa
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
-from emolab.training.judging import comparison_words as wording
+from emolab.training.judging import comparison_words
 from emolab.workspace import write_text
 
 MISTAKES = 24
@@ -129,16 +129,16 @@ def _fairness(model: Checkpoint, valid: dict[str, Any]) -> list[Section]:
     """Both models side by side, and how far the figures rest on samples that were learned."""
     compared = model.metrics.get("compared")
     lines = [
-        *wording.learned_lines(model.metrics.get("learned"), valid),
-        *wording.comparison_lines(compared),
+        *comparison_words.learned_lines(model.metrics.get("learned"), valid),
+        *comparison_words.comparison_lines(compared),
     ]
-    rows = wording.comparison_rows(compared) if compared and compared["against"] else []
+    rows = comparison_words.comparison_rows(compared) if compared and compared["against"] else []
     if not compared or not rows:
         return [Section(title="What it was compared with", body="".join(map(paragraph, lines)))] if lines else []
     body = table(["", "this model", compared["against"], "difference", "95 % interval"], rows, numeric=(1, 2, 3))
     return [
         Section(
-            title=wording.comparison_title(compared),
+            title=comparison_words.comparison_title(compared),
             lead=f"Interval: {compared['method']}.",
             body=body + "".join(map(paragraph, lines)),
         )

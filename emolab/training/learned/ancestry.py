@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from emolab.progress import SILENT, Progress
 from emolab.stats import metrics
 from emolab.training import checkpoint
-from emolab.training.learned import fingerprints
-from emolab.training.learned import learned_images as learned
+from emolab.training.learned import fingerprints, learned_images
 from emolab.training.learned.learned_images import Learned
 from emolab.training.networks import backbones, bundled
 from emolab.training.runs.recipes import Plan
@@ -35,12 +34,12 @@ def start_folder(plan: Plan) -> Path | None:
 def of_folder(folder: Path) -> Learned:
     """What the model in ``folder`` has learned from."""
     name = folder.name if folder.parent == bundled.ROOT else f"model {folder.name[:10]}"
-    return learned.read(folder / learned.FILE, of=name)
+    return learned_images.read(folder / learned_images.FILE, of=name)
 
 
 def beside(file: Path) -> Path:
     """Where the record of a weights file lies that is no model's."""
-    return file.with_suffix(f".{learned.FILE}")
+    return file.with_suffix(f".{learned_images.FILE}")
 
 
 def of_start(backbone: str, weights: str) -> Learned:
@@ -54,14 +53,14 @@ def of_start(backbone: str, weights: str) -> Learned:
         return Learned()
     if (file.parent / checkpoint.DOCUMENT).is_file():
         return of_folder(file.parent)
-    return learned.read(beside(file), of=f"the weights file {file.name}")
+    return learned_images.read(beside(file), of=f"the weights file {file.name}")
 
 
 def of_run(workspace: Workspace, run: Run, media: Callable[[str], Path], *, progress: Progress = SILENT) -> Learned:
     """What the model of ``run`` has learned from, the samples it was trained on last."""
     plan, data = run.plan, run.data
     teachers = [_teacher(workspace, name) for name in plan.teacher.split(",") if name]
-    inherited = learned.together([of_start(plan.backbone, plan.weights), *teachers])
+    inherited = learned_images.together([of_start(plan.backbone, plan.weights), *teachers])
     prints = fingerprints.fill(workspace.cache, data.ids, media, progress=progress)[data.train]
     unread = fingerprints.unread(prints)
     if unread.any():

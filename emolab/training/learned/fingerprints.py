@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emolab.errors import DataError
-from emolab.modalities.image import reading as images
+from emolab.modalities.image import reading
 from emolab.modalities.image.decode import UnreadableImage
 from emolab.progress import SILENT, Progress
-from emolab.training.inputs import row_store as rows
-from emolab.training.learned import bloom_filter as bloom
+from emolab.training.inputs import row_store
+from emolab.training.learned import bloom_filter
 
 #: A fingerprint is so many bytes: 16 of content, 8 of the perceptual hash, 3 + 3 unsure bits, 1 whether it is of use.
 BYTES = 31
@@ -58,7 +58,7 @@ def fill(
     record is no reason to lose a finished training.
     """
     file = folder / FOLDER / "fingerprints.u8"
-    missing = len(set(ids) - rows.known(file))
+    missing = len(set(ids) - row_store.known(file))
     with (
         ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
         progress.task("Fingerprinting", missing, unit="images") if missing else nullcontext() as task,
@@ -71,7 +71,7 @@ def fill(
             readable = ~unread(found)
             return found[readable], [key for key, good in zip(part, readable.tolist(), strict=True) if good]
 
-        array, places = rows.fill(file, ids, made, dtype=np.uint8, shape=(BYTES,))
+        array, places = row_store.fill(file, ids, made, dtype=np.uint8, shape=(BYTES,))
     prints = np.zeros((len(ids), BYTES), dtype=np.uint8)
     there = places >= 0
     prints[there] = array[places[there]]
@@ -110,9 +110,9 @@ def fingerprint(media: bytes | Path) -> NDArray[np.uint8]:
     """
     name = "these bytes" if isinstance(media, bytes) else str(media)
     try:
-        opened = images.load(media if isinstance(media, bytes) else media.read_bytes())
-        return of_image(images.shown(images.upright(opened), opened.info.get("icc_profile")).image)
-    except images.Unreadable as error:
+        opened = reading.load(media if isinstance(media, bytes) else media.read_bytes())
+        return of_image(reading.shown(reading.upright(opened), opened.info.get("icc_profile")).image)
+    except reading.Unreadable as error:
         raise UnreadableImage(name, f"{error.kind}: {error.message}") from error
     except OSError as error:
         raise UnreadableImage(name, (error.strerror or str(error)).lower()) from error
@@ -151,7 +151,7 @@ def usable(prints: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def perceptual_keys(prints: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Two numbers (n, 2) for the perceptual hash of each of ``prints`` (n, 31)."""
-    return bloom.mixed(_hashes(prints))
+    return bloom_filter.mixed(_hashes(prints))
 
 
 def probes(prints: NDArray[np.uint8]) -> list[NDArray[np.uint64]]:
@@ -166,7 +166,7 @@ def probes(prints: NDArray[np.uint8]) -> list[NDArray[np.uint64]]:
                 for i, j in zip(left, right, strict=True):
                     swapped ^= on[:, i] ^ off[:, j]
                 found.append(swapped)
-    return [bloom.mixed(numbers) for numbers in found]
+    return [bloom_filter.mixed(numbers) for numbers in found]
 
 
 def _hashes(prints: NDArray[np.uint8]) -> NDArray[np.uint64]:

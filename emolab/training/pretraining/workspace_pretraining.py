@@ -19,9 +19,8 @@ from emolab.errors import ConfigError, DataError
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.training.fitting import tuning
-from emolab.training.inputs import pixel_cache as cache
-from emolab.training.learned import ancestry, fingerprints
-from emolab.training.learned import learned_images as learned
+from emolab.training.inputs import pixel_cache
+from emolab.training.learned import ancestry, fingerprints, learned_images
 from emolab.training.learned.learned_images import Learned
 from emolab.training.pretraining.pretrain import pretrain
 from emolab.training.runs import recipes, state
@@ -120,7 +119,7 @@ def learn(
         place = state.newest(folder)
         done = 0 if place is None else state.peek(place).epoch
         wanted = Preprocessing(made.size, made.color).scaled
-        pixels = cache.fill(workspace.cache, ids, media, wanted, progress=progress)
+        pixels = pixel_cache.fill(workspace.cache, ids, media, wanted, progress=progress)
         found = pretrain(pixels, made, folder, progress=progress, choices=workspace.cache / tuning.FILE)
         content = save(found.weights)
         start = Start(
@@ -138,7 +137,7 @@ def learn(
         prints = fingerprints.fill(workspace.cache, ids, media, progress=progress)
         what = f"{workspace.config.project.name}, without labels"
         record = Learned().with_images(prints, what, labelled=False)
-        learned.write(ancestry.beside(start.weights), record)
+        learned_images.write(ancestry.beside(start.weights), record)
         write_bytes(start.weights, content)
         told = {key: value for key, value in asdict(start).items() if key != "weights"}
         write_text(start.weights.with_suffix(".json"), json.dumps(told, indent=2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from emolab.catalog import models as catalog_models
+from emolab.catalog import models
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
 from emolab.training import checkpoint
@@ -23,7 +23,7 @@ def resolve(workspace: Workspace, config: TrainingConfig) -> tuple[TrainingConfi
     if config.weights != "champion" and not implied:
         return config, ""
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        found = catalog_models.find(conn, "champion")
+        found = models.find(conn, "champion")
     if found is None:
         if implied:
             return config, ""

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import select
 
-from emolab.catalog import samples, tallies
-from emolab.catalog import snapshots as catalog_snapshots
+from emolab.catalog import samples, snapshots, tallies
 from emolab.catalog.storage import schema
 from emolab.training import checkpoint
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.networks import backbones, bundled
-from emolab.training.pretraining import workspace_pretraining as unlabelled
+from emolab.training.pretraining import workspace_pretraining
 from emolab.training.runs.recipes import Plan
 from emolab.workspace import Workspace
 
@@ -85,7 +84,7 @@ def start(backbone: str, weights: str) -> dict[str, Any]:
         return {"name": "features that are computed, not learned", "caveats": []}
     if file is None:
         return {"name": f"the published weights of {backbone}", "caveats": [PUBLISHED]}
-    if file.parent.name == unlabelled.NAME and file.name.startswith(unlabelled.NAME):
+    if file.parent.name == workspace_pretraining.NAME and file.name.startswith(workspace_pretraining.NAME):
         return {"name": f"{backbone} pretrained without labels on images of the project", "caveats": []}
     return {"name": "a weights file", "caveats": ["Origin and licence of that file are not known."]}
 
@@ -119,7 +118,7 @@ def licence(about: str) -> str:
 
 def _labels(conn: Connection, snapshot: str) -> dict[str, Any] | None:
     """How the labels of ``snapshot`` were made; ``None`` where that is not on record."""
-    found = catalog_snapshots.find(conn, snapshot)
+    found = snapshots.find(conn, snapshot)
     sets = schema.label_sets.c
     version = "" if found is None else found.label_version
     row = conn.execute(select(sets.method, sets.settings).where(sets.version == version)).one_or_none()

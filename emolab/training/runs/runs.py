@@ -15,8 +15,7 @@ from safetensors import SafetensorError
 
 from emolab.errors import DataError, EmolabError
 from emolab.training.inputs.training_set import TrainingSet
-from emolab.training.runs import run_folders as places
-from emolab.training.runs import state
+from emolab.training.runs import run_folders, state
 from emolab.training.runs.recipes import Plan
 from emolab.workspace import Workspace, write_text
 
@@ -40,7 +39,7 @@ class Run:
         try:
             yield
         except EmolabError:
-            if not places.states(self.folder):
+            if not run_folders.states(self.folder):
                 self.remove()
             raise
 
@@ -74,13 +73,13 @@ def begin(
     A new run learns from what ``taught`` makes of ``data``, a stopped one from what that made when the run began.
     """
     identity = hashlib.sha256(json.dumps(settings(plan), sort_keys=True).encode() + data.snapshot.encode()).hexdigest()
-    folder = places.root(workspace) / identity[:16]
-    if not (folder / places.PLAN).is_file():
+    folder = run_folders.root(workspace) / identity[:16]
+    if not (folder / run_folders.PLAN).is_file():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         data = data if taught is None else taught(data)
         data.save(folder)
-        write_text(folder / places.PLAN, json.dumps(asdict(plan)))
+        write_text(folder / run_folders.PLAN, json.dumps(asdict(plan)))
     elif taught is not None:
         data = read(folder).data
     return Run(folder, plan, data)
@@ -91,14 +90,14 @@ def unfinished(workspace: Workspace) -> Run | None:
 
     Raises :class:`DataError` when it is damaged.
     """
-    found = places.runs(workspace)
+    found = run_folders.runs(workspace)
     return read(found[-1]) if found else None
 
 
 def read(folder: Path) -> Run:
     """The run in ``folder``, with its own settings and data. Raises :class:`DataError` when it is damaged."""
     try:
-        plan = Plan(**json.loads((folder / places.PLAN).read_text(encoding="utf-8")))
+        plan = Plan(**json.loads((folder / run_folders.PLAN).read_text(encoding="utf-8")))
         return Run(folder, plan, TrainingSet.read(folder))
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise DataError(

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from emolab.errors import DataError, EmolabError
-from emolab.training.runs import run_folders as places
+from emolab.training.runs import run_folders
 
 STATE, TENSORS, BEST = "state.json", "state.safetensors", "best.safetensors"
 PART, ASIDE = ".part-", "damaged-"
@@ -88,14 +88,14 @@ def save(
         (temporary / STATE).write_text(text, encoding="utf-8")
         for file in temporary.iterdir():
             _flush(file)
-        place = places.state(folder, step=state.step, epoch=state.epoch)
+        place = run_folders.state(folder, step=state.step, epoch=state.epoch)
         if place.exists():
             shutil.rmtree(place)
         temporary.rename(place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _flush(folder)
-    for older in places.states(folder)[:-KEPT]:
+    for older in run_folders.states(folder)[:-KEPT]:
         shutil.rmtree(older)
 
 
@@ -113,7 +113,7 @@ def choose(folder: Path) -> tuple[Path | None, dict[Path, str]]:
     Raises :class:`DataError` when there are states and all of them are damaged.
     """
     damaged: dict[Path, str] = {}
-    for place in reversed(places.states(folder)):
+    for place in reversed(run_folders.states(folder)):
         reason = damage(place)
         if reason is None:
             return place, damaged

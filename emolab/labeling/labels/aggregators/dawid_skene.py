@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.labeling.labels.aggregators import DEFAULTS, Options
-from emolab.votes import dawid_skene as model
+from emolab.votes import dawid_skene
 from emolab.votes.dawid_skene import Fit
 from emolab.votes.table import answers
 
@@ -35,7 +35,7 @@ def aggregate(votes: VoteTable, options: Options = DEFAULTS) -> NDArray[np.float
 
 def fit(said: csr_matrix, k: int, options: Options = DEFAULTS) -> Fit:
     """The model fitted to ``said`` (n, w * k) of :mod:`emolab.votes.table`, with the settings of ``options``."""
-    return model.fit(
+    return dawid_skene.fit(
         said,
         k,
         prior=options.smoothing + options.trust * np.eye(k),
