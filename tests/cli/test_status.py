@@ -20,7 +20,7 @@ from emolab.errors import EmolabError
 from emolab.labeling.labels.aggregate import aggregate
 from emolab.loop.operate.status import LabelState, TrainingState, status
 from emolab.records import Model, Sample, Suggestion, Vote
-from emolab.training.runs import run_folders as places
+from emolab.training.runs import run_folders
 from emolab.words import many, short
 from emolab.workspace import Workspace
 
@@ -91,9 +91,9 @@ def test_the_next_command_is_never_broken_in_two(
 
 
 def stopped_run(workspace: Workspace, *, epoch: int, epochs: int) -> Path:
-    folder = places.root(workspace) / "0123456789abcdef"
-    places.state(folder, step=7 * epoch, epoch=epoch).mkdir(parents=True)
-    (folder / places.PLAN).write_text(f'{{"epochs": {epochs}}}', encoding="utf-8")
+    folder = run_folders.root(workspace) / "0123456789abcdef"
+    run_folders.state(folder, step=7 * epoch, epoch=epoch).mkdir(parents=True)
+    (folder / run_folders.PLAN).write_text(f'{{"epochs": {epochs}}}', encoding="utf-8")
     return folder
 
 
@@ -111,16 +111,16 @@ def test_a_run_older_than_the_newest_model_or_damaged_is_not_mentioned(workspace
     folder = stopped_run(workspace, epoch=12, epochs=40)
     assert status(workspace).training == TrainingState(running=False, epoch=12, epochs=40)
     assert status(workspace).next == "emolab collect PATH"
-    for path in (folder, *places.states(folder)):
+    for path in (folder, *run_folders.states(folder)):
         os.utime(path, (0, 0))
     one_of_everything(workspace)
     assert status(workspace).training is None
     os.utime(folder)
     assert status(workspace).to_dict()["training"] == {"running": False, "epoch": 12, "epochs": 40}
-    (folder / f"{places.PREFIX}copy").mkdir()  # somebody's backup
+    (folder / f"{run_folders.PREFIX}copy").mkdir()  # somebody's backup
     assert status(workspace).training is None
-    (folder / f"{places.PREFIX}copy").rmdir()
-    (folder / places.PLAN).write_text("{", encoding="utf-8")
+    (folder / f"{run_folders.PREFIX}copy").rmdir()
+    (folder / run_folders.PLAN).write_text("{", encoding="utf-8")
     assert status(workspace).training is None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emolab.catalog import models as catalog_models
+from emolab.catalog import models
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, EmolabError
 from emolab.loop.model.train import train
@@ -120,7 +120,7 @@ def test_a_model_remembers_its_teachers_by_id_and_the_votes_keep_judging(taught_
     assert made.snapshot != first.snapshot
     assert made.metrics["valid"]["n"] == first.metrics["valid"]["n"]
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        assert len(catalog_models.list_all(conn)) == 2
+        assert len(models.list_all(conn)) == 2
     document = json.loads((folder / checkpoint.DOCUMENT).read_text(encoding="utf-8"))
     assert (document["plan"]["teacher"], document["plan"]["teacher_share"]) == ("", 0.0)
 
