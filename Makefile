@@ -12,7 +12,7 @@ BENCHMARKS := $(filter-out __init__ harness,$(basename $(notdir $(sort $(wildcar
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:  ## make .venv ready (PyTorch, Label Studio, FiftyOne and its database), or mend it
+setup:  ## make .venv ready (PyTorch, Label Studio, FiftyOne and its database), or repair it
 	@scripts/setup.sh again
 
 # What the other targets need: the same, in a moment when nothing has changed.

@@ -14,7 +14,7 @@ doubtful
     are doubted, and what two more votes on each bring, beside the same votes on new samples, the truth in their place,
     and what was foretold. The share of the promise that is foretold was set on these rows, so they are no proof of it.
 
-Digits are scikit-learn's (1,797 of 8 x 8 pixels), clouds are drawn anew for each seed (3 to 10 classes of 1 to 5
+Digits are scikit-learn's (1,797 of 8 x 8 pixels), clouds are drawn again for each seed (3 to 10 classes of 1 to 5
 Gaussians each). FER+ is the first 128 principal components of MobileNetV2's features with ImageNet weights, 96 pixels,
 and needs the test data pack (EMOLAB_TEST_DATA or ../shared); without it and with --quick it is left out.
 """
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Result, main
 from emolab.active_learning.advice import ceiling, doubtful_labels, learning_curve, opinions, power_law
-from emolab.active_learning.advice.advice import VOTES_TO_MEND, labels_won
+from emolab.active_learning.advice.advice import VOTES_TO_RELABEL, labels_won
 from emolab.active_learning.advice.learning_curve import Labelled
 from emolab.stats import logistic
 
@@ -277,7 +277,7 @@ def _doubts(name: str, load: Callable[[], World], n: int, votes: int, seeds: int
     )
     worth = (
         f"foretold {100 * mean['foretold']:+.2f}; as many votes on new samples {100 * mean['new']:+.2f}, "
-        f"doubted labels replaced by the truth {100 * mean['mended']:+.2f}"
+        f"doubted labels replaced by the truth {100 * mean['relabelled']:+.2f}"
     )
     return [
         result("really wrong", "right", "%", found),
@@ -304,11 +304,11 @@ def _doubt(world: World, n: int, votes: int, seed: int) -> dict[str, float]:
     law = power_law.fit(learning_curve.measure(data, rng), rng)
     rows, wrong = have[found.rows], hard[have] != truth[have]
     now = accuracy(world, targets, hard, have, asked)
-    mended = targets.copy()
-    mended[rows] = np.eye(targets.shape[1])[truth[rows]]
+    relabelled = targets.copy()
+    relabelled[rows] = np.eye(targets.shape[1])[truth[rows]]
     more = counts.copy()
-    more[rows] += vote(world.shares[rows], VOTES_TO_MEND, rng)
-    new = np.concatenate([have, others[: round(VOTES_TO_MEND * len(rows) / votes)]])
+    more[rows] += vote(world.shares[rows], VOTES_TO_RELABEL, rng)
+    new = np.concatenate([have, others[: round(VOTES_TO_RELABEL * len(rows) / votes)]])
     return {
         "doubted": len(rows),
         "right": float(wrong[found.rows].mean()) if len(rows) else 1.0,
@@ -317,7 +317,7 @@ def _doubt(world: World, n: int, votes: int, seed: int) -> dict[str, float]:
         "noise": float(wrong.mean()),
         "reckoned": found.noise,
         "foretold": law.gain(n, labels_won(found, n, targets.shape[1])).value,
-        "mended": accuracy(world, mended, hard, have, asked) - now,
+        "relabelled": accuracy(world, relabelled, hard, have, asked) - now,
         "asked": accuracy(world, targets_of(more), hard, have, asked) - now,
         "new": accuracy(world, targets, hard, new, asked) - now,
     }  # fmt: skip

@@ -3,7 +3,7 @@
 Copies are made of images drawn from FER+ valid, on which nothing was tuned (drawn faces where the data are not there),
 one kind of change at a time, and searched for among all of them and the originals. Baselines: the 64-bit hash that
 emolab used before (within 4 bits), and the difference hash of ImageHash (dHash, within 10 bits, the usual limit),
-written anew. `EMOLAB_PAIRS=FILE.png` writes up to 300 of the pairs found among the originals, to be looked at: whether
+encoded again. `EMOLAB_PAIRS=FILE.png` writes up to 300 of the pairs found among the originals, to be looked at: whether
 two faces are one photo is for a person to say.
 """
 

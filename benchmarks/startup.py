@@ -37,7 +37,7 @@ def run(quick: bool) -> list[Result]:
         "emolab init --help": ("-m", "emolab", "init", "--help"),
         "import numpy": ("-c", "import numpy"),
     }
-    giants = {f"import {name}": ("-c", f"import {name}") for name in ("torch", "fiftyone") if find_spec(name)}
+    heavy = {f"import {name}": ("-c", f"import {name}") for name in ("torch", "fiftyone") if find_spec(name)}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def contest(table: Mapping[str, Sequence[str]], repeats: int) -> dict[str, list[float]]:
@@ -45,9 +45,9 @@ def run(quick: bool) -> list[Result]:
         return interleave(calls, repeats)
 
     taken = contest(commands, repeats)
-    slow = contest({BARE: commands[BARE], **giants}, 1 if quick else 3) if giants else {}
+    slow = contest({BARE: commands[BARE], **heavy}, 1 if quick else 3) if heavy else {}
     results = []
-    for name, spent in [*taken.items(), *((name, slow[name]) for name in giants)]:
+    for name, spent in [*taken.items(), *((name, slow[name]) for name in heavy)]:
         middle, (low, high) = summary(spent)
         factor, _ = ratio(taken if name in taken else slow, name, BARE)
         note = (

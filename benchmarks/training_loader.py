@@ -1,7 +1,7 @@
 """From JPEG files to batches: emolab's cache beside the usual DataLoader, per CPU second and by the clock.
 
 Both read the same files of 640 x 480 and give batches of 64 at 224 pixels with two workers. The usual way is a torch
-DataLoader over Pillow, Resize, ToTensor and Normalize: floats, made anew in every epoch. emolab's gives bytes, which
+DataLoader over Pillow, Resize, ToTensor and Normalize: floats, made again in every epoch. emolab's gives bytes, which
 the network normalises itself (1 ms of a step of 390 on ResNet18 at 64 pixels): its first epoch decodes, writes the
 memory-mapped cache and reads it, later ones only read.
 """

@@ -11,7 +11,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class EmolabError(Exception):
-    """A problem the user can mend; ``hint`` is what to type or change next.
+    """A problem the user can fix; ``hint`` is what to type or change next.
 
     ``block`` are lines to save as a file, printed as they are below the hint: whoever makes them has escaped in them
     whatever gives orders to a terminal.

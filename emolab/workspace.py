@@ -143,7 +143,7 @@ class Workspace:
 
     @property
     def fiftyone(self) -> Path:
-        """Database of the FiftyOne view, which is made anew for a workspace that may only be read."""
+        """Database of the FiftyOne view, which is another one for a workspace that may only be read."""
         return self.writable / "fiftyone"
 
     @property

@@ -49,7 +49,7 @@ install_mongodb() {
         return 0
     fi
     say "FiftyOne's database could not be installed. Everything but \`emolab inspect\` works without it."
-    say "To mend: install MongoDB 6 or newer, or set FIFTYONE_DATABASE_URI=mongodb://HOST:PORT, then run this again."
+    say "To fix it: install MongoDB 6 or newer, or set FIFTYONE_DATABASE_URI=mongodb://HOST:PORT, then run this again."
     return 1
 }
 

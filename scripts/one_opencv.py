@@ -1,7 +1,7 @@
 """Leave exactly one OpenCV in this environment: opencv-python-headless below 5, imported from its own files.
 
 Two OpenCV packages share the folder `cv2`, and removing either one breaks the other, so a mixture is
-mended by removing all of them and installing the right one again.
+repaired by removing all of them and installing the right one again.
 """
 
 from __future__ import annotations

@@ -60,11 +60,11 @@ def use(wheel: Path, work: Path) -> None:
     run(uv, "venv", "-q", "--python", sys.executable, work / "env")
     python, emolab = work / "env" / "bin" / "python", work / "env" / "bin" / "emolab"
     run(uv, "pip", "install", "-q", "--python", python, "--compile-bytecode", wheel)
-    for giant in ("torch", "fiftyone", "label_studio_sdk"):
+    for package in ("torch", "fiftyone", "label_studio_sdk"):
         run(
             python,
             "-c",
-            f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{giant}') is not None)",
+            f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{package}') is not None)",
         )
     run(python, "-c", "from emolab.modalities.image import detector_weights; detector_weights.detector('')", cwd=work)
     if "Usage" not in run(emolab, "--help", cwd=work):

@@ -81,7 +81,7 @@ def commands() -> str:
         NOTE,
         "# Commands\n",
         "Data goes to standard output (`--json`), progress and prose to standard error. The exit status is 0 when it "
-        "worked, 1 for something you can mend, 2 for wrong usage, 130 after Ctrl-C. Every command can be run again.\n",
+        "worked, 1 for something you can fix, 2 for wrong usage, 130 after Ctrl-C. Every command can be run again.\n",
         "| command | what it does |\n|---|---|",
     ]
     found = list(leaves(cli, ctx))

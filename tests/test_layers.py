@@ -1,4 +1,4 @@
-"""The house's plan holds: who may import whom, where the giants live, and no import in a circle."""
+"""The house's plan holds: who may import whom, where heavy packages live, and no import in a circle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOOP = {"loop"}
 #: They parse, call the loop and print; nothing imports them.
 FRONTS = {"demonstration", "cli"}
 
-#: A giant -> the only places that may import it, as prefixes of a path under emolab/. CONTRIBUTING shows this table.
+#: A heavy package -> the only places that may import it, as prefixes of a path under emolab/. CONTRIBUTING shows it.
 HOMES = {
     "torch": ("training/",),
     "torchvision": ("training/",),
@@ -138,8 +138,8 @@ def layer_faults(imports: list[Import]) -> list[str]:
     return faults
 
 
-def giant_faults(imports: list[Import]) -> list[str]:
-    """Return one line for each giant imported outside its home."""
+def heavy_faults(imports: list[Import]) -> list[str]:
+    """Return one line for each heavy package imported outside its home."""
     faults = []
     for found in imports:
         homes = HOMES.get(found.module.split(".")[0])
@@ -206,8 +206,8 @@ def test_imports_go_down_never_up_and_never_sideways() -> None:
     assert not layer_faults(all_imports()), "\n" + "\n".join(layer_faults(all_imports()))
 
 
-def test_each_giant_is_imported_in_its_own_home_only() -> None:
-    assert not giant_faults(all_imports()), "\n" + "\n".join(giant_faults(all_imports()))
+def test_each_heavy_package_is_imported_in_its_own_home_only() -> None:
+    assert not heavy_faults(all_imports()), "\n" + "\n".join(heavy_faults(all_imports()))
 
 
 def test_light_rooms_need_only_light_packages() -> None:
@@ -258,9 +258,9 @@ def test_the_rule_sees_an_import_that_breaks_it(path: str, line: str, message: s
     assert [fault.rpartition(": ")[2] for fault in faults] == ([message] if message else [])
 
 
-def test_the_rule_sees_a_giant_away_from_home() -> None:
+def test_the_rule_sees_a_heavy_package_away_from_home() -> None:
     source = "def f():\n    import torch.nn as nn\n    from fiftyone import Dataset"
-    assert giant_faults(imports_of(source, "cli/train.py")) == [
+    assert heavy_faults(imports_of(source, "cli/train.py")) == [
         "emolab/cli/train.py:2 imports torch.nn: only training/ may",
         "emolab/cli/train.py:3 imports fiftyone.Dataset: only datasets/inspect/ may",
     ]

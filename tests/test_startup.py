@@ -1,4 +1,4 @@
-"""`emolab --help` answers at once: it imports no giant and costs little more than Python itself."""
+"""`emolab --help` answers at once: it imports no heavy package and costs little more than Python itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from benchmarks.startup import cpu_of
 from emolab.cli.main import COMMANDS
 
-GIANTS = {
+HEAVY = {
     "PIL",
     "alembic",
     "av",
@@ -43,15 +43,15 @@ def imported_by(code: str) -> set[str]:
     return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
 
-def test_help_imports_no_giant() -> None:
+def test_help_imports_no_heavy_package() -> None:
     code = "from emolab.cli.main import main; sys.argv = ['emolab', '--help']; main()"
-    assert imported_by(code) & GIANTS == set()
+    assert imported_by(code) & HEAVY == set()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_loading_a_command_imports_no_giant(command: str) -> None:
+def test_loading_a_command_imports_no_heavy_package(command: str) -> None:
     module = COMMANDS[command][0]
-    assert imported_by(f"import {module}") & GIANTS == set()
+    assert imported_by(f"import {module}") & HEAVY == set()
 
 
 def test_help_lists_every_command_with_its_line() -> None:

@@ -60,7 +60,7 @@ def demo(
     """Run collect, label, train and suggest for some rounds with a simulated team, and the same at random.
 
     Everything is real but the people: Label Studio runs, five users sign up and answer its queue, votes are pulled,
-    aggregated and trained on. DIR (default: demo) is made anew each time; it holds the two workspaces and report.html.
+    aggregated and trained on. DIR (default: demo) is made again each time; it holds the two workspaces and report.html.
     """
     from emolab.cli.ui.signals import terminated_like_ctrl_c
     from emolab.demonstration import campaign as demo_loop

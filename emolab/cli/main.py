@@ -1,6 +1,6 @@
 """The ``emolab`` command: a lazy table of commands, one place that turns errors into messages and exit codes.
 
-Exit codes: 0 done, 1 something the user can mend, 2 wrong usage, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 something the user can fix, 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collect": ("emolab.cli.collect", "Bring in images, videos or a camera's pictures as samples."),
     "label": ("emolab.cli.label.group", "Send samples to the team and bring back their votes."),
     "merge": ("emolab.cli.merge", "Bring in an open dataset with its labels or votes."),
-    "split": ("emolab.cli.split", "Show, set, draw and mend train, valid and test."),
+    "split": ("emolab.cli.split", "Show, set, draw and repair train, valid and test."),
     "remove": ("emolab.cli.remove", "Take samples, or all that came from a source, out again."),
     "inspect": ("emolab.cli.inspect", "Look at the workspace in FiftyOne."),
     "pretrain": ("emolab.cli.pretrain", "Learn from the images alone, before there are labels."),
@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("emolab.cli.status", "Say where the project stands and what to type next."),
     "backup": ("emolab.cli.backup", "Keep the workspace in one file, while others work in it."),
     "restore": ("emolab.cli.restore", "Bring a workspace back from a backup."),
-    "doctor": ("emolab.cli.doctor.command", "Check what works on this machine and how to mend the rest."),
+    "doctor": ("emolab.cli.doctor.command", "Check what works on this machine and how to fix the rest."),
     "demo": ("emolab.cli.demo", "Run the whole loop on drawn faces, or on your data, in minutes."),
 }
 

@@ -1,4 +1,4 @@
-"""``emolab split``: what is trained on, chosen by and judged on; set by hand, drawn anew, and mended."""
+"""``emolab split``: what is trained on, chosen by and judged on; set by hand, drawn again, and repaired."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _yes = click.option("--yes", is_flag=True, help="Move samples out of the test sp
 
 
 @click.group(
-    cls=OrderedGroup, short_help="Show, set, draw and mend train, valid and test.", invoke_without_command=True
+    cls=OrderedGroup, short_help="Show, set, draw and repair train, valid and test.", invoke_without_command=True
 )
 @click.pass_context
 def split(ctx: click.Context) -> None:
@@ -94,7 +94,7 @@ def set_split(
     _carry_out(session, "set", wanted, **how)
 
 
-@split.command("draw", short_help="Draw the splits anew, by shares.")
+@split.command("draw", short_help="Draw the splits again, by shares.")
 @click.option("--train", type=within("option.share"), default=0.8, show_default=True, help="Share to train on.")
 @click.option("--valid", type=within("option.share"), default=0.2, show_default=True, help="Share to choose by.")
 @click.option("--test", type=within("option.share"), default=0.0, show_default=True, help="Share to judge on.")
@@ -216,8 +216,8 @@ def _show(session: Session, moves: Moves, after: Mapping[str, int], *, dry_run: 
         )
     if moves.left_across:
         lie = f"{many(moves.left_across, 'unit')} {'lies' if moves.left_across == 1 else 'lie'} across splits"
-        mend = "Copies: emolab split repair; subjects and videos too: --groups."
-        session.say(f"[yellow]{lie}{' then' if dry_run else ''}.[/] [dim]{mend}[/]")
+        fix = "Copies: emolab split repair; subjects and videos too: --groups."
+        session.say(f"[yellow]{lie}{' then' if dry_run else ''}.[/] [dim]{fix}[/]")
     session.say("splits: " + ", ".join(f"{name} {n:,}" for name, n in sorted(after.items())))
     learned = sum(n for (before, to), n in moves.between.items() if before == "train" and to in ("valid", "test"))
     if learned and not dry_run and _has_models(session):

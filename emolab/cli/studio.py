@@ -156,7 +156,7 @@ def _push(session: Session) -> str:
 def password(session: Session) -> None:
     """Give the embedded Label Studio's administrator a new random password and show it once.
 
-    It also renews the token emolab keeps, so it mends an embedded server that refuses emolab.
+    It also renews the token emolab keeps, so it also fixes an embedded server that refuses emolab.
     """
     secret = _embedded(session).reset_password()
     shown = secret if session.json or session.console.is_terminal else None
@@ -242,7 +242,7 @@ def _explain_loopback(session: Session, running: Running) -> None:
 
 
 def _stay(session: Session, server: EmbeddedServer) -> None:
-    """Wait until Ctrl-C or a polite kill, then stop the server; an error when it ends by itself."""
+    """Wait until Ctrl-C or SIGTERM, then stop the server; an error when it ends by itself."""
     import time
 
     from emolab.cli.ui.signals import terminated_like_ctrl_c

@@ -1,4 +1,4 @@
-"""Samples taken out of a workspace, and what follows from it: near copies are grouped anew."""
+"""Samples taken out of a workspace, and what follows from it: near copies are grouped again."""
 
 from __future__ import annotations
 

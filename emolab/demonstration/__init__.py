@@ -1,1 +1,1 @@
-"""demonstration."""
+"""``make demo``: drawn faces, simulated annotators, a campaign through a real Label Studio, and its page."""

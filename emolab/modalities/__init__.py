@@ -1,1 +1,1 @@
-"""modalities."""
+"""What a sample is made of and how it is read: images today, audio and text to come."""

@@ -1,1 +1,1 @@
-"""pages."""
+"""Self-contained HTML pages and SVG charts, for reports."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 MOST_STEPS = 300
-#: Moves that are remembered, and steps after which the curvature is taken anew.
+#: Moves that are remembered, and steps after which the curvature is taken again.
 PAIRS, RENEW = 20, 5
 #: Steps without a smaller slope after which rounding must be what is left.
 PATIENCE = 20

@@ -71,7 +71,7 @@ def features(
 
 @dataclass(frozen=True)
 class FineTuned:
-    """The real trainer for one seed of a simulation: all of a network learns from the labels of every round anew.
+    """The real trainer for one seed of a simulation: all of a network learns again from the labels of every round.
 
     ``images`` are those of the n samples that may be asked about, ``judge`` of those that judge. Nothing is held
     out, so the last epoch is kept and confidence is not calibrated.

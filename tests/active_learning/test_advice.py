@@ -17,7 +17,7 @@ from emolab.active_learning.advice import (
     power_law,
     recommendation,
 )
-from emolab.active_learning.advice.advice import Finding, Mending, Purchase
+from emolab.active_learning.advice.advice import Finding, Purchase, Relabelling
 from emolab.active_learning.advice.ceiling import Ceiling
 from emolab.active_learning.advice.doubtful_labels import Doubtful
 from emolab.active_learning.advice.learning_curve import Labelled, Measured
@@ -200,8 +200,8 @@ def test_advice_on_a_campaign_holds_all_its_parts() -> None:
     assert [p.votes for p in found.purchases] == [100, 1000]
     assert found.purchases[0].labels == 40
     assert found.purchases[0].gain.value < found.purchases[1].gain.value
-    assert found.mending is not None
-    assert found.mending.votes == 2 * len(found.mending.doubtful.rows)
+    assert found.relabelling is not None
+    assert found.relabelling.votes == 2 * len(found.relabelling.doubtful.rows)
     assert found.ceiling is not None
     again = advice.advise(
         data, counts, counts, votes=(100, 1000), votes_per_label=2.5, rng=np.random.default_rng(0)
@@ -213,11 +213,11 @@ def test_without_second_votes_no_label_is_doubted_and_no_ceiling_told() -> None:
     data, _ = clouds(100)
     single = np.eye(3)[data.hard]
     found = advice.advise(data, single, single, votes=(100,), votes_per_label=1.0, rng=np.random.default_rng(0))
-    assert (found.ceiling, found.mending, found.reached) == (None, None, False)
+    assert (found.ceiling, found.relabelling, found.reached) == (None, None, False)
 
 
 def finding(
-    *, gain: tuple[float, float], mend: tuple[float, float] | None = None, accuracy: float = 0.6, labels: int = 41
+    *, gain: tuple[float, float], relabel: tuple[float, float] | None = None, accuracy: float = 0.6, labels: int = 41
 ) -> Finding:
     doubted = Doubtful(np.arange(labels), np.full(labels, 0.7), np.zeros(labels, dtype=np.int64), 0.2, 0.1)
     return Finding(
@@ -226,7 +226,7 @@ def finding(
         accuracy=Interval.around(accuracy, 0.05),
         purchases=(Purchase(300, 100.0, Interval.around(*gain)),),
         ceiling=Ceiling(Interval(0.7, 0.68, 0.72), Interval(0.8, 0.77, 0.83), 0.6, 200, 3.0),
-        mending=None if mend is None else Mending(doubted, 82, Interval.around(*mend)),
+        relabelling=None if relabel is None else Relabelling(doubted, 82, Interval.around(*relabel)),
     )
 
 
@@ -245,26 +245,26 @@ def finding(
             "label",
         ),
         (
-            finding(gain=(0.0, 0.011), mend=(0.0001, 0.005)),
+            finding(gain=(0.0, 0.011), relabel=(0.0001, 0.005)),
             "300 more votes buy +0.0 ± 1.1 points, and 82 on 41 doubtful labels +0.0 ± 0.5 points: no gain can be "
             "seen, and none ruled out.",
             "label",
         ),
         (finding(gain=(0.001, 0.002)), "300 more votes buy +0.1 ± 0.2 points: stop.", "stop"),
         (
-            finding(gain=(0.006, 0.004), mend=(0.009, 0.005)),
+            finding(gain=(0.006, 0.004), relabel=(0.009, 0.005)),
             "300 more votes buy +0.6 ± 0.4 points, but 82 on 41 doubtful labels +0.9 ± 0.5 points, more per vote: "
             "look at those first.",
-            "mend",
+            "relabel",
         ),
         (
-            finding(gain=(0.03, 0.01), mend=(0.002, 0.005)),
+            finding(gain=(0.03, 0.01), relabel=(0.002, 0.005)),
             "300 more votes buy +3.0 ± 1.0 points, more per vote than 82 on 41 doubtful labels, +0.2 ± 0.5 points: "
             "label on.",
             "label",
         ),
         (
-            finding(gain=(0.001, 0.002), mend=(0.001, 0.001)),
+            finding(gain=(0.001, 0.002), relabel=(0.001, 0.001)),
             "Stop: 300 more votes buy +0.1 ± 0.2 points, and 82 on 41 doubtful labels +0.1 ± 0.1 points.",
             "stop",
         ),

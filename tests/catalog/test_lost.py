@@ -1,4 +1,4 @@
-"""A catalog that is lost, damaged or strange is said by every command, and never made anew over what is left."""
+"""A catalog that is lost, damaged or strange is said by every command, and no new one is made over what is left."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_an_old_python_is_named_with_what_to_install() -> None:
     check = checks.python((3, 9, 2, "final"))
     assert check.state == "broken"
     assert "emolab needs a released 3.11 or newer" in check.detail
-    assert check.mend == "sudo apt-get install python3.11 python3.11-venv"
+    assert check.fix == "sudo apt-get install python3.11 python3.11-venv"
 
 
 def test_a_release_candidate_of_python_is_not_enough() -> None:
@@ -79,14 +79,14 @@ def test_a_torch_that_fails_to_import_shows_its_complaint() -> None:
     check = checks.torch(Probe(None, "RuntimeError: operator torchvision::nms does not exist"), present=True)
     assert check.state == "broken"
     assert "torchvision::nms" in check.detail
-    assert check.mend is not None
-    assert "--force-reinstall torch torchvision" in check.mend
+    assert check.fix is not None
+    assert "--force-reinstall torch torchvision" in check.fix
 
 
 def test_a_missing_torch_is_missing_not_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     check = checks.torch(Probe(None, "ModuleNotFoundError"), present=False)
-    assert (check.state, check.mend) == ("missing", 'pip install "emolab[train]"')
+    assert (check.state, check.fix) == ("missing", 'pip install "emolab[train]"')
 
 
 def test_a_gpu_is_welcome_but_not_needed() -> None:
@@ -97,8 +97,8 @@ def test_a_gpu_is_welcome_but_not_needed() -> None:
 def test_a_gpu_that_torch_cannot_use_is_explained() -> None:
     without = checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=True)
     with_cuda = checks.gpu(Probe({"cuda": [], "cuda_build": "13.2"}), device=True)
-    assert without.mend == "pip install --force-reinstall torch torchvision   (the build with CUDA)"
-    assert with_cuda.mend == "Update the NVIDIA driver; `nvidia-smi` should list the device."
+    assert without.fix == "pip install --force-reinstall torch torchvision   (the build with CUDA)"
+    assert with_cuda.fix == "Update the NVIDIA driver; `nvidia-smi` should list the device."
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_gpu_that_torch_cannot_use_is_explained() -> None:
 def test_several_opencvs_are_one_library_or_a_mixture(packages: dict[str, str], imported: str, wrong: str) -> None:
     check = checks.opencv(Probe({"cv2": imported, "faces": True}), packages)
     assert (check.state, wrong in check.detail) == ("broken" if wrong else "works", True)
-    assert check.mend == (checks.ONE_OPENCV if wrong else None)
+    assert check.fix == (checks.ONE_OPENCV if wrong else None)
 
 
 def test_this_environment_has_one_opencv() -> None:
@@ -140,7 +140,7 @@ def test_a_detector_of_the_settings_that_is_missing_is_said(tmp_path: Path) -> N
     check = checks.detector(checks.probe(checks.detector_probe(path)), path)
     assert check.state == "broken"
     assert "gone.onnx does not exist (collect.detector)" in check.detail
-    assert 'or "" for the one that comes with emolab' in str(check.mend)
+    assert 'or "" for the one that comes with emolab' in str(check.fix)
 
 
 def test_a_detector_without_opencv_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -148,13 +148,13 @@ def test_a_detector_without_opencv_says_what_to_install(monkeypatch: pytest.Monk
     without = "import sys; sys.modules['cv2'] = None\n" + checks.detector_probe("")
     check = checks.detector(checks.probe(without), "")
     assert check.state == "broken" and "OpenCV" in check.detail
-    assert check.mend is not None and 'pip install "emolab[data]"' in check.mend
+    assert check.fix is not None and 'pip install "emolab[data]"' in check.fix
 
 
 def test_a_broken_imgaug_leaves_the_loop_standing() -> None:
     check = checks.imgaug(Probe(None, "AttributeError"), present=True)
     assert (check.state, check.needed) == ("broken", False)
-    assert check.mend == "Use the default: emolab train --set training.augmentation=torchvision"
+    assert check.fix == "Use the default: emolab train --set training.augmentation=torchvision"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_camera_without_permission_says_how_to_get_it(tmp_path: Path, monkeypa
     monkeypatch.setattr("os.access", lambda *_: False)
     check = checks.camera([device])
     assert check.state == "broken"
-    assert check.mend == 'sudo usermod -aG video "$USER"   (then log in again)'
+    assert check.fix == 'sudo usermod -aG video "$USER"   (then log in again)'
 
 
 def test_no_camera_is_no_fault() -> None:
@@ -226,8 +226,8 @@ def test_the_database_of_this_environment_starts() -> None:
 def test_a_server_without_a_token_says_where_to_get_one() -> None:
     check = checks_servers.studio("http://studio.example", "")
     assert (check.state, check.detail) == ("missing", "http://studio.example: EMOLAB_STUDIO_TOKEN is not set")
-    assert check.mend is not None
-    assert "http://studio.example/user/account" in check.mend
+    assert check.fix is not None
+    assert "http://studio.example/user/account" in check.fix
 
 
 def test_a_server_that_is_down_is_broken() -> None:
@@ -260,7 +260,7 @@ def test_the_server_of_the_settings_is_asked_with_the_token_of_the_environment(w
 
 def test_an_embedded_server_that_is_down_is_no_fault(workspace: Workspace) -> None:
     check = checks_servers.studio_of(workspace, {})
-    assert (check.state, check.needed, check.mend) == ("missing", False, "emolab studio up")
+    assert (check.state, check.needed, check.fix) == ("missing", False, "emolab studio up")
 
 
 @pytest.mark.labelstudio
@@ -280,12 +280,12 @@ def test_a_fresh_workspace_is_healthy(workspace: Workspace) -> None:
 
 def test_no_workspace_is_no_fault() -> None:
     check = checks_servers.catalog(None, ConfigError("There is no emolab workspace in /tmp or above it."))
-    assert (check.state, check.needed, check.mend) == ("missing", False, "emolab init")
+    assert (check.state, check.needed, check.fix) == ("missing", False, "emolab init")
 
 
 def test_a_broken_settings_file_is_a_fault() -> None:
-    check = checks_servers.catalog(None, ConfigError("emolab.toml is not valid TOML: line 3.", hint="Mend line 3."))
-    assert (check.state, check.needed, check.mend) == ("broken", True, "Mend line 3.")
+    check = checks_servers.catalog(None, ConfigError("emolab.toml is not valid TOML: line 3.", hint="Fix line 3."))
+    assert (check.state, check.needed, check.fix) == ("broken", True, "Fix line 3.")
 
 
 def test_a_damaged_catalog_is_found(workspace: Workspace) -> None:
@@ -313,7 +313,7 @@ def run_here(*arguments: str) -> int:
 def test_something_needed_and_missing_ends_with_status_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [Check(name="PyTorch", state="missing", detail="not installed", mend='pip install "emolab[train]"')]
+    rows = [Check(name="PyTorch", state="missing", detail="not installed", fix='pip install "emolab[train]"')]
     faked(monkeypatch, rows)
     assert run_here() == 1
     said = capsys.readouterr().err
@@ -332,11 +332,11 @@ def test_something_welcome_and_missing_ends_with_status_0(
 def test_what_is_optional_stands_apart_from_what_must_be_mended(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torch = Check(name="PyTorch", state="missing", detail="not installed", mend="make setup")
+    torch = Check(name="PyTorch", state="missing", detail="not installed", fix="make setup")
     faked(monkeypatch, [torch, checks.camera([]), checks_servers.studio_of(None, {})])
     assert run_here() == 1
     said = capsys.readouterr().err
-    must, may = said.split("To mend\n")[1].split("Optional\n")
+    must, may = said.split("To fix\n")[1].split("Optional\n")
     assert must.strip() == "PyTorch: make setup"
     assert "Camera adds pictures straight from a webcam: Plug one in, or collect folders and videos." in may
     assert "Label Studio server adds the page on which your team answers: emolab studio up" in may
@@ -347,7 +347,7 @@ def test_where_everything_needed_works_nothing_is_to_mend(
 ) -> None:
     faked(monkeypatch, [checks.python(), checks.camera([])])
     assert run_here() == 0
-    assert "To mend" not in capsys.readouterr().err
+    assert "To fix" not in capsys.readouterr().err
 
 
 def test_engines_are_listed_and_their_absence_names_the_extra() -> None:
@@ -355,14 +355,14 @@ def test_engines_are_listed_and_their_absence_names_the_extra() -> None:
     assert checks.engines(all_there).detail == "OpenVINO 1.2, ONNX Runtime 1.2"
     without = checks.engines(dict.fromkeys(checks.ENGINE_PACKAGES))
     assert (without.state, without.detail, without.needed) == ("missing", "PyTorch alone", False)
-    assert without.mend == checks.get("export")
+    assert without.fix == checks.get("export")
     half = checks.engines({**all_there, "onnxscript": None, "openvino": None})
     assert half.detail == "ONNX Runtime 1.2, but nothing that writes exports"
 
 
 def test_what_reads_heic_is_tried_here() -> None:
     check = checks.heic(checks.probe(checks.HEIC), present=True)
-    assert (check.state, check.mend, check.detail.startswith("pi-heif ")) == ("works", None, True)
+    assert (check.state, check.fix, check.detail.startswith("pi-heif ")) == ("works", None, True)
     fails = checks.heic(Probe({"problem": "pi-heif fails here (libstdc++)"}), present=True)
     assert (fails.state, "libstdc++" in fails.detail) == ("broken", True)
     assert checks.heic(Probe({"problem": "a HEIC photo"}), present=False).detail == "not installed"
@@ -391,7 +391,7 @@ def test_json_has_a_row_for_every_check(monkeypatch: pytest.MonkeyPatch, capsys:
     said = json.loads(capsys.readouterr().out)
     assert said["healthy"] is True
     assert [row["name"] for row in said["checks"]] == ["Python", "Camera"]
-    assert set(said["checks"][0]) == {"name", "state", "detail", "mend", "needed", "adds"}
+    assert set(said["checks"][0]) == {"name", "state", "detail", "fix", "needed", "adds"}
 
 
 @pytest.mark.slow

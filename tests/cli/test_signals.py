@@ -1,4 +1,4 @@
-"""A polite kill (SIGTERM) ends what runs on and on as Ctrl-C does."""
+"""SIGTERM ends long commands as Ctrl-C does."""
 
 from __future__ import annotations
 

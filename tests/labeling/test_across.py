@@ -102,7 +102,7 @@ def test_of_two_answers_at_one_moment_the_higher_number_is_the_later(tx: Connect
     assert [v.rejected for v in votes.iterate(tx, include_rejected=True) if v.label == "happiness"] == [SUPERSEDED]
 
 
-@pytest.mark.parametrize("how", ["the later answers are gone", "the later answers are empty", "answered anew"])
+@pytest.mark.parametrize("how", ["the later answers are gone", "the later answers are empty", "answered again"])
 def test_votes_that_a_pull_holds_back_count_once_beside_other_answers_of_the_person(tx: Connection, how: str) -> None:
     """Ten faces, whose later answers the server no longer shows, so the ledger's stay: still one vote for each face."""
     faces = [f"{n:064x}" for n in range(10)]
@@ -125,14 +125,14 @@ def test_votes_that_a_pull_holds_back_count_once_beside_other_answers_of_the_per
     votes.annotator_keys(tx, {"ann"})
     earlier = [task(n, face, "happiness", NOON) for n, face in enumerate(faces, 1)]
     later = [task(100 + n, face, "sadness", "2026-11-20T13:00:00Z") for n, face in enumerate(faces, 1)]
-    pull(later if how == "answered anew" else earlier + later)
+    pull(later if how == "answered again" else earlier + later)
     assert counted(tx) == ["ann sadness"] * 10
     changed = {
         "the later answers are gone": earlier,
         "the later answers are empty": earlier + [task(t.id, t.uid or "", None, LATER) for t in later],
-        "answered anew": [task(500 + n, face, "happiness", "2026-11-21T12:00:00Z") for n, face in enumerate(faces, 1)],
+        "answered again": [task(500 + n, face, "happiness", "2026-11-21T12:00:00Z") for n, face in enumerate(faces, 1)],
     }[how]
-    wanted = "ann happiness" if how == "answered anew" else "ann sadness"
+    wanted = "ann happiness" if how == "answered again" else "ann sadness"
     assert (pull(changed).held, counted(tx)) == (10, [wanted] * 10)
     pull(changed)
     assert counted(tx) == [wanted] * 10, "the next pull sees the same again"

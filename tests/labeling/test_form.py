@@ -1,4 +1,4 @@
-"""The form in Label Studio when the team has a hand in it: emolab's part is made anew, the team's stays in place."""
+"""The form in Label Studio when the team has a hand in it: emolab's part is made again, the team's stays in place."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ MANGLED = {
 
 @pytest.mark.parametrize("present", MANGLED.values(), ids=MANGLED)
 @pytest.mark.parametrize("question", ["", QUALITY])
-def test_what_the_manager_changed_of_emolabs_own_question_is_made_anew(present: str, question: str) -> None:
+def test_what_the_manager_changed_of_emolabs_own_question_is_made_again(present: str, question: str) -> None:
     assert present != OURS
     made = team_questions.merge(before("<Header", question, present), OURS)
     assert controls.same(made, before("<Header", question))

@@ -380,7 +380,7 @@ def test_a_task_deleted_on_the_server_is_not_sent_again(team: Workspace, studio:
     assert there(studio, title(team)) == Counter(ids[1:])
 
 
-def test_a_project_deleted_on_the_server_is_made_anew(team: Workspace, studio: Studio) -> None:
+def test_a_project_deleted_on_the_server_is_made_again(team: Workspace, studio: Studio) -> None:
     ids = add_samples(team, 2)
     push(team, studio)
     project = studio.find_project(title(team))

@@ -30,7 +30,7 @@ def faces(n: int = 300, d: int = 12, k: int = 4, *, seed: int = 0) -> tuple[Floa
 def objective(
     flat: Floats, x: Floats, y: Floats, mask: NDArray[np.bool_], *, penalty: float, bias_penalty: float
 ) -> tuple[float, Floats]:
-    """The loss and its gradient as the docstring says, written anew in double precision."""
+    """The loss and its gradient as the docstring says, written again in double precision."""
     n, k = y.shape
     plain = (x - x.mean(axis=0)) / x.std(axis=0)
     theta = flat.reshape(k, -1)

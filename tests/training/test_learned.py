@@ -226,8 +226,8 @@ def test_what_cannot_be_read_is_not_learned_and_is_tried_again(faces: list[Image
     assert fingerprints.unread(nothing).all()
     assert not model.has(nothing).any()
     assert fingerprints.unread(fingerprints.fill(tmp_path, ["a" * 64], lambda _: b"no image")).all()
-    mended = fingerprints.fill(tmp_path, ["a" * 64], lambda _: encoded(faces[0]))
-    assert model.has(mended).all()
+    repaired = fingerprints.fill(tmp_path, ["a" * 64], lambda _: encoded(faces[0]))
+    assert model.has(repaired).all()
 
 
 def test_fingerprints_of_samples_are_computed_once(faces: list[Image.Image], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: With fewer judges or labels than this nothing is said of accuracy.
 FEWEST = 40
 #: Further votes on a doubted label, and what they keep of the promise of a perfect correction (benchmarks.advice).
-VOTES_TO_MEND, KEPT = 2, 0.25
+VOTES_TO_RELABEL, KEPT = 2, 0.25
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Purchase:
 
 
 @dataclass(frozen=True)
-class Mending:
+class Relabelling:
     """The ``doubtful`` labels, two more ``votes`` on each, and what those add to the accuracy."""
 
     doubtful: Doubtful
@@ -50,8 +50,8 @@ class Mending:
 class Finding:
     """What there is to say of n ``labels`` judged by ``judges`` samples: ``accuracy`` now and what changes it.
 
-    ``ceiling`` and ``mending`` are ``None`` where too few samples have two votes. ``reached``: the model is as good as
-    labels of so few votes can show.
+    ``ceiling`` and ``relabelling`` are ``None`` where too few samples have two votes. ``reached``: the model is as good
+    as labels of so few votes can show.
     """
 
     labels: int
@@ -59,7 +59,7 @@ class Finding:
     accuracy: Interval
     purchases: tuple[Purchase, ...]
     ceiling: Ceiling | None
-    mending: Mending | None
+    relabelling: Relabelling | None
 
     @property
     def reached(self) -> bool:
@@ -86,18 +86,18 @@ def advise(
     labels = int(data.teach.sum())
     law = power_law.fit(learning_curve.measure(data, rng, progress=progress), rng)
     highest = ceiling(team, rng)
-    mending = None
+    relabelling = None
     if highest is not None:
         doubted = doubtful.find(data, counts, opinions.fit(pairs(team)), rng)
         worth = labels_won(doubted, labels, counts.shape[1])
-        mending = Mending(doubted, VOTES_TO_MEND * len(doubted.rows), law.gain(labels, worth))
+        relabelling = Relabelling(doubted, VOTES_TO_RELABEL * len(doubted.rows), law.gain(labels, worth))
     return Finding(
         labels=labels,
         judges=int(data.judge.sum()),
         accuracy=law.accuracy(labels),
         purchases=tuple(Purchase(n, n / votes_per_label, law.gain(labels, n / votes_per_label)) for n in votes),
         ceiling=highest,
-        mending=mending,
+        relabelling=relabelling,
     )
 
 

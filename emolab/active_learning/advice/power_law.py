@@ -2,7 +2,7 @@
 
 Learning curves of classifiers follow inverse power laws (Mukherjee et al. 2003; Figueroa et al. 2012, "Predicting
 sample size required for classification performance"; Hestness et al. 2017). From few judges the exponent cannot be
-told, so it is drawn anew for every resampling of judges and orders, by how well it fits and how common it is.
+told, so it is drawn again for every resampling of judges and orders, by how well it fits and how common it is.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from emolab.active_learning.advice.advice import Finding, Mending, Purchase
+    from emolab.active_learning.advice.advice import Finding, Purchase, Relabelling
     from emolab.active_learning.advice.power_law import Interval
 
 #: A gain that is not larger than this at the upper end of its interval is not worth a round, in shares of 1.
@@ -18,7 +18,7 @@ class Recommendation(NamedTuple):
     """The advice in a sentence, and as a word."""
 
     sentence: str
-    action: Literal["label", "mend", "stop"]
+    action: Literal["label", "relabel", "stop"]
 
 
 def recommend(found: Finding, purchase: Purchase) -> Recommendation:
@@ -29,25 +29,25 @@ def recommend(found: Finding, purchase: Purchase) -> Recommendation:
             f"{share(found.ceiling.label)}; more votes per sample would raise that.",
             "stop",
         )
-    if found.mending is not None and len(found.mending.doubtful.rows):
-        return _compared(purchase, found.mending)
+    if found.relabelling is not None and len(found.relabelling.doubtful.rows):
+        return _compared(purchase, found.relabelling)
     if _nothing(purchase.gain):
         return Recommendation(f"{_buys(purchase)}: stop.", "stop")
     return Recommendation(f"{_buys(purchase)}: label on{_open(purchase.gain)}.", "label")
 
 
-def _compared(purchase: Purchase, mending: Mending) -> Recommendation:
+def _compared(purchase: Purchase, relabelling: Relabelling) -> Recommendation:
     """Votes on new samples against more votes on doubtful labels, by what a vote buys either way."""
-    n = len(mending.doubtful.rows)
-    buys, gain = _buys(purchase), points(mending.gain)
-    right = f"{mending.votes:,} on {n:,} doubtful label{'s' if n != 1 else ''}"
-    if _nothing(purchase.gain) and _nothing(mending.gain):
+    n = len(relabelling.doubtful.rows)
+    buys, gain = _buys(purchase), points(relabelling.gain)
+    right = f"{relabelling.votes:,} on {n:,} doubtful label{'s' if n != 1 else ''}"
+    if _nothing(purchase.gain) and _nothing(relabelling.gain):
         return Recommendation(f"Stop: {buys}, and {right} {gain}.", "stop")
-    if _unseen(purchase.gain) and _unseen(mending.gain):
+    if _unseen(purchase.gain) and _unseen(relabelling.gain):
         return Recommendation(f"{buys}, and {right} {gain}: no gain can be seen, and none ruled out.", "label")
-    labelling, putting_right = purchase.gain.value / purchase.votes, mending.gain.value / mending.votes
+    labelling, putting_right = purchase.gain.value / purchase.votes, relabelling.gain.value / relabelling.votes
     if putting_right > CLEARLY * labelling:
-        return Recommendation(f"{buys}, but {right} {gain}, more per vote: look at those first.", "mend")
+        return Recommendation(f"{buys}, but {right} {gain}, more per vote: look at those first.", "relabel")
     if labelling > CLEARLY * putting_right:
         said = f"{buys}, more per vote than {right}, {gain}: label on{_open(purchase.gain)}."
     else:

@@ -127,7 +127,7 @@ class _State:
         return self.record(number, rows, answers, began, chosen)
 
     def ask(self, number: int) -> tuple[Rows, Rows]:
-        """Choose and ask: rows (m,) and how many answers each was given; none where what is left pays for nobody."""
+        """Choose and ask: rows (m,) and how many answers each was given; none where the rest buys no vote."""
         name = self.strategy if number else "random"
         votes, pool = self.terms.votes, _pool(self.field, self.given, self.trained, self.told)
         left = self.terms.budgets[number] - float(votes.cost(self.given).sum())

@@ -69,7 +69,7 @@ class Wanted:
 
 
 def add_project(tx: Connection, *, server: str, project: int, title: str) -> Project:
-    """The catalog's row for a project on a server, added when it is new; one that was thought gone is read anew."""
+    """The catalog's row for a project on a server, added when it is new; one thought gone is read in full."""
     row = {"server": server, "project": project, "title": title, "pulls": 0, "gone": False, "created_at": now()}
     insert_or_ignore(tx, _projects, [row])
     mine = and_(_projects.c.server == server, _projects.c.project == project)

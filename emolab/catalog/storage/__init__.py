@@ -1,1 +1,1 @@
-"""storage."""
+"""The database under the catalog: its schema, its engine, migrations, and queries in chunks."""

@@ -45,7 +45,7 @@ class Catalog:
     def __init__(self, url: str | URL, *, remains: Callable[[], str] | None = None) -> None:
         """``remains`` names what lies here that only a catalog explains, such as "media"; empty: nothing.
 
-        Where something remains, a catalog that is missing or has no tables was lost: it is an error, never made anew.
+        Where something remains, a catalog that is missing or has no tables was lost: an error, and no new one is made.
         """
         self.url = url
         self._remains = remains

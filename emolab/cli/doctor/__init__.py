@@ -1,1 +1,1 @@
-"""doctor."""
+"""``emolab doctor``: the command that prints what works on this machine."""

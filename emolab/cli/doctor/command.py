@@ -1,4 +1,4 @@
-"""``emolab doctor``: check what works on this machine and how to mend the rest."""
+"""``emolab doctor``: check what works on this machine and how to fix the rest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from emolab.loop.operate.checks import Check
 
 
-@click.command(short_help="Check what works on this machine and how to mend the rest.")
+@click.command(short_help="Check what works on this machine and how to fix the rest.")
 @workspace_command
 @click.pass_context
 def doctor(ctx: click.Context, session: Session) -> None:
@@ -76,7 +76,7 @@ def look(session: Session) -> list[Check]:
 
 
 def show(session: Session, checks: list[Check]) -> None:
-    """The table, what must be mended, what may be added, and the verdict."""
+    """The table, what must be fixed, what may be added, and the verdict."""
     from emolab.cli.common import escape
 
     marks = {"works": "[green]✓ works[/]", "missing": "[red]✗ missing[/]", "broken": "[red]✗ broken[/]"}
@@ -87,8 +87,8 @@ def show(session: Session, checks: list[Check]) -> None:
         for check in checks
     ]  # fmt: skip
     session.table(["", "state", "found"], rows, title="emolab doctor")
-    wanting = [check for check in checks if check.mend and check.state != "works"]
-    for needed, title in ((True, "To mend"), (False, "Optional")):
+    wanting = [check for check in checks if check.fix and check.state != "works"]
+    for needed, title in ((True, "To fix"), (False, "Optional")):
         listed = [check for check in wanting if check.needed == needed]
         if not listed:
             continue
@@ -96,7 +96,7 @@ def show(session: Session, checks: list[Check]) -> None:
         for check in listed:
             what = f"{check.name} adds {check.adds}" if check.adds else check.name
             # A command that is wrapped cannot be copied.
-            session.console.print(f"  {what}: [cyan]{escape(check.mend or '')}[/]", soft_wrap=True)
+            session.console.print(f"  {what}: [cyan]{escape(check.fix or '')}[/]", soft_wrap=True)
         session.say("")
     lacking = [check.name for check in checks if check.needed and check.state != "works"]
     if lacking:

@@ -1,1 +1,1 @@
-"""label."""
+"""``emolab label ...``: one file per subcommand."""

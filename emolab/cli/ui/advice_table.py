@@ -48,15 +48,15 @@ def _show_figures(session: Session, finding: Mapping[str, Any]) -> None:
         (f"{p['votes']:,} more votes", points(interval(p["gain"])), f"{p['labels']:.0f} more labels")
         for p in finding["votes"]
     ]
-    mending, ceiling = finding["mending"], finding["ceiling"]
-    if mending is not None:
-        what = f"{mending['votes']:,} on doubtful labels"
+    relabelling, ceiling = finding["relabelling"], finding["ceiling"]
+    if relabelling is not None:
+        what = f"{relabelling['votes']:,} on doubtful labels"
         sure = (
-            f"two each on {mending['labels']:,}; {mending['really_wrong']:.0%} are expected to be wrong"
-            if mending["labels"]
+            f"two each on {relabelling['labels']:,}; {relabelling['really_wrong']:.0%} are expected to be wrong"
+            if relabelling["labels"]
             else ""
         )
-        rows.append((what, points(interval(mending["gain"])), sure))
+        rows.append((what, points(interval(relabelling["gain"])), sure))
     if ceiling is not None:
         rows.append(("most there can be", share(interval(ceiling["label"])), "against labels like these"))
         rows.append(("", share(interval(ceiling["person"])), "against one more person's vote"))

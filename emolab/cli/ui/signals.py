@@ -1,4 +1,4 @@
-"""A polite kill ends a long command the way Ctrl-C does: what it started is stopped, what it wrote is kept."""
+"""SIGTERM ends a long command as Ctrl-C does: what it started is stopped, what it wrote is kept."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""collect."""
+"""From files, zips, videos and a camera to samples: find, read, cut out faces, measure, store."""

@@ -1,1 +1,1 @@
-"""inspect."""
+"""The workspace as a FiftyOne dataset: written there, and changes made there read back as votes."""

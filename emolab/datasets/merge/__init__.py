@@ -1,1 +1,1 @@
-"""merge."""
+"""An open dataset into the workspace: its labels mapped to classes, conflicts reported, votes stored."""

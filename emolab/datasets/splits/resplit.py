@@ -1,6 +1,6 @@
-"""Splits counted, set by hand, drawn anew, and mended where copies lie across them.
+"""Splits counted, set by hand, drawn again, and repaired where copies lie across them.
 
-A *unit* (see :mod:`emolab.datasets.splits.assign`) lies across splits when its members are in several. Mending it goes
+A *unit* (:mod:`emolab.datasets.splits.assign`) lies across splits when its members are in several. Repairing it goes
 by one rule: **every member goes to the most held-out split that one of them is in, test before valid before train.** A
 test sample so stays a test sample, and nothing that looks like one is trained on or chosen by. Samples without a split
 are left alone: they get that of their unit when they get one.
@@ -95,7 +95,7 @@ def setting(conn: Connection, ids: Sequence[str], split: str | None) -> Moves:
 
 
 def repair(conn: Connection, *, kinds: Iterable[str] = ("copies", "photos")) -> Moves:
-    """What moves when units that lie across splits are mended (see above).
+    """What moves when units that lie across splits are repaired (see above).
 
     ``kinds`` of ties: near ``copies``, faces of one ``photos``, ``groups`` (a subject, a video).
     """

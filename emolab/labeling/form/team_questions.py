@@ -1,4 +1,4 @@
-"""emolab's form put into a form that the team has added questions to: its own part is made anew, the rest stays.
+"""emolab's form put into a form that the team has added questions to: its own part is made again, the rest stays.
 
 The team may put controls, headings, styles and boxes of their own anywhere in the form. What emolab made is known by
 its names and its words; it is replaced where it stands. Everything else is left as it is, in its place.
@@ -55,7 +55,7 @@ def parse(config: str) -> Xml.Element:
     except Xml.ParseError as error:
         raise DataError(
             f"The form of the project in Label Studio is no XML: {error}.",
-            hint="Mend it in Label Studio, Settings, Labeling Interface, or use another project: "
+            hint="Fix it in Label Studio, Settings, Labeling Interface, or use another project: "
             "emolab label push --project NAME",
         ) from None
 

@@ -1,1 +1,1 @@
-"""label_studio."""
+"""A client for Label Studio's HTTP API: connection, retry, and one file per kind of resource."""

@@ -62,7 +62,7 @@ class Ballots:
 
 
 def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int | None = None) -> Aggregation:
-    """Compute the labels from all active votes anew, store them as the current ones, and return them with a summary.
+    """Compute the labels from all active votes, store them as the current ones, and return them with a summary.
 
     Method and minimum default to the workspace's settings, whatever the labels were made by before; to go on with how
     they were made there is :func:`emolab.labeling.labels.current_labels.current_labels`. Running it again without new

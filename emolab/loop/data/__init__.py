@@ -1,1 +1,1 @@
-"""data."""
+"""Steps on the data: collect, merge, split, snapshot, backup."""

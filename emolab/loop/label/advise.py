@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emolab.records import LabelSet, Model
     from emolab.workspace import Workspace
 
-FILE = "advice.json"
+FILE = "when_to_stop.json"
 #: Votes whose worth is told beside that of the next round.
 VOTES = (100, 1000)
 
@@ -140,7 +140,7 @@ def _measure(workspace: Workspace, model: Model, labels: LabelSet, votes: int, p
 def _next(workspace: Workspace, action: str, judge: str) -> str:
     if action == "stop":
         return "emolab export champion --to onnx"
-    if action == "mend":
+    if action == "relabel":
         return "emolab inspect"
     if judge == "valid":
         return "emolab suggest --strategy random -n 40 --push"
@@ -151,7 +151,7 @@ def _plain(result: Finding) -> dict[str, Any]:
     """The figures as plain data, shares of 1."""
     from dataclasses import asdict
 
-    mending = result.mending
+    relabelling = result.relabelling
     return {
         "labels": result.labels,
         "judges": result.judges,
@@ -159,22 +159,22 @@ def _plain(result: Finding) -> dict[str, Any]:
         "reached": result.reached,
         "votes": [asdict(purchase) for purchase in result.purchases],
         "ceiling": None if result.ceiling is None else asdict(result.ceiling),
-        "mending": None
-        if mending is None
+        "relabelling": None
+        if relabelling is None
         else {
-            "labels": len(mending.doubtful.rows),
-            "really_wrong": float(mending.doubtful.wrong.mean()) if len(mending.doubtful.rows) else None,
-            "noise": mending.doubtful.noise,
-            "votes": mending.votes,
-            "gain": asdict(mending.gain),
+            "labels": len(relabelling.doubtful.rows),
+            "really_wrong": float(relabelling.doubtful.wrong.mean()) if len(relabelling.doubtful.rows) else None,
+            "noise": relabelling.doubtful.noise,
+            "votes": relabelling.votes,
+            "gain": asdict(relabelling.gain),
         },
     }
 
 
 def _doubted(result: Finding, labels: LabelSet, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
-    if result.mending is None:
+    if result.relabelling is None:
         return []
-    found = result.mending.doubtful
+    found = result.relabelling.doubtful
     return [
         {
             "sample": labels.samples[rows[row]],

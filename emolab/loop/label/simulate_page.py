@@ -215,7 +215,7 @@ def _protocol(about: Mapping[str, Any]) -> Section:
         f"linear head on {about['features']} principal components of {about['backbone']}; its penalty is chosen on the "
         "first samples alone"
         if about["mode"] == "frozen"
-        else f"{about['backbone']} trained anew in every round"
+        else f"{about['backbone']} trained again in every round"
     )
     return Section(
         title="Protocol",

@@ -1,1 +1,1 @@
-"""model."""
+"""Steps around models: train, evaluate, predict, export, promote."""

@@ -38,7 +38,7 @@ ONE_OPENCV = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One row: ``mend`` is the command or sentence that helps; ``needed`` whether the loop stands still without it.
+    """One row: ``fix`` is the command or sentence that helps; ``needed`` whether the loop stands still without it.
 
     ``adds`` says what something that is not needed is good for.
     """
@@ -46,7 +46,7 @@ class Check:
     name: str
     state: State
     detail: str
-    mend: str | None = None
+    fix: str | None = None
     needed: bool = True
     adds: str | None = None
 
@@ -97,7 +97,7 @@ def installed(package: str) -> str | None:
 
 
 def clone_or(otherwise: str) -> str:
-    """Return the command that mends this environment: a clone's own set-up, or ``otherwise``."""
+    """Return the command that fixes this environment: a clone's own set-up, or ``otherwise``."""
     return "make setup" if (Path(sys.prefix).parent / "scripts" / "setup.sh").is_file() else otherwise
 
 
@@ -121,7 +121,7 @@ def python(found: tuple[int, int, int, str] | None = None) -> Check:
         name="Python",
         state="broken",
         detail=f"{detail}; emolab needs a released 3.11 or newer",
-        mend="sudo apt-get install python3.11 python3.11-venv",
+        fix="sudo apt-get install python3.11 python3.11-venv",
     )
 
 
@@ -129,12 +129,12 @@ def disk(folder: Path, free_gb: float | None = None) -> Check:
     """Free space where the workspace lives."""
     free = shutil.disk_usage(folder).free / 1e9 if free_gb is None else free_gb
     detail = f"{free:,.1f} GB free in {folder}"
-    mend = "Free some space, or move the workspace to a larger disk."
+    fix = "Free some space, or move the workspace to a larger disk."
     if free < DISK_NEEDED_GB:
-        return Check(name="Disk", state="broken", detail=detail, mend=mend)
+        return Check(name="Disk", state="broken", detail=detail, fix=fix)
     if free < DISK_WISE_GB:
         return Check(
-            name="Disk", state="broken", detail=f"{detail}: little", mend=mend, needed=False, adds="room for more data"
+            name="Disk", state="broken", detail=f"{detail}: little", fix=fix, needed=False, adds="room for more data"
         )
     return Check(name="Disk", state="works", detail=detail)
 
@@ -147,16 +147,16 @@ def camera(devices: Iterable[Path] | None = None) -> Check:
             name="Camera",
             state="missing",
             detail="no /dev/video*",
-            mend="Plug one in, or collect folders and videos.",
+            fix="Plug one in, or collect folders and videos.",
             needed=False,
             adds=_CAMERA,
         )
     usable = [device for device in found if os.access(device, os.R_OK | os.W_OK)]
     if not usable:
         names = ", ".join(map(str, found))
-        mend = 'sudo usermod -aG video "$USER"   (then log in again)'
+        fix = 'sudo usermod -aG video "$USER"   (then log in again)'
         return Check(
-            name="Camera", state="broken", detail=f"{names}: no permission", mend=mend, needed=False, adds=_CAMERA
+            name="Camera", state="broken", detail=f"{names}: no permission", fix=fix, needed=False, adds=_CAMERA
         )
     return Check(name="Camera", state="works", detail=", ".join(map(str, usable)), needed=False)
 
@@ -175,13 +175,13 @@ found['cuda_build'] = torch.version.cuda
 def torch(answer: Probe, *, present: bool) -> Check:
     """PyTorch and torchvision, which must come from the same place."""
     if not present:
-        return Check(name="PyTorch", state="missing", detail="not installed", mend=get("train"))
+        return Check(name="PyTorch", state="missing", detail="not installed", fix=get("train"))
     if answer.found is None:
         return Check(
             name="PyTorch",
             state="broken",
             detail=answer.complaint,
-            mend="pip install --force-reinstall torch torchvision   (both from the same place)",
+            fix="pip install --force-reinstall torch torchvision   (both from the same place)",
         )
     detail = f"{answer.found['torch']} with torchvision {answer.found['torchvision']}"
     return Check(name="PyTorch", state="works", detail=detail)
@@ -196,12 +196,12 @@ def gpu(answer: Probe, *, device: bool | None = None) -> Check:
     if there:
         build = answer.found.get("cuda_build") if answer.found else None
         detail = "an NVIDIA device is there, but PyTorch cannot use it"
-        mend = (
+        fix = (
             "Update the NVIDIA driver; `nvidia-smi` should list the device."
             if build
             else "pip install --force-reinstall torch torchvision   (the build with CUDA)"
         )
-        return Check(name="GPU", state="broken", detail=detail, mend=mend, needed=False, adds=_GPU)
+        return Check(name="GPU", state="broken", detail=detail, fix=fix, needed=False, adds=_GPU)
     return Check(name="GPU", state="missing", detail="none; models train on the CPU", needed=False, adds=_GPU)
 
 
@@ -222,18 +222,18 @@ def opencv(answer: Probe, packages: Mapping[str, str]) -> Check:
     """OpenCV, whose packages all fill the folder ``cv2``: several of one release are one library, others a mixture."""
     listed = " and ".join(f"{name} {found}" for name, found in packages.items())
     if answer.found is None and not packages:
-        return Check(name="OpenCV", state="missing", detail="not installed", mend=get("data"))
+        return Check(name="OpenCV", state="missing", detail="not installed", fix=get("data"))
     if len(set(packages.values())) > 1:
         detail = f"{listed} share one folder and are not of one release"
-        return Check(name="OpenCV", state="broken", detail=detail, mend=ONE_OPENCV)
+        return Check(name="OpenCV", state="broken", detail=detail, fix=ONE_OPENCV)
     if answer.found is None:
-        return Check(name="OpenCV", state="broken", detail=answer.complaint, mend=ONE_OPENCV)
+        return Check(name="OpenCV", state="broken", detail=answer.complaint, fix=ONE_OPENCV)
     imported = str(answer.found["cv2"])
     if not answer.found["faces"]:
-        return Check(name="OpenCV", state="broken", detail=f"{imported} has no face detector", mend=ONE_OPENCV)
+        return Check(name="OpenCV", state="broken", detail=f"{imported} has no face detector", fix=ONE_OPENCV)
     if any(not f"{found}.".startswith(f"{imported}.") for found in packages.values()):
         detail = f"the files are those of {imported}, but installed is {listed}"
-        return Check(name="OpenCV", state="broken", detail=detail, mend=ONE_OPENCV)
+        return Check(name="OpenCV", state="broken", detail=detail, fix=ONE_OPENCV)
     return Check(name="OpenCV", state="works", detail=listed or imported)
 
 
@@ -254,9 +254,9 @@ def detector(answer: Probe, path: str) -> Check:
     """What finds faces in photos: the detector that comes with emolab, or the file at ``path``."""
     name = "Face detector"
     if answer.found is None:
-        return Check(name=name, state="broken", detail=answer.complaint, mend=get("data"))
+        return Check(name=name, state="broken", detail=answer.complaint, fix=get("data"))
     if problem := answer.found.get("error"):
-        return Check(name=name, state="broken", detail=shorten(str(problem)), mend=str(answer.found["hint"]))
+        return Check(name=name, state="broken", detail=shorten(str(problem)), fix=str(answer.found["hint"]))
     return Check(name=name, state="works", detail=f"{path} (collect.detector)" if path else "YuNet, comes with emolab")
 
 
@@ -273,11 +273,11 @@ def imgaug(answer: Probe, *, present: bool) -> Check:
     """imgaug, the other augmentation; 0.4 needs emolab's help beside NumPy 2."""
     if not present:
         return Check(
-            name="imgaug", state="missing", detail="not installed", mend=get("train"), needed=False, adds=_IMGAUG
+            name="imgaug", state="missing", detail="not installed", fix=get("train"), needed=False, adds=_IMGAUG
         )
     if answer.found is None:
-        mend = "Use the default: emolab train --set training.augmentation=torchvision"
-        return Check(name="imgaug", state="broken", detail=answer.complaint, mend=mend, needed=False, adds=_IMGAUG)
+        fix = "Use the default: emolab train --set training.augmentation=torchvision"
+        return Check(name="imgaug", state="broken", detail=answer.complaint, fix=fix, needed=False, adds=_IMGAUG)
     return Check(
         name="imgaug", state="works", detail=f"{installed('imgaug')} on NumPy {answer.found['numpy']}", needed=False
     )
@@ -297,7 +297,7 @@ def heic(answer: Probe, *, present: bool) -> Check:
         return Check(name="HEIC", state="works", detail=f"pi-heif {answer.found['version']}", needed=False)
     detail = answer.complaint if answer.found is None else shorten(str(answer.found["problem"]))
     state: State = "broken" if present else "missing"
-    return Check(name="HEIC", state=state, detail=detail if present else "not installed", mend=get("heic"),
+    return Check(name="HEIC", state=state, detail=detail if present else "not installed", fix=get("heic"),
                  needed=False, adds="photos of iPhones as they are")  # fmt: skip
 
 
@@ -309,7 +309,7 @@ def engines(versions: Mapping[str, str | None]) -> Check:
         return Check(name="Engines", state="works", detail=", ".join(found), needed=False)
     detail = f"{', '.join(found)}, but nothing that writes exports" if found else "PyTorch alone"
     return Check(
-        name="Engines", state="missing", detail=detail, mend=get("export"), needed=False,
+        name="Engines", state="missing", detail=detail, fix=get("export"), needed=False,
         adds="predictions three times as fast and emolab export",
     )  # fmt: skip
 
@@ -323,7 +323,7 @@ found['fiftyone'] = fiftyone.__version__
 def fiftyone(answer: Probe, *, present: bool) -> Check:
     """FiftyOne itself, without its database."""
     if not present:
-        return Check(name="FiftyOne", state="missing", detail="not installed", mend=get("data"))
+        return Check(name="FiftyOne", state="missing", detail="not installed", fix=get("data"))
     if answer.found is None:
-        return Check(name="FiftyOne", state="broken", detail=answer.complaint, mend=get("data"))
+        return Check(name="FiftyOne", state="broken", detail=answer.complaint, fix=get("data"))
     return Check(name="FiftyOne", state="works", detail=str(answer.found["fiftyone"]))

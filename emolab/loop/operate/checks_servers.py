@@ -35,16 +35,16 @@ def database(uri: str | None, ping: Callable[[str], Probe] = probe) -> Check:
         answer = ping(PING)
         if answer.found is None:
             detail = f"FIFTYONE_DATABASE_URI is set, but nobody answers: {answer.complaint}"
-            return Check(name=name, state="broken", detail=shorten(detail), mend="Start it, or unset the variable.")
+            return Check(name=name, state="broken", detail=shorten(detail), fix="Start it, or unset the variable.")
         if int(str(answer.found["version"]).split(".", maxsplit=1)[0]) < mongod.OLDEST[0]:
             detail = f"MongoDB {answer.found['version']} is too old, FiftyOne needs {mongod.OLDEST[0]}"
-            return Check(name=name, state="broken", detail=detail, mend=MONGODB)
+            return Check(name=name, state="broken", detail=detail, fix=MONGODB)
         detail = f"MongoDB {answer.found['version']} by FIFTYONE_DATABASE_URI"
         return Check(name=name, state="works", detail=detail)
     try:
         program = mongod.find()
     except EmolabError as error:
-        return Check(name=name, state="missing", detail=shorten(error.message), mend=clone_or(MONGODB))
+        return Check(name=name, state="missing", detail=shorten(error.message), fix=clone_or(MONGODB))
     return Check(name=name, state="works", detail=f"MongoDB {program.version}, started when needed")
 
 
@@ -53,19 +53,19 @@ def catalog(workspace: Workspace | None, problem: EmolabError | None = None) -> 
     name = "Workspace"
     if workspace is None:
         if problem is not None and "There is no emolab workspace" not in problem.message:
-            return Check(name=name, state="broken", detail=shorten(problem.message), mend=problem.hint)
-        return Check(name=name, state="missing", detail="none here", mend="emolab init", needed=False, adds=PROJECT)
+            return Check(name=name, state="broken", detail=shorten(problem.message), fix=problem.hint)
+        return Check(name=name, state="missing", detail="none here", fix="emolab init", needed=False, adds=PROJECT)
     try:
         with workspace.catalog() as opened:
             wrong = workspace.problems(opened)
     except EmolabError as error:
-        return Check(name=name, state="broken", detail=shorten(error.message), mend=error.hint)
+        return Check(name=name, state="broken", detail=shorten(error.message), fix=error.hint)
     if wrong:
         return Check(
             name=name,
             state="broken",
             detail=shorten("; ".join(wrong)),
-            mend="Restore a backup with: emolab restore FILE. Media and models are not affected.",
+            fix="Restore a backup with: emolab restore FILE. Media and models are not affected.",
         )
     return Check(name=name, state="works", detail=f"{workspace.config.project.name} in {workspace.root}: healthy")
 
@@ -75,10 +75,10 @@ def label_studio_program() -> Check:
     name = "Label Studio"
     client, server = installed("label-studio-sdk"), installed("label-studio")
     if client is None or installed("httpx") is None:
-        return Check(name=name, state="missing", detail="the client is not installed", mend=get("label"))
+        return Check(name=name, state="missing", detail="the client is not installed", fix=get("label"))
     if server is None:
         detail = f"client {client}; no server of its own"
-        return Check(name=name, state="missing", detail=detail, mend=get("studio"), needed=False, adds=OWN)
+        return Check(name=name, state="missing", detail=detail, fix=get("studio"), needed=False, adds=OWN)
     return Check(name=name, state="works", detail=f"client {client}, server {server}")
 
 
@@ -91,18 +91,18 @@ def studio_of(workspace: Workspace | None, env: Mapping[str, str]) -> Check:
     try:
         named = address.external_url(workspace, env)
     except EmolabError as error:
-        return Check(name=SERVER, state="broken", detail=shorten(error.message), mend=error.hint)
+        return Check(name=SERVER, state="broken", detail=shorten(error.message), fix=error.hint)
     if named is not None:
         return studio(named[0], token)
     embedded = EmbeddedServer(workspace) if workspace is not None else None
     running = embedded.running() if embedded is not None else None
     if embedded is None or running is None:
         detail = "none named, the embedded one is not running"
-        return Check(name=SERVER, state="missing", detail=detail, mend="emolab studio up", needed=False, adds=PAGE)
+        return Check(name=SERVER, state="missing", detail=detail, fix="emolab studio up", needed=False, adds=PAGE)
     try:
         return studio(running.url, token or embedded.token())
     except EmolabError as error:
-        return Check(name=SERVER, state="broken", detail=shorten(error.message), mend=error.hint)
+        return Check(name=SERVER, state="broken", detail=shorten(error.message), fix=error.hint)
 
 
 def studio(url: str, token: str, *, seconds: float = 10.0) -> Check:
@@ -112,12 +112,12 @@ def studio(url: str, token: str, *, seconds: float = 10.0) -> Check:
     shown = shorten(url)
     if not token:
         where = f"Create a token on {shown}{tokens.ACCOUNT_PAGE}, then: export EMOLAB_STUDIO_TOKEN=..."
-        return Check(name=SERVER, state="missing", detail=f"{shown}: EMOLAB_STUDIO_TOKEN is not set", mend=where)
+        return Check(name=SERVER, state="missing", detail=f"{shown}: EMOLAB_STUDIO_TOKEN is not set", fix=where)
     try:
         kind = tokens.usable(token, url=shown)
         with client.connect(url, token, timeout=seconds) as server:
             user, release = server.whoami(), server.version()
     except EmolabError as error:
-        return Check(name=SERVER, state="broken", detail=shorten(error.message), mend=error.hint)
+        return Check(name=SERVER, state="broken", detail=shorten(error.message), fix=error.hint)
     detail, doubt = f"{shown} {release}, as {user.email}, by {kind}", releases.untried(release)
     return Check(name=SERVER, state="works", detail=f"{detail}. {doubt}" if doubt else detail)

@@ -35,7 +35,7 @@ def build(plan: Plan) -> Augment:
 def distort(
     images: NDArray[np.uint8], maps: NDArray[np.float64], rng: np.random.Generator, *, strength: float
 ) -> NDArray[np.uint8]:
-    """``images`` (b, h, w, c) moved by ``maps`` (b, 2, 3), lit anew, and now and then blurred or erased in part."""
+    """``images`` (b, h, w, c) moved by ``maps`` (b, 2, 3), relit, and now and then blurred or erased in part."""
     n = len(images)
     tables = light_tables(rng, n, strength=strength)
     blurred: NDArray[np.bool_] = np.less(rng.random(n), min(1.0, BLURRED * strength))

@@ -1,1 +1,1 @@
-"""inputs."""
+"""From samples to batches: the training set, the caches of pixels and features, damaged files."""

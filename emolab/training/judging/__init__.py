@@ -1,1 +1,1 @@
-"""judging."""
+"""How good a model is: calibration, comparison with an opponent, report, and model card."""

@@ -1,1 +1,1 @@
-"""pretraining."""
+"""Learning from the workspace's images without labels."""

@@ -2,7 +2,7 @@
 
 What it has to say are the histograms of gradients of the image, as in MaskFeat (Wei et al. 2022, "Masked feature
 prediction for self-supervised visual pre-training"); here they are asked of the whole image, as principal components,
-and the view is turned, shifted, lit anew and in part erased instead of masked. The loop keeps its state as
+and the view is turned, shifted, lit differently and in part erased instead of masked. The loop keeps its state as
 :mod:`emolab.training.fitting.fit` does: one per epoch, and the same weights however often it was stopped.
 """
 
