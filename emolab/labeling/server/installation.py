@@ -25,7 +25,7 @@ from emolab.progress import SILENT, Progress
 ADMIN = "admin@emolab.local"
 DATABASE = "label_studio.sqlite3"
 #: The folder that holds emolab's settings for the program, and the first words they print when they are in force.
-SETTINGS = Path(__file__).with_name("server_settings")
+SETTINGS = Path(__file__).parent.parent / "server_settings"
 IN_FORCE = b"emolab's settings are in force"
 STEPS = 396  # migrations of release 1.23; only the progress bar depends on it
 #: With it the page says "4 of 12" (answered so far and now, of all that is there for this person), else "4 of 4".
