@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up whatever they need; the second time that takes a moment.
 # Options:  make demo ARGS="--rounds 2"    make test ARGS="-k merge"    make bench ARGS="--quick"
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test lint format types layers docs package-check bench clean distclean
+.PHONY: help setup ready demo test lint format types layers docs figures package-check bench clean distclean
 
 VENV   := .venv/bin
 ARGS   ?=
@@ -42,10 +42,13 @@ layers: ready  ## who may import whom
 docs: ready  ## write the reference pages of docs/ from the code
 	@$(VENV)/python scripts/reference.py
 
+figures: ready  ## write the figures of docs/ from benchmarks/results/
+	@$(VENV)/python -m scripts.figures
+
 package-check: ready  ## build sdist and wheel, use the wheel in a clean environment
 	@$(VENV)/python scripts/package_check.py
 
-bench: ready  ## every benchmark of the README (ARGS=--quick: under a minute each)
+bench: ready  ## every benchmark (ARGS=--quick: under a minute each; ARGS=--save: keep the results)
 	@for name in $(BENCHMARKS); do $(VENV)/python -m benchmarks.$$name $(ARGS) || exit 1; echo; done
 
 clean:  ## remove what tools left behind; keeps .venv

@@ -1,1 +1,1 @@
-"""One module per claim in the README; `python -m benchmarks.NAME [--quick] [--json]` prints its figures."""
+"""One module per claim of the documentation: `python -m benchmarks.NAME [--quick] [--json] [--save]`."""

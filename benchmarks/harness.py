@@ -8,20 +8,26 @@ which takes turns, so that a machine getting busy half-way slows every contestan
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import math
 import os
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Result", "Timing", "interleave", "main", "measured", "peak_memory_mb", "ratio", "summary"]
+__all__ = ["Result", "Timing", "interleave", "main", "measured", "peak_memory_mb", "ratio", "save", "summary"]
+
+#: What a benchmark found, one file per benchmark; `make figures` writes the documentation's figures from them.
+RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +119,25 @@ def summary(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
 
 
 def main(run: Callable[[bool], list[Result]], argv: Sequence[str] | None = None) -> None:
-    """Parse `--quick` and `--json`, call `run(quick)`, print its results: JSON on stdout, or a table.
+    """Parse `--quick`, `--json` and `--save`, call `run(quick)`, print its results: JSON on stdout, or a table.
 
-    The JSON is `{"benchmark", "quick", "machine", "wall_s", "results": [...]}`.
+    The JSON is `{"benchmark", "quick", "machine", "wall_s", "results": [...]}`. `--save` keeps the results of a full
+    run in `benchmarks/results/`.
     """
     name, about = described(run)
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
     parser.add_argument("--quick", action="store_true", help="smaller data, under 50 s on two cores")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--save", action="store_true", help="keep the results in benchmarks/results")
     args = parser.parse_args(argv)
+    if args.save and args.quick:
+        parser.error("--save keeps results that the documentation shows, so it needs a full run, without --quick")
+    before = machine()
     with measured() as timing:
         results = run(args.quick)
+    if args.save:
+        path = save(RESULTS, name, about, results, machine=before, wall_s=timing.wall_s)
+        print(f"kept in {path}; now: make figures", file=sys.stderr)
     if args.json:
         report = {
             "benchmark": name,
@@ -137,6 +151,37 @@ def main(run: Callable[[bool], list[Result]], argv: Sequence[str] | None = None)
     kind = "quick" if args.quick else "full"
     print(f"benchmarks.{name} ({kind}, {timing.wall_s:.0f} s)  {machine()}\n")
     print(table(results))
+
+
+def save(folder: Path, name: str, about: str, results: Sequence[Result], *, machine: str, wall_s: float) -> Path:
+    """Write the results to `folder/NAME.json` with date, commit and machine, and return the path.
+
+    What the file says under `carried` stays: figures from before results were kept, which no run replaces by itself.
+    """
+    path = folder / f"{name}.json"
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    kept |= {
+        "benchmark": name,
+        "about": about,
+        "command": f"python -m benchmarks.{name}",
+        "saved": {
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "commit": commit.stdout.strip() or None,
+            "machine": machine,
+            "wall_s": round(wall_s, 1),
+            "results": [asdict(result) for result in results],
+        },
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
 
 
 def described(run: Callable[[bool], list[Result]]) -> tuple[str, str]:
