@@ -1,15 +1,19 @@
 """Write the reference pages of docs/ from the code itself: `make docs`; with `--check` only say what is out of date.
 
 docs/commands.md comes from the commands' own help, docs/configuration.md from the settings and the comments beside
-them, docs/extensions.md from the registries and the docstrings behind their names.
+them, docs/extensions.md from the registries and the docstrings behind their names. In CONTRIBUTING.md, who may import
+whom comes from the data of tests/test_layers.py.
 """
 
 from __future__ import annotations
 
 import ast
+import re
+import runpy
 import sys
+import textwrap
 import tokenize
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 
@@ -173,10 +177,61 @@ def extensions() -> str:
     return "\n".join(out)
 
 
+#: The part of CONTRIBUTING.md that is written from tests/test_layers.py.
+HOUSE = re.compile(r"(<!-- written by `make docs` from tests/test_layers.py -->\n).*?(<!-- end -->)", flags=re.S)
+
+
+def contributing() -> str:
+    """Return CONTRIBUTING.md with who may import whom as tests/test_layers.py has it."""
+    rules = runpy.run_path(str(ROOT / "tests" / "test_layers.py"))
+    layers = drawing(rules["CORE"], rules["ROOMS"], rules["LOOP"], rules["FRONTS"])
+    written = f"{layers}\n{homes(rules['HOMES'])}\n{light(rules['LIGHT'])}"
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return HOUSE.sub(lambda match: match[1] + "\n" + written + "\n" + match[2], page)
+
+
+def drawing(*layers: Collection[str]) -> str:
+    """Return the layers of the package as a drawing, the lowest first."""
+    about = (
+        "the core imports only the core",
+        "a room imports the core, never another room",
+        "composes rooms; prints nothing, parses nothing",
+        "fronts: parse, call the loop, print; nothing imports them",
+    )
+    out = ["```text"]
+    for number, (names, rule) in enumerate(zip(layers, about, strict=True)):
+        if number:
+            out.append("        ^")
+        lines = textwrap.wrap("  ".join(sorted(names)), 56)
+        out += [f"{line:<58}{rule if not i else ''}".rstrip() for i, line in enumerate(lines)]
+    return "\n".join([*out, "```\n"])
+
+
+def homes(packages: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the table of heavy packages: those with the same home on one line."""
+    together: dict[tuple[str, ...], list[str]] = {}
+    for package, places in packages.items():
+        together.setdefault(places, []).append(package)
+    rows = [f"| {quoted(names)} | {quoted(places)} |" for places, names in together.items()]
+    return "\n".join(["| heavy package | imported only in |", "|---|---|", *rows]) + "\n"
+
+
+def light(rooms: Mapping[str, Collection[str]]) -> str:
+    """Return the table of rooms that need few packages."""
+    rows = [f"| `{room}` | {quoted(sorted(names))} |" for room, names in rooms.items()]
+    return "\n".join(["| part | may use, besides the standard library |", "|---|---|", *rows]) + "\n"
+
+
+def quoted(names: Collection[str]) -> str:
+    """Return names in code style, separated by commas."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/commands.md": commands,
     "docs/configuration.md": settings,
     "docs/extensions.md": extensions,
+    "CONTRIBUTING.md": contributing,
 }
 
 
