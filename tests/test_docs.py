@@ -76,7 +76,9 @@ def test_every_command_tells_what_it_does_in_its_help() -> None:
 
 
 def test_hand_written_pages_show_every_command() -> None:
-    pages = [page for page in PAGES if page.name not in ("commands.md", "configuration.md", "extensions.md")]
+    pages = [
+        page for page in PAGES if page.name not in ("commands.md", "configuration.md", "extensions.md", "figures.md")
+    ]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     missing = [name for name in commands() if not re.search(rf"\b{re.escape(name)}\b", text)]
     assert not missing, f"neither README.md nor docs/ shows {', '.join(missing)}"
@@ -266,3 +268,34 @@ def test_the_changelog_knows_this_version() -> None:
     from emolab import __version__
 
     assert f"## {__version__}" in text_of("CHANGELOG.md")
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text_of("README.md").split()) <= 900
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {(index.parent / target.partition("#")[0]).resolve() for _, target in docpages.links(index)}
+    missing = [page.name for page in PAGES if page.parent == index.parent and page not in {*linked, index}]
+    assert not missing, f"docs/index.md does not list {', '.join(missing)}"
+
+
+def test_every_source_file_that_a_page_names_exists() -> None:
+    missing = []
+    for page in PAGES:
+        for number, line in docpages.prose(page):
+            for name in re.findall(r"`((?:\w+/)+\w+\.py|(?:\w+/){2,})`", line):
+                if not any((base / name).exists() for base in (ROOT, ROOT / "emolab")):
+                    missing.append(f"{page.name}:{number}: {name}")
+    assert not missing, "; ".join(missing)
+
+
+# -- figures -------------------------------------------------------------------------------------------------------
+
+
+def test_the_figures_are_what_the_results_say() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.figures", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
