@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +80,16 @@ class Workspace:
         with workspace.catalog() as catalog:
             catalog.migrate()
         return workspace
+
+    def with_settings(self, settings: Mapping[str, object]) -> Workspace:
+        """The workspace under other settings for one step: ``{"training.epochs": 3}``; ``None`` leaves one as it is.
+
+        Raises :class:`UnknownName` for a setting that there is not, :class:`ConfigError` for a value it cannot have.
+        """
+        given = tuple(f"{key}={_setting(value)}" for key, value in settings.items() if value is not None)
+        if not given:
+            return self
+        return replace(self, config=configuration.apply(self.config, given), overrides=(*self.overrides, *given))
 
     @property
     def state(self) -> Path:
@@ -223,6 +233,13 @@ def readable(name: str) -> str:
     """``name`` as a person can read it: no control characters, and a mark for bytes that are no text."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())
+
+
+def _setting(value: object) -> str:
+    """``value`` as it is written after ``--set key=``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _resolved(path: Path) -> Path:

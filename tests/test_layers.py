@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent / "emolab"
 CORE = {
     *("records", "taxonomy", "errors", "progress", "config", "workspace", "words", "plugins"),
     *("catalog", "votes", "stats", "pages", "provenance", "modalities", "inference"),
-    *("files", "ranges", "safe_text"),
+    *("files", "ranges", "results", "safe_text"),
 }
 #: Each does one thing, and knows none of the others.
 ROOMS = {"datasets", "labeling", "training", "active_learning", "serving"}

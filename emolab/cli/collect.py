@@ -65,26 +65,24 @@ def collect(
     """
     if bool(paths) == (camera is not None):
         raise click.UsageError("Give one or more paths, or --camera N.")
-    session.overrides += tuple(
-        f"collect.{key}={value}" for key, value in (("faces", faces), ("every", every)) if value is not None
-    )
-    from emolab.datasets.collect.collect import Wanted
-    from emolab.datasets.collect.collect import collect as run
+    from emolab.loop.data.collect import collect as run
 
-    workspace = session.workspace
     device = int(camera) if camera is not None and camera.isdigit() else camera
-    with workspace.lock("collect"), workspace.catalog() as catalog, _graceful(session) as stopped:
-        wanted = Wanted(
-            paths=paths,
+    with _graceful(session) as stopped:
+        done = run(
+            session.workspace,
+            paths,
             camera=device,
             limit=limit,
+            faces=faces,
+            every=every,
             group_by=group_by,
             consent=consent,
             name=name,
             dry_run=dry_run,
             stopped=stopped,
+            progress=session.progress,
         )
-        done = run(workspace, catalog, wanted, progress=session.progress)
         early = stopped() and device is None
     session.emit({**done.to_dict(), "stopped": early, "dry_run": dry_run})
     _show(session, done, dry_run=dry_run)
@@ -114,16 +112,13 @@ def _warn_of_one_group(session: Session, group: str, added: int, *, dry_run: boo
 
 def _next(session: Session) -> str:
     """What to type when new samples have come: a model chooses from them where there is one."""
-    from emolab.catalog import models
-    from emolab.catalog.campaign.unsent import unsent
+    from emolab.loop.data.collect import sendable
+    from emolab.loop.model.models import champion
 
-    config, bar = session.workspace.config.suggest, session.workspace.config.labeling.bar
-    with session.workspace.catalog() as catalog, catalog.connect() as conn:
-        trained = models.find(conn, "champion") is not None
-        free = len(unsent(conn, None, bar).ids)
-    if trained and free:
-        return f"emolab suggest -n {min(config.n, free)} --push"
-    return push_command(free, config.n)
+    n, free = session.workspace.config.suggest.n, sendable(session.workspace)
+    if free and champion(session.workspace) is not None:
+        return f"emolab suggest -n {min(n, free)} --push"
+    return push_command(free, n)
 
 
 @contextmanager

@@ -62,7 +62,9 @@ class Session:
         What is no number, or infinite, becomes ``null``: JSON has no word for it.
         """
         if self.json:
-            text = json.dumps(data, indent=2, sort_keys=False, default=_plain)
+            from emolab.results import plain_data
+
+            text = json.dumps(plain_data(data), indent=2, sort_keys=False)
             if "NaN" in text or "Infinity" in text:
                 text = json.dumps(json.loads(text, parse_constant=lambda _: None), indent=2)
             click.echo(text)
@@ -219,21 +221,6 @@ def flips_option(function: F) -> F:
         default=None,
         help="Judge each image together with its mirror image, or alone [as the model was trained to].",
     )(function)
-
-
-def _plain(value: Any) -> Any:
-    """JSON for what the standard library does not know: numpy scalars and arrays, paths, tuples, dataclasses."""
-    import dataclasses
-
-    if isinstance(value, Path):
-        return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def consent(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from emolab.cli.common import Session, bar, escape, other_files, workspace_comma
 from emolab.cli.split import offer_repair
 from emolab.cli.ui.learned_warning import warn_of
 from emolab.cli.ui.merge_shortage import after_merge
-from emolab.loop.data.learned_check import learned_of
 from emolab.words import many
 
 if TYPE_CHECKING:
@@ -57,28 +57,25 @@ def merge(
     counts. Running it again adds nothing, and goes on where a stopped run ended. Exit code 1 when images were
     unreadable.
     """
-    from emolab.datasets.merge.label_map import load_rules
-    from emolab.datasets.merge.merge import merge as run
+    from emolab.loop.data.merge import merge as run
 
-    workspace = session.workspace
-    rules = None if map_file is None else load_rules(map_file, workspace.config.project.classes)
-    report = run(
-        workspace,
+    done = run(
+        session.workspace,
         reader,
-        path.expanduser(),
+        path,
         split=split,
-        rules=rules,
+        rules=map_file,
         options=reader_options(options),
         name=name,
         dry_run=dry_run,
         near=near,
         progress=session.progress,
     )
-    known = learned_of(workspace, report, options=reader_options(options), progress=session.progress)
-    _show(session, report, known)
-    across = report.near is not None and report.near.split and not dry_run
-    moves = offer_repair(session, repair) if across else None
-    session.emit({**report.to_dict(), "learned": known, "repaired": None if moves is None else moves.rows()})
+    report = done.report
+    _show(session, report, done.learned)
+    if done.across:
+        done = replace(done, repaired=offer_repair(session, repair))
+    session.emit(done)
     _next(session, report)
     return 1 if report.unreadable else 0
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emolab.catalog.removal import Removal
+    from emolab.loop.data.remove import Removed
 
 
 @click.command(short_help="Take samples, or all that came from a source, out again.")
@@ -32,19 +33,14 @@ def remove(session: Session, sources: Sequence[str], ids: Sequence[str], *, dry_
     """
     from functools import partial
 
-    from emolab.datasets.remove import remove as run
+    from emolab.loop.data.remove import remove as run
 
     if not (sources or ids):
         raise click.UsageError("Name what to take out: --source NAME or --sample ID.")
     agree = partial(_agree, session, yes=yes)
-    found, withdrawn = run(
-        session.workspace, sources=sources, ids=ids, agree=agree, dry_run=dry_run, progress=session.progress
-    )
-    session.emit(
-        {"dry_run": dry_run, "removed": len(found.samples), "votes_withdrawn": withdrawn, "labelled": found.labelled,
-         "kept_others_voted": len(found.shared), "kept_sent": len(found.sent)}
-    )  # fmt: skip
-    _show(session, found, withdrawn, dry_run=dry_run)
+    done = run(session.workspace, sources=sources, ids=ids, agree=agree, dry_run=dry_run, progress=session.progress)
+    session.emit(done)
+    _show(session, done)
 
 
 def _agree(session: Session, found: Removal, *, yes: bool) -> None:
@@ -60,7 +56,8 @@ def _agree(session: Session, found: Removal, *, yes: bool) -> None:
         )
 
 
-def _show(session: Session, found: Removal, withdrawn: int, *, dry_run: bool) -> None:
+def _show(session: Session, done: Removed) -> None:
+    found, withdrawn, dry_run = done.plan, done.withdrawn, done.dry_run
     sign = "[yellow]dry run, nothing changed:[/]" if dry_run else "[green]✓[/]"
     verb = "would be taken out" if dry_run else "taken out"
     session.say(f"{sign} {many(len(found.samples), 'sample')} {verb}, {many(withdrawn, 'vote')} withdrawn")

@@ -11,11 +11,10 @@ from emolab.cli.ui.groups import OrderedGroup
 from emolab.words import many
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from sqlalchemy import Connection
+    from collections.abc import Sequence
 
     from emolab.datasets.splits.resplit import Moves
+    from emolab.loop.data.split import SplitChange
 
 #: Options that every command shares which changes something.
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would move, change nothing.")
@@ -36,13 +35,11 @@ def split(ctx: click.Context) -> None:
 @workspace_command
 def list_splits(session: Session) -> None:
     """Count the samples of each split by source and by the class of their current label."""
-    from emolab.datasets.splits import resplit
+    from emolab.loop.data.split import splits
 
-    with session.workspace.catalog() as catalog, catalog.connect() as conn:
-        rows = resplit.counts(conn)
-        across = resplit.repair(conn)
-        groups = resplit.repair(conn, kinds=resplit.ALL)
-    session.emit({"counts": rows, "across": {"copies": across.units, "all": groups.units}})
+    found = splits(session.workspace)
+    session.emit(found)
+    rows, across = found.counts, found.across["copies"]
     if not rows:
         session.say("There are no samples yet.")
         session.next_step("emolab collect PATH, or emolab merge READER PATH")
@@ -51,20 +48,20 @@ def list_splits(session: Session) -> None:
     table: dict[tuple[str, str], dict[str, int]] = {}
     for row in rows:
         table.setdefault((str(row["split"]), str(row["source"])), {})[str(row["class"])] = int(row["samples"])
-    shown = [name for name in classes if any(name in found for found in table.values())]
+    shown = [name for name in classes if any(name in counts for counts in table.values())]
     cells = [
         (
             part,
             escape(source),
-            f"{sum(found.values()):,}",
-            *(f"{found[name]:,}" if name in found else "" for name in shown),
+            f"{sum(counts.values()):,}",
+            *(f"{counts[name]:,}" if name in counts else "" for name in shown),
         )
-        for (part, source), found in table.items()
+        for (part, source), counts in table.items()
     ]
     titles = [(escape(name if name != "none" else "no label"), "right") for name in shown]
     session.table(["split", "source", ("samples", "right"), *titles], cells)
-    if across.units:
-        session.say(f"[yellow]{many(across.units, 'group')} of near copies across splits[/]")
+    if across:
+        session.say(f"[yellow]{many(across, 'group')} of near copies across splits[/]")
         session.next_step("emolab split repair --dry-run")
 
 
@@ -79,19 +76,27 @@ def list_splits(session: Session) -> None:
 @_yes
 @workspace_command
 def set_split(
-    session: Session, name: str, ids: Sequence[str], sources: Sequence[str], groups: Sequence[str], **how: bool
+    session: Session,
+    name: str,
+    *,
+    ids: Sequence[str],
+    sources: Sequence[str],
+    groups: Sequence[str],
+    dry_run: bool,
+    yes: bool,
 ) -> None:
     """Put the named samples into SPLIT: train, valid, test, or none (the next training draws one for them)."""
-    from emolab.datasets.splits import resplit
+    from functools import partial
+
+    from emolab.loop.data.split import set_split as run
 
     if not (ids or sources or groups):
         raise click.UsageError("Name what to move: --sample ID, --source NAME or --group NAME.")
-
-    def wanted(conn: Connection) -> Moves:
-        chosen = resplit.chosen(conn, ids=ids, sources=sources, groups=groups)
-        return resplit.setting(conn, chosen, None if name == "none" else name)
-
-    _carry_out(session, "set", wanted, **how)
+    split = None if name == "none" else name
+    agree = partial(_agree, session, yes=yes)
+    done = run(session.workspace, split, ids=ids, sources=sources, groups=groups, agree=agree, dry_run=dry_run)
+    session.emit(done)
+    _show(session, done)
 
 
 @split.command("draw", short_help="Draw the splits again, by shares.")
@@ -115,20 +120,29 @@ def draw(
     seed: int,
     sources: Sequence[str],
     redraw_test: bool,
-    **how: bool,
+    dry_run: bool,
+    yes: bool,
 ) -> None:
     """Draw who is trained on, chosen by and judged on, each class by the same shares.
 
     Groups, photos and near copies stay whole. Test samples, such as those of a published test set, stay test samples.
     """
-    from emolab.datasets.splits import resplit
+    from functools import partial
+
+    from emolab.loop.data.split import draw_splits
 
     shares = {key: value for key, value in (("train", train), ("valid", valid), ("test", test)) if value}
-
-    def wanted(conn: Connection) -> Moves:
-        return resplit.draw(conn, shares, seed=seed, sources=sources, keep_test=not redraw_test)
-
-    _carry_out(session, "draw", wanted, **how)
+    done = draw_splits(
+        session.workspace,
+        shares,
+        seed=seed,
+        sources=sources,
+        keep_test=not redraw_test,
+        agree=partial(_agree, session, yes=yes),
+        dry_run=dry_run,
+    )
+    session.emit(done)
+    _show(session, done)
 
 
 @split.command("repair", short_help="Bring near copies that lie across splits together.")
@@ -141,21 +155,22 @@ def repair(session: Session, groups: bool, dry_run: bool) -> None:
     Test samples stay test samples: their copies in train and valid become test samples as well. Copies in train of a
     validation sample become validation samples.
     """
-    from emolab.datasets.splits import resplit
+    from emolab.loop.data.split import repair_splits
 
-    kinds = resplit.ALL if groups else resplit.ALL[:2]
-    _carry_out(session, "repair", lambda conn: resplit.repair(conn, kinds=kinds), dry_run=dry_run, yes=True)
+    done = repair_splits(session.workspace, groups=groups, dry_run=dry_run)
+    session.emit(done)
+    _show(session, done)
 
 
 def offer_repair(session: Session, wanted: bool | None) -> Moves | None:
     """Repair copies across splits where that is ``wanted`` or, without a word (``None``), a person agrees to it."""
     from emolab.cli.common import interactive
-    from emolab.datasets.splits import resplit
+    from emolab.loop.data.split import repair_splits
 
     if wanted is False or (wanted is None and (session.json or not interactive())):
         return None
     if wanted is None:
-        moves, _ = resplit.move(session.workspace, "repair", resplit.repair, dry_run=True)
+        moves = repair_splits(session.workspace, dry_run=True).moves
         if not moves.to:
             return None
         ways = ", ".join(f"{row['samples']:,} from {row['from']} to {row['to']}" for row in moves.rows())
@@ -169,24 +184,9 @@ def offer_repair(session: Session, wanted: bool | None) -> Moves | None:
         if not agreed:
             session.say("Nothing was moved. [dim]Later: emolab split repair[/]")
             return None
-    moves, splits = resplit.move(session.workspace, "repair", resplit.repair)
-    _show(session, moves, splits, dry_run=False)
-    return moves
-
-
-def _carry_out(session: Session, what: str, wanted: Callable[[Connection], Moves], *, dry_run: bool, yes: bool) -> None:
-    """Work out the moves, ask where a test set would lose samples, move, and say so."""
-    from functools import partial
-
-    from emolab.datasets.splits import resplit
-
-    agree = partial(_agree, session, yes=yes)
-    moves, after = resplit.move(session.workspace, what, wanted, agree=agree, dry_run=dry_run)
-    session.emit(
-        {"dry_run": dry_run, "moved": len(moves.to), "units": moves.units, "moves": moves.rows(),
-         "left_across": moves.left_across, "splits": after}
-    )  # fmt: skip
-    _show(session, moves, after, dry_run=dry_run)
+    done = repair_splits(session.workspace)
+    _show(session, done)
+    return done.moves
 
 
 def _agree(session: Session, moves: Moves, *, yes: bool) -> None:
@@ -203,7 +203,10 @@ def _agree(session: Session, moves: Moves, *, yes: bool) -> None:
         )
 
 
-def _show(session: Session, moves: Moves, after: Mapping[str, int], *, dry_run: bool) -> None:
+def _show(session: Session, done: SplitChange) -> None:
+    from emolab.loop.model.models import models
+
+    moves, after, dry_run = done.moves, done.after, done.dry_run
     if not moves.to:
         session.say("Nothing to move.")
     else:
@@ -220,16 +223,9 @@ def _show(session: Session, moves: Moves, after: Mapping[str, int], *, dry_run: 
         session.say(f"[yellow]{lie}{' then' if dry_run else ''}.[/] [dim]{fix}[/]")
     session.say("splits: " + ", ".join(f"{name} {n:,}" for name, n in sorted(after.items())))
     learned = sum(n for (before, to), n in moves.between.items() if before == "train" and to in ("valid", "test"))
-    if learned and not dry_run and _has_models(session):
+    if learned and not dry_run and models(session.workspace):
         known = (
             f"Models trained before may have learned from {many(learned, 'sample')} that they would now be judged on"
         )
         session.say(f"[yellow]{known}:[/] train again before you compare.")
         session.next_step("emolab train")
-
-
-def _has_models(session: Session) -> bool:
-    from emolab.catalog import models
-
-    with session.workspace.catalog() as catalog, catalog.connect() as conn:
-        return bool(models.list_all(conn))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emolab.cli.ui import shortage
+from emolab.loop.model import shortage
 from emolab.loop.model.shortage import before_training
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, configure

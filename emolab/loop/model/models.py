@@ -29,6 +29,14 @@ def model(workspace: Workspace, name: str = "champion") -> Model:
         return catalog_models.get(conn, name)
 
 
+def champion(workspace: Workspace) -> Model | None:
+    """The model that the other commands use; ``None`` while there is none."""
+    from emolab.catalog import models as catalog_models
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        return catalog_models.find(conn, "champion")
+
+
 def row_of(model: Model) -> dict[str, Any]:
     """Names, origin and headline figures of ``model``, ready for JSON."""
     valid = model.metrics["valid"]

@@ -1,0 +1,62 @@
+"""Images, archives, videos or a camera become samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emolab.progress import SILENT
+
+if TYPE_CHECKING:
+    from emolab.datasets.collect.collect import Collected
+    from emolab.progress import Progress
+    from emolab.workspace import Workspace
+
+
+def collect(
+    workspace: Workspace,
+    paths: str | Path | Sequence[str | Path] = (),
+    *,
+    camera: int | str | None = None,
+    limit: int | None = None,
+    faces: str | None = None,
+    every: float | None = None,
+    group_by: str | None = None,
+    consent: str | None = None,
+    name: str | None = None,
+    dry_run: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Progress = SILENT,
+) -> Collected:
+    """Bring in what lies at ``paths`` (files, folders, zips, videos, patterns), or the pictures of a ``camera``.
+
+    ``faces`` and ``every`` (seconds between two frames) default to the settings. ``group_by`` says what a split never
+    divides: ``folder`` or a regular expression. ``stopped`` is asked between two inputs. What cannot be read is listed
+    in the result. Raises :class:`DataError` where there is nothing at any path.
+    """
+    from emolab.datasets.collect.collect import Wanted
+    from emolab.datasets.collect.collect import collect as run
+
+    workspace = workspace.with_settings({"collect.faces": faces, "collect.every": every})
+    given = [paths] if isinstance(paths, str | Path) else paths
+    with workspace.lock("collect"), workspace.catalog() as catalog:
+        wanted = Wanted(
+            paths=[str(path) for path in given],
+            camera=camera,
+            limit=limit,
+            group_by=group_by,
+            consent=consent,
+            name=name,
+            dry_run=dry_run,
+            stopped=stopped,
+        )
+        return run(workspace, catalog, wanted, progress=progress)
+
+
+def sendable(workspace: Workspace) -> int:
+    """How many samples nobody has been asked about and that are worth asking about, near copies once."""
+    from emolab.catalog.campaign.unsent import unsent
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        return len(unsent(conn, None, workspace.config.labeling.bar).ids)
