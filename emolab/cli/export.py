@@ -11,7 +11,7 @@ from emolab.cli.common import Session, workspace_command
 from emolab.words import short
 
 if TYPE_CHECKING:
-    from emolab.training.export.export import Exported, Material
+    from emolab.training.export.export import Exported
 
 
 @click.command(short_help="Write a model as ONNX, OpenVINO or TorchScript.")
@@ -30,43 +30,22 @@ def export(session: Session, model: str, *, to: str, precision: str, flips: bool
     workspace's validation samples (made-up images where there are none) and is written only when both agree.
     Without --flips it judges the image alone, calibrated for that, whatever the model does inside emolab.
     """
-    from emolab.cli.ui.model_options import folder_of
-    from emolab.errors import MissingExtra
+    from emolab.cli.ui.model_options import folder_of, workspace_of
+    from emolab.loop.model.export import check_wanted
+    from emolab.loop.model.export import export as run
 
-    try:
-        from emolab.training.export import export as exporting
-        from emolab.training.export import formats
-    except ImportError as error:
-        raise MissingExtra("PyTorch", "train") from error
     folder = folder_of(session, model)
-    suffix = formats.SUFFIX.get(to, "")
-    file = out or Path(f"{Path(model).name or 'model'}-{precision}{suffix}")
-    formats.check_wanted(to, precision, file)
-    found = exporting.export(
+    file = check_wanted(to, precision, out, name=Path(model).name)
+    found = run(
         folder,
         file,
         to=to,
         precision=precision,
         flips=flips,
-        material=_material(session, folder),
+        workspace=workspace_of(session),
         progress=session.progress,
     )
     _show(session, found)
-
-
-def _material(session: Session, folder: Path) -> Material | None:
-    """What the workspace has to check with; nothing where there is no workspace."""
-    from emolab.cli.ui.model_options import workspace_of
-    from emolab.labeling.labels.current_labels import labels_if_any
-    from emolab.training.checkpoint import describe
-    from emolab.training.export.export import material_of
-
-    workspace = workspace_of(session)
-    if workspace is None:
-        return None
-    made = describe(folder)
-    labels = labels_if_any(workspace, progress=session.progress)
-    return material_of(workspace, made.classes, made.preprocessing, labels, progress=session.progress)
 
 
 def _show(session: Session, found: Exported) -> None:

@@ -6,45 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from emolab.loop.model.predict import BOX, LANDMARKS
 from emolab.safe_text import for_spreadsheet
 
 if TYPE_CHECKING:
     from emolab.cli.common import Session
-    from emolab.loop.model.predict_faces import Asked
-    from emolab.training.predict import FilePrediction
 
 #: Rows of the table, and lines about images below it that could not be classified.
 SHOWN = 40
 FAILED = 200
-BOX = ("x", "y", "width", "height")
-#: The person's own right and left, as the detector tells them.
-LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 _FACE = ("face", *BOX, *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"), "score")
-
-
-def row_of(answer: FilePrediction, classes: tuple[str, ...], one: Asked) -> dict[str, Any]:
-    """One answer, ready for JSON; of a face, with its number in the file, box, landmarks and the detector's score."""
-    note = "; ".join(text for text in (answer.note, one.note) if text) or None
-    if answer.probs is None:
-        return {"file": answer.name, "error": answer.error, "note": note}
-    best = int(answer.probs.argmax())
-    row = {
-        "file": answer.name,
-        "label": classes[best],
-        "confidence": round(float(answer.probs[best]), 6),
-        "probs": {name: round(float(p), 6) for name, p in zip(classes, answer.probs, strict=True)},
-        "note": note,
-    }
-    if one.box is not None and one.score is not None:
-        row |= {
-            "face": one.face,
-            "box": dict(zip(BOX, one.box, strict=True)),
-            "landmarks": {
-                name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, one.landmarks, strict=True)
-            },
-            "score": round(one.score, 4),
-        }
-    return row
 
 
 def print_csv(rows: list[dict[str, Any]], classes: tuple[str, ...], *, faces: bool) -> None:

@@ -29,7 +29,7 @@ def draw(
     max_pixels: int,
     progress: Progress,
 ) -> list[Path]:
-    """Write every file of ``rows`` (see :func:`predict_show.row_of`) with its answers below ``folder``; the new files.
+    """Write every file of ``rows`` with its answers below ``folder``; the new files.
 
     ``media`` is each file's path, or reads it out of a zip. Names are kept, in folders as below the one that
     all share. Pictures are JPEG, upright and without metadata. Raises :class:`DataError` before anything is written

@@ -41,7 +41,7 @@ RATES = {"face48": 1e-3}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
+class PretrainedStart:
     """Weights learned without labels: the file ``weights``, what they were learned from and how.
 
     ``identity`` is a hash of settings and images; ``loss`` the share of the target's variance left, by epoch.
@@ -97,7 +97,7 @@ def plan(config: TrainingConfig, *, n: int, gray: bool, epochs: int | None = Non
 
 def learn(
     workspace: Workspace, ids: list[str], made: Plan, media: Callable[[str], Path], *, progress: Progress = SILENT
-) -> tuple[Start, int | None]:
+) -> tuple[PretrainedStart, int | None]:
     """Pretrain on the samples ``ids`` by ``made``, and the epoch it went on after; ``None`` when it was done already.
 
     Stopped at any instant it goes on when called again, and ends with the same weights. The result replaces an earlier
@@ -122,7 +122,7 @@ def learn(
         pixels = pixel_cache.fill(workspace.cache, ids, media, wanted, progress=progress)
         found = pretrain(pixels, made, folder, progress=progress, choices=workspace.cache / tuning.FILE)
         content = save(found.weights)
-        start = Start(
+        start = PretrainedStart(
             weights=_weights(workspace, made.backbone),
             backbone=made.backbone,
             size=made.size,
@@ -145,7 +145,7 @@ def learn(
     return start, done
 
 
-def find(workspace: Workspace, backbone: str) -> Start:
+def find(workspace: Workspace, backbone: str) -> PretrainedStart:
     """What was learned here for ``backbone``. Raises :class:`DataError` when there is nothing, or it is damaged."""
     found = _read(workspace, backbone)
     again = f"emolab pretrain --set training.backbone={backbone}"
@@ -160,7 +160,7 @@ def find(workspace: Workspace, backbone: str) -> Start:
     return found
 
 
-def resolve(workspace: Workspace, config: TrainingConfig) -> tuple[TrainingConfig, Start | None]:
+def resolve(workspace: Workspace, config: TrainingConfig) -> tuple[TrainingConfig, PretrainedStart | None]:
     """``config`` with ``weights = pretrained`` replaced by the file it means, and what that file is.
 
     Size and colour come along where they are left open, and so does the rate of a recipe meant for better weights.
@@ -178,14 +178,14 @@ def resolve(workspace: Workspace, config: TrainingConfig) -> tuple[TrainingConfi
     return made, start
 
 
-def _read(workspace: Workspace, backbone: str) -> Start | None:
+def _read(workspace: Workspace, backbone: str) -> PretrainedStart | None:
     weights = _weights(workspace, backbone)
     document = weights.with_suffix(".json")
     if not (weights.is_file() and document.is_file()):
         return None
     try:
         told = json.loads(document.read_text(encoding="utf-8"))
-        return Start(weights=weights, **{**told, "loss": tuple(told["loss"])})
+        return PretrainedStart(weights=weights, **{**told, "loss": tuple(told["loss"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(
             f"{document} cannot be read ({error}).", hint=f"To forget it: rm {document}, then run emolab pretrain"

@@ -1,0 +1,72 @@
+"""One file that runs a model without emolab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emolab.loop.model.models import folder_in
+from emolab.progress import SILENT
+
+if TYPE_CHECKING:
+    from emolab.progress import Progress
+    from emolab.training.export.export import Exported, Material
+    from emolab.workspace import Workspace
+
+
+def export(
+    model: str | Path,
+    file: str | Path | None = None,
+    *,
+    to: str = "onnx",
+    precision: str = "fp32",
+    flips: bool = False,
+    workspace: Workspace | None = None,
+    progress: Progress = SILENT,
+) -> Exported:
+    """Write ``model`` (face48, champion, the start of an id, a folder) as one ``file`` that is checked against it.
+
+    ``to``: onnx, openvino or torchscript; ``precision``: fp32, bf16 or int8, which is calibrated on images of
+    ``workspace``. ``flips`` judges the mirror image too. Raises :class:`EmolabError` where both do not agree.
+    """
+    from emolab.errors import MissingExtra
+
+    folder = folder_in(workspace, str(model))
+    written = check_wanted(to, precision, None if file is None else Path(file), name=Path(model).name)
+    try:
+        from emolab.training.export import export as exporting
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    return exporting.export(
+        folder,
+        written,
+        to=to,
+        precision=precision,
+        flips=flips,
+        material=None if workspace is None else _material(workspace, folder, progress),
+        progress=progress,
+    )
+
+
+def check_wanted(to: str, precision: str, file: Path | None, *, name: str) -> Path:
+    """The file to write, by default named after the model's ``name``. Raises for a format that there is not."""
+    from emolab.errors import MissingExtra
+
+    try:
+        from emolab.training.export import formats
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    file = file or Path(f"{name or 'model'}-{precision}{formats.SUFFIX.get(to, '')}")
+    formats.check_wanted(to, precision, file)
+    return file
+
+
+def _material(workspace: Workspace, folder: Path, progress: Progress) -> Material | None:
+    """What the workspace has to check with."""
+    from emolab.labeling.labels.current_labels import labels_if_any
+    from emolab.training.checkpoint import describe
+    from emolab.training.export.export import material_of
+
+    made = describe(folder)
+    labels = labels_if_any(workspace, progress=progress)
+    return material_of(workspace, made.classes, made.preprocessing, labels, progress=progress)
