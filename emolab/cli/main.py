@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("emolab.cli.status", "Say where the project stands and what to type next."),
     "backup": ("emolab.cli.backup", "Keep the workspace in one file, while others work in it."),
     "restore": ("emolab.cli.restore", "Bring a workspace back from a backup."),
-    "doctor": ("emolab.cli.doctor.command", "Check what works on this machine and how to fix the rest."),
+    "doctor": ("emolab.cli.doctor", "Check what works on this machine and how to fix the rest."),
     "demo": ("emolab.cli.demo", "Run the whole loop on drawn faces, or on your data, in minutes."),
 }
 

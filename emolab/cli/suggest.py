@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +13,6 @@ from emolab.words import lasting, many, short
 if TYPE_CHECKING:
     from emolab.labeling.sync.push import PushReport
     from emolab.loop.label.suggest import Proposal
-    from emolab.workspace import Workspace
 
 SHOWN = 12
 
@@ -50,11 +50,11 @@ def suggest(
     if advice:
         _advise(session, alone=not (n or minutes or strategy or per_group or balance or send) and revotes is None)
         return
-    from emolab.loop.label.suggest import propose
+    from emolab.loop.label.suggest import suggest as run
 
     if n and minutes:
         raise click.UsageError("-n and --minutes both say how large the round is: use one of them.")
-    proposal = propose(
+    proposal = run(
         session.workspace,
         n=n,
         minutes=minutes,
@@ -66,9 +66,10 @@ def suggest(
         progress=session.progress,
     )
     _show(session, proposal)
-    report = _push(session, proposal) if send else None
-    session.emit(_data(proposal, report))
-    if report is None:
+    if send:
+        proposal = replace(proposal, push=_push(session, proposal))
+    session.emit(proposal)
+    if not send:
         session.next_step("emolab label push --suggestions")
 
 
@@ -84,28 +85,13 @@ def _advise(session: Session, *, alone: bool) -> None:
 
 
 def _push(session: Session, proposal: Proposal) -> PushReport:
-    from emolab.labeling.server.address import open_studio
-    from emolab.labeling.sync.push import push
+    from emolab.loop.label.push import push_round
 
-    visible = session.workspace.config.labeling.show_predictions
-    guesses = _guesses(session.workspace, proposal) if visible else {}
-    with open_studio(session.workspace, progress=session.progress) as studio:
-        report = push(session.workspace, studio, suggestions=True, guesses=guesses, progress=session.progress)
+    report = push_round(session.workspace, proposal, progress=session.progress)
     tasks = many(report.created + report.adopted + report.resumed + report.reopened, "task waits", "tasks wait")
     session.say(f"[green]✓[/] {tasks} for the team in “{escape(report.project)}” · {escape(report.url)}")
     session.next_step("emolab label pull, once people have answered")
     return report
-
-
-def _guesses(workspace: Workspace, proposal: Proposal) -> dict[str, str]:
-    """The model's class for every proposed sample; none where the round was chosen without a model."""
-    from emolab.inference import prediction_store
-
-    if proposal.model is None:
-        return {}
-    ids = [suggestion.sample_id for suggestion in proposal.suggestions]
-    stored = prediction_store.read(workspace.predictions / proposal.model.id, ids)
-    return {sample: stored.classes[c] for sample, c in zip(ids, stored.probs.argmax(axis=1), strict=True)}
 
 
 def _show(session: Session, proposal: Proposal) -> None:
@@ -149,31 +135,3 @@ def _show(session: Session, proposal: Proposal) -> None:
             ],
             title="What the model expects in this batch",
         )  # fmt: skip
-
-
-def _data(proposal: Proposal, report: PushReport | None) -> dict[str, Any]:
-    return {
-        "round": proposal.round,
-        "strategy": proposal.strategy,
-        "model": proposal.model.id if proposal.model else None,
-        "seed": proposal.seed,
-        "n": len(proposal.suggestions),
-        "candidates": proposal.candidates,
-        "left_out": proposal.left_out,
-        "composition": proposal.composition,
-        "suggestions": [
-            {
-                "rank": s.rank,
-                "sample": s.sample_id,
-                "score": s.score,
-                "may_be_wrong": proposal.doubts.get(s.sample_id),
-                "reason": s.reason,
-                "kind": s.kind,
-                "strategy": s.strategy,
-            }
-            for s in proposal.suggestions
-        ],
-        "note": proposal.note,
-        "seconds": proposal.seconds,
-        "push": report,
-    }

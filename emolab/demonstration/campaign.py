@@ -26,7 +26,7 @@ from emolab.labeling.labels.aggregate import aggregate
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
-from emolab.loop.label.suggest import Proposal, propose
+from emolab.loop.label.suggest import Proposal, suggest
 from emolab.progress import SILENT, Progress, Wordless
 from emolab.records import Model
 from emolab.stats.metrics import summary
@@ -205,7 +205,7 @@ def _round(
     started = time.monotonic()
     progress = Wordless(progress)  # a line per round says more than the notes of every command in it
     strategy = "random" if number == 1 else arm.strategy
-    arm.rounds.append(propose(arm.workspace, n=n, strategy=strategy, revotes=0.0, seed=seed, progress=progress))
+    arm.rounds.append(suggest(arm.workspace, n=n, strategy=strategy, revotes=0.0, seed=seed, progress=progress))
     sent = push(arm.workspace, arm.studio, suggestions=True, overlap=overlap, progress=progress)
     crowd = _crowd(arm.workspace, data)
     remote = arm.studio.find_project(sent.project)

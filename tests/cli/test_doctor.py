@@ -301,7 +301,7 @@ def test_a_damaged_catalog_is_found(workspace: Workspace) -> None:
 
 
 def faked(monkeypatch: pytest.MonkeyPatch, rows: list[Check]) -> None:
-    monkeypatch.setattr("emolab.cli.doctor.command.look", lambda _: rows)
+    monkeypatch.setattr("emolab.loop.operate.doctor.doctor", lambda *_, **__: rows)
 
 
 def run_here(*arguments: str) -> int:

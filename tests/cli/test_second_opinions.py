@@ -15,7 +15,7 @@ from emolab.labeling.labels.aggregate import aggregate
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
 from emolab.loop.label.second_opinions import second_opinions
-from emolab.loop.label.suggest import Proposal, propose
+from emolab.loop.label.suggest import Proposal, suggest
 from emolab.records import Model, Predictions
 from emolab.workspace import Workspace
 from tests.cli.test_revotes import asked
@@ -88,7 +88,7 @@ def test_three_rounds_mix_new_samples_and_second_opinions(
         def wrong(sample: str, step: int = 1) -> str:
             return CLASSES[(CLASSES.index(right[sample]) + step) % 3]
 
-        first = propose(team, n=24, strategy="margin")
+        first = suggest(team, n=24, strategy="margin")
         assert kinds(first)["revote"] == [], "nobody has been asked yet"
         assert push(team, studio, suggestions=True).created == 24
         project = studio.find_project(team.config.labeling.project)
@@ -102,14 +102,14 @@ def test_three_rounds_mix_new_samples_and_second_opinions(
             }
         )
 
-        second = propose(team, n=10, strategy="margin")
+        second = suggest(team, n=10, strategy="margin")
         assert set(kinds(second)["revote"]) == disputed, "the disputed ones, and no clear one"
         assert len(kinds(second)["new"]) == 7
         assert {s.strategy for s in second.suggestions if s.kind == "revote"} == {"revote"}
         assert "2 people are split between" in next(s.reason for s in second.suggestions if s.kind == "revote")
         report = push(team, studio, suggestions=True)
         assert (report.created, report.reopened) == (7, 3)
-        assert kinds(propose(team, n=1, strategy="margin", revotes=1.0))["revote"] == [], "they are being asked already"
+        assert kinds(suggest(team, n=1, strategy="margin", revotes=1.0))["revote"] == [], "they are being asked already"
         push(team, studio, suggestions=True)
         fresh = kinds(second)["new"]
         answered(
@@ -120,7 +120,7 @@ def test_three_rounds_mix_new_samples_and_second_opinions(
             }
         )
 
-        third = propose(team, n=8, strategy="margin", revotes=0.25)
+        third = suggest(team, n=8, strategy="margin", revotes=0.25)
         assert fresh[0] in kinds(third)["revote"] and len(kinds(third)["revote"]) <= 2
         report = push(team, studio, suggestions=True)
         assert (report.created, report.reopened) == (len(kinds(third)["new"]), len(kinds(third)["revote"]))

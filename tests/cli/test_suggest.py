@@ -13,7 +13,7 @@ from emolab.catalog import models, samples, votes
 from emolab.catalog.campaign import remotes, rounds
 from emolab.errors import DataError
 from emolab.inference import prediction_store
-from emolab.loop.label.suggest import propose
+from emolab.loop.label.suggest import suggest
 from emolab.records import Model, Predictions, Sample, Vote
 from emolab.workspace import Workspace
 
@@ -107,7 +107,7 @@ def test_the_default_says_what_it_decided_on_and_why(trained: Workspace, run_cli
 
 def test_a_balanced_round_and_a_cap_per_person(trained: Workspace) -> None:
     pytest.importorskip("torch", reason="reading a model's predictions of the pool needs torch")
-    made = propose(trained, n=6, strategy="margin", balance=True)
+    made = suggest(trained, n=6, strategy="margin", balance=True)
     assert made.composition is not None and min(made.composition.values()) > 0.6
     with pytest.raises(DataError, match="can be chosen with at most 1 of one group"):
         with trained.catalog() as catalog, catalog.begin() as tx:
@@ -117,11 +117,11 @@ def test_a_balanced_round_and_a_cap_per_person(trained: Workspace) -> None:
                 remotes.add_project(tx, server="s", project=1, title="team"),
                 [remotes.Wanted(i, rank, 3) for rank, i in enumerate(IDS[5:])],
             )
-        propose(trained, n=3, strategy="random", per_group=1)
+        suggest(trained, n=3, strategy="random", per_group=1)
 
 
 def test_the_time_of_the_team_is_told_at_its_own_speed(pool: Workspace) -> None:
-    assert propose(pool, n=4, strategy="random").seconds is None
+    assert suggest(pool, n=4, strategy="random").seconds is None
     with pool.catalog() as catalog, catalog.begin() as tx:
         votes.append(
             tx,
@@ -130,11 +130,11 @@ def test_the_time_of_the_team_is_told_at_its_own_speed(pool: Workspace) -> None:
                 for i in range(3)
             ],
         )
-    assert propose(pool, n=4, strategy="random").seconds == 4 * 3 * 3.0
+    assert suggest(pool, n=4, strategy="random").seconds == 4 * 3 * 3.0
     with pool.catalog() as catalog, catalog.begin() as tx:
         project = remotes.add_project(tx, server="s", project=1, title="team")
         remotes.adopt(tx, project, {IDS[0]: 1}, overlap=2)
-    assert propose(pool, n=4, strategy="random").seconds == 4 * 2 * 3.0, "the project asks two, whatever settings say"
+    assert suggest(pool, n=4, strategy="random").seconds == 4 * 2 * 3.0, "the project asks two, whatever settings say"
 
 
 def test_a_round_may_be_as_long_as_the_team_has_time(pool: Workspace, run_cli: Run) -> None:
@@ -145,9 +145,9 @@ def test_a_round_may_be_as_long_as_the_team_has_time(pool: Workspace, run_cli: R
         votes.append(
             tx, [Vote(sample_id=IDS[0], annotator="bob", label="sadness", origin="timed:0", lead_time=3.0)]
         )  # three votes of three seconds a sample
-    assert len(propose(pool, minutes=0.5, strategy="random").suggestions) == 3
-    assert len(propose(pool, minutes=0.01, strategy="random").suggestions) == 1
-    everybody = propose(pool, minutes=600, strategy="random")
+    assert len(suggest(pool, minutes=0.5, strategy="random").suggestions) == 3
+    assert len(suggest(pool, minutes=0.01, strategy="random").suggestions) == 1
+    everybody = suggest(pool, minutes=600, strategy="random")
     assert len(everybody.suggestions) == everybody.candidates
     both = run_cli("suggest", "--minutes", "1", "-n", "3", cwd=pool.root)
     assert both.returncode == 2 and "use one of them" in both.stderr
@@ -162,13 +162,13 @@ def test_the_table_shows_reasons_and_the_expected_classes(trained: Workspace, ru
 
 
 def test_rounds_never_overlap_and_the_end_is_a_clear_error(pool: Workspace) -> None:
-    first = propose(pool, n=20, strategy="random")
-    second = propose(pool, n=12, strategy="random")
+    first = suggest(pool, n=20, strategy="random")
+    second = suggest(pool, n=12, strategy="random")
     chosen = [s.sample_id for s in (*first.suggestions, *second.suggestions)]
     assert (first.round, second.round, len(set(chosen))) == (1, 2, 32)
     assert not {*IDS[:7], IDS[8]} & set(chosen)
     with pytest.raises(DataError) as error:
-        propose(pool, n=1, strategy="random")
+        suggest(pool, n=1, strategy="random")
     assert error.value.message == (
         "None of the 40 samples can be suggested: 5 are labelled, 32 wait for an answer, "
         "1 is kept for validation or test, 2 are duplicates."
@@ -188,7 +188,7 @@ def test_when_everything_lies_with_the_team_the_answers_are_what_is_missing(pool
 
 def test_without_samples_the_first_thing_to_do_is_collect(workspace: Workspace) -> None:
     with pytest.raises(DataError, match=r"There are no samples to suggest from\..*emolab collect PATH"):
-        propose(workspace)
+        suggest(workspace)
 
 
 def test_the_same_seed_gives_the_same_round(pool: Workspace, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -196,7 +196,7 @@ def test_the_same_seed_gives_the_same_round(pool: Workspace, tmp_path_factory: p
 
     twin = tmp_path_factory.mktemp("twin") / "faces"
     shutil.copytree(pool.root, twin)
-    ours, theirs = propose(pool, n=8, seed=3), propose(Workspace.find(twin), n=8, seed=3)
+    ours, theirs = suggest(pool, n=8, seed=3), suggest(Workspace.find(twin), n=8, seed=3)
     assert [s.sample_id for s in ours.suggestions] == [s.sample_id for s in theirs.suggestions]
 
 

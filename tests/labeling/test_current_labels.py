@@ -25,7 +25,7 @@ from emolab.labeling.labels import label_recipe
 from emolab.labeling.labels.aggregate import NoLabels, aggregate
 from emolab.labeling.labels.current_labels import current_labels, current_recipe, labels_if_any, standing
 from emolab.loop.label.revotes import review
-from emolab.loop.label.suggest import propose
+from emolab.loop.label.suggest import suggest
 from emolab.loop.model.train import train
 from emolab.plugins import AGGREGATORS
 from emolab.progress import Progress
@@ -525,6 +525,6 @@ def test_second_opinions_settle_the_label_as_it_is_made(ready: Workspace, monkey
 def test_a_round_without_a_model_makes_no_labels(ready: Workspace) -> None:
     with ready.catalog() as catalog, catalog.begin() as tx:
         samples.add(tx, [_another(ready, n) for n in range(4)])
-    propose(ready, n=2, strategy="random")
+    suggest(ready, n=2, strategy="random")
     with ready.catalog() as catalog, catalog.connect() as conn:
         assert labels.head(conn) is None

@@ -21,39 +21,13 @@ def aggregate(session: Session, method: str | None, min_votes: int | None) -> No
     new votes changes nothing. Votes are never changed. These are the current labels from now on: when votes change,
     train and the other commands make them again in the same way.
     """
-    import numpy as np
-
     from emolab.cli.common import bar
-    from emolab.labeling.labels.aggregate import aggregate as run
+    from emolab.loop.label.aggregate import aggregate as run
 
-    done = run(session.workspace, method=method, min_votes=min_votes)
+    found = run(session.workspace, method=method, min_votes=min_votes)
+    session.emit(found)
+    done, rows = found.made, found.per_class
     labels = done.labels
-    per_class = np.bincount(labels.hard, minlength=len(labels.classes))
-    agreement = np.bincount(labels.hard, weights=labels.agreement, minlength=len(labels.classes))
-    belief = labels.probs.mean(axis=0)
-    rows = {
-        name: {
-            "samples": int(per_class[c]),
-            "share": float(per_class[c] / len(labels.samples)),
-            "belief": float(belief[c]),
-            "agreement": float(agreement[c] / per_class[c]) if per_class[c] else None,
-        }
-        for c, name in enumerate(labels.classes)
-    }
-    session.emit(
-        {
-            "version": labels.version,
-            "new": done.new,
-            "method": labels.method,
-            "n": len(labels.samples),
-            "votes": done.votes,
-            "annotators": done.annotators,
-            "settings": labels.settings,
-            "per_class": rows,
-            "left_out": {"too_few_votes": done.too_few, "unlabelable": done.set_aside},
-            "ties": done.ties,
-        }
-    )
     largest = max(row["share"] or 0.0 for row in rows.values())
     session.table(
         ["class", ("samples", "right"), ("share", "right"), "", ("agreement", "right")],

@@ -36,31 +36,31 @@ def pull(
     if watch and (reconcile or accept_withdrawn is not None):
         raise click.UsageError("Give --watch alone, without --reconcile and --accept-withdrawn.")
     from emolab.cli.ui.signals import terminated_like_ctrl_c
-    from emolab.labeling.server.address import open_studio
-    from emolab.labeling.sync.pull import pull as run
-    from emolab.labeling.sync.pull import watch as run_on
+    from emolab.loop.label.pull import pull as run
+    from emolab.loop.label.pull import watch as run_on
 
-    with open_studio(session.workspace, progress=session.progress) as studio:
-        if not watch:
-            report = run(
-                session.workspace, studio, title=title, reconcile=reconcile, accept_withdrawn=accept_withdrawn,
-                progress=session.progress,
-            )  # fmt: skip
-            session.emit(report)
-            _show(session, report)
-            _held(session, report)
-            return 1 if report.held else 0
-        with terminated_like_ctrl_c():
-            session.say(f"watching {escape(studio.url)} every {every:g} s; Ctrl-C ends it")
-            told: Mapping[str, int] = {}
-            for report in run_on(session.workspace, studio, title=title, every=every, progress=session.progress):
-                if report.changed or report.held != told:
-                    session.emit(report)
-                    session.say(_line(report))
-                if report.held != told:
-                    _held(session, report)
-                    told = report.held
-        return 0
+    if not watch:
+        report = run(
+            session.workspace,
+            title=title,
+            reconcile=reconcile,
+            accept_withdrawn=accept_withdrawn,
+            progress=session.progress,
+        )
+        session.emit(report)
+        _show(session, report)
+        _held(session, report)
+        return 1 if report.held else 0
+    with terminated_like_ctrl_c():
+        told: Mapping[str, int] = {}
+        for report in run_on(session.workspace, title=title, every=every, progress=session.progress):
+            if report.changed or report.held != told:
+                session.emit(report)
+                session.say(_line(report))
+            if report.held != told:
+                _held(session, report)
+                told = report.held
+    return 0
 
 
 def _line(report: PullReport) -> str:
@@ -124,11 +124,9 @@ def _show(session: Session, report: PullReport) -> None:
 
 def _again(session: Session) -> bool:
     """Whether answered samples want one more opinion, and say how many."""
-    from emolab.loop.label.revotes import opinion, wanted_revotes
+    from emolab.loop.label.pull import wanting_one_more
 
-    if not session.workspace.config.labeling.wanted.adaptive:
-        return False
-    count = len(wanted_revotes(session.workspace, opinion(session.workspace)))
+    count = wanting_one_more(session.workspace)
     if count:
         session.say(f"{many(count, 'answered sample wants', 'answered samples want')} one more opinion")
     return bool(count)

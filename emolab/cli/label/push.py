@@ -10,8 +10,6 @@ from emolab.cli.common import Session, consent, escape, within, workspace_comman
 from emolab.words import many, short
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from emolab.labeling.sync.push import PushReport
 
 
@@ -59,38 +57,24 @@ def push(
         raise click.UsageError("Give one of --n, --all, --suggestions and --revotes.")
     from functools import partial
 
-    from emolab.labeling.server.address import open_studio
-    from emolab.labeling.sync.push import push as run
+    from emolab.loop.label.push import push as run
 
-    visible = session.workspace.config.labeling.show_predictions if show_predictions is None else show_predictions
-    if revotes:
-        _ask_again(session, dry_run=dry_run)
-    with open_studio(session.workspace, progress=session.progress) as studio:
-        report = run(
-            session.workspace,
-            studio,
-            n=n,
-            suggestions=suggestions or revotes,
-            everything=everything,
-            agree=partial(_agree, session),
-            overlap=overlap,
-            title=title,
-            show_predictions=visible,
-            guesses=_guesses(session) if visible else {},
-            dry_run=dry_run,
-            progress=session.progress,
-        )
+    report = run(
+        session.workspace,
+        n=n,
+        suggestions=suggestions,
+        everything=everything,
+        revotes=revotes,
+        agree=partial(_agree, session),
+        overlap=overlap,
+        title=title,
+        show_predictions=show_predictions,
+        dry_run=dry_run,
+        progress=session.progress,
+    )
     session.emit(report)
     _show(session, report, overlap_given=overlap is not None)
     return 1 if report.missing else 0
-
-
-def _ask_again(session: Session, *, dry_run: bool) -> None:
-    """Store which answered samples want one more opinion as a round of suggestions, or only count them."""
-    from emolab.loop.label.revotes import propose_revotes
-
-    count = propose_revotes(session.workspace, dry_run=dry_run)
-    session.say(f"{many(count, 'answered sample wants', 'answered samples want')} one more opinion")
 
 
 def _agree(session: Session, count: int) -> None:
@@ -107,23 +91,6 @@ def _agree(session: Session, count: int) -> None:
         ahead=part,
         remedy=f"{part}, or everything with --all.",
     )
-
-
-def _guesses(session: Session) -> Mapping[str, str]:
-    """The newest model's class for every sample it has predictions for."""
-    from emolab.catalog import models
-    from emolab.errors import DataError
-    from emolab.inference import prediction_store
-
-    with session.workspace.catalog() as catalog, catalog.connect() as conn:
-        known = models.list_all(conn)
-    for model in reversed(known):
-        folder = session.workspace.predictions / model.id
-        if prediction_store.known(folder):
-            stored = prediction_store.read(folder)
-            best = stored.probs.argmax(axis=1)
-            return {sample: stored.classes[c] for sample, c in zip(stored.samples, best, strict=True)}
-    raise DataError("There are no predictions to show.", hint="Make some with: emolab train && emolab suggest -n 100")
 
 
 def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from emolab.progress import SILENT
+from emolab.results import Result, plain_data
 from emolab.words import many
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from emolab.catalog import Catalog
     from emolab.catalog.activity import Activity
     from emolab.catalog.samples import Pool as Columns
+    from emolab.labeling.sync.push import PushReport
     from emolab.loop.label.second_opinions import Again
     from emolab.progress import Progress
     from emolab.records import LabelSet, Model, Predictions, Suggestion
@@ -31,7 +34,7 @@ REVOTE = "revote"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
+class Proposal(Result):
     """A stored round: its number, what it proposes, and what the model expects of the batch (``None`` without one).
 
     ``note`` is what the strategy says of its choice; ``seconds`` the time the team will take, at its own median speed.
@@ -48,6 +51,35 @@ class Proposal:
     candidates: int
     doubts: Mapping[str, float]  # by sample: the chance, 0..1, that the model's guess or the label so far is wrong
     left_out: int = 0  # samples nobody was asked about that stay below the bar of labeling.faceless, max_blur ...
+    push: PushReport | None = None  # how it went to the team, where it was sent at once
+
+    def to_dict(self) -> dict[str, Any]:
+        """The round, ready for JSON."""
+        return {
+            "round": self.round,
+            "strategy": self.strategy,
+            "model": self.model.id if self.model else None,
+            "seed": self.seed,
+            "n": len(self.suggestions),
+            "candidates": self.candidates,
+            "left_out": self.left_out,
+            "composition": self.composition,
+            "suggestions": [
+                {
+                    "rank": s.rank,
+                    "sample": s.sample_id,
+                    "score": s.score,
+                    "may_be_wrong": self.doubts.get(s.sample_id),
+                    "reason": s.reason,
+                    "kind": s.kind,
+                    "strategy": s.strategy,
+                }
+                for s in self.suggestions
+            ],
+            "note": self.note,
+            "seconds": self.seconds,
+            "push": plain_data(self.push),
+        }
 
 
 @dataclass(frozen=True)
@@ -62,7 +94,7 @@ class _Known:
     people: list[Activity]
 
 
-def propose(
+def suggest(
     workspace: Workspace,
     *,
     n: int | None = None,
@@ -72,7 +104,7 @@ def propose(
     balance: bool = False,
     revotes: float | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Proposal:
     """Choose and store the next round. What is not given defaults to the workspace's settings.
 
@@ -91,9 +123,7 @@ def propose(
     from emolab.labeling.labels.current_labels import labels_if_any
     from emolab.loop.label.second_opinions import second_opinions
     from emolab.plugins import STRATEGIES
-    from emolab.progress import SILENT
 
-    progress = progress or SILENT
     settings = workspace.config.suggest
     with workspace.lock("suggest"), workspace.catalog() as catalog:
         known = _read(catalog, workspace.config.labeling.bar)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -24,7 +23,7 @@ def doctor(ctx: click.Context, session: Session) -> None:
     Ends with status 1 when something the loop needs is missing; a GPU, a camera or imgaug are welcome, not needed.
     """
     with session.progress.task("looking at this machine"):
-        checks = look(session)
+        checks = _look(session)
     healthy = all(check.state == "works" or not check.needed for check in checks)
     session.emit({"healthy": healthy, "checks": checks})
     if not session.json:
@@ -32,47 +31,14 @@ def doctor(ctx: click.Context, session: Session) -> None:
     ctx.exit(0 if healthy else 1)
 
 
-def look(session: Session) -> list[Check]:
-    """Every check in the order of the table; the slow ones run side by side."""
-    from concurrent.futures import ThreadPoolExecutor
-    from pathlib import Path
-
+def _look(session: Session) -> list[Check]:
     from emolab.errors import EmolabError
-    from emolab.loop.operate import checks, checks_servers
+    from emolab.loop.operate.doctor import doctor as run
 
-    workspace, problem = None, None
     try:
-        workspace = session.workspace
+        return run(session.workspace)
     except EmolabError as error:
-        problem = error
-    own_detector = workspace.config.collect.detector if workspace else ""
-    present = {name: checks.installed(name) is not None for name in ("torch", "torchvision", "imgaug", "fiftyone")}
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        fiftyone = pool.submit(checks.probe, checks.FIFTYONE)
-        torch = pool.submit(checks.probe, checks.TORCH)
-        heic = pool.submit(checks.probe, checks.HEIC)
-        imgaug = pool.submit(checks.probe, checks.IMGAUG)
-        cv2 = pool.submit(checks.probe, checks.CV2)
-        detector = pool.submit(checks.probe, checks.detector_probe(own_detector))
-        database = pool.submit(checks_servers.database, os.environ.get("FIFTYONE_DATABASE_URI"))
-        server = pool.submit(checks_servers.studio_of, workspace, os.environ)
-        return [
-            checks.python(),
-            checks.torch(torch.result(), present=present["torch"] and present["torchvision"]),
-            checks.gpu(torch.result()),
-            checks.opencv(cv2.result(), checks.opencv_packages()),
-            checks.detector(detector.result(), own_detector),
-            checks.heic(heic.result(), present=checks.installed("pi-heif") is not None),
-            checks.imgaug(imgaug.result(), present=present["imgaug"]),
-            checks.engines({name: checks.installed(name) for name in checks.ENGINE_PACKAGES}),
-            checks.fiftyone(fiftyone.result(), present=present["fiftyone"]),
-            database.result(),
-            checks_servers.label_studio_program(),
-            server.result(),
-            checks.disk(workspace.root if workspace else Path.cwd()),
-            checks.camera(),
-            checks_servers.catalog(workspace, problem),
-        ]
+        return run(problem=error)
 
 
 def show(session: Session, checks: list[Check]) -> None:

@@ -1,1 +1,0 @@
-"""``emolab doctor``: the command that prints what works on this machine."""

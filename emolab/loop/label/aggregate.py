@@ -1,0 +1,65 @@
+"""The team's votes become labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emolab.results import Result
+
+if TYPE_CHECKING:
+    from emolab.labeling.labels.aggregate import Aggregation
+    from emolab.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class AggregatedLabels(Result):
+    """A version of the labels as it was ``made``, and by class the samples, their share, belief and agreement."""
+
+    made: Aggregation
+    per_class: dict[str, dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Version, method and what each class got, ready for JSON."""
+        made = self.made
+        labels = made.labels
+        return {
+            "version": labels.version,
+            "new": made.new,
+            "method": labels.method,
+            "n": len(labels.samples),
+            "votes": made.votes,
+            "annotators": made.annotators,
+            "settings": labels.settings,
+            "per_class": self.per_class,
+            "left_out": {"too_few_votes": made.too_few, "unlabelable": made.set_aside},
+            "ties": made.ties,
+        }
+
+
+def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int | None = None) -> AggregatedLabels:
+    """Turn all votes into one distribution over the classes per sample: the current labels from now on.
+
+    ``method`` [labeling.aggregator] is majority, soft, dawid_skene, hybrid or a plugin; samples with fewer than
+    ``min_votes`` people are left out. Running it again without new votes changes nothing. Raises :class:`DataError`
+    where no sample has enough votes.
+    """
+    import numpy as np
+
+    from emolab.labeling.labels.aggregate import aggregate as run
+
+    made = run(workspace, method=method, min_votes=min_votes)
+    labels = made.labels
+    per_class = np.bincount(labels.hard, minlength=len(labels.classes))
+    agreement = np.bincount(labels.hard, weights=labels.agreement, minlength=len(labels.classes))
+    belief = labels.probs.mean(axis=0)
+    rows = {
+        name: {
+            "samples": int(per_class[c]),
+            "share": float(per_class[c] / len(labels.samples)),
+            "belief": float(belief[c]),
+            "agreement": float(agreement[c] / per_class[c]) if per_class[c] else None,
+        }
+        for c, name in enumerate(labels.classes)
+    }
+    return AggregatedLabels(made=made, per_class=rows)

@@ -1,0 +1,56 @@
+"""The team's answers become votes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from emolab.progress import SILENT
+
+if TYPE_CHECKING:
+    from emolab.labeling.sync.pull import PullReport
+    from emolab.progress import Progress
+    from emolab.workspace import Workspace
+
+
+def pull(
+    workspace: Workspace,
+    *,
+    title: str | None = None,
+    reconcile: bool = False,
+    accept_withdrawn: int | None = None,
+    progress: Progress = SILENT,
+) -> PullReport:
+    """Bring new, edited and deleted answers into the ledger of votes; each counts once.
+
+    ``title`` names one project [all that were pushed to]; ``reconcile`` reads every task again; ``accept_withdrawn``
+    withdraws exactly so many votes that an earlier pull held back. Raises :class:`EmolabError` without a server.
+    """
+    from emolab.labeling.server.address import open_studio
+    from emolab.labeling.sync.pull import pull as run
+
+    with open_studio(workspace, progress=progress) as studio:
+        return run(
+            workspace, studio, title=title, reconcile=reconcile, accept_withdrawn=accept_withdrawn, progress=progress
+        )
+
+
+def watch(
+    workspace: Workspace, *, title: str | None = None, every: float = 5.0, progress: Progress = SILENT
+) -> Iterator[PullReport]:
+    """Pull again and again, ``every`` so many seconds, until nobody asks for more; see :func:`pull`."""
+    from emolab.labeling.server.address import open_studio
+    from emolab.labeling.sync.pull import watch as run
+
+    with open_studio(workspace, progress=progress) as studio:
+        progress.note(f"watching {studio.url} every {every:g} s; Ctrl-C ends it.")
+        yield from run(workspace, studio, title=title, every=every, progress=progress)
+
+
+def wanting_one_more(workspace: Workspace) -> int:
+    """How many answered samples want one more opinion; none where every sample gets as many votes."""
+    from emolab.loop.label.revotes import opinion, wanted_revotes
+
+    if not workspace.config.labeling.wanted.adaptive:
+        return 0
+    return len(wanted_revotes(workspace, opinion(workspace)))

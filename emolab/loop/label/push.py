@@ -1,0 +1,99 @@
+"""Samples go to the team."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from emolab.progress import SILENT
+from emolab.words import many
+
+if TYPE_CHECKING:
+    from emolab.labeling.sync.push import PushReport
+    from emolab.loop.label.suggest import Proposal
+    from emolab.progress import Progress
+    from emolab.workspace import Workspace
+
+
+def push(
+    workspace: Workspace,
+    *,
+    n: int | None = None,
+    everything: bool = False,
+    suggestions: bool = False,
+    revotes: bool = False,
+    overlap: int | None = None,
+    title: str | None = None,
+    show_predictions: bool | None = None,
+    agree: Callable[[int], None] | None = None,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+) -> PushReport:
+    """Send samples to the team's project in Label Studio, in the order that matters most; safe to repeat.
+
+    ``n`` unlabelled samples drawn at random, the ``suggestions`` that nobody has received yet, or ``everything``; none
+    of them: suggestions if there are any, else everything, before which ``agree`` is asked with the number of samples.
+    ``revotes`` asks one more person where the votes are not enough. Shows the model's guess with ``show_predictions``
+    [labeling.show_predictions]. Raises :class:`EmolabError` without a server.
+    """
+    from emolab.labeling.server.address import open_studio
+    from emolab.labeling.sync.push import push as run
+    from emolab.loop.label.revotes import propose_revotes
+
+    visible = workspace.config.labeling.show_predictions if show_predictions is None else show_predictions
+    if revotes:
+        count = propose_revotes(workspace, dry_run=dry_run)
+        progress.note(f"{many(count, 'answered sample wants', 'answered samples want')} one more opinion.")
+    with open_studio(workspace, progress=progress) as studio:
+        return run(
+            workspace,
+            studio,
+            n=n,
+            suggestions=suggestions or revotes,
+            everything=everything,
+            agree=agree,
+            overlap=overlap,
+            title=title,
+            show_predictions=visible,
+            guesses=latest_guesses(workspace) if visible else {},
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+
+def push_round(workspace: Workspace, proposal: Proposal, *, progress: Progress = SILENT) -> PushReport:
+    """Send a round that was just proposed, with its model's guesses where ``labeling.show_predictions`` says so."""
+    from emolab.labeling.server.address import open_studio
+    from emolab.labeling.sync.push import push as run
+
+    guesses = _guesses(workspace, proposal) if workspace.config.labeling.show_predictions else {}
+    with open_studio(workspace, progress=progress) as studio:
+        return run(workspace, studio, suggestions=True, guesses=guesses, progress=progress)
+
+
+def latest_guesses(workspace: Workspace) -> Mapping[str, str]:
+    """The newest model's class for every sample it has predictions for. Raises :class:`DataError` without any."""
+    from emolab.catalog import models
+    from emolab.errors import DataError
+    from emolab.inference import prediction_store
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        known = models.list_all(conn)
+    for model in reversed(known):
+        folder = workspace.predictions / model.id
+        if prediction_store.known(folder):
+            stored = prediction_store.read(folder)
+            best = stored.probs.argmax(axis=1)
+            return {sample: stored.classes[c] for sample, c in zip(stored.samples, best, strict=True)}
+    raise DataError("There are no predictions to show.", hint="Make some with: emolab train && emolab suggest -n 100")
+
+
+def _guesses(workspace: Workspace, proposal: Proposal) -> dict[str, str]:
+    """The model's class for every proposed sample; none where the round was chosen without a model."""
+    from emolab.inference import prediction_store
+
+    if proposal.model is None:
+        return {}
+    ids = [suggestion.sample_id for suggestion in proposal.suggestions]
+    stored = prediction_store.read(workspace.predictions / proposal.model.id, ids)
+    return {sample: stored.classes[c] for sample, c in zip(ids, stored.probs.argmax(axis=1), strict=True)}
