@@ -225,7 +225,7 @@ def with_teachers(pixels: Pixels, data: TrainingSet, plans: list[Plan]) -> Train
 
 
 def last_weights(folder: Path) -> dict[str, Tensor]:
-    """The weights after the last step of the run in ``folder``, without the running mean.
+    """The weights after the last step of the run in ``folder``, without the EMA.
 
     The mean has no part in the steps, so these are the ones a run without it ends with.
     """
@@ -351,12 +351,12 @@ def compared(arm: Arm, seeds: tuple[int, ...], done: Mapping[tuple[str, int], Ma
 
 
 def without_mean(rows: list[Mapping[str, Any]]) -> list[Result]:
-    """What the last weights as they are change against the running mean that is shipped, run by run."""
+    """What the last weights as they are change against the EMA that is shipped, run by run."""
     results = []
     for key, title, unit, factor in SHOWN:
         apart = [factor * (row["no_mean"][key] - row["plain"][key]) for row in rows]
         mean, spread = statistics.mean(apart), (min(apart), max(apart))
-        name = f"no running mean: change of {title}"
+        name = f"no EMA: change of {title}"
         results.append(Result(name, mean, unit, n=rows[0]["n"], seeds=len(rows), spread=spread))
     return results
 

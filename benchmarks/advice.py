@@ -12,7 +12,7 @@ ceiling
 doubtful
     Labels of two or three votes with slips in them: how many of the doubted ones are wrong, how many of the wrong ones
     are doubted, and what two more votes on each bring, beside the same votes on new samples, the truth in their place,
-    and what was foretold. The share of the promise that is foretold was set on these rows, so they are no proof of it.
+    and what was predicted. The share of the promise that is predicted was set on these rows, so they prove nothing.
 
 Digits are scikit-learn's (1,797 of 8 x 8 pixels), clouds are drawn again for each seed (3 to 10 classes of 1 to 5
 Gaussians each). FER+ is the first 128 principal components of MobileNetV2's features with ImageNet weights, 96 pixels,
@@ -138,7 +138,7 @@ def by_margin(
 def campaign(
     world: World, n: int, votes: int, *, margin: bool, judges: float, seed: int
 ) -> list[tuple[float, float, float]]:
-    """(foretold gain, half of its interval, what came) for each further number of labels there is room for."""
+    """(predicted gain, half of its interval, what came) for each further number of labels there is room for."""
     rng = np.random.default_rng([2, seed])
     counts = vote(world.shares, votes, rng)
     hard, targets = winners(counts, rng), targets_of(counts)
@@ -169,7 +169,7 @@ def campaign(
 
 
 def campaigns(source: str, seeds: range) -> list[tuple[float, float, float]]:
-    """What was foretold and what came in campaigns of many sizes, vote counts and kinds."""
+    """What was predicted and what came in campaigns of many sizes, vote counts and kinds."""
     found = []
     for seed in seeds:
         rng = np.random.default_rng([3, seed])
@@ -204,7 +204,7 @@ def _gains(source: str, seeds: range, calibration: bool) -> list[Result]:
     enough = float(np.quantile(abs(came - value) / half, 0.9)) * power_law.WIDTH
     by_factor = (abs(came - value) <= half).reshape(-1, len(FACTORS)).mean(axis=0)
     told = ", ".join(f"{share:.0%} at {factor:g} times" for share, factor in zip(by_factor, FACTORS, strict=True))
-    told += f"; mean foretold {100 * value.mean():+.1f}, came {100 * came.mean():+.1f}"
+    told += f"; mean predicted {100 * value.mean():+.1f}, came {100 * came.mean():+.1f}"
     low, middle, high = (100 * float(np.quantile(half, q)) for q in (0.1, 0.5, 0.9))
     width = f"median, 10 to 90 %; a width of {enough:.2f} would hold 90 %, set is {power_law.WIDTH}"
     n, count = len(value), len(seeds)
@@ -272,11 +272,11 @@ def _doubts(name: str, load: Callable[[], World], n: int, votes: int, seeds: int
         return Result(title, 100 * mean[key], unit, n=n, seeds=seeds, spread=(min(every), max(every)), note=note)
 
     found = (
-        f"foretold {mean['expected']:.0%}; {mean['doubted']:.0f} doubted, {mean['recall']:.0%} of the wrong ones; "
+        f"predicted {mean['expected']:.0%}; {mean['doubted']:.0f} doubted, {mean['recall']:.0%} of the wrong ones; "
         f"{mean['noise']:.1%} of all wrong, reckoned {mean['reckoned']:.1%}"
     )
     worth = (
-        f"foretold {100 * mean['foretold']:+.2f}; as many votes on new samples {100 * mean['new']:+.2f}, "
+        f"predicted {100 * mean['predicted']:+.2f}; as many votes on new samples {100 * mean['new']:+.2f}, "
         f"doubted labels replaced by the truth {100 * mean['relabelled']:+.2f}"
     )
     return [
@@ -316,7 +316,7 @@ def _doubt(world: World, n: int, votes: int, seed: int) -> dict[str, float]:
         "recall": float(wrong[found.rows].sum() / max(1, wrong.sum())),
         "noise": float(wrong.mean()),
         "reckoned": found.noise,
-        "foretold": law.gain(n, labels_won(found, n, targets.shape[1])).value,
+        "predicted": law.gain(n, labels_won(found, n, targets.shape[1])).value,
         "relabelled": accuracy(world, relabelled, hard, have, asked) - now,
         "asked": accuracy(world, targets_of(more), hard, have, asked) - now,
         "new": accuracy(world, targets, hard, new, asked) - now,

@@ -3,7 +3,7 @@
 Both train the same network on the same number of random images with AdamW. emolab's contestant is `fit` itself, from
 the bytes of the pixel cache on: gathering, normalising, masked soft targets, clipping, with the layout and the
 precision it chose by timing and with its allocator setting. Eager PyTorch gets normalised floats for nothing, keeps
-contiguous tensors and the stock allocator. Augmentation and the running mean are off: the other side has none.
+contiguous tensors and the stock allocator. Augmentation and the EMA are off: the other side has none.
 """
 
 from __future__ import annotations

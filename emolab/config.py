@@ -126,7 +126,7 @@ class TrainingConfig:
     augmentation: str = "auto"  # auto: the recipe of the backbone | warp | torchvision | imgaug | none
     strength: float = 1.0  # of the augmentation; 0 changes nothing
     objective: str = "accuracy"  # accuracy | macro_f1: rare classes count as much | balanced: best mean recall
-    average: float = 0.998  # decay of the running mean of the weights, which is what is judged and kept; 0: off
+    average: float = 0.998  # decay of the EMA of the weights, which is what is judged and kept; 0: off
     teacher: str = ""  # models to learn from besides the votes (distillation): names or ids, with commas between them
     teacher_share: float = 0.5  # of the targets that is theirs and not the votes', 0..1
     flips: bool | None = None  # judge an image together with its mirror image, at twice the work; not set: the recipe
@@ -145,7 +145,7 @@ class TrainingConfig:
 class SuggestConfig:
     """Which samples are proposed next."""
 
-    strategy: str = "auto"  # auto: the best in a replay of your own labels | see docs/selection.md | a plugin
+    strategy: str = "auto"  # auto: the best in a replay of your own labels | see docs/selection-options.md | a plugin
     n: int = 100  # samples per round
     per_group: int | None = None  # at most so many of one subject, video or session in a round
     revotes: float = 0.3  # share of a round that may ask once more about answered samples; 0: new ones only

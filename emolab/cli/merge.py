@@ -35,7 +35,7 @@ SHOWN = 10
 @click.option("--near-duplicates/--no-near-duplicates", "near", default=True, show_default=True,
               help="Group near-identical images of the whole workspace afterwards.")  # fmt: skip
 @click.option("--repair/--no-repair", "repair", default=None,
-              help="Bring near copies across splits together; without a word it asks at a terminal.")  # fmt: skip
+              help="Bring near copies across splits together; by default it asks at a terminal.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Read and report everything, write nothing.")
 @workspace_command
 def merge(

@@ -163,7 +163,7 @@ def repair(session: Session, groups: bool, dry_run: bool) -> None:
 
 
 def offer_repair(session: Session, wanted: bool | None) -> Moves | None:
-    """Repair copies across splits where that is ``wanted`` or, without a word (``None``), a person agrees to it."""
+    """Repair copies across splits where that is ``wanted`` or, with ``None``, a person agrees to it."""
     from emolab.cli.common import interactive
     from emolab.loop.data.split import repair_splits
 

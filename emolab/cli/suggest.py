@@ -20,7 +20,7 @@ SHOWN = 12
 @click.command(short_help="Propose the samples that deserve the next votes.")
 @click.option("-n", "--n", "n", type=within("suggest.n"), metavar="N", help="How many samples [100].")
 @click.option("--minutes", type=within("option.minutes"), metavar="M", help="As many as take that long.")
-@click.option("--strategy", metavar="NAME", help="A strategy or a plugin: see docs/selection.md [auto].")
+@click.option("--strategy", metavar="NAME", help="A strategy or a plugin: see docs/selection-options.md [auto].")
 @click.option("--per-group", type=within("suggest.per_group"), metavar="N", help="At most N of one subject or video.")
 @click.option("--balance", is_flag=True, help="As many of every class, as far as the model can tell.")
 @click.option("--revotes", type=within("suggest.revotes"), metavar="SHARE", help="Second opinions, at most [0.3].")

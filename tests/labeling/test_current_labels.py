@@ -1,4 +1,4 @@
-"""The current labels have one owner: made again as they were made, whoever asks, never in silence by other settings."""
+"""The current labels have one owner: made again as they were made, whoever asks, never silently by other settings."""
 
 from __future__ import annotations
 

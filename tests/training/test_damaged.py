@@ -1,4 +1,4 @@
-"""Damaged media: all of them named at once with what to type, or left out and counted; never trained on in silence."""
+"""Damaged media: all of them named at once with what to type, or left out and counted; never trained on silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions by the quickest engine: the same answers, made ready once, and never by another one in silence."""
+"""Predictions by the quickest engine: the same answers, made ready once, and never silently by another one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The form annotators see: classes as buttons with keys 1 to 9, and two answers for "I cannot say".
 
 Label Studio stores a form as XML. It is built here from the classes, and read back to see which labels a project
-offers, so that a label somebody has used never disappears in silence.
+offers, so that a label somebody has used never disappears silently.
 """
 
 from __future__ import annotations

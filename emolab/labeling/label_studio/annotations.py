@@ -15,7 +15,7 @@ class Answers(Projects):
     """What a client does with predictions and annotations."""
 
     def import_predictions(self, project: int, predictions: Sequence[Mapping[str, object]]) -> int:
-        """Store predictions in bulk and return how many the server kept: it drops invalid labels in silence."""
+        """Store predictions in bulk and return how many the server kept: it drops invalid labels silently."""
         request = f"POST /api/projects/{project}/import/predictions"
         with self._explained(request):
             answer = self.sdk.projects.import_predictions(

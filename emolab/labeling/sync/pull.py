@@ -52,7 +52,7 @@ class PullReport:
     by_others: int = 0  # of the new and edited ones: written or changed by somebody else in the annotator's name
     rejected: Mapping[str, int] = field(default_factory=dict)
     people: int = 0  # annotators seen for the first time
-    held: Mapping[str, int] = field(default_factory=dict)  # withdrawals held back for want of consent, by project
+    held: Mapping[str, int] = field(default_factory=dict)  # withdrawals held back without consent, by project
     gone: tuple[str, ...] = ()  # projects that were deleted on the server; their votes stay
     seconds: float = 0.0
 

@@ -33,7 +33,7 @@ from emolab.training.runs import state
 from emolab.training.runs.recipes import Plan
 from emolab.training.runs.state import RunState
 
-#: The running mean counts as many steps as there were, up to its decay.
+#: The EMA counts as many steps as there were, up to its decay.
 MEAN_RISE = 10.0
 
 Watch = Callable[[dict[str, Any]], None]
@@ -167,7 +167,7 @@ class _Run:
         return self.at.epoch - 1 - max(self.at.best_epoch, self.plan.epochs // 2) >= self.plan.patience
 
     def judged(self) -> Classifier:
-        """The weights that are validated and kept: the running mean where there is one."""
+        """The weights that are validated and kept: the EMA where there is one."""
         return self.model if self.averaged is None else self.averaged
 
     def epoch(self, task: Task) -> None:
@@ -197,7 +197,7 @@ class _Run:
             self.watch(row)
 
     def step(self, chosen: NDArray[np.int64]) -> None:
-        """One batch: augment, predict, learn, and move the running mean."""
+        """One batch: augment, predict, learn, and move the EMA."""
         rng = batches.step_rng(self.plan.seed, self.at.step)
         mine = self.team.part(len(chosen))  # the whole batch is drawn for, so that its images are the same for any team
         images = batches.as_images(self.augment(self.pixels.take(chosen), rng)[mine], self.device)

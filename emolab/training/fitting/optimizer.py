@@ -1,4 +1,4 @@
-"""How weights move: a rate for every depth, decay where it belongs, and the running mean of where they went."""
+"""How weights move: a rate for every depth, decay where it belongs, and their EMA."""
 
 from __future__ import annotations
 

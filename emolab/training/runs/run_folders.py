@@ -1,4 +1,4 @@
-"""Where unfinished runs and their states lie: by their names alone, without torch, so that a glance is cheap."""
+"""Where unfinished runs and their states lie: found by their names alone, without torch."""
 
 from __future__ import annotations
 
