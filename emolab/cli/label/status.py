@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,15 +13,9 @@ if TYPE_CHECKING:
     from emolab.catalog.activity import Activity, RoundProgress
     from emolab.catalog.campaign.questions import Question
     from emolab.labeling.labels.agreement import Alpha, AnnotatorAgreement, ClassAgreement
-    from emolab.loop.label.revotes import Review
-    from emolab.loop.operate.status import LabelState
-    from emolab.workspace import Workspace
-
 
 #: Columns of a terminal from which on bars are long and the annotators' habits stand in their table.
 WIDE = 105
-#: Share of the answers asked for from which on a round counts as done: a skipped task may stay open for ever.
-NEARLY = 0.9
 
 
 @click.command(short_help="Show progress, agreement and annotators.")
@@ -32,104 +26,31 @@ def status(session: Session) -> None:
     Alpha is Krippendorff's: 1 is perfect agreement, 0 what chance gives. For emotions 0.4 to 0.6 is usual and
     no defect of the team: disagreement says that a face is ambiguous.
     """
-    import numpy as np
+    from emolab.cli.common import escape
+    from emolab.loop.label.label_status import label_status
 
-    from emolab.catalog import activity, nicknames, tallies
-    from emolab.catalog.campaign import answers, questions, remotes
-    from emolab.labeling.labels import agreement
-    from emolab.loop.operate.status import label_state
-    from emolab.votes import table as tally
-
-    workspace = session.workspace
-    with workspace.catalog() as catalog, catalog.connect() as conn:
-        table = tallies.table(conn, workspace.config.project.classes)
-        rounds = activity.rounds(conn)
-        everybody = activity.annotators(conn)
-        per_sample = activity.votes_per_sample(conn)
-        totals = tallies.count(conn)
-        current = label_state(workspace, conn)
-        users = answers.users(conn)
-        held = remotes.held(conn)
-        called = nicknames.by_pseudonym(conn)
-        asked = questions.count(conn)
-    merged = [each for each in everybody if each.kind == "dataset"]
-    people = [each for each in everybody if each.kind != "dataset"]
-    judged = _judged(workspace)
-    datasets = {each.name for each in merged}
-    groups = {"team": tally.of(table, {person.name for person in people})}
-    if datasets:
-        groups["datasets"] = tally.of(table, datasets)
-    alphas = {name: agreement.alpha(group, np.random.default_rng(0)) for name, group in groups.items()}
-    described = next((name for name, alpha in alphas.items() if alpha.pairable), "team")
-    classes = agreement.by_class(groups[described])
-    against = {found.name: found for found in agreement.by_annotator(table)}
-    session.emit(
-        {
-            "rounds": rounds,
-            "samples": sum(per_sample.values()),
-            "votes_per_sample": per_sample,
-            "votes": totals,
-            "withdrawals_held_back": held,
-            "labels": current,
-            "enough": None if judged is None else {**_states(judged), "wanted": judged.wanted},
-            "agreement": _plain(alphas["team"]),
-            "agreement_of_datasets": _plain(alphas["datasets"]) if datasets else None,
-            "per_class": [
-                {"class": c.name, "votes": c.votes, "agreement": _number(c.agreement),
-                 "confused_with": c.confused_with, "confused": c.confused}
-                for c in classes
-            ],
-            "annotators": [_annotator(person, against.get(person.name), users, called) for person in people],
-            "datasets": [_annotator(each, against.get(each.name), users, called) for each in merged],
-            "extra_questions": asked,
-        }
-    )  # fmt: skip
+    found = label_status(session.workspace)
+    session.emit(found)
     if session.json:
         return
-    _show_rounds(session, rounds)
-    _show_votes(session, per_sample, totals)
-    from emolab.cli.common import escape
-
-    for title, count in held.items():
+    _show_rounds(session, found.rounds)
+    _show_votes(session, found.votes_per_sample, found.votes)
+    for title, count in found.held_back.items():
         session.say(
             f"[yellow]![/] {many(count, 'vote')} of “{escape(title)}” still count, but Label Studio does not show "
             "their answers any more: see emolab label pull"
         )
-    if current is not None:
-        session.say(f"[bold]Labels[/]: {current.n:,}, {'; '.join(current.lines())}\n")
-    if judged is not None:
-        states = " · ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _states(judged).items())
-        session.say(f"[bold]Between {workspace.config.labeling.votes.replace('..', ' and ')} votes[/]: {states}\n")
-    _show_agreement(session, alphas, classes, anything=totals["active"] > 0)
-    _show_people(session, people, against, users, called)
-    _show_datasets(session, merged, against)
-    _show_questions(session, asked)
-    session.next_step(_hint(rounds, totals, current, again=bool(judged and judged.wanted)))
-
-
-def _judged(workspace: Workspace) -> Review | None:
-    """What the adaptive votes decide about the samples so far; ``None`` where every sample gets as many."""
-    from emolab.loop.label.revotes import opinion, review
-
-    return review(workspace, opinion(workspace)) if workspace.config.labeling.wanted.adaptive else None
-
-
-def _states(judged: Review) -> dict[str, int]:
-    return {
-        "enough": judged.enough,
-        "waiting": judged.waiting,
-        "want_one_more": len(judged.wanted),
-        "given_up": judged.given_up,
-    }
-
-
-def _plain(alpha: Alpha) -> dict[str, Any]:
-    return {
-        "alpha": _number(alpha.value),
-        "low": _number(alpha.low),
-        "high": _number(alpha.high),
-        "samples": alpha.pairable,
-    }
+    if found.labels is not None:
+        session.say(f"[bold]Labels[/]: {found.labels.n:,}, {'; '.join(found.labels.lines())}\n")
+    if found.sufficiency is not None:
+        states = " · ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in found.sufficiency.states().items())
+        votes = session.workspace.config.labeling.votes.replace("..", " and ")
+        session.say(f"[bold]Between {votes} votes[/]: {states}\n")
+    _show_agreement(session, found.agreement, found.classes, anything=found.votes["active"] > 0)
+    _show_people(session, found.people, found.against, found.users, found.nicknames)
+    _show_datasets(session, found.datasets, found.against)
+    _show_questions(session, found.questions)
+    session.next_step(found.next)
 
 
 def _show_rounds(session: Session, rounds: list[RoundProgress]) -> None:
@@ -299,45 +220,6 @@ def _habit(found: AnnotatorAgreement | None) -> str:
         return "–"
     others, own, votes = found.habit
     return f"{others} → {own} {votes / found.shared:.0%}"
-
-
-def _hint(rounds: list[Any], totals: dict[str, int], current: LabelState | None, *, again: bool) -> str:
-    unsent = [r for r in rounds if r.suggested and not r.sent]
-    if unsent:
-        return "emolab label push --suggestions"
-    if not totals["active"]:
-        return "emolab label pull" if any(r.sent for r in rounds) else "emolab label push"
-    if again:
-        return "emolab label push --revotes"
-    if any(r.done < NEARLY * r.sent for r in rounds):
-        return "emolab label pull"
-    return "emolab label aggregate" if current is None or current.outdated else "emolab train"
-
-
-def _annotator(
-    person: Activity, found: AnnotatorAgreement | None, users: dict[str, list[int]], called: dict[str, str]
-) -> dict[str, Any]:
-    return {
-        "name": person.name,
-        "nickname": called.get(person.name),
-        "users": users.get(person.name, []),
-        "kind": person.kind,
-        "votes": person.votes,
-        "skips": person.skips,
-        "meta": person.meta,
-        "rejected": person.rejected,
-        "median_seconds": person.seconds,
-        "last": person.last,
-        "agreement": _number(found.agreement) if found else None,
-        "shared": found.shared if found else 0,
-        "most_confused": list(found.habit) if found and found.habit else None,
-        "confusion": found.confusion.round(3).tolist() if found else None,
-    }
-
-
-def _number(value: float) -> float | None:
-    """``value``, or ``None`` for NaN, which JSON cannot say."""
-    return None if value != value else float(value)  # noqa: PLR0124
 
 
 def _figure(value: float) -> str:

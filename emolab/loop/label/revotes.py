@@ -47,6 +47,15 @@ class Review:
     given_up: int = 0
     wanted: list[Revote] = field(default_factory=list)
 
+    def states(self) -> dict[str, int]:
+        """How many samples are in which state, by its name."""
+        return {
+            "enough": self.enough,
+            "waiting": self.waiting,
+            "want_one_more": len(self.wanted),
+            "given_up": self.given_up,
+        }
+
 
 def wanted_revotes(workspace: Workspace, predictions: Predictions | None = None) -> list[Revote]:
     """The samples that one more person should see, the most doubtful first; none while every sample gets as many votes.
