@@ -15,8 +15,6 @@ from emolab.words import many, short
 
 if TYPE_CHECKING:
     from emolab.datasets.inspect.fiftyone_view import Pull, Report
-    from emolab.records import Predictions
-    from emolab.workspace import Workspace
 
 SHOWN = 20
 
@@ -42,70 +40,22 @@ def inspect(
     """
     if bring_back != (annotator is not None):
         raise click.UsageError("--pull and --annotator NAME belong together.")
+    from emolab.loop.data.inspect import inspect_workspace, pull_edits
+
     workspace = session.workspace
-    from emolab.datasets.inspect import mongod
-
-    with session.progress.task("starting FiftyOne"):
-        address = mongod.database(workspace.fiftyone)
-        from emolab.datasets.inspect import fiftyone_view
-
-        fiftyone_view.connect(address)
     if annotator is not None:
-        return _pulled(session, fiftyone_view.pull(workspace, address, annotator=annotator))
-    from emolab.labeling.labels.current_labels import labels_if_any
-
-    if workspace.read_only:
-        session.progress.note(
-            f"The workspace may only be read, so labels and predictions are shown as they are. The view lies in "
-            f"{workspace.fiftyone}."
-        )
-    else:
-        labels_if_any(workspace, progress=session.progress)
-    report = fiftyone_view.write(
-        workspace, address, predictions=_predictions(session, model), progress=session.progress
-    )
+        return _pulled(session, pull_edits(workspace, annotator=annotator, progress=session.progress))
+    report = inspect_workspace(workspace, model=model, progress=session.progress)
     _written(session, report)
     if no_app:
         session.next_step("emolab inspect")
         return 0
-    with contextlib.redirect_stdout(sys.stderr), fiftyone_view.app(workspace, address, port=port) as url:
+    with contextlib.redirect_stdout(sys.stderr), app(workspace, port=port) as url:
         session.say(f"\n  [bold cyan]{url}[/]\n\n  Ctrl-C ends it.")
         _until_stopped()
     session.say("stopped.")
     session.next_step("emolab inspect --pull --annotator NAME, if you tagged or edited something")
     return 0
-
-
-def _predictions(session: Session, name: str) -> Predictions | None:
-    """What the model says about the samples, computed where it is missing and training is installed."""
-    from importlib.util import find_spec
-
-    from emolab.catalog import models, samples
-    from emolab.inference import prediction_store
-
-    workspace: Workspace = session.workspace
-    with workspace.catalog() as catalog, catalog.connect() as conn:
-        model = models.find(conn, name) if name == "champion" else models.get(conn, name)
-        total = samples.count(conn)
-    if model is None or total == 0:
-        return None
-    classes = workspace.config.project.classes
-    if set(model.classes) != set(classes):
-        session.progress.note(
-            f"Model {short(model.id)} has other classes than the project; its predictions are left out."
-        )
-        return None
-    folder = workspace.predictions / model.id
-    stored = len(prediction_store.known(folder))
-    if stored < total and not workspace.read_only and find_spec("torch") and (workspace.root / model.path).is_dir():
-        from emolab.training.predict import predict_pool
-
-        return prediction_store.in_order(predict_pool(workspace, model, progress=session.progress), classes)
-    if stored < total:
-        session.progress.note(
-            f"Model {short(model.id)} has seen {stored:,} of {total:,} samples; the rest show no prediction."
-        )
-    return prediction_store.in_order(prediction_store.read(folder), classes) if stored else None
 
 
 def _written(session: Session, report: Report) -> None:

@@ -22,27 +22,14 @@ def export(session: Session, file: Path | None, *, rejected: bool, named: bool) 
     Each row has the sample, the annotator's pseudonym, the answer, the guess that was on the form (shown) and the
     answers to the team's own questions (extra). FILE is replaced.
     """
-    from emolab.catalog import nicknames
     from emolab.cli.common import escape
-    from emolab.errors import DataError
-    from emolab.labeling.labels import vote_export
+    from emolab.loop.label.export_votes import check_file, export_votes
 
-    if file is not None and file.suffix.lower() not in (".csv", ".json"):
-        raise DataError(f"{file} is no .csv and no .json file.", hint="For example: emolab label export votes.csv")
-    with session.workspace.catalog() as catalog, catalog.connect() as conn:
-        table = vote_export.rows(conn, rejected=rejected, nicknames=nicknames.by_pseudonym(conn) if named else None)
-        as_json = session.json if file is None else file.suffix.lower() == ".json"
-        write = vote_export.write_json if as_json else vote_export.write_csv
-        if file is None:
-            write(sys.stdout, table)
-            return
-        part = file.with_name(file.name + ".part")
-        try:
-            with part.open("w", encoding="utf-8", newline="") as stream:
-                n = write(stream, table)
-            part.replace(file)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise DataError(f"{file} cannot be written: {error.strerror}.") from error
+    if file is not None:
+        check_file(file)
+    wanted = file or sys.stdout
+    n = export_votes(session.workspace, wanted, as_json=session.json, rejected=rejected, with_nicknames=named)
+    if file is None:
+        return
     session.emit({"file": file, "votes": n})
     session.say(f"[green]✓[/] {many(n, 'vote')} in {escape(str(file))}")

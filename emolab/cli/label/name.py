@@ -18,16 +18,15 @@ def name(session: Session, pseudonym: str, nickname: str | None, *, remove: bool
     The name stays in this workspace's catalog. It is never sent to Label Studio, and it is in no export unless you ask
     for it ("emolab label export --nicknames").
     """
-    from emolab.catalog import nicknames
     from emolab.cli.common import escape
+    from emolab.loop.label.nickname import nickname as give
 
     if (nickname is None) != remove:
         raise click.UsageError("Give a NAME, or --remove.")
-    with session.workspace.catalog() as catalog, catalog.begin() as tx:
-        who, before = nicknames.give(tx, pseudonym, nickname)
-        present = nicknames.by_pseudonym(tx).get(who)
-    session.emit({"annotator": who, "nickname": present, "before": before})
+    done = give(session.workspace, pseudonym, nickname)
+    session.emit(done)
+    who, present, before = escape(done.annotator), done.nickname, done.before
     if present is None:
-        session.say(f"[green]✓[/] {escape(who)} has no name any more" + (f", was {escape(before)}" if before else ""))
+        session.say(f"[green]✓[/] {who} has no name any more" + (f", was {escape(before)}" if before else ""))
     else:
-        session.say(f"[green]✓[/] {escape(who)} is {escape(present)} here; Label Studio is never told the name")
+        session.say(f"[green]✓[/] {who} is {escape(present)} here; Label Studio is never told the name")

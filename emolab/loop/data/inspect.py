@@ -1,0 +1,91 @@
+"""The workspace in FiftyOne: written as a view, looked at in its App, and votes brought back from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from emolab.progress import SILENT
+from emolab.words import short
+
+if TYPE_CHECKING:
+    from emolab.datasets.inspect.fiftyone_view import Pull, Report
+    from emolab.progress import Progress
+    from emolab.records import Predictions
+    from emolab.workspace import Workspace
+
+
+def inspect_workspace(workspace: Workspace, *, model: str = "champion", progress: Progress = SILENT) -> Report:
+    """Write the workspace into a FiftyOne dataset, with the predictions of ``model``; only what changed is written.
+
+    Raises :class:`EmolabError` where FiftyOne or its database is missing.
+    """
+    from emolab.datasets.inspect import fiftyone_view
+    from emolab.labeling.labels.current_labels import labels_if_any
+
+    address = _database(workspace, progress)
+    if workspace.read_only:
+        progress.note(
+            f"The workspace may only be read, so labels and predictions are shown as they are. The view lies in "
+            f"{workspace.fiftyone}."
+        )
+    else:
+        labels_if_any(workspace, progress=progress)
+    predictions = _predictions(workspace, model, progress)
+    return fiftyone_view.write(workspace, address, predictions=predictions, progress=progress)
+
+
+def pull_edits(workspace: Workspace, *, annotator: str, progress: Progress = SILENT) -> Pull:
+    """Bring tags and labels that were changed in the App back as votes of ``annotator``."""
+    from emolab.datasets.inspect import fiftyone_view
+
+    return fiftyone_view.pull(workspace, _database(workspace, progress), annotator=annotator)
+
+
+@contextmanager
+def app(workspace: Workspace, *, port: int | None = None) -> Iterator[str]:
+    """FiftyOne's App on the dataset of :func:`inspect_workspace`, at the address given; a context manager."""
+    from emolab.datasets.inspect import fiftyone_view
+
+    with fiftyone_view.app(workspace, _database(workspace, SILENT), port=port) as url:
+        yield url
+
+
+def _database(workspace: Workspace, progress: Progress) -> str:
+    """The address of FiftyOne's database, started and connected to where that is not done yet."""
+    from emolab.datasets.inspect import mongod
+
+    with progress.task("starting FiftyOne"):
+        address = mongod.database(workspace.fiftyone)
+        from emolab.datasets.inspect import fiftyone_view
+
+        fiftyone_view.connect(address)
+    return address
+
+
+def _predictions(workspace: Workspace, name: str, progress: Progress) -> Predictions | None:
+    """What the model says about the samples, computed where it is missing and training is installed."""
+    from importlib.util import find_spec
+
+    from emolab.catalog import models, samples
+    from emolab.inference import prediction_store
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        model = models.find(conn, name) if name == "champion" else models.get(conn, name)
+        total = samples.count(conn)
+    if model is None or total == 0:
+        return None
+    classes = workspace.config.project.classes
+    if set(model.classes) != set(classes):
+        progress.note(f"Model {short(model.id)} has other classes than the project; its predictions are left out.")
+        return None
+    folder = workspace.predictions / model.id
+    stored = len(prediction_store.known(folder))
+    if stored < total and not workspace.read_only and find_spec("torch") and (workspace.root / model.path).is_dir():
+        from emolab.training.predict import predict_pool
+
+        return prediction_store.in_order(predict_pool(workspace, model, progress=progress), classes)
+    if stored < total:
+        progress.note(f"Model {short(model.id)} has seen {stored:,} of {total:,} samples; the rest show no prediction.")
+    return prediction_store.in_order(prediction_store.read(folder), classes) if stored else None
