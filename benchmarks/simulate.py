@@ -24,7 +24,7 @@ from emolab.active_learning.simulation.journal import Journal
 from emolab.active_learning.simulation.records import Round
 from emolab.active_learning.simulation.simulate import simulate
 from emolab.active_learning.simulation.vote_costs import Votes
-from emolab.loop.label.simulate_page import picture
+from emolab.loop.label.simulation.page import picture
 from emolab.workspace import write_text
 
 OURS = (

@@ -110,7 +110,7 @@ def _default_strategy() -> str:
 def _clear(folder: Path) -> None:
     """Remove an earlier demo; refuse to touch a folder that is anything else."""
     from emolab.errors import EmolabError
-    from emolab.labeling.server.embedded import EmbeddedServer
+    from emolab.loop.label.studio import stop_studio
     from emolab.workspace import Workspace
 
     if not folder.exists() or not any(folder.iterdir()):
@@ -118,7 +118,7 @@ def _clear(folder: Path) -> None:
     if not (folder / MARK).exists():
         raise EmolabError(f"{folder} is not empty and not an earlier demo.", hint="Name another one: emolab demo DIR")
     for file in folder.glob("*/emolab.toml"):
-        EmbeddedServer(Workspace.open(file.parent)).stop()  # an interrupted demo may have left it running
+        stop_studio(Workspace.open(file.parent))  # an interrupted demo may have left it running
     shutil.rmtree(folder)
 
 

@@ -40,7 +40,7 @@ def inspect(
     """
     if bring_back != (annotator is not None):
         raise click.UsageError("--pull and --annotator NAME belong together.")
-    from emolab.loop.data.inspect import inspect_workspace, pull_edits
+    from emolab.loop.data.inspect import app, inspect_workspace, pull_edits
 
     workspace = session.workspace
     if annotator is not None:

@@ -94,13 +94,8 @@ def card(session: Session, model: str) -> None:
 
     The bundled model face48 needs no workspace.
     """
-    from emolab.errors import MissingExtra
-
-    try:
-        from emolab.training.judging.card import card as written
-    except ImportError as error:
-        raise MissingExtra("PyTorch", "train") from error
     from emolab.cli.ui.model_options import folder_of
+    from emolab.loop.model.card import card as written
 
     folder = folder_of(session, model)
     text = written(folder)

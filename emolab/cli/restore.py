@@ -29,6 +29,7 @@ def restore(session: Session, file: Path, directory: Path | None, force: bool, d
     "emolab studio up".
     """
     from emolab.loop.data.backup import restoring
+    from emolab.loop.label.studio import check_studio_is_down
 
     if dry_run:
         found = restoring.check(file, progress=session.progress)
@@ -36,7 +37,7 @@ def restore(session: Session, file: Path, directory: Path | None, force: bool, d
         session.say(f"[green]✓[/] every byte of it is as it was kept: {_held(found)}")
         return
     root = (directory or session.folder or Path()).resolve()
-    _studio_is_down(root)
+    check_studio_is_down(root)
     done = restoring.restore(file, root, overwrite=force, progress=session.progress)
     session.emit({**_facts(done.manifest), "workspace": done.root, "before": done.before})
     _show(session, done)
@@ -78,16 +79,3 @@ def _facts(found: Manifest) -> dict[str, object]:
         "project": found.project, "created_at": found.created_at, "emolab": found.emolab, "files": len(found.members),
         "bytes": found.size, "samples": found.samples, "left_out": found.left_out,
     }  # fmt: skip
-
-
-def _studio_is_down(root: Path) -> None:
-    from emolab.config import Config
-    from emolab.errors import EmolabError
-    from emolab.labeling.server.embedded import EmbeddedServer
-    from emolab.workspace import Workspace
-
-    if EmbeddedServer(Workspace(root, Config())).running() is not None:
-        raise EmolabError(
-            f"Label Studio runs in {root}.",
-            hint="Stop it with: emolab studio down. Then run this again.",
-        )

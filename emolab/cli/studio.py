@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.cli.ui.groups import OrderedGroup
 from emolab.words import push_command
-
-if TYPE_CHECKING:
-    from emolab.labeling.server.embedded import EmbeddedServer, Running
 
 
 @click.group(cls=OrderedGroup, short_help="Run the embedded Label Studio and invite people to it.")
@@ -36,37 +31,24 @@ def up(session: Session, port: int | None, host: str | None, foreground: bool) -
     The first start creates its database (about half a minute) and an administrator with a random password, which is
     shown once.
     """
-    server = _embedded(session)
-    settings = session.workspace.config.labeling
-    started = server.start(
-        port=port if port is not None else settings.port or None,
-        host=host or settings.host or None,
-        progress=session.progress,
-    )
-    running = started.server
-    shown = started.password if session.json or session.console.is_terminal else None
-    session.emit(
-        {
-            "url": running.url,
-            "pid": running.pid,
-            "already_up": started.already_up,
-            "log": server.log,
-            "email": _admin() if started.password else None,
-            "password": shown,
-        }
-    )
-    word = "is up already" if started.already_up else "is up"
-    session.say(f"[green]✓[/] Label Studio {word} at [bold cyan]{escape(running.url)}[/]")
-    if started.password:
+    from emolab.loop.label.studio import start_studio
+
+    done = start_studio(session.workspace, port=port, host=host, progress=session.progress)
+    shown = done.password if session.json or session.console.is_terminal else None
+    told = {key: value for key, value in done.to_dict().items() if key != "outside"}
+    session.emit({**told, "password": shown})
+    word = "is up already" if done.already_up else "is up"
+    session.say(f"[green]✓[/] Label Studio {word} at [bold cyan]{escape(done.url)}[/]")
+    if done.password:
         _show_password(session, shown)
-    if running.open_to_network:
+    if done.outside:
         session.say(
-            f"\n[yellow]![/] Open to the network at [bold]{_seen_from_outside(running)}[/], without encryption:\n"
+            f"\n[yellow]![/] Open to the network at [bold]{done.outside}[/], without encryption:\n"
             "  passwords and faces can be read on the way. Use it inside a network you\n"
             "  trust, or put HTTPS before it."
         )
     if foreground:
-        _stay(session, server)
+        _stay(session)
         return
     session.say("")
     session.next_step(f"{_push(session)}, then emolab studio invite")
@@ -76,7 +58,9 @@ def up(session: Session, port: int | None, host: str | None, foreground: bool) -
 @workspace_command
 def down(session: Session) -> None:
     """Stop Label Studio. Projects, accounts and answers stay; "emolab studio up" brings them back."""
-    stopped = _embedded(session).stop(progress=session.progress)
+    from emolab.loop.label.studio import stop_studio
+
+    stopped = stop_studio(session.workspace, progress=session.progress)
     session.emit({"stopped": stopped})
     session.say("[green]✓[/] Label Studio is stopped" if stopped else "Label Studio was not running")
 
@@ -85,11 +69,10 @@ def down(session: Session) -> None:
 @workspace_command
 def url(session: Session) -> None:
     """Print the address of the Label Studio this workspace uses, embedded or not; an error when it is not running."""
-    from emolab.labeling.server.address import external_url, locate
+    from emolab.loop.label.studio import studio_url
 
-    external = external_url(session.workspace)
-    address = external[0] if external else locate(session.workspace).url
-    session.emit({"url": address, "embedded": external is None})
+    address, embedded = studio_url(session.workspace)
+    session.emit({"url": address, "embedded": embedded})
     if not session.json:
         click.echo(address)
 
@@ -101,33 +84,17 @@ def invite(session: Session) -> None:
 
     Once samples were pushed, the link leads on to the project, where "Label All Tasks" shows the first face.
     """
-    from emolab.labeling.label_studio.accounts import invitation
-    from emolab.labeling.server.address import external_url, open_studio
-    from emolab.labeling.server.embedded import EmbeddedServer
-    from emolab.labeling.sync import project
+    from emolab.loop.label.studio import invite as run
 
-    workspace = session.workspace
-    running = None if external_url(workspace) else EmbeddedServer(workspace).running()
-    title = project.title_of(workspace.config)
-    with open_studio(workspace, progress=session.progress) as client, workspace.catalog() as catalog:
-        found = project.family(catalog, client, title).chosen
-        link = invitation(client, found.id if found else None)
-    if running is not None and running.open_to_network:
-        link = link.replace(running.url, _seen_from_outside(running), 1)
-    session.emit(
-        {
-            "invite": link,
-            "project": found.title if found else None,
-            "this_machine_only": running is not None and not running.open_to_network,
-        }
-    )
+    done = run(session.workspace, progress=session.progress)
+    session.emit({key: value for key, value in done.to_dict().items() if key != "port"})
     if session.json:
         return
     session.say("[bold]Send this link to your annotators.[/] Whoever has it can create an account:\n")
-    click.echo(link)
+    click.echo(done.invite)
     then = (
-        f'press "Label All Tasks"\nin "{found.title}", and the first face appears.'
-        if found
+        f'press "Label All Tasks"\nin "{done.project}", and the first face appears.'
+        if done.project
         else "then opens the project\nyou push."
     )
     session.say(
@@ -136,19 +103,17 @@ def invite(session: Session) -> None:
         "wants no e-mail from its makers unticks the box for news.\n"
         "[dim]One account each, please: emolab weighs votes by how reliable an annotator is.[/]"
     )
-    if running is not None and not running.open_to_network:
-        _explain_loopback(session, running)
-    if found is None:
+    if done.this_machine_only and done.port is not None:
+        _explain_loopback(session, done.port)
+    if done.project is None:
         session.say("")
         session.next_step(_push(session))
 
 
 def _push(session: Session) -> str:
-    from emolab.catalog.campaign.unsent import unsent
+    from emolab.loop.data.collect import sendable
 
-    config = session.workspace.config
-    with session.workspace.catalog() as catalog, catalog.connect() as conn:
-        return push_command(len(unsent(conn, None, config.labeling.bar).ids), config.suggest.n)
+    return push_command(sendable(session.workspace), session.workspace.config.suggest.n)
 
 
 @studio.command(short_help="Give the administrator a new password and show it once.")
@@ -158,33 +123,13 @@ def password(session: Session) -> None:
 
     It also renews the token emolab keeps, so it also fixes an embedded server that refuses emolab.
     """
-    secret = _embedded(session).reset_password()
+    from emolab.loop.label.studio import administrator, new_password
+
+    secret = new_password(session.workspace)
     shown = secret if session.json or session.console.is_terminal else None
-    session.emit({"email": _admin(), "password": shown})
+    session.emit({"email": administrator(), "password": shown})
     session.say("[green]✓[/] The administrator has a new password")
     _show_password(session, shown)
-
-
-def _embedded(session: Session) -> EmbeddedServer:
-    """The embedded server; an error when the workspace uses another one."""
-    from emolab.errors import ConfigError
-    from emolab.labeling.server.address import external_url
-    from emolab.labeling.server.embedded import EmbeddedServer
-
-    external = external_url(session.workspace)
-    if external is not None:
-        address, source = external
-        raise ConfigError(
-            f"This workspace uses Label Studio at {address} (from {source}), which emolab neither starts nor stops.",
-            hint=f"Remove {source} to use the embedded one.",
-        )
-    return EmbeddedServer(session.workspace)
-
-
-def _admin() -> str:
-    from emolab.labeling.server.installation import ADMIN
-
-    return ADMIN
 
 
 def _show_password(session: Session, secret: str | None) -> None:
@@ -192,16 +137,18 @@ def _show_password(session: Session, secret: str | None) -> None:
     from rich.panel import Panel
     from rich.table import Table
 
+    from emolab.loop.label.studio import administrator
+
     if session.json:
         return
     if secret is None:
         session.say(
-            f"  Log in as {_admin()}. The random password is not printed here, where it\n"
+            f"  Log in as {administrator()}. The random password is not printed here, where it\n"
             '  could be logged: run "emolab studio password" in a terminal to get a new one.'
         )
         return
     grid = Table.grid(padding=(0, 2))
-    grid.add_row("[dim]e-mail[/]", f"[bold]{_admin()}[/]")
+    grid.add_row("[dim]e-mail[/]", f"[bold]{administrator()}[/]")
     grid.add_row("[dim]password[/]", f"[bold]{secret}[/]")
     session.console.print()
     session.console.print(
@@ -218,14 +165,7 @@ def _show_password(session: Session, secret: str | None) -> None:
     )
 
 
-def _seen_from_outside(running: Running) -> str:
-    """The address under which other machines reach a server that listens everywhere."""
-    from emolab.labeling.server.daemon import EVERYWHERE, outside_address
-
-    return f"http://{outside_address()}:{running.port}" if running.host in EVERYWHERE else running.url
-
-
-def _explain_loopback(session: Session, running: Running) -> None:
+def _explain_loopback(session: Session, port: int) -> None:
     import getpass
     import socket
 
@@ -233,7 +173,7 @@ def _explain_loopback(session: Session, running: Running) -> None:
     session.say(
         "\n[yellow]![/] Label Studio listens on this machine only. For people elsewhere, either\n"
         "\n  [bold]a tunnel[/], run on the annotator's machine (encrypted; the link works as it is)"
-        f"\n    [cyan]ssh -N -L {running.port}:127.0.0.1:{running.port} {there}[/]\n"
+        f"\n    [cyan]ssh -N -L {port}:127.0.0.1:{port} {there}[/]\n"
         "\n  [bold]your local network[/] (not encrypted: only where you trust everybody)"
         "\n    [cyan]emolab studio down[/]"
         "\n    [cyan]emolab studio up --host 0.0.0.0[/]"
@@ -241,21 +181,12 @@ def _explain_loopback(session: Session, running: Running) -> None:
     )
 
 
-def _stay(session: Session, server: EmbeddedServer) -> None:
+def _stay(session: Session) -> None:
     """Wait until Ctrl-C or SIGTERM, then stop the server; an error when it ends by itself."""
-    import time
-
     from emolab.cli.ui.signals import terminated_like_ctrl_c
-    from emolab.labeling.server.installation import crashed
+    from emolab.loop.label.studio import wait_for_studio
 
-    running = server.running()
     with terminated_like_ctrl_c():
-        try:
-            session.say("\n[dim]Ctrl-C stops it.[/]")
-            while server.running() is not None:
-                time.sleep(0.5)
-        except KeyboardInterrupt:
-            server.stop()
-            session.say("[green]✓[/] Label Studio is stopped")
-            return
-    raise crashed("by itself", server.log, running.log_start if running else 0)
+        session.say("\n[dim]Ctrl-C stops it.[/]")
+        wait_for_studio(session.workspace)
+        session.say("[green]✓[/] Label Studio is stopped")

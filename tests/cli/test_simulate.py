@@ -21,10 +21,10 @@ from emolab.active_learning.simulation.compare import verdicts
 from emolab.active_learning.simulation.records import Round
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.cli.main import cli, run
-from emolab.cli.simulate import plan_budgets
 from emolab.errors import ConfigError
-from emolab.loop.label.simulate import alone
-from emolab.loop.label.simulate_page import render
+from emolab.loop.label.simulation.budgets import plan_budgets
+from emolab.loop.label.simulation.page import render
+from emolab.loop.label.simulation.stage import alone
 
 CLASSES = ("anger", "fear", "sadness")
 Simulate = Callable[..., dict[str, object]]

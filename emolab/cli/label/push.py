@@ -151,11 +151,11 @@ def _reason(reason: str, count: int) -> str:
     >>> _reason("too blurred", 3), _reason("near copy of another sample", 1)
     ('3 too blurred (--set labeling.max_blur=1 sends them)', '1 near copy of another sample')
     """
-    from emolab.catalog import fitness
+    from emolab.loop.label.push import setting_against
 
-    if reason == fitness.COPY:
+    setting = setting_against(reason)
+    if setting is None and reason.startswith("near copy"):
         return many(count, reason, "near copies of other samples")
-    setting = fitness.SETTINGS.get(reason)
     return f"{count:,} {reason}" + (f" (--set labeling.{setting} sends them)" if setting else "")
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def show_comparison(session: Session, compared: Mapping[str, Any] | None) -> None:
     """Print what a new model was compared with, or why nothing was."""
     from emolab.cli.common import escape
-    from emolab.training.judging import comparison_words
+    from emolab.stats import comparison_words
 
     rows = comparison_words.comparison_rows(compared) if compared and compared["against"] else []
     if compared and rows:
@@ -29,7 +29,7 @@ def show_comparison(session: Session, compared: Mapping[str, Any] | None) -> Non
 def show_learned(session: Session, learned: Mapping[str, Any] | None, whole: Mapping[str, Any]) -> None:
     """Print how far the figures of ``whole`` rest on samples that the model has learned."""
     from emolab.cli.common import escape
-    from emolab.training.judging import comparison_words
+    from emolab.stats import comparison_words
 
     for line in comparison_words.learned_lines(learned, whole):
         session.say(f"[yellow]![/] {escape(line)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,10 @@ class Advice:
     labels: str
     votes: int
     round: str
+
+    def figures(self) -> list[tuple[str, str, str]]:
+        """The figures behind the sentence as rows of a table: what, accuracy, and what it rests on."""
+        return [] if self.finding is None else _figures(self.finding)
 
 
 def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
@@ -145,6 +150,33 @@ def _next(workspace: Workspace, action: str, judge: str) -> str:
     if judge == "valid":
         return "emolab suggest --strategy random -n 40 --push"
     return f"emolab suggest -n {workspace.config.suggest.n} --push"
+
+
+def _figures(finding: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    from emolab.active_learning.advice.power_law import Interval
+    from emolab.active_learning.advice.recommendation import points, share
+
+    def interval(values: Mapping[str, float]) -> Interval:
+        return Interval(**values)
+
+    rows = [("accuracy now", share(interval(finding["accuracy"])), f"{finding['labels']:,} labels learnt from")]
+    rows += [
+        (f"{p['votes']:,} more votes", points(interval(p["gain"])), f"{p['labels']:.0f} more labels")
+        for p in finding["votes"]
+    ]
+    relabelling, ceiling = finding["relabelling"], finding["ceiling"]
+    if relabelling is not None:
+        what = f"{relabelling['votes']:,} on doubtful labels"
+        sure = (
+            f"two each on {relabelling['labels']:,}; {relabelling['really_wrong']:.0%} are expected to be wrong"
+            if relabelling["labels"]
+            else ""
+        )
+        rows.append((what, points(interval(relabelling["gain"])), sure))
+    if ceiling is None:
+        return [*rows, ("most there can be", "–", "fewer than 40 samples have two votes")]
+    rows.append(("most there can be", share(interval(ceiling["label"])), "against labels like these"))
+    return [*rows, ("", share(interval(ceiling["person"])), "against one more person's vote")]
 
 
 def _plain(result: Finding) -> dict[str, Any]:

@@ -88,6 +88,13 @@ def latest_guesses(workspace: Workspace) -> Mapping[str, str]:
     raise DataError("There are no predictions to show.", hint="Make some with: emolab train && emolab suggest -n 100")
 
 
+def setting_against(reason: str) -> str | None:
+    """What is set to send samples that a push left out for ``reason``; ``None`` for near copies, which never go."""
+    from emolab.catalog import fitness
+
+    return None if reason == fitness.COPY else fitness.SETTINGS.get(reason)
+
+
 def _guesses(workspace: Workspace, proposal: Proposal) -> dict[str, str]:
     """The model's class for every proposed sample; none where the round was chosen without a model."""
     from emolab.inference import prediction_store

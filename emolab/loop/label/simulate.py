@@ -1,298 +1,187 @@
-"""What a simulation is played on: read once, kept as arrays in its folder, opened by every process that plays."""
+"""Labelling campaigns replayed on a data set that has all the votes already."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from filelock import FileLock, Timeout
-
-from emolab.active_learning.simulation.frozen_trainer import Frozen, judged, principal
-from emolab.active_learning.simulation.journal import Journal
-from emolab.active_learning.simulation.records import Field, Terms, Trained, Trainer
-from emolab.active_learning.simulation.simulate import Stage
-from emolab.active_learning.simulation.vote_costs import Votes
-from emolab.config import TrainingConfig
-from emolab.datasets import benchmark_set, voted_dataset
-from emolab.datasets.benchmark_set import HELD_OUT, EvaluationSet
-from emolab.datasets.voted_dataset import Crowd
-from emolab.errors import DamagedMedia, DataError, EmolabError
-from emolab.labeling.labels.aggregators import Options
-from emolab.progress import SILENT, Progress
+from emolab.loop.label.simulation import checks
+from emolab.loop.label.simulation.budgets import plan_budgets
+from emolab.loop.label.simulation.request import SimulationRequest
+from emolab.progress import SILENT
+from emolab.results import Result, plain_data
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from emolab.training.simulation_trainer import FineTuned
-
-#: Where no split is held out, this share of the units (near copies and groups stay together) judges.
-JUDGE = 0.25
-MODES = ("frozen", "finetune")
+    from emolab.active_learning.simulation.compare import Verdict
+    from emolab.active_learning.simulation.records import Field
+    from emolab.active_learning.simulation.vote_costs import Votes
+    from emolab.config import Config
+    from emolab.loop.label.simulation.stage import Sides
+    from emolab.progress import Progress
+    from emolab.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sides:
-    """Who is asked and who judges: rows ``asked`` of ``pool``, rows ``judges`` of ``judge``.
+class Simulated(Result):
+    """What was replayed (``about``), the verdict on each of ``strategies``, and where the ``report`` is."""
 
-    ``excluded`` and ``duplicate`` are of the rows ``asked``, as in :class:`Field`.
-    """
-
-    pool: Crowd
-    asked: NDArray[np.int64]
-    excluded: NDArray[np.bool_]
-    duplicate: NDArray[np.int64]
-    judge: EvaluationSet
-    judges: NDArray[np.int64]
+    about: dict[str, Any]
+    strategies: list[Verdict]
+    report: Path
 
     @property
-    def protocol(self) -> str:
-        """What judges, in words."""
-        part = (
-            "" if len(self.judges) == self.judge.n else f"; of these the {len(self.judges):,} that are not asked about"
-        )
-        return f"{self.judge.spec}: {self.judge.protocol}{part}"
+    def seeds_needed(self) -> int:
+        """Seeds from which on a difference between so many strategies can be shown at all."""
+        from emolab.active_learning.simulation.compare import seeds_to_tell
+
+        return seeds_to_tell(len(self.strategies) - 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {**self.about, "strategies": plain_data(self.strategies), "report": str(self.report)}
 
 
-def divide(
-    spec: str, judge: str | None, classes: Sequence[str], *, options: Mapping[str, str] | None = None, seed: int = 0
-) -> Sides:
-    """The pool of ``spec`` and what judges it: ``judge``, else the split held out furthest, else a quarter.
+def simulate(request: SimulationRequest, *, config: Config | None = None, progress: Progress = SILENT) -> Simulated:
+    """Replay whole campaigns where every vote is known, and say what each strategy would have saved.
 
-    Images that are near copies of a judged one are never asked about. ``options`` are those of the reader of ``spec``,
-    and of ``judge`` where it has the same reader. Raises :class:`DataError` where too little is
-    left on a side.
+    From the same random start every strategy chooses, gets the votes people gave, learns and is judged, until the
+    budget is spent; seeds are compared in pairs. A stopped simulation goes on when it is asked for again. ``config``
+    defaults to :func:`campaign_config` without a workspace. Raises :class:`ConfigError` for a start network that knows
+    the answers, :class:`UnknownName` for an unknown reader, strategy, oracle or aggregator.
     """
-    everybody = voted_dataset.read(spec, classes, options=options)
-    parts = {split for split in everybody.splits if split}
-    train = np.array([split in (None, "train") for split in everybody.splits])
-    if judge or (train.any() and parts & {"valid", "test"}):
-        asked = np.flatnonzero(train)
-        if not len(asked):
-            raise DataError(f"{spec} has no images of the split train to ask about.", hint=f"It has: {sorted(parts)}.")
-        shared = judge is None or judge.partition(":")[0] == spec.partition(":")[0]
-        held = benchmark_set.evaluation_set(judge or spec, classes, options=options if shared else None)
-        judges = np.arange(held.n)
-    else:
-        held = benchmark_set.evaluation_set(
-            spec, classes, split=next((s for s in HELD_OUT if s in parts), None), options=options
-        )
-        asked, judges = _carve(everybody, held, seed)
-    media = [*(everybody.media[row] for row in asked), *(held.media[row] for row in judges)]
-    unit = voted_dataset.units(media)
-    mine, theirs = unit[: len(asked)], unit[len(asked) :]
-    _, first, which = np.unique(mine, return_index=True, return_inverse=True)
-    return Sides(
-        pool=everybody,
-        asked=asked,
-        excluded=np.isin(mine, theirs),
-        duplicate=first[which],
-        judge=held,
-        judges=judges,
-    )
+    from emolab.active_learning.simulation.campaign import EVERYTHING, check, worth
+    from emolab.active_learning.simulation.compare import verdicts
+    from emolab.active_learning.simulation.simulate import simulate as play
+    from emolab.active_learning.simulation.vote_costs import Votes
+    from emolab.errors import MissingExtra
+    from emolab.plugins import AGGREGATORS
+
+    try:
+        from emolab.loop.label.simulation import stage
+        from emolab.training import simulation_trainer  # noqa: F401  what frozen features and fine-tuning need
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    names = checks.strategies(request)
+    config = config or campaign_config(request, None, (), progress=progress)
+    aggregator = request.aggregator or config.labeling.aggregator
+    AGGREGATORS.load(aggregator)
+    checks.oracle(request.oracle)
+    asking = Votes.parse(request.votes, checks.prices(request.price), sure=config.labeling.sure)
+    checks.distinct(config, request.dataset)
+    classes = config.project.classes
+    sides = stage.divide(request.dataset, request.judge, classes, options=request.options)
+    checks.unlearned(config, sides, mode=request.mode, progress=progress)
+    pool = stage.field_of(sides)
+    budgets = _budgets(request, asking, k=len(classes), most=worth(pool, asking))
+    terms = _terms(request, config, asking, aggregator, budgets)
+    check(pool, stage.terms_of(terms))
+    progress.note(f"judge: {sides.protocol}")
+    out, mode, width = request.out, request.mode, request.features
+    everybody = [*names, EVERYTHING] if request.ceiling else names
+    with stage.alone(out):
+        stage.prepare(out, sides, terms, config.training, mode=mode, width=width, progress=progress)
+        played = play(out, stage.open_stage, everybody, range(request.seeds), jobs=request.jobs, progress=progress)
+    whole = [one for one in played if one.strategy == EVERYTHING]
+    campaigns = [one for one in played if one.strategy != EVERYTHING]
+    found = verdicts(campaigns, budgets, whole=whole)
+    about = {**_about(request, config, sides, pool, terms), "everything": _mean(whole)}
+    return Simulated(about=about, strategies=found, report=_write_report(out, about, found, campaigns))
 
 
-def _carve(everybody: Crowd, held: EvaluationSet, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of ``everybody`` to ask about and of ``held`` that judge; groups and near copies on one side."""
-    unit = [
-        group or f"unit {number}"
-        for group, number in zip(everybody.groups, voted_dataset.units(everybody.media), strict=True)
-    ]
-    _, number = np.unique(unit, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(int(number.max()) + 1)
-    chosen = np.isin(number, order[: round(JUDGE * len(order))])
-    names = {everybody.ids[row] for row in np.flatnonzero(chosen).tolist()}
-    judges = np.array(
-        [row for row, item in enumerate(held.media) if voted_dataset.digest(item) in names], dtype=np.int64
-    )
-    asked = np.flatnonzero(~chosen)
-    if not len(judges) or not len(asked):
-        raise DataError(
-            f"{everybody.spec} is too small to hold a quarter of it back as judge ({len(unit)} images).",
-            hint="Name a data set that judges: --judge READER:PATH",
-        )
-    return asked, judges
-
-
-def field_of(sides: Sides) -> Field:
-    """The samples that may be asked about."""
-    return Field(
-        samples=[sides.pool.ids[row] for row in sides.asked.tolist()],
-        classes=sides.pool.classes,
-        votes=sides.pool.votes[sides.asked],
-        skips=sides.pool.skips[sides.asked],
-        excluded=sides.excluded,
-        duplicate=sides.duplicate,
-    )
-
-
-def terms_of(settings: Mapping[str, Any]) -> Terms:
-    """Terms from plain data: ``budgets``, ``votes``, ``price``, ``sure``, ``aggregator``, ``prior`` and ``oracle``."""
-    first, further = settings["price"]
-    return Terms(
-        budgets=tuple(settings["budgets"]),
-        votes=Votes.parse(settings["votes"], (first, further), sure=settings["sure"]),
-        aggregator=settings["aggregator"],
-        options=Options(prior=settings["prior"]),
-        oracle=settings["oracle"],
-    )
-
-
-def prepare(
-    folder: Path,
-    sides: Sides,
-    terms: Mapping[str, Any],
-    config: TrainingConfig,
+def campaign_config(
+    request: SimulationRequest,
+    workspace: Workspace | None,
+    overrides: Sequence[str] = (),
     *,
-    mode: str,
-    width: int,
     progress: Progress = SILENT,
-) -> Journal:
-    """Keep everything the campaigns need in ``folder`` and claim it for them; what is there already stays.
+) -> Config:
+    """The settings of ``workspace``, else the defaults under ``overrides``, with the data set's classes if need be."""
+    from dataclasses import replace
 
-    ``terms`` are as in :func:`terms_of`; in frozen ``mode`` ``width`` principal components of the features are used.
-    """
-    from emolab.training import simulation_trainer
-    from emolab.training.inputs import pixel_cache
+    from emolab import config as configuration
+    from emolab.config import Config, ProjectConfig
+    from emolab.datasets.voted_dataset import label_names
+    from emolab.taxonomy import META, resolve
 
-    asked = sides.asked.tolist()
-    ids = [sides.pool.ids[row] for row in asked]
-    judge_media = [sides.judge.media[row] for row in sides.judges.tolist()]
-    judge_ids = [voted_dataset.digest(item) for item in judge_media]
-    media = [sides.pool.media[row] for row in asked]
-    wanted = simulation_trainer.preprocessing([*media, *judge_media], config)
-    journal = Journal(folder)
-    journal.begin(
-        {
-            "dataset": sides.pool.spec,
-            "judge": sides.protocol,
-            "images": voted_dataset.digest("\n".join([*ids, "judged by", *judge_ids]).encode()),
-            "classes": list(sides.pool.classes),
-            "mode": mode,
-            "color": wanted.color,
-            "features": width,
-            "training": asdict(config),
-            **terms,
-        }
-    )
-    data = folder / "data"
-    data.mkdir(exist_ok=True)
-    both, all_media = [*ids, *judge_ids], [*media, *judge_media]
-    try:
-        images = pixel_cache.fill(
-            folder / "cache", both, dict(zip(both, all_media, strict=True)).__getitem__, wanted, progress=progress
-        )
-    except DamagedMedia as error:
-        raise DamagedMedia(error.files, len(both), hint="Take them out of the data set, or get it again.") from None
-    arrays: dict[str, NDArray[Any]] = {
-        "votes": sides.pool.votes[asked],
-        "skips": sides.pool.skips[asked],
-        "excluded": sides.excluded,
-        "duplicate": sides.duplicate,
-        "truth": sides.judge.targets[sides.judges].astype(np.int64),
-    }
-    if mode == "frozen":
-        found = simulation_trainer.features(
-            folder / "cache", both, images, config, color=wanted.color, progress=progress
-        )
-        arrays["pool"], arrays["judge"] = principal(found[: len(ids)], found[len(ids) :], width)
-    for name, array in arrays.items():
-        np.save(data / f"{name}.npy", array)
-    (data / "samples.json").write_text(json.dumps({"pool": ids, "judge": judge_ids}), encoding="utf-8")
-    return journal
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep a second simulation out of ``folder``; the system frees it when this process dies, however it dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            yield
-    except Timeout:
-        raise EmolabError(
-            f"Another process plays a simulation in {folder}.", hint="Wait for it, or name another folder with --out."
-        ) from None
-
-
-def open_stage(folder: Path) -> Stage:
-    """The stage kept in ``folder``: in every process that plays campaigns."""
-    settings = Journal(folder).settings()
-    classes = tuple(settings["classes"])
-
-    def array(name: str) -> NDArray[Any]:
-        found: NDArray[Any] = np.load(folder / "data" / f"{name}.npy")
+    checks.specs(request)
+    if workspace is not None:
+        return workspace.config
+    found = configuration.apply(Config(), overrides)
+    if any(text.strip().startswith("project.classes") for text in overrides):
         return found
+    names = [name for name in label_names(request.dataset, options=request.options) if resolve(name, META) is None]
+    known = [name for name in names if resolve(name, found.project.classes) is not None]
+    if len(known) == len(names) or len(known) > 1:
+        return found
+    progress.note(f"Classes are the labels of the data set: {', '.join(names)}.")
+    return replace(found, project=ProjectConfig(classes=tuple(names)))
 
-    ids = json.loads((folder / "data" / "samples.json").read_text(encoding="utf-8"))
-    field = Field(
-        samples=ids["pool"],
-        classes=classes,
-        votes=array("votes"),
-        skips=array("skips"),
-        excluded=array("excluded"),
-        duplicate=array("duplicate"),
+
+def _budgets(request: SimulationRequest, asking: Votes, *, k: int, most: float) -> list[float]:
+    return plan_budgets(
+        asking,
+        k=k,
+        most=most,
+        start=request.start,
+        budget=request.budget,
+        rounds=request.rounds,
+        per_round=request.per_round,
     )
-    terms = terms_of(settings)
-    truth = array("truth")
-    trainer: Callable[[int], Trainer]
-    if settings["mode"] == "frozen":
-        pool, judge = array("pool"), array("judge")
-
-        def trainer(seed: int) -> Trainer:
-            return Frozen(pool, judge, truth, classes, seed=seed)
-    else:
-        trainer = _fine_tuning(folder, settings, ids, truth)
-    return Stage(field, terms, trainer)
 
 
-def _fine_tuning(
-    folder: Path, settings: dict[str, Any], ids: dict[str, list[str]], truth: NDArray[np.int64]
-) -> Callable[[int], Trainer]:
-    from emolab.modalities.image.decode import Preprocessing
-    from emolab.training import simulation_trainer
-    from emolab.training.inputs import pixel_cache
-    from emolab.training.runs import recipes
-
-    config, n = TrainingConfig(**settings["training"]), len(ids["pool"])
-    made = recipes.plan(config, n_train=n, gray=settings["color"] == "gray")
-    wanted = Preprocessing(made.size, settings["color"])
-
-    def gone(_: str) -> bytes:
-        raise DataError(f"Images are missing from {folder / 'cache'}.", hint="Run the same command again.")
-
-    images = pixel_cache.fill(folder / "cache", [*ids["pool"], *ids["judge"]], gone, wanted)
-    classes = tuple(settings["classes"])
-
-    def trainer(seed: int) -> Trainer:
-        return Tuned(
-            simulation_trainer.FineTuned(
-                images=images.only(np.arange(n)),
-                judge=images.only(np.arange(n, len(images))),
-                classes=classes,
-                config=replace(config, seed=seed),
-                color=settings["color"],
-            ),
-            truth,
-        )
-
-    return trainer
+def _terms(
+    request: SimulationRequest, config: Config, asking: Votes, aggregator: str, budgets: list[float]
+) -> dict[str, Any]:
+    return {
+        "budgets": budgets,
+        "votes": request.votes,
+        "price": list(asking.price),
+        "sure": asking.sure,
+        "aggregator": aggregator,
+        "prior": config.labeling.prior,
+        "oracle": request.oracle,
+    }
 
 
-class Tuned:
-    """The real trainer as a :class:`Trainer`: it has nothing to settle."""
+def _about(
+    request: SimulationRequest, config: Config, sides: Sides, pool: Field, terms: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was replayed, for the report and for JSON."""
+    return {
+        "dataset": request.dataset,
+        "judge": sides.protocol,
+        "n_pool": len(pool.samples) - int(sides.excluded.sum()),
+        "n_judge": len(sides.judges),
+        "near_copies_of_judged": int(sides.excluded.sum()),
+        "classes": list(config.project.classes),
+        "mode": request.mode,
+        "backbone": config.training.backbone,
+        "weights": config.training.weights,
+        "features": request.features if request.mode == "frozen" else None,
+        "votes": request.votes,
+        "price": terms["price"],
+        "oracle": request.oracle,
+        "labels": terms["aggregator"],
+        "seeds": request.seeds,
+        "budgets": terms["budgets"],
+    }
 
-    def __init__(self, learner: FineTuned, truth: NDArray[np.int64]) -> None:
-        self.learner, self.truth = learner, truth
 
-    def settle(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> None:
-        """Nothing is chosen on the first samples: the recipe is fixed."""
+def _write_report(out: Path, about: Mapping[str, Any], found: Sequence[Verdict], campaigns: Sequence[Any]) -> Path:
+    from emolab.active_learning.simulation.curves import curves
+    from emolab.loop.label.simulation.page import picture, render
+    from emolab.workspace import write_text
 
-    def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> Trained:
-        """Train on ``rows`` from scratch and look at everybody."""
-        probs, found, judge = self.learner(rows, targets)
-        return Trained(probs, found, judged(judge, self.truth, self.learner.classes))
+    report = out / "report.html"
+    write_text(report, render(about, found, campaigns))
+    write_text(out / "curves.svg", picture(curves(campaigns, about["budgets"], "accuracy"), "accuracy"))
+    return report
+
+
+def _mean(whole: Sequence[Any]) -> dict[str, float] | None:
+    if not whole:
+        return None
+    scores = {name: sum(one.scores[name] for one in whole) / len(whole) for name in whole[0].scores}
+    return {**scores, "votes": float(whole[0].votes), "samples": float(whole[0].samples)}

@@ -16,10 +16,10 @@ from PIL import Image
 from emolab.pages import charts
 from emolab.pages.charts import Series
 from emolab.pages.html import Picture, Section, Tile, code, columns, details, facts, gallery, page, paragraph, table
+from emolab.stats import comparison_words
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
-from emolab.training.judging import comparison_words
 from emolab.workspace import write_text
 
 MISTAKES = 24

@@ -1,0 +1,1 @@
+"""Parts of a replayed campaign: its budgets, what it is played on, what is refused, and its report."""

@@ -1,0 +1,298 @@
+"""What a simulation is played on: read once, kept as arrays in its folder, opened by every process that plays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from emolab.active_learning.simulation.frozen_trainer import Frozen, judged, principal
+from emolab.active_learning.simulation.journal import Journal
+from emolab.active_learning.simulation.records import Field, Terms, Trained, Trainer
+from emolab.active_learning.simulation.simulate import Stage
+from emolab.active_learning.simulation.vote_costs import Votes
+from emolab.config import TrainingConfig
+from emolab.datasets import benchmark_set, voted_dataset
+from emolab.datasets.benchmark_set import HELD_OUT, EvaluationSet
+from emolab.datasets.voted_dataset import Crowd
+from emolab.errors import DamagedMedia, DataError, EmolabError
+from emolab.labeling.labels.aggregators import Options
+from emolab.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from emolab.training.simulation_trainer import FineTuned
+
+#: Where no split is held out, this share of the units (near copies and groups stay together) judges.
+JUDGE = 0.25
+MODES = ("frozen", "finetune")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Who is asked and who judges: rows ``asked`` of ``pool``, rows ``judges`` of ``judge``.
+
+    ``excluded`` and ``duplicate`` are of the rows ``asked``, as in :class:`Field`.
+    """
+
+    pool: Crowd
+    asked: NDArray[np.int64]
+    excluded: NDArray[np.bool_]
+    duplicate: NDArray[np.int64]
+    judge: EvaluationSet
+    judges: NDArray[np.int64]
+
+    @property
+    def protocol(self) -> str:
+        """What judges, in words."""
+        part = (
+            "" if len(self.judges) == self.judge.n else f"; of these the {len(self.judges):,} that are not asked about"
+        )
+        return f"{self.judge.spec}: {self.judge.protocol}{part}"
+
+
+def divide(
+    spec: str, judge: str | None, classes: Sequence[str], *, options: Mapping[str, str] | None = None, seed: int = 0
+) -> Sides:
+    """The pool of ``spec`` and what judges it: ``judge``, else the split held out furthest, else a quarter.
+
+    Images that are near copies of a judged one are never asked about. ``options`` are those of the reader of ``spec``,
+    and of ``judge`` where it has the same reader. Raises :class:`DataError` where too little is
+    left on a side.
+    """
+    everybody = voted_dataset.read(spec, classes, options=options)
+    parts = {split for split in everybody.splits if split}
+    train = np.array([split in (None, "train") for split in everybody.splits])
+    if judge or (train.any() and parts & {"valid", "test"}):
+        asked = np.flatnonzero(train)
+        if not len(asked):
+            raise DataError(f"{spec} has no images of the split train to ask about.", hint=f"It has: {sorted(parts)}.")
+        shared = judge is None or judge.partition(":")[0] == spec.partition(":")[0]
+        held = benchmark_set.evaluation_set(judge or spec, classes, options=options if shared else None)
+        judges = np.arange(held.n)
+    else:
+        held = benchmark_set.evaluation_set(
+            spec, classes, split=next((s for s in HELD_OUT if s in parts), None), options=options
+        )
+        asked, judges = _carve(everybody, held, seed)
+    media = [*(everybody.media[row] for row in asked), *(held.media[row] for row in judges)]
+    unit = voted_dataset.units(media)
+    mine, theirs = unit[: len(asked)], unit[len(asked) :]
+    _, first, which = np.unique(mine, return_index=True, return_inverse=True)
+    return Sides(
+        pool=everybody,
+        asked=asked,
+        excluded=np.isin(mine, theirs),
+        duplicate=first[which],
+        judge=held,
+        judges=judges,
+    )
+
+
+def _carve(everybody: Crowd, held: EvaluationSet, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of ``everybody`` to ask about and of ``held`` that judge; groups and near copies on one side."""
+    unit = [
+        group or f"unit {number}"
+        for group, number in zip(everybody.groups, voted_dataset.units(everybody.media), strict=True)
+    ]
+    _, number = np.unique(unit, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(int(number.max()) + 1)
+    chosen = np.isin(number, order[: round(JUDGE * len(order))])
+    names = {everybody.ids[row] for row in np.flatnonzero(chosen).tolist()}
+    judges = np.array(
+        [row for row, item in enumerate(held.media) if voted_dataset.digest(item) in names], dtype=np.int64
+    )
+    asked = np.flatnonzero(~chosen)
+    if not len(judges) or not len(asked):
+        raise DataError(
+            f"{everybody.spec} is too small to hold a quarter of it back as judge ({len(unit)} images).",
+            hint="Name a data set that judges: --judge READER:PATH",
+        )
+    return asked, judges
+
+
+def field_of(sides: Sides) -> Field:
+    """The samples that may be asked about."""
+    return Field(
+        samples=[sides.pool.ids[row] for row in sides.asked.tolist()],
+        classes=sides.pool.classes,
+        votes=sides.pool.votes[sides.asked],
+        skips=sides.pool.skips[sides.asked],
+        excluded=sides.excluded,
+        duplicate=sides.duplicate,
+    )
+
+
+def terms_of(settings: Mapping[str, Any]) -> Terms:
+    """Terms from plain data: ``budgets``, ``votes``, ``price``, ``sure``, ``aggregator``, ``prior`` and ``oracle``."""
+    first, further = settings["price"]
+    return Terms(
+        budgets=tuple(settings["budgets"]),
+        votes=Votes.parse(settings["votes"], (first, further), sure=settings["sure"]),
+        aggregator=settings["aggregator"],
+        options=Options(prior=settings["prior"]),
+        oracle=settings["oracle"],
+    )
+
+
+def prepare(
+    folder: Path,
+    sides: Sides,
+    terms: Mapping[str, Any],
+    config: TrainingConfig,
+    *,
+    mode: str,
+    width: int,
+    progress: Progress = SILENT,
+) -> Journal:
+    """Keep everything the campaigns need in ``folder`` and claim it for them; what is there already stays.
+
+    ``terms`` are as in :func:`terms_of`; in frozen ``mode`` ``width`` principal components of the features are used.
+    """
+    from emolab.training import simulation_trainer
+    from emolab.training.inputs import pixel_cache
+
+    asked = sides.asked.tolist()
+    ids = [sides.pool.ids[row] for row in asked]
+    judge_media = [sides.judge.media[row] for row in sides.judges.tolist()]
+    judge_ids = [voted_dataset.digest(item) for item in judge_media]
+    media = [sides.pool.media[row] for row in asked]
+    wanted = simulation_trainer.preprocessing([*media, *judge_media], config)
+    journal = Journal(folder)
+    journal.begin(
+        {
+            "dataset": sides.pool.spec,
+            "judge": sides.protocol,
+            "images": voted_dataset.digest("\n".join([*ids, "judged by", *judge_ids]).encode()),
+            "classes": list(sides.pool.classes),
+            "mode": mode,
+            "color": wanted.color,
+            "features": width,
+            "training": asdict(config),
+            **terms,
+        }
+    )
+    data = folder / "data"
+    data.mkdir(exist_ok=True)
+    both, all_media = [*ids, *judge_ids], [*media, *judge_media]
+    try:
+        images = pixel_cache.fill(
+            folder / "cache", both, dict(zip(both, all_media, strict=True)).__getitem__, wanted, progress=progress
+        )
+    except DamagedMedia as error:
+        raise DamagedMedia(error.files, len(both), hint="Take them out of the data set, or get it again.") from None
+    arrays: dict[str, NDArray[Any]] = {
+        "votes": sides.pool.votes[asked],
+        "skips": sides.pool.skips[asked],
+        "excluded": sides.excluded,
+        "duplicate": sides.duplicate,
+        "truth": sides.judge.targets[sides.judges].astype(np.int64),
+    }
+    if mode == "frozen":
+        found = simulation_trainer.features(
+            folder / "cache", both, images, config, color=wanted.color, progress=progress
+        )
+        arrays["pool"], arrays["judge"] = principal(found[: len(ids)], found[len(ids) :], width)
+    for name, array in arrays.items():
+        np.save(data / f"{name}.npy", array)
+    (data / "samples.json").write_text(json.dumps({"pool": ids, "judge": judge_ids}), encoding="utf-8")
+    return journal
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep a second simulation out of ``folder``; the system frees it when this process dies, however it dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout:
+        raise EmolabError(
+            f"Another process plays a simulation in {folder}.", hint="Wait for it, or name another folder with --out."
+        ) from None
+
+
+def open_stage(folder: Path) -> Stage:
+    """The stage kept in ``folder``: in every process that plays campaigns."""
+    settings = Journal(folder).settings()
+    classes = tuple(settings["classes"])
+
+    def array(name: str) -> NDArray[Any]:
+        found: NDArray[Any] = np.load(folder / "data" / f"{name}.npy")
+        return found
+
+    ids = json.loads((folder / "data" / "samples.json").read_text(encoding="utf-8"))
+    field = Field(
+        samples=ids["pool"],
+        classes=classes,
+        votes=array("votes"),
+        skips=array("skips"),
+        excluded=array("excluded"),
+        duplicate=array("duplicate"),
+    )
+    terms = terms_of(settings)
+    truth = array("truth")
+    trainer: Callable[[int], Trainer]
+    if settings["mode"] == "frozen":
+        pool, judge = array("pool"), array("judge")
+
+        def trainer(seed: int) -> Trainer:
+            return Frozen(pool, judge, truth, classes, seed=seed)
+    else:
+        trainer = _fine_tuning(folder, settings, ids, truth)
+    return Stage(field, terms, trainer)
+
+
+def _fine_tuning(
+    folder: Path, settings: dict[str, Any], ids: dict[str, list[str]], truth: NDArray[np.int64]
+) -> Callable[[int], Trainer]:
+    from emolab.modalities.image.decode import Preprocessing
+    from emolab.training import simulation_trainer
+    from emolab.training.inputs import pixel_cache
+    from emolab.training.runs import recipes
+
+    config, n = TrainingConfig(**settings["training"]), len(ids["pool"])
+    made = recipes.plan(config, n_train=n, gray=settings["color"] == "gray")
+    wanted = Preprocessing(made.size, settings["color"])
+
+    def gone(_: str) -> bytes:
+        raise DataError(f"Images are missing from {folder / 'cache'}.", hint="Run the same command again.")
+
+    images = pixel_cache.fill(folder / "cache", [*ids["pool"], *ids["judge"]], gone, wanted)
+    classes = tuple(settings["classes"])
+
+    def trainer(seed: int) -> Trainer:
+        return Tuned(
+            simulation_trainer.FineTuned(
+                images=images.only(np.arange(n)),
+                judge=images.only(np.arange(n, len(images))),
+                classes=classes,
+                config=replace(config, seed=seed),
+                color=settings["color"],
+            ),
+            truth,
+        )
+
+    return trainer
+
+
+class Tuned:
+    """The real trainer as a :class:`Trainer`: it has nothing to settle."""
+
+    def __init__(self, learner: FineTuned, truth: NDArray[np.int64]) -> None:
+        self.learner, self.truth = learner, truth
+
+    def settle(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> None:
+        """Nothing is chosen on the first samples: the recipe is fixed."""
+
+    def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> Trained:
+        """Train on ``rows`` from scratch and look at everybody."""
+        probs, found, judge = self.learner(rows, targets)
+        return Trained(probs, found, judged(judge, self.truth, self.learner.classes))
