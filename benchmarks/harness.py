@@ -176,12 +176,22 @@ def save(folder: Path, name: str, about: str, results: Sequence[Result], *, mach
             "commit": commit.stdout.strip() or None,
             "machine": machine,
             "wall_s": round(wall_s, 1),
-            "results": [asdict(result) for result in results],
+            "results": [rounded(result) for result in results],
         },
     }
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def rounded(result: Result) -> dict[str, Any]:
+    """Return a result as plain data, with six significant digits.
+
+    >>> rounded(Result("push", 1234.56789, "ms", spread=(1 / 3, 2.0)))["spread"]
+    [0.333333, 2.0]
+    """
+    spread = None if result.spread is None else [float(f"{end:.6g}") for end in result.spread]
+    return asdict(result) | {"value": float(f"{result.value:.6g}"), "spread": spread}
 
 
 def described(run: Callable[[bool], list[Result]]) -> tuple[str, str]:
