@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from benchmarks.harness import Result, main, measured, ratio, summary
-from emolab.datasets.collect.collect import Wanted, collect
+from emolab.datasets.collect.collect import CollectRequest, collect
 from emolab.workspace import Workspace
 
 CORES = len(os.sched_getaffinity(0))
@@ -105,7 +105,7 @@ def gather(workspace: Workspace, folder: Path) -> None:
     """Collect `folder` without looking for faces."""
     workspace = Workspace.open(workspace.root, overrides=("collect.faces=off",))
     with workspace.catalog() as catalog:
-        done = collect(workspace, catalog, Wanted(paths=(str(folder),)))
+        done = collect(workspace, catalog, CollectRequest(paths=(str(folder),)))
     if done.report.failed:
         raise RuntimeError(f"{done.report.failed} images could not be collected")
 

@@ -18,7 +18,7 @@ from emolab.labeling.labels.aggregators import DEFAULTS
 from emolab.plugins import AGGREGATORS
 from emolab.records import VoteTable
 from emolab.stats import logistic
-from emolab.votes.quota import Wanted
+from emolab.votes.quota import VoteQuota
 from emolab.votes.sufficiency import ONE_MORE, decide
 
 PEOPLE = 10
@@ -67,7 +67,7 @@ def table(dealt: Dealt, given: NDArray[np.int64], *, meta: bool) -> VoteTable:
     )
 
 
-def ask(dealt: Dealt, wanted: Wanted, *, probs: Floats | None = None, sure: float = SURE) -> NDArray[np.int64]:
+def ask(dealt: Dealt, wanted: VoteQuota, *, probs: Floats | None = None, sure: float = SURE) -> NDArray[np.int64]:
     """How many votes (n,) each face has when the policy asks for no more."""
     given = np.full(len(dealt.said), wanted.low)
     while wanted.adaptive:
@@ -96,11 +96,11 @@ def out_of_fold(features: Floats, dealt: Dealt, given: NDArray[np.int64]) -> Flo
     The penalty is chosen by cross-validation on all of them.
     """
     targets, has = labels(dealt, given)
-    penalty = logistic.choose(logistic.Problem(features[has], targets[has]), seed=0)[0].penalty
+    penalty = logistic.choose(logistic.LogisticProblem(features[has], targets[has]), seed=0)[0].penalty
     found = np.empty_like(targets)
     for part in logistic.folds(targets.argmax(axis=1), 5, seed=0):
         rows = np.setdiff1d(np.flatnonzero(has), part)
-        problem = logistic.Problem(features[rows], targets[rows])
+        problem = logistic.LogisticProblem(features[rows], targets[rows])
         solved = problem.head(penalty, tolerance=1e-4)
         found[part] = solved.probabilities(features[part])
     return found

@@ -47,7 +47,7 @@ def bulk(workspace: Workspace, predictions: Predictions, address: str, n: int, r
     writer = Writer(CLASSES)
     dataset.add_sample(sample(fo, {**writer.document(found[0][0]).content(), "tags": []}))
     template = collection.find_one()
-    few: list[list[rows.Row]] = [found[0][: n // 10]]
+    few: list[list[rows.SampleRow]] = [found[0][: n // 10]]
 
     def clones() -> None:
         collection.delete_many({})
@@ -60,7 +60,7 @@ def bulk(workspace: Workspace, predictions: Predictions, address: str, n: int, r
                 documents.append(document)
         collection.insert_many(documents)
 
-    def write(path: Any, batches: Sequence[Sequence[rows.Row]]) -> None:
+    def write(path: Any, batches: Sequence[Sequence[rows.SampleRow]]) -> None:
         collection.delete_many({})
         documents: Any = ([*map(writer.document, batch)] for batch in batches)
         for _ in synchronise(dataset, path, documents, fields=(), tags={}, pulled=()):

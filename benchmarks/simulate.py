@@ -18,10 +18,10 @@ from pathlib import Path
 from benchmarks.campaigns import digits, ferplus, finetuned, peers
 from benchmarks.harness import Result, main
 from emolab.active_learning.simulation.campaign import EVERYTHING
-from emolab.active_learning.simulation.compare import CONTROL, Ratio, Verdict, compared, ratio, verdicts
+from emolab.active_learning.simulation.compare import CONTROL, Ratio, StrategyVerdict, compared, ratio, verdicts
 from emolab.active_learning.simulation.curves import Curves, area, curves
 from emolab.active_learning.simulation.journal import Journal
-from emolab.active_learning.simulation.records import Round
+from emolab.active_learning.simulation.records import SimulatedRound
 from emolab.active_learning.simulation.simulate import simulate
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.loop.label.simulation.page import picture
@@ -61,7 +61,7 @@ def run(quick: bool) -> list[Result]:
         return rows + on_finetuned(root, folder / "finetuned", folder / "ferplus-alone" / ferplus.WEIGHTS)
 
 
-def on_digits(folder: Path, *, quick: bool) -> list[Verdict]:
+def on_digits(folder: Path, *, quick: bool) -> list[StrategyVerdict]:
     """Strategies and peers on digits, frozen features, labels without error."""
     names = [*OURS, *peers.register()]
     if quick:
@@ -71,7 +71,9 @@ def on_digits(folder: Path, *, quick: bool) -> list[Verdict]:
     return verdicts(rounds, digits.BUDGETS)
 
 
-def on_ferplus(root: Path, folder: Path, task: str, *, alone: bool, quick: bool) -> tuple[list[Result], list[Verdict]]:
+def on_ferplus(
+    root: Path, folder: Path, task: str, *, alone: bool, quick: bool
+) -> tuple[list[Result], list[StrategyVerdict]]:
     """Strategies with one vote per face, then policies against the usual way; ``alone``: see `ferplus.prepare`."""
     ferplus.prepare(root, folder, quick=quick, alone=alone)
     seeds = range(2 if quick else SEEDS["ferplus"])
@@ -97,7 +99,7 @@ def on_ferplus(root: Path, folder: Path, task: str, *, alone: bool, quick: bool)
     return [*rows, *tilted(played["1"], budgets, task, n=n), *policies(played, budgets, task, n=n)], found
 
 
-def tilted(rounds: Sequence[Round], budgets: Sequence[float], task: str, *, n: int) -> list[Result]:
+def tilted(rounds: Sequence[SimulatedRound], budgets: Sequence[float], task: str, *, n: int) -> list[Result]:
     """Gains in mean macro-F1 with a head tilted towards rare classes: as suits `random` best, and `balanced`."""
     areas = {
         strength: {
@@ -127,7 +129,7 @@ def tilted(rounds: Sequence[Round], budgets: Sequence[float], task: str, *, n: i
     return rows
 
 
-def overall(tasks: Sequence[Sequence[Verdict]]) -> list[Result]:
+def overall(tasks: Sequence[Sequence[StrategyVerdict]]) -> list[Result]:
     """How many times fewer labels than `random` for its final accuracy: the mean over the tasks."""
     found = [{one.strategy: one.ratio.value for one in task} for task in tasks]
     rows = []
@@ -175,7 +177,7 @@ def on_finetuned(root: Path, folder: Path, pretrained: Path) -> list[Result]:
     return rows
 
 
-def policies(played: dict[str, list[Round]], budgets: Sequence[float], task: str, *, n: int) -> list[Result]:
+def policies(played: dict[str, list[SimulatedRound]], budgets: Sequence[float], task: str, *, n: int) -> list[Result]:
     """Each policy's votes against the usual way's, at its accuracy after the last of ``budgets``; the chosen one first.
 
     Policies that may ask several people about a face go on to more votes, which shows in the notes.
@@ -214,7 +216,9 @@ def held_against(usual: Curves, mine: Curves, name: str, *, n: int) -> Result:
     )
 
 
-def by_policy(played: dict[str, list[Round]], budgets: Sequence[float], score: str) -> dict[tuple[str, str], Curves]:
+def by_policy(
+    played: dict[str, list[SimulatedRound]], budgets: Sequence[float], score: str
+) -> dict[tuple[str, str], Curves]:
     """The curves of every (votes, strategy)."""
     return {
         (votes, strategy): replace(one, strategy=f"{strategy}, {votes}")
@@ -223,7 +227,7 @@ def by_policy(played: dict[str, list[Round]], budgets: Sequence[float], score: s
     }
 
 
-def told(task: str, one: Verdict, *, n: int) -> Result:
+def told(task: str, one: StrategyVerdict, *, n: int) -> Result:
     """A verdict as a row: the gain in mean accuracy, with the rest in its note."""
     around, parts = 1.96 * one.error, " / ".join(f"{100 * part:.1f}" for part in one.thirds)
     return Result(

@@ -85,9 +85,11 @@ def taught(
     for weight in WEIGHTS:
         both = np.concatenate([np.tile(shares[:own], (weight, 1)), np.eye(K)[labels]])
         features = np.concatenate([np.tile(x[:own], (weight, 1)), x[own:]])
-        problem = logistic.Problem(features, both)
+        problem = logistic.LogisticProblem(features, both)
         # The penalty is chosen on the team's faces alone: among copies cross-validation would find none too weak.
-        penalty = logistic.choose(logistic.Problem(x[:own], shares[:own]), seed=seed)[0].penalty * own / len(both)
+        penalty = (
+            logistic.choose(logistic.LogisticProblem(x[:own], shares[:own]), seed=seed)[0].penalty * own / len(both)
+        )
         solved = problem.head(penalty)
         found[f"careless source, team's faces weigh {weight}"] = scores(solved)
     return found

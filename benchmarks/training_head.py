@@ -97,7 +97,7 @@ def contest(
     theirs = LogisticRegression(max_iter=1000)
 
     def solve() -> None:
-        problem = logistic.Problem(x, targets)
+        problem = logistic.LogisticProblem(x, targets)
         heads[OURS] = problem.fold_back(problem.solve(penalty, bias_penalty=1e-9), penalty)
 
     def search() -> None:

@@ -15,7 +15,7 @@ from emolab import ranges
 from emolab.errors import ConfigError, UnknownName
 from emolab.taxonomy import PRESETS, check_classes
 from emolab.votes.picture_bar import Bar
-from emolab.votes.quota import Wanted, parse
+from emolab.votes.quota import VoteQuota, parse
 
 FILE_NAME = "emolab.toml"
 
@@ -101,9 +101,9 @@ class LabelingConfig:
         )
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> VoteQuota:
         """How many people are to look at a sample."""
-        return parse(self.votes) if self.votes else Wanted(self.overlap, self.overlap)
+        return parse(self.votes) if self.votes else VoteQuota(self.overlap, self.overlap)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.campaigns import peers
 from emolab.active_learning.simulation.frozen_trainer import Frozen
-from emolab.active_learning.simulation.records import Field, Terms
+from emolab.active_learning.simulation.records import CampaignData, Terms
 from emolab.active_learning.simulation.simulate import Stage
 from emolab.active_learning.simulation.vote_costs import Votes
 
@@ -25,7 +25,7 @@ def open_stage(_: Path) -> Stage:
     order = np.random.default_rng(0).permutation(len(points))
     judge, pool = order[:JUDGES], order[JUDGES:]
     classes = tuple("0123456789")
-    field = Field(
+    field = CampaignData(
         samples=[f"{row:04d}" for row in pool.tolist()],
         classes=classes,
         votes=np.eye(10, dtype=np.int64)[truth[pool]],

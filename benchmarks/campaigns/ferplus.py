@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from emolab.active_learning.simulation.frozen_trainer import Frozen, judged, principal
-from emolab.active_learning.simulation.records import Field, Terms, Trained
+from emolab.active_learning.simulation.records import CampaignData, SimulatedModel, Terms
 from emolab.active_learning.simulation.simulate import Stage
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
@@ -122,7 +122,7 @@ def learn_alone(own: Pixels, config: TrainingConfig, folder: Path, *, progress: 
 def open_stage(folder: Path) -> Stage:
     """The stage of the policy that ``folder`` is named after (``3``, ``1..5``, ``1 by soft``); arrays lie above it."""
     arrays, said = _kept(folder.parent)
-    field = Field(
+    field = CampaignData(
         samples=said["samples"],
         classes=CLASSES,
         votes=arrays["votes"],
@@ -157,7 +157,7 @@ class TwoJudges(Frozen):
         self.other = arrays["chooser_truth"]
         self.log_prior = np.zeros(len(CLASSES))
 
-    def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> Trained:
+    def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> SimulatedModel:
         """The head for ``rows``, and what it says about everybody."""
         self.log_prior = log_prior(targets, np.ones(targets.shape, dtype=np.bool_))
         return super().__call__(rows, targets)

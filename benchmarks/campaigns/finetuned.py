@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.campaigns.ferplus import WEIGHTS
-from emolab.active_learning.simulation.records import Field, Terms
+from emolab.active_learning.simulation.records import CampaignData, Terms
 from emolab.active_learning.simulation.simulate import Stage
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
@@ -66,7 +66,7 @@ def prepare(root: Path, folder: Path, pretrained: Path) -> None:
 def open_stage(folder: Path) -> Stage:
     """The stage of the votes policy that ``folder`` is named after; arrays lie above it."""
     kept = {file.stem: np.load(file, mmap_mode="r") for file in folder.parent.glob("*.npy")}
-    field = Field(
+    field = CampaignData(
         samples=json.loads((folder.parent / "samples.json").read_text(encoding="utf-8")),
         classes=CLASSES,
         **{name: np.array(kept[name]) for name in ("votes", "skips", "excluded", "duplicate")},

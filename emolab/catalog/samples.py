@@ -207,7 +207,7 @@ def _update(tx: Connection, column: str, values: Mapping[str, str | None]) -> No
 
 
 @dataclass(frozen=True)
-class Pool:
+class PoolColumns:
     """What can be chosen from, by columns; all arrays have the length n of ``ids`` and its order (by time added).
 
     ``pk`` int64 keys; ``votes`` int32 people who voted; ``pending`` bool: asked for and not yet
@@ -227,7 +227,7 @@ class Pool:
     unfit: NDArray[np.bool_]
 
 
-def pool(conn: Connection, bar: Bar | None = None) -> Pool:
+def pool(conn: Connection, bar: Bar | None = None) -> PoolColumns:
     """Every sample with what selection needs to know about it: votes, pending, duplicate, group, split.
 
     A sample is pending when it was suggested or sent to a labelling server and nobody has answered yet. Without a
@@ -261,7 +261,7 @@ def pool(conn: Connection, bar: Bar | None = None) -> Pool:
     types = (np.int64, np.int32, bool, bool, np.int32, bool, bool)
     columns: list[Any] = [np.concatenate(p) if p else np.empty(0, dtype=t) for p, t in zip(parts, types, strict=True)]
     pk_all, votes_all, pending, hidden, in_group, judge, unfit_all = columns
-    return Pool(ids, pk_all, votes_all, pending, hidden, in_group, judge, _stands_for(ids, copies), unfit_all)
+    return PoolColumns(ids, pk_all, votes_all, pending, hidden, in_group, judge, _stands_for(ids, copies), unfit_all)
 
 
 def _stands_for(ids: Sequence[str], copies: Mapping[int, str]) -> NDArray[np.int64]:

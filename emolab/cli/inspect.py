@@ -14,7 +14,7 @@ from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.words import many, short
 
 if TYPE_CHECKING:
-    from emolab.datasets.inspect.fiftyone_view import Pull, Report
+    from emolab.datasets.inspect.fiftyone_view import Pull, ViewReport
 
 SHOWN = 20
 
@@ -58,7 +58,7 @@ def inspect(
     return 0
 
 
-def _written(session: Session, report: Report) -> None:
+def _written(session: Session, report: ViewReport) -> None:
     tally = report.tally
     session.emit(
         {

@@ -15,7 +15,7 @@ import numpy as np
 
 from emolab.catalog import models, samples, settings, tallies
 from emolab.config import FILE_NAME
-from emolab.datasets.collect.collect import Wanted, collect
+from emolab.datasets.collect.collect import CollectRequest, collect
 from emolab.datasets.near_copies import groups
 from emolab.demonstration.annotators import TEAM, Annotator, answer_queue
 from emolab.demonstration.data import DemoData
@@ -157,7 +157,7 @@ def _workspace(root: Path, data: DemoData) -> Workspace:
 def _collect(workspace: Workspace, data: DemoData, progress: Progress, say: Say | None) -> None:
     started = time.monotonic()
     with workspace.catalog() as catalog:
-        wanted = Wanted(paths=[str(data.photos)], group_by="folder", consent="drawn or public, for the demo")
+        wanted = CollectRequest(paths=[str(data.photos)], group_by="folder", consent="drawn or public, for the demo")
         found = collect(workspace, catalog, wanted, progress=progress)
         compared = groups.find(workspace, catalog, progress=progress)
         with catalog.begin() as tx:

@@ -14,7 +14,7 @@ from emolab.catalog import activity, samples, tallies, votes
 from emolab.demonstration.campaign import CHOSEN, RANDOM, Arm, Campaign, Point
 from emolab.labeling.labels.agreement import alpha, by_annotator
 from emolab.pages.charts import Series, bars, heatmap, line, percent, reliability
-from emolab.pages.html import Picture, Section, Tile, code, columns, gallery, page, paragraph, table
+from emolab.pages.html import Section, Thumbnail, Tile, code, columns, gallery, page, paragraph, table
 from emolab.records import Sample, Vote, VoteTable
 from emolab.stats.metrics import reliability as reliability_bins
 
@@ -159,7 +159,7 @@ def _picks(campaign: Campaign, arm: Arm, known: Mapping[str, Sample]) -> Section
         crowd = crowd_of(campaign, sample)
         leading = max(crowd, key=lambda name: crowd[name])
         pictures.append(
-            Picture(image=media(arm, sample), title=f"{leading} {crowd[leading]:.0%}", note=suggestion.reason)
+            Thumbnail(image=media(arm, sample), title=f"{leading} {crowd[leading]:.0%}", note=suggestion.reason)
         )
     return Section(
         title=f"Round {proposal.round}: what emolab asked the team about",
@@ -227,7 +227,7 @@ def _disputed(arm: Arm, known: Mapping[str, Sample], cast: list[Vote]) -> Sectio
             said.setdefault(vote.sample_id, Counter())[vote.label] += vote.count
     ranked = sorted(said, key=lambda sample: (max(said[sample].values()) / said[sample].total(), sample))
     pictures = [
-        Picture(
+        Thumbnail(
             image=media(arm, known[sample]),
             title=" / ".join(name for name, _ in said[sample].most_common(2)),
             note=", ".join(f"{name} {n}" for name, n in said[sample].most_common()),
@@ -264,7 +264,7 @@ def _mistakes(campaign: Campaign, arm: Arm) -> Section:
     wrong = np.flatnonzero(guess != truth)
     worst = wrong[np.argsort(-arm.judged[wrong].max(axis=1), kind="stable")][:SHOWN]
     pictures = [
-        Picture(
+        Thumbnail(
             image=campaign.data.judge[row][1],
             title=f"{classes[guess[row]]} {arm.judged[row].max():.0%}",
             note=f"people say {classes[truth[row]]}",

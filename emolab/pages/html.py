@@ -91,7 +91,7 @@ def columns(*bodies: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class Thumbnail:
     """A thumbnail: an encoded PNG or JPEG, a title, a line below it, and a tone: ``good``, ``bad`` or none."""
 
     image: bytes
@@ -100,7 +100,7 @@ class Picture:
     tone: str = ""
 
 
-def gallery(pictures: Iterable[Picture]) -> str:
+def gallery(pictures: Iterable[Thumbnail]) -> str:
     """Thumbnails with captions, in as many columns as fit."""
     return '<div class="gallery">' + "".join(_figure(picture) for picture in pictures) + "</div>"
 
@@ -122,7 +122,7 @@ def data_uri(image: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
 
 
-def _figure(picture: Picture) -> str:
+def _figure(picture: Thumbnail) -> str:
     note = f"<span>{escape(picture.note)}</span>" if picture.note else ""
     return (
         f'<figure class="{escape(picture.tone)}"><img alt="{escape(picture.title)}" src="{data_uri(picture.image)}">'

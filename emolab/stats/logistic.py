@@ -57,8 +57,8 @@ class Solution:
 
 
 @dataclass(frozen=True)
-class Point:
-    """Weights and, last, bias (k, r + 1) in the coordinates of a :class:`Problem`, and how they were reached."""
+class SolverPoint:
+    """Weights and, last, bias (k, r + 1) in the coordinates of a :class:`LogisticProblem`; how they were reached."""
 
     theta: Floats
     loss: float
@@ -66,7 +66,7 @@ class Point:
     steps: int
 
 
-class Problem:
+class LogisticProblem:
     """Standardised features, targets and the factored Gram matrix: everything the penalty does not change.
 
     ``features`` (n, d); ``targets`` (n, k) rows sum to 1 over ``supported`` (n, k). Raises :class:`DataError` for
@@ -110,21 +110,21 @@ class Problem:
         values, self.vectors = np.linalg.eigh(some.T @ some / len(some))
         self.values: Floats = np.maximum(values, 0)
 
-    def start(self) -> Point:
+    def start(self) -> SolverPoint:
         """No weights, and a bias that answers the class shares."""
         theta = np.zeros((len(self.y), self.x.shape[1] + 1), self.x.dtype)
         theta[:, -1] = self.centre
-        return Point(theta, float("inf"), float("inf"), 0)
+        return SolverPoint(theta, float("inf"), float("inf"), 0)
 
     def solve(
         self,
         penalty: float,
         *,
-        start: Point | None = None,
+        start: SolverPoint | None = None,
         rows: NDArray[np.int64] | None = None,
         bias_penalty: float = 1.0,
         tolerance: float | None = None,
-    ) -> Point:
+    ) -> SolverPoint:
         """The minimum over ``rows`` of mean cross-entropy + penalty / 2 (|W|² + bias_penalty |b - class shares|²).
 
         Ends when no entry of the gradient exceeds ``tolerance`` (1e-8, or 5e-5 in single precision) or rounding stops
@@ -136,9 +136,9 @@ class Problem:
             tolerance = 1e-8 if self.x.dtype == np.float64 else 5e-5
         begin = self.start() if start is None else start
         objective = self._objective(rows, penalty, bias_penalty)
-        return Point(*minimise(objective, begin.theta, self.vectors, self.values, tolerance))
+        return SolverPoint(*minimise(objective, begin.theta, self.vectors, self.values, tolerance))
 
-    def loss(self, point: Point, rows: NDArray[np.int64]) -> float:
+    def loss(self, point: SolverPoint, rows: NDArray[np.int64]) -> float:
         """Mean cross-entropy of ``point`` on ``rows``."""
         objective = self._objective(rows, 0.0, 0.0)
         return objective.fit(objective.linear(point.theta) + objective.offset)[1]
@@ -159,7 +159,7 @@ class Problem:
         """The head at the minimum of :meth:`solve`, for features that are not standardised."""
         return self.fold_back(self.solve(penalty, tolerance=tolerance), penalty)
 
-    def fold_back(self, point: Point, penalty: float) -> Solution:
+    def fold_back(self, point: SolverPoint, penalty: float) -> Solution:
         """``point`` as weights and bias for features that are not standardised."""
         weight = point.theta[:, :-1].astype(np.float64)
         if self.basis is not None:
@@ -208,7 +208,7 @@ class Trial:
     held: float
 
 
-def choose(problem: Problem, *, seed: int) -> tuple[Trial, tuple[Trial, ...], Point]:
+def choose(problem: LogisticProblem, *, seed: int) -> tuple[Trial, tuple[Trial, ...], SolverPoint]:
     """The best penalty by cross-validation, all that were tried, strongest first, and a solution near the final one.
 
     Up to 4,000 samples: five folds, classes spread evenly. Beyond: one fold of about 4,000 judges what three others
@@ -225,7 +225,7 @@ def choose(problem: Problem, *, seed: int) -> tuple[Trial, tuple[Trial, ...], Po
         for i in range(len(held))
     ]
 
-    def attempt(penalty: float, points: list[Point]) -> tuple[Trial, list[Point]]:
+    def attempt(penalty: float, points: list[SolverPoint]) -> tuple[Trial, list[SolverPoint]]:
         tolerance = max(1e-5, min(3e-4, 0.1 * penalty))
         points = [
             problem.solve(penalty * n / len(rows), start=point, rows=rows, tolerance=tolerance)
@@ -268,9 +268,9 @@ def solve(
 ) -> tuple[Solution, tuple[Trial, ...]]:
     """The head for ``features`` (n, d) and soft ``targets`` (n, k), and the penalties tried on the way to it.
 
-    Takes what :class:`Problem` takes. Deterministic: the same input and seed give the same head. ``known``, the weight
-    (k, d) and bias (k,) of a head for the same classes, is where the penalty pulls to, in place of no weights at all:
-    few samples then change little of it.
+    Takes what :class:`LogisticProblem` takes. Deterministic: the same input and seed give the same head. ``known``,
+    the weight (k, d) and bias (k,) of a head for the same classes, is where the penalty pulls to, in place of no
+    weights at all: few samples then change little of it.
 
     >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
     >>> head, _ = solve(x, np.eye(2)[[0, 0, 1, 1]])
@@ -278,7 +278,7 @@ def solve(
     [0, 0, 1, 1]
     """
     prior = None if known is None else features.astype(np.float64) @ known[0].T + known[1]
-    problem = Problem(features, targets, supported=supported, prior=prior)
+    problem = LogisticProblem(features, targets, supported=supported, prior=prior)
     best, trials, near = choose(problem, seed=seed)
     found = problem.fold_back(problem.solve(best.penalty, start=near), best.penalty)
     if known is not None:

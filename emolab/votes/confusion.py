@@ -31,7 +31,7 @@ LEAST = 1e-6
 
 
 @dataclass(frozen=True)
-class Team:
+class TeamHabits:
     """Chances of a vote (columns) by true class (rows): ``habits`` (w, k, k) of each annotator, ``anybody`` (k, k).
 
     ``shares`` (k,) of the true classes; ``said`` (n, w * k) the votes it was learned from.
@@ -43,7 +43,7 @@ class Team:
     said: csr_matrix
 
 
-def learn(votes: VoteTable) -> Team:
+def learn(votes: VoteTable) -> TeamHabits:
     """The team behind ``votes``: first as a whole, then everybody for themselves, drawn towards the whole.
 
     So a team that is strict about contempt, somebody who says neutral too often and somebody who guesses are found out
@@ -60,13 +60,13 @@ def learn(votes: VoteTable) -> Team:
     whole = dawid_skene.fit(together, k, prior=EXPECTED_VOTES * expected, correlation=CORRELATION, informed=True)
     anybody = whole.confusion[0]
     if w == 0:
-        return Team(np.zeros((0, k, k)), anybody, whole.shares, said)
+        return TeamHabits(np.zeros((0, k, k)), anybody, whole.shares, said)
     each = dawid_skene.fit(said, k, prior=AVERAGE_VOTES * anybody, correlation=CORRELATION, informed=True)
     habits = np.where(crowds(votes)[:, None, None], anybody, each.confusion)
-    return Team(habits, anybody, whole.shares, said)
+    return TeamHabits(habits, anybody, whole.shares, said)
 
 
-def believed(team: Team, probs: NDArray[np.floating[Any]] | None = None) -> NDArray[np.float64]:
+def believed(team: TeamHabits, probs: NDArray[np.floating[Any]] | None = None) -> NDArray[np.float64]:
     """What a large crowd would settle on, as chances (n, k), given the votes and what a model says.
 
     ``probs`` (n, j) come from a model that has not learned from these votes; a row with NaN says nothing. It speaks of

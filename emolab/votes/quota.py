@@ -12,7 +12,7 @@ MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class VoteQuota:
     """Every sample gets ``low`` votes, a doubtful one up to ``high``."""
 
     low: int
@@ -28,13 +28,13 @@ class Wanted:
         return f"{self.low}..{self.high}" if self.adaptive else f"{self.low}"
 
 
-def parse(text: str, *, name: str = "labeling.votes", example: str = "--set labeling.votes=1..5") -> Wanted:
+def parse(text: str, *, name: str = "labeling.votes", example: str = "--set labeling.votes=1..5") -> VoteQuota:
     """What ``labeling.votes`` says: ``"3"`` or ``"1..5"``. Raises :class:`ConfigError` for anything else.
 
     ``name`` and ``example`` are what it is called, and how to type it, where it comes from elsewhere.
 
     >>> parse("1..5"), parse("3").adaptive
-    (Wanted(low=1, high=5), False)
+    (VoteQuota(low=1, high=5), False)
     """
     found = re.fullmatch(r"\s*(\d{1,4})\s*(?:\.\.\s*(\d{1,4})\s*)?", text)
     if found is None:
@@ -49,4 +49,4 @@ def parse(text: str, *, name: str = "labeling.votes", example: str = "--set labe
             f'{name} is "{text}"; expected LOW..HIGH with 1 <= LOW <= HIGH <= {MOST}.',
             hint=f"Example: {example}",
         )
-    return Wanted(low, high)
+    return VoteQuota(low, high)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.errors import DataError
-from emolab.votes.confusion import Team, believed, learn
+from emolab.votes.confusion import TeamHabits, believed, learn
 from emolab.votes.table import crowds
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emolab.records import VoteTable
-    from emolab.votes.quota import Wanted
+    from emolab.votes.quota import VoteQuota
 
 ENOUGH, ONE_MORE, GIVEN_UP = 0, 1, 2
 #: Nats an answer must be expected to tell to be worth asking for; a good answer on a split sample tells 0.3 and more.
@@ -44,7 +44,7 @@ class Decisions:
 def decide(
     votes: VoteTable,
     *,
-    wanted: Wanted,
+    wanted: VoteQuota,
     sure: float,
     probs: NDArray[np.floating[Any]] | None = None,
     people: NDArray[np.integer[Any]] | None = None,
@@ -81,7 +81,7 @@ def decide(
 
 
 def _most_telling(
-    votes: VoteTable, team: Team, chances: NDArray[np.float64]
+    votes: VoteTable, team: TeamHabits, chances: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The largest expected information of one more answer (n,), in nats, and whose it is (n,); -1: anybody new."""
     n, k = chances.shape

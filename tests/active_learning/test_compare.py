@@ -8,7 +8,7 @@ from scipy import stats
 
 from emolab.active_learning.simulation.compare import compared, holm, ratio, reached, verdicts
 from emolab.active_learning.simulation.curves import Curves, area, curves, plain_area, reach, thirds
-from emolab.active_learning.simulation.records import Round
+from emolab.active_learning.simulation.records import SimulatedRound
 from emolab.errors import DataError
 
 COSTS = np.array([100.0, 200.0, 400.0, 800.0])
@@ -18,9 +18,9 @@ def lines(strategy: str, values: list[list[float]]) -> Curves:
     return Curves(strategy, tuple(range(len(values))), COSTS, np.array(values))
 
 
-def rounds(strategy: str, values: list[list[float]], *, doubt: float = 0.2) -> list[Round]:
+def rounds(strategy: str, values: list[list[float]], *, doubt: float = 0.2) -> list[SimulatedRound]:
     return [
-        Round(
+        SimulatedRound(
             strategy=strategy, seed=seed, number=number, rows=[number] * 10, answers=[1] * 10,
             cost=float(COSTS[number]), votes=int(COSTS[number]), samples=int(COSTS[number]),
             scores={"accuracy": value, "macro_f1": value / 2},
@@ -63,7 +63,7 @@ def test_a_single_peak_of_noise_reaches_nothing_too_early() -> None:
 
 def test_costs_that_differ_are_read_off_at_the_budgets() -> None:
     played = rounds("random", [[0.2, 0.4, 0.6, 0.8]])
-    played[1] = Round(**{**vars(played[1]), "cost": 100 * 2**0.5})
+    played[1] = SimulatedRound(**{**vars(played[1]), "cost": 100 * 2**0.5})
     found = curves(played, COSTS.tolist(), "accuracy")["random"]
     assert found.values.tolist() == [pytest.approx([0.2, 0.4 + 0.2 / 3, 0.6, 0.8])]
 
@@ -144,7 +144,9 @@ def test_a_verdict_says_what_was_gained_and_what_was_asked() -> None:
         + rounds("margin", better.tolist(), doubt=0.4)
         + rounds("same", same.tolist())
     )
-    whole = [Round(**{**vars(one), "strategy": "everything", "scores": {"accuracy": 0.7}}) for one in played[:80:4]]
+    whole = [
+        SimulatedRound(**{**vars(one), "strategy": "everything", "scores": {"accuracy": 0.7}}) for one in played[:80:4]
+    ]
     found = {one.strategy: one for one in verdicts(played, COSTS.tolist(), whole=whole)}
     margin, control = found["margin"], found["random"]
     assert margin.gain == pytest.approx(0.05)

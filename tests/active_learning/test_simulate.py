@@ -15,11 +15,11 @@ from emolab.active_learning.simulation.campaign import campaign, check, everythi
 from emolab.active_learning.simulation.frozen_trainer import Frozen, principal
 from emolab.active_learning.simulation.journal import Journal
 from emolab.active_learning.simulation.oracle import NOTHING, deal
-from emolab.active_learning.simulation.records import Field, Round, Terms, Trained
+from emolab.active_learning.simulation.records import CampaignData, SimulatedModel, SimulatedRound, Terms
 from emolab.active_learning.simulation.simulate import Stage, play, simulate
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.errors import ConfigError, DataError, UnknownName
-from emolab.labeling.labels.aggregators import Options
+from emolab.labeling.labels.aggregators import AggregatorOptions
 
 CLASSES = ("anger", "fear", "sadness")
 
@@ -40,7 +40,7 @@ def crowd(truth: NDArray[np.int64], *, people: int = 10, seed: int = 0) -> NDArr
 
 POINTS, TRUTH = blobs(300)
 JUDGE, JUDGE_TRUTH = blobs(200, seed=1)
-FIELD = Field(
+FIELD = CampaignData(
     samples=[f"{i:04d}" for i in range(300)],
     classes=CLASSES,
     votes=crowd(TRUTH),
@@ -54,12 +54,17 @@ def frozen(seed: int) -> Frozen:
 
 
 def played(
-    strategy: str, seed: int = 0, *, terms: Terms = TERMS, field: Field = FIELD, done: Sequence[Round] = ()
-) -> list[Round]:
+    strategy: str,
+    seed: int = 0,
+    *,
+    terms: Terms = TERMS,
+    field: CampaignData = FIELD,
+    done: Sequence[SimulatedRound] = (),
+) -> list[SimulatedRound]:
     return list(campaign(field, terms, strategy, seed, frozen(seed), done=done))
 
 
-def timeless(rounds: list[Round]) -> list[Round]:
+def timeless(rounds: list[SimulatedRound]) -> list[SimulatedRound]:
     return [replace(one, select_s=0.0, train_s=0.0) for one in rounds]
 
 
@@ -175,7 +180,7 @@ def test_a_sample_gets_the_same_answers_whoever_asks_and_whenever() -> None:
         heard[strategy] = {}
 
         class Listening(Frozen):
-            def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating]) -> Trained:
+            def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating]) -> SimulatedModel:
                 heard[strategy].update(zip(rows.tolist(), targets.tolist(), strict=True))  # noqa: B023
                 return super().__call__(rows, targets)
 
@@ -203,7 +208,7 @@ def test_answers_that_name_no_class_cost_and_teach_nothing() -> None:
     taught: list[int] = []
 
     class Counting(Frozen):
-        def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating]) -> Trained:
+        def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating]) -> SimulatedModel:
             taught.append(len(rows))
             return super().__call__(rows, targets)
 
@@ -271,7 +276,7 @@ def test_options_reach_the_aggregator() -> None:
                 peaks.append(float(targets.max(axis=1).mean()))
                 super().settle(rows, targets)
 
-        terms = replace(TERMS, aggregator="soft", options=Options(prior=prior), budgets=(30.0,))
+        terms = replace(TERMS, aggregator="soft", options=AggregatorOptions(prior=prior), budgets=(30.0,))
         list(campaign(FIELD, terms, "random", 0, Looking(POINTS, JUDGE, JUDGE_TRUTH, CLASSES, seed=0)))
     assert peaks[0] == 1.0
     assert peaks[1] < 0.7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emolab.catalog import Catalog, samples, votes
 from emolab.catalog.campaign import answers, remotes
-from emolab.catalog.campaign.answers import Answer
+from emolab.catalog.campaign.answers import RecordedAnswer
 from emolab.records import Sample, Vote
 
 
@@ -20,7 +20,7 @@ def test_answers_are_counted_with_and_without_the_skipped_ones(catalog: Catalog)
                 sample_id=sample, annotator="ann", label=label, origin=project.origin(number), rejected=rejected
             )
             votes.append(tx, [vote])
-            answers.add(tx, project, [Answer(number, 1, sample, "ann")], votes.annotator_keys(tx, {"ann"}))
+            answers.add(tx, project, [RecordedAnswer(number, 1, sample, "ann")], votes.annotator_keys(tx, {"ann"}))
         assert answers.counts(tx, mine) == {one: 2, two: 1}
         assert answers.counts(tx, mine, besides="skipped") == {one: 1}
         votes.withdraw(tx, [mine.origin(70)], "edited")

@@ -39,7 +39,7 @@ def ask(workspace: Workspace, bar: Bar = BAR, *, seed: str = "") -> Unsent:
 def send(workspace: Workspace, *ids: str) -> None:
     with workspace.catalog() as catalog, catalog.begin() as tx:
         mine = remotes.add_project(tx, server="s", project=1, title="t")
-        remotes.want(tx, mine, [remotes.Wanted(i, 1, 1) for i in ids])
+        remotes.want(tx, mine, [remotes.TaskRequest(i, 1, 1) for i in ids])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from emolab.cli.ui import system_errors
-from emolab.datasets.collect.input_ledger import Seen
+from emolab.datasets.collect.input_ledger import InputLedger
 from emolab.errors import ConfigError, EmolabError
 from emolab.labeling.server.address import checked
 from emolab.workspace import Workspace
@@ -184,7 +184,7 @@ def test_the_ledger_of_seen_files_says_what_stops_it(tmp_path: Path, reason: str
 
         def close(self) -> None: ...
 
-    with Seen(tmp_path / "seen.db", settings="x") as ledger:
+    with InputLedger(tmp_path / "seen.db", settings="x") as ledger:
         ledger._connection.close()
         ledger._connection = Failing()  # type: ignore[assignment]
         with pytest.raises(EmolabError, match=words):
@@ -194,7 +194,7 @@ def test_the_ledger_of_seen_files_says_what_stops_it(tmp_path: Path, reason: str
 @pytest.mark.parametrize("content", [b"no database" * 1000, b"SQLite format 3\x00" + bytes(5000)])
 def test_a_damaged_ledger_of_seen_files_is_made_again(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "seen.db").write_bytes(content)
-    with Seen(tmp_path / "seen.db", settings="x") as ledger:
+    with InputLedger(tmp_path / "seen.db", settings="x") as ledger:
         ledger.add([("a", ["00" * 32])])
         assert ledger.find(["a", "b"]) == [("00" * 32,), None]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emolab.catalog import samples
-from emolab.catalog.samples import Pool
+from emolab.catalog.samples import PoolColumns
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
 from emolab.training.pretraining import workspace_pretraining
@@ -24,7 +24,7 @@ SETTINGS = (
 )
 
 
-def a_pool(n: int, **columns: list[int]) -> Pool:
+def a_pool(n: int, **columns: list[int]) -> PoolColumns:
     """n samples of which nothing is special but what ``columns`` say."""
     empty = np.zeros(n, dtype=bool)
     made = {
@@ -36,7 +36,7 @@ def a_pool(n: int, **columns: list[int]) -> Pool:
     }
     made |= {key: np.array(value, dtype=made[key].dtype) for key, value in columns.items()}
     ids = [f"s{i}" for i in range(n)]
-    return Pool(ids=ids, pk=np.arange(n), votes=np.zeros(n, np.int32), pending=empty, **made)
+    return PoolColumns(ids=ids, pk=np.arange(n), votes=np.zeros(n, np.int32), pending=empty, **made)
 
 
 def test_copies_judges_their_copies_and_their_groups_are_left_out() -> None:

@@ -54,7 +54,7 @@ def asked(workspace: Workspace, said: dict[str, dict[str, str]], *, overlap: int
             ],
         )
         seen = [
-            answers.Answer(annotation=number, task=0, sample_id=ids[name], annotator=who)
+            answers.RecordedAnswer(annotation=number, task=0, sample_id=ids[name], annotator=who)
             for number, (name, who, _) in enumerate(given)
         ]
         answers.add(tx, project, seen, votes.annotator_keys(tx, people))
@@ -137,7 +137,7 @@ def test_a_suggestion_is_sent_once_a_later_round_has_taken_its_task(workspace: W
         assert propose_revotes(between(workspace)) == 1
         with workspace.catalog() as catalog, catalog.begin() as tx:
             (project,) = remotes.projects(tx)
-            remotes.reopen(tx, project, [remotes.Wanted(ids["split"], 0, 2, number)])
+            remotes.reopen(tx, project, [remotes.TaskRequest(ids["split"], 0, 2, number)])
             assert rounds.suggestions(tx, unsent=True) == []
 
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from emolab.active_learning.simulation.compare import verdicts
-from emolab.active_learning.simulation.records import Round
+from emolab.active_learning.simulation.records import SimulatedRound
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.cli.main import cli, run
 from emolab.errors import ConfigError
@@ -141,9 +141,9 @@ def test_the_page_says_so_when_nothing_beats_random(tmp_path: Path) -> None:
              "judge": "j", "votes": "1", "oracle": "counted", "labels": "soft", "near_copies_of_judged": 1}  # fmt: skip
     shares = [0.5, 0.25, 0.25]
     rounds = [
-        Round(strategy=name, seed=seed, number=number, rows=[1], answers=[1], cost=number + 1.0, votes=number + 1,
-              samples=number + 1, scores={"accuracy": right, "macro_f1": right}, composition=shares, doubt=0.2,
-              select_s=0.0, train_s=0.0)
+        SimulatedRound(strategy=name, seed=seed, number=number, rows=[1], answers=[1], cost=number + 1.0,
+              votes=number + 1, samples=number + 1, scores={"accuracy": right, "macro_f1": right},
+              composition=shares, doubt=0.2, select_s=0.0, train_s=0.0)
         for name, right in (("random", 0.5), ("margin", 0.4)) for seed in range(6) for number in (0, 1)
     ]  # fmt: skip
     page = render(about, verdicts(rounds, [1.0, 2.0]), rounds)

@@ -115,7 +115,7 @@ def test_a_balanced_round_and_a_cap_per_person(trained: Workspace) -> None:
             remotes.want(
                 tx,
                 remotes.add_project(tx, server="s", project=1, title="team"),
-                [remotes.Wanted(i, rank, 3) for rank, i in enumerate(IDS[5:])],
+                [remotes.TaskRequest(i, rank, 3) for rank, i in enumerate(IDS[5:])],
             )
         suggest(trained, n=3, strategy="random", per_group=1)
 
@@ -179,7 +179,7 @@ def test_rounds_never_overlap_and_the_end_is_a_clear_error(pool: Workspace) -> N
 def test_when_everything_lies_with_the_team_the_answers_are_what_is_missing(pool: Workspace, run_cli: Run) -> None:
     with pool.catalog() as catalog, catalog.begin() as tx:
         project = remotes.add_project(tx, server="s", project=1, title="team")
-        remotes.want(tx, project, [remotes.Wanted(i, rank, 3) for rank, i in enumerate(IDS[5:])])
+        remotes.want(tx, project, [remotes.TaskRequest(i, rank, 3) for rank, i in enumerate(IDS[5:])])
     done = run_cli("suggest", "--strategy", "margin", cwd=pool.root, env={"COLUMNS": "200"})
     assert done.returncode == 1
     assert "None of the 40 samples can be suggested: 5 are labelled, 35 wait for an answer." in done.stderr

@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 
 from emolab.catalog import samples, tallies, votes
 from emolab.catalog.samples import AddResult
-from emolab.datasets.collect.ingest import Item, Options, Outcome, Problem, Report, Whole, ingest
+from emolab.datasets.collect.ingest import IngestOptions, IngestReport, Item, Outcome, Problem, Whole, ingest
 from emolab.datasets.collect.media_store import MediaStore
 from emolab.datasets.collect.prepare import Preparer, Work
 from emolab.errors import DataError, EmolabError, UnknownName
@@ -43,7 +43,7 @@ def items(n: int, first: int = 0) -> list[Item]:
     return [Item(data=png(i), name=f"{i}.png") for i in range(first, first + n)]
 
 
-def run(workspace: Workspace, entries: object, **options: object) -> Report:
+def run(workspace: Workspace, entries: object, **options: object) -> IngestReport:
     with workspace.catalog() as catalog:
         return ingest(workspace, catalog, entries, **options)  # type: ignore[arg-type]
 
@@ -117,7 +117,7 @@ def test_a_second_run_reads_only_what_changed(workspace: Workspace, tmp_path: Pa
 
 def test_other_settings_read_everything_again(workspace: Workspace, tmp_path: Path) -> None:
     run(workspace, folder_of(tmp_path, 3))
-    assert run(workspace, folder_of(tmp_path, 3), options=Options(max_pixels=5_000)).skipped == 0
+    assert run(workspace, folder_of(tmp_path, 3), options=IngestOptions(max_pixels=5_000)).skipped == 0
 
 
 def test_the_ledger_is_a_cache_and_can_be_deleted(workspace: Workspace, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_bad_items_are_lines_and_the_rest_go_through(workspace: Workspace, tmp_p
 
 def test_a_dry_run_counts_and_keeps_nothing(workspace: Workspace) -> None:
     run(workspace, items(2))
-    report = run(workspace, items(5), options=Options(dry_run=True))
+    report = run(workspace, items(5), options=IngestOptions(dry_run=True))
     assert (report.added, report.existing) == (3, 2)
     assert len(stored(workspace)) == len(media_files(workspace)) == 2
 
@@ -223,16 +223,16 @@ def test_the_caller_also_hears_of_items_that_were_skipped(workspace: Workspace, 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        (Options(faces="some"), UnknownName, 'Unknown face mode "some". Known: all, auto, largest, off.'),
+        (IngestOptions(faces="some"), UnknownName, 'Unknown face mode "some". Known: all, auto, largest, off.'),
         (
-            Options(faces="all", detector="/gone.onnx"),
+            IngestOptions(faces="all", detector="/gone.onnx"),
             DataError,
             "The face detector /gone.onnx does not exist (collect.detector).",
         ),
     ],
 )
 def test_settings_that_make_no_sense_end_before_any_work(
-    workspace: Workspace, options: Options, error: type[EmolabError], message: str
+    workspace: Workspace, options: IngestOptions, error: type[EmolabError], message: str
 ) -> None:
     with pytest.raises(error) as raised:
         run(workspace, items(1), options=options)
@@ -314,7 +314,7 @@ def large_items() -> list[Item]:
     return [Item(data=png(i, (120, 120)), name=f"{i}") for i in range(60)]
 
 
-def check_disk_was_full(workspace: Workspace, disk: Path, report: Report) -> None:
+def check_disk_was_full(workspace: Workspace, disk: Path, report: IngestReport) -> None:
     """What is said, and that what was recorded is there; with more room the same command ends the work."""
     assert [problem.kind for problem in report.problems] == ["disk full"]
     assert report.added == len(stored(workspace)) < 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from emolab.datasets.collect.input_ledger import Seen
+from emolab.datasets.collect.input_ledger import InputLedger
 
 SAMPLE = "00" * 32
 
@@ -16,7 +16,7 @@ def test_several_may_make_the_ledger_at_the_same_moment(tmp_path: Path) -> None:
     def use(file: Path, number: int, together: threading.Barrier) -> None:
         together.wait()
         try:
-            with Seen(file, settings="faces") as ledger:
+            with InputLedger(file, settings="faces") as ledger:
                 ledger.add([(f"photo {number}", [SAMPLE])])
         except Exception as trouble:
             troubles.append(trouble)
@@ -28,6 +28,6 @@ def test_several_may_make_the_ledger_at_the_same_moment(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        with Seen(file, settings="faces") as ledger:
+        with InputLedger(file, settings="faces") as ledger:
             assert ledger.find([f"photo {number}" for number in range(4)]) == [(SAMPLE,)] * 4
     assert troubles == []

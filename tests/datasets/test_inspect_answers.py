@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emolab.datasets.inspect.answers import Pulled, Seen, answers, restored_tags
+from emolab.datasets.inspect.answers import AppSample, Pulled, answers, restored_tags
 from emolab.errors import EmolabError
 
 CLASSES = ("happiness", "sadness", "neutral")
@@ -14,7 +14,7 @@ SAMPLE = "a" * 64
 def told(tags=(), label="neutral", written="neutral", earlier=(), annotator="ann"):
     """(origin kind, annotator, label) of new votes, withdrawn origins without the sample id, known, problem lines."""
     found = answers(
-        [Seen(SAMPLE, tags, label, written)], annotator=annotator, classes=CLASSES, ledger={SAMPLE: list(earlier)}
+        [AppSample(SAMPLE, tags, label, written)], annotator=annotator, classes=CLASSES, ledger={SAMPLE: list(earlier)}
     )
     return (
         [(vote.origin.removesuffix(f":{SAMPLE}"), vote.annotator, vote.label) for vote in found.votes],

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from emolab.catalog import samples, votes
-from emolab.datasets.collect.collect import Wanted, collect
+from emolab.datasets.collect.collect import CollectRequest, collect
 from emolab.datasets.near_copies import candidates
 from emolab.datasets.near_copies import pairs as copies
 from emolab.datasets.near_copies.groups import DuplicateReport, find, groups, mark
@@ -151,7 +151,7 @@ def collected(workspace: Workspace, folder: Path, images: dict[str, Image.Image]
     for name, image in images.items():
         image.save(folder / name)
     with workspace.catalog() as catalog:
-        done = collect(workspace, catalog, Wanted(paths=[str(folder)]))
+        done = collect(workspace, catalog, CollectRequest(paths=[str(folder)]))
     assert done.near is not None
     return done.near
 

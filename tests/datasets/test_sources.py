@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from emolab.datasets.collect.ingest import Item
-from emolab.datasets.collect.sources import Source, count
-from emolab.datasets.collect.walk import Found, walk
+from emolab.datasets.collect.sources import InputSource, count
+from emolab.datasets.collect.walk import FoundFile, walk
 from emolab.errors import ConfigError
 from emolab.modalities.problems import Problem, Refused
 
@@ -32,7 +32,7 @@ def make(folder: Path, *names: str) -> None:
 
 def names(folder: Path, *paths: str) -> list[str]:
     found = walk([str(folder / path) for path in paths] or [str(folder)])
-    return [os.path.relpath(f.path, folder) if isinstance(f, Found) else f"{f.kind}: {f.message}" for f in found]
+    return [os.path.relpath(f.path, folder) if isinstance(f, FoundFile) else f"{f.kind}: {f.message}" for f in found]
 
 
 def test_folders_are_read_in_order_and_hidden_files_passed_over(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
     raw = os.fsencode(tmp_path) + b"/caf\xe9.png"
     Path(os.fsdecode(raw)).write_bytes(image_bytes())
     (found,) = walk([str(tmp_path)])
-    assert isinstance(found, Found)
+    assert isinstance(found, FoundFile)
     assert os.fsencode(found.path) == raw
 
 
@@ -113,26 +113,26 @@ def test_a_folder_larger_than_a_block_is_listed_to_its_end(tmp_path: Path, monke
     assert found[:100] == sorted(found[:100])
 
 
-def entries(source: Source, *paths: Path) -> list[Item | Problem]:
+def entries(source: InputSource, *paths: Path) -> list[Item | Problem]:
     return [entry for entry in source.entries([str(path) for path in paths]) if isinstance(entry, Item | Problem)]
 
 
 def test_the_folder_or_a_pattern_names_the_group(tmp_path: Path) -> None:
     make(tmp_path, "subject_07/smile.png", "subject_12/cry.png")
-    assert [e.group for e in entries(Source(group_by=r"subject_(\d+)"), tmp_path)] == ["07", "12"]  # type: ignore[union-attr]
-    by_folder = Source(group_by="folder", base=tmp_path / "workspace")
+    assert [e.group for e in entries(InputSource(group_by=r"subject_(\d+)"), tmp_path)] == ["07", "12"]  # type: ignore[union-attr]
+    by_folder = InputSource(group_by="folder", base=tmp_path / "workspace")
     assert [e.group for e in entries(by_folder, tmp_path)] == ["../subject_07", "../subject_12"]  # type: ignore[union-attr]
-    assert [e.group for e in entries(Source(), tmp_path)] == [None, None]  # type: ignore[union-attr]
+    assert [e.group for e in entries(InputSource(), tmp_path)] == [None, None]  # type: ignore[union-attr]
 
 
 def test_a_bad_pattern_for_groups_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r'--group-by "\(" is neither "folder" nor a regular expression: missing \)'):
-        entries(Source(group_by="("), tmp_path)
+        entries(InputSource(group_by="("), tmp_path)
 
 
 def test_consent_goes_with_every_item(tmp_path: Path) -> None:
     make(tmp_path, "a.png")
-    assert [e.consent for e in entries(Source(consent="study 7, form B"), tmp_path)] == ["study 7, form B"]  # type: ignore[union-attr]
+    assert [e.consent for e in entries(InputSource(consent="study 7, form B"), tmp_path)] == ["study 7, form B"]  # type: ignore[union-attr]
 
 
 def test_counting_looks_into_folders_and_archives(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def zipped(tmp_path: Path, members: dict[str, bytes], compression: int = zipfile
     with zipfile.ZipFile(file, "w", compression) as out:
         for name, data in members.items():
             out.writestr(name, data)
-    return entries(Source(max_bytes=100_000), file)
+    return entries(InputSource(max_bytes=100_000), file)
 
 
 def test_the_images_of_a_zip_are_read_without_unpacking_it(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_member_that_lies_about_its_size_is_refused_when_read(tmp_path: Path) 
         out.writestr("big.bmp", bytes(500_000))
     data = file.read_bytes().replace((500_000).to_bytes(4, "little"), (50).to_bytes(4, "little"))
     file.write_bytes(data)
-    (item,) = entries(Source(max_bytes=100_000), file)
+    (item,) = entries(InputSource(max_bytes=100_000), file)
     assert isinstance(item, Item)
     assert callable(item.data)
     with pytest.raises(Refused):
@@ -207,7 +207,7 @@ def test_encrypted_members_and_nested_archives_say_what_to_do(tmp_path: Path) ->
     data[6] |= 1  # local header of the first member: encrypted
     data[data.index(b"PK\x01\x02") + 8] |= 1
     file.write_bytes(bytes(data))
-    kinds = {e.kind: e.message for e in entries(Source(), file) if isinstance(e, Problem)}
+    kinds = {e.kind: e.message for e in entries(InputSource(), file) if isinstance(e, Problem)}
     assert set(kinds) == {"encrypted", "zip in a zip", "video in a zip"}
     assert kinds["encrypted"] == "needs a password; unpack the archive and give the folder"
 
@@ -216,7 +216,7 @@ def test_encrypted_members_and_nested_archives_say_what_to_do(tmp_path: Path) ->
 def test_an_empty_or_broken_zip_is_said(tmp_path: Path, data: bytes, kind: str) -> None:
     file = tmp_path / "x.zip"
     file.write_bytes(data)
-    (problem,) = entries(Source(), file)
+    (problem,) = entries(InputSource(), file)
     assert isinstance(problem, Problem)
     assert problem.kind == kind
 
@@ -230,7 +230,7 @@ def test_a_damaged_member_is_refused_and_the_next_one_read(tmp_path: Path) -> No
     data = bytearray(file.read_bytes())
     data[data.index(body) + 20] ^= 0xFF
     file.write_bytes(bytes(data))
-    bad, good = (item.data for item in entries(Source(), file) if isinstance(item, Item))
+    bad, good = (item.data for item in entries(InputSource(), file) if isinstance(item, Item))
     assert callable(bad)
     assert callable(good)
     with pytest.raises(Refused, match="cannot be unpacked: Bad CRC-32"):

@@ -12,7 +12,7 @@ from PIL import Image
 from emolab.catalog import samples
 from emolab.datasets.collect import camera
 from emolab.datasets.collect.ingest import Item, Problem, ingest
-from emolab.datasets.collect.sources import Source
+from emolab.datasets.collect.sources import InputSource
 from emolab.datasets.collect.video import Novelty, frames, length
 from emolab.errors import EmolabError
 from emolab.modalities.problems import Refused
@@ -91,7 +91,7 @@ def test_a_file_that_is_no_video_is_refused(tmp_path: Path, data: bytes) -> None
 
 def collected(workspace: Workspace, *paths: Path) -> tuple[list[str | None], list[str | None], object]:
     with workspace.catalog() as catalog:
-        report = ingest(workspace, catalog, Source(base=workspace.root).entries([str(path) for path in paths]))
+        report = ingest(workspace, catalog, InputSource(base=workspace.root).entries([str(path) for path in paths]))
         with catalog.connect() as connection:
             found = list(samples.iterate(connection))
     return [s.name for s in found], [s.group for s in found], report

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.Image import Transpose
 
 from emolab.datasets.collect.ingest import Problem
-from emolab.datasets.collect.sources import Source
+from emolab.datasets.collect.sources import InputSource
 from emolab.datasets.collect.video import frames
 from tests.support.forms import corners, scene
 
@@ -118,7 +118,7 @@ def test_a_shape_that_cannot_be_is_noted_and_not_applied(tmp_path: Path) -> None
     notes: list[str] = []
     assert first(clip, notes).size == (160, 96)
     assert notes == ["its pixels are said to be 40 times as wide as high; taken as square"]
-    (whole,) = Source(base=tmp_path).entries([str(clip)])
+    (whole,) = InputSource(base=tmp_path).entries([str(clip)])
     problems = [part for part in whole.entries if isinstance(part, Problem)]
     assert [(problem.kind, problem.taken) for problem in problems if problem.kind == "pixel shape"] == [
         ("pixel shape", True)

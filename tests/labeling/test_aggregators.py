@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emolab.errors import DataError
-from emolab.labeling.labels.aggregators import Options, dawid_skene, hybrid
+from emolab.labeling.labels.aggregators import AggregatorOptions, dawid_skene, hybrid
 from emolab.plugins import AGGREGATORS
 from emolab.records import VoteTable
 from emolab.votes.table import answers, counts, crowds, with_votes
@@ -38,7 +38,7 @@ def votes(rows: Sequence[Row], *, samples: Sequence[str] = (), classes: Sequence
 
 
 def distributions(table: VoteTable, method: str) -> Mapping[str, NDArray[np.float32]]:
-    probs = AGGREGATORS.load(method)(table, Options())
+    probs = AGGREGATORS.load(method)(table, AggregatorOptions())
     assert probs.shape == (len(table.samples), len(table.classes))
     assert probs.dtype == np.float32
     assert np.isfinite(probs).all() and (probs >= 0).all()
@@ -110,8 +110,8 @@ def test_the_order_of_votes_does_not_change_a_bit(method: str) -> None:
         weight=table.weight[order],
     )
     run = AGGREGATORS.load(method)
-    assert np.array_equal(run(table, Options()), run(mixed, Options()))
-    assert np.array_equal(run(table, Options()), run(table, Options()))
+    assert np.array_equal(run(table, AggregatorOptions()), run(mixed, AggregatorOptions()))
+    assert np.array_equal(run(table, AggregatorOptions()), run(table, AggregatorOptions()))
 
 
 def test_counted_votes_are_as_many_opinions(method: str) -> None:
@@ -164,7 +164,7 @@ def test_careless_and_biased_annotators_are_outvoted_by_fewer_good_ones(name: st
     for seed in range(5):
         table, truth = team(seed, good=3, biased=3, careless=1)
         for each, shares in right.items():
-            hard = AGGREGATORS.load(each)(table, Options()).argmax(axis=1)
+            hard = AGGREGATORS.load(each)(table, AggregatorOptions()).argmax(axis=1)
             shares.append(float(np.mean(hard == truth)))
     assert np.mean(right[name]) > np.mean(right["majority"]) + 0.05
 
@@ -173,8 +173,8 @@ def test_hybrid_is_soft_voting_in_an_even_team() -> None:
     table, _ = team(0, n=3000, good=5)
     fitted = dawid_skene.fit(answers(table), 3)
     assert hybrid.difference(answers(table), fitted) < 0.01
-    soft = AGGREGATORS.load("soft")(table, Options())
-    mixed = AGGREGATORS.load("hybrid")(table, Options())
+    soft = AGGREGATORS.load("soft")(table, AggregatorOptions())
+    mixed = AGGREGATORS.load("hybrid")(table, AggregatorOptions())
     assert np.abs(soft - mixed).mean() < 0.02
 
 
@@ -207,7 +207,7 @@ def test_dawid_skene_agrees_with_crowd_kit(seed: int) -> None:
         }
     )
     peer = aggregation.DawidSkene(n_iter=50).fit_predict(frame)
-    ours = AGGREGATORS.load("dawid_skene")(table, Options()).argmax(axis=1)
+    ours = AGGREGATORS.load("dawid_skene")(table, AggregatorOptions()).argmax(axis=1)
     same = [CLASSES[c] == peer[sample] for sample, c in zip(table.samples, ours, strict=True)]
     assert np.mean(same) > 0.99
 

@@ -11,7 +11,7 @@ from emolab.catalog.votes import Known
 from emolab.errors import DataError, UnknownName
 from emolab.labeling.form import controls
 from emolab.labeling.label_studio.records import RemoteAnnotation, annotation_of
-from emolab.labeling.label_studio.response_shapes import Answer
+from emolab.labeling.label_studio.response_shapes import JsonResponse
 from emolab.labeling.sync import task_payload
 from emolab.records import Sample, Vote
 from emolab.taxonomy import PRESETS
@@ -358,7 +358,7 @@ def test_two_answers_at_once_do_not_count(
 )  # fmt: skip
 def test_a_lead_time_that_cannot_be_one_is_none(raw: object, seconds: float | None) -> None:
     fields = {"id": 1, "completed_by": 2, "lead_time": raw, "result": controls.answer("neutral")}
-    answer = annotation_of(Answer(fields, "GET /api/tasks/1/", "http://studio").row(), 1)
+    answer = annotation_of(JsonResponse(fields, "GET /api/tasks/1/", "http://studio").row(), 1)
     assert one(answer).lead_time == seconds
 
 

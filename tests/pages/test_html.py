@@ -9,7 +9,7 @@ import pytest
 
 from emolab.pages import charts
 from emolab.pages.charts import Series
-from emolab.pages.html import Picture, Section, Tile, gallery, page, table
+from emolab.pages.html import Section, Thumbnail, Tile, gallery, page, table
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -23,7 +23,7 @@ def svg(markup: str) -> ElementTree.Element:
 def test_a_page_loads_nothing_and_escapes_everything() -> None:
     made = page(
         "<script>alert(1)</script>",
-        [Section(title="<b>", body=table(["<i>"], [["<u>"]]) + gallery([Picture(image=PNG, title='"><script>')]))],
+        [Section(title="<b>", body=table(["<i>"], [["<u>"]]) + gallery([Thumbnail(image=PNG, title='"><script>')]))],
         tiles=[Tile(label="<x>", value="<y>")],
     )
     assert "<script>" not in made

@@ -12,7 +12,7 @@ from scipy.special import log_softmax, softmax
 
 from emolab.errors import DataError
 from emolab.stats import logistic
-from emolab.stats.logistic import Problem, Solution
+from emolab.stats.logistic import LogisticProblem, Solution
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def test_the_gradient_vanishes_and_scipy_finds_the_same_minimum(penalty: float, 
         mask[::3, 1] = mask[1::3, 3] = False
         y = np.where(mask, y + 1e-3, 0)
         y /= y.sum(axis=1, keepdims=True)
-    problem = Problem(x, y, supported=mask)
+    problem = LogisticProblem(x, y, supported=mask)
     point = problem.solve(penalty)
     found = flat(problem.fold_back(point, penalty), x)
 
@@ -89,7 +89,7 @@ def test_sklearn_finds_the_same_probabilities() -> None:
     x, y = faces(400)
     hard = y.argmax(axis=1)
     plain = (x - x.mean(axis=0)) / x.std(axis=0)
-    problem = Problem(plain, np.eye(4)[hard])
+    problem = LogisticProblem(plain, np.eye(4)[hard])
     penalty = 1 / (0.5 * len(x))  # sklearn's C = 0.5
     ours = problem.fold_back(problem.solve(penalty, bias_penalty=1e-12), penalty)
     theirs = linear.LogisticRegression(C=0.5, tol=1e-9, max_iter=5000).fit(plain, hard)
@@ -98,10 +98,10 @@ def test_sklearn_finds_the_same_probabilities() -> None:
 
 def test_single_precision_gives_the_same_answer() -> None:
     x, y = faces(500)
-    double = Problem(x, y).solve(1e-3)
+    double = LogisticProblem(x, y).solve(1e-3)
     before, logistic.SINGLE = logistic.SINGLE, 0
     try:
-        single = Problem(x.astype(np.float32), y).solve(1e-3)
+        single = LogisticProblem(x.astype(np.float32), y).solve(1e-3)
     finally:
         logistic.SINGLE = before
     assert single.theta.dtype == np.float32
@@ -111,7 +111,7 @@ def test_single_precision_gives_the_same_answer() -> None:
 
 def test_more_features_than_samples_is_solved_in_their_span() -> None:
     x, y = faces(30, 80)
-    problem = Problem(x, y)
+    problem = LogisticProblem(x, y)
     assert problem.x.shape == (30, 30)
     found = flat(problem.fold_back(problem.solve(1e-2), 1e-2), x)
     _, slope = objective(found, x, y, np.ones(y.shape, dtype=bool), penalty=1e-2, bias_penalty=1.0)
@@ -215,7 +215,7 @@ def test_features_that_are_no_numbers_are_named(bad: float) -> None:
 def test_a_penalty_that_is_not_positive_is_a_bug() -> None:
     x, hard = separable(30)
     with pytest.raises(ValueError, match="penalty is 0; expected a positive number"):
-        Problem(x, np.eye(3)[hard]).solve(0)
+        LogisticProblem(x, np.eye(3)[hard]).solve(0)
 
 
 def test_a_known_head_is_kept_as_far_as_few_samples_do_not_speak_against_it() -> None:

@@ -20,7 +20,7 @@ from emolab.inference import runtime
 from emolab.labeling.labels.current_labels import labels_if_any
 from emolab.loop.model.train import train
 from emolab.training.export import export, formats, graph, parity
-from emolab.training.export.export import Material, material_of
+from emolab.training.export.export import ExportMaterial, material_of
 from emolab.training.export.parity import Parity, compare, synthetic
 from emolab.training.predict import load
 from emolab.workspace import Workspace
@@ -58,7 +58,7 @@ def files(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 
 
 @pytest.fixture(scope="module")
-def material(trained: Workspace, folder: Path) -> Material:
+def material(trained: Workspace, folder: Path) -> ExportMaterial:
     made = load(folder).checkpoint
     found = material_of(trained, made.classes, made.preprocessing, labels_if_any(trained))
     assert found is not None
@@ -67,7 +67,7 @@ def material(trained: Workspace, folder: Path) -> Material:
 
 @pytest.mark.parametrize(("to", "precision"), ALL)
 def test_a_file_says_what_the_model_says_and_describes_itself(
-    to: str, precision: str, folder: Path, material: Material, tmp_path: Path
+    to: str, precision: str, folder: Path, material: ExportMaterial, tmp_path: Path
 ) -> None:
     out = tmp_path / f"model{formats.SUFFIX[to]}"
     made = export.export(folder, out, to=to, precision=precision, material=material)
@@ -147,7 +147,7 @@ def test_synthetic_images_are_always_the_same_and_differ_from_one_another() -> N
 
 
 def test_a_file_that_says_something_else_is_not_kept(
-    folder: Path, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, material: ExportMaterial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def swapped(*arguments: object, **options: object) -> Parity:
         before = arguments[0]
@@ -163,10 +163,12 @@ def test_a_file_that_says_something_else_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_int8_that_costs_macro_f1_is_refused_with_the_figure(folder: Path, material: Material, tmp_path: Path) -> None:
+def test_int8_that_costs_macro_f1_is_refused_with_the_figure(
+    folder: Path, material: ExportMaterial, tmp_path: Path
+) -> None:
     old = tmp_path / "model.onnx"
     old.write_bytes(b"an earlier export")
-    gray = Material(
+    gray = ExportMaterial(
         images=material.images,
         called=material.called,
         truth=material.truth,
@@ -181,11 +183,13 @@ def test_int8_that_costs_macro_f1_is_refused_with_the_figure(folder: Path, mater
     assert list(tmp_path.iterdir()) == [old]
 
 
-def test_int8_needs_samples_to_be_judged_and_calibrated_on(folder: Path, material: Material, tmp_path: Path) -> None:
+def test_int8_needs_samples_to_be_judged_and_calibrated_on(
+    folder: Path, material: ExportMaterial, tmp_path: Path
+) -> None:
     out = tmp_path / "model.onnx"
     with pytest.raises(DataError, match="at least 50 are needed, and 0 are here"):
         export.export(folder, out, to="onnx", precision="int8")
-    no_training = Material(images=material.images, called="valid", truth=material.truth)
+    no_training = ExportMaterial(images=material.images, called="valid", truth=material.truth)
     with pytest.raises(DataError, match="int8 is calibrated on training samples, and there are none here"):
         export.export(folder, out, to="onnx", precision="int8", material=no_training)
     assert not out.exists()

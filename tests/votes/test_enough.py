@@ -12,11 +12,11 @@ from emolab.records import VoteTable
 from emolab.votes import quota
 from emolab.votes.confusion import believed, learn
 from emolab.votes.dawid_skene import likelihood
-from emolab.votes.quota import Wanted, parse
+from emolab.votes.quota import VoteQuota, parse
 from emolab.votes.sufficiency import ENOUGH, GIVEN_UP, ONE_MORE, Decisions, decide, information
 
 CLASSES = ("neutral", "fear", "surprise")
-UP_TO_FIVE = Wanted(1, 5)
+UP_TO_FIVE = VoteQuota(1, 5)
 Row = tuple[str, str, str]
 
 
@@ -62,14 +62,14 @@ def test_agreement_is_enough_and_a_split_wants_one_more_vote() -> None:
 def test_at_the_high_end_a_split_sample_is_given_up() -> None:
     split = [("split", "ann", "fear"), ("split", "bob", "surprise"), ("split", "cyd", "neutral")]
     votes = table(*agreeing(), *split)
-    assert state(decide(votes, wanted=Wanted(1, 3), sure=0.9), votes, "split") == GIVEN_UP
-    assert state(decide(votes, wanted=Wanted(1, 4), sure=0.9), votes, "split") == ONE_MORE
+    assert state(decide(votes, wanted=VoteQuota(1, 3), sure=0.9), votes, "split") == GIVEN_UP
+    assert state(decide(votes, wanted=VoteQuota(1, 4), sure=0.9), votes, "split") == ONE_MORE
 
 
 def test_fewer_than_low_people_are_never_enough() -> None:
     votes = table(*agreeing(), ("new", "ann", "fear"))
-    assert state(decide(votes, wanted=Wanted(2, 5), sure=0.5), votes, "new") == ONE_MORE
-    assert state(decide(votes, wanted=Wanted(1, 5), sure=0.5), votes, "new") == ENOUGH
+    assert state(decide(votes, wanted=VoteQuota(2, 5), sure=0.5), votes, "new") == ONE_MORE
+    assert state(decide(votes, wanted=VoteQuota(1, 5), sure=0.5), votes, "new") == ENOUGH
 
 
 def test_the_vote_of_a_guesser_does_not_settle_a_sample() -> None:
@@ -91,7 +91,7 @@ def test_a_sample_that_only_a_guesser_is_left_for_is_given_up() -> None:
     rows = [("split", "ann", "fear"), ("split", "bob", "surprise"), ("split", "cyd", "neutral")]
     many = 3000
     votes = table(*agreeing(many), *guessing(many), *rows)
-    found = decide(votes, wanted=Wanted(1, 9), sure=0.9)
+    found = decide(votes, wanted=VoteQuota(1, 9), sure=0.9)
     assert votes.annotators[found.whom[votes.samples.index("split")]] == "guesser"
     assert state(found, votes, "split") == GIVEN_UP
 
@@ -107,7 +107,7 @@ def test_a_habit_of_one_person_is_seen_through() -> None:
 
 def test_a_single_annotator_cannot_be_asked_twice_so_anybody_new_is() -> None:
     votes = table(*[(f"s{i}", "ann", CLASSES[i % 3]) for i in range(6)])
-    found = decide(votes, wanted=Wanted(1, 3), sure=0.9)
+    found = decide(votes, wanted=VoteQuota(1, 3), sure=0.9)
     assert (found.whom == -1).all()
     assert (found.state == ONE_MORE).all()
     assert np.allclose(found.chance, found.chance[0]) and 0.7 < found.chance[0] < 0.9
@@ -127,7 +127,7 @@ def test_meta_answers_count_as_people_who_were_asked() -> None:
 
 def test_counted_votes_are_people_but_nobody_who_could_be_asked() -> None:
     votes = table(("s", "dataset", "fear"), ("t", "dataset", "neutral"), ("t", "dataset", "fear"), count=4)
-    found = decide(votes, wanted=Wanted(1, 20), sure=0.9)
+    found = decide(votes, wanted=VoteQuota(1, 20), sure=0.9)
     assert found.state.tolist() == [ENOUGH, ONE_MORE]
     assert (found.whom == -1).all()
 
@@ -193,9 +193,10 @@ def test_what_makes_no_sense_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("3", Wanted(3, 3)), ("1..5", Wanted(1, 5)), (" 2 .. 4 ", Wanted(2, 4)), ("2..2", Wanted(2, 2))]
+    ("text", "found"),
+    [("3", VoteQuota(3, 3)), ("1..5", VoteQuota(1, 5)), (" 2 .. 4 ", VoteQuota(2, 4)), ("2..2", VoteQuota(2, 2))],
 )
-def test_votes_are_a_number_or_a_range(text: str, found: Wanted) -> None:
+def test_votes_are_a_number_or_a_range(text: str, found: VoteQuota) -> None:
     assert parse(text) == found
     assert parse(str(found)) == found
 

@@ -102,11 +102,11 @@ def _parts(data: Labelled, judges: NDArray[np.int64], rng: np.random.Generator) 
     return np.where(shared, turn[number], -1)
 
 
-def _problem(data: Labelled, rows: NDArray[np.int64]) -> logistic.Problem:
+def _problem(data: Labelled, rows: NDArray[np.int64]) -> logistic.LogisticProblem:
     prior = None
     if data.known is not None:
         prior = data.features[rows].astype(np.float64) @ data.known[0].T + data.known[1]
-    return logistic.Problem(data.features[rows], data.targets[rows], prior=prior)
+    return logistic.LogisticProblem(data.features[rows], data.targets[rows], prior=prior)
 
 
 def penalty(data: Labelled, rows: NDArray[np.int64]) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.errors import DataError
-from emolab.stats.logistic import Problem, choose
+from emolab.stats.logistic import LogisticProblem, choose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def bootstrap_draws(pool: Pool, rng: np.random.Generator, *, draws: int = DRAWS)
             f"{usable.sum()} samples are labelled and have an embedding; versions of the model need 2 to differ.",
             hint="Collect votes first, or use --strategy margin.",
         )
-    problem = Problem(features[usable], targets[usable])
+    problem = LogisticProblem(features[usable], targets[usable])
     size = len(problem.x)
     best, _, start = choose(problem, seed=int(rng.integers(2**31)))
     heads = []

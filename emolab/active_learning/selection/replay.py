@@ -148,5 +148,5 @@ def neighbour_purity(embeddings: NDArray[np.floating[Any]], hard: NDArray[np.int
 
 
 def _fit(features: NDArray[np.floating[Any]], targets: NDArray[np.float64], penalty: float) -> logistic.Solution:
-    problem = logistic.Problem(features, targets)
+    problem = logistic.LogisticProblem(features, targets)
     return problem.head(penalty, tolerance=1e-4)

@@ -14,7 +14,7 @@ from emolab.active_learning.selection.draws import bootstrap_draws
 from emolab.active_learning.selection.pool import Pool
 from emolab.active_learning.selection.select import select
 from emolab.active_learning.simulation.oracle import NOTHING, deal, possible
-from emolab.active_learning.simulation.records import Field, Round, Terms, Trained, Trainer
+from emolab.active_learning.simulation.records import CampaignData, SimulatedModel, SimulatedRound, Terms, Trainer
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.active_learning.strategies import needed
 from emolab.errors import DataError
@@ -34,7 +34,7 @@ EVERYTHING = "everything"
 ROUNDING = 1e-9
 
 
-def check(field: Field, terms: Terms) -> None:
+def check(field: CampaignData, terms: Terms) -> None:
     """Raise :class:`DataError` when the campaign cannot be: one class, too few people, or a budget of no use."""
     shown = int((field.votes.sum(axis=0) > 0).sum())
     if shown < 2:
@@ -57,15 +57,21 @@ def check(field: Field, terms: Terms) -> None:
         )
 
 
-def worth(field: Field, votes: Votes) -> float:
+def worth(field: CampaignData, votes: Votes) -> float:
     """What asking about every sample of ``field`` costs at least."""
     return len(_pool(field, np.zeros(len(field.samples), dtype=np.int64)).candidates) * votes.least
 
 
 def campaign(
-    field: Field, terms: Terms, strategy: str, seed: int, trainer: Trainer, *, done: Sequence[Round] = ()
-) -> Iterator[Round]:
-    """Play ``strategy`` from ``seed``, one :class:`Round` at a time, going on after the rounds ``done``.
+    field: CampaignData,
+    terms: Terms,
+    strategy: str,
+    seed: int,
+    trainer: Trainer,
+    *,
+    done: Sequence[SimulatedRound] = (),
+) -> Iterator[SimulatedRound]:
+    """Play ``strategy`` from ``seed``, one :class:`SimulatedRound` at a time, going on after the rounds ``done``.
 
     First samples, answers and the trainer's seed depend on ``seed`` alone, so campaigns of different strategies are
     paired. Each round chooses about as many samples as its budget pays for and asks as many people about each as
@@ -83,7 +89,7 @@ def campaign(
         yield played
 
 
-def everything(field: Field, terms: Terms, seed: int, trainer: Trainer) -> Round:
+def everything(field: CampaignData, terms: Terms, seed: int, trainer: Trainer) -> SimulatedRound:
     """What the trainer, settled on the same first samples, learns when every sample is asked about ``low`` times."""
     state = _State(field, terms, EVERYTHING, seed, trainer)
     state.ask(0)
@@ -98,22 +104,22 @@ class _State:
 
     nobody = np.empty(0, dtype=np.int64)
 
-    def __init__(self, field: Field, terms: Terms, strategy: str, seed: int, trainer: Trainer) -> None:
+    def __init__(self, field: CampaignData, terms: Terms, strategy: str, seed: int, trainer: Trainer) -> None:
         self.field, self.terms, self.strategy, self.seed, self.trainer = field, terms, strategy, seed, trainer
         self.deck = deal(
             field.votes, field.skips, most=terms.votes.high, oracle=terms.oracle, rng=_rng(seed, 0, "answers")
         )
         self.given = np.zeros(len(field.samples), dtype=np.int64)
-        self.trained: Trained | None = None
+        self.trained: SimulatedModel | None = None
         self.told: Floats | None = None
 
-    def repeat(self, past: Round) -> None:
+    def repeat(self, past: SimulatedRound) -> None:
         """Take over a round that was played before."""
         self.given[past.rows] = past.answers
         if not past.number:
             self.trainer.settle(*self.labels())
 
-    def turn(self, number: int) -> Round | None:
+    def turn(self, number: int) -> SimulatedRound | None:
         """Play round ``number``; ``None`` when there is nobody left to ask about."""
         if not len(_pool(self.field, self.given).candidates):
             return None
@@ -200,12 +206,12 @@ class _State:
         aggregate, options = AGGREGATORS.load(self.terms.aggregator), self.terms.options
         return asked[known], (aggregate(table) if options is None else aggregate(table, options))[known]
 
-    def record(self, number: int, rows: Rows, answers: Rows, began: float, chosen: float) -> Round:
+    def record(self, number: int, rows: Rows, answers: Rows, began: float, chosen: float) -> SimulatedRound:
         """The record of a round that was just played; times are in CPU seconds."""
         if self.trained is None:
             raise RuntimeError("a round is over before anything was learned")
         opinions = self.field.votes[rows] / np.maximum(self.field.votes[rows].sum(axis=1, keepdims=True), 1)
-        return Round(
+        return SimulatedRound(
             strategy=self.strategy,
             seed=self.seed,
             number=number,
@@ -222,7 +228,7 @@ class _State:
         )
 
 
-def _pool(field: Field, given: Rows, trained: Trained | None = None, told: Floats | None = None) -> Pool:
+def _pool(field: CampaignData, given: Rows, trained: SimulatedModel | None = None, told: Floats | None = None) -> Pool:
     return Pool(
         samples=field.samples,
         labelled=given > 0,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.active_learning.simulation.curves import Curves, area, curves, plain_area, reach, thirds
-from emolab.active_learning.simulation.records import Round
+from emolab.active_learning.simulation.records import SimulatedRound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Reached:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class StrategyVerdict:
     """One strategy over all its seeds against ``random``.
 
     Areas are means over the logarithm of the votes, in the unit of the score (0..1), ``area_votes`` over the votes
@@ -88,8 +88,8 @@ class Verdict:
 
 
 def verdicts(
-    rounds: Sequence[Round], budgets: Sequence[float], *, whole: Sequence[Round] = (), seed: int = 0
-) -> list[Verdict]:
+    rounds: Sequence[SimulatedRound], budgets: Sequence[float], *, whole: Sequence[SimulatedRound] = (), seed: int = 0
+) -> list[StrategyVerdict]:
     """The verdict on every strategy of ``rounds``, which have to include ``random``; ``whole`` labelled everything.
 
     Wilcoxon 1945; Holm 1979, "A simple sequentially rejective multiple test procedure".
@@ -109,7 +109,7 @@ def verdicts(
         parts = [float(part.mean()) for part in thirds(mine.costs, mine.values)]
         composition = np.sum([played.composition for played in chosen], axis=0) if chosen else np.zeros(1)
         found.append(
-            Verdict(
+            StrategyVerdict(
                 strategy=name,
                 seeds=len(mine.seeds),
                 area=float(_areas(mine).mean()),
@@ -245,7 +245,7 @@ def _wins(mine: Floats, control: Floats) -> float:
     return float(((apart > 0) + 0.5 * (apart == 0)).mean()) if apart.size else 0.5
 
 
-def _weighted(chosen: Sequence[Round]) -> float:
+def _weighted(chosen: Sequence[SimulatedRound]) -> float:
     """Mean doubt of the samples chosen in these rounds."""
     sizes = [len(played.rows) for played in chosen]
     return float(np.average([played.doubt for played in chosen], weights=sizes)) if sum(sizes) else 0.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.active_learning.simulation.records import Round
+from emolab.active_learning.simulation.records import SimulatedRound
 from emolab.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Curves:
         return np.asarray(self.values.mean(axis=0))
 
 
-def curves(rounds: Sequence[Round], budgets: Sequence[float], score: str) -> dict[str, Curves]:
+def curves(rounds: Sequence[SimulatedRound], budgets: Sequence[float], score: str) -> dict[str, Curves]:
     """The curves of ``score`` by strategy, read off at ``budgets``.
 
     What was spent differs a little between campaigns where samples get different numbers of votes; values at the
@@ -41,7 +41,7 @@ def curves(rounds: Sequence[Round], budgets: Sequence[float], score: str) -> dic
     of the strategies do not share their seeds.
     """
     grid = np.array(budgets, dtype=np.float64)
-    found: dict[str, dict[int, list[Round]]] = {}
+    found: dict[str, dict[int, list[SimulatedRound]]] = {}
     for played in rounds:
         found.setdefault(played.strategy, {}).setdefault(played.seed, []).append(played)
     seeds = {strategy: tuple(sorted(campaigns)) for strategy, campaigns in found.items()}
@@ -58,7 +58,7 @@ def curves(rounds: Sequence[Round], budgets: Sequence[float], score: str) -> dic
     }
 
 
-def _at(rounds: Sequence[Round], grid: Floats, score: str) -> Floats:
+def _at(rounds: Sequence[SimulatedRound], grid: Floats, score: str) -> Floats:
     spent = np.log([played.cost for played in rounds])
     return np.interp(np.log(grid), spent, [played.scores[score] for played in rounds])
 

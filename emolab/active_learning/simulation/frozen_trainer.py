@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emolab.active_learning.simulation.records import Trained
+from emolab.active_learning.simulation.records import SimulatedModel
 from emolab.stats import logistic, metrics
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ class Frozen:
 
     def settle(self, rows: NDArray[np.int64], targets: Floats) -> None:
         """Choose the penalty on the first samples."""
-        best, _, _ = logistic.choose(logistic.Problem(self.embeddings[rows], targets), seed=self.seed)
+        best, _, _ = logistic.choose(logistic.LogisticProblem(self.embeddings[rows], targets), seed=self.seed)
         self.prior = best.penalty * len(rows)
 
-    def __call__(self, rows: NDArray[np.int64], targets: Floats) -> Trained:
+    def __call__(self, rows: NDArray[np.int64], targets: Floats) -> SimulatedModel:
         """The head for ``rows``, and what it says about everybody."""
-        problem = logistic.Problem(self.embeddings[rows], targets)
+        problem = logistic.LogisticProblem(self.embeddings[rows], targets)
         penalty = self.prior / len(rows)
         solved = problem.head(penalty, tolerance=1e-4)
-        return Trained(
+        return SimulatedModel(
             probs=solved.probabilities(self.embeddings),
             embeddings=self.embeddings,
             scores=self.scores(solved.probabilities(self.judge)),

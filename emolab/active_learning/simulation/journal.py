@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from emolab.active_learning.simulation.records import Round
+from emolab.active_learning.simulation.records import SimulatedRound
 from emolab.errors import DataError
 from emolab.workspace import write_text
 
@@ -50,7 +50,7 @@ class Journal:
         found: dict[str, Any] = json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))
         return found
 
-    def rounds(self, strategy: str, seed: int) -> list[Round]:
+    def rounds(self, strategy: str, seed: int) -> list[SimulatedRound]:
         """The rounds of a campaign that are over; half a line at the end is cut off."""
         file = self._file(strategy, seed)
         if not file.is_file():
@@ -59,9 +59,9 @@ class Journal:
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
             os.truncate(file, len(whole))
-        return [Round(**json.loads(line)) for line in whole.splitlines()]
+        return [SimulatedRound(**json.loads(line)) for line in whole.splitlines()]
 
-    def append(self, played: Round) -> None:
+    def append(self, played: SimulatedRound) -> None:
         """Keep one more round, on disk before this returns."""
         line = json.dumps(asdict(played), separators=(",", ":")) + "\n"
         with self._file(played.strategy, played.seed).open("ab") as stream:

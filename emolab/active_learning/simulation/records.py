@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class CampaignData:
     """A voted data set to campaign on: n samples and everything people said about them.
 
     ``votes`` (n, k) people per class, ``skips`` (n,) people who named none; ``excluded`` (n,) not to be asked about
@@ -48,7 +48,7 @@ class Terms:
     oracle: str = "counted"
 
 
-class Trained(NamedTuple):
+class SimulatedModel(NamedTuple):
     """A model at work: ``probs`` (n, k) and ``embeddings`` (n, d) of all samples, ``scores`` what the judge says."""
 
     probs: Floats
@@ -62,12 +62,12 @@ class Trainer(Protocol):
     def settle(self, rows: NDArray[np.int64], targets: Floats) -> None:
         """Choose whatever is to be chosen, on the first samples only; called once, before anything else."""
 
-    def __call__(self, rows: NDArray[np.int64], targets: Floats) -> Trained:
+    def __call__(self, rows: NDArray[np.int64], targets: Floats) -> SimulatedModel:
         """Learn from the samples ``rows`` (m,) of the field with distributions ``targets`` (m, k)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Round:
+class SimulatedRound:
     """A round that is over: ``rows`` (m,) were asked about, ``answers`` (m,) times each.
 
     ``cost``, ``votes`` and ``samples`` count everything up to now, the first samples included. ``composition`` (k,) are

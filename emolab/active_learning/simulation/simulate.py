@@ -12,7 +12,7 @@ from pathlib import Path
 
 from emolab.active_learning.simulation.campaign import EVERYTHING, campaign, everything
 from emolab.active_learning.simulation.journal import Journal
-from emolab.active_learning.simulation.records import Field, Round, Terms, Trainer
+from emolab.active_learning.simulation.records import CampaignData, SimulatedRound, Terms, Trainer
 from emolab.progress import SILENT, Progress
 
 #: What decides how many threads a process computes with.
@@ -23,7 +23,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 class Stage:
     """What a process needs to play any campaign of a simulation; ``trainer`` makes the trainer of a seed."""
 
-    field: Field
+    field: CampaignData
     terms: Terms
     trainer: Callable[[int], Trainer]
 
@@ -32,12 +32,14 @@ class Stage:
 Open = Callable[[Path], Stage]
 
 
-def play(folder: Path, stage: Stage, strategy: str, seed: int) -> list[Round]:
+def play(folder: Path, stage: Stage, strategy: str, seed: int) -> list[SimulatedRound]:
     """All rounds of one campaign; those in the journal are not played again."""
     journal = Journal(folder)
     done = journal.rounds(strategy, seed)
     if strategy == EVERYTHING:
-        fresh: Iterator[Round] = iter([] if done else [everything(stage.field, stage.terms, seed, stage.trainer(seed))])
+        fresh: Iterator[SimulatedRound] = iter(
+            [] if done else [everything(stage.field, stage.terms, seed, stage.trainer(seed))]
+        )
     elif len(done) == len(stage.terms.budgets):
         fresh = iter([])
     else:
@@ -56,14 +58,14 @@ def simulate(
     *,
     jobs: int = 1,
     progress: Progress = SILENT,
-) -> list[Round]:
+) -> list[SimulatedRound]:
     """The rounds of every strategy from every seed, by strategy, seed and number.
 
     ``jobs`` campaigns are played at a time. Stop it however you like and call it again: it goes on after the last
     whole round of every campaign, with the same result.
     """
     todo = [(strategy, seed) for seed in seeds for strategy in strategies]
-    found: list[Round] = []
+    found: list[SimulatedRound] = []
     with progress.task("Campaigns", len(todo), unit="campaigns") as task:
         if jobs <= 1:
             stage = open_stage(folder)
@@ -92,7 +94,7 @@ def _enter(folder: Path, open_stage: Open) -> None:
     _HERE[:] = [(folder, open_stage(folder))]
 
 
-def _play(strategy: str, seed: int) -> list[Round]:
+def _play(strategy: str, seed: int) -> list[SimulatedRound]:
     folder, stage = _HERE[0]
     return play(folder, stage, strategy, seed)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.errors import ConfigError
-from emolab.votes.quota import Wanted, parse
+from emolab.votes.quota import VoteQuota, parse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ class Votes:
     ``price`` is what the first answer to a sample costs and each further one: 1 and 1 count votes.
     """
 
-    wanted: Wanted
+    wanted: VoteQuota
     price: tuple[float, float] = (1.0, 1.0)
     sure: float = 0.85
 

@@ -19,7 +19,7 @@ _samples, _annotators, _votes = schema.samples, schema.annotators, schema.votes
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RecordedAnswer:
     """An annotation known to be on the server, with the pseudonym of who gave it."""
 
     annotation: int
@@ -30,7 +30,7 @@ class Answer:
 
 def find(
     conn: Connection, project: Project, *, by_task: Sequence[int] = (), by_sample: Sequence[str] = ()
-) -> list[Answer]:
+) -> list[RecordedAnswer]:
     """The answers known to be on the server for these tasks or samples."""
     query = (
         select(_answers.c.annotation, _answers.c.task, _samples.c.id, _annotators.c.name)
@@ -38,11 +38,11 @@ def find(
         .join(_annotators, _annotators.c.pk == _answers.c.annotator)
         .where(_answers.c.project == project.pk)
     )
-    found: list[Answer] = []
+    found: list[RecordedAnswer] = []
     for part in chunks(by_task, 500):
-        found += [Answer(*row) for row in conn.execute(query.where(_answers.c.task.in_(part)))]
+        found += [RecordedAnswer(*row) for row in conn.execute(query.where(_answers.c.task.in_(part)))]
     for ids in chunks(by_sample, 500):
-        found += [Answer(*row) for row in conn.execute(query.where(_samples.c.id.in_(ids)))]
+        found += [RecordedAnswer(*row) for row in conn.execute(query.where(_samples.c.id.in_(ids)))]
     return found
 
 
@@ -69,7 +69,7 @@ def by_task(conn: Connection, project: Project) -> dict[int, int]:
     return {task: number for task, number in conn.execute(query)}
 
 
-def add(tx: Connection, project: Project, seen: Sequence[Answer], annotator_keys: Mapping[str, int]) -> None:
+def add(tx: Connection, project: Project, seen: Sequence[RecordedAnswer], annotator_keys: Mapping[str, int]) -> None:
     """Remember answers that are on the server; known ones stay as they are."""
     pk = keys(tx, list({answer.sample_id for answer in seen}))
     rows = [

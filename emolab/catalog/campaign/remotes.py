@@ -46,7 +46,7 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ProjectTask:
     """One sample in one project: its task on the server, once known, and its place in emolab's order."""
 
     sample_id: str
@@ -59,7 +59,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TaskRequest:
     """A sample to be labelled in a project by ``overlap`` people in all."""
 
     sample_id: str
@@ -112,7 +112,7 @@ def set_gone(tx: Connection, project: Project) -> None:
     tx.execute(update(_tasks).where(_tasks.c.project == project.pk).values(state="deleted"))
 
 
-def want(tx: Connection, project: Project, wanted: Sequence[Wanted]) -> int:
+def want(tx: Connection, project: Project, wanted: Sequence[TaskRequest]) -> int:
     """Write the intent to have samples labelled and return how many are new to the project.
 
     A sample that is in the project already only takes its new place in the order.
@@ -130,7 +130,7 @@ def want(tx: Connection, project: Project, wanted: Sequence[Wanted]) -> int:
     return len(fresh)
 
 
-def reopen(tx: Connection, project: Project, wanted: Sequence[Wanted]) -> int:
+def reopen(tx: Connection, project: Project, wanted: Sequence[TaskRequest]) -> int:
     """Write the intent to ask for more opinions on open tasks and return how many of the samples have one."""
     pk = keys(tx, [w.sample_id for w in wanted])
     known = _in_project(tx, project, list(pk.values()), states=("open", "reopening"))
@@ -188,9 +188,9 @@ def adopt(tx: Connection, project: Project, tasks: Mapping[str, int], *, overlap
     return len(rows) - len(known)
 
 
-def tasks(conn: Connection, project: Project, *states: str) -> list[Task]:
+def tasks(conn: Connection, project: Project, *states: str) -> list[ProjectTask]:
     """The project's tasks in these states (all when none is named): newest round first, then by rank."""
-    columns = [_tasks.c[name] for name in Task.__dataclass_fields__ if name != "sample_id"]
+    columns = [_tasks.c[name] for name in ProjectTask.__dataclass_fields__ if name != "sample_id"]
     query = (
         select(_samples.c.id, *columns)
         .join(_samples, _samples.c.pk == _tasks.c.sample)
@@ -199,7 +199,7 @@ def tasks(conn: Connection, project: Project, *states: str) -> list[Task]:
     )
     if states:
         query = query.where(_tasks.c.state.in_(states))
-    return [Task(*row) for row in conn.execute(query)]
+    return [ProjectTask(*row) for row in conn.execute(query)]
 
 
 def known_tasks(conn: Connection, project: Project) -> dict[int, str]:

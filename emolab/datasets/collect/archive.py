@@ -27,7 +27,7 @@ BROKEN = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotIm
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ArchiveMember:
     """A file in a zip: its relative name with slashes, its kind as in :func:`~emolab.datasets.collect.walk.walk`."""
 
     name: str
@@ -71,7 +71,7 @@ class Archive:
         if self._overlap():
             raise Refused("zip bomb", "its members share their bytes, which no honest tool writes; left alone")
 
-    def members(self, ignored: Counter[str]) -> Iterator[Member | Problem]:
+    def members(self, ignored: Counter[str]) -> Iterator[ArchiveMember | Problem]:
         """Every file in the order of the index; problems in place, what is passed over counted in ``ignored``.
 
         Names that lead out of the archive are refused, although nothing is written under them: a zip with such names
@@ -94,7 +94,7 @@ class Archive:
                 message = "the archive holds this name more than once; the last one counts, as in unpacking"
                 yield Problem(where, "name twice", message, taken=True)
             else:
-                yield Member(name, self._kind(name, info), info)
+                yield ArchiveMember(name, self._kind(name, info), info)
 
     def read(self, info: zipfile.ZipInfo) -> bytes:
         """The bytes of a member; raises :class:`Refused`. May be called from several threads."""

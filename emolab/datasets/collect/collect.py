@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from emolab.datasets.collect import camera as cameras
-from emolab.datasets.collect.ingest import Item, Options, Outcome, Problem, Report, ingest
-from emolab.datasets.collect.sources import Source, count
+from emolab.datasets.collect.ingest import IngestOptions, IngestReport, Item, Outcome, Problem, ingest
+from emolab.datasets.collect.sources import InputSource, count
 from emolab.datasets.file_names import source_name
 from emolab.datasets.near_copies import groups
 from emolab.datasets.near_copies.groups import DuplicateReport
@@ -41,7 +41,7 @@ class Collected:
     the group of all new samples when there are several and they share one, which no split can divide.
     """
 
-    report: Report
+    report: IngestReport
     ignored: Counter[str]
     log: Path | None
     near: DuplicateReport | None = None
@@ -68,7 +68,7 @@ class Collected:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class CollectRequest:
     """What to collect and how, beyond the settings. ``camera`` is a device; ``limit`` ends a sitting before it.
 
     ``name`` is the source of new samples; without one it is "collected".
@@ -84,7 +84,9 @@ class Wanted:
     stopped: Callable[[], bool] = field(default=lambda: False)
 
 
-def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress: Progress = SILENT) -> Collected:
+def collect(
+    workspace: Workspace, catalog: Catalog, wanted: CollectRequest, *, progress: Progress = SILENT
+) -> Collected:
     """Bring ``wanted`` into ``workspace`` under its settings (section ``collect``).
 
     Bad inputs become lines of the report, the rest go through. Running it again goes on where it was stopped.
@@ -96,7 +98,7 @@ def collect(workspace: Workspace, catalog: Catalog, wanted: Wanted, *, progress:
     called = None if wanted.name is None else source_name(wanted.name)
     settings = workspace.config.collect
     options = _options(settings, dry_run=wanted.dry_run)
-    source = Source(
+    source = InputSource(
         group_by=wanted.group_by,
         base=workspace.root,
         consent=wanted.consent,
@@ -174,8 +176,8 @@ class _Units:
         return group if group in self._groups else None
 
 
-def _options(settings: CollectConfig, *, dry_run: bool) -> Options:
-    return Options(
+def _options(settings: CollectConfig, *, dry_run: bool) -> IngestOptions:
+    return IngestOptions(
         faces=settings.faces,
         detector=settings.detector,
         min_score=settings.min_score,

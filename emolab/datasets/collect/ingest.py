@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import samples
 from emolab.catalog.samples import AddResult
-from emolab.datasets.collect.input_ledger import Seen
+from emolab.datasets.collect.input_ledger import InputLedger
 from emolab.datasets.collect.media_store import MediaStore
 from emolab.datasets.collect.prefetch import End, Entry, Result, Whole, outcomes, stamp
-from emolab.datasets.collect.prepare import FACES, Item, Options, Outcome, Preparer
+from emolab.datasets.collect.prepare import FACES, IngestOptions, Item, Outcome, Preparer
 from emolab.datasets.near_copies.thumbnails import LOOKS, Looks
 from emolab.errors import EmolabError, UnknownName
 from emolab.modalities.image import detector_weights
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from emolab.catalog import Catalog
     from emolab.workspace import Workspace
 
-__all__ = ["Entry", "Item", "Options", "Outcome", "Problem", "Report", "Whole", "ingest"]
+__all__ = ["Entry", "IngestOptions", "IngestReport", "Item", "Outcome", "Problem", "Whole", "ingest"]
 
 #: Samples per transaction, and seconds after which a smaller batch is written all the same.
 BATCH = 500
@@ -49,7 +49,7 @@ KEPT_PROBLEMS = 1000
 
 
 @dataclass(slots=True)
-class Report:
+class IngestReport:
     """What a run did. ``added`` and ``existing`` count samples, ``items`` inputs, ``skipped`` inputs known from before.
 
     ``faces`` counts new samples cut out of larger images, ``whole`` new ones kept whole because no face was found.
@@ -77,14 +77,14 @@ def ingest(
     catalog: Catalog,
     items: Iterable[Entry],
     *,
-    options: Options | None = None,
+    options: IngestOptions | None = None,
     on_batch: Callable[[Connection, Sequence[Outcome], AddResult], None] | None = None,
     on_problem: Callable[[Problem], None] | None = None,
     total: Callable[[], int | None] = lambda: None,
     workers: int | None = None,
     description: str = "Collecting",
     progress: Progress = SILENT,
-) -> Report:
+) -> IngestReport:
     """Turn ``items`` into samples of ``workspace`` and say what happened.
 
     ``items`` may carry problems met while listing them; they go to the report in place. ``on_batch`` is called within
@@ -97,14 +97,14 @@ def ingest(
     batch.
     Raises :class:`EmolabError` when the workspace cannot be written or the settings make no sense.
     """
-    options = options or Options()
+    options = options or IngestOptions()
     _check(options)
     threads = workers or len(os.sched_getaffinity(0))
     with (
-        Seen(workspace.cache / "seen.db", settings=repr(options)) as seen,
+        InputLedger(workspace.cache / "seen.db", settings=repr(options)) as seen,
         Looks(workspace.cache / LOOKS) as looks,
     ):
-        run = _Run(workspace, catalog, seen, looks, options=options, on_batch=on_batch, on_problem=on_problem)
+        run = _Ingestion(workspace, catalog, seen, looks, options=options, on_batch=on_batch, on_problem=on_problem)
         with (
             progress.task(description, total(), unit="items") as task,
             ThreadPoolExecutor(threads) as pool,
@@ -127,21 +127,21 @@ def ingest(
     return run.report
 
 
-class _Run:
+class _Ingestion:
     """What one call of :func:`ingest` carries along: the batch being filled and the report."""
 
     def __init__(
         self,
         workspace: Workspace,
         catalog: Catalog,
-        seen: Seen,
+        seen: InputLedger,
         looks: Looks,
         *,
-        options: Options,
+        options: IngestOptions,
         on_batch: Callable[[Connection, Sequence[Outcome], AddResult], None] | None,
         on_problem: Callable[[Problem], None] | None,
     ) -> None:
-        self.report = Report()
+        self.report = IngestReport()
         self.store = None if options.dry_run else MediaStore(workspace.media, below=workspace.root)
         if self.store is not None:
             self.store.sweep()
@@ -255,7 +255,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _check(options: Options) -> None:
+def _check(options: IngestOptions) -> None:
     if options.faces not in FACES:
         raise UnknownName("face mode", options.faces, FACES)
     if options.faces != "off":

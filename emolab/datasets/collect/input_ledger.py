@@ -19,7 +19,7 @@ from emolab.errors import EmolabError
 _BYTES = 32  # of one sample id
 
 
-class Seen:
+class InputLedger:
     """The ledger in one file; ``settings`` is whatever changes the samples made of an input. A context manager."""
 
     def __init__(self, file: Path, *, settings: str) -> None:
@@ -37,7 +37,7 @@ class Seen:
                     part.unlink(missing_ok=True)  # damaged; a cache is made again
                 self._connection = _opened(file)
 
-    def __enter__(self) -> Seen:
+    def __enter__(self) -> InputLedger:
         return self
 
     def __exit__(self, *exc: object) -> None:

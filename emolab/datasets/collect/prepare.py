@@ -48,7 +48,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class IngestOptions:
     """How items become samples.
 
     ``faces``: ``off`` keeps images as they are; ``all`` and ``largest`` cut out what the detector finds; ``auto`` is
@@ -113,7 +113,7 @@ class _Kept:
 class Preparer:
     """Turns items into samples and media files; one for all threads, each with a detector of its own."""
 
-    def __init__(self, options: Options, store: MediaStore | None) -> None:
+    def __init__(self, options: IngestOptions, store: MediaStore | None) -> None:
         self._options = options
         self._store = store
         self._thread = local()
@@ -214,7 +214,7 @@ class Preparer:
         return detector
 
 
-def _sample(item: Item, kept: _Kept, verdict: quality.Verdict) -> Sample:
+def _sample(item: Item, kept: _Kept, verdict: quality.ImageQuality) -> Sample:
     measured = verdict.quality
     if kept.faces is not None:
         measured["faces"] = float(kept.faces)

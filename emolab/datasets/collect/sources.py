@@ -16,7 +16,7 @@ from pathlib import Path
 
 from emolab.datasets.collect import archive, video
 from emolab.datasets.collect.ingest import Entry, Item, Problem, Whole
-from emolab.datasets.collect.walk import Found, walk
+from emolab.datasets.collect.walk import FoundFile, walk
 from emolab.errors import ConfigError
 from emolab.modalities.problems import Refused, shown
 
@@ -25,7 +25,7 @@ _GROUP_LENGTH = 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class InputSource:
     """How paths become items.
 
     ``group_by``: ``None``, ``folder`` or a regular expression whose first group, found in the path, names the group
@@ -62,7 +62,7 @@ class Source:
                 settings = f"{self.every}|{self.similar}"
                 yield Whole(shown(found.path), f"{_stamp(found)}|{settings}", self._video(found, pattern))
 
-    def _archive(self, found: Found, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
+    def _archive(self, found: FoundFile, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
         stamp = _stamp(found)
         for member in archive.images(found.path, max_bytes=self.max_bytes, ignored=self.ignored):
             if isinstance(member, Problem):
@@ -75,7 +75,7 @@ class Source:
                 data=read, name=name, stamp=f"{stamp}|{mark}", consent=self.consent, group=self._group(name, pattern)
             )
 
-    def _video(self, found: Found, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
+    def _video(self, found: FoundFile, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
         name = shown(found.path)
         left_out = kept = 0
         notes: list[str] = []
@@ -137,6 +137,6 @@ def count(paths: Sequence[str], *, every: float, stopped: Callable[[], bool] = l
     return total
 
 
-def _stamp(found: Found) -> str:
+def _stamp(found: FoundFile) -> str:
     path = os.path.abspath(found.path)  # noqa: PTH100 - no disk access
     return f"{path}|{found.status.st_size}|{found.status.st_mtime_ns}"

@@ -20,7 +20,7 @@ BLOCK = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A file: ``kind`` is image, video, zip or other; ``status`` is what the file system says about it."""
 
     path: str
@@ -34,7 +34,7 @@ def walk(
     ignored: Counter[str] | None = None,
     others: bool = False,
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Found | Problem]:
+) -> Iterator[FoundFile | Problem]:
     """Every image, video and archive below ``paths``: files, folders, or patterns such as ``*/*.jpg``.
 
     A path that was named is taken whatever it is called; within folders the suffix decides (where it says nothing,
@@ -72,14 +72,14 @@ def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield from rest
 
 
-def _until(found: Iterator[Found | Problem], stopped: Callable[[], bool]) -> Iterator[Found | Problem]:
+def _until(found: Iterator[FoundFile | Problem], stopped: Callable[[], bool]) -> Iterator[FoundFile | Problem]:
     for each in found:
         if stopped():
             return
         yield each
 
 
-def _one(path: str, on: _Walk) -> Iterator[Found | Problem]:
+def _one(path: str, on: _Walk) -> Iterator[FoundFile | Problem]:
     """The file at ``path``, or everything below it when it is a folder."""
     try:
         status = os.stat(path)  # noqa: PTH116
@@ -90,14 +90,14 @@ def _one(path: str, on: _Walk) -> Iterator[Found | Problem]:
         yield from _folder(path, status, on)
     elif stat.S_ISREG(status.st_mode):
         try:
-            yield Found(path, kind_of(path) or ("zip" if _starts(path, b"PK\x03\x04") else "image"), status)
+            yield FoundFile(path, kind_of(path) or ("zip" if _starts(path, b"PK\x03\x04") else "image"), status)
         except OSError as error:
             yield _unreachable(path, error)
     else:
         yield Problem(shown(path), "unreadable", "a device or pipe, not a file")
 
 
-def _folder(path: str, status: os.stat_result, on: _Walk) -> Iterator[Found | Problem]:
+def _folder(path: str, status: os.stat_result, on: _Walk) -> Iterator[FoundFile | Problem]:
     """Everything below the folder ``path``, depth first."""
     inode = (status.st_dev, status.st_ino)
     if inode in on.folders:
@@ -116,7 +116,7 @@ def _folder(path: str, status: os.stat_result, on: _Walk) -> Iterator[Found | Pr
         yield _unreachable(path, error)
 
 
-def _entry(entry: os.DirEntry[str], on: _Walk) -> Iterator[Found | Problem]:
+def _entry(entry: os.DirEntry[str], on: _Walk) -> Iterator[FoundFile | Problem]:
     try:
         if entry.is_dir():
             yield from _folder(entry.path, entry.stat(), on)
@@ -125,7 +125,7 @@ def _entry(entry: os.DirEntry[str], on: _Walk) -> Iterator[Found | Problem]:
         if kind is None and entry.is_file() and to_be_opened(entry.name) and _starts(entry.path, *IMAGE_STARTS):
             kind = "image"
         if kind is None and on.others and entry.is_file():
-            yield Found(entry.path, "other", entry.stat())
+            yield FoundFile(entry.path, "other", entry.stat())
         elif kind is None:
             on.ignored[suffix_of(entry.name)] += 1
         elif not entry.is_file() and not entry.is_symlink():
@@ -133,7 +133,7 @@ def _entry(entry: os.DirEntry[str], on: _Walk) -> Iterator[Found | Problem]:
         else:
             status = entry.stat()
             if stat.S_ISREG(status.st_mode):
-                yield Found(entry.path, kind, status)
+                yield FoundFile(entry.path, kind, status)
             else:
                 yield Problem(shown(entry.path), "unreadable", "a device or pipe, not a file")
     except OSError as error:

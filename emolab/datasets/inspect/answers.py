@@ -23,7 +23,7 @@ TAG = "label:"
 _LONGEST_NAME = 40
 
 
-class Seen(NamedTuple):
+class AppSample(NamedTuple):
     """A sample as the App shows it: its tags, its label, and the label that emolab wrote."""
 
     uid: str
@@ -46,7 +46,7 @@ class Pulled(NamedTuple):
 
 
 @dataclass(slots=True)
-class Answers:
+class AppAnswers:
     """Votes to append, origins to withdraw, how many answers were votes already, and (uid, line) for the rest."""
 
     votes: list[Vote] = field(default_factory=list)
@@ -56,19 +56,19 @@ class Answers:
 
 
 def answers(
-    seen: Iterable[Seen],
+    seen: Iterable[AppSample],
     *,
     annotator: str,
     classes: Sequence[str],
     ledger: Mapping[str, Sequence[Pulled]],
-) -> Answers:
+) -> AppAnswers:
     """What ``annotator`` answered in the App, against the votes in ``ledger`` (by uid) that came from it earlier.
 
     Samples that are not in ``seen`` keep their votes. Raises :class:`EmolabError` for a name that cannot be
     used.
     """
     check_annotator(annotator)
-    found = Answers()
+    found = AppAnswers()
     for sample in seen:
         _one(sample, annotator, classes, ledger.get(sample.uid, ()), found)
     return found
@@ -89,7 +89,9 @@ def restored_tags(ledger: Mapping[str, Sequence[Pulled]]) -> dict[str, list[str]
     return {uid: names for uid, names in tags.items() if names}
 
 
-def _one(sample: Seen, annotator: str, classes: Sequence[str], earlier: Sequence[Pulled], found: Answers) -> None:
+def _one(
+    sample: AppSample, annotator: str, classes: Sequence[str], earlier: Sequence[Pulled], found: AppAnswers
+) -> None:
     told, problems = _tagged(sample.tags, classes)
     edited, problem = _edited(sample, classes)
     found.problems += [(sample.uid, line) for line in (*problems, *([problem] if problem else []))]
@@ -138,7 +140,7 @@ def _tagged(tags: Sequence[str], classes: Sequence[str]) -> tuple[list[str], lis
     return list(told), problems
 
 
-def _edited(sample: Seen, classes: Sequence[str]) -> tuple[str | None, str | None]:
+def _edited(sample: AppSample, classes: Sequence[str]) -> tuple[str | None, str | None]:
     """The class an edited label means, or what is wrong with it."""
     if sample.label is None or sample.label == sample.written:
         return None, None

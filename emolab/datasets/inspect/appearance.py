@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from emolab.datasets.inspect.documents import GROUPS, Field, model_says
+from emolab.datasets.inspect.documents import GROUPS, DocumentField, model_says
 from emolab.taxonomy import META
 
 #: One colour per class by name, the same wherever emolab draws; other classes take the rest in turn.
@@ -35,7 +35,7 @@ def colors(classes: Sequence[str]) -> dict[str, str]:
     return {name: COLORS.get(name) or rest[name] for name in classes}
 
 
-def dress(fo: Any, dataset: Any, classes: Sequence[str], fields: Sequence[Field]) -> None:
+def dress(fo: Any, dataset: Any, classes: Sequence[str], fields: Sequence[DocumentField]) -> None:
     """Give the dataset its sidebar and its colours."""
     parts = {field.name: [f"{field.name}.{part}" for part, _ in field.parts] or [field.name] for field in fields}
     groups = [

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emolab.datasets.inspect.rows import Row
+from emolab.datasets.inspect.rows import SampleRow
 from emolab.taxonomy import META
 
 Content = dict[str, Any]
@@ -50,7 +50,7 @@ FORM = b"2"
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class DocumentField:
     """A field of the view. ``kind`` is a plain type, ``classification``, or the ``parts`` of an embedded document."""
 
     name: str
@@ -59,47 +59,47 @@ class Field:
     parts: tuple[tuple[str, str], ...] = ()
 
 
-def fields(classes: Sequence[str], qualities: Sequence[str]) -> list[Field]:
+def fields(classes: Sequence[str], qualities: Sequence[str]) -> list[DocumentField]:
     """Every field emolab writes, for these classes and these measures of quality."""
     shares = tuple((name, "float") for name in classes)
     return [
-        Field("uid", "string", "id of the sample in emolab: sha256 of its stripped bytes"),
-        Field("label", "classification", "what training believes; edit it here and pull the edit as a vote"),
-        Field("n_votes", "int", "people who answered"),
-        Field("agreement", "float", "share of the votes that went to the winning class"),
-        Field("vote_entropy", "float", "entropy of the votes, 0 (all agree) to 1"),
-        Field("prediction", "classification", "what the model believes"),
-        Field("model_says", "string", "the same as a chip on the tile, beside that of the label"),
-        Field("entropy", "float", "entropy of the model's prediction, 0 (certain) to 1"),
-        Field("margin", "float", "first minus second probability of the model; small: undecided"),
-        Field("suggested", "bool", "chosen for labelling and not answered yet"),
-        Field("suggestion_rank", "int", "place in its round, 0 is the most useful"),
-        Field("suggestion_score", "float", "the strategy's score"),
-        Field("suggestion_reason", "string", "why it was chosen"),
-        Field("round", "int", "newest round that chose it"),
-        Field("source", "string", "where it came from"),
-        Field("split", "string", "train, valid or test"),
-        Field("group", "string", "subject, video or session; never split"),
-        Field("duplicate_of", "string", "uid of the sample that stands for this one"),
-        Field("duplicate_group", "string", "uid of the group's representative"),
-        Field("added_at", "date", "when it came into the workspace"),
-        Field("votes", "counts", "people per answer", tuple((name, "int") for name in (*classes, *META))),
-        Field(
+        DocumentField("uid", "string", "id of the sample in emolab: sha256 of its stripped bytes"),
+        DocumentField("label", "classification", "what training believes; edit it here and pull the edit as a vote"),
+        DocumentField("n_votes", "int", "people who answered"),
+        DocumentField("agreement", "float", "share of the votes that went to the winning class"),
+        DocumentField("vote_entropy", "float", "entropy of the votes, 0 (all agree) to 1"),
+        DocumentField("prediction", "classification", "what the model believes"),
+        DocumentField("model_says", "string", "the same as a chip on the tile, beside that of the label"),
+        DocumentField("entropy", "float", "entropy of the model's prediction, 0 (certain) to 1"),
+        DocumentField("margin", "float", "first minus second probability of the model; small: undecided"),
+        DocumentField("suggested", "bool", "chosen for labelling and not answered yet"),
+        DocumentField("suggestion_rank", "int", "place in its round, 0 is the most useful"),
+        DocumentField("suggestion_score", "float", "the strategy's score"),
+        DocumentField("suggestion_reason", "string", "why it was chosen"),
+        DocumentField("round", "int", "newest round that chose it"),
+        DocumentField("source", "string", "where it came from"),
+        DocumentField("split", "string", "train, valid or test"),
+        DocumentField("group", "string", "subject, video or session; never split"),
+        DocumentField("duplicate_of", "string", "uid of the sample that stands for this one"),
+        DocumentField("duplicate_group", "string", "uid of the group's representative"),
+        DocumentField("added_at", "date", "when it came into the workspace"),
+        DocumentField("votes", "counts", "people per answer", tuple((name, "int") for name in (*classes, *META))),
+        DocumentField(
             "answers",
             "list",
             "who said what",
             (("annotator", "string"), ("label", "string"), ("count", "int")),
         ),
-        Field(
+        DocumentField(
             "extra",
             "list",
             "answers to the team's own questions",
             (("annotator", "string"), ("question", "string"), ("answer", "string")),
         ),
-        Field("distribution", "shares", "share of each class in the label", shares),
-        Field("probs", "shares", "probability of each class by the model", shares),
-        Field("quality", "shares", "measures of the picture", tuple((name, "float") for name in qualities)),
-        Field("stamp", "string", "what emolab wrote last, to see changes"),
+        DocumentField("distribution", "shares", "share of each class in the label", shares),
+        DocumentField("probs", "shares", "probability of each class by the model", shares),
+        DocumentField("quality", "shares", "measures of the picture", tuple((name, "float") for name in qualities)),
+        DocumentField("stamp", "string", "what emolab wrote last, to see changes"),
     ]
 
 
@@ -140,7 +140,7 @@ class Writer:
         self._npy_header = buffer.getvalue()[: -4 * len(self.classes)]
         self._mime: dict[str, str | None] = {}
 
-    def document(self, row: Row) -> Document:
+    def document(self, row: SampleRow) -> Document:
         """What the database is to hold of ``row``. Missing values are left out: to FiftyOne they are ``None``."""
         uid = row.uid
         number = bytes.fromhex(uid)

@@ -23,9 +23,9 @@ from sqlalchemy import Connection
 
 from emolab.catalog import Catalog, settings, votes
 from emolab.datasets.inspect import appearance, rows
-from emolab.datasets.inspect.answers import Seen, answers, restored_tags
-from emolab.datasets.inspect.documents import Field, Writer, fields, stamped_label
-from emolab.datasets.inspect.sync import Direct, Path, Public, Tally, agrees, synchronise
+from emolab.datasets.inspect.answers import AppSample, answers, restored_tags
+from emolab.datasets.inspect.documents import DocumentField, Writer, fields, stamped_label
+from emolab.datasets.inspect.sync import Direct, Path, Public, SyncTally, agrees, synchronise
 from emolab.errors import EmolabError, MissingExtra
 from emolab.progress import SILENT, Progress
 from emolab.records import Predictions
@@ -36,12 +36,12 @@ LONGEST_NAME = 1000  # characters of a dataset's name; FiftyOne takes 1,551
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ViewReport:
     """What :func:`write` did: dataset, samples in it, the tally, the size of each saved view, the path used."""
 
     dataset: str
     samples: int
-    tally: Tally
+    tally: SyncTally
     views: dict[str, int]
     path: str
 
@@ -92,7 +92,7 @@ def write(
     predictions: Predictions | None = None,
     progress: Progress = SILENT,
     path: str = "auto",
-) -> Report:
+) -> ViewReport:
     """Bring the workspace's dataset, on the database at ``address``, to what the catalog says now.
 
     Only samples that changed are rewritten; tags, fields and views that people made stay. ``path`` is
@@ -109,7 +109,7 @@ def write(
             way = _way(fo, dataset, classes, path, progress)
             tally = _fill(workspace, conn, predictions, dataset=dataset, way=way, known=known, progress=progress)
     appearance.dress(fo, dataset, classes, known)
-    return Report(dataset.name, len(dataset), tally, appearance.save_views(fo, dataset), way.name)
+    return ViewReport(dataset.name, len(dataset), tally, appearance.save_views(fo, dataset), way.name)
 
 
 def pull(workspace: Workspace, address: str, *, annotator: str) -> Pull:
@@ -188,7 +188,7 @@ def _name(fo: Any, workspace: Workspace, owner: str) -> str:
     return name
 
 
-def _prepared(fo: Any, name: str, known: Sequence[Field]) -> Any:
+def _prepared(fo: Any, name: str, known: Sequence[DocumentField]) -> Any:
     """The dataset called ``name`` with all fields, made where missing."""
     dataset = fo.load_dataset(name) if fo.dataset_exists(name) else fo.Dataset(name, persistent=True)
     if dataset.media_type is None:
@@ -248,15 +248,15 @@ def _fill(
     *,
     dataset: Any,
     way: Path,
-    known: Sequence[Field],
+    known: Sequence[DocumentField],
     progress: Progress,
-) -> Tally:
+) -> SyncTally:
     """Write every sample that needs it."""
     classes = workspace.config.project.classes
     ledger = rows.inspected(conn)
     writer = Writer(classes)
     found = rows.batches(conn, root=workspace.root, classes=classes, predictions=predictions)
-    tally, done = Tally(), 0
+    tally, done = SyncTally(), 0
     with progress.task("writing to FiftyOne", total=rows.count(conn), unit="samples") as task:
         for tally in synchronise(
             dataset,
@@ -272,13 +272,13 @@ def _fill(
     return tally
 
 
-def _seen(dataset: Any, known: Container[str]) -> Iterator[Seen]:
+def _seen(dataset: Any, known: Container[str]) -> Iterator[AppSample]:
     """What the App shows of every sample of the catalog; tags may stand on a sample or on its labels."""
     columns = dataset.exists("uid").values(["uid", "tags", "label.tags", "prediction.tags", "label.label", "stamp"])
     for uid, tags, on_label, on_prediction, label, stamp in zip(*columns, strict=True):
         if uid in known:
             every = (*(tags or ()), *(on_label or ()), *(on_prediction or ()))
-            yield Seen(uid, every, label, stamped_label(stamp))
+            yield AppSample(uid, every, label, stamped_label(stamp))
 
 
 def _port(asked: int | None, preferred: int) -> int:

@@ -28,7 +28,7 @@ _samples, _votes, _labels, _suggestions = schema.samples, schema.votes, schema.l
 
 
 @dataclass(slots=True)
-class Row:
+class SampleRow:
     """One sample as people see it.
 
     ``votes`` counts people per class or meta label; ``answers`` are (annotator, answer, people),
@@ -69,10 +69,10 @@ class Row:
     suggestion: tuple[int, float, str] | None = None
 
 
-def example(classes: Sequence[str]) -> Row:
+def example(classes: Sequence[str]) -> SampleRow:
     """A row with a value in every column, to try things out on."""
     share = 1.0 / len(classes)
-    return Row(
+    return SampleRow(
         uid="0123456789abcdef" * 4, filepath="/emolab/example.png", source="example", split="train", group="ann",
         added_at="2026-01-01T00:00:00.000Z", width=48, height=48, quality={"blur": 0.5}, duplicate_of="0" * 64,
         duplicate_group="0" * 64, votes={classes[0]: 2, "unknown": 1}, n_votes=3, agreement=1.0, vote_entropy=0.0,
@@ -122,7 +122,7 @@ def inspected(conn: Connection) -> dict[str, list[Pulled]]:
 
 def batches(
     conn: Connection, *, root: Path, classes: Sequence[str], predictions: Predictions | None = None
-) -> Iterator[list[Row]]:
+) -> Iterator[list[SampleRow]]:
     """Every sample in the order it was added, in lists of at most ``BATCH`` rows.
 
     ``root`` is the workspace, below which media lie; ``predictions`` of a model whose classes are
@@ -157,7 +157,7 @@ class _Reader:
             key: value for key, value in conn.execute(select(schema.rounds.c.number, schema.rounds.c.created_at))
         }
 
-    def after(self, last: int) -> tuple[list[Row], int]:
+    def after(self, last: int) -> tuple[list[SampleRow], int]:
         """The next rows and the key of the last one."""
         s = _samples.c
         query = (
@@ -169,11 +169,11 @@ class _Reader:
             .order_by(s.pk)
             .limit(BATCH)
         )  # fmt: skip
-        rows: dict[int, Row] = {}
+        rows: dict[int, SampleRow] = {}
         for (
             pk, uid, media, source, added_at, split, group, width, height, quality, representative, n_votes,
         ) in self.conn.execute(query).all():  # fmt: skip
-            row = Row(uid, self._path(media), source, added_at, split, group, width, height, quality)
+            row = SampleRow(uid, self._path(media), source, added_at, split, group, width, height, quality)
             row.n_votes = n_votes
             if representative is not None and representative != uid:
                 row.duplicate_of = row.duplicate_group = representative
@@ -190,7 +190,7 @@ class _Reader:
     def _path(self, media: str) -> str:
         return media if "://" in media or media.startswith("/") else self.root + media
 
-    def _suggestions(self, rows: dict[int, Row]) -> dict[int, str]:
+    def _suggestions(self, rows: dict[int, SampleRow]) -> dict[int, str]:
         """Fill in the newest suggestion of each sample; returns when samples were asked for again."""
         g = _suggestions.c
         query = (
@@ -207,7 +207,7 @@ class _Reader:
                 again[pk] = self.rounds[number]
         return again
 
-    def _votes(self, rows: dict[int, Row], asked_again: dict[int, str]) -> None:
+    def _votes(self, rows: dict[int, SampleRow], asked_again: dict[int, str]) -> None:
         """Fill in who said what; ``asked_again`` says since when one more opinion is wanted."""
         v = _votes.c
         dead = exists().where(schema.tombstones.c.vote == v.pk)
@@ -237,7 +237,7 @@ class _Reader:
             if totals[i] > 0:
                 row.agreement, row.vote_entropy = agreement[i], entropy[i]
 
-    def _labels(self, rows: dict[int, Row]) -> None:
+    def _labels(self, rows: dict[int, SampleRow]) -> None:
         """Fill in the current label set."""
         if self.label_set is None or tuple(self.label_set.classes) != self.classes:
             return
@@ -252,7 +252,7 @@ class _Reader:
             row = rows[pk]
             row.label, row.distribution, row.confidence = self.classes[hard], distribution, distribution[hard]
 
-    def _predictions(self, rows: list[Row]) -> None:
+    def _predictions(self, rows: list[SampleRow]) -> None:
         """Fill in what the model thinks."""
         if self.probs is None:
             return

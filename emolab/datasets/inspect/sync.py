@@ -18,7 +18,7 @@ from emolab.datasets.inspect.documents import Content, Document, changes, joined
 _OWN = ("_id", "created_at", "last_modified_at", "_rand")  # FiftyOne chooses these
 
 
-class Known(NamedTuple):
+class WrittenSample(NamedTuple):
     """What the dataset holds of one sample: its id there, what emolab wrote last, and the label it shows now."""
 
     key: Any
@@ -36,7 +36,7 @@ class Path(Protocol):
 
     name: str
 
-    def known(self) -> dict[str, Known]:
+    def known(self) -> dict[str, WrittenSample]:
         """Every sample that emolab wrote, by uid."""
 
     def insert(self, documents: Sequence[Document], tags: Mapping[str, Sequence[str]]) -> None:
@@ -47,7 +47,7 @@ class Path(Protocol):
 
 
 @dataclass(slots=True)
-class Tally:
+class SyncTally:
     """What a run did, in samples; ``kept`` are edits of people that have not been pulled yet."""
 
     added: int = 0
@@ -65,7 +65,7 @@ def synchronise(
     fields: Sequence[str],
     tags: Mapping[str, Sequence[str]],
     pulled: Collection[tuple[str, str]],
-) -> Iterator[Tally]:
+) -> Iterator[SyncTally]:
     """Write the batches and yield the running tally after each, and once more after removing what is gone.
 
     ``fields`` are all that emolab may write; ``tags`` by uid are given to samples that are new to the
@@ -73,7 +73,7 @@ def synchronise(
     person made it.
     """
     known = path.known()
-    tally = Tally()
+    tally = SyncTally()
     for batch in batches:
         fresh: list[Document] = []
         stale: list[tuple[Any, Content]] = []
@@ -111,11 +111,11 @@ class Direct:
         self._collection = dataset._sample_collection
         self._constant = {"_dataset_id": dataset._doc.id}
 
-    def known(self) -> dict[str, Known]:
+    def known(self) -> dict[str, WrittenSample]:
         """Every sample that emolab wrote, by uid."""
         wanted = {"uid": 1, "stamp": 1, "label": "$label.label"}
         found = self._collection.find({"uid": {"$ne": None}}, wanted)
-        return {d["uid"]: Known(d["_id"], d.get("stamp") or "", d.get("label")) for d in found}
+        return {d["uid"]: WrittenSample(d["_id"], d.get("stamp") or "", d.get("label")) for d in found}
 
     def insert(self, documents: Sequence[Document], tags: Mapping[str, Sequence[str]]) -> None:
         """Add documents in one request."""
@@ -161,10 +161,10 @@ class Public:
     def __init__(self, dataset: Any, fo: Any) -> None:
         self._dataset, self._fo = dataset, fo
 
-    def known(self) -> dict[str, Known]:
+    def known(self) -> dict[str, WrittenSample]:
         """Every sample that emolab wrote, by uid."""
         columns = self._dataset.exists("uid").values(["uid", "id", "stamp", "label.label"])
-        return {uid: Known(key, stamp or "", label) for uid, key, stamp, label in zip(*columns, strict=True)}
+        return {uid: WrittenSample(key, stamp or "", label) for uid, key, stamp, label in zip(*columns, strict=True)}
 
     def insert(self, documents: Sequence[Document], tags: Mapping[str, Sequence[str]]) -> None:
         """Add samples."""

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from emolab.catalog import events, samples, tallies, votes
-from emolab.datasets.collect.ingest import Item, Outcome, ingest
-from emolab.datasets.collect.ingest import Options as IngestOptions
+from emolab.datasets.collect.ingest import IngestOptions, Item, Outcome, ingest
 from emolab.datasets.file_names import NAME_LIMIT, source_name
 from emolab.datasets.merge.conflicts import Ledger, winner
 from emolab.datasets.merge.label_map import DROP, LabelMap, Target, plan, refuse_nothing

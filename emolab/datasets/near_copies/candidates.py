@@ -52,7 +52,7 @@ PER_ROW = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class LookSpace:
     """Where looks become vectors: ``mean`` (f,), ``directions`` (f, k), ``signs`` (k,) of the mirror image."""
 
     mean: Floats
@@ -68,7 +68,7 @@ class Space:
         return np.concatenate(parts)
 
 
-def learn(looks: NDArray[np.uint8], *, seed: int = 0) -> Space:
+def learn(looks: NDArray[np.uint8], *, seed: int = 0) -> LookSpace:
     """The space for ``looks`` (n, side, side), of which some are drawn with ``seed``."""
     from scipy.linalg import eigh
 
@@ -90,7 +90,7 @@ def learn(looks: NDArray[np.uint8], *, seed: int = 0) -> Space:
     within = within * alike + 0.02 * np.trace(within) / len(within) * np.eye(len(within))
     directions = eigh(total * alike, within)[1][:, ::-1][:, :LENGTH]
     weight = np.abs(directions)
-    return Space(
+    return LookSpace(
         mean=mean.astype(np.float32),
         directions=directions.astype(np.float32),
         signs=np.where(weight[odd].sum(axis=0) > weight[~odd].sum(axis=0), -1, 1).astype(np.float32),
@@ -120,7 +120,7 @@ STARTS: tuple[Warp, ...] = (
 )
 
 
-def candidates(looks: NDArray[np.uint8], space: Space, *, fresh: int = 0) -> Iterator[Candidates]:
+def candidates(looks: NDArray[np.uint8], space: LookSpace, *, fresh: int = 0) -> Iterator[Candidates]:
     """Pairs of ``looks`` with at least one row of ``fresh`` or above, in blocks of rows; a pair may come twice."""
     whole = space.vectors(looks)
     mirror = whole * space.signs

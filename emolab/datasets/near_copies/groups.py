@@ -53,7 +53,7 @@ class DuplicateReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CopyGroups:
     """What comparing gave: the group ``number`` (n,) of each of the samples ``ids`` (n), and how many were
     ``skipped``."""
 
@@ -62,7 +62,7 @@ class Found:
     skipped: int
 
 
-def find(workspace: Workspace, catalog: Catalog, *, progress: Progress = SILENT) -> Found:
+def find(workspace: Workspace, catalog: Catalog, *, progress: Progress = SILENT) -> CopyGroups:
     """Compare all samples of ``catalog`` that have not been compared yet with one another and with all others.
 
     What no look is kept of is decoded. Needs no transaction: comparing 30,000 images takes half a minute.
@@ -82,7 +82,7 @@ def find(workspace: Workspace, catalog: Catalog, *, progress: Progress = SILENT)
             progress=progress,
         )
         looks.link(ids, pairs)
-    return Found(ids, number, len(media) - len(ids))
+    return CopyGroups(ids, number, len(media) - len(ids))
 
 
 def groups(looks: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -93,7 +93,7 @@ def groups(looks: NDArray[np.uint8]) -> NDArray[np.int64]:
     return number
 
 
-def mark(tx: Connection, found: Found) -> DuplicateReport:
+def mark(tx: Connection, found: CopyGroups) -> DuplicateReport:
     """Set the representative of every group of near copies.
 
     The representative is the sample people voted on most, then the one that stands for the group already, the larger,

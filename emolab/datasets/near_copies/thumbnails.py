@@ -52,7 +52,7 @@ def flat(looks: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownLooks:
     """Looks of samples: ``ids`` (n), ``looks`` (n, side, side), whether each was ``compared`` with all others (n,)
     and the ``links`` found between them, as rows (m, 2)."""
 
@@ -97,7 +97,7 @@ class Looks:
         there = {row[0].hex() for row in whole}
         return [name for name in ids if name not in there]
 
-    def read(self, ids: Sequence[str]) -> Known:
+    def read(self, ids: Sequence[str]) -> KnownLooks:
         """The looks of ``ids``, in this order, as far as there are any.
 
         What was linked to a sample that is not among ``ids`` counts as not compared: others may now be linked to it
@@ -118,7 +118,7 @@ class Looks:
         names = [ids[rows[i]] for i in order.tolist()]
         links, broken = self._links({bytes.fromhex(name): row for row, name in enumerate(names)})
         compared_all[_connected(broken, links)] = False
-        return Known(names, looks, compared_all, np.array(links, dtype=np.int64).reshape(-1, 2))
+        return KnownLooks(names, looks, compared_all, np.array(links, dtype=np.int64).reshape(-1, 2))
 
     def link(self, names: Sequence[str], pairs: NDArray[np.int64]) -> None:
         """Keep that the pairs of rows (m, 2) of ``names`` are copies and that all of ``names`` have been compared."""

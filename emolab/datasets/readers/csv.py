@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers import split_words
 from emolab.datasets.readers.columns import Columns
-from emolab.datasets.readers.source import Damaged, Options, Reader, Source, Survey, group_rule, is_table, on_disk
+from emolab.datasets.readers.source import Damaged, Options, Reader, SourceTree, Survey, group_rule, is_table, on_disk
 from emolab.datasets.readers.split_words import SplitWords, split_of
 from emolab.datasets.readers.table import Fault, Table, delimiter_of, open_table, some_sound
 from emolab.errors import DataError, UnknownName
@@ -37,7 +37,7 @@ OPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One row of the table: ``path`` as written, ``number`` counted from 1 without the header."""
 
     number: int
@@ -54,7 +54,7 @@ def records(path: Path, options: Options) -> Iterator[Record]:
     with _Tables(path, options) as tables:
         for table in tables.names:
             for row in tables.rows(table):
-                key = f"{row.path if isinstance(row, Row) else table}#{row.number}"
+                key = f"{row.path if isinstance(row, CsvRow) else table}#{row.number}"
                 if isinstance(row, Fault):
                     yield Record(key=key, media=Damaged(row.reason, "bad row"), votes={})
                 else:
@@ -76,8 +76,8 @@ def survey(path: Path, options: Options) -> Survey:
         used = set(tables.names)
         for table in tables.names:
             for row in tables.rows(table):
-                found.add(row.votes if isinstance(row, Row) else {})
-                if isinstance(row, Row) and tables.source is not None:
+                found.add(row.votes if isinstance(row, CsvRow) else {})
+                if isinstance(row, CsvRow) and tables.source is not None:
                     used.add(tables.source.find(tables.name_of(table, row.path)))
         if tables.source is not None:
             found.ignored, found.problems = tables.source.passed_over(used), tables.source.problems
@@ -93,14 +93,14 @@ class _Tables(ExitStack):
         self._delimiter = delimiter_of(options.get("delimiter"))
         self._words = SplitWords(options)
         self._root = options.get("root", "").replace("\\", "/")
-        self.source: Source | None = None
+        self.source: SourceTree | None = None
         if is_table(path) or not (path.is_dir() or os.path.lexists(path)):
             self.names = [path.name]
         else:
-            self.source = self.enter_context(Source(path))
+            self.source = self.enter_context(SourceTree(path))
             self.names = _named(self.source, options)
 
-    def rows(self, table: str) -> Iterator[Row | Fault]:
+    def rows(self, table: str) -> Iterator[CsvRow | Fault]:
         """The rows of ``table``; raises :class:`DataError` for a table that does not fit, or that is all faults."""
         if self.source is not None:
             opened = self.source.table(table, fits=self._fits, delimiter=self._delimiter)
@@ -128,7 +128,7 @@ class _Tables(ExitStack):
     def _fits(self, header: Sequence[str]) -> bool:
         return Columns.fit(header, self._options)
 
-    def _read(self, table: Table) -> Iterator[Row | Fault]:
+    def _read(self, table: Table) -> Iterator[CsvRow | Fault]:
         columns = Columns(table, self._options, self._words)
         named = None if self._options.get("split") == "" else split_of(PurePosixPath(table.name).name.partition(".")[0])
         for line in columns.lines():
@@ -143,12 +143,12 @@ class _Tables(ExitStack):
                 yield votes
             else:
                 split = columns.split(line, image) if columns.says_split else named
-                yield Row(
+                yield CsvRow(
                     line.number, image, votes, split, columns.cell(line, "group"), columns.cell(line, "annotator")
                 )
 
 
-def _named(source: Source, options: Options) -> list[str]:
+def _named(source: SourceTree, options: Options) -> list[str]:
     """The table that is asked for, the only one, or those that are called after the splits, one each."""
     tables = [name for name in source.names if name.lower().endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz"))]
     if wanted := options.get("table"):

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from emolab.datasets.readers import image_folder, pixel_table
 from emolab.datasets.readers.image_folder import Place, counted, places
 from emolab.datasets.readers.pixel_table import CODES, PixelRow
-from emolab.datasets.readers.source import Damaged, Options, Reader, Source, Survey, is_table
+from emolab.datasets.readers.source import Damaged, Options, Reader, SourceTree, Survey, is_table
 from emolab.datasets.readers.table import Fault
 from emolab.records import Record
 from emolab.taxonomy import canonical
@@ -34,7 +34,7 @@ def records(path: Path, options: Options) -> Iterator[Record]:
     if is_table(path):
         yield from _from_rows(pixel_table.in_file(path, options), path.name)
         return
-    with Source(path) as source:
+    with SourceTree(path) as source:
         if tables := pixel_table.find(source):
             for table in tables:
                 yield from _from_rows(pixel_table.rows(source, table, options), table)
@@ -46,7 +46,7 @@ def survey(path: Path, options: Options) -> Survey:
     """How many images each class has."""
     if is_table(path):
         return _count(Survey(), pixel_table.in_file(path, options))
-    with Source(path) as source:
+    with SourceTree(path) as source:
         tables = pixel_table.find(source)
         if not tables:
             return counted(source, places(source, options))
@@ -77,7 +77,7 @@ def _from_rows(rows: Iterator[PixelRow | Fault], table: str) -> Iterator[Record]
             )
 
 
-def _from_folders(source: Source, found: list[Place]) -> Iterator[Record]:
+def _from_folders(source: SourceTree, found: list[Place]) -> Iterator[Record]:
     counts = Counter((place.split, canonical(place.label)) for place in found)
     crowded: dict[tuple[str | None, str], str] = {
         (

@@ -20,7 +20,7 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers import pixel_table, split_words
-from emolab.datasets.readers.source import Damaged, Options, Reader, Source, Survey, named_files
+from emolab.datasets.readers.source import Damaged, Options, Reader, SourceTree, Survey, named_files
 from emolab.datasets.readers.split_words import SplitWords
 from emolab.datasets.readers.table import Fault, Line, some_sound, whole_number
 from emolab.errors import DataError
@@ -98,7 +98,7 @@ class VoteRow:
 def records(path: Path, options: Options) -> Iterator[Record]:
     """One record per image, its votes as counts, its note naming the table."""
     words = SplitWords(options)
-    with Source(path) as source:
+    with SourceTree(path) as source:
         if _table(source, options) == PER_SPLIT:
             yield from _per_split(source, words)
         elif pixels := pixel_table.find(source):
@@ -110,7 +110,7 @@ def records(path: Path, options: Options) -> Iterator[Record]:
 def survey(path: Path, options: Options) -> Survey:
     """The votes each column holds, over every table that will be read."""
     words = SplitWords(options)
-    with Source(path) as source:
+    with SourceTree(path) as source:
         table = _table(source, options)
         tables = named_files(source, frozenset({table}))
         used = {*tables, *(pixel_table.find(source) if table == COMBINED else ())}
@@ -130,7 +130,7 @@ def survey(path: Path, options: Options) -> Survey:
     return found
 
 
-def _table(source: Source, options: Options) -> str:
+def _table(source: SourceTree, options: Options) -> str:
     found = [name for name in (PER_SPLIT, COMBINED) if named_files(source, frozenset({name}))]
     wanted = options.get("table")
     if wanted is not None:
@@ -150,7 +150,7 @@ def _table(source: Source, options: Options) -> str:
     )
 
 
-def _split_of_folder(source: Source, table: str, words: SplitWords) -> str | None:
+def _split_of_folder(source: SourceTree, table: str, words: SplitWords) -> str | None:
     """The split that the folder of a table names, or that the path does where the table lies on top."""
     folder = PurePosixPath(table).parent.name or source.path.resolve().stem
     if not words.knows(folder):
@@ -162,7 +162,7 @@ def _split_of_folder(source: Source, table: str, words: SplitWords) -> str | Non
     return words.of(folder)
 
 
-def _per_split(source: Source, words: SplitWords) -> Iterator[Record]:
+def _per_split(source: SourceTree, words: SplitWords) -> Iterator[Record]:
     present = set(source.names)
     for table in named_files(source, frozenset({PER_SPLIT})):
         folder, split = PurePosixPath(table).parent, _split_of_folder(source, table, words)
@@ -181,17 +181,17 @@ def _per_split(source: Source, words: SplitWords) -> Iterator[Record]:
             yield Record(key=row.image, media=media, votes=row.votes, split=split, note=f"votes from {table}")
 
 
-def _split_rows(source: Source, name: str) -> Iterator[VoteRow | Fault]:
+def _split_rows(source: SourceTree, name: str) -> Iterator[VoteRow | Fault]:
     table = source.table(name, fits=lambda cells: len(cells) == 12, width=12)
     return some_sound((_vote_row(line, line.cells[0], None) if isinstance(line, Line) else line
                        for line in table.rows()), name)  # fmt: skip
 
 
-def _combined_rows(source: Source, name: str, words: SplitWords) -> Iterator[VoteRow | Fault]:
+def _combined_rows(source: SourceTree, name: str, words: SplitWords) -> Iterator[VoteRow | Fault]:
     return some_sound(_combined(source, name, words), name)
 
 
-def _combined(source: Source, name: str, words: SplitWords) -> Iterator[VoteRow | Fault]:
+def _combined(source: SourceTree, name: str, words: SplitWords) -> Iterator[VoteRow | Fault]:
     table = source.table(name, fits=_is_header)
     if not _is_header(table.header):
         begins = ", ".join(cell[:30] for cell in table.header[:13])
@@ -216,7 +216,7 @@ def _is_header(cells: Sequence[str]) -> bool:
     return tuple(cell.strip().lower() for cell in cells if cell.strip()) == wanted
 
 
-def _combined_by_row(source: Source, pixels: str, words: SplitWords, options: Options) -> Iterator[Record]:
+def _combined_by_row(source: SourceTree, pixels: str, words: SplitWords, options: Options) -> Iterator[Record]:
     table = _only(source)
     pairs = zip_longest(_combined_rows(source, table, words), pixel_table.rows(source, pixels, options))
     for number, (row, face) in enumerate(pairs, start=1):
@@ -244,7 +244,7 @@ def _combined_by_row(source: Source, pixels: str, words: SplitWords, options: Op
             )
 
 
-def _combined_by_name(source: Source, words: SplitWords) -> Iterator[Record]:
+def _combined_by_name(source: SourceTree, words: SplitWords) -> Iterator[Record]:
     table = _only(source)
     files = {(words.of(p.parent.name), p.name): n for n in source.images() for p in (PurePosixPath(n),)}
     found = list(_combined_rows(source, table, words))
@@ -274,7 +274,7 @@ def _faulty(table: str, fault: Fault) -> Record:
     return Record(key=f"{table}:{fault.number}", media=Damaged(fault.reason, "bad row"), votes={})
 
 
-def _only(source: Source) -> str:
+def _only(source: SourceTree) -> str:
     found = named_files(source, frozenset({COMBINED}))
     if len(found) > 1:
         raise DataError(f"{source.path} holds {len(found)} copies of {COMBINED}: {', '.join(found[:3])}.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers import layout, split_words
-from emolab.datasets.readers.source import Options, Reader, Source, Survey, group_rule, label_text
+from emolab.datasets.readers.source import Options, Reader, SourceTree, Survey, group_rule, label_text
 from emolab.datasets.readers.split_words import SplitWords
 from emolab.errors import DataError
 from emolab.modalities.problems import shown
@@ -33,7 +33,7 @@ class Place:
     group: str | None = None
 
 
-def places(source: Source, options: Options) -> list[Place]:
+def places(source: SourceTree, options: Options) -> list[Place]:
     """Every image of ``source`` with what its folders say; see :func:`emolab.datasets.readers.layout.find`.
 
     Raises :class:`DataError` when there are none, and when it is not clear what the folders are.
@@ -60,7 +60,7 @@ def places(source: Source, options: Options) -> list[Place]:
 
 def records(path: Path, options: Options) -> Iterator[Record]:
     """One record with one vote per image."""
-    with Source(path) as source:
+    with SourceTree(path) as source:
         group = group_rule(options.get("group"))
         for place in places(source, options):
             yield Record(
@@ -75,11 +75,11 @@ def records(path: Path, options: Options) -> Iterator[Record]:
 def survey(path: Path, options: Options) -> Survey:
     """How many images each class folder holds."""
     group_rule(options.get("group"))
-    with Source(path) as source:
+    with SourceTree(path) as source:
         return counted(source, places(source, options))
 
 
-def counted(source: Source, found: list[Place]) -> Survey:
+def counted(source: SourceTree, found: list[Place]) -> Survey:
     """The survey of images by their places."""
     result = Survey(ignored=source.passed_over({place.name for place in found}), problems=source.problems)
     for place in found:

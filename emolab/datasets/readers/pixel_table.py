@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emolab.datasets.readers.source import Options, Source, named_files
+from emolab.datasets.readers.source import Options, SourceTree, named_files
 from emolab.datasets.readers.split_words import SplitWords, split_of
 from emolab.datasets.readers.table import Fault, Line, Table, open_table, some_sound
 from emolab.errors import DataError
@@ -32,7 +32,7 @@ class PixelRow:
     pixels: bytes
 
 
-def find(source: Source) -> list[str]:
+def find(source: SourceTree) -> list[str]:
     """The tables in ``source`` with faces and labels: one, or one for each split, named after it; none is ``[]``.
 
     The challenge's ``test.csv``, which has no labels, is none. Raises :class:`DataError` when several hold the same.
@@ -49,7 +49,7 @@ def find(source: Source) -> list[str]:
     return found
 
 
-def rows(source: Source, table: str, options: Options) -> Iterator[PixelRow | Fault]:
+def rows(source: SourceTree, table: str, options: Options) -> Iterator[PixelRow | Fault]:
     """The rows of a table inside ``source``; raises :class:`DataError` for a table that is another, or all faults."""
     return some_sound(_rows(source.table(table, fits=_fits), SplitWords(options)), table)
 
@@ -77,7 +77,7 @@ def _stem(table: str) -> str:
     return PurePosixPath(table).name.partition(".")[0]
 
 
-def _holds_faces(source: Source, name: str) -> bool:
+def _holds_faces(source: SourceTree, name: str) -> bool:
     try:
         return _fits(source.table(name, fits=_fits).header)
     except DataError:

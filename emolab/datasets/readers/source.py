@@ -104,7 +104,7 @@ def _tidy(record: Record) -> Record:
     return replace(record, votes=dict(votes))
 
 
-class Source(AbstractContextManager["Source"]):
+class SourceTree(AbstractContextManager["SourceTree"]):
     """A folder or a zip as a tree of relative posix names; never extracts, never leaves the folder.
 
     ``names`` holds every file in natural byte order, without hidden files and those of tools, which are counted in
@@ -274,7 +274,7 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def named_files(source: Source, names: frozenset[str]) -> list[str]:
+def named_files(source: SourceTree, names: frozenset[str]) -> list[str]:
     """The files of ``source`` whose last part (any case) is in ``names``."""
     return [name for name in source.names if PurePosixPath(name).name.lower() in names]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import samples, votes
 from emolab.catalog.campaign import answers, remotes
-from emolab.catalog.campaign.answers import Answer
+from emolab.catalog.campaign.answers import RecordedAnswer
 from emolab.labeling.answers import across_projects, pseudonyms
 from emolab.labeling.sync import task_payload
 
@@ -30,7 +30,7 @@ _NO_GUESSES: Mapping[int, str] = {}
 
 
 @dataclass
-class Tally:
+class LedgerChanges:
     """What changed in the ledger."""
 
     new: int = 0
@@ -57,7 +57,7 @@ def record(
     tasks_before: Mapping[int, str] = MappingProxyType({}),
     accept: int | None = None,
     theirs: frozenset[str] = frozenset(),
-) -> Tally:
+) -> LedgerChanges:
     """Bring the ledger to what these tasks say now: new answers, edited ones, and tombstones for vanished ones.
 
     ``names`` are pseudonyms by user id, ``guesses`` what predictions put on the form, by their ids, ``theirs`` names
@@ -66,7 +66,7 @@ def record(
     gone is withdrawn too. Where suspiciously many votes would cease to count (:func:`too_many`) all of those stay as
     they are, unless ``accept`` is exactly their number. Repeating it with the same tasks changes nothing.
     """
-    tally = Tally()
+    tally = LedgerChanges()
     by_sample: dict[str, list[RemoteTask]] = {}
     for task in seen:
         if task.uid is not None:
@@ -82,7 +82,7 @@ def record(
     before = {a.annotation: a for a in answers.find(tx, project, by_task=[task.id for task in seen])}
     known = known_of(tx, project, seen)
     made: list[Vote] = []
-    now: list[Answer] = []
+    now: list[RecordedAnswer] = []
     for sample_id, group in by_sample.items():
         if sample_id in ours:
             number = state[sample_id].round if sample_id in state else None
@@ -165,8 +165,8 @@ def _votes(
     project: Project,
     sample_id: str,
     group: Sequence[RemoteTask],
-    before: Mapping[int, Answer],
-    now: list[Answer],
+    before: Mapping[int, RecordedAnswer],
+    now: list[RecordedAnswer],
     *,
     classes: Sequence[str],
     names: Mapping[int, str],
@@ -185,7 +185,9 @@ def _votes(
 
     given = [answer for task in group for answer in task.annotations]
     now += [
-        Answer(answer.id, task.id, sample_id, annotator_of(answer)) for task in group for answer in task.annotations
+        RecordedAnswer(answer.id, task.id, sample_id, annotator_of(answer))
+        for task in group
+        for answer in task.annotations
     ]
     return task_payload.votes(
         given,

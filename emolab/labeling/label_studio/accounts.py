@@ -15,7 +15,7 @@ import httpx
 from emolab.errors import ServerError
 from emolab.labeling.label_studio.client import Studio
 from emolab.labeling.label_studio.http import LOOPBACK, check, clean_url, explained, json_of
-from emolab.labeling.label_studio.response_shapes import Answer
+from emolab.labeling.label_studio.response_shapes import JsonResponse
 from emolab.labeling.label_studio.tokens import TokenKind
 
 _CSRF = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
@@ -112,11 +112,11 @@ class Browser:
                 self._api("POST", "/api/token/blacklist/", {"refresh": row.text("token")})
             return self._api("POST", "/api/token/").row().text("token")
 
-    def _api(self, method: str, path: str, json: object = None) -> Answer:
+    def _api(self, method: str, path: str, json: object = None) -> JsonResponse:
         headers = {"X-CSRFToken": self._client.cookies.get("csrftoken") or ""}
         response = self._client.request(method, path, json=json, headers=headers)
         check(response)
-        return Answer(json_of(response, self.url, write=method != "GET"), f"{method} {path}", self.url)
+        return JsonResponse(json_of(response, self.url, write=method != "GET"), f"{method} {path}", self.url)
 
     def _submit(self, path: str, **fields: str) -> tuple[httpx.Response, str]:
         """Fill in the form at ``path``; returns the answer (a redirect: accepted) and the form's complaint."""

@@ -8,10 +8,10 @@ from emolab.errors import ServerError
 from emolab.labeling.label_studio.connection import ONCE
 from emolab.labeling.label_studio.projects import Projects
 from emolab.labeling.label_studio.records import RemoteAnnotation, RemoteTask, annotation_of, task_of
-from emolab.labeling.label_studio.response_shapes import Row
+from emolab.labeling.label_studio.response_shapes import JsonObject
 
 
-class Answers(Projects):
+class Annotations(Projects):
     """What a client does with predictions and annotations."""
 
     def import_predictions(self, project: int, predictions: Sequence[Mapping[str, object]]) -> int:
@@ -77,6 +77,6 @@ class Answers(Projects):
             raise
 
 
-def _result(prediction: Row) -> list[object]:
+def _result(prediction: JsonObject) -> list[object]:
     prediction.key("id")
     return list(prediction.mappings("result"))

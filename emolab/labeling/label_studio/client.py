@@ -11,10 +11,10 @@ import functools
 import hashlib
 
 from emolab.errors import MissingExtra
-from emolab.labeling.label_studio.annotations import Answers
+from emolab.labeling.label_studio.annotations import Annotations
 from emolab.labeling.label_studio.exports import Exports
 from emolab.labeling.label_studio.records import RemoteUser
-from emolab.labeling.label_studio.response_shapes import Row
+from emolab.labeling.label_studio.response_shapes import JsonObject
 
 
 def connect(url: str, token: str, *, timeout: float = 120.0) -> Studio:
@@ -32,7 +32,7 @@ def connect(url: str, token: str, *, timeout: float = 120.0) -> Studio:
     return Studio(Http(url, token, timeout=timeout))
 
 
-class Studio(Answers, Exports):
+class Studio(Annotations, Exports):
     """One server seen with one user's token; a context manager."""
 
     def whoami(self) -> RemoteUser:
@@ -63,5 +63,5 @@ class Studio(Answers, Exports):
         return hashlib.sha256(f"{first.key('id')} {first.text('created_at')}".encode()).hexdigest()[:16]
 
 
-def _user_of(raw: Row) -> RemoteUser:
+def _user_of(raw: JsonObject) -> RemoteUser:
     return RemoteUser(id=raw.key("id"), email=raw.maybe_text("email"), username=raw.maybe_text("username"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from emolab.errors import MissingExtra
-from emolab.labeling.label_studio.response_shapes import Answer
+from emolab.labeling.label_studio.response_shapes import JsonResponse
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -68,8 +68,8 @@ class Connection:
         except (TypeError, ValueError, RecursionError):  # what the SDK does with JSON that is no object
             if self.http.answered == before:
                 raise
-            raise Answer(None, request, self.url).wrong("an object", "something else") from None
+            raise JsonResponse(None, request, self.url).wrong("an object", "something else") from None
 
-    def _answer(self, model: Any, request: str) -> Answer:
+    def _answer(self, model: Any, request: str) -> JsonResponse:
         """What the SDK made of an answer, to be looked at through checks: its own types are not enforced."""
-        return Answer(model.dict() if hasattr(model, "dict") else model, request, self.url)
+        return JsonResponse(model.dict() if hasattr(model, "dict") else model, request, self.url)

@@ -11,7 +11,7 @@ from emolab.labeling.sync.task_payload import UID
 
 if TYPE_CHECKING:
     from emolab.labeling.label_studio.client import Studio
-    from emolab.labeling.label_studio.response_shapes import Row
+    from emolab.labeling.label_studio.response_shapes import JsonObject
 
 #: Tasks per request: few enough that the moment between a look and a deletion is short.
 AT_ONCE = 100
@@ -92,7 +92,7 @@ def _number(column: str, value: int) -> dict[str, object]:
     return {"filter": f"filter:tasks:{column}", "operator": "equal", "type": "Number", "value": value}
 
 
-def _state(project: int, raw: Row) -> State:
+def _state(project: int, raw: JsonObject) -> State:
     meta = raw.mapping("meta") if raw.has("meta") else {}
     given = raw.rows("annotations")
     people = {answer.maybe_key("completed_by") for answer in given if not answer.flag("was_cancelled")}

@@ -16,7 +16,7 @@ import httpx
 
 from emolab.errors import ConfigError, ServerError
 from emolab.labeling.label_studio import tokens
-from emolab.labeling.label_studio.response_shapes import Answer
+from emolab.labeling.label_studio.response_shapes import JsonResponse
 from emolab.labeling.label_studio.tokens import TokenKind
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -79,7 +79,7 @@ class TokenAuth(httpx.Auth):
         )
         if response.status_code != httpx.codes.OK:
             raise httpx.HTTPStatusError("token refresh", request=response.request, response=response)
-        got = Answer(json_of(response, self._url), "GET a new access token (/api/token/refresh/)", self._url)
+        got = JsonResponse(json_of(response, self._url), "GET a new access token (/api/token/refresh/)", self._url)
         access = got.row().text("access")
         with self._lock:
             self._access = access
@@ -116,13 +116,13 @@ class Http:
         if response.headers.get("Server", "").startswith("WSGIServer/"):
             self.client.headers["Connection"] = "close"
 
-    def ask(self, path: str, **params: object) -> Answer:
+    def ask(self, path: str, **params: object) -> JsonResponse:
         """Return the answer to a read, to be looked at through its checks."""
-        return Answer(self.get(path, **params), f"GET {path}", self.url)
+        return JsonResponse(self.get(path, **params), f"GET {path}", self.url)
 
-    def send(self, method: str, path: str, **options: Any) -> Answer:
+    def send(self, method: str, path: str, **options: Any) -> JsonResponse:
         """Send one write exactly once (see ``call``) and return its answer, to be looked at through its checks."""
-        return Answer(self.call(method, path, **options), f"{method} {path}", self.url)
+        return JsonResponse(self.call(method, path, **options), f"{method} {path}", self.url)
 
     def get(self, path: str, **params: object) -> Any:
         """Return the JSON of a read; repeated a little when the connection or a proxy fails."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from emolab.errors import DataError
 from emolab.labeling.label_studio.connection import ONCE, Connection
 from emolab.labeling.label_studio.records import RemoteProject
-from emolab.labeling.label_studio.response_shapes import Row
+from emolab.labeling.label_studio.response_shapes import JsonObject
 
 
 class Projects(Connection):
@@ -76,7 +76,7 @@ class Projects(Connection):
             self.sdk.projects.delete(project, request_options=ONCE)
 
 
-def _project_of(raw: Row) -> RemoteProject:
+def _project_of(raw: JsonObject) -> RemoteProject:
     return RemoteProject(
         id=raw.key("id"),
         title=raw.maybe_text("title"),

@@ -14,7 +14,7 @@ from emolab.labeling.form.controls import ANSWER
 if TYPE_CHECKING:
     from emolab.labeling.label_studio.client import Studio
     from emolab.labeling.label_studio.records import RemoteTask
-    from emolab.labeling.label_studio.response_shapes import Row
+    from emolab.labeling.label_studio.response_shapes import JsonObject
 
 PAGE = 2000
 
@@ -109,7 +109,7 @@ def _after_time(since: str) -> dict[str, object]:
 
 def _tasks(
     studio: Studio, project: int, only: Sequence[Mapping[str, object]], *, ordering: str, include: str, size: int = 1
-) -> Row:
+) -> JsonObject:
     query = {"filters": {"conjunction": "and", "items": list(only)}, "ordering": [ordering]}
     text = json.dumps(query, separators=(",", ":"))
     return studio.http.ask("/api/tasks/", project=project, page_size=size, include=include, query=text).row()

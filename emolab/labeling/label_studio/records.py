@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from emolab.labeling.label_studio.response_shapes import Answer, Row
+from emolab.labeling.label_studio.response_shapes import JsonObject, JsonResponse
 
 _SOME_CENTURIES = 1e10  # seconds: a whole number may be too large for a float
 
@@ -94,7 +94,7 @@ class RemoteTask:
 WHOLE = ("updated_at", "data", "annotations")
 
 
-def task_of(raw: Row | Mapping[str, object], *, need: Sequence[str] = ()) -> RemoteTask:
+def task_of(raw: JsonObject | Mapping[str, object], *, need: Sequence[str] = ()) -> RemoteTask:
     """Build a task from the server's JSON; the fields that were asked for (``need``) must be there.
 
     A task whose answers are left out is no task without answers, and an answer that does not tell what was said, by
@@ -121,7 +121,7 @@ def task_of(raw: Row | Mapping[str, object], *, need: Sequence[str] = ()) -> Rem
     )
 
 
-def annotation_of(raw: Row | Mapping[str, object], task: int | None = None) -> RemoteAnnotation:
+def annotation_of(raw: JsonObject | Mapping[str, object], task: int | None = None) -> RemoteAnnotation:
     """Build an annotation from the server's JSON; ``task`` fills in where the JSON leaves it out."""
     raw = _row(raw, "an annotation")
     return RemoteAnnotation(
@@ -141,9 +141,9 @@ def annotation_of(raw: Row | Mapping[str, object], task: int | None = None) -> R
     )
 
 
-def _row(raw: Row | Mapping[str, object], what: str) -> Row:
+def _row(raw: JsonObject | Mapping[str, object], what: str) -> JsonObject:
     """``raw`` ready to be read by kind; plain JSON (of an export, say) has no request to name, so ``what`` it is."""
-    return raw if isinstance(raw, Row) else Answer(raw, what, "A file").row()
+    return raw if isinstance(raw, JsonObject) else JsonResponse(raw, what, "A file").row()
 
 
 def _seconds(value: float | None) -> float | None:

@@ -17,7 +17,7 @@ _HIGHEST = 2**63 - 1  # of an id: no database has a higher one
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JsonResponse:
     """The JSON that came back for one request; ``request`` names it (``GET /api/tasks/``).
 
     After a write (any other method than GET) a shape that is not understood leaves its outcome unknown.
@@ -27,13 +27,13 @@ class Answer:
     request: str
     url: str
 
-    def row(self) -> Row:
+    def row(self) -> JsonObject:
         """The answer as one object."""
         if not isinstance(self.value, Mapping):
             raise self.wrong("an object", self.value)
-        return Row(self.value, self)
+        return JsonObject(self.value, self)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[JsonObject]:
         """The answer as a list of objects."""
         return _rows(self.value, "", self)
 
@@ -55,10 +55,10 @@ class Answer:
         )
 
 
-class Row:
+class JsonObject:
     """One object of an answer, whose fields are asked for by kind; each raises ``ServerError`` for another kind."""
 
-    def __init__(self, fields: Mapping[str, object], answer: Answer, where: str = "") -> None:
+    def __init__(self, fields: Mapping[str, object], answer: JsonResponse, where: str = "") -> None:
         self._fields = fields
         self._answer = answer
         self._where = where
@@ -126,11 +126,11 @@ class Row:
             return bool(value)
         raise self.wrong(name, "true or false")
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> JsonObject:
         """An object."""
-        return Row(self.mapping(name), self._answer, self._path(name))
+        return JsonObject(self.mapping(name), self._answer, self._path(name))
 
-    def rows(self, name: str) -> list[Row]:
+    def rows(self, name: str) -> list[JsonObject]:
         """A list of objects."""
         return _rows(self._fields.get(name), self._path(name), self._answer)
 
@@ -139,7 +139,7 @@ class Row:
         value = self._fields.get(name)
         if not isinstance(value, list):
             raise self.wrong(name, "a list of ids")
-        return [Row({name: item}, self._answer, self._where).key(name) for item in value]
+        return [JsonObject({name: item}, self._answer, self._where).key(name) for item in value]
 
     def mapping(self, name: str) -> Mapping[str, object]:
         """An object whose fields are the caller's business."""
@@ -148,9 +148,9 @@ class Row:
             raise self.wrong(name, "an object")
         return value
 
-    def maybe_row(self, name: str) -> Row:
+    def maybe_row(self, name: str) -> JsonObject:
         """An object; an empty one where there is null, but the field must be there."""
-        return Row({}, self._answer) if name in self._fields and not self.has(name) else self.row(name)
+        return JsonObject({}, self._answer) if name in self._fields and not self.has(name) else self.row(name)
 
     def items(self, name: str) -> tuple[object, ...]:
         """A list of anything that people and scripts may have stored; none where there is null."""
@@ -177,13 +177,13 @@ class Row:
         return f"{self._where}.{name}" if self._where else name
 
 
-def _rows(value: object, where: str, answer: Answer) -> list[Row]:
+def _rows(value: object, where: str, answer: JsonResponse) -> list[JsonObject]:
     if not isinstance(value, list):
         raise answer.wrong("a list of objects", value, where)
     for item in value:
         if not isinstance(item, Mapping):
             raise answer.wrong("a list of objects", item, f"{where}[]")
-    return [Row(item, answer, f"{where}[{i}]") for i, item in enumerate(value)]
+    return [JsonObject(item, answer, f"{where}[{i}]") for i, item in enumerate(value)]
 
 
 def _shown(value: object) -> str:

@@ -11,7 +11,7 @@ from emolab.errors import ServerError
 from emolab.labeling.label_studio.connection import ONCE
 from emolab.labeling.label_studio.projects import Projects
 from emolab.labeling.label_studio.records import WHOLE, FileUpload, RemoteProject, RemoteTask, task_of
-from emolab.labeling.label_studio.response_shapes import Row
+from emolab.labeling.label_studio.response_shapes import JsonObject
 
 UID = "emolab_uid"
 FILES_PER_REQUEST = 100  # the server refuses the 101st with a 500
@@ -192,7 +192,7 @@ class Tasks(Projects):
             raise answer.wrong("tasks", f"tasks in order of id, all above {after}")
         return page, total > size
 
-    def _ask(self, project: int, items: Sequence[Mapping[str, object]], *, include: str, size: int) -> Row:
+    def _ask(self, project: int, items: Sequence[Mapping[str, object]], *, include: str, size: int) -> JsonObject:
         query = {"filters": {"conjunction": "and", "items": list(items)}, "ordering": ["tasks:id"]}
         return self.http.ask(
             "/api/tasks/",

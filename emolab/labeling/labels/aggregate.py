@@ -16,7 +16,7 @@ from emolab.catalog import ledger_mark, tallies
 from emolab.catalog.ledger_mark import LedgerMark
 from emolab.errors import DataError
 from emolab.labeling.labels import label_recipe
-from emolab.labeling.labels.aggregators import DEFAULTS, Options
+from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
 from emolab.labeling.labels.label_recipe import LabelRecipe
 from emolab.plugins import AGGREGATORS
 from emolab.records import LabelSet, VoteTable
@@ -132,7 +132,7 @@ def label_set(
     *,
     method: str,
     min_votes: int = 1,
-    options: Options = DEFAULTS,
+    options: AggregatorOptions = DEFAULTS,
     without: Collection[str] = (),
 ) -> LabelSet:
     """The labels that ``method`` makes of ``votes``: a pure function, named by a hash of everything it depends on.

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from emolab.errors import DataError
-from emolab.labeling.labels.aggregators import DEFAULTS, Options
+from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,7 +24,7 @@ class LabelRecipe:
 
     method: str
     min_votes: int = 1
-    options: Options = DEFAULTS
+    options: AggregatorOptions = DEFAULTS
 
     def settings(self) -> dict[str, Any]:
         """As plain data: what a label set keeps, and part of its version."""
@@ -52,7 +52,7 @@ class LabelRecipe:
 
         >>> LabelRecipe(method="hybrid").beside(LabelRecipe(method="majority", min_votes=2))
         'hybrid, min. votes 1'
-        >>> LabelRecipe(method="soft", options=Options(prior=1.0)).beside(LabelRecipe(method="soft"))
+        >>> LabelRecipe(method="soft", options=AggregatorOptions(prior=1.0)).beside(LabelRecipe(method="soft"))
         'prior 1'
         """
         parts = (
@@ -65,7 +65,9 @@ class LabelRecipe:
 
 def configured(config: LabelingConfig) -> LabelRecipe:
     """What the settings say."""
-    return LabelRecipe(method=config.aggregator, min_votes=config.min_votes, options=Options(prior=config.prior))
+    return LabelRecipe(
+        method=config.aggregator, min_votes=config.min_votes, options=AggregatorOptions(prior=config.prior)
+    )
 
 
 def stored(head: LabelHead, config: LabelingConfig) -> tuple[LabelRecipe, list[str]]:
@@ -75,7 +77,7 @@ def stored(head: LabelHead, config: LabelingConfig) -> tuple[LabelRecipe, list[s
     """
     told = head.settings if isinstance(head.settings, dict) else {}
     options: dict[str, Any] = told["options"] if isinstance(told.get("options"), dict) else {}
-    odd = options.keys() - {field.name for field in fields(Options)}
+    odd = options.keys() - {field.name for field in fields(AggregatorOptions)}
     if odd:
         raise DataError(
             f"The labels were made with options that this emolab does not know: {', '.join(sorted(odd))}.",

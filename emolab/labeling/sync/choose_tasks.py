@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import samples
 from emolab.catalog.campaign import answers, remotes, rounds
-from emolab.catalog.campaign.remotes import Wanted
+from emolab.catalog.campaign.remotes import TaskRequest
 from emolab.catalog.campaign.unsent import unsent
 from emolab.errors import DataError
 from emolab.records import SKIPPED
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Choice:
+class TaskChoice:
     """Samples to send (``new``) and tasks to ask about once more (``again``).
 
     ``deleted`` counts chosen samples whose task somebody deleted on the server: those are left alone. ``left_out``
@@ -27,8 +27,8 @@ class Choice:
     """
 
     source: str
-    new: list[Wanted]
-    again: list[Wanted]
+    new: list[TaskRequest]
+    again: list[TaskRequest]
     deleted: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
 
@@ -42,7 +42,7 @@ def choose(
     everything: bool = False,
     overlap: int,
     bar: Bar,
-) -> Choice:
+) -> TaskChoice:
     """The pending suggestions, or ``n`` or all unlabelled samples; suggestions when nothing is asked for.
 
     ``here`` is the project to send to, when it exists; ``overlap`` how many people see a new sample; ``bar`` what an
@@ -55,21 +55,21 @@ def choose(
         if not suggested and not suggestions:
             first = 1 + max((task.rank or 0 for task in present.values() if task.round is None), default=0)
             found = unsent(conn, here, bar)
-            new = [Wanted(s, first + i, overlap) for i, s in enumerate(found.ids[:n])]
-            return Choice("unlabelled", new, [], left_out=found.left_out)
-    choice = Choice("suggestions", [], [], sum(_is_deleted(present, s.sample_id) for s in suggested))
+            new = [TaskRequest(s, first + i, overlap) for i, s in enumerate(found.ids[:n])]
+            return TaskChoice("unlabelled", new, [], left_out=found.left_out)
+    choice = TaskChoice("suggestions", [], [], sum(_is_deleted(present, s.sample_id) for s in suggested))
     for s in suggested:
         if _is_deleted(present, s.sample_id):
             continue
         if s.kind == "revote" and s.sample_id in present:
             asked = max(present[s.sample_id].overlap, given.get(s.sample_id, 0))  # there may be more than asked for
-            choice.again.append(Wanted(s.sample_id, s.rank, asked + 1, s.round))
+            choice.again.append(TaskRequest(s.sample_id, s.rank, asked + 1, s.round))
         else:
-            choice.new.append(Wanted(s.sample_id, s.rank, overlap, s.round))
+            choice.new.append(TaskRequest(s.sample_id, s.rank, overlap, s.round))
     return choice
 
 
-def nothing(catalog: Catalog, choice: Choice, *, asked_for_suggestions: bool) -> str:
+def nothing(catalog: Catalog, choice: TaskChoice, *, asked_for_suggestions: bool) -> str:
     """Why there is nothing to send, in words. Raises :class:`DataError` when there are no samples at all."""
     with catalog.connect() as conn:
         if samples.count(conn) == 0:
@@ -81,6 +81,6 @@ def nothing(catalog: Catalog, choice: Choice, *, asked_for_suggestions: bool) ->
     return f"{which} sample is labelled or was sent already{gone}."
 
 
-def _is_deleted(present: dict[str, remotes.Task], sample_id: str) -> bool:
+def _is_deleted(present: dict[str, remotes.ProjectTask], sample_id: str) -> bool:
     task = present.get(sample_id)
     return task is not None and task.state == "deleted"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import samples
 from emolab.catalog.campaign import answers, remotes
-from emolab.catalog.campaign.remotes import Wanted
+from emolab.catalog.campaign.remotes import TaskRequest
 from emolab.labeling.label_studio.queries import carriers
 from emolab.labeling.label_studio.retry import patiently
 from emolab.labeling.sync import duplicate_tasks, project
@@ -83,5 +83,5 @@ def _want_here(tx: Connection, mine: remotes.Project, other: remotes.Project) ->
     here = {task.sample_id for task in remotes.tasks(tx, mine)}
     left = [row for row in rows if given.get(row.sample_id, 0) < row.overlap]
     moving = [row for row in left if row.sample_id not in here]
-    remotes.want(tx, mine, [Wanted(row.sample_id, row.rank or 0, row.overlap, row.round) for row in moving])
+    remotes.want(tx, mine, [TaskRequest(row.sample_id, row.rank or 0, row.overlap, row.round) for row in moving])
     remotes.set_state(tx, other, [row.sample_id for row in left if row.task is None], "deleted")

@@ -24,7 +24,7 @@ from emolab.labeling.sync import reconcile_tasks, task_payload
 from emolab.labeling.sync.duplicate_tasks import Settled
 
 if TYPE_CHECKING:
-    from emolab.catalog.campaign.remotes import Task
+    from emolab.catalog.campaign.remotes import ProjectTask
     from emolab.labeling.sync.reconcile_tasks import Link
     from emolab.progress import Task as Bar
     from emolab.records import Sample
@@ -55,7 +55,7 @@ class Order:
     guesses: Mapping[str, str]
 
 
-def send(link: Link, outgoing: Sequence[Task], order: Order, *, root: Path, sent: Sent, bar: Bar) -> None:
+def send(link: Link, outgoing: Sequence[ProjectTask], order: Order, *, root: Path, sent: Sent, bar: Bar) -> None:
     """Send all ``outgoing`` tasks that the server does not have; the counts go to ``sent``.
 
     Raises :class:`ServerError` when the server refuses, or stays away for too long. Whatever happens, the outbox says
@@ -73,7 +73,7 @@ def send(link: Link, outgoing: Sequence[Task], order: Order, *, root: Path, sent
             left = _import(link, left, bodies, sent, last=attempt == _ATTEMPTS)
 
 
-def settle(link: Link, uncertain: Sequence[Task], twins: Settled, *, task_number: int) -> list[Task]:
+def settle(link: Link, uncertain: Sequence[ProjectTask], twins: Settled, *, task_number: int) -> list[ProjectTask]:
     """Adopt those of ``uncertain`` tasks that are, or turn up, on the server; return the ones that are not there.
 
     The slower the server answers just now, the longer it is given.
@@ -92,15 +92,15 @@ def settle(link: Link, uncertain: Sequence[Task], twins: Settled, *, task_number
     return left
 
 
-def settled_at(uncertain: Sequence[Task], slowness: float) -> float:
+def settled_at(uncertain: Sequence[ProjectTask], slowness: float) -> float:
     """When a request for these tasks can no longer be on its way (seconds since the epoch)."""
     newest = max((task.sent_at or "" for task in uncertain), default="")
     return _epoch(newest) + max(retry.SETTLE, retry.SLOWER * slowness) if newest else 0.0
 
 
 def _import(
-    link: Link, batch: Sequence[Task], bodies: Sequence[Mapping[str, object]], sent: Sent, *, last: bool
-) -> list[Task]:
+    link: Link, batch: Sequence[ProjectTask], bodies: Sequence[Mapping[str, object]], sent: Sent, *, last: bool
+) -> list[ProjectTask]:
     """Import one batch and return the tasks that have to be sent again (none when all went well)."""
     ids = [task.sample_id for task in batch]
     with link.catalog.begin() as tx:
@@ -154,7 +154,7 @@ def _stage(link: Link, records: Sequence[Sample], root: Path, sent: Sent, bar: B
 
 
 def _bodies(
-    batch: Sequence[Task], records: Sequence[Sample], media: Mapping[str, str], order: Order
+    batch: Sequence[ProjectTask], records: Sequence[Sample], media: Mapping[str, str], order: Order
 ) -> list[dict[str, Any]]:
     """The tasks as the server wants them, each with its place in the queue."""
     by_id = {record.id: record for record in records}

@@ -73,9 +73,9 @@ class _Sum:
     merged: list[int] = field(default_factory=list)
     surplus: dict[str, list[RemoteProject]] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
-    tally: record_votes.Tally = field(default_factory=record_votes.Tally)
+    tally: record_votes.LedgerChanges = field(default_factory=record_votes.LedgerChanges)
 
-    def add(self, tally: record_votes.Tally) -> None:
+    def add(self, tally: record_votes.LedgerChanges) -> None:
         for name in ("new", "edited", "withdrawn", "tasks_deleted", "foreign", "adopted", "by_others"):
             setattr(self.tally, name, getattr(self.tally, name) + getattr(tally, name))
         self.tally.rejected += tally.rejected
@@ -250,7 +250,7 @@ def _keep(tx: Connection, mine: Project, settled: Settled) -> None:
     remotes.arrived(tx, mine, {uid: task for uid, task in kept.items() if uid in main and main[uid] != task})
 
 
-def _note(tx: Connection, mine: Project, tally: record_votes.Tally, settled: Settled) -> None:
+def _note(tx: Connection, mine: Project, tally: record_votes.LedgerChanges, settled: Settled) -> None:
     """Record what this pull changed as an event; withdrawals held back only when their number is another."""
     detail = {"project": mine.title, "new": tally.new, "edited": tally.edited, "withdrawn": tally.withdrawn}
     if tally.by_others:

@@ -20,7 +20,7 @@ from emolab.labeling.label_studio import releases
 from emolab.labeling.label_studio.queries import newest_task
 from emolab.labeling.label_studio.retry import patiently, told_to
 from emolab.labeling.sync import merge_projects, project, queue_order, reconcile_tasks
-from emolab.labeling.sync.choose_tasks import Choice, choose, nothing
+from emolab.labeling.sync.choose_tasks import TaskChoice, choose, nothing
 from emolab.labeling.sync.duplicate_tasks import Settled
 from emolab.labeling.sync.outbox import Order, Sent, send, settle
 from emolab.labeling.sync.reconcile_tasks import Link
@@ -286,7 +286,7 @@ def _reopen(link: Link, progress: Progress) -> int:
     return len(waiting)
 
 
-def _on_twins(conn: Connection, mine: remotes.Project, waiting: Sequence[remotes.Task]) -> Counter[str]:
+def _on_twins(conn: Connection, mine: remotes.Project, waiting: Sequence[remotes.ProjectTask]) -> Counter[str]:
     """How many people have answered each sample only on a task that left the queue: those are not asked for again."""
     main = {task.sample_id: task.task for task in waiting}
     here: dict[str, set[str]] = {sample_id: set() for sample_id in main}
@@ -299,7 +299,7 @@ def _on_twins(conn: Connection, mine: remotes.Project, waiting: Sequence[remotes
 def _report(
     studio: Studio,
     title: str,
-    choice: Choice,
+    choice: TaskChoice,
     *,
     started: float,
     remote: RemoteProject | None,

@@ -20,7 +20,7 @@ from emolab.labeling.sync import task_payload
 from emolab.records import SKIPPED
 
 if TYPE_CHECKING:
-    from emolab.catalog.campaign.remotes import Task
+    from emolab.catalog.campaign.remotes import ProjectTask
     from emolab.labeling.sync.reconcile_tasks import Link
 
 _PREFIX = "emolab "
@@ -38,7 +38,7 @@ def _version(moment: datetime) -> str:
     return _PREFIX + moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-def queue(link: Link) -> list[Task]:
+def queue(link: Link) -> list[ProjectTask]:
     """Every task that still waits for answers, in emolab's order: newest round first, then by rank."""
     with link.catalog.connect() as conn:
         found = remotes.tasks(conn, link.project, "pending", "sending", "open", "reopening")
@@ -46,7 +46,7 @@ def queue(link: Link) -> list[Task]:
     return [task for task in found if given.get(task.sample_id, 0) < task.overlap]
 
 
-def scores(queue: Sequence[Task]) -> dict[str, float]:
+def scores(queue: Sequence[ProjectTask]) -> dict[str, float]:
     """A score between 0 and 1 for every sample of the queue, rising in its order."""
     n = max(1, len(queue))
     return {task.sample_id: round((i + 1) / n, 9) for i, task in enumerate(queue)}

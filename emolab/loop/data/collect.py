@@ -35,13 +35,13 @@ def collect(
     divides: ``folder`` or a regular expression. ``stopped`` is asked between two inputs. What cannot be read is listed
     in the result. Raises :class:`DataError` where there is nothing at any path.
     """
-    from emolab.datasets.collect.collect import Wanted
+    from emolab.datasets.collect.collect import CollectRequest
     from emolab.datasets.collect.collect import collect as run
 
     workspace = workspace.with_settings({"collect.faces": faces, "collect.every": every})
     given = [paths] if isinstance(paths, str | Path) else paths
     with workspace.lock("collect"), workspace.catalog() as catalog:
-        wanted = Wanted(
+        wanted = CollectRequest(
             paths=[str(path) for path in given],
             camera=camera,
             limit=limit,

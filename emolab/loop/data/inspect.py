@@ -10,13 +10,13 @@ from emolab.progress import SILENT
 from emolab.words import short
 
 if TYPE_CHECKING:
-    from emolab.datasets.inspect.fiftyone_view import Pull, Report
+    from emolab.datasets.inspect.fiftyone_view import Pull, ViewReport
     from emolab.progress import Progress
     from emolab.records import Predictions
     from emolab.workspace import Workspace
 
 
-def inspect_workspace(workspace: Workspace, *, model: str = "champion", progress: Progress = SILENT) -> Report:
+def inspect_workspace(workspace: Workspace, *, model: str = "champion", progress: Progress = SILENT) -> ViewReport:
     """Write the workspace into a FiftyOne dataset, with the predictions of ``model``; only what changed is written.
 
     Raises :class:`EmolabError` where FiftyOne or its database is missing.

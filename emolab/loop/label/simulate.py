@@ -14,8 +14,8 @@ from emolab.progress import SILENT
 from emolab.results import Result, plain_data
 
 if TYPE_CHECKING:
-    from emolab.active_learning.simulation.compare import Verdict
-    from emolab.active_learning.simulation.records import Field
+    from emolab.active_learning.simulation.compare import StrategyVerdict
+    from emolab.active_learning.simulation.records import CampaignData
     from emolab.active_learning.simulation.vote_costs import Votes
     from emolab.config import Config
     from emolab.loop.label.simulation.stage import Sides
@@ -28,7 +28,7 @@ class Simulated(Result):
     """What was replayed (``about``), the verdict on each of ``strategies``, and where the ``report`` is."""
 
     about: dict[str, Any]
-    strategies: list[Verdict]
+    strategies: list[StrategyVerdict]
     report: Path
 
     @property
@@ -146,7 +146,7 @@ def _terms(
 
 
 def _about(
-    request: SimulationRequest, config: Config, sides: Sides, pool: Field, terms: Mapping[str, Any]
+    request: SimulationRequest, config: Config, sides: Sides, pool: CampaignData, terms: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What was replayed, for the report and for JSON."""
     return {
@@ -169,7 +169,9 @@ def _about(
     }
 
 
-def _write_report(out: Path, about: Mapping[str, Any], found: Sequence[Verdict], campaigns: Sequence[Any]) -> Path:
+def _write_report(
+    out: Path, about: Mapping[str, Any], found: Sequence[StrategyVerdict], campaigns: Sequence[Any]
+) -> Path:
     from emolab.active_learning.simulation.curves import curves
     from emolab.loop.label.simulation.page import picture, render
     from emolab.workspace import write_text

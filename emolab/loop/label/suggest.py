@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emolab.active_learning.selection.select import Selection
     from emolab.catalog import Catalog
     from emolab.catalog.activity import Activity
-    from emolab.catalog.samples import Pool as Columns
+    from emolab.catalog.samples import PoolColumns
     from emolab.labeling.sync.push import PushReport
     from emolab.loop.label.second_opinions import Again
     from emolab.progress import Progress
@@ -86,7 +86,7 @@ class Proposal(Result):
 class _Known:
     """What the catalog holds that a round depends on."""
 
-    columns: Columns
+    columns: PoolColumns
     model: Model | None
     number: int
     unsent: int
@@ -297,7 +297,7 @@ def _affordable(known: _Known, seconds: float, each: int) -> int:
     return max(1, min(int(seconds / one), len(_pool(known.columns, None, None).candidates)))
 
 
-def _pool(columns: Columns, predictions: Predictions | None, told: LabelSet | None) -> Pool:
+def _pool(columns: PoolColumns, predictions: Predictions | None, told: LabelSet | None) -> Pool:
     """The catalog's pool with the model's opinions and the current labels beside it, row by row."""
     import numpy as np
 
@@ -350,7 +350,7 @@ def _doubts(pool: Pool, suggestions: Sequence[Suggestion]) -> dict[str, float]:
     return found
 
 
-def _unfit(columns: Columns) -> NDArray[np.bool_]:
+def _unfit(columns: PoolColumns) -> NDArray[np.bool_]:
     """(n,) samples below the bar that nobody has answered; the others have shown that they can be."""
     unfit: NDArray[np.bool_] = columns.unfit & (columns.votes == 0)
     return unfit

@@ -10,7 +10,7 @@ from emolab.progress import SILENT
 
 if TYPE_CHECKING:
     from emolab.progress import Progress
-    from emolab.training.export.export import Exported, Material
+    from emolab.training.export.export import Exported, ExportMaterial
     from emolab.workspace import Workspace
 
 
@@ -61,7 +61,7 @@ def check_wanted(to: str, precision: str, file: Path | None, *, name: str) -> Pa
     return file
 
 
-def _material(workspace: Workspace, folder: Path, progress: Progress) -> Material | None:
+def _material(workspace: Workspace, folder: Path, progress: Progress) -> ExportMaterial | None:
     """What the workspace has to check with."""
     from emolab.labeling.labels.current_labels import labels_if_any
     from emolab.training.checkpoint import describe

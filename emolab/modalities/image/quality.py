@@ -45,7 +45,7 @@ TOGETHER = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ImageQuality:
     """What one image is like: ``quality`` as :func:`measure` describes it, ``phash`` as :func:`perceptual_hash`, and
     its ``look`` (side, side), by which copies are found."""
 
@@ -54,7 +54,7 @@ class Verdict:
     look: NDArray[np.uint8]
 
 
-def judge(grays: Sequence[Image.Image], sizes: Sequence[tuple[int, int]]) -> list[Verdict]:
+def judge(grays: Sequence[Image.Image], sizes: Sequence[tuple[int, int]]) -> list[ImageQuality]:
     """:func:`measure` and :func:`perceptual_hash` of many images, for which small ones cost a third of one by one.
 
     ``grays`` are thumbnails (see :func:`gray_thumbnail`) of images with these ``sizes``.
@@ -76,7 +76,7 @@ def judge(grays: Sequence[Image.Image], sizes: Sequence[tuple[int, int]]) -> lis
             "contrast": round(spread / 255, 4),
             "blur": round(1 / (1 + variance / HALF_BLURRED), 4),
         }
-        verdicts.append(Verdict(quality, phash, look(grays[i])))
+        verdicts.append(ImageQuality(quality, phash, look(grays[i])))
     return verdicts
 
 

@@ -30,7 +30,7 @@ CHECKED, CALIBRATED, SYNTHETIC, FEWEST = 4096, 256, 64, 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class ExportMaterial:
     """What an export is checked with: ``images`` (n, size, size, c), called "valid" or "synthetic".
 
     ``truth`` (n,) holds their classes, -1 where unknown, ``supported`` (n, k) the classes that can occur;
@@ -61,7 +61,7 @@ def export(
     to: str,
     precision: str = "fp32",
     flips: bool = False,
-    material: Material | None = None,
+    material: ExportMaterial | None = None,
     progress: Progress = SILENT,
 ) -> Exported:
     """Write the model in ``folder`` to ``out`` and check it there; nothing is left behind when the check fails.
@@ -74,7 +74,7 @@ def export(
     formats.check_wanted(to, precision, out)
     predictor = load(folder, device="cpu").with_flips(flips)
     made = predictor.checkpoint
-    material = material or Material(images=parity.synthetic(SYNTHETIC, made.preprocessing), called="synthetic")
+    material = material or ExportMaterial(images=parity.synthetic(SYNTHETIC, made.preprocessing), called="synthetic")
     if precision == "int8":
         _require_for_int8(material)
     text = card(folder)
@@ -123,7 +123,7 @@ def material_of(
     labels: LabelSet | None,
     *,
     progress: Progress = SILENT,
-) -> Material | None:
+) -> ExportMaterial | None:
     """Validation samples of ``workspace`` with their ``labels``, and training samples to calibrate on.
 
     ``None`` when there are no validation samples. Raises :class:`DamagedMedia` for files that cannot be used, unless
@@ -150,7 +150,7 @@ def material_of(
         return found.take(np.arange(len(chosen), dtype=np.int64))
 
     masks = [[able.get(s.source) is None or name in (able.get(s.source) or ()) for name in place] for s in valid]
-    return Material(
+    return ExportMaterial(
         images=pixels([s.id for s in valid]),
         called="valid",
         truth=np.array([place.get(answer.get(s.id, ""), -1) for s in valid], dtype=np.int64),
@@ -164,7 +164,7 @@ def _spread(items: list[Sample], most: int) -> list[Sample]:
     return items if len(items) <= most else [items[i * len(items) // most] for i in range(most)]
 
 
-def _require_for_int8(material: Material) -> None:
+def _require_for_int8(material: ExportMaterial) -> None:
     known = 0 if material.truth is None else int((material.truth >= 0).sum())
     if known < FEWEST:
         raise DataError(

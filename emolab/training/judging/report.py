@@ -15,7 +15,7 @@ from PIL import Image
 
 from emolab.pages import charts
 from emolab.pages.charts import Series
-from emolab.pages.html import Picture, Section, Tile, code, columns, details, facts, gallery, page, paragraph, table
+from emolab.pages.html import Section, Thumbnail, Tile, code, columns, details, facts, gallery, page, paragraph, table
 from emolab.stats import comparison_words
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.inputs.pixel_cache import Pixels
@@ -273,13 +273,13 @@ def _votes(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 def _mistakes(
     model: Checkpoint, data: TrainingSet, pixels: Pixels, probs: NDArray[np.float32], judge: str
-) -> list[Picture]:
+) -> list[Thumbnail]:
     truth = data.hard[data.valid]
     wrong = np.flatnonzero(probs.argmax(axis=1) != truth)
     worst = wrong[np.argsort(-probs[wrong].max(axis=1), kind="stable")][:MISTAKES]
     images = pixels.take(data.valid[worst])
     return [
-        Picture(
+        Thumbnail(
             image=thumbnail(image),
             title=model.classes[int(probs[row].argmax())],
             note=f"{probs[row].max():.0%} sure; {judge}: {model.classes[int(truth[row])]} "

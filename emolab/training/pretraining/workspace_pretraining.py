@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.torch import save
 
-from emolab.catalog.samples import Pool
+from emolab.catalog.samples import PoolColumns
 from emolab.catalog.storage.engine import now
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
@@ -59,7 +59,7 @@ class PretrainedStart:
     created_at: str
 
 
-def learnable(pool: Pool) -> list[str]:
+def learnable(pool: PoolColumns) -> list[str]:
     """The ids of ``pool`` to learn from: copies once, and nothing that is, is a copy of or is grouped with a judge."""
     judges = np.unique(pool.duplicate[pool.judge])
     grouped = (pool.group >= 0) & np.isin(pool.group, pool.group[pool.judge])

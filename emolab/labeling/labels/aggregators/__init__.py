@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class AggregatorOptions:
     """Settings of aggregation. Part of the version of the labels they make.
 
     ``prior``: votes' worth of belief in the overall class shares, added to every sample (soft, hybrid).
@@ -29,4 +29,4 @@ class Options:
     tolerance: float = 1e-3
 
 
-DEFAULTS = Options()
+DEFAULTS = AggregatorOptions()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.labeling.labels.aggregators import DEFAULTS, Options
+from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
 from emolab.votes import dawid_skene
 from emolab.votes.dawid_skene import Fit
 from emolab.votes.table import answers
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emolab.records import VoteTable
 
 
-def aggregate(votes: VoteTable, options: Options = DEFAULTS) -> NDArray[np.float32]:
+def aggregate(votes: VoteTable, options: AggregatorOptions = DEFAULTS) -> NDArray[np.float32]:
     """The posterior of the true class of every sample, (n, k).
 
     EM of Dawid & Skene 1979, "Maximum likelihood estimation of observer error-rates using the EM algorithm":
@@ -33,7 +33,7 @@ def aggregate(votes: VoteTable, options: Options = DEFAULTS) -> NDArray[np.float
     return fit(answers(votes), len(votes.classes), options).posterior.astype(np.float32)
 
 
-def fit(said: csr_matrix, k: int, options: Options = DEFAULTS) -> Fit:
+def fit(said: csr_matrix, k: int, options: AggregatorOptions = DEFAULTS) -> Fit:
     """The model fitted to ``said`` (n, w * k) of :mod:`emolab.votes.table`, with the settings of ``options``."""
     return dawid_skene.fit(
         said,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import diags_array
 
-from emolab.labeling.labels.aggregators import DEFAULTS, Options
+from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
 from emolab.labeling.labels.aggregators.dawid_skene import fit
 from emolab.labeling.labels.aggregators.soft import smooth
 from emolab.votes.dawid_skene import Fit
@@ -23,7 +23,7 @@ LARGEST_SHARE = 0.5  # of Dawid-Skene in the mix
 FULL_DIFFERENCE = 0.2  # nats per vote from which on that share is reached
 
 
-def aggregate(votes: VoteTable, options: Options = DEFAULTS) -> NDArray[np.float32]:
+def aggregate(votes: VoteTable, options: AggregatorOptions = DEFAULTS) -> NDArray[np.float32]:
     """A distribution per sample, (n, k): honest about disagreement, yet not fooled by careless annotators.
 
     1. Fit Dawid-Skene, which tells how reliable everybody is.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.labeling.labels.aggregators import DEFAULTS, Options
+from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
 from emolab.votes.table import counts, normalised
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from emolab.records import VoteTable
 
 
-def aggregate(votes: VoteTable, options: Options = DEFAULTS) -> NDArray[np.float32]:  # noqa: ARG001
+def aggregate(votes: VoteTable, options: AggregatorOptions = DEFAULTS) -> NDArray[np.float32]:  # noqa: ARG001
     """The plurality class of every sample, (n, k); tied classes share the row evenly."""
     table = counts(votes)
     winners = (table == table.max(axis=1, keepdims=True)) & (table > 0)

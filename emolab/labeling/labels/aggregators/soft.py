@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.labeling.labels.aggregators import DEFAULTS, Options
+from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
 from emolab.votes.table import counts, normalised
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from emolab.records import VoteTable
 
 
-def aggregate(votes: VoteTable, options: Options = DEFAULTS) -> NDArray[np.float32]:
+def aggregate(votes: VoteTable, options: AggregatorOptions = DEFAULTS) -> NDArray[np.float32]:
     """The mean of a Dirichlet posterior for every sample, (n, k).
 
     The prior is worth ``options.prior`` votes spread as the classes are over all votes, so a single vote does

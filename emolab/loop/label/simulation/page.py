@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from emolab.active_learning.simulation.compare import CONTROL, Reached, Verdict, seeds_to_tell
+from emolab.active_learning.simulation.compare import CONTROL, Reached, StrategyVerdict, seeds_to_tell
 from emolab.active_learning.simulation.curves import Curves, curves
-from emolab.active_learning.simulation.records import Round
+from emolab.active_learning.simulation.records import SimulatedRound
 from emolab.pages.charts import Series, alone, line, percent
 from emolab.pages.html import DRAWN, PALETTE, Section, Tile, columns, facts, page, paragraph, table
 from emolab.words import many
@@ -23,7 +23,7 @@ SURE = 0.05
 GRAY, COLORS = 6, (1, 2, 3, 4, 5, 7, 8, 9)
 
 
-def row(one: Verdict) -> list[str]:
+def row(one: StrategyVerdict) -> list[str]:
     """One strategy as the cells of :data:`COLUMNS`; gains in points with their standard error, p after Holm."""
     control = one.strategy == CONTROL
     return [
@@ -50,7 +50,7 @@ def probability(value: float) -> str:
     return "<.0001" if value < 1e-4 else f"{value:.4f}" if value < 0.01 else f"{value:.2f}"
 
 
-def times(one: Verdict) -> str:
+def times(one: StrategyVerdict) -> str:
     """How many times fewer votes for random's final accuracy, with its interval."""
     if one.strategy == CONTROL:
         return "1"
@@ -60,7 +60,7 @@ def times(one: Verdict) -> str:
     return f"{value} ({low} to {high})" if (low, high) != ("never", "never") else value
 
 
-def render(about: Mapping[str, Any], found: Sequence[Verdict], rounds: Sequence[Round]) -> str:
+def render(about: Mapping[str, Any], found: Sequence[StrategyVerdict], rounds: Sequence[SimulatedRound]) -> str:
     """The report as one HTML document that needs nothing else."""
     best = max(found, key=lambda one: one.area)
     return page(
@@ -74,7 +74,7 @@ def render(about: Mapping[str, Any], found: Sequence[Verdict], rounds: Sequence[
     )
 
 
-def _tiles(about: Mapping[str, Any], found: Sequence[Verdict], best: Verdict) -> list[Tile]:
+def _tiles(about: Mapping[str, Any], found: Sequence[StrategyVerdict], best: StrategyVerdict) -> list[Tile]:
     control = next(one for one in found if one.strategy == CONTROL)
     sure = best.p_holm < SURE and best.gain > 0
     tiles = [
@@ -100,7 +100,7 @@ def _tiles(about: Mapping[str, Any], found: Sequence[Verdict], best: Verdict) ->
     return tiles
 
 
-def _curves(about: Mapping[str, Any], rounds: Sequence[Round]) -> Section:
+def _curves(about: Mapping[str, Any], rounds: Sequence[SimulatedRound]) -> Section:
     return Section(
         title="What the votes bought",
         lead="Means over the seeds; the bands are 95 % intervals of the means. Votes on a logarithmic scale.",
@@ -144,7 +144,7 @@ def drawn(found: Mapping[str, Curves], control: str) -> list[Series]:
     return series
 
 
-def _table(found: Sequence[Verdict]) -> Section:
+def _table(found: Sequence[StrategyVerdict]) -> Section:
     needed = seeds_to_tell(len(found) - 1)
     few = f" With fewer than {needed} seeds p cannot show any difference." if found[0].seeds < needed else ""
     return Section(
@@ -157,7 +157,7 @@ def _table(found: Sequence[Verdict]) -> Section:
     )
 
 
-def _asked(about: Mapping[str, Any], found: Sequence[Verdict]) -> Section:
+def _asked(about: Mapping[str, Any], found: Sequence[StrategyVerdict]) -> Section:
     return Section(
         title="What was asked",
         lead="Percent of the classes, by the votes there are, among the samples chosen after the first ones; and how "
@@ -174,7 +174,7 @@ def _asked(about: Mapping[str, Any], found: Sequence[Verdict]) -> Section:
     )
 
 
-def _levels(found: Sequence[Verdict]) -> Section:
+def _levels(found: Sequence[StrategyVerdict]) -> Section:
     rows = [
         [
             one.strategy,

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from emolab.active_learning.simulation.frozen_trainer import Frozen, judged, principal
 from emolab.active_learning.simulation.journal import Journal
-from emolab.active_learning.simulation.records import Field, Terms, Trained, Trainer
+from emolab.active_learning.simulation.records import CampaignData, SimulatedModel, Terms, Trainer
 from emolab.active_learning.simulation.simulate import Stage
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
@@ -22,7 +22,7 @@ from emolab.datasets import benchmark_set, voted_dataset
 from emolab.datasets.benchmark_set import HELD_OUT, EvaluationSet
 from emolab.datasets.voted_dataset import Crowd
 from emolab.errors import DamagedMedia, DataError, EmolabError
-from emolab.labeling.labels.aggregators import Options
+from emolab.labeling.labels.aggregators import AggregatorOptions
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ MODES = ("frozen", "finetune")
 class Sides:
     """Who is asked and who judges: rows ``asked`` of ``pool``, rows ``judges`` of ``judge``.
 
-    ``excluded`` and ``duplicate`` are of the rows ``asked``, as in :class:`Field`.
+    ``excluded`` and ``duplicate`` are of the rows ``asked``, as in :class:`CampaignData`.
     """
 
     pool: Crowd
@@ -118,9 +118,9 @@ def _carve(everybody: Crowd, held: EvaluationSet, seed: int) -> tuple[NDArray[np
     return asked, judges
 
 
-def field_of(sides: Sides) -> Field:
+def field_of(sides: Sides) -> CampaignData:
     """The samples that may be asked about."""
-    return Field(
+    return CampaignData(
         samples=[sides.pool.ids[row] for row in sides.asked.tolist()],
         classes=sides.pool.classes,
         votes=sides.pool.votes[sides.asked],
@@ -137,7 +137,7 @@ def terms_of(settings: Mapping[str, Any]) -> Terms:
         budgets=tuple(settings["budgets"]),
         votes=Votes.parse(settings["votes"], (first, further), sure=settings["sure"]),
         aggregator=settings["aggregator"],
-        options=Options(prior=settings["prior"]),
+        options=AggregatorOptions(prior=settings["prior"]),
         oracle=settings["oracle"],
     )
 
@@ -229,7 +229,7 @@ def open_stage(folder: Path) -> Stage:
         return found
 
     ids = json.loads((folder / "data" / "samples.json").read_text(encoding="utf-8"))
-    field = Field(
+    field = CampaignData(
         samples=ids["pool"],
         classes=classes,
         votes=array("votes"),
@@ -292,7 +292,7 @@ class Tuned:
     def settle(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> None:
         """Nothing is chosen on the first samples: the recipe is fixed."""
 
-    def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> Trained:
+    def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> SimulatedModel:
         """Train on ``rows`` from scratch and look at everybody."""
         probs, found, judge = self.learner(rows, targets)
-        return Trained(probs, found, judged(judge, self.truth, self.learner.classes))
+        return SimulatedModel(probs, found, judged(judge, self.truth, self.learner.classes))
