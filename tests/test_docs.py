@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from emolab import plugins
 from emolab.cli.main import cli
+from scripts import figures
 from tests.support import docpages
 from tests.support.docpages import ROOT, Block
 
@@ -299,3 +301,28 @@ def test_the_figures_are_what_the_results_say() -> None:
         [sys.executable, "-m", "scripts.figures", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def numbers(text: str) -> list[tuple[float, int]]:
+    """Return the numbers of a text, each with its decimals."""
+    found = re.findall(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?![\w])", text)
+    return [(float(n.replace(",", "")), len(n.partition(".")[2])) for n in found if n.strip(".,")]
+
+
+def test_the_figures_of_the_readme_are_those_of_the_results_they_link_to() -> None:
+    results = figures.load()
+    table = text_of("README.md").partition("## Six figures")[2].partition("\n[")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| [")]
+    assert len(rows) == 6
+    strange = []
+    for row in rows:
+        linked = [results[name] for name in re.findall(r"docs/figures\.md#(\w+)", row)]
+        known = [
+            value
+            for found in linked
+            for value, _ in numbers(json.dumps((found["saved"] or found["carried"])["results"]))
+        ]
+        for value, decimals in numbers(re.sub(r"\]\([^)]*\)|`[^`]*`", " ", row.partition("|")[2].partition("|")[2])):
+            if not any(abs(value - abs(other)) <= 0.5001 * 10**-decimals for other in known):
+                strange.append(f"{value:g} in {row[:50]}...")
+    assert not strange, "; ".join(strange)
