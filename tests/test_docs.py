@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -291,6 +294,22 @@ def test_every_source_file_that_a_page_names_exists() -> None:
                 if not any((base / name).exists() for base in (ROOT, ROOT / "emolab")):
                     missing.append(f"{page.name}:{number}: {name}")
     assert not missing, "; ".join(missing)
+
+
+def imported() -> list[tuple[str, str, str]]:
+    """Return (where, module, name) of every import from emolab that a page shows."""
+    found = []
+    for block in (block for block in BLOCKS if block.kind == "python"):
+        for node in ast.walk(ast.parse("\n".join(block.lines))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("emolab"):
+                found += [(f"{block.page}:{block.line}", str(node.module), alias.name) for alias in node.names]
+    return found
+
+
+@pytest.mark.parametrize(("where", "module", "name"), imported())
+def test_shown_imports_exist(where: str, module: str, name: str) -> None:
+    found = hasattr(import_module(module), name) or find_spec(f"{module}.{name}") is not None
+    assert found, f"{where}: {module} has no {name}"
 
 
 # -- figures -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Aggregators: many votes per sample in, one distribution over the classes per sample out.
 
-Each module holds one algorithm as ``aggregate(votes: VoteTable, options: Options) -> (n, k) float32`` with
+Each module holds one algorithm as ``aggregate(votes: VoteTable, options: AggregatorOptions) -> (n, k) float32`` with
 rows that sum to 1, in the order of ``votes.samples``. Every one of them is deterministic, does not depend on
 the order of the votes, and answers a sample without votes with the uniform distribution: nothing is known
 about it.
