@@ -1,9 +1,9 @@
 """The exact samples, label distributions and splits that a model saw, kept under the hash of their content.
 
 A snapshot is a folder of plain arrays (``.npy``, no pickle) and one JSON file. Its id is the sha256 over classes and,
-in the order of sample ids, id, split, distribution and supported classes, so the same data gives the same id on any
-machine, in any order. :func:`verify` proves that a folder is still what its name says; :func:`diff` says in what two
-models' data differ.
+in the order of sample ids, id, split, distribution and supported classes. So the same data gives the same id on any
+machine, in any order. :func:`verify` checks that a folder is still what its name says. :func:`diff` says how the data
+of two models differ.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Is it enough, or is one more opinion worth asking for, and whose?"""
+"""Whether a sample's votes are enough, or one more opinion is worth asking for, and whose."""
 
 from __future__ import annotations
 

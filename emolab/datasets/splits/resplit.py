@@ -1,9 +1,9 @@
 """Splits counted, set by hand, drawn again, and repaired where copies lie across them.
 
-A *unit* (:mod:`emolab.datasets.splits.assign`) lies across splits when its members are in several. Repairing it goes
-by one rule: **every member goes to the most held-out split that one of them is in, test before valid before train.** A
-test sample so stays a test sample, and nothing that looks like one is trained on or chosen by. Samples without a split
-are left alone: they get that of their unit when they get one.
+A *unit* (:mod:`emolab.datasets.splits.assign`) lies across splits when its members are in several. It is
+repaired by one rule: **every member goes to the most held-out split that one of them is in, test before valid before
+train.** So a test sample stays a test sample, and nothing that looks like one is trained on or chosen by. Samples
+without a split are left alone: they get that of their unit when they get one.
 """
 
 from __future__ import annotations

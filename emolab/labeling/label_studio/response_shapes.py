@@ -1,8 +1,8 @@
 """What a server answered, read only through checks: nothing of an unknown shape gets any further than this.
 
 A proxy, a login page, another program or another release may answer anything with status 200. An empty object read as
-"no answers" would withdraw votes, so every field that is used is asked for by name and kind, and a wrong one ends the
-command with one line, before anything is changed.
+"no answers" would withdraw votes. So every field that is used is checked by name and kind. A wrong one ends the command
+with one line, before anything is changed.
 """
 
 from __future__ import annotations

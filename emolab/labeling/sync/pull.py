@@ -1,8 +1,8 @@
 """Bringing the team's answers back as votes: only what changed, each answer once, whatever happens in between.
 
-A pull asks for the tasks that changed since the last one (by the server's clock, with an overlap for changes that were
-still being written then), compares them with the ledger, and writes votes and the new moment in one transaction: a
-crash before it reads again, a crash after it is done.
+A pull asks for the tasks that changed since the last one, by the server's clock. An overlap covers changes that were
+still being written then. It compares the tasks with the ledger, and writes votes and the new moment in one transaction.
+After a crash before that, the next pull reads again; after it, the work is done.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ def pull(
     All projects are read that this workspace has used on that server (with ``title`` only that one). ``reconcile``
     reads every task again instead of only the changed ones.
 
-    When more than a tenth of a project's counted votes (and more than one) would be withdrawn, they stay, the report
-    says how many (``held``), and every pull reads that project again until they are back or ``accept_withdrawn`` is
-    exactly their number; new and edited answers come in all the same.
+    When more than a tenth of a project's counted votes (and more than one) would be withdrawn, they stay, and the
+    report says how many (``held``). Every pull then reads that project again, until they are back or
+    ``accept_withdrawn`` is exactly their number. New and edited answers come in all the same.
 
     Raises :class:`EmolabError` when another pull runs in this workspace or there is no project yet, and
     :class:`ServerError` when the server refuses or stays away; nothing of a failed pull is kept.

@@ -1,8 +1,8 @@
 """JPEG and PNG bytes without metadata, pixels untouched: nothing is decoded and nothing encoded again.
 
 A photo carries where it was taken, with which camera, by whom, and often a smaller copy of itself. Here the file is
-walked segment by segment and only what a decoder needs is kept, so the pixels stay bit for bit the same, the result
-is the same for two copies that differ in metadata only, and the work is a fraction of decoding.
+read segment by segment, and only what a decoder needs is kept. The pixels stay bit for bit the same. Two copies that
+differ in metadata only give the same result. The work is a fraction of decoding.
 
 JPEG keeps the tables, frames and scans, an Adobe marker (it says how colours were transformed) and a JFIF marker in
 its shortest form; PNG keeps IHDR, PLTE, tRNS, IDAT and IEND. What follows the end marker is dropped. Formats: ITU-T

@@ -58,9 +58,9 @@ def runner(
 ) -> Runner | None:
     """What ``engine`` (auto, torch, onnx or openvino) means for ``n`` images; ``None`` is the network itself.
 
-    ``images(k)`` gives k of them, decoded, and ``reference`` the network's probabilities: an export is kept below
-    ``cache`` only when it says the same. bfloat16 is used where the processor has it and the same class is best on
-    99.5 % of the images, single precision otherwise and where ``exact`` asks for it. One that is damaged is made
+    ``images(k)`` gives k of them, decoded, and ``reference`` the network's probabilities. An export is kept below
+    ``cache`` only when it says the same. It computes in bfloat16 where the processor has it and the same class is best
+    on 99.5 % of the images; otherwise, and where ``exact`` asks for it, in single precision. A damaged one is made
     again. When no export can be made a note says so and the answer is ``None``. Raises :class:`MissingExtra` for a
     named engine that is not installed.
     """

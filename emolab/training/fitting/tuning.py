@@ -63,8 +63,9 @@ def settle(
 ) -> Choice:
     """The choice for the run in ``folder``: its own where it has one, so that a resumed run goes on as it began.
 
-    Else what ``plan`` says; else, in runs of at least 200 ``steps``, the quickest, by ``known``, the file of choices
-    made before for the same work on this machine, or by timing steps of a copy of ``model`` on a batch of ``images``.
+    Else it is what ``plan`` says. Else, in runs of at least 200 ``steps``, it is the quickest. ``known``, the file of
+    choices made before for the same work on this machine, tells which; or steps of a copy of ``model`` are timed on a
+    batch of ``images``.
     """
     file = folder / FILE
     made = read(file).get("run")
