@@ -24,8 +24,8 @@ from emolab.active_learning.simulation.journal import Journal
 from emolab.active_learning.simulation.records import SimulatedRound
 from emolab.active_learning.simulation.simulate import simulate
 from emolab.active_learning.simulation.vote_costs import Votes
+from emolab.files import write_text
 from emolab.loop.label.simulation.page import picture
-from emolab.workspace import write_text
 
 OURS = (
     CONTROL, "margin", "least_confidence", "entropy", "coreset", "typiclust", "uherding", "badge", "cluster_margin",

@@ -1,3 +1,169 @@
-"""emolab: from faces and a team of annotators to a calibrated emotion classifier, with the fewest votes."""
+"""emolab: from faces and a team of annotators to a calibrated emotion classifier, with the fewest votes.
+
+>>> import emolab
+>>> workspace = emolab.open("faces")  # doctest: +SKIP
+>>> emolab.suggest(workspace, n=100)  # doctest: +SKIP
+
+Every step of the loop is here, loaded when it is first asked for: see docs/python.md.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emolab.errors import ConfigError as ConfigError
+    from emolab.errors import DataError as DataError
+    from emolab.errors import EmolabError as EmolabError
+    from emolab.loop.data.backup.restoring import restore as restore
+    from emolab.loop.data.backup.writing import backup as backup
+    from emolab.loop.data.collect import collect as collect
+    from emolab.loop.data.inspect import inspect as inspect
+    from emolab.loop.data.inspect import pull_edits as pull_edits
+    from emolab.loop.data.merge import merge as merge
+    from emolab.loop.data.remove import remove as remove
+    from emolab.loop.data.split import draw_splits as draw_splits
+    from emolab.loop.data.split import repair_splits as repair_splits
+    from emolab.loop.data.split import set_split as set_split
+    from emolab.loop.data.split import splits as splits
+    from emolab.loop.label.advise import advise as advise
+    from emolab.loop.label.aggregate import aggregate as aggregate
+    from emolab.loop.label.export_votes import export_votes as export_votes
+    from emolab.loop.label.label_status import label_status as label_status
+    from emolab.loop.label.nickname import nickname as nickname
+    from emolab.loop.label.pull import pull as pull
+    from emolab.loop.label.push import push as push
+    from emolab.loop.label.simulate import simulate as simulate
+    from emolab.loop.label.simulation.request import SimulationRequest as SimulationRequest
+    from emolab.loop.label.studio import invite as invite
+    from emolab.loop.label.studio import start_studio as start_studio
+    from emolab.loop.label.studio import stop_studio as stop_studio
+    from emolab.loop.label.suggest import suggest as suggest
+    from emolab.loop.model.card import card as card
+    from emolab.loop.model.evaluate import evaluate as evaluate
+    from emolab.loop.model.export import export as export
+    from emolab.loop.model.models import model as model
+    from emolab.loop.model.models import models as models
+    from emolab.loop.model.predict import predict as predict
+    from emolab.loop.model.pretrain import pretrain as pretrain
+    from emolab.loop.model.promote import promote as promote
+    from emolab.loop.model.train import train as train
+    from emolab.loop.operate.doctor import doctor as doctor
+    from emolab.loop.operate.status import status as status
+    from emolab.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"
+
+#: The steps of the loop by the name they have here -> "module:function".
+STEPS = {
+    # data
+    "collect": "emolab.loop.data.collect:collect",
+    "merge": "emolab.loop.data.merge:merge",
+    "splits": "emolab.loop.data.split:splits",
+    "set_split": "emolab.loop.data.split:set_split",
+    "draw_splits": "emolab.loop.data.split:draw_splits",
+    "repair_splits": "emolab.loop.data.split:repair_splits",
+    "remove": "emolab.loop.data.remove:remove",
+    "inspect": "emolab.loop.data.inspect:inspect",
+    "pull_edits": "emolab.loop.data.inspect:pull_edits",
+    "backup": "emolab.loop.data.backup.writing:backup",
+    "restore": "emolab.loop.data.backup.restoring:restore",
+    # label
+    "start_studio": "emolab.loop.label.studio:start_studio",
+    "stop_studio": "emolab.loop.label.studio:stop_studio",
+    "invite": "emolab.loop.label.studio:invite",
+    "push": "emolab.loop.label.push:push",
+    "pull": "emolab.loop.label.pull:pull",
+    "label_status": "emolab.loop.label.label_status:label_status",
+    "nickname": "emolab.loop.label.nickname:nickname",
+    "export_votes": "emolab.loop.label.export_votes:export_votes",
+    "aggregate": "emolab.loop.label.aggregate:aggregate",
+    "suggest": "emolab.loop.label.suggest:suggest",
+    "advise": "emolab.loop.label.advise:advise",
+    "simulate": "emolab.loop.label.simulate:simulate",
+    # model
+    "pretrain": "emolab.loop.model.pretrain:pretrain",
+    "train": "emolab.loop.model.train:train",
+    "evaluate": "emolab.loop.model.evaluate:evaluate",
+    "predict": "emolab.loop.model.predict:predict",
+    "export": "emolab.loop.model.export:export",
+    "models": "emolab.loop.model.models:models",
+    "model": "emolab.loop.model.models:model",
+    "card": "emolab.loop.model.card:card",
+    "promote": "emolab.loop.model.promote:promote",
+    # operate
+    "status": "emolab.loop.operate.status:status",
+    "doctor": "emolab.loop.operate.doctor:doctor",
+}
+#: What steps take, give and raise -> "module:class".
+TYPES = {
+    "Workspace": "emolab.workspace:Workspace",
+    "SimulationRequest": "emolab.loop.label.simulation.request:SimulationRequest",
+    "EmolabError": "emolab.errors:EmolabError",
+    "ConfigError": "emolab.errors:ConfigError",
+    "DataError": "emolab.errors:DataError",
+}
+
+
+def open(path: str | Path | None = None, *, settings: Mapping[str, object] | None = None) -> Workspace:
+    """The workspace at or above ``path`` [$EMOLAB_WORKSPACE, then the current folder].
+
+    ``settings`` count for this object alone: ``{"training.epochs": 3}``. Raises :class:`ConfigError` where there is
+    no workspace.
+    """
+    from emolab.workspace import Workspace
+
+    found = Workspace.find(None if path is None else Path(path))
+    return found.with_settings(settings or {})
+
+
+def init(path: str | Path, *, classes: str | Sequence[str] = "ferplus8", modality: str = "image") -> Workspace:
+    """Create a workspace in ``path``, or open the one that is there.
+
+    ``classes`` is a preset (ferplus8, ekman7) or the names themselves. Raises :class:`ConfigError` where there is a
+    workspace with other classes.
+    """
+    from emolab.taxonomy import parse_classes
+    from emolab.workspace import Workspace
+
+    names = classes if isinstance(classes, str) else ",".join(classes)
+    return Workspace.init(Path(path), classes=parse_classes(names), modality=modality)
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    where = STEPS.get(name) or TYPES.get(name)
+    if where is None:
+        raise AttributeError(f"module 'emolab' has no attribute {name!r}")
+    module, _, attribute = where.partition(":")
+    found = getattr(import_module(module), attribute)
+    if name in STEPS:
+        found = _watched(found)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *STEPS, *TYPES})
+
+
+def _watched(step: Callable[..., Any]) -> Callable[..., Any]:
+    """``step`` with progress that shows where nothing else was said: in a notebook as bars, else as log lines."""
+    from inspect import signature
+
+    if "progress" not in signature(step).parameters:
+        return step
+
+    @functools.wraps(step)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if "progress" not in kwargs:
+            from emolab.notebook import watching
+
+            kwargs["progress"] = watching()
+        return step(*args, **kwargs)
+
+    return called

@@ -1,4 +1,4 @@
-"""Reading files that anybody may have put there: never more than a limit, never from what does not end."""
+"""Files: reading what anybody may have put there, up to a limit; writing whole or not at all."""
 
 from __future__ import annotations
 
@@ -76,3 +76,25 @@ def _open(path: Path | str) -> tuple[int, int]:
 
 def _no_file(path: Path | str) -> OSError:
     return OSError(errno.EINVAL, "a device or pipe, not a file", str(path))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` so that a reader sees the old file or the new one, never a part of it."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Write ``data`` to ``path`` atomically, through a file beside it, flushed to disk.
+
+    Both have the permissions ``mode``, less those the process takes away, from their first moment on.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from emolab import config as configuration
 from emolab.config import Config, ProjectConfig
 from emolab.errors import ConfigError, EmolabError
+from emolab.files import write_text
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
+    from emolab.frames import DataFrame
 
 STATE = ".emolab"
 ENVIRONMENT = "EMOLAB_WORKSPACE"
@@ -122,7 +124,7 @@ class Workspace:
         return self.state / "models"
 
     @property
-    def predictions(self) -> Path:
+    def predictions_folder(self) -> Path:
         """Memory-mapped probabilities and embeddings, one folder per model."""
         return self.state / "predictions"
 
@@ -164,6 +166,30 @@ class Workspace:
     def locate(self, media: str) -> Path:
         """The file behind ``Sample.media``, which is written relative to the workspace's root."""
         return self.root / media
+
+    def samples(self) -> DataFrame:
+        """All samples as a pandas data frame: see :func:`emolab.frames.samples`."""
+        from emolab import frames
+
+        return frames.samples(self)
+
+    def votes(self) -> DataFrame:
+        """All votes as a pandas data frame: see :func:`emolab.frames.votes`."""
+        from emolab import frames
+
+        return frames.votes(self)
+
+    def labels(self) -> DataFrame:
+        """The current labels as a pandas data frame: see :func:`emolab.frames.labels`."""
+        from emolab import frames
+
+        return frames.labels(self)
+
+    def predictions(self, model: str = "champion") -> DataFrame:
+        """What ``model`` said of the samples, as a pandas data frame: see :func:`emolab.frames.predictions`."""
+        from emolab import frames
+
+        return frames.predictions(self, model)
 
     def catalog(self) -> Catalog:
         """The catalog, ready to use as a context manager; ``catalog.url`` in the settings overrides SQLite."""
@@ -266,25 +292,3 @@ def _locked(file: Path) -> bool:
 
 def _holds_anything(folder: Path) -> bool:
     return any(path.is_file() for path in folder.rglob("*"))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` so that a reader sees the old file or the new one, never a part of it."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes, *, mode: int = 0o666) -> None:
-    """Write ``data`` to ``path`` atomically, through a file beside it, flushed to disk.
-
-    Both have the permissions ``mode``, less those the process takes away, from their first moment on.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent / "emolab"
 CORE = {
     *("records", "taxonomy", "errors", "progress", "config", "workspace", "words", "plugins"),
     *("catalog", "votes", "stats", "pages", "provenance", "modalities", "inference"),
-    *("files", "ranges", "results", "safe_text"),
+    *("files", "frames", "notebook", "ranges", "results", "safe_text"),
 }
 #: Each does one thing, and knows none of the others.
 ROOMS = {"datasets", "labeling", "training", "active_learning", "serving"}
@@ -46,12 +46,16 @@ HOMES = {
     "onnx": ("training/export/",),
     "onnxscript": ("training/export/",),
     "click": ("cli/",),
+    "pandas": ("frames.py",),
+    "IPython": ("notebook.py",),
     "rich": ("cli/",),
 }
 
 #: Rooms that stay light: nothing but these from outside the standard library.
 LIGHT = {
     "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs"},
+    "frames.py": {"pandas"},
+    "notebook.py": {"IPython"},
     "modalities": {"numpy", "scipy", "PIL", "pi_heif", "cv2"},
     "inference": {"numpy", "scipy", "filelock", "onnxruntime", "openvino"},
     "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk"},
@@ -120,7 +124,7 @@ def allowed(here: str, there: str) -> bool:
     if there in ("__version__", here):
         return True
     below = {"core"} if here in CORE | ROOMS | {"core"} else {"core"} | ROOMS
-    if here in FRONTS:
+    if here in FRONTS | {""}:
         below |= LOOP
     return there in (below | {"demonstration"} if here == "cli" else below)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from emolab.errors import ConfigError, EmolabError
-from emolab.workspace import Workspace, write_bytes
+from emolab.files import write_bytes
+from emolab.workspace import Workspace
 
 CLASSES = ("happiness", "sadness")
 

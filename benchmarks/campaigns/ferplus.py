@@ -25,6 +25,7 @@ from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
 from emolab.datasets import voted_dataset
 from emolab.datasets.benchmark_set import evaluation_set
+from emolab.files import write_bytes
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.stats import metrics
@@ -35,7 +36,6 @@ from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.pretraining import workspace_pretraining
 from emolab.training.pretraining.pretrain import pretrain
 from emolab.training.runs.objective import log_prior
-from emolab.workspace import write_bytes
 
 CLASSES = PRESETS["ferplus8"]
 #: Principal components; images that choose; and how many images of each set the quick run looks at.

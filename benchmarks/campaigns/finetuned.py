@@ -20,13 +20,13 @@ from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
 from emolab.datasets import voted_dataset
 from emolab.datasets.benchmark_set import evaluation_set
+from emolab.files import write_bytes
 from emolab.loop.label.simulation.stage import Tuned
 from emolab.modalities.image.decode import Preprocessing, decode_many
 from emolab.taxonomy import PRESETS
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.pretraining import workspace_pretraining
 from emolab.training.simulation_trainer import FineTuned
-from emolab.workspace import write_bytes
 
 CLASSES = PRESETS["ferplus8"]
 POOL, JUDGES = 4000, 1500

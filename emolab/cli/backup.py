@@ -32,16 +32,10 @@ def backup(session: Session, file: Path, leave_out: tuple[str, ...], force: bool
     Caches, predictions, logs and the FiftyOne view are left out; they are made again. FILE is for you alone (mode
     0600): Label Studio's accounts are in it. Bring it back with: emolab restore FILE
     """
-    from emolab.loop.data.backup.writing import write
+    from emolab.loop.data.backup.writing import backup as run
 
-    done = write(session.workspace, file, leave_out=leave_out, overwrite=force, progress=session.progress)
-    held = done.manifest
-    session.emit(
-        {
-            "file": done.file, "bytes": done.file.stat().st_size, "files": len(held.members),
-            "samples": held.samples, "left_out": held.left_out, "vanished": done.vanished, "missing": done.missing,
-        }
-    )  # fmt: skip
+    done = run(session.workspace, file, leave_out=leave_out, overwrite=force, progress=session.progress)
+    session.emit(done)
     _show(session, done)
 
 

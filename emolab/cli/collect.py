@@ -83,12 +83,11 @@ def collect(
             stopped=stopped,
             progress=session.progress,
         )
-        early = stopped() and device is None
-    session.emit({**done.to_dict(), "stopped": early, "dry_run": dry_run})
+    session.emit(done)
     _show(session, done, dry_run=dry_run)
     if done.one_group is not None:
         _warn_of_one_group(session, done.one_group, done.report.added, dry_run=dry_run)
-    if early:
+    if done.stopped:
         session.say("[yellow]Stopped early;[/] everything up to here is kept. Run the same command again to go on.")
         return 130
     if dry_run:

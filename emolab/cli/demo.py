@@ -66,7 +66,7 @@ def demo(
     from emolab.demonstration import campaign as demo_loop
     from emolab.demonstration import data as demo_data
     from emolab.demonstration import page as demo_page
-    from emolab.workspace import write_text
+    from emolab.files import write_text
 
     began = time.monotonic()
     folder = directory.resolve()

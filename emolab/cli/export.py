@@ -52,19 +52,7 @@ def _show(session: Session, found: Exported) -> None:
     from emolab.cli.common import escape
 
     document, checked = found.document, found.parity
-    session.emit(
-        {
-            "file": found.file,
-            "bytes": found.size,
-            "to": document["to"],
-            "precision": document["precision"],
-            "flips": document["flips"],
-            "temperature": document["temperature"],
-            "model": document["model"],
-            "classes": document["classes"],
-            "parity": {**vars(checked), "macro_f1_fall_points": checked.fall},
-        }
-    )
+    session.emit(found)
     session.say(
         f"[green]✓[/] [bold]{escape(str(found.file))}[/] ({found.size / 1e6:.1f} MB): "
         f"model {short(document['model'])}, "

@@ -40,12 +40,13 @@ def inspect(
     """
     if bring_back != (annotator is not None):
         raise click.UsageError("--pull and --annotator NAME belong together.")
-    from emolab.loop.data.inspect import app, inspect_workspace, pull_edits
+    from emolab.loop.data.inspect import app, pull_edits
+    from emolab.loop.data.inspect import inspect as run
 
     workspace = session.workspace
     if annotator is not None:
         return _pulled(session, pull_edits(workspace, annotator=annotator, progress=session.progress))
-    report = inspect_workspace(workspace, model=model, progress=session.progress)
+    report = run(workspace, model=model, progress=session.progress)
     _written(session, report)
     if no_app:
         session.next_step("emolab inspect")

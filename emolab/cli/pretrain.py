@@ -20,11 +20,9 @@ def pretrain(session: Session, epochs: int | None, device: str | None) -> None:
     grouped with them are left out. A stopped run goes on when the same command is run again. Then train with
     --set training.weights=pretrained.
     """
-    if device:
-        session.overrides += (f"training.device={device}",)
     from emolab.loop.model.pretrain import pretrain as run
 
-    found = run(session.workspace, epochs=epochs, progress=session.progress).to_dict()
+    found = run(session.workspace, epochs=epochs, device=device, progress=session.progress).to_dict()
     session.emit(found)
     from emolab.cli.common import escape
 

@@ -31,8 +31,6 @@ def train(session: Session, resume: bool, device: str | None) -> None:
 
     if resume:
         _refuse_settings(session.overrides)
-    if device:
-        session.overrides += (f"training.device={device}",)
     if "TORCHELASTIC_RUN_ID" in os.environ:
         from emolab.cli.ui.signals import terminated_like_ctrl_c
 

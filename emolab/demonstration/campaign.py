@@ -19,6 +19,7 @@ from emolab.datasets.collect.collect import CollectRequest, collect
 from emolab.datasets.near_copies import groups
 from emolab.demonstration.annotators import TEAM, Annotator, answer_queue
 from emolab.demonstration.data import DemoData
+from emolab.files import write_text
 from emolab.labeling.answers.pseudonyms import pseudonym
 from emolab.labeling.label_studio.accounts import create_annotator
 from emolab.labeling.label_studio.client import Studio, connect
@@ -31,7 +32,7 @@ from emolab.progress import SILENT, Progress, Wordless
 from emolab.records import Model
 from emolab.stats.metrics import summary
 from emolab.training.predict import load, predict_media
-from emolab.workspace import Workspace, write_text
+from emolab.workspace import Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emolab.errors import DataError
+from emolab.files import write_text
 from emolab.records import Predictions
-from emolab.workspace import write_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

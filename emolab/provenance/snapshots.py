@@ -22,8 +22,8 @@ import numpy as np
 from emolab.catalog import snapshots
 from emolab.catalog.storage.engine import now
 from emolab.errors import DataError
+from emolab.files import write_bytes, write_text
 from emolab.records import Snapshot
-from emolab.workspace import write_bytes, write_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

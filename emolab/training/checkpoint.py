@@ -16,8 +16,8 @@ from torch import Tensor
 
 from emolab import __version__
 from emolab.errors import DataError
+from emolab.files import write_bytes, write_text
 from emolab.modalities.image.decode import VERSION, VERSIONS, Preprocessing
-from emolab.workspace import write_bytes, write_text
 
 FORMAT = "emolab-model/1"
 DOCUMENT, WEIGHTS = "model.json", "model.safetensors"

@@ -229,7 +229,7 @@ def predict_pool(workspace: Workspace, model: Model, *, progress: Progress = SIL
     damaged files are named when all others are predicted: they stop the command (:class:`DamagedMedia`), or are left
     out where ``training.damaged`` says so.
     """
-    folder = workspace.predictions / model.id
+    folder = workspace.predictions_folder / model.id
     with workspace.catalog() as catalog, catalog.connect() as conn:
         paths = {sample.id: workspace.locate(sample.media) for sample in samples.iterate(conn)}
     damaged: dict[str, str] = {}

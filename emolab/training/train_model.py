@@ -16,6 +16,7 @@ from emolab.catalog.storage.engine import now
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
+from emolab.results import Result
 from emolab.stats import metrics
 from emolab.training import checkpoint
 from emolab.training.checkpoint import Checkpoint
@@ -43,7 +44,7 @@ Media = Callable[[str], Path]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class Trained(Result):
     """A finished training: the model, which name it earned and why, and where its report is.
 
     ``champion`` is the id of the model that has that name now.

@@ -189,7 +189,7 @@ def champion(workspace: Workspace, ids: dict[str, str], trained_on: list[str], s
     probs = np.full((len(said), 3), 0.04)
     probs[np.arange(len(said)), [CLASSES.index(label) for label in said.values()]] = 0.92
     prediction_store.append(
-        workspace.predictions / made.id,
+        workspace.predictions_folder / made.id,
         Predictions(model_id=made.id, classes=CLASSES, samples=[ids[name] for name in said],
                     probs=probs.astype(np.float32), embeddings=np.zeros((len(said), 1), np.float16)),
     )  # fmt: skip

@@ -37,7 +37,7 @@ def with_a_model(workspace: Workspace, ids: list[str]) -> None:
     probs[np.arange(len(ids)), np.arange(len(ids)) % 3] = 0.96
     seen = np.eye(3)[np.arange(len(ids)) % 3] + np.random.default_rng(0).normal(0, 0.1, (len(ids), 3))
     prediction_store.append(
-        workspace.predictions / model.id,
+        workspace.predictions_folder / model.id,
         Predictions(model_id=model.id, classes=CLASSES, samples=ids, probs=probs, embeddings=seen.astype(np.float16)),
     )
     with workspace.catalog() as catalog, catalog.begin() as tx:

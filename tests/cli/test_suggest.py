@@ -50,7 +50,7 @@ def trained(pool: Workspace) -> Workspace:
     probs[21:] = [0.9, 0.05, 0.05]
     probs[9:20] = [0.8, 0.1, 0.1]
     prediction_store.append(
-        pool.predictions / model.id,
+        pool.predictions_folder / model.id,
         Predictions(
             model_id=model.id,
             classes=model.classes,

@@ -98,7 +98,7 @@ def furnished(root: Path, n: int, *, seed: int = 0) -> Workspace:
         )  # fmt: skip
     aggregate(workspace)
     prediction_store.append(
-        workspace.predictions / model.id,
+        workspace.predictions_folder / model.id,
         Predictions(model_id=model.id, classes=CLASSES, samples=ids, probs=probs.astype(np.float32),
                     embeddings=np.zeros((len(ids), 2), np.float16)),
     )  # fmt: skip
@@ -136,7 +136,7 @@ def faces(drawn: Path, tmp_path: Path) -> Workspace:
 
 
 def predictions(workspace: Workspace) -> Predictions:
-    return prediction_store.read(workspace.predictions / ("m" * 64))
+    return prediction_store.read(workspace.predictions_folder / ("m" * 64))
 
 
 def written(workspace: Workspace, address: str, **options: Any) -> Any:

@@ -212,7 +212,7 @@ def test_the_guess_that_is_shown_is_the_newest_models(
     made = Predictions(
         model_id="m1", classes=classes, samples=ids, probs=probs, embeddings=np.zeros((2, 4), np.float16)
     )
-    prediction_store.append(team.predictions / "m1", made)
+    prediction_store.append(team.predictions_folder / "m1", made)
     assert run_cli("label", "push", "--show-predictions", cwd=team.root, env=env).returncode == 0
     project = studio.find_project(title(team))
     assert project is not None

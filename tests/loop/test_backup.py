@@ -205,7 +205,7 @@ def test_a_backup_made_while_others_write_is_of_one_moment(full: Workspace, tmp_
     try:
         for number in range(3):
             file = tmp_path / f"{number}.backup"
-            done = writing.write(full, file)
+            done = writing.backup(full, file)
             assert done.missing == []
             copy = tmp_path / f"copy {number}"
             restoring.restore(file, copy)

@@ -213,7 +213,7 @@ def test_the_pool_is_predicted_by_the_engine_and_says_what_pytorch_says(trained:
     for file in kept(trained.cache):  # whatever other tests have made before this one
         file.unlink()
     for name in ("torch", "openvino"):
-        shutil.rmtree(trained.predictions, ignore_errors=True)
+        shutil.rmtree(trained.predictions_folder, ignore_errors=True)
         workspace = Workspace.open(trained.root, overrides=[f"training.engine={name}"])
         answers.append(predict_pool(workspace, model))
         probs = np.array(answers[-1].probs)

@@ -15,7 +15,7 @@ from typing import Any
 
 from emolab.active_learning.simulation.records import SimulatedRound
 from emolab.errors import DataError
-from emolab.workspace import write_text
+from emolab.files import write_text
 
 SETTINGS = "simulation.json"
 

@@ -20,6 +20,7 @@ from emolab.datasets.near_copies import groups
 from emolab.datasets.near_copies.groups import DuplicateReport
 from emolab.errors import DataError
 from emolab.progress import SILENT, Progress
+from emolab.results import Result
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Collected:
+class Collected(Result):
     """What a run did: ``ignored`` counts files of other kinds by suffix, ``log`` lists every problem and note.
 
     ``near`` says which near-identical samples the workspace has now, ``None`` when nothing new came. ``one_group`` is
-    the group of all new samples when there are several and they share one, which no split can divide.
+    the group of all new samples when there are several and they share one, which no split can divide. ``stopped``: it
+    ended before all was read.
     """
 
     report: IngestReport
@@ -46,6 +48,8 @@ class Collected:
     log: Path | None
     near: DuplicateReport | None = None
     one_group: str | None = None
+    stopped: bool = False
+    dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -64,6 +68,8 @@ class Collected:
             "notes": dict(report.notes.most_common()),
             "ignored": dict(self.ignored.most_common()),
             "log": None if self.log is None else str(self.log),
+            "stopped": self.stopped,
+            "dry_run": self.dry_run,
         }
 
 
@@ -134,7 +140,16 @@ def collect(
         with catalog.begin() as tx:
             near = groups.mark(tx, found)
     shared = units.shared if report.added > 1 else None
-    return Collected(report=report, ignored=source.ignored, log=log.path, near=near, one_group=shared)
+    early = wanted.stopped() and wanted.camera is None
+    return Collected(
+        report=report,
+        ignored=source.ignored,
+        log=log.path,
+        near=near,
+        one_group=shared,
+        stopped=early,
+        dry_run=wanted.dry_run,
+    )
 
 
 def _named(entries: Iterable[Entry], name: str | None) -> Iterator[Entry]:

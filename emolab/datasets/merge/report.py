@@ -7,6 +7,7 @@ from typing import Any
 
 from emolab.datasets.near_copies.groups import DuplicateReport
 from emolab.modalities.problems import Problem
+from emolab.results import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class MappingRow:
 
 
 @dataclass(slots=True, kw_only=True)
-class MergeReport:
+class MergeReport(Result):
     """What a merge did. ``read`` records = ``added`` + ``known`` + ``duplicates`` + ``unreadable``.
 
     ``known``: images that were in the workspace before; ``duplicates``: further copies within the dataset;

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from emolab.errors import ConfigError
-from emolab.workspace import write_bytes
+from emolab.files import write_bytes
 
 ACCOUNT_PAGE = "/user/account"
 _LEGACY = re.compile(r"[0-9a-f]{40}\Z")

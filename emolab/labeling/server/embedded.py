@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from emolab.errors import ConfigError, EmolabError, ServerError
+from emolab.files import write_text
 from emolab.labeling.label_studio import tokens
 from emolab.labeling.server import daemon, installation
 from emolab.labeling.server.daemon import EVERYWHERE, LOOPBACK
 from emolab.labeling.server.installation import ADMIN
 from emolab.progress import SILENT, Progress
-from emolab.workspace import Workspace, write_text
+from emolab.workspace import Workspace
 
 FIRST_PORT = 8080
 ATTEMPTS = 3  # ports tried where none is asked for

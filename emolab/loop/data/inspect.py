@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from emolab.workspace import Workspace
 
 
-def inspect_workspace(workspace: Workspace, *, model: str = "champion", progress: Progress = SILENT) -> ViewReport:
+def inspect(workspace: Workspace, *, model: str = "champion", progress: Progress = SILENT) -> ViewReport:
     """Write the workspace into a FiftyOne dataset, with the predictions of ``model``; only what changed is written.
 
     Raises :class:`EmolabError` where FiftyOne or its database is missing.
@@ -45,7 +45,7 @@ def pull_edits(workspace: Workspace, *, annotator: str, progress: Progress = SIL
 
 @contextmanager
 def app(workspace: Workspace, *, port: int | None = None) -> Iterator[str]:
-    """FiftyOne's App on the dataset of :func:`inspect_workspace`, at the address given; a context manager."""
+    """FiftyOne's App on the dataset of :func:`inspect`, at the address given; a context manager."""
     from emolab.datasets.inspect import fiftyone_view
 
     with fiftyone_view.app(workspace, _database(workspace, SILENT), port=port) as url:
@@ -80,7 +80,7 @@ def _predictions(workspace: Workspace, name: str, progress: Progress) -> Predict
     if set(model.classes) != set(classes):
         progress.note(f"Model {short(model.id)} has other classes than the project; its predictions are left out.")
         return None
-    folder = workspace.predictions / model.id
+    folder = workspace.predictions_folder / model.id
     stored = len(prediction_store.known(folder))
     if stored < total and not workspace.read_only and find_spec("torch") and (workspace.root / model.path).is_dir():
         from emolab.training.predict import predict_pool

@@ -71,13 +71,13 @@ def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
     if kept is not None:
         return kept
     made = _measure(workspace, model, labels, votes, progress or SILENT)
-    _write(workspace.predictions / model.id / FILE, made)
+    _write(workspace.predictions_folder / model.id / FILE, made)
     return made
 
 
 def read(workspace: Workspace, model: str, labels: str, votes: int) -> Advice | None:
     """The advice kept for this model, version of labels, number of votes and the settings; ``None``: there is none."""
-    file = workspace.predictions / model / FILE
+    file = workspace.predictions_folder / model / FILE
     if not file.is_file():
         return None
     try:
@@ -89,7 +89,7 @@ def read(workspace: Workspace, model: str, labels: str, votes: int) -> Advice | 
 
 
 def _write(file: Path, advice: Advice) -> None:
-    from emolab.workspace import write_text
+    from emolab.files import write_text
 
     file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps(advice.__dict__, indent=1) + "\n")

@@ -80,7 +80,7 @@ def latest_guesses(workspace: Workspace) -> Mapping[str, str]:
     with workspace.catalog() as catalog, catalog.connect() as conn:
         known = models.list_all(conn)
     for model in reversed(known):
-        folder = workspace.predictions / model.id
+        folder = workspace.predictions_folder / model.id
         if prediction_store.known(folder):
             stored = prediction_store.read(folder)
             best = stored.probs.argmax(axis=1)
@@ -102,5 +102,5 @@ def _guesses(workspace: Workspace, proposal: Proposal) -> dict[str, str]:
     if proposal.model is None:
         return {}
     ids = [suggestion.sample_id for suggestion in proposal.suggestions]
-    stored = prediction_store.read(workspace.predictions / proposal.model.id, ids)
+    stored = prediction_store.read(workspace.predictions_folder / proposal.model.id, ids)
     return {sample: stored.classes[c] for sample, c in zip(ids, stored.probs.argmax(axis=1), strict=True)}

@@ -145,7 +145,7 @@ def opinion(workspace: Workspace) -> Predictions | None:
         model = models.find(conn, "champion")
         if model is None:
             return None
-        folder = workspace.predictions / model.id
+        folder = workspace.predictions_folder / model.id
         asked = with_the_team(conn)
         known = [sample for sample in predictions.known(folder) if sample in asked]
         snapshot = stored.find(conn, model.snapshot)

@@ -173,8 +173,8 @@ def _write_report(
     out: Path, about: Mapping[str, Any], found: Sequence[StrategyVerdict], campaigns: Sequence[Any]
 ) -> Path:
     from emolab.active_learning.simulation.curves import curves
+    from emolab.files import write_text
     from emolab.loop.label.simulation.page import picture, render
-    from emolab.workspace import write_text
 
     report = out / "report.html"
     write_text(report, render(about, found, campaigns))

@@ -24,7 +24,8 @@ def train(
 ) -> Trained:
     """Train on the current labels, aggregating votes first, or go on with the unfinished run.
 
-    A resumed run goes on where it was trained, or on ``device``. The leader of a ``team`` calls this.
+    Without ``device`` a new run computes where the settings say, a resumed one where it began. The leader of a ``team``
+    calls this.
     Raises :class:`DataError` when there is nothing to train on or, with ``resume``, nothing to go on with.
     """
     from emolab.errors import MissingExtra
@@ -37,6 +38,7 @@ def train(
         raise MissingExtra("PyTorch", "train") from error
     from emolab.loop.model.training_run import choose
 
+    workspace = workspace.with_settings({"training.device": device})
     with room():
         team, begun = team or ALONE, None
         try:
@@ -70,6 +72,7 @@ def train_together(
         from emolab.training.runs import run_folders, runs
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
+    workspace = workspace.with_settings({"training.device": device})
     team = join(workspace.config.training.device)
     if team.leads:
         return train(workspace, resume=resume, device=device, progress=progress, team=team)

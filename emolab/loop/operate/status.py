@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emolab.catalog import labels, models, samples, tallies
 from emolab.catalog.campaign import rounds
 from emolab.labeling.labels.current_labels import standing
+from emolab.results import Result
 from emolab.training.runs import run_folders
 from emolab.words import push_command
 
@@ -70,7 +71,7 @@ class TrainingState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Status:
+class Status(Result):
     """Counts along the loop, ``problems`` of the workspace, and the ``next`` command.
 
     ``answered`` samples have an answer, ``waiting`` ones lie on a labelling server without one, ``unfinished`` ones

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emolab.errors import EmolabError, MissingExtra, UnknownName
+from emolab.files import write_text
 from emolab.inference import runtime
 from emolab.inference.runtime import Runner
 from emolab.progress import SILENT, Progress
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.export import formats, parity
 from emolab.training.networks.classifier import Classifier
-from emolab.workspace import write_text
 
 #: In order of speed (python -m benchmarks.export): in bfloat16 OpenVINO was the quicker one for every network, in
 #: single precision they are about even.

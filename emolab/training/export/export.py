@@ -17,6 +17,7 @@ from emolab.errors import DataError, EmolabError
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.records import LabelSet, Sample
+from emolab.results import Result
 from emolab.training.export import formats, graph, parity
 from emolab.training.export.parity import LARGEST_FALL, Parity
 from emolab.training.inputs import pixel_cache
@@ -45,13 +46,24 @@ class ExportMaterial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
+class Exported(Result):
     """A finished export: the file, its size in bytes, what is written in it and how it compares."""
 
     file: Path
     size: int
     document: dict[str, Any]
     parity: Parity
+
+    def to_dict(self) -> dict[str, Any]:
+        """The file, what is in it, and how it compares, ready for JSON."""
+        document = self.document
+        told = ("to", "precision", "flips", "temperature", "model", "classes")
+        return {
+            "file": str(self.file),
+            "bytes": self.size,
+            **{key: document[key] for key in told},
+            "parity": {**vars(self.parity), "macro_f1_fall_points": self.parity.fall},
+        }
 
 
 def export(

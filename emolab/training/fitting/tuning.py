@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from emolab.files import write_text
 from emolab.training.fitting.losses import soft_cross_entropy
 from emolab.training.inputs import batches
 from emolab.training.networks.classifier import Classifier
 from emolab.training.runs.recipes import Plan
-from emolab.workspace import write_text
 
 FILE = "tuning.json"
 #: A run of fewer steps ends before the timing pays.

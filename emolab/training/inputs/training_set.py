@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.errors import DataError
-from emolab.workspace import write_bytes, write_text
+from emolab.files import write_bytes, write_text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from emolab.files import write_text
 from emolab.pages import charts
 from emolab.pages.charts import Series
 from emolab.pages.html import Section, Thumbnail, Tile, code, columns, details, facts, gallery, page, paragraph, table
@@ -20,7 +21,6 @@ from emolab.stats import comparison_words
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
-from emolab.workspace import write_text
 
 MISTAKES = 24
 THUMBNAIL = 112

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from emolab.files import write_bytes
 from emolab.training.learned import fingerprints
 from emolab.training.learned.bloom_filter import BloomFilter
-from emolab.workspace import write_bytes
 
 FILE = "learned.safetensors"
 FORMAT = "emolab-learned/1"

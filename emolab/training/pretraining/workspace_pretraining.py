@@ -16,6 +16,7 @@ from emolab.catalog.samples import PoolColumns
 from emolab.catalog.storage.engine import now
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
+from emolab.files import write_bytes, write_text
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.training.fitting import tuning
@@ -26,7 +27,7 @@ from emolab.training.pretraining.pretrain import pretrain
 from emolab.training.runs import recipes, state
 from emolab.training.runs.recipes import Plan
 from emolab.training.runs.runs import settings
-from emolab.workspace import Workspace, write_bytes, write_text
+from emolab.workspace import Workspace
 
 #: What ``training.weights`` says to start from the result.
 NAME = "pretrained"

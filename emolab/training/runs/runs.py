@@ -14,10 +14,11 @@ from typing import Any
 from safetensors import SafetensorError
 
 from emolab.errors import DataError, EmolabError
+from emolab.files import write_text
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.runs import run_folders, state
 from emolab.training.runs.recipes import Plan
-from emolab.workspace import Workspace, write_text
+from emolab.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sqlalchemy import make_url
 
@@ -23,6 +23,7 @@ from emolab.catalog.storage.engine import HEAD, now
 from emolab.errors import DataError, EmolabError
 from emolab.loop.data.backup.manifest import CATALOG, CHUNK, FORMAT, NAME, Manifest, Member
 from emolab.progress import SILENT, Progress
+from emolab.results import Result
 from emolab.workspace import STATE, Workspace
 
 #: Folders of the state that are made again by themselves.
@@ -36,7 +37,7 @@ _BESIDE_SQLITE = ("-wal", "-shm", "-journal")
 
 
 @dataclass(slots=True)
-class Written:
+class Written(Result):
     """The backup and what is not in it: ``vanished`` files went away meanwhile, ``missing`` were lost before."""
 
     file: Path
@@ -44,8 +45,21 @@ class Written:
     vanished: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The file, what it holds and what it does not, ready for JSON."""
+        held = self.manifest
+        return {
+            "file": str(self.file),
+            "bytes": self.file.stat().st_size,
+            "files": len(held.members),
+            "samples": held.samples,
+            "left_out": held.left_out,
+            "vanished": self.vanished,
+            "missing": self.missing,
+        }
 
-def write(
+
+def backup(
     workspace: Workspace,
     target: Path,
     *,

@@ -1,0 +1,285 @@
+"""The Python interface: what a step gives in Python is what its command prints with --json."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import emolab
+from emolab.inference import prediction_store
+from emolab.results import Result, plain_data
+from emolab.workspace import Workspace
+from tests.support.calling import emolab as command
+from tests.support.learnable import QUICK, bars, configure, fill_workspace, png
+from tests.support.servers import LabelStudioServer
+
+CLASSES = ("happiness", "sadness", "neutral")
+#: What two runs of the same step may differ in; a TorchScript archive holds its own name.
+TIMES = {"bytes", "seconds", "minutes", "created_at", "log", "pid", "last"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with 48 labelled samples, a champion and 12 samples nobody voted on; and a folder to merge."""
+    root = tmp_path_factory.mktemp("python")
+    workspace = Workspace.init(root / "faces", classes=CLASSES)
+    fill_workspace(workspace)
+    emolab.train(configure(workspace, QUICK + "\ntensorboard = false"))
+    images, truth = bars(24, 3, seed=5)
+    for number, (image, label) in enumerate(zip(images, truth.tolist(), strict=True)):
+        folder = root / "open_faces" / CLASSES[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.png").write_bytes(png(image))
+    (root / "new").mkdir()
+    for number, image in enumerate(np.random.default_rng(9).integers(0, 255, (12, 40, 40, 1), dtype=np.uint8)):
+        (root / "new" / f"{number}.png").write_bytes(png(image))
+    emolab.collect(workspace, root / "new", faces="off")
+    return root
+
+
+@pytest.fixture
+def twins(made: Path, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """Two copies of ``made``: one for the command, one for Python."""
+    for name in ("by_command", "by_python"):
+        shutil.copytree(made, tmp_path / name)
+    yield tmp_path / "by_command", tmp_path / "by_python"
+
+
+@dataclass(frozen=True)
+class Step:
+    """The words of a command, and the same in Python: ``call(workspace, folder)``."""
+
+    words: tuple[str, ...]
+    call: Callable[[Workspace, Path], Any]
+
+
+def sample_of(workspace: Workspace) -> str:
+    return sorted(workspace.samples().index)[0]
+
+
+STEPS = {
+    "status": Step(("status",), lambda ws, _: emolab.status(ws)),
+    "collect": Step(
+        ("collect", "{folder}/open_faces", "--faces", "off", "--name", "web", "--group-by", "folder"),
+        lambda ws, at: emolab.collect(ws, at / "open_faces", faces="off", name="web", group_by="folder"),
+    ),
+    "collect, dry run": Step(
+        ("collect", "{folder}/open_faces", "--faces", "off", "--dry-run"),
+        lambda ws, at: emolab.collect(ws, [at / "open_faces"], faces="off", dry_run=True),
+    ),
+    "merge": Step(
+        ("merge", "image_folder", "{folder}/open_faces", "--split", "train", "--repair"),
+        lambda ws, at: emolab.merge(ws, "image_folder", at / "open_faces", split="train", repair=True),
+    ),
+    "splits": Step(("split", "list"), lambda ws, _: emolab.splits(ws)),
+    "split set": Step(
+        ("split", "set", "train", "--source", "collected", "--yes"),
+        lambda ws, _: emolab.set_split(ws, "train", sources=["collected"]),
+    ),
+    "split draw": Step(
+        ("split", "draw", "--train", ".5", "--valid", ".3", "--test", ".2", "--seed", "3"),
+        lambda ws, _: emolab.draw_splits(ws, {"train": 0.5, "valid": 0.3, "test": 0.2}, seed=3),
+    ),
+    "split repair": Step(("split", "repair"), lambda ws, _: emolab.repair_splits(ws)),
+    "remove": Step(
+        ("remove", "--source", "collected", "--yes"), lambda ws, _: emolab.remove(ws, sources=["collected"])
+    ),
+    "aggregate": Step(
+        ("label", "aggregate", "--method", "majority"), lambda ws, _: emolab.aggregate(ws, method="majority")
+    ),
+    "label status": Step(("label", "status"), lambda ws, _: emolab.label_status(ws)),
+    "label name": Step(("label", "name", "ann", "Ann B."), lambda ws, _: emolab.nickname(ws, "ann", "Ann B.")),
+    "suggest": Step(
+        ("suggest", "-n", "6", "--strategy", "margin", "--seed", "2"),
+        lambda ws, _: emolab.suggest(ws, n=6, strategy="margin", seed=2),
+    ),
+    "suggest --advise": Step(("suggest", "--advise"), lambda ws, _: emolab.advise(ws)),
+    "train": Step(("train", "--device", "cpu"), lambda ws, _: emolab.train(ws, device="cpu")),
+    "pretrain": Step(
+        ("pretrain", "--epochs", "1", "--set", "training.backbone=tiny"),
+        lambda ws, _: emolab.pretrain(ws.with_settings({"training.backbone": "tiny"}), epochs=1),
+    ),
+    "evaluate": Step(
+        ("evaluate", "champion", "--on", "valid"),
+        lambda ws, _: emolab.evaluate("champion", "valid", workspace=ws),
+    ),
+    "predict": Step(
+        ("predict", "champion", "{folder}/new", "--faces", "off"),
+        lambda ws, at: emolab.predict("champion", at / "new", workspace=ws, faces="off"),
+    ),
+    "export": Step(
+        ("export", "champion", "--to", "torchscript", "--out", "{folder}/champion.pt"),
+        lambda ws, at: emolab.export("champion", at / "champion.pt", to="torchscript", workspace=ws),
+    ),
+    "models promote": Step(
+        ("models", "promote", "champion", "--alias", "best"),
+        lambda ws, _: emolab.promote(ws, "champion", alias="best"),
+    ),
+    "backup": Step(("backup", "{folder}/faces.zip"), lambda ws, at: emolab.backup(ws, at / "faces.zip")),
+}
+
+
+def masked(value: Any, root: Path) -> Any:
+    """``value`` as JSON without what differs between two runs: moments, durations and the folder."""
+    if isinstance(value, dict):
+        return {key: masked(one, root) for key, one in value.items() if key not in TIMES}
+    if isinstance(value, list):
+        return [masked(one, root) for one in value]
+    if isinstance(value, float) and value != value:
+        return None
+    return value.replace(str(root), "ROOT") if isinstance(value, str) else value
+
+
+def by_command(root: Path, words: tuple[str, ...]) -> Any:
+    said = command("-w", root / "faces", *(word.format(folder=root) for word in words), "--json")
+    assert said.code == 0, said.err
+    return masked(json.loads(said.out), root)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_gives_in_python_what_its_command_prints(name: str, twins: tuple[Path, Path]) -> None:
+    step = STEPS[name]
+    printed = by_command(twins[0], step.words)
+    found = step.call(emolab.open(twins[1] / "faces"), twins[1])
+    given = masked(json.loads(json.dumps(plain_data(found))), twins[1])
+    assert given == printed
+
+
+@pytest.mark.labelstudio
+def test_push_and_pull_give_in_python_what_their_commands_print(
+    made: Path, tmp_path: Path, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", label_studio.url)
+    monkeypatch.setenv("EMOLAB_STUDIO_TOKEN", label_studio.token)
+    shutil.copytree(made, tmp_path / "one")
+    workspace = emolab.open(tmp_path / "one" / "faces", settings={"project.name": f"python {tmp_path.name}"})
+    dry = emolab.push(workspace, n=4, dry_run=True)
+    words = ("label", "push", "-n", "4", "--dry-run", "--set", f"project.name=python {tmp_path.name}")
+    assert by_command(tmp_path / "one", words) == masked(json.loads(json.dumps(plain_data(dry))), tmp_path / "one")
+    assert dry.created == 4
+    assert emolab.push(workspace, n=4).created == 4
+    pulled = emolab.pull(workspace)
+    assert (pulled.new, pulled.changed) == (0, False)
+
+
+def test_every_step_has_a_result_that_is_plain_data_or_a_record() -> None:
+    """Each name of the interface loads, is callable and is documented."""
+    for name in emolab.STEPS:
+        step = getattr(emolab, name)
+        assert callable(step), name
+        assert (step.__doc__ or "").strip(), f"emolab.{name} has no docstring"
+    assert set(emolab.STEPS) <= set(dir(emolab))
+
+
+def test_what_emolab_does_not_have_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        emolab.trian  # noqa: B018
+
+
+def test_importing_emolab_loads_nothing() -> None:
+    code = "import sys; before = set(sys.modules); import emolab; print(sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "sqlalchemy", "click", "rich", "PIL", "torch", "pandas", "emolab.workspace", "emolab.config"}
+    assert not heavy & set(eval(done.stdout))
+
+
+def test_open_finds_the_workspace_above_and_takes_settings(made: Path) -> None:
+    below = made / "faces" / ".emolab"
+    workspace = emolab.open(below, settings={"training.epochs": 3, "labeling.aggregator": "soft", "suggest.n": None})
+    assert workspace.root == made / "faces"
+    assert (workspace.config.training.epochs, workspace.config.labeling.aggregator) == (3, "soft")
+
+
+def test_errors_say_what_to_do_next(tmp_path: Path, workspace: Workspace) -> None:
+    with pytest.raises(emolab.ConfigError, match="no emolab workspace") as none:
+        emolab.open(tmp_path)
+    assert none.value.hint
+    with pytest.raises(emolab.EmolabError, match=r'Did you mean "training\.epochs"'):
+        emolab.open(workspace.root, settings={"training.epoch": 3})
+    with pytest.raises(emolab.DataError) as empty:
+        emolab.train(workspace)
+    assert empty.value.hint
+
+
+def test_init_takes_presets_and_names(tmp_path: Path) -> None:
+    assert len(emolab.init(tmp_path / "a").config.project.classes) == 8
+    assert emolab.init(tmp_path / "b", classes=["happiness", "sadness"]).config.project.classes == (
+        "happiness",
+        "sadness",
+    )
+
+
+def test_paths_pillow_images_and_arrays_get_the_same_answer(made: Path) -> None:
+    workspace = emolab.open(made / "faces")
+    files = sorted((made / "new").glob("*.png"))[:3]
+    pictures = [Image.open(file) for file in files]
+    arrays = [np.asarray(picture) for picture in pictures]
+    expected = [row["probs"] for row in emolab.predict("champion", files, workspace=workspace).predictions]
+    for given in (pictures, arrays, [np.repeat(a[..., None], 3, axis=2) for a in arrays]):
+        found = emolab.predict("champion", given, workspace=workspace).predictions
+        assert [row["probs"] for row in found] == expected
+    assert emolab.predict("champion", arrays[0], workspace=workspace).files == 1
+    with pytest.raises(emolab.DataError, match=r"float64 with shape \(4, 4\) is no image"):
+        emolab.predict("champion", np.zeros((4, 4)), workspace=workspace)
+    with pytest.raises(emolab.DataError, match="int is no image"):
+        emolab.predict("champion", [3], workspace=workspace)  # type: ignore[list-item]
+
+
+def test_frames_hold_samples_votes_labels_and_predictions(twins: tuple[Path, Path]) -> None:
+    workspace = emolab.open(twins[0] / "faces")
+    samples, votes, labels = workspace.samples(), workspace.votes(), workspace.labels()
+    assert (len(samples), len(votes), len(labels)) == (60, 96, 48)
+    assert samples.index.is_unique and set(samples.split.dropna()) == {"train", "valid"}
+    assert samples.votes.sum() == 96 and (samples.votes == 0).sum() == 12
+    assert set(votes.annotator) == {"ann", "bob"} and set(votes.label) == set(CLASSES)
+    assert np.allclose(labels[[f"p_{name}" for name in CLASSES]].sum(axis=1), 1.0)
+    with pytest.raises(emolab.DataError, match="has not looked at the samples"):
+        workspace.predictions()
+    emolab.suggest(workspace, n=4, strategy="margin")
+    said = workspace.predictions("champion")
+    stored = prediction_store.read(workspace.predictions_folder / emolab.model(workspace).id)
+    assert said.loc[stored.samples].confidence.tolist() == stored.probs.max(axis=1).tolist()
+    assert set(said.index) == set(samples.index)
+
+
+def test_frames_of_an_empty_workspace_are_empty(workspace: Workspace) -> None:
+    assert (len(workspace.samples()), len(workspace.votes())) == (0, 0)
+    with pytest.raises(emolab.DataError, match="no labels yet"):
+        workspace.labels()
+
+
+def test_frames_without_pandas_say_how_to_get_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(emolab.EmolabError, match="pandas is not installed") as lacking:
+        workspace.votes()
+    assert 'pip install "emolab[notebook]"' in (lacking.value.hint or "")
+
+
+def test_a_result_shows_itself_as_a_table_and_escapes_what_came_from_outside() -> None:
+    @dataclass(frozen=True)
+    class Found(Result):
+        names: list[str]
+        share: float
+
+    shown = Found(["<script>"], 0.25)._repr_html_()
+    assert "&lt;script&gt;" in shown and "<script>" not in shown and "0.25" in shown
+
+
+def test_warnings_of_a_step_reach_who_uses_python(twins: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
+    workspace = emolab.open(twins[0] / "faces")
+    with caplog.at_level(logging.INFO, logger="emolab"):
+        emolab.pretrain(workspace.with_settings({"training.backbone": "tiny"}), epochs=1)
+    assert any(
+        record.levelname == "WARNING" and "will probably teach little" in record.message for record in caplog.records
+    )
