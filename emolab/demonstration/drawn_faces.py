@@ -9,13 +9,15 @@ bytes.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.demonstration.face_drawing import Action, Person, Scene, backdrop, face, png
+from emolab.demonstration.face_drawing import Action, Person
+from emolab.demonstration.pictures import Scene, Sketch, pictures, sketch
 from emolab.taxonomy import PRESETS
 
 if TYPE_CHECKING:
@@ -69,17 +71,40 @@ class DrawnFace:
     answers: Mapping[str, float]
 
 
-def draw_faces(n: int, rng: Generator) -> Iterator[DrawnFace]:
-    """``n`` pictures of about ``n / 8`` persons with the eight expressions of FER+, streamed."""
+def draw_faces(n: int, rng: Generator, *, jobs: int = 1) -> Iterator[DrawnFace]:
+    """``n`` pictures of about ``n / 8`` persons with the eight expressions of FER+, streamed.
+
+    ``jobs`` processes draw them; how many there are changes no byte.
+    """
+    planned: deque[_Planned] = deque()
+
+    def remembered() -> Iterator[Sketch]:
+        for each in _plan(n, rng):
+            planned.append(each)
+            yield each.sketch
+
+    for number, png in enumerate(pictures(remembered(), jobs=jobs)):
+        face = planned.popleft()
+        yield DrawnFace(png, f"face{number:05d}.png", face.person, face.answers)
+
+
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    sketch: Sketch
+    person: str
+    answers: Mapping[str, float]
+
+
+def _plan(n: int, rng: Generator) -> Iterator[_Planned]:
+    """Everything that is random about ``n`` pictures, in the order of the pictures."""
     people = [_person(rng) for _ in range(max(3, n // 8))]
     names, prior = list(_PRIOR), np.array(list(_PRIOR.values()))
     latest: tuple[Person, Action, Scene, str, dict[str, float]] | None = None
-    for i in range(n):
+    for _ in range(n):
         chance = rng.random()
         if chance < _NO_FACE:
-            yield DrawnFace(
-                png(backdrop(_scene(rng), rng), rng, noise=4.0, blur=0.4), f"face{i:05d}.png", "", {"no_face": 1.0}
-            )
+            room = replace(_scene(rng), noise=4.0, blur=0.4)
+            yield _Planned(sketch(room, None, Action(), rng), "", {"no_face": 1.0})
             continue
         if latest is not None and chance < _NO_FACE + _COPIES:
             person, action, scene, who, answers = latest
@@ -90,8 +115,7 @@ def draw_faces(n: int, rng: Generator) -> Iterator[DrawnFace]:
             expression = names[int(rng.choice(len(names), p=prior / prior.sum()))]
             action, answers = _expression(expression, rng)
         latest = (person, action, scene, who, answers)
-        picture = face(person, action, scene, rng)
-        yield DrawnFace(png(picture, rng, noise=scene.noise, blur=scene.blur), f"face{i:05d}.png", who, answers)
+        yield _Planned(sketch(scene, person, action, rng), who, answers)
 
 
 def _expression(name: str, rng: Generator) -> tuple[Action, dict[str, float]]:

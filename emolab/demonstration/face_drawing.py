@@ -1,25 +1,19 @@
 """Drawing one face from what its muscles do: brows, lids, nose and mouth on a head of its own.
 
-Lengths are shares of the picture, colours RGB; everything is drawn enlarged and scaled down, so edges are smooth.
+Lengths are shares of the picture, colours RGB.
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 if TYPE_CHECKING:
-    from numpy.random import Generator
     from numpy.typing import NDArray
-
-#: Side of a picture in pixels, and how much larger it is drawn before it is scaled down.
-SIZE = 96
-_OVER = 3
 
 
 @dataclass(frozen=True)
@@ -62,26 +56,13 @@ class Person:
     beard: bool
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What changes from picture to picture: pose in shares of the head, roll in degrees, light, background, damage."""
-
-    yaw: float
-    pitch: float
-    roll: float
-    light: float
-    strength: float
-    back: tuple[int, int, int]
-    noise: float
-    blur: float
-
-
-def _shade(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
+def shade(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
+    """``colour`` lighter (above 1) or darker by ``factor``."""
     red, green, blue = (int(min(255, max(0, value * factor))) for value in colour)
     return red, green, blue
 
 
-class _Pen:
+class Pen:
     """Draws in shares of the picture: (0, 0) is the middle, x to the right, y down, 1 is the whole side."""
 
     def __init__(self, image: Image.Image) -> None:
@@ -91,16 +72,20 @@ class _Pen:
         return ((0.5 + x) * self._side, (0.5 + y) * self._side)
 
     def oval(self, x: float, y: float, rx: float, ry: float, fill: tuple[int, int, int]) -> None:
+        """A filled ellipse around (x, y)."""
         self._draw.ellipse((*self._at(x - rx, y - ry), *self._at(x + rx, y + ry)), fill=fill)
 
     def ring(self, x: float, y: float, rx: float, ry: float, colour: tuple[int, int, int]) -> None:
+        """An ellipse's outline."""
         box = (*self._at(x - rx, y - ry), *self._at(x + rx, y + ry))
         self._draw.ellipse(box, outline=colour, width=max(1, round(0.009 * self._side)))
 
     def area(self, points: NDArray[np.float64], fill: tuple[int, int, int]) -> None:
+        """A filled polygon."""
         self._draw.polygon([self._at(x, y) for x, y in points], fill=fill)
 
     def line(self, points: NDArray[np.float64], width: float, colour: tuple[int, int, int]) -> None:
+        """A line with round ends."""
         thick = max(1, round(width * self._side))
         path = [self._at(x, y) for x, y in points]
         self._draw.line(path, fill=colour, width=thick, joint="curve")
@@ -117,65 +102,46 @@ def _curve(*points: tuple[float, float], n: int = 24) -> NDArray[np.float64]:
     return level[0]
 
 
-def backdrop(scene: Scene, rng: Generator) -> Image.Image:
-    """An out-of-focus room without anybody, enlarged."""
-    side = SIZE * _OVER
-    ramp = np.linspace(0.75, 1.15, side)[:, None, None] * np.ones((side, side, 1))
-    image = Image.fromarray(np.clip(ramp * np.array(scene.back), 0, 255).astype(np.uint8))
-    pen = _Pen(image)
-    for _ in range(int(rng.integers(2, 5))):
-        x, y, r = rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5), rng.uniform(0.05, 0.25)
-        pen.oval(x, y, r, r * rng.uniform(0.5, 1.5), _shade(scene.back, float(rng.uniform(0.8, 1.2))))
-    return image.filter(ImageFilter.GaussianBlur(6))
-
-
-def face(person: Person, act: Action, scene: Scene, rng: Generator) -> Image.Image:
-    """``person`` with the muscles ``act`` in ``scene``, enlarged."""
-    picture = backdrop(scene, rng)
-    layer = Image.new("RGBA", picture.size, (*person.shirt, 0))
-    pen = _Pen(layer)
+def head(side: int, person: Person, act: Action, x: float, y: float) -> Image.Image:
+    """``person`` with the muscles ``act`` on a clear ground of ``side`` pixels; (x, y) is where the face looks."""
+    layer = Image.new("RGBA", (side, side), (*person.shirt, 0))
+    pen = Pen(layer)
     w, h = person.width, person.height
     _body(pen, person, w, h)
     pen.oval(0, 0, w, h, person.skin)
-    x, y = scene.yaw * 1.6, scene.pitch
     if person.beard:
         _beard(pen, person, x, y)
     _eyes(pen, person, act, x, y - 0.055)
     _nose(pen, person, act, x * 1.25, y + 0.06)
     _mouth(pen, person, act, x, y + 0.205)
     _fringe(pen, person, w, h)
-    turned = layer.rotate(scene.roll, resample=Image.Resampling.BICUBIC)
-    picture.paste(turned, mask=turned.getchannel("A"))
-    pixels = np.asarray(picture, dtype=np.float32)
-    across = np.linspace(-1, 1, picture.width, dtype=np.float32)
-    light = 1 + scene.strength * (np.cos(scene.light) * across[None, :] + np.sin(scene.light) * across[:, None])
-    return Image.fromarray(np.clip(pixels * light[:, :, None], 0, 255).astype(np.uint8))
+    return layer
 
 
-def _beard(pen: _Pen, person: Person, x: float, y: float) -> None:
+def _beard(pen: Pen, person: Person, x: float, y: float) -> None:
     w, h = person.width, person.height
     angle = np.linspace(0.12, np.pi - 0.12, 40)
     jaw = np.stack([w * np.cos(angle), h * np.sin(angle)], axis=1)
     top = _curve((-w * 0.97, 0.06), (x - w * 0.75, y + 0.2), (x - 0.1, y + 0.1), (x, y + 0.13))
     other = _curve((x, y + 0.13), (x + 0.1, y + 0.1), (x + w * 0.75, y + 0.2), (w * 0.97, 0.06))
-    pen.area(np.concatenate([jaw, top, other]), _shade(person.hair, 1.15))
+    pen.area(np.concatenate([jaw, top, other]), shade(person.hair, 1.15))
     pen.oval(x, y + 0.215, 0.115, 0.06, person.skin)
 
 
-def _body(pen: _Pen, person: Person, w: float, h: float) -> None:
+def _body(pen: Pen, person: Person, w: float, h: float) -> None:
     pen.oval(0, 0.62, 0.42, 0.26, person.shirt)
     if person.style in (1, 3):
-        pen.oval(0, 0.02, w * 1.28, h * 1.22, _shade(person.hair, 0.85))
+        pen.oval(0, 0.02, w * 1.28, h * 1.22, shade(person.hair, 0.85))
         pen.area(
             np.array([(-w * 1.25, 0.0), (w * 1.25, 0.0), (w * 1.15, 0.46), (-w * 1.15, 0.46)]),
-            _shade(person.hair, 0.85),
+            shade(person.hair, 0.85),
         )
-    pen.area(np.array([(-0.1, 0.25), (0.1, 0.25), (0.13, 0.45), (-0.13, 0.45)]), _shade(person.skin, 0.82))
+    pen.area(np.array([(-0.1, 0.25), (0.1, 0.25), (0.13, 0.45), (-0.13, 0.45)]), shade(person.skin, 0.82))
     for side in (-1, 1):
-        pen.oval(side * w, 0.0, 0.035, 0.06, _shade(person.skin, 0.9))
+        pen.oval(side * w, 0.0, 0.035, 0.06, shade(person.skin, 0.9))
 
 
-def _fringe(pen: _Pen, person: Person, w: float, h: float) -> None:
+def _fringe(pen: Pen, person: Person, w: float, h: float) -> None:
     if person.style == 2:
         return
     low = -h * (0.5 if person.style == 3 else 0.62)
@@ -185,8 +151,8 @@ def _fringe(pen: _Pen, person: Person, w: float, h: float) -> None:
     pen.area(np.concatenate([crown, hem]), person.hair)
 
 
-def _eyes(pen: _Pen, person: Person, act: Action, x: float, y: float) -> None:
-    ink = _shade(person.skin, 0.42)
+def _eyes(pen: Pen, person: Person, act: Action, x: float, y: float) -> None:
+    ink = shade(person.skin, 0.42)
     opened = max(0.14, 1 + 0.75 * act.lids - 0.3 * act.cheeks - 0.15 * act.sneer)
     for side in (-1, 1):
         cx = x + side * 0.125 * person.gap
@@ -199,33 +165,33 @@ def _eyes(pen: _Pen, person: Person, act: Action, x: float, y: float) -> None:
         pen.line(_curve((cx - rx, y), (cx, y - 2 * ry), (cx + rx, y)), 0.011, ink)
         if act.cheeks > 0.35:
             pen.line(
-                _curve((cx - rx, y + 0.035), (cx, y + 0.055), (cx + rx, y + 0.035)), 0.006, _shade(person.skin, 0.78)
+                _curve((cx - rx, y + 0.035), (cx, y + 0.055), (cx + rx, y + 0.035)), 0.006, shade(person.skin, 0.78)
             )
         height = y - 0.075
         inner = (cx - side * 0.055, height - 0.038 * act.inner)
         outer = (cx + side * 0.065, height - 0.034 * act.outer + 0.008)
         arch = 0.02 + 0.012 * max(0.0, act.outer) + (0.012 * act.lopsided if side > 0 else 0.0)
         middle = (cx + side * 0.012, min(inner[1], outer[1]) - arch * (1 if act.inner > -0.4 else 0.3))
-        pen.line(_curve(inner, middle, outer), 0.016 * person.brow, _shade(person.hair, 0.8))
+        pen.line(_curve(inner, middle, outer), 0.016 * person.brow, shade(person.hair, 0.8))
         if person.glasses:
             pen.ring(cx, y, 0.082, 0.068, (40, 40, 46))
     if act.inner < -0.45:
         for side in (-1, 1):
             pen.line(
-                _curve((x + side * 0.014, y - 0.095), (x + side * 0.01, y - 0.055)), 0.006, _shade(person.skin, 0.68)
+                _curve((x + side * 0.014, y - 0.095), (x + side * 0.01, y - 0.055)), 0.006, shade(person.skin, 0.68)
             )
     if person.glasses:
         pen.line(_curve((x - 0.045, y), (x, y - 0.02), (x + 0.045, y)), 0.009, (40, 40, 46))
 
 
-def _nose(pen: _Pen, person: Person, act: Action, x: float, y: float) -> None:
-    ink = _shade(person.skin, 0.72)
+def _nose(pen: Pen, person: Person, act: Action, x: float, y: float) -> None:
+    ink = shade(person.skin, 0.72)
     lift = 0.012 * max(0.0, act.sneer)
     pen.line(
         _curve((x - 0.012, y - 0.07), (x + 0.028 * person.nose, y + 0.02), (x - 0.004, y + 0.03 - lift)), 0.009, ink
     )
     for side in (-1, 1):
-        pen.oval(x + side * 0.022 * person.nose, y + 0.032 - lift, 0.011, 0.007, _shade(person.skin, 0.66))
+        pen.oval(x + side * 0.022 * person.nose, y + 0.032 - lift, 0.011, 0.007, shade(person.skin, 0.66))
         if act.sneer > 0.3:
             for row in range(2):
                 start = (x + side * 0.02, y - 0.045 + 0.022 * row)
@@ -237,8 +203,8 @@ def _nose(pen: _Pen, person: Person, act: Action, x: float, y: float) -> None:
             )
 
 
-def _mouth(pen: _Pen, person: Person, act: Action, x: float, y: float) -> None:
-    lip = _shade((200, 92, 88), 0.55 + 0.45 * sum(person.skin) / 620)
+def _mouth(pen: Pen, person: Person, act: Action, x: float, y: float) -> None:
+    lip = shade((200, 92, 88), 0.55 + 0.45 * sum(person.skin) / 620)
     half = 0.092 * (1 + 0.34 * act.wide + 0.12 * max(0.0, act.smile))
     left = (x - half, y - 0.05 * act.smile)
     right = (x + half, y - 0.05 * (act.smile + 1.15 * act.lopsided) - 0.004 * act.lopsided)
@@ -265,17 +231,6 @@ def _mouth(pen: _Pen, person: Person, act: Action, x: float, y: float) -> None:
                     (corner[0] + side * 0.04, corner[1]),
                     (corner[0] + side * 0.02, corner[1] + 0.03),
                 )
-                pen.line(fold, 0.007, _shade(person.skin, 0.74))
+                pen.line(fold, 0.007, shade(person.skin, 0.74))
     if act.press > 0.5:
-        pen.line(_curve((x - 0.05, y + 0.06), (x, y + 0.05), (x + 0.05, y + 0.06)), 0.007, _shade(person.skin, 0.78))
-
-
-def png(image: Image.Image, rng: Generator, *, noise: float, blur: float) -> bytes:
-    """``image`` at its final size as PNG, blurred (radius in pixels) and noisy (standard deviation in grey levels)."""
-    small = image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-    if blur > 0.05:
-        small = small.filter(ImageFilter.GaussianBlur(blur))
-    pixels = np.asarray(small, dtype=np.float32) + rng.normal(0, 1, (SIZE, SIZE, 1)).astype(np.float32) * noise
-    stream = io.BytesIO()
-    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(stream, "PNG")
-    return stream.getvalue()
+        pen.line(_curve((x - 0.05, y + 0.06), (x, y + 0.05), (x + 0.05, y + 0.06)), 0.007, shade(person.skin, 0.78))
