@@ -31,7 +31,8 @@ class Crowd:
     ``ids`` (n) are the hex sha256 of the files: the same bytes are one image, whoever voted on it where.
     ``votes`` (n, k) people per class; ``skips`` (n,) people who named none of ``classes`` (unknown, not a face, a label
     the classes do not have); ``splits`` and ``groups`` (n) as the dataset gives them. ``silent`` images, left
-    out, had nobody who named a class, ``unreadable`` ones are damaged.
+    out, had nobody who named a class, ``unreadable`` ones are damaged. ``said`` (n, p), where people are known by name,
+    is what each of them says: a class number, -1 for an answer that names no class, -2 for none.
     """
 
     spec: str
@@ -45,6 +46,7 @@ class Crowd:
     groups: list[str | None]
     silent: int
     unreadable: int
+    said: NDArray[np.int16] | None = None
 
 
 def read(

@@ -1,178 +1,147 @@
-"""The demo's campaign: one team, two ways to choose what they see, round by round through the real Label Studio."""
+"""The demo's two campaigns: one team, one real Label Studio, two ways to spend the same votes."""
 
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from emolab.catalog import models, samples, settings, tallies
+from emolab.catalog import samples, settings
 from emolab.config import FILE_NAME
 from emolab.datasets.collect.collect import CollectRequest, collect
 from emolab.datasets.near_copies import groups
-from emolab.demonstration.annotators import TEAM, Annotator, answer_queue
+from emolab.demonstration.annotators import TEAM, Annotator
+from emolab.demonstration.arm import Arm, Point, play_round
 from emolab.demonstration.data import DemoData
+from emolab.demonstration.policies import EMOLAB, Policy
 from emolab.files import write_text
 from emolab.labeling.answers.pseudonyms import pseudonym
 from emolab.labeling.label_studio.accounts import create_annotator
 from emolab.labeling.label_studio.client import Studio, connect
-from emolab.labeling.labels.aggregate import aggregate
-from emolab.labeling.server.embedded import EmbeddedServer
-from emolab.labeling.sync.pull import pull
-from emolab.labeling.sync.push import push
-from emolab.loop.label.suggest import Proposal, suggest
-from emolab.progress import SILENT, Progress, Wordless
-from emolab.records import Model
-from emolab.stats.metrics import summary
-from emolab.training.predict import load, predict_media
+from emolab.labeling.server.embedded import EmbeddedServer, Started
+from emolab.progress import SILENT, Progress
+from emolab.words import many
 from emolab.workspace import Workspace
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-#: The two arms: how each chooses after the first, random round they have in common.
-CHOSEN, RANDOM = "suggest", "random"
 #: Readers whose faces taught ``face48``.
 LEARNED_FROM = ("ferplus", "fer2013")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """The state of an arm after a round: ``votes`` counts every answer given so far, meta labels too."""
-
-    round: int
-    votes: int
-    labelled: int
-    accuracy: float
-    macro_f1: float
-    ece: float
-    seconds: float
-
-
-@dataclass(kw_only=True)
-class Arm:
-    """One way to choose: its workspace, its Label Studio project, its learning curve and what it proposed.
-
-    ``judged`` (m, k) are the newest model's probabilities for the judge's faces, ``report`` its figures.
-    """
-
-    name: str
-    strategy: str
-    workspace: Workspace
-    studio: Studio
-    curve: list[Point] = field(default_factory=list)
-    rounds: list[Proposal] = field(default_factory=list)
-    model: Model | None = None
-    judged: NDArray[np.float32] | None = None
-    report: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Campaign:
-    """What happened. ``people`` maps the pseudonym of each annotator to who they are."""
-
-    data: DemoData
-    arms: Mapping[str, Arm]
-    people: Mapping[str, Annotator]
-    per_round: int
-    overlap: int
-    seconds: float
-
 
 Say = Callable[[str], None]
 
 
-def run(
-    folder: Path,
-    data: DemoData,
-    *,
-    rounds: int,
-    per_round: int,
-    overlap: int,
-    seed: int,
-    strategy: str,
-    say: Say,
-    progress: Progress = SILENT,
-) -> Campaign:
-    """Label ``rounds`` x ``per_round`` samples twice, chosen by ``strategy`` and at random, and judge after each.
+@dataclass(frozen=True, kw_only=True)
+class Campaigns:
+    """What happened, by the name of the policy. ``people`` maps the pseudonym of each annotator to who they are."""
 
-    The first round is random for both (there is no model yet). Everything goes the way a real team's work goes:
-    collect, push, five users answering the queue, pull, aggregate, train, suggest.
-    """
-    began = time.monotonic()
+    data: DemoData
+    arms: Mapping[str, Arm]
+    people: Mapping[str, Annotator]
+    budget: int
+
+
+@contextmanager
+def starting(home: Workspace) -> Iterator[Future[Started]]:
+    """A Label Studio that comes up while other things are done; stopped at the end, whatever happens."""
     with ExitStack() as stack:
-        home, other = (_workspace(folder / name, data) for name in (CHOSEN, RANDOM))
         server = EmbeddedServer(home)
         stack.callback(server.stop)
-        coming = stack.enter_context(ThreadPoolExecutor(1)).submit(server.start)
-        _collect(home, data, progress, say)
-        _collect(other, data, SILENT, None)
-        with _step("Label Studio is up", say), progress.task("Waiting for Label Studio"):
+        yield stack.enter_context(ThreadPoolExecutor(1)).submit(server.start)
+
+
+def run(
+    policies: Mapping[str, Policy],
+    workspaces: Mapping[str, Workspace],
+    data: DemoData,
+    coming: Future[Started],
+    *,
+    rounds: int,
+    budget: int,
+    seed: int,
+    say: Say,
+    progress: Progress = SILENT,
+) -> Campaigns:
+    """Spend ``rounds`` x ``budget`` votes by each of ``policies``, and judge after every round.
+
+    Everything goes the way a real team's work goes: push, five users answering the queue, pull, aggregate, train,
+    suggest.
+    """
+    home = workspaces[EMOLAB]
+    with ExitStack() as stack:
+        with step("Label Studio is up", say), progress.task("Waiting for Label Studio"):
             url = coming.result().server.url
-        team = [(person, stack.enter_context(studio)) for person, studio in _seats(url, server.token(), say)]
+        token = EmbeddedServer(home).token()
+        team = [(person, stack.enter_context(studio)) for person, studio in _seats(url, token, say)]
         arms = {
-            name: Arm(
-                name=name,
-                strategy=chosen,
-                workspace=workspace,
-                studio=stack.enter_context(connect(url, server.token())),
-            )
-            for name, chosen, workspace in ((CHOSEN, strategy, home), (RANDOM, "random", other))
+            name: Arm(policy=policy, workspace=workspaces[name], studio=stack.enter_context(connect(url, token)))
+            for name, policy in policies.items()
         }
         for number in range(1, rounds + 1):
-            say(f"\n[bold]Round {number} of {rounds}[/]")
+            say(f"\n[bold]Round {number} of {rounds}[/] [dim]{many(budget, 'vote')} each[/]")
             for arm in arms.values():
-                _round(arm, number, data, team, n=per_round, overlap=overlap, seed=seed, progress=progress)
-                say(_line(arm))
+                point = play_round(arm, number, data, team, budget=budget, seed=seed, progress=progress)
+                say(_line(arm.policy, point))
         people = _people(home)
-    return Campaign(
-        data=data,
-        arms=arms,
-        people=people,
-        per_round=per_round,
-        overlap=overlap,
-        seconds=time.monotonic() - began,
-    )
+    return Campaigns(data=data, arms=arms, people=people, budget=budget)
 
 
-def _workspace(root: Path, data: DemoData) -> Workspace:
-    """A workspace that solves the head of ``face48``: the best start for a few hundred labels, within seconds.
+def workspace(root: Path, classes: tuple[str, ...], policy: Policy, *, title: str) -> Workspace:
+    """A workspace that works by ``policy`` and solves the head of ``face48``: a good start, within seconds.
 
     Faces that ``face48`` itself learned from would flatter it: there ``hog``, which has learned nothing, stands in.
     """
-    backbone = 'backbone = "hog"\n' if data.title in LEARNED_FROM else ""
-    settings = f'\n[collect]\nfaces = "off"\n\n[training]\nmode = "head"\n{backbone}'
-    made = Workspace.init(root, classes=data.classes, name=f"demo {root.name}")
+    made = Workspace.init(root, classes=classes, name=f"demo {root.name}")
     file = root / FILE_NAME
-    write_text(file, file.read_text(encoding="utf-8") + settings)
+    more = f'\n[collect]\nfaces = "off"\n\n[training]\nmode = "head"\nbackbone = "{backbone(title)}"\n{policy.settings}'
+    write_text(file, file.read_text(encoding="utf-8") + more)
     return Workspace.open(made.root)
 
 
-def _collect(workspace: Workspace, data: DemoData, progress: Progress, say: Say | None) -> None:
+def backbone(title: str) -> str:
+    """The network whose head is solved on the faces of the data set ``title``."""
+    return "hog" if title in LEARNED_FROM else "face48"
+
+
+def collect_faces(
+    home: Workspace, others: list[Workspace], data: DemoData, *, say: Say, progress: Progress
+) -> dict[str, str]:
+    """Take the faces into ``home``; ``others``, which are empty, get a copy of what came of it.
+
+    Returns the files of near copies, each with the file that stands for it.
+    """
     started = time.monotonic()
-    with workspace.catalog() as catalog:
+    with home.catalog() as catalog:
         wanted = CollectRequest(paths=[str(data.photos)], group_by="folder", consent="drawn or public, for the demo")
-        found = collect(workspace, catalog, wanted, progress=progress)
-        compared = groups.find(workspace, catalog, progress=progress)
+        report = collect(home, catalog, wanted, progress=progress).report
+        compared = groups.find(home, catalog, progress=progress)
         with catalog.begin() as tx:
             twins = groups.mark(tx, compared)
-    if say is not None:
-        report = found.report
-        say(
-            f"[green]✓[/] collected {report.added + report.existing + report.skipped:,} faces"
-            f" [dim]({twins.surplus:,} near copies set aside, {time.monotonic() - started:.0f} s)[/]"
-        )
+            columns = samples.pool(tx)
+            files = {sample.id: Path(sample.name or "").name for sample in samples.iterate(tx)}
+    for other in others:
+        shutil.copytree(home.state, other.state, dirs_exist_ok=True, ignore=_not_faces)
+    say(
+        f"[green]✓[/] collected {report.added + report.existing + report.skipped:,} faces"
+        f" [dim]({twins.surplus:,} near copies set aside, {time.monotonic() - started:.0f} s)[/]"
+    )
+    return {
+        files[sample]: files[columns.ids[leader]]
+        for sample, leader in zip(columns.ids, columns.duplicate.tolist(), strict=True)
+        if columns.ids[leader] != sample
+    }
 
 
-def _people(workspace: Workspace) -> dict[str, Annotator]:
-    with workspace.catalog() as catalog, catalog.begin() as tx:
+def _not_faces(_: str, names: list[str]) -> list[str]:
+    """What the other workspace does not share: the server, its logs, and locks."""
+    return [name for name in names if name in ("studio", "logs", "locks")]
+
+
+def _people(home: Workspace) -> dict[str, Annotator]:
+    with home.catalog() as catalog, catalog.begin() as tx:
         secret = settings.secret(tx)
     return {pseudonym(secret, _address(person)): person for person in TEAM}
 
@@ -182,7 +151,7 @@ def _address(person: Annotator) -> str:
 
 
 def _seats(url: str, token: str, say: Say) -> Iterator[tuple[Annotator, Studio]]:
-    with _step(f"{len(TEAM)} annotators signed up", say), connect(url, token) as admin:
+    with step(f"{len(TEAM)} annotators signed up", say), connect(url, token) as admin:
         seats = []
         for person in TEAM:
             key = create_annotator(admin, _address(person), secrets.token_urlsafe(18))
@@ -190,80 +159,18 @@ def _seats(url: str, token: str, say: Say) -> Iterator[tuple[Annotator, Studio]]
     yield from seats
 
 
-def _round(
-    arm: Arm,
-    number: int,
-    data: DemoData,
-    team: Sequence[tuple[Annotator, Studio]],
-    *,
-    n: int,
-    overlap: int,
-    seed: int,
-    progress: Progress,
-) -> None:
-    from emolab.loop.model.train import train
-
-    started = time.monotonic()
-    progress = Wordless(progress)  # a line per round says more than the notes of every command in it
-    strategy = "random" if number == 1 else arm.strategy
-    arm.rounds.append(suggest(arm.workspace, n=n, strategy=strategy, revotes=0.0, seed=seed, progress=progress))
-    sent = push(arm.workspace, arm.studio, suggestions=True, overlap=overlap, progress=progress)
-    crowd = _crowd(arm.workspace, data)
-    remote = arm.studio.find_project(sent.project)
-    if remote is None:
-        raise LookupError(sent.project)
-    answer_queue(team, remote.id, crowd, progress=progress, total=n * overlap)
-    pull(arm.workspace, arm.studio, progress=progress)
-    aggregate(arm.workspace)
-    arm.model = train(arm.workspace, progress=progress).model
-    with arm.workspace.catalog() as catalog, catalog.begin() as tx:
-        models.set_alias(tx, "champion", arm.model.id)
-    arm.judged = np.stack(
-        [
-            answer.probs
-            for answer in predict_media(load(arm.workspace.root / arm.model.path), data.judge)
-            if answer.probs is not None
-        ]
-    )
-    arm.report = summary(arm.judged, data.truth, data.classes)
-    with arm.workspace.catalog() as catalog, catalog.connect() as conn:
-        counted = tallies.count(conn)
-        labelled = samples.count_answered(conn)
-    arm.curve.append(
-        Point(
-            round=number,
-            votes=counted["people"] + counted["meta"],
-            labelled=labelled,
-            accuracy=arm.report["accuracy"],
-            macro_f1=arm.report["macro_f1"],
-            ece=arm.report["ece"],
-            seconds=time.monotonic() - started,
-        )
-    )
-
-
-def _crowd(workspace: Workspace, data: DemoData) -> dict[str, Mapping[str, float]]:
-    with workspace.catalog() as catalog, catalog.connect() as conn:
-        return {
-            sample.id: data.crowd[Path(sample.name).name]
-            for sample in samples.iterate(conn)
-            if sample.name is not None and Path(sample.name).name in data.crowd
-        }
-
-
-def _line(arm: Arm) -> str:
-    point = arm.curve[-1]
-    colour = "cyan" if arm.name == CHOSEN else "yellow"
-    how = "random start" if point.round == 1 else arm.strategy
+def _line(policy: Policy, point: Point) -> str:
+    colour = "cyan" if policy.name == EMOLAB else "yellow"
     return (
-        f"  [{colour}]{arm.name:<8}[/] {point.votes:>5,} votes on {point.labelled:>4,} faces   "
+        f"  [{colour}]{policy.title:<13}[/] {point.votes:>5,} votes on {point.labelled:>4,} faces   "
         f"accuracy [bold]{point.accuracy:6.1%}[/]   macro-F1 [bold]{point.macro_f1:.3f}[/]   "
-        f"[dim]{how}, {point.seconds:.0f} s[/]"
+        f"[dim]{point.seconds:.0f} s[/]"
     )
 
 
 @contextmanager
-def _step(text: str, say: Say) -> Iterator[None]:
+def step(text: str, say: Say) -> Iterator[None]:
+    """Say ``text`` and how long it took when the block is over."""
     started = time.monotonic()
     yield
     say(f"[green]✓[/] {text} [dim]({time.monotonic() - started:.0f} s)[/]")

@@ -30,7 +30,8 @@ class DemoData:
     """A pool of photos on disk and a judge that nobody trains on.
 
     ``crowd`` maps the file name of each photo to how people answer (class or meta label: share, sums to 1).
-    ``judge`` holds (name, bytes) of the faces that judge, ``truth`` (m,) their classes as indices into ``classes``.
+    ``drawn``: no real person is among them. ``judge`` holds (name, bytes) of the faces that judge, ``truth`` (m,) their
+    classes as indices into ``classes``.
     """
 
     title: str
@@ -39,6 +40,7 @@ class DemoData:
     crowd: Mapping[str, Mapping[str, float]]
     judge: Sequence[tuple[str, bytes]]
     truth: NDArray[np.int64]
+    drawn: bool
     licence: str | None = None
 
 
@@ -50,42 +52,65 @@ class _Face:
     answers: Mapping[str, float]
 
 
-def faces(spec: str | None, folder: Path, *, pool: int, judge: int, seed: int, progress: Progress = SILENT) -> DemoData:
-    """Drawn faces without ``spec``, else faces of ``READER:PATH``; see :func:`drawn` and :func:`read`."""
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where faces come from: ``READER:PATH``, or ``None`` for drawn ones. ``labels`` are the data set's own names."""
+
+    spec: str | None
+    title: str
+    classes: tuple[str, ...]
+    labels: Mapping[str, int]
+
+
+def source(spec: str | None) -> Source:
+    """Drawn faces without ``spec``, else those of ``READER:PATH``, whose labels are looked at."""
     if spec is None:
-        return drawn(folder, pool=pool, judge=judge, seed=seed, progress=progress)
-    return read(spec, folder, pool=pool, judge=judge, seed=seed, progress=progress)
+        return Source(spec=None, title="drawn faces", classes=PRESETS["ferplus8"], labels={})
+    name, colon, where = spec.partition(":")
+    if not colon:
+        raise DataError(f'"{spec}" is not READER:PATH.', hint="Example: emolab demo --data ferplus:fer/data")
+    found = as_reader(READERS.load(name)).survey(Path(where).expanduser(), {}).labels
+    classes = PRESETS["ferplus8"] if name == "ferplus" else _classes(found)
+    return Source(spec=spec, title=name, classes=classes, labels=found)
 
 
-def drawn(folder: Path, *, pool: int, judge: int, seed: int, progress: Progress = SILENT) -> DemoData:
-    """``pool`` drawn faces in ``folder`` and about ``judge`` others, of other people, to judge by."""
+def faces(
+    chosen: Source, folder: Path, *, pool: int, judge: int, seed: int, jobs: int = 1, progress: Progress = SILENT
+) -> DemoData:
+    """Faces of ``chosen``; see :func:`drawn` and :func:`read`."""
+    if chosen.spec is None:
+        return drawn(folder, pool=pool, judge=judge, seed=seed, jobs=jobs, progress=progress)
+    return read(chosen, folder, pool=pool, judge=judge, seed=seed, progress=progress)
+
+
+def drawn(folder: Path, *, pool: int, judge: int, seed: int, jobs: int = 1, progress: Progress = SILENT) -> DemoData:
+    """``pool`` drawn faces in ``folder`` and about ``judge`` others, of other people, to judge by.
+
+    ``jobs`` processes draw them.
+    """
     with progress.task("Drawing faces", pool + judge, unit="faces") as bar:
         stream = (
             _Face(face.name, face.person or "nobody", face.png, face.answers)
             for rng, n in ((np.random.default_rng([seed, 0]), pool), (np.random.default_rng([seed, 1]), judge))
-            for face in draw_faces(n, rng)
+            for face in draw_faces(n, rng, jobs=jobs)
         )
         taken: list[_Face] = []
         for face in stream:
             taken.append(face)
             bar.advance()
-    return _made("drawn faces", PRESETS["ferplus8"], folder, pool=taken[:pool], judge=taken[pool:])
+    return _made(source(None), folder, pool=taken[:pool], judge=taken[pool:])
 
 
-def read(spec: str, folder: Path, *, pool: int, judge: int, seed: int, progress: Progress = SILENT) -> DemoData:
-    """``pool`` random faces of ``spec`` = ``READER:PATH`` in ``folder`` and ``judge`` others to judge by.
+def read(chosen: Source, folder: Path, *, pool: int, judge: int, seed: int, progress: Progress = SILENT) -> DemoData:
+    """``pool`` random faces of a data set in ``folder`` and ``judge`` others to judge by.
 
     Copies of one picture always fall on the same side. Raises :class:`DataError` when there are too few.
     """
-    name, colon, where = spec.partition(":")
-    if not colon:
-        raise DataError(f'"{spec}" is not READER:PATH.', hint="Example: emolab demo --data ferplus:fer/data")
+    name, _, where = (chosen.spec or "").partition(":")
     reader, path = as_reader(READERS.load(name)), Path(where).expanduser()
-    found = reader.survey(path, {}).labels
-    classes = PRESETS["ferplus8"] if name == "ferplus" else _classes(found)
-    labels = plan(found, classes, {})
+    labels = plan(chosen.labels, chosen.classes, {})
     rng = np.random.default_rng(seed)
-    chosen: dict[bool, dict[str, tuple[float, _Face]]] = {True: {}, False: {}}
+    sides: dict[bool, dict[str, tuple[float, _Face]]] = {True: {}, False: {}}
     with progress.task(f"Reading {name}", None, unit="faces") as bar:
         for record in reader(path, {}):
             bar.advance()
@@ -97,17 +122,17 @@ def read(spec: str, folder: Path, *, pool: int, judge: int, seed: int, progress:
             answers: dict[str, float] = {}
             for (_, target), count in labels.translate(record.votes, record.key).items():
                 answers[target] = answers.get(target, 0.0) + count / total
-            if answers and content not in chosen[side]:
+            if answers and content not in sides[side]:
                 face = _Face(f"{content[:16]}.png", record.group or content[:16], data, answers)
-                chosen[side][content] = (ticket, face)
-            if len(chosen[side]) > 4 * (judge if side else pool):
-                _thin(chosen[side], 2 * (judge if side else pool))
+                sides[side][content] = (ticket, face)
+            if len(sides[side]) > 4 * (judge if side else pool):
+                _thin(sides[side], 2 * (judge if side else pool))
     for side, n, what in ((False, pool, "the pool"), (True, judge, "the judge")):
-        _thin(chosen[side], n)
-        if len(chosen[side]) < n:
-            raise DataError(f"{spec} has only {len(chosen[side])} faces for {what}; {n} were asked for.")
-    sides = {side: [face for _, face in faces.values()] for side, faces in chosen.items()}
-    return _made(name, classes, folder, pool=sides[False], judge=sides[True], licence=reader.licence)
+        _thin(sides[side], n)
+        if len(sides[side]) < n:
+            raise DataError(f"{chosen.spec} has only {len(sides[side])} faces for {what}; {n} were asked for.")
+    taken = {side: [face for _, face in faces.values()] for side, faces in sides.items()}
+    return _made(chosen, folder, pool=taken[False], judge=taken[True], licence=reader.licence)
 
 
 def _thin(faces: dict[str, tuple[float, _Face]], n: int) -> None:
@@ -121,8 +146,7 @@ def _classes(labels: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def _made(
-    title: str,
-    classes: tuple[str, ...],
+    chosen: Source,
     folder: Path,
     *,
     pool: list[_Face],
@@ -133,14 +157,15 @@ def _made(
         place = folder / face.group
         place.mkdir(parents=True, exist_ok=True)
         (place / face.name).write_bytes(face.data)
-    clear = list(_clear(judge, classes))
+    clear = list(_clear(judge, chosen.classes))
     return DemoData(
-        title=title,
-        classes=classes,
+        title=chosen.title,
+        classes=chosen.classes,
         photos=folder,
         crowd={face.name: face.answers for face in pool},
         judge=[(face.name, face.data) for face, _ in clear],
-        truth=np.array([classes.index(label) for _, label in clear], dtype=np.int64),
+        truth=np.array([chosen.classes.index(label) for _, label in clear], dtype=np.int64),
+        drawn=chosen.spec is None,
         licence=licence,
     )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emolab.active_learning.simulation.campaign import campaign, check, everything
 from emolab.active_learning.simulation.frozen_trainer import Frozen, principal
 from emolab.active_learning.simulation.journal import Journal
-from emolab.active_learning.simulation.oracle import NOTHING, deal
+from emolab.active_learning.simulation.oracle import ABSENT, NOTHING, deal
 from emolab.active_learning.simulation.records import CampaignData, SimulatedModel, SimulatedRound, Terms
 from emolab.active_learning.simulation.simulate import Stage, play, simulate
 from emolab.active_learning.simulation.vote_costs import Votes
@@ -110,6 +110,19 @@ def test_people_who_run_out_are_an_error_that_names_the_way_out() -> None:
         deal(np.array([[3, 0], [0, 0]]), np.zeros(2, int), most=1, oracle="shares", rng=np.random.default_rng(0))
     with pytest.raises(UnknownName, match='Unknown oracle "crowd"'):
         deal(np.eye(2, dtype=int), np.zeros(2, int), most=1, oracle="crowd", rng=np.random.default_rng(0))
+
+
+def test_known_people_answer_by_name_nobody_twice_and_who_gives_no_answer_is_passed_over() -> None:
+    said = np.tile(np.array([0, 1, ABSENT, NOTHING, 1], dtype=np.int16), (400, 1))
+    votes, skips = np.tile(np.array([1, 2]), (400, 1)), np.ones(400, dtype=np.int64)
+    deck = deal(votes, skips, most=4, oracle="people", rng=np.random.default_rng(4), said=said)
+    assert np.array_equal(deck.label, np.take_along_axis(said, deck.annotator.astype(np.int64), axis=1))
+    assert (np.sort(deck.annotator, axis=1) == [0, 1, 3, 4]).all()
+    assert set(np.bincount(deck.annotator[:, 0], minlength=5) > 50) == {True, False}  # every order comes about
+    with pytest.raises(DataError, match="on some only 4 people give an answer"):
+        deal(votes, skips, most=5, oracle="people", rng=np.random.default_rng(4), said=said)
+    with pytest.raises(DataError, match="does not tell who gave which vote"):
+        deal(votes, skips, most=2, oracle="people", rng=np.random.default_rng(4))
 
 
 # -- how many answers ----------------------------------------------------------------------------------------------

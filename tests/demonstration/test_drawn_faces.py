@@ -44,3 +44,9 @@ def test_pictures_decode_and_expressions_differ_more_than_noise() -> None:
         pixels.setdefault(max(face.answers, key=lambda name: face.answers[name]), []).append(np.asarray(image))
     mouth = {name: np.mean([p[58:84, 30:66].std() for p in group]) for name, group in pixels.items()}
     assert mouth["surprise"] > mouth["neutral"] * 1.1
+
+
+def test_however_many_processes_draw_the_bytes_are_the_same() -> None:
+    alone = list(draw_faces(40, np.random.default_rng(7)))
+    together = list(draw_faces(40, np.random.default_rng(7), jobs=2))
+    assert together == alone

@@ -56,6 +56,37 @@ def test_only_the_database_and_the_retries_differ_from_label_studios_own_setting
     assert seen.stderr.encode().startswith(installation.IN_FORCE)
 
 
+#: Every field of every model of a package of Django's own, copied by its ``clone`` and by the quick one, twice each.
+COPIES = """
+import django
+from django.apps import apps
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions"])
+django.setup()
+fields = [f for model in apps.get_models() for f in (*model._meta.local_fields, *model._meta.local_many_to_many)]
+own = [field.clone().deconstruct() for field in fields]
+from emolab_studio.migrations_speed import speed_up
+speed_up()
+assert [field.clone().deconstruct() for field in fields] == own
+assert [field.clone().clone().deconstruct() for field in fields] == own
+assert all(field.clone() is not field.clone() for field in fields)
+print(len(own))
+"""
+
+
+def test_fields_of_migrations_are_copied_as_django_copies_them(tmp_path: Path) -> None:
+    done = python(COPIES, tmp_path)
+    assert int(done.stdout or 0) > 20, done.stderr
+
+
+def test_only_the_process_that_creates_the_database_copies_fields_its_own_way(tmp_path: Path) -> None:
+    show = f"{SHOW}; from django.db.models import Field; print(Field.clone.__module__)"
+    asked = f"import os; os.environ['EMOLAB_CREATES_DATABASE'] = 'true'; {show}"
+    where = stock(tmp_path, STOCK)
+    assert python(show, where).stdout.rstrip().endswith("django.db.models.fields")
+    assert python(asked, where).stdout.rstrip().endswith("emolab_studio.migrations_speed")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -39,7 +39,7 @@ def check(field: CampaignData, terms: Terms) -> None:
     shown = int((field.votes.sum(axis=0) > 0).sum())
     if shown < 2:
         raise DataError(f"The votes name {shown} of {len(field.classes)} classes; a campaign needs two or more.")
-    possible(field.votes, field.skips, most=terms.votes.high, oracle=terms.oracle)
+    possible(field.votes, field.skips, most=terms.votes.high, oracle=terms.oracle, said=field.said)
     if not terms.budgets or terms.budgets[0] <= 0 or (np.diff(terms.budgets) <= 0).any():
         raise DataError("The budgets of the rounds have to rise from above 0.")
     if terms.budgets[0] < terms.votes.least:
@@ -107,7 +107,12 @@ class _State:
     def __init__(self, field: CampaignData, terms: Terms, strategy: str, seed: int, trainer: Trainer) -> None:
         self.field, self.terms, self.strategy, self.seed, self.trainer = field, terms, strategy, seed, trainer
         self.deck = deal(
-            field.votes, field.skips, most=terms.votes.high, oracle=terms.oracle, rng=_rng(seed, 0, "answers")
+            field.votes,
+            field.skips,
+            most=terms.votes.high,
+            oracle=terms.oracle,
+            rng=_rng(seed, 0, "answers"),
+            said=field.said,
         )
         self.given = np.zeros(len(field.samples), dtype=np.int64)
         self.trained: SimulatedModel | None = None

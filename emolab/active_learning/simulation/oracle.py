@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 #: An answer that names no class: a skip, "unknown", "not a face". It costs what every answer costs.
 NOTHING = -1
+#: In the table of what known people say: this person gives no answer.
+ABSENT = -2
 #: How answers come about, in words.
 ORACLES = {
     "counted": "the people who voted, one after the other, nobody twice",
     "shares": "drawn again and again from the shares of the votes",
     "team": "twelve simulated annotators, each with a confusion matrix of their own",
+    "people": "the people who answered, each known by name, one after the other, nobody twice",
 }
 #: Simulated annotators, the share of wrong answers of a middling one, and how unequal they are (beta distribution).
 TEAM, ERROR, ALIKE = 12, 0.2, 8.0
@@ -42,12 +45,22 @@ class Deck:
     annotator: NDArray[np.int16]
 
 
-def deal(votes: Counts, skips: Counts, *, most: int, oracle: str, rng: np.random.Generator) -> Deck:
+def deal(
+    votes: Counts,
+    skips: Counts,
+    *,
+    most: int,
+    oracle: str,
+    rng: np.random.Generator,
+    said: NDArray[np.int16] | None = None,
+) -> Deck:
     """The first ``most`` answers to each of n samples, from ``votes`` (n, k) people per class and ``skips`` (n,).
 
-    Raises what :func:`possible` raises.
+    ``said`` (n, p) is what known people say, as in :class:`CampaignData`. Raises what :func:`possible` raises.
     """
-    possible(votes, skips, most=most, oracle=oracle)
+    possible(votes, skips, most=most, oracle=oracle, said=said)
+    if oracle == "people" and said is not None:
+        return _people(said, most, rng)
     table = np.column_stack([votes, skips]).astype(np.int64)
     if oracle == "counted":
         label, annotator = _counted(table, most, rng), np.full((len(table), most), -1, dtype=np.int16)
@@ -58,7 +71,7 @@ def deal(votes: Counts, skips: Counts, *, most: int, oracle: str, rng: np.random
     return Deck(np.where(label == votes.shape[1], NOTHING, label).astype(np.int16), annotator)
 
 
-def possible(votes: Counts, skips: Counts, *, most: int, oracle: str) -> None:
+def possible(votes: Counts, skips: Counts, *, most: int, oracle: str, said: NDArray[np.int16] | None = None) -> None:
     """Raise :class:`UnknownName` for an unknown ``oracle``, :class:`DataError` when ``most`` answers cannot be had."""
     if oracle not in ORACLES:
         raise UnknownName("oracle", oracle, ORACLES)
@@ -71,6 +84,17 @@ def possible(votes: Counts, skips: Counts, *, most: int, oracle: str) -> None:
             f"Up to {most} votes per sample are asked for, but {few:,} of {len(people):,} samples have fewer.",
             hint="Ask for fewer with --votes, or draw from the shares of the votes: --oracle shares",
         )
+    if oracle == "people":
+        if said is None:
+            raise DataError(
+                "The data set does not tell who gave which vote.", hint="Choose who answers: --oracle counted"
+            )
+        fewest = int((said != ABSENT).sum(axis=1).min(initial=most))
+        if fewest < most:
+            raise DataError(
+                f"Up to {most} votes per sample are asked for, but on some only {fewest} people give an answer.",
+                hint="Ask for fewer with --votes.",
+            )
     if oracle == "team" and most > TEAM:
         raise DataError(
             f"Up to {most} votes per sample are asked for, but the simulated team has {TEAM} members.",
@@ -87,6 +111,13 @@ def _counted(table: NDArray[np.int64], most: int, rng: np.random.Generator) -> N
     first = np.concatenate([[0], np.cumsum(table.sum(axis=1))[:-1]])
     shuffled: NDArray[np.int64] = label[order]
     return shuffled[first[:, None] + np.arange(most)]
+
+
+def _people(said: NDArray[np.int16], most: int, rng: np.random.Generator) -> Deck:
+    """The answers of each sample in an order of its own; who gives none is passed over."""
+    ticket = np.where(said == ABSENT, np.inf, rng.random(said.shape))
+    person = np.argsort(ticket, axis=1)[:, :most]
+    return Deck(np.take_along_axis(said, person, axis=1).astype(np.int16), person.astype(np.int16))
 
 
 def _shares(table: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -21,6 +21,8 @@ class CampaignData:
 
     ``votes`` (n, k) people per class, ``skips`` (n,) people who named none; ``excluded`` (n,) not to be asked about
     (near copies of judged ones); ``duplicate`` and ``group`` (n,) as in :class:`Pool`.
+    ``said`` (n, p), where people are known by name: the class number that each of p people names, ``NOTHING`` for an
+    answer that names none, ``ABSENT`` for a person who gives no answer.
     """
 
     samples: Sequence[str]
@@ -30,6 +32,7 @@ class CampaignData:
     excluded: NDArray[np.bool_] | None = None
     duplicate: NDArray[np.int64] | None = None
     group: NDArray[np.int32] | None = None
+    said: NDArray[np.int16] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,6 +108,7 @@ def create_database(
         "LABEL_STUDIO_BASE_DATA_DIR": str(unfinished),
         "LABEL_STUDIO_USERNAME": ADMIN,
         "LABEL_STUDIO_PASSWORD": password,
+        "EMOLAB_CREATES_DATABASE": "true",
     }
     with progress.task("Creating Label Studio's database, once", total=STEPS, unit="steps") as task:
         process = daemon.spawn(

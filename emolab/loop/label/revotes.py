@@ -95,11 +95,11 @@ def review(workspace: Workspace, predictions: Predictions | None = None) -> Revi
     return Review(enough=states[ENOUGH], waiting=states["waiting"], given_up=given_up, wanted=wanted)
 
 
-def propose_revotes(workspace: Workspace, *, dry_run: bool = False) -> int:
+def propose_revotes(workspace: Workspace, *, most: int | None = None, dry_run: bool = False) -> int:
     """Store what :func:`review` wants as a round of suggestions to ask once more, and return how many there are.
 
-    Doing it again before they are sent and answered stores nothing, and so does ``dry_run``. Raises
-    :class:`DataError` where ``labeling.votes`` is no range.
+    With ``most`` only so many, the most doubtful ones. Doing it again before they are sent and answered stores nothing,
+    and so does ``dry_run``. Raises :class:`DataError` where ``labeling.votes`` is no range.
     """
     from emolab.catalog.campaign import rounds
     from emolab.errors import DataError
@@ -112,7 +112,7 @@ def propose_revotes(workspace: Workspace, *, dry_run: bool = False) -> int:
         )
     with workspace.lock("suggest"):
         model = opinion(workspace)
-        wanted = review(workspace, model).wanted
+        wanted = review(workspace, model).wanted[:most]
         if dry_run or not wanted:
             return len(wanted)
         with workspace.catalog() as catalog, catalog.begin() as tx:

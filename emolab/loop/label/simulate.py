@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emolab.active_learning.simulation.records import CampaignData
     from emolab.active_learning.simulation.vote_costs import Votes
     from emolab.config import Config
-    from emolab.loop.label.simulation.stage import Sides
+    from emolab.loop.label.simulation.sides import Sides
     from emolab.progress import Progress
     from emolab.workspace import Workspace
 
@@ -60,6 +60,7 @@ def simulate(request: SimulationRequest, *, config: Config | None = None, progre
 
     try:
         from emolab.loop.label.simulation import stage
+        from emolab.loop.label.simulation.sides import divide
         from emolab.training import simulation_trainer  # noqa: F401  what frozen features and fine-tuning need
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
@@ -71,7 +72,7 @@ def simulate(request: SimulationRequest, *, config: Config | None = None, progre
     asking = Votes.parse(request.votes, checks.prices(request.price), sure=config.labeling.sure)
     checks.distinct(config, request.dataset)
     classes = config.project.classes
-    sides = stage.divide(request.dataset, request.judge, classes, options=request.options)
+    sides = divide(request.dataset, request.judge, classes, options=request.options)
     checks.unlearned(config, sides, mode=request.mode, progress=progress)
     pool = stage.field_of(sides)
     budgets = _budgets(request, asking, k=len(classes), most=worth(pool, asking))

@@ -13,6 +13,7 @@ shows (see ``emolab.labeling.server.installation``).
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 
@@ -68,5 +69,10 @@ _others = [name for name in MIDDLEWARE if re.search("retry|locked", name, re.IGN
 if _others:
     raise ImproperlyConfigured(f"This label-studio repeats requests in a way that emolab does not know: {_others[0]}")
 MIDDLEWARE.append("emolab_studio.exports.ReadingOnly")
+
+if os.environ.get("EMOLAB_CREATES_DATABASE"):
+    from emolab_studio.migrations_speed import speed_up
+
+    speed_up()
 
 print(MARK, file=sys.stderr, flush=True)  # noqa: T201 (the log of the server)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from emolab.config import Config
     from emolab.loop.label.simulation.request import SimulationRequest
-    from emolab.loop.label.simulation.stage import Sides
+    from emolab.loop.label.simulation.sides import Sides
     from emolab.progress import Progress
 
 #: More than this share of images that the start network has learned, and a campaign is refused.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,10 @@ from emolab.active_learning.simulation.records import CampaignData, SimulatedMod
 from emolab.active_learning.simulation.simulate import Stage
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
-from emolab.datasets import benchmark_set, voted_dataset
-from emolab.datasets.benchmark_set import HELD_OUT, EvaluationSet
-from emolab.datasets.voted_dataset import Crowd
+from emolab.datasets import voted_dataset
 from emolab.errors import DamagedMedia, DataError, EmolabError
 from emolab.labeling.labels.aggregators import AggregatorOptions
+from emolab.loop.label.simulation.sides import Sides
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -30,92 +29,7 @@ if TYPE_CHECKING:
 
     from emolab.training.simulation_trainer import FineTuned
 
-#: Where no split is held out, this share of the units (near copies and groups stay together) judges.
-JUDGE = 0.25
 MODES = ("frozen", "finetune")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sides:
-    """Who is asked and who judges: rows ``asked`` of ``pool``, rows ``judges`` of ``judge``.
-
-    ``excluded`` and ``duplicate`` are of the rows ``asked``, as in :class:`CampaignData`.
-    """
-
-    pool: Crowd
-    asked: NDArray[np.int64]
-    excluded: NDArray[np.bool_]
-    duplicate: NDArray[np.int64]
-    judge: EvaluationSet
-    judges: NDArray[np.int64]
-
-    @property
-    def protocol(self) -> str:
-        """What judges, in words."""
-        part = (
-            "" if len(self.judges) == self.judge.n else f"; of these the {len(self.judges):,} that are not asked about"
-        )
-        return f"{self.judge.spec}: {self.judge.protocol}{part}"
-
-
-def divide(
-    spec: str, judge: str | None, classes: Sequence[str], *, options: Mapping[str, str] | None = None, seed: int = 0
-) -> Sides:
-    """The pool of ``spec`` and what judges it: ``judge``, else the split held out furthest, else a quarter.
-
-    Images that are near copies of a judged one are never asked about. ``options`` are those of the reader of ``spec``,
-    and of ``judge`` where it has the same reader. Raises :class:`DataError` where too little is
-    left on a side.
-    """
-    everybody = voted_dataset.read(spec, classes, options=options)
-    parts = {split for split in everybody.splits if split}
-    train = np.array([split in (None, "train") for split in everybody.splits])
-    if judge or (train.any() and parts & {"valid", "test"}):
-        asked = np.flatnonzero(train)
-        if not len(asked):
-            raise DataError(f"{spec} has no images of the split train to ask about.", hint=f"It has: {sorted(parts)}.")
-        shared = judge is None or judge.partition(":")[0] == spec.partition(":")[0]
-        held = benchmark_set.evaluation_set(judge or spec, classes, options=options if shared else None)
-        judges = np.arange(held.n)
-    else:
-        held = benchmark_set.evaluation_set(
-            spec, classes, split=next((s for s in HELD_OUT if s in parts), None), options=options
-        )
-        asked, judges = _carve(everybody, held, seed)
-    media = [*(everybody.media[row] for row in asked), *(held.media[row] for row in judges)]
-    unit = voted_dataset.units(media)
-    mine, theirs = unit[: len(asked)], unit[len(asked) :]
-    _, first, which = np.unique(mine, return_index=True, return_inverse=True)
-    return Sides(
-        pool=everybody,
-        asked=asked,
-        excluded=np.isin(mine, theirs),
-        duplicate=first[which],
-        judge=held,
-        judges=judges,
-    )
-
-
-def _carve(everybody: Crowd, held: EvaluationSet, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of ``everybody`` to ask about and of ``held`` that judge; groups and near copies on one side."""
-    unit = [
-        group or f"unit {number}"
-        for group, number in zip(everybody.groups, voted_dataset.units(everybody.media), strict=True)
-    ]
-    _, number = np.unique(unit, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(int(number.max()) + 1)
-    chosen = np.isin(number, order[: round(JUDGE * len(order))])
-    names = {everybody.ids[row] for row in np.flatnonzero(chosen).tolist()}
-    judges = np.array(
-        [row for row, item in enumerate(held.media) if voted_dataset.digest(item) in names], dtype=np.int64
-    )
-    asked = np.flatnonzero(~chosen)
-    if not len(judges) or not len(asked):
-        raise DataError(
-            f"{everybody.spec} is too small to hold a quarter of it back as judge ({len(unit)} images).",
-            hint="Name a data set that judges: --judge READER:PATH",
-        )
-    return asked, judges
 
 
 def field_of(sides: Sides) -> CampaignData:
@@ -125,6 +39,7 @@ def field_of(sides: Sides) -> CampaignData:
         classes=sides.pool.classes,
         votes=sides.pool.votes[sides.asked],
         skips=sides.pool.skips[sides.asked],
+        said=None if sides.pool.said is None else sides.pool.said[sides.asked],
         excluded=sides.excluded,
         duplicate=sides.duplicate,
     )
@@ -150,12 +65,15 @@ def prepare(
     *,
     mode: str,
     width: int,
+    cache: Path | None = None,
     progress: Progress = SILENT,
 ) -> Journal:
     """Keep everything the campaigns need in ``folder`` and claim it for them; what is there already stays.
 
     ``terms`` are as in :func:`terms_of`; in frozen ``mode`` ``width`` principal components of the features are used.
+    Frozen simulations of the same images may share a ``cache`` of pixels and features; by default it is in ``folder``.
     """
+    cache = cache or folder / "cache"
     from emolab.training import simulation_trainer
     from emolab.training.inputs import pixel_cache
 
@@ -184,7 +102,7 @@ def prepare(
     both, all_media = [*ids, *judge_ids], [*media, *judge_media]
     try:
         images = pixel_cache.fill(
-            folder / "cache", both, dict(zip(both, all_media, strict=True)).__getitem__, wanted, progress=progress
+            cache, both, dict(zip(both, all_media, strict=True)).__getitem__, wanted, progress=progress
         )
     except DamagedMedia as error:
         raise DamagedMedia(error.files, len(both), hint="Take them out of the data set, or get it again.") from None
@@ -195,10 +113,10 @@ def prepare(
         "duplicate": sides.duplicate,
         "truth": sides.judge.targets[sides.judges].astype(np.int64),
     }
+    if sides.pool.said is not None:
+        arrays["said"] = sides.pool.said[asked]
     if mode == "frozen":
-        found = simulation_trainer.features(
-            folder / "cache", both, images, config, color=wanted.color, progress=progress
-        )
+        found = simulation_trainer.features(cache, both, images, config, color=wanted.color, progress=progress)
         arrays["pool"], arrays["judge"] = principal(found[: len(ids)], found[len(ids) :], width)
     for name, array in arrays.items():
         np.save(data / f"{name}.npy", array)
@@ -236,6 +154,7 @@ def open_stage(folder: Path) -> Stage:
         skips=array("skips"),
         excluded=array("excluded"),
         duplicate=array("duplicate"),
+        said=array("said") if settings["oracle"] == "people" else None,
     )
     terms = terms_of(settings)
     truth = array("truth")

@@ -1,0 +1,58 @@
+"""The two ways to spend votes that the demo compares, in the words of the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emolab.config import Config
+from emolab.votes.quota import parse
+
+#: Names of the two, also of their workspaces' folders.
+USUAL, EMOLAB = "usual", "emolab"
+#: People per face: always so many, or from one up to as many where in doubt.
+ALWAYS, IN_DOUBT = "3", "1..3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How faces are chosen, how many people see each, and how votes become labels: names that the settings know."""
+
+    name: str
+    title: str
+    strategy: str
+    votes: str
+    aggregator: str
+
+    @property
+    def expected(self) -> float:
+        """Votes per face to reckon with before any was given."""
+        wanted = parse(self.votes)
+        return (wanted.low + wanted.high) / 2
+
+    @property
+    def settings(self) -> str:
+        """The lines of ``emolab.toml`` that make a workspace work in this way."""
+        return (
+            f'\n[labeling]\nvotes = "{self.votes}"\naggregator = "{self.aggregator}"\n'
+            f'\n[suggest]\nstrategy = "{self.strategy}"\n'
+        )
+
+
+def usual() -> Policy:
+    """Random faces, three votes on each, the majority counts."""
+    return Policy(name=USUAL, title="the usual way", strategy="random", votes=ALWAYS, aggregator="majority")
+
+
+def emolab(strategy: str | None = None) -> Policy:
+    """Faces as ``emolab suggest`` chooses them, asked again where in doubt, labels by emolab's default.
+
+    Everything is as emolab's settings are without a change; ``strategy`` names another one.
+    """
+    default = Config()
+    return Policy(
+        name=EMOLAB,
+        title="emolab",
+        strategy=strategy or default.suggest.strategy,
+        votes=IN_DOUBT,
+        aggregator=default.labeling.aggregator,
+    )

@@ -1,0 +1,108 @@
+"""Who is asked and who judges in a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emolab.datasets import benchmark_set, voted_dataset
+from emolab.datasets.benchmark_set import HELD_OUT, EvaluationSet
+from emolab.datasets.voted_dataset import Crowd
+from emolab.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Where no split is held out, this share of the units (near copies and groups stay together) judges.
+JUDGE = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Who is asked and who judges: rows ``asked`` of ``pool``, rows ``judges`` of ``judge``.
+
+    ``excluded`` and ``duplicate`` are of the rows ``asked``, as in :class:`CampaignData`.
+    """
+
+    pool: Crowd
+    asked: NDArray[np.int64]
+    excluded: NDArray[np.bool_]
+    duplicate: NDArray[np.int64]
+    judge: EvaluationSet
+    judges: NDArray[np.int64]
+
+    @property
+    def protocol(self) -> str:
+        """What judges, in words."""
+        part = (
+            "" if len(self.judges) == self.judge.n else f"; of these the {len(self.judges):,} that are not asked about"
+        )
+        return f"{self.judge.spec}: {self.judge.protocol}{part}"
+
+
+def divide(
+    spec: str, judge: str | None, classes: Sequence[str], *, options: Mapping[str, str] | None = None, seed: int = 0
+) -> Sides:
+    """The pool of ``spec`` and what judges it: ``judge``, else the split held out furthest, else a quarter.
+
+    Images that are near copies of a judged one are never asked about. ``options`` are those of the reader of ``spec``,
+    and of ``judge`` where it has the same reader. Raises :class:`DataError` where too little is
+    left on a side.
+    """
+    everybody = voted_dataset.read(spec, classes, options=options)
+    parts = {split for split in everybody.splits if split}
+    train = np.array([split in (None, "train") for split in everybody.splits])
+    if judge or (train.any() and parts & {"valid", "test"}):
+        asked = np.flatnonzero(train)
+        if not len(asked):
+            raise DataError(f"{spec} has no images of the split train to ask about.", hint=f"It has: {sorted(parts)}.")
+        shared = judge is None or judge.partition(":")[0] == spec.partition(":")[0]
+        held = benchmark_set.evaluation_set(judge or spec, classes, options=options if shared else None)
+        judges = np.arange(held.n)
+    else:
+        held = benchmark_set.evaluation_set(
+            spec, classes, split=next((s for s in HELD_OUT if s in parts), None), options=options
+        )
+        asked, judges = _carve(everybody, held, seed)
+    return sides_of(everybody, asked, held, judges)
+
+
+def sides_of(everybody: Crowd, asked: NDArray[np.int64], held: EvaluationSet, judges: NDArray[np.int64]) -> Sides:
+    """Rows ``asked`` of ``everybody`` and what judges them; near copies of a judged image are excluded."""
+    media = [*(everybody.media[row] for row in asked), *(held.media[row] for row in judges)]
+    unit = voted_dataset.units(media)
+    mine, theirs = unit[: len(asked)], unit[len(asked) :]
+    _, first, which = np.unique(mine, return_index=True, return_inverse=True)
+    return Sides(
+        pool=everybody,
+        asked=asked,
+        excluded=np.isin(mine, theirs),
+        duplicate=first[which],
+        judge=held,
+        judges=judges,
+    )
+
+
+def _carve(everybody: Crowd, held: EvaluationSet, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of ``everybody`` to ask about and of ``held`` that judge; groups and near copies on one side."""
+    unit = [
+        group or f"unit {number}"
+        for group, number in zip(everybody.groups, voted_dataset.units(everybody.media), strict=True)
+    ]
+    _, number = np.unique(unit, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(int(number.max()) + 1)
+    chosen = np.isin(number, order[: round(JUDGE * len(order))])
+    names = {everybody.ids[row] for row in np.flatnonzero(chosen).tolist()}
+    judges = np.array(
+        [row for row, item in enumerate(held.media) if voted_dataset.digest(item) in names], dtype=np.int64
+    )
+    asked = np.flatnonzero(~chosen)
+    if not len(judges) or not len(asked):
+        raise DataError(
+            f"{everybody.spec} is too small to hold a quarter of it back as judge ({len(unit)} images).",
+            hint="Name a data set that judges: --judge READER:PATH",
+        )
+    return asked, judges
