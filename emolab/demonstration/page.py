@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -47,13 +47,13 @@ def _tiles(campaigns: Campaigns, replay: Replay, seconds: float) -> list[Tile]:
     return [
         Tile(
             label="times fewer votes",
-            value="not reached" if value is None else f"{value:.2f}",
+            value="–" if value is None else f"{value:.2f}",
             note=interval(saving.ratio),
         ),
         Tile(
             label=f"votes to {saving.level:.1%} accuracy",
-            value="not reached" if saving.votes is None else f"{saving.votes:,.0f}",
-            note=f"the usual way {saving.usual_votes:,.0f}",
+            value="–" if saving.votes is None else f"{saving.votes:,.0f}",
+            note=("not reached; " if saving.votes is None else "") + f"the usual way {saving.usual_votes:,.0f}",
         ),
         Tile(
             label=f"accuracy after {replay.budgets[-1]:,.0f} votes",
@@ -70,12 +70,18 @@ def _tiles(campaigns: Campaigns, replay: Replay, seconds: float) -> list[Tile]:
 
 
 def _curves(replay: Replay) -> Section:
-    series = [_series(NAMES[name], replay.curves[name], COLORS[name], dashed=name != EMOLAB) for name in NAMES]
+    def chart(found: Mapping[str, Curves], name: str) -> str:
+        series = [_series(NAMES[way], found[way], COLORS[way], dashed=way != EMOLAB) for way in NAMES]
+        return paragraph(name) + line(series, x_label="votes given by the team", y_label=name, y_format=percent)
+
     return Section(
-        title="Accuracy over votes",
+        title="What the votes buy",
         lead=f"Means of {replay.seeds} campaigns of each way; the bands are 95 % intervals of the means. Judged on "
         f"{replay.judge:,} faces of other people, about which nobody is asked.",
-        body=line(series, x_label="votes given by the team", y_label="accuracy", y_format=percent),
+        body=columns(
+            chart(replay.curves, "Accuracy"),
+            chart(replay.macro_f1, "Macro-F1, where every expression counts the same"),
+        ),
     )
 
 

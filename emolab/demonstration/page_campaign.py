@@ -90,7 +90,7 @@ def _picks(campaign: Campaigns, arm: Arm, known: Mapping[str, Sample]) -> Sectio
             Thumbnail(image=media(arm, sample), title=f"{leading} {crowd[leading]:.0%}", note=suggestion.reason)
         )
     return Section(
-        title=f"Round {proposal.round}: what emolab asked the team about",
+        title="What emolab asked about in the last round",
         lead="The first picks, what most people would answer, and the reason emolab gives for asking.",
         body=gallery(pictures),
     )

@@ -57,9 +57,10 @@ class Saving:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """What came of the campaigns. ``curves`` are accuracies, and ``faces`` asked about at the end, by policy's name."""
+    """What came of the campaigns, by policy: ``curves`` are accuracies, ``faces`` those asked about at the end."""
 
     curves: Mapping[str, Curves]
+    macro_f1: Mapping[str, Curves]
     faces: Mapping[str, float]
     savings: Mapping[str, Saving]
     budgets: list[float]
@@ -113,10 +114,14 @@ def replay(
         played[name] = [one for one in found if one.strategy == strategies[-1]]
         if name == EMOLAB:
             played[ASKING] = [one for one in found if one.strategy == CONTROL]
-    curve = {name: next(iter(curves(found, budgets, "accuracy").values())) for name, found in played.items()}
+    curve, macro_f1 = (
+        {name: next(iter(curves(found, budgets, score).values())) for name, found in played.items()}
+        for score in ("accuracy", "macro_f1")
+    )
     last = {name: [one for one in found if one.number == len(budgets) - 1] for name, found in played.items()}
     return Replay(
         curves=curve,
+        macro_f1=macro_f1,
         faces={name: float(np.mean([one.samples for one in found])) for name, found in last.items()},
         savings={name: saving(curve[name], curve[USUAL]) for name in (EMOLAB, ASKING)},
         budgets=budgets,

@@ -84,7 +84,7 @@ def test_the_whole_loop_runs_and_leaves_a_page_and_a_dataset(
     minutes = f"{found['seconds'] / 60:.1f} min"
     assert minutes in page
     assert f"{minutes}utes in all" in done.stderr
-    for words in ("Accuracy over votes", "What was saved", "The team", "careful", "Most confident mistakes"):
+    for words in ("What the votes buy", "What was saved", "The team", "careful", "Most confident mistakes"):
         assert words in page
     assert "data:image/png" in page
     assert "http" not in page.replace("http://www.w3.org", "")

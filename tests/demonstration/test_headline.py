@@ -19,6 +19,7 @@ def curves(*values: list[float]) -> Curves:
 def replayed(found: Saving) -> Replay:
     return Replay(
         curves={},
+        macro_f1={},
         faces={},
         savings={EMOLAB: found},
         budgets=[100.0, 200.0, 400.0],
