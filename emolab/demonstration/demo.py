@@ -76,7 +76,10 @@ def demonstrate(
     Label Studio comes up while the faces are drawn and the replay runs. Raises :class:`EmolabError` for a folder that
     holds anything else.
     """
+    from emolab.demonstration.policies import plan_budgets
+
     began = time.monotonic()
+    plan_budgets(options.faces, rounds=options.rounds, budget=options.budget)  # too small a pool is said at once
     clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
@@ -91,12 +94,11 @@ def _demonstrate(
     from emolab.demonstration import data as demo_data
     from emolab.demonstration import page as demo_page
     from emolab.demonstration import policies as ways
-    from emolab.demonstration.replay import plan, replay
+    from emolab.demonstration.replay import replay
     from emolab.files import write_text
 
     jobs = _cores()
     policies = {policy.name: policy for policy in (ways.usual(), ways.emolab(options.strategy))}
-    plan(options.faces, rounds=options.rounds, budget=options.budget)  # a pool that is too small is said at once
     source = demo_data.source(options.data)
     workspaces = {
         name: live.workspace(folder / name, source.classes, policy, title=source.title)

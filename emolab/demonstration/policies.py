@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emolab.config import Config
+from emolab.errors import DataError
 from emolab.votes.quota import parse
+from emolab.words import many
 
 #: Names of the two, also of their workspaces' folders.
 USUAL, EMOLAB = "usual", "emolab"
@@ -56,3 +58,17 @@ def emolab(strategy: str | None = None) -> Policy:
         votes=IN_DOUBT,
         aggregator=default.labeling.aggregator,
     )
+
+
+def plan_budgets(pool: int, *, rounds: int, budget: int) -> list[float]:
+    """Votes spent after each round of the replay, from the size of the pool alone: rounds of ``budget`` votes.
+
+    They end when about as many votes are spent as there are faces, and no earlier than the campaigns. Raises
+    :class:`DataError` for a pool that is too small for them.
+    """
+    if rounds * budget > pool:
+        raise DataError(
+            f"The pool has {many(pool, 'face')}, and {many(rounds, 'round')} of {budget} votes may ask about more.",
+            hint=f"Name a larger one: --pool {2 * rounds * budget}",
+        )
+    return [float(budget * (number + 1)) for number in range(pool // budget)]

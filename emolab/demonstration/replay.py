@@ -25,12 +25,10 @@ from emolab.datasets.voted_dataset import Crowd, digest
 from emolab.demonstration.annotators import TEAM, answer
 from emolab.demonstration.campaign import backbone
 from emolab.demonstration.data import DemoData
-from emolab.demonstration.policies import EMOLAB, USUAL, Policy
-from emolab.errors import DataError
+from emolab.demonstration.policies import EMOLAB, USUAL, Policy, plan_budgets
 from emolab.loop.label.simulation.sides import Sides, sides_of
 from emolab.loop.label.simulation.stage import open_stage, prepare
 from emolab.progress import SILENT, Progress
-from emolab.words import many
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,20 +67,6 @@ class Replay:
     judge: int
 
 
-def plan(pool: int, *, rounds: int, budget: int) -> list[float]:
-    """Votes spent after each round of the replay, from the size of the pool alone: rounds of ``budget`` votes.
-
-    They end when about as many votes are spent as there are faces, and no earlier than the campaigns. Raises
-    :class:`DataError` for a pool that is too small for them.
-    """
-    if rounds * budget > pool:
-        raise DataError(
-            f"The pool has {many(pool, 'face')}, and {many(rounds, 'round')} of {budget} votes may ask about more.",
-            hint=f"Name a larger one: --pool {2 * rounds * budget}",
-        )
-    return [float(budget * (number + 1)) for number in range(pool // budget)]
-
-
 def replay(
     folder: Path,
     policies: Mapping[str, Policy],
@@ -103,7 +87,7 @@ def replay(
     """
     everybody, judge = team_crowd(data), _judge(data)
     sides = _sides(data, everybody, judge, twins)
-    budgets = plan(len(np.unique(sides.duplicate[~sides.excluded])), rounds=rounds, budget=budget)
+    budgets = plan_budgets(len(np.unique(sides.duplicate[~sides.excluded])), rounds=rounds, budget=budget)
     config = TrainingConfig(mode="head", backbone=backbone(data.title))
     played: dict[str, list[SimulatedRound]] = {}
     for name, strategies in ((USUAL, [CONTROL]), (EMOLAB, [CONTROL, policies[EMOLAB].strategy])):

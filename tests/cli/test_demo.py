@@ -28,8 +28,11 @@ def test_a_folder_with_other_things_is_never_removed(
 def test_a_pool_that_the_votes_would_use_up_is_refused_at_once(
     tmp_path: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / ".emolab-demo").touch()
     done = run_cli("demo", str(tmp_path / "d"), "--rounds", "2", "--per-round", "20", "--pool", "100")
     assert done.returncode == 1
+    assert (tmp_path / "d" / ".emolab-demo").exists()  # an earlier demo stays
     assert "The pool has 100 faces, and 2 rounds of 60 votes may ask about more." in done.stderr
     assert "--pool 240" in done.stderr
 

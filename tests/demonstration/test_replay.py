@@ -11,8 +11,8 @@ from emolab.config import Config
 from emolab.demonstration import policies
 from emolab.demonstration.annotators import TEAM, answer
 from emolab.demonstration.data import DemoData, drawn
-from emolab.demonstration.policies import EMOLAB, USUAL
-from emolab.demonstration.replay import ASKING, Replay, plan, replay, team_crowd
+from emolab.demonstration.policies import EMOLAB, USUAL, plan_budgets
+from emolab.demonstration.replay import ASKING, Replay, replay, team_crowd
 from emolab.errors import DataError
 
 WAYS = {policy.name: policy for policy in (policies.usual(), policies.emolab("margin"))}
@@ -53,10 +53,10 @@ def test_a_near_copy_is_never_asked_about(tmp_path: Path, faces: DemoData) -> No
 
 
 def test_the_replay_has_as_many_votes_as_faces() -> None:
-    assert plan(1130, rounds=3, budget=180) == [180, 360, 540, 720, 900, 1080]
-    assert plan(180, rounds=1, budget=180) == [180]
+    assert plan_budgets(1130, rounds=3, budget=180) == [180, 360, 540, 720, 900, 1080]
+    assert plan_budgets(180, rounds=1, budget=180) == [180]
     with pytest.raises(DataError, match="--pool 720"):
-        plan(300, rounds=2, budget=180)
+        plan_budgets(300, rounds=2, budget=180)
 
 
 def test_emolabs_way_is_what_its_settings_are_without_a_change() -> None:
