@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,28 @@ ROOMS = {"datasets", "labeling", "training", "active_learning", "serving"}
 LOOP = {"loop"}
 #: They parse, call the loop and print; nothing imports them.
 FRONTS = {"demonstration", "cli"}
+
+#: What a command may import at run time beside `loop` and the fronts: words, numbers and what they are made of.
+COMMANDS_MAY = (
+    LOOP
+    | FRONTS
+    | {
+        *(
+            "config",
+            "errors",
+            "files",
+            "plugins",
+            "progress",
+            "ranges",
+            "records",
+            "results",
+            "safe_text",
+            "stats",
+            "taxonomy",
+        ),
+        *("words", "workspace"),
+    }
+)
 
 #: A heavy package -> the only places that may import it, as prefixes of a path under emolab/. CONTRIBUTING shows it.
 HOMES = {
@@ -51,6 +74,13 @@ HOMES = {
     "rich": ("cli/",),
 }
 
+#: Files of one folder, and lines of one function.
+MOST_FILES, MOST_LINES = 16, 60
+#: Functions that may be longer, and why.
+LONG = {
+    "catalog/storage/migrations/versions/v0001_first.py upgrade": "one table after the other, written once",
+}
+
 #: Rooms that stay light: nothing but these from outside the standard library.
 LIGHT = {
     "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs"},
@@ -65,32 +95,30 @@ LIGHT = {
 
 @dataclass(frozen=True)
 class Import:
-    """One import statement: `module` is absolute; `deferred` when it runs only inside a function or for types."""
+    """One import statement: `module` is absolute; `typing` when it serves type checkers alone."""
 
     path: str
     line: int
     module: str
-    deferred: bool
+    typing: bool
 
     def __str__(self) -> str:
         return f"emolab/{self.path}:{self.line} imports {self.module}"
 
 
-def statements(tree: ast.AST, *, deferred: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+def statements(tree: ast.AST, *, typing: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node, deferred
-            continue
-        inside = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            inside = True
-        yield from statements(node, deferred=inside)
+            yield node, typing
+        else:
+            inside = typing or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+            yield from statements(node, typing=inside)
 
 
 def imports_of(source: str, path: str) -> list[Import]:
     found = []
     package = ["emolab", *Path(path).parent.parts]
-    for node, deferred in statements(ast.parse(source)):
+    for node, typing in statements(ast.parse(source)):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         else:
@@ -98,7 +126,7 @@ def imports_of(source: str, path: str) -> list[Import]:
             stem = ".".join([*base, *([node.module] if node.module else [])])
             # `from emolab import config` imports emolab.config; `from emolab.catalog import votes` the module votes.
             modules = [f"{stem}.{alias.name}" for alias in node.names]
-        found += [Import(path, node.lineno, module, deferred) for module in modules]
+        found += [Import(path, node.lineno, module, typing) for module in modules]
     return found
 
 
@@ -181,7 +209,7 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 
 def module_graph(files: list[tuple[str, str]]) -> dict[str, set[str]]:
-    """Return which emolab module imports which when it is loaded (deferred imports make no circle)."""
+    """Return which emolab module imports which, when it is loaded or later; imports for type checkers do not count."""
     names = {}
     for path, _ in files:
         name = "emolab." + path.removesuffix(".py").replace("/", ".")
@@ -190,7 +218,7 @@ def module_graph(files: list[tuple[str, str]]) -> dict[str, set[str]]:
     by_path = {path: name for name, path in names.items()}
     for path, source in files:
         for found in imports_of(source, path):
-            if found.deferred:
+            if found.typing:
                 continue
             target = found.module
             while target not in names and "." in target:
@@ -232,6 +260,52 @@ def test_no_module_imports_itself_through_another() -> None:
     assert not found, "imports in a circle: " + "; ".join(" -> ".join(group) for group in found)
 
 
+def step_faults(imports: list[Import]) -> list[str]:
+    """Return one line for each command that does a step's work itself: it asks `loop`, which anybody may call."""
+    return [
+        f"{found}: a command asks loop/ for that"
+        for found in imports
+        if found.path.startswith("cli/") and not found.typing and found.module.startswith("emolab.")
+        if found.module.split(".")[1] not in {*COMMANDS_MAY, "__version__"}
+    ]
+
+
+def test_commands_parse_and_print_and_leave_the_work_to_loop() -> None:
+    assert not step_faults(all_imports()), "\n" + "\n".join(step_faults(all_imports()))
+
+
+def test_no_function_of_a_command_takes_a_workspace_without_a_session() -> None:
+    faults = []
+    for path, source in sources():
+        for node in ast.walk(ast.parse(source)) if path.startswith("cli/") else ():
+            if isinstance(node, ast.FunctionDef):
+                names = {argument.arg for argument in [*node.args.args, *node.args.kwonlyargs]}
+                if names & {"conn", "tx", "catalog"} or ("workspace" in names and not names & {"session", "ctx"}):
+                    faults.append(f"emolab/{path}:{node.lineno} {node.name}")
+    assert not faults, f"a step, which belongs into loop/: {', '.join(faults)}"
+
+
+def test_a_folder_is_a_chapter_of_at_most_sixteen_files() -> None:
+    counts = Counter(Path(path).parent.as_posix() for path, _ in sources())
+    large = {folder: n for folder, n in counts.items() if n > MOST_FILES and folder != "cli"}
+    assert not large, f"more than {MOST_FILES} files: {large}"
+
+
+def long_functions(files: list[tuple[str, str]]) -> list[str]:
+    """Return "path name" of each function that is too long to be read at a glance."""
+    return [
+        f"{path} {node.name}"
+        for path, source in files
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (node.end_lineno or node.lineno) - node.lineno + 1 > MOST_LINES
+    ]
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    assert set(long_functions(sources())) == set(LONG)
+
+
 def test_absolute_imports_only() -> None:
     relative = [
         f"emolab/{path}:{node.lineno}"
@@ -270,6 +344,19 @@ def test_the_rule_sees_a_heavy_package_away_from_home() -> None:
     ]
 
 
+def test_the_rule_sees_a_step_in_a_command_and_a_long_function() -> None:
+    source = "def f(session):\n    from emolab.training import predict\n    from emolab.loop.model import train"
+    assert step_faults(imports_of(source, "cli/predict.py")) == [
+        "emolab/cli/predict.py:2 imports emolab.training.predict: a command asks loop/ for that"
+    ]
+    assert long_functions([("a.py", "def f():\n" + "    x = 1\n" * 60)]) == ["a.py f"]
+    assert not long_functions([("a.py", "def f():\n" + "    x = 1\n" * 59)])
+
+
 def test_the_rule_sees_a_circle() -> None:
-    files = [("records.py", "from emolab import taxonomy"), ("taxonomy.py", "import emolab.records")]
-    assert cycles(module_graph(files)) == [["emolab.records", "emolab.taxonomy"]]
+    later = "def f():\n    import emolab.records"
+    for back in ("import emolab.records", later):
+        files = [("records.py", "from emolab import taxonomy"), ("taxonomy.py", back)]
+        assert cycles(module_graph(files)) == [["emolab.records", "emolab.taxonomy"]]
+    typed = "if TYPE_CHECKING:\n    import emolab.records"
+    assert not cycles(module_graph([("records.py", "from emolab import taxonomy"), ("taxonomy.py", typed)]))
