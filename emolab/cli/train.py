@@ -12,7 +12,7 @@ from emolab.cli.common import Session, device_option, workspace_command
 from emolab.words import many, short
 
 if TYPE_CHECKING:
-    from emolab.training.train_model import Trained
+    from emolab.loop.model.train import Trained
 
 
 @click.command(short_help="Train a model on the current labels.")

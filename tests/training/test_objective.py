@@ -11,10 +11,11 @@ import torch
 
 from emolab.catalog import samples
 from emolab.records import Sample
-from emolab.training import checkpoint, train_model
+from emolab.training import checkpoint
 from emolab.training.fitting.fitted import Fitted
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import training_set
+from emolab.training.judging import finish
 from emolab.training.judging.opponent import Bench
 from emolab.training.runs.objective import FEWEST, HALF_WAY, choose, log_prior, trade_off
 from emolab.training.runs.runs import Run
@@ -83,7 +84,7 @@ def test_the_objective_is_part_of_the_stored_weights(workspace: Workspace, tmp_p
     for wanted in ("accuracy", "balanced", "macro_f1"):
         run = Run(tmp_path, replace(quick(), objective=wanted), data)
         bench = Bench(workspace=workspace, run=run, pixels=pixels, media=lambda _: tmp_path / "image.png")
-        made, _ = train_model.finish(fitted, bench)
+        made, _ = finish.finish(fitted, bench)
         recall[wanted] = made.metrics["valid"]["per_class"][1]["recall"]
         bias[wanted] = checkpoint.read(workspace.models / made.id[:16])[1]["head.bias"]
         assert len(made.metrics["trade_off"]) == 16

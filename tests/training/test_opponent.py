@@ -7,18 +7,16 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 
 from emolab.catalog import models, samples, votes
-from emolab.cli.common import Session
-from emolab.cli.inspect import _predictions as inspect_predictions
 from emolab.cli.main import run
 from emolab.demonstration.drawn_faces import draw_faces
 from emolab.labeling.labels.current_labels import current_labels
+from emolab.loop.data.inspect import predictions_to_show
 from emolab.loop.label.advise_material import Material, gather
 from emolab.progress import SILENT
 from emolab.records import Sample, Vote
@@ -305,9 +303,8 @@ def test_a_champion_with_the_classes_in_another_order_serves_inspect_and_advice(
     assert model.classes == TURNED[::-1]
     labels = current_labels(workspace)
     told = dict(zip(labels.samples, labels.hard.tolist(), strict=True))
-    session = cast("Session", SimpleNamespace(workspace=workspace, progress=SILENT))
     for _ in range(2):  # computed, then read
-        found = inspect_predictions(session, "champion")
+        found = predictions_to_show(workspace, "champion", SILENT)
         assert found is not None and found.classes == TURNED
         assert found.probs.argmax(axis=1).tolist() == [told[sample] for sample in found.samples]
     monkeypatch.setattr("emolab.active_learning.advice.advice.FEWEST", 5)

@@ -32,7 +32,7 @@ def inspect(workspace: Workspace, *, model: str = "champion", progress: Progress
         )
     else:
         labels_if_any(workspace, progress=progress)
-    predictions = _predictions(workspace, model, progress)
+    predictions = predictions_to_show(workspace, model, progress)
     return fiftyone_view.write(workspace, address, predictions=predictions, progress=progress)
 
 
@@ -64,7 +64,7 @@ def _database(workspace: Workspace, progress: Progress) -> str:
     return address
 
 
-def _predictions(workspace: Workspace, name: str, progress: Progress) -> Predictions | None:
+def predictions_to_show(workspace: Workspace, name: str, progress: Progress) -> Predictions | None:
     """What the model says about the samples, computed where it is missing and training is installed."""
     from importlib.util import find_spec
 

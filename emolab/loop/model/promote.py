@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emolab.results import Result
+
 if TYPE_CHECKING:
     from emolab.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Promoted:
+class Promoted(Result):
     """Which ``model`` (id) has the name ``alias`` now, and which had it ``before``."""
 
     model: str
@@ -23,7 +25,7 @@ def promote(workspace: Workspace, name: str, *, alias: str = "champion") -> Prom
 
     Raises :class:`DataError` for what cannot be a name, :class:`UnknownName` for an unknown model.
     """
-    from emolab.catalog import models
+    from emolab.catalog import events, models
     from emolab.errors import DataError
 
     if not alias.isidentifier():
@@ -33,4 +35,5 @@ def promote(workspace: Workspace, name: str, *, alias: str = "champion") -> Prom
         before = models.aliases(tx).get(alias)
         if before != found.id:
             models.set_alias(tx, alias, found.id)
+            events.record(tx, "promote", {"model": found.id, "alias": alias, "before": before, "reason": "by hand"})
     return Promoted(found.id, alias, before)

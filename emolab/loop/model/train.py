@@ -2,16 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from emolab.loop.sample_files import media_of
 from emolab.progress import SILENT
+from emolab.results import Result
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from emolab.progress import Progress
+    from emolab.records import Model
+    from emolab.training.checkpoint import Checkpoint
     from emolab.training.fitting.distributed import Team
-    from emolab.training.train_model import Trained
     from emolab.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained(Result):
+    """A finished training: the model, which name it earned and why, and where its report is.
+
+    ``champion`` is the id of the model that has that name now.
+    """
+
+    model: Model
+    checkpoint: Checkpoint
+    alias: str
+    reason: str
+    champion: str
+    report: Path
+    mismatches: tuple[str, ...]
+    resumed_at: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """What there is to tell about the training, ready for JSON."""
+        model, metrics = self.model, self.checkpoint.metrics
+        told = ("n_train", "epochs", "best_epoch", "minutes", "solved", "valid")
+        return {
+            "model": model.id,
+            "alias": self.alias,
+            "reason": self.reason,
+            "path": model.path,
+            "report": self.report,
+            "snapshot": model.snapshot,
+            "backbone": self.checkpoint.backbone,
+            "temperature": self.checkpoint.temperature,
+            **{key: metrics[key] for key in told},
+            "champion": self.champion,
+            "learned": metrics["learned"],
+            "compared": metrics["compared"],
+            "before_temperature": {k: metrics["before_temperature"][k] for k in ("nll", "ece", "brier")},
+            "mismatches": self.mismatches,
+            "resumed_at": self.resumed_at,
+        }
 
 
 def train(
@@ -22,7 +66,9 @@ def train(
     progress: Progress = SILENT,
     team: Team | None = None,
 ) -> Trained:
-    """Train on the current labels, aggregating votes first, or go on with the unfinished run.
+    """Train on the current labels, aggregating votes first, or go on with the unfinished run, and store the model.
+
+    It becomes ``champion`` or ``candidate``: see :mod:`emolab.loop.model.admit`. One training at a time per workspace.
 
     Without ``device`` a new run computes where the settings say, a resumed one where it began. The leader of a ``team``
     calls this.
@@ -33,9 +79,11 @@ def train(
     try:
         from emolab.training import train_model
         from emolab.training.fitting.distributed import ALONE
+        from emolab.training.judging.finish import REPORT
         from emolab.training.runs.disk_full import room
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
+    from emolab.loop.model.admit import admit
     from emolab.loop.model.training_run import choose
 
     workspace = workspace.with_settings({"training.device": device})
@@ -47,14 +95,27 @@ def train(
             begun = run.folder.name
         finally:
             team.agree({"run": begun})
-        return train_model.train(
-            workspace,
-            run,
-            media_of(workspace),
-            tensorboard=workspace.config.training.tensorboard,
-            progress=progress,
-            team=team,
-        )
+        with workspace.lock("train"):
+            judged = train_model.train(
+                workspace,
+                run,
+                media_of(workspace),
+                tensorboard=workspace.config.training.tensorboard,
+                progress=progress,
+                team=team,
+            )
+            admitted = admit(judged)
+            run.remove()
+    return Trained(
+        model=admitted.model,
+        checkpoint=judged.checkpoint,
+        alias=admitted.alias,
+        reason=admitted.reason,
+        champion=admitted.champion,
+        report=workspace.root / admitted.model.path / REPORT,
+        mismatches=judged.mismatches,
+        resumed_at=judged.resumed_at,
+    )
 
 
 def train_together(
