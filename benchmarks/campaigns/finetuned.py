@@ -21,7 +21,7 @@ from emolab.config import TrainingConfig
 from emolab.datasets import voted_dataset
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.files import write_bytes
-from emolab.loop.label.simulation.stage import Tuned
+from emolab.loop.label.simulation.fine_tuning import Tuned
 from emolab.modalities.image.decode import Preprocessing, decode_many
 from emolab.taxonomy import PRESETS
 from emolab.training.inputs.pixel_cache import Pixels

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from sqlalchemy import Connection
 
     from emolab.active_learning.advice.learning_curve import Labelled
     from emolab.progress import Progress
@@ -60,7 +61,6 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
     from emolab.active_learning.advice.ceiling import pairs
     from emolab.active_learning.advice.learning_curve import Labelled
     from emolab.catalog import samples, tallies
-    from emolab.catalog.campaign import rounds
     from emolab.datasets.splits import assign
     from emolab.votes import table as tally
 
@@ -68,8 +68,7 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
         return Lacking("The champion was trained for other classes than the labels have now.", "emolab train")
     with workspace.catalog() as catalog, catalog.connect() as conn:
         found = samples.by_ids(conn, labels.samples)
-        balanced = {each.number for each in rounds.list_all(conn) if each.settings.get("balanced")}
-        drawn = {s.sample_id for s in rounds.suggestions(conn) if s.strategy == "random" and s.round not in balanced}
+        drawn = _drawn_at_random(conn)
         table = tallies.table(conn, labels.classes)
     teach = np.array([sample.split in (None, "train") for sample in found])
     random = np.array([sample.id in drawn and sample.split != "test" for sample in found])
@@ -106,6 +105,14 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
         votes_per_sample=each,
         votes_per_label=each / assign.SHARES["train"],
     )
+
+
+def _drawn_at_random(conn: Connection) -> set[str]:
+    """Samples that rounds drew at random; a balanced round is no random draw, for the model's opinion took part."""
+    from emolab.catalog.campaign import rounds
+
+    balanced = {each.number for each in rounds.list_all(conn) if each.settings.get("balanced")}
+    return {s.sample_id for s in rounds.suggestions(conn) if s.strategy == "random" and s.round not in balanced}
 
 
 def _lacking(teach: int, drawn: int, valid: int) -> Lacking | None:

@@ -5,30 +5,24 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from emolab.loop.label.round_pool import affordable, pool_of, read, require, seconds_for, unfit, unlearned_features
 from emolab.progress import SILENT
 from emolab.results import Result, plain_data
-from emolab.words import many
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from emolab.active_learning.selection.batch import Limits
     from emolab.active_learning.selection.pool import Pool
     from emolab.active_learning.selection.select import Selection
     from emolab.catalog import Catalog
-    from emolab.catalog.activity import Activity
-    from emolab.catalog.samples import PoolColumns
     from emolab.labeling.sync.push import PushReport
+    from emolab.loop.label.round_pool import Known
     from emolab.loop.label.second_opinions import Again
     from emolab.progress import Progress
-    from emolab.records import LabelSet, Model, Predictions, Suggestion
-    from emolab.votes.picture_bar import Bar
+    from emolab.records import Model, Predictions, Suggestion
     from emolab.workspace import Workspace
 
-#: Labelled samples that are embedded for the replay of strategies, which uses 1,500 of those with a label.
-MOST_REPLAYED = 2_000
 #: What second opinions are owed to.
 REVOTE = "revote"
 
@@ -82,16 +76,17 @@ class Proposal(Result):
         }
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What the catalog holds that a round depends on."""
+@dataclass(frozen=True, kw_only=True)
+class _RoundPlan:
+    """How a round of ``n`` is chosen: what the strategy ``reads`` of a pool, and the share of ``revotes`` at most."""
 
-    columns: PoolColumns
+    n: int
+    strategy: str
+    reads: Collection[str]
+    limits: Limits
     model: Model | None
-    number: int
-    unsent: int
-    overlap: int | None  # people per sample in the project, which the settings need not say
-    people: list[Activity]
+    revotes: float
+    seed: int
 
 
 def suggest(
@@ -112,93 +107,84 @@ def suggest(
     same workspace and seed give the same round. Raises :class:`DataError` when there are not enough samples, no model
     for a strategy that needs one or no speed to reckon with, :class:`UnknownName` for an unknown strategy.
     """
-    import zlib
-
-    import numpy as np
-
-    from emolab.active_learning.selection.batch import Limits, compose
-    from emolab.active_learning.selection.draws import bootstrap_draws
+    from emolab.active_learning.selection.batch import Limits
     from emolab.active_learning.strategies import needed
-    from emolab.catalog.campaign import rounds
-    from emolab.labeling.labels.current_labels import labels_if_any
-    from emolab.loop.label.second_opinions import second_opinions
     from emolab.plugins import STRATEGIES
 
     settings = workspace.config.suggest
     with workspace.lock("suggest"), workspace.catalog() as catalog:
-        known = _read(catalog, workspace.config.labeling.bar)
+        known = read(catalog, workspace.config.labeling.bar)
         each = known.overlap or workspace.config.labeling.wanted.low
-        n = n or (settings.n if minutes is None else _affordable(known, 60 * minutes, each))
-        _require(known, n)
+        n = n or (settings.n if minutes is None else affordable(known, 60 * minutes, each))
+        require(known, n)
         chosen = _strategy(strategy, settings.strategy, known.model, progress)
-        reads = needed(STRATEGIES.load(chosen))
         limits = Limits(per_group=per_group or settings.per_group, balanced=balance or settings.balance)
+        reads = needed(STRATEGIES.load(chosen))
         model = known.model if reads or limits.balanced else None
-        labels = labels_if_any(workspace, progress=progress) if model else None
-        pool = _pool(known.columns, _predict(workspace, model, progress) if model else None, labels)
-        rng = np.random.default_rng([seed, known.number, zlib.crc32(chosen.encode())])
-        again: list[Again] = []
-        if model is not None:
-            pool = replace(pool, unlearned=_unlearned(workspace, model, pool, progress))
-            share = settings.revotes if revotes is None else revotes
-            again = second_opinions(workspace, pool, n, share=share, rng=np.random.default_rng([seed, known.number]))
-        if "draws" in reads and pool.targets is not None:
-            pool = replace(pool, draws=bootstrap_draws(pool, rng))
-        batch = compose(pool, n - len(again), strategy=chosen, rng=rng, limits=limits)
+        share = settings.revotes if revotes is None else revotes
+        plan = _RoundPlan(n=n, strategy=chosen, reads=reads, limits=limits, model=model, revotes=share, seed=seed)
+        pool, again, batch = _choose(workspace, known, plan, progress)
         suggestions = _ranked(batch, again, known.number)
-        told = {"n": n, "candidates": len(pool.candidates), "revotes": len(again), "note": batch.note}
-        with catalog.begin() as tx:
-            rounds.create(
-                tx,
-                suggestions,
-                strategy=chosen,
-                model=model.id if model else None,
-                seed=seed,
-                settings={**told, **asdict(limits)},
-            )
+        _store(catalog, plan, suggestions, candidates=len(pool.candidates), revotes=len(again), note=batch.note)
     return Proposal(
         round=known.number,
         strategy=chosen,
         note=batch.note,
-        seconds=_seconds(known.people, len(batch.samples) * each + len(again)),
+        seconds=seconds_for(known.people, len(batch.samples) * each + len(again)),
         model=model,
         seed=seed,
         suggestions=suggestions,
         composition=_composition(pool, batch),
         doubts=_doubts(pool, suggestions),
         candidates=len(pool.candidates),
-        left_out=int((_unfit(known.columns) & ~known.columns.judge & ~known.columns.pending).sum()),
+        left_out=int((unfit(known.columns) & ~known.columns.judge & ~known.columns.pending).sum()),
     )
 
 
-def _read(catalog: Catalog, bar: Bar) -> _Known:
-    from emolab.catalog import activity, models, samples
-    from emolab.catalog.campaign import remotes, rounds
+def _choose(
+    workspace: Workspace, known: Known, plan: _RoundPlan, progress: Progress
+) -> tuple[Pool, list[Again], Selection]:
+    """The pool as the model sees it, the answered samples to ask about once more, and the new ones."""
+    import zlib
 
-    with catalog.connect() as conn:
-        return _Known(
-            columns=samples.pool(conn, bar),
-            model=models.find(conn, "champion"),
-            number=rounds.next_number(conn),
-            unsent=len(rounds.suggestions(conn, unsent=True)),
-            people=activity.annotators(conn),
-            overlap=remotes.usual_overlap(conn),
+    import numpy as np
+
+    from emolab.active_learning.selection.batch import compose
+    from emolab.active_learning.selection.draws import bootstrap_draws
+    from emolab.labeling.labels.current_labels import labels_if_any
+    from emolab.loop.label.second_opinions import second_opinions
+
+    model, seed = plan.model, plan.seed
+    labels = labels_if_any(workspace, progress=progress) if model else None
+    pool = pool_of(known.columns, _predict(workspace, model, progress) if model else None, labels)
+    rng = np.random.default_rng([seed, known.number, zlib.crc32(plan.strategy.encode())])
+    again: list[Again] = []
+    if model is not None:
+        pool = replace(pool, unlearned=unlearned_features(workspace, model, pool, progress))
+        own = np.random.default_rng([seed, known.number])
+        again = second_opinions(workspace, pool, plan.n, share=plan.revotes, rng=own)
+    if "draws" in plan.reads and pool.targets is not None:
+        pool = replace(pool, draws=bootstrap_draws(pool, rng))
+    batch = compose(pool, plan.n - len(again), strategy=plan.strategy, rng=rng, limits=plan.limits)
+    return pool, again, batch
+
+
+def _store(
+    catalog: Catalog, plan: _RoundPlan, suggestions: list[Suggestion], *, candidates: int, revotes: int, note: str
+) -> None:
+    """Keep the round with what it was chosen by."""
+    from emolab.catalog.campaign import rounds
+
+    told = {"n": plan.n, "candidates": candidates, "revotes": revotes, "note": note}
+    with catalog.begin() as tx:
+        rounds.create(
+            tx,
+            suggestions,
+            strategy=plan.strategy,
+            model=plan.model.id if plan.model else None,
+            seed=plan.seed,
+            settings={**told, **asdict(plan.limits)},
         )
-
-
-def _require(known: _Known, n: int) -> None:
-    """Raise :class:`DataError` when there are fewer than ``n`` samples to choose from, with what to do about it."""
-    from emolab.active_learning.selection.select import enough
-    from emolab.errors import DataError
-
-    everybody = _pool(known.columns, None, None)
-    try:
-        enough(everybody, n)
-    except DataError as error:
-        if not known.unsent or len(everybody.candidates):
-            raise
-        waiting = many(known.unsent, "suggestion waits", "suggestions wait")
-        raise DataError(error.message, hint=f"{waiting} to be sent: emolab label push --suggestions") from None
 
 
 def _strategy(asked: str | None, default: str, model: Model | None, progress: Progress) -> str:
@@ -248,92 +234,6 @@ def _ranked(batch: Selection, again: Sequence[Again], number: int) -> list[Sugge
     return made
 
 
-def _unlearned(workspace: Workspace, model: Model, pool: Pool, progress: Progress) -> NDArray[np.float16] | None:
-    """Features (n, d) of labelled samples by the backbone the model started from; ``None`` if that knew nothing.
-
-    The model's own features have learned the labels by heart, and tell nothing about how to choose labels.
-    """
-    import numpy as np
-
-    from emolab.active_learning.strategies.auto import JUDGEABLE, teaching
-    from emolab.catalog import samples
-    from emolab.errors import DataError
-    from emolab.training.inputs.initial_features import frozen
-
-    rows = teaching(pool)[:MOST_REPLAYED]
-    if len(rows) < JUDGEABLE:
-        return None
-    ids = [pool.samples[row] for row in rows.tolist()]
-    with workspace.catalog() as catalog, catalog.connect() as conn:
-        media = {sample.id: workspace.root / sample.media for sample in samples.by_ids(conn, ids)}
-    try:
-        found, _ = frozen(workspace, model, ids, media.__getitem__, progress=progress)
-    except DataError as error:
-        progress.note(f"Strategies are compared on what the model itself has learned: {error.message}")
-        return None
-    every = np.full((len(pool), found.shape[1]), np.nan, dtype=np.float16)
-    every[rows] = found
-    return every
-
-
-def _seconds(people: Sequence[Activity], answers: int) -> float | None:
-    """Time for so many answers at the team's median speed; ``None`` while nobody's has been measured."""
-    from statistics import median
-
-    speeds = [person.seconds for person in people if person.kind == "person" and person.seconds is not None]
-    return answers * median(speeds) if speeds else None
-
-
-def _affordable(known: _Known, seconds: float, each: int) -> int:
-    """How many samples the team answers ``each`` times in ``seconds``, one at least and no more than there are."""
-    from emolab.errors import DataError
-
-    one = _seconds(known.people, each)
-    if one is None:
-        raise DataError(
-            "How long an answer takes is not known: nobody's answers have been timed yet.",
-            hint='Use -n for this round; "emolab label pull" brings the times of the answers.',
-        )
-    return max(1, min(int(seconds / one), len(_pool(known.columns, None, None).candidates)))
-
-
-def _pool(columns: PoolColumns, predictions: Predictions | None, told: LabelSet | None) -> Pool:
-    """The catalog's pool with the model's opinions and the current labels beside it, row by row."""
-    import numpy as np
-
-    from emolab.active_learning.selection.pool import Pool
-
-    probs = embeddings = targets = None
-    excluded = columns.judge | _unfit(columns)
-    if predictions is not None:
-        probs, embeddings = predictions.probs, predictions.embeddings
-        if predictions.samples != columns.ids:
-            place = {sample: row for row, sample in enumerate(predictions.samples)}
-            rows = np.array([place.get(sample, -1) for sample in columns.ids], dtype=np.int64)
-            probs, embeddings = probs[rows], embeddings[rows]
-            probs[rows < 0], embeddings[rows < 0] = np.nan, np.nan
-            excluded = excluded | (rows < 0)  # nobody could see what is in a damaged file
-        if told is not None and set(told.classes) == set(predictions.classes):
-            targets = np.full(probs.shape, np.nan, dtype=np.float32)
-            place = {sample: row for row, sample in enumerate(columns.ids)}
-            order = [told.classes.index(name) for name in predictions.classes]
-            kept = [row for row, sample in enumerate(told.samples) if sample in place]  # others came in meanwhile
-            targets[[place[told.samples[row]] for row in kept]] = told.probs[kept][:, order]
-    return Pool(
-        samples=columns.ids,
-        labelled=columns.votes > 0,
-        pending=columns.pending,
-        excluded=excluded,
-        duplicate=columns.duplicate,
-        votes=columns.votes,
-        group=columns.group,
-        probs=probs,
-        embeddings=embeddings,
-        targets=targets,
-        classes=predictions.classes if predictions else (),
-    )
-
-
 def _doubts(pool: Pool, suggestions: Sequence[Suggestion]) -> dict[str, float]:
     """How likely it is that the answer one would give now is wrong: the model's guess, or the label of a revote.
 
@@ -348,12 +248,6 @@ def _doubts(pool: Pool, suggestions: Sequence[Suggestion]) -> dict[str, float]:
         best = np.asarray(pool.probs[[place[sample] for sample in new]]).max(axis=1) if new else np.empty(0)
         found |= {sample: 1 - float(p) for sample, p in zip(new, best, strict=True) if np.isfinite(p)}
     return found
-
-
-def _unfit(columns: PoolColumns) -> NDArray[np.bool_]:
-    """(n,) samples below the bar that nobody has answered; the others have shown that they can be."""
-    unfit: NDArray[np.bool_] = columns.unfit & (columns.votes == 0)
-    return unfit
 
 
 def _composition(pool: Pool, batch: Selection) -> dict[str, float] | None:

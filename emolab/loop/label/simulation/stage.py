@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,7 +27,8 @@ from emolab.progress import SILENT, Progress
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from emolab.training.simulation_trainer import FineTuned
+    from emolab.modalities.image.decode import Preprocessing
+    from emolab.training.inputs.pixel_cache import Pixels
 
 MODES = ("frozen", "finetune")
 
@@ -73,10 +74,9 @@ def prepare(
     ``terms`` are as in :func:`terms_of`; in frozen ``mode`` ``width`` principal components of the features are used.
     Frozen simulations of the same images may share a ``cache`` of pixels and features; by default it is in ``folder``.
     """
-    cache = cache or folder / "cache"
     from emolab.training import simulation_trainer
-    from emolab.training.inputs import pixel_cache
 
+    cache = cache or folder / "cache"
     asked = sides.asked.tolist()
     ids = [sides.pool.ids[row] for row in asked]
     judge_media = [sides.judge.media[row] for row in sides.judges.tolist()]
@@ -97,15 +97,8 @@ def prepare(
             **terms,
         }
     )
-    data = folder / "data"
-    data.mkdir(exist_ok=True)
-    both, all_media = [*ids, *judge_ids], [*media, *judge_media]
-    try:
-        images = pixel_cache.fill(
-            cache, both, dict(zip(both, all_media, strict=True)).__getitem__, wanted, progress=progress
-        )
-    except DamagedMedia as error:
-        raise DamagedMedia(error.files, len(both), hint="Take them out of the data set, or get it again.") from None
+    both = [*ids, *judge_ids]
+    images = _decoded(cache, both, [*media, *judge_media], wanted, progress)
     arrays: dict[str, NDArray[Any]] = {
         "votes": sides.pool.votes[asked],
         "skips": sides.pool.skips[asked],
@@ -118,10 +111,25 @@ def prepare(
     if mode == "frozen":
         found = simulation_trainer.features(cache, both, images, config, color=wanted.color, progress=progress)
         arrays["pool"], arrays["judge"] = principal(found[: len(ids)], found[len(ids) :], width)
+    data = folder / "data"
+    data.mkdir(exist_ok=True)
     for name, array in arrays.items():
         np.save(data / f"{name}.npy", array)
     (data / "samples.json").write_text(json.dumps({"pool": ids, "judge": judge_ids}), encoding="utf-8")
     return journal
+
+
+def _decoded(
+    cache: Path, ids: Sequence[str], media: Sequence[bytes | Path], wanted: Preprocessing, progress: Progress
+) -> Pixels:
+    """The images ``ids`` as the network sees them, kept in ``cache``."""
+    from emolab.training.inputs import pixel_cache
+
+    by_id = dict(zip(ids, media, strict=True))
+    try:
+        return pixel_cache.fill(cache, ids, by_id.__getitem__, wanted, progress=progress)
+    except DamagedMedia as error:
+        raise DamagedMedia(error.files, len(ids), hint="Take them out of the data set, or get it again.") from None
 
 
 @contextmanager
@@ -165,53 +173,7 @@ def open_stage(folder: Path) -> Stage:
         def trainer(seed: int) -> Trainer:
             return Frozen(pool, judge, truth, classes, seed=seed)
     else:
-        trainer = _fine_tuning(folder, settings, ids, truth)
+        from emolab.loop.label.simulation.fine_tuning import fine_tuning
+
+        trainer = fine_tuning(folder, settings, ids, truth)
     return Stage(field, terms, trainer)
-
-
-def _fine_tuning(
-    folder: Path, settings: dict[str, Any], ids: dict[str, list[str]], truth: NDArray[np.int64]
-) -> Callable[[int], Trainer]:
-    from emolab.modalities.image.decode import Preprocessing
-    from emolab.training import simulation_trainer
-    from emolab.training.inputs import pixel_cache
-    from emolab.training.runs import recipes
-
-    config, n = TrainingConfig(**settings["training"]), len(ids["pool"])
-    made = recipes.plan(config, n_train=n, gray=settings["color"] == "gray")
-    wanted = Preprocessing(made.size, settings["color"])
-
-    def gone(_: str) -> bytes:
-        raise DataError(f"Images are missing from {folder / 'cache'}.", hint="Run the same command again.")
-
-    images = pixel_cache.fill(folder / "cache", [*ids["pool"], *ids["judge"]], gone, wanted)
-    classes = tuple(settings["classes"])
-
-    def trainer(seed: int) -> Trainer:
-        return Tuned(
-            simulation_trainer.FineTuned(
-                images=images.only(np.arange(n)),
-                judge=images.only(np.arange(n, len(images))),
-                classes=classes,
-                config=replace(config, seed=seed),
-                color=settings["color"],
-            ),
-            truth,
-        )
-
-    return trainer
-
-
-class Tuned:
-    """The real trainer as a :class:`Trainer`: it has nothing to settle."""
-
-    def __init__(self, learner: FineTuned, truth: NDArray[np.int64]) -> None:
-        self.learner, self.truth = learner, truth
-
-    def settle(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> None:
-        """Nothing is chosen on the first samples: the recipe is fixed."""
-
-    def __call__(self, rows: NDArray[np.int64], targets: NDArray[np.floating[Any]]) -> SimulatedModel:
-        """Train on ``rows`` from scratch and look at everybody."""
-        probs, found, judge = self.learner(rows, targets)
-        return SimulatedModel(probs, found, judged(judge, self.truth, self.learner.classes))
