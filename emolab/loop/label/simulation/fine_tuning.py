@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emolab.active_learning.simulation.frozen_trainer import judged
-from emolab.active_learning.simulation.records import Trainer
+from emolab.active_learning.simulation.records import SimulatedModel, Trainer
 from emolab.config import TrainingConfig
 from emolab.errors import DataError
 
