@@ -8,7 +8,6 @@ of two models differ.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections import Counter
@@ -23,6 +22,7 @@ from emolab.catalog import snapshots
 from emolab.catalog.storage.engine import now
 from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
+from emolab.provenance.identity import SPLIT_CODES, data_identity
 from emolab.records import Snapshot
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
     from emolab.workspace import Workspace
 
-#: Code of each split in the arrays and in the hash; 0 is none.
-CODES = {None: 0, "train": 1, "valid": 2, "test": 3}
-_NAMES = {code: name for name, code in CODES.items()}
+_NAMES = {code: name for name, code in SPLIT_CODES.items()}
 _FORMAT = 1
 
 
@@ -54,15 +52,12 @@ class Content:
     @property
     def id(self) -> str:
         """Hex sha256 of the content, independent of the order of the samples."""
-        targets = np.ascontiguousarray(self.targets, dtype="<f4")
-        supported = np.ascontiguousarray(self.supported, dtype=bool)
-        digest = hashlib.sha256("\n".join(self.classes).encode())
-        for row in sorted(range(len(self.ids)), key=self.ids.__getitem__):
-            digest.update(self.ids[row].encode())
-            digest.update(bytes([CODES[self.splits[row]]]))
-            digest.update(targets[row].tobytes())
-            digest.update(supported[row].tobytes())
-        return digest.hexdigest()
+        return data_identity(self.classes, self.ids, self.codes, self.targets, self.supported)
+
+    @property
+    def codes(self) -> NDArray[np.uint8]:
+        """(n,) the splits as :data:`~emolab.provenance.identity.SPLIT_CODES`."""
+        return np.array([SPLIT_CODES[split] for split in self.splits], dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +204,7 @@ def _write(folder: Path, content: Content, identity: str, label_version: str) ->
         "ids": np.frombuffer(bytes.fromhex("".join(content.ids)), dtype=np.uint8).reshape(len(content.ids), -1),
         "targets": np.ascontiguousarray(content.targets, dtype="<f4"),
         "supported": content.supported,
-        "splits": np.array([CODES[split] for split in content.splits], dtype=np.uint8),
+        "splits": content.codes,
     }
     for name, array in arrays.items():
         write_bytes(folder / f"{name}.npy", _npy(array))

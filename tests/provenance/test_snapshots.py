@@ -35,6 +35,11 @@ def test_the_id_depends_on_content_and_not_on_order() -> None:
     assert len({each.id for each in (CONTENT, moved, masked, renamed)}) == 4
 
 
+def test_the_id_of_known_data_never_changes() -> None:
+    """Models of years ago name their data by it."""
+    assert CONTENT.id == "fada2655eacea76d5706a92b8ecaf7a100a071c5416337f8ee0130a1ded14928"
+
+
 def test_a_snapshot_has_the_id_that_training_gives_the_same_data() -> None:
     from emolab.training.inputs.training_set import training_set
 

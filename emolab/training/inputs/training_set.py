@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
+from emolab.provenance.identity import SPLIT_CODES, data_identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +36,8 @@ class TrainingSet:
     def snapshot(self) -> str:
         """Hex sha256 of the exact samples, targets and splits, independent of their order."""
         split = np.zeros(len(self.ids), dtype=np.uint8)
-        split[self.train], split[self.valid] = 1, 2
-        digest = hashlib.sha256("\n".join(self.classes).encode())
-        for row in sorted(range(len(self.ids)), key=self.ids.__getitem__):
-            digest.update(self.ids[row].encode())
-            digest.update(split[row].tobytes())
-            digest.update(np.ascontiguousarray(self.targets[row], dtype="<f4").tobytes())
-            digest.update(self.supported[row].tobytes())
-        return digest.hexdigest()
+        split[self.train], split[self.valid] = SPLIT_CODES["train"], SPLIT_CODES["valid"]
+        return data_identity(self.classes, self.ids, split, self.targets, self.supported)
 
     def composition(self) -> list[dict[str, Any]]:
         """Per class: samples to train on and to validate on, by hard label."""
