@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from emolab.active_learning.simulation.frozen_trainer import Frozen, judged, principal
+from emolab.active_learning.simulation.frozen_trainer import Frozen, principal
 from emolab.active_learning.simulation.journal import Journal
-from emolab.active_learning.simulation.records import CampaignData, SimulatedModel, Terms, Trainer
+from emolab.active_learning.simulation.records import CampaignData, Terms, Trainer
 from emolab.active_learning.simulation.simulate import Stage
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
 from emolab.datasets import voted_dataset
-from emolab.errors import DamagedMedia, DataError, EmolabError
+from emolab.errors import DamagedMedia, EmolabError
 from emolab.labeling.labels.aggregators import AggregatorOptions
 from emolab.loop.label.simulation.sides import Sides
 from emolab.progress import SILENT, Progress
