@@ -82,6 +82,7 @@ LONG = {
 }
 
 DIVIDING = {
+    "demonstration/demo.py _demonstrate",
     "datasets/merge/merge.py merge",
     "datasets/splits/assign.py fill",
     "datasets/voted_dataset.py read",
