@@ -204,11 +204,14 @@ class Workspace:
         """Folders that only a catalog explains and that are not empty, in words; empty: there are none."""
         return " and ".join(f.name for f in (self.media, self.models, self.snapshots) if _holds_anything(f))
 
-    def problems(self, catalog: Catalog) -> list[str]:
-        """What is wrong with the catalog, in itself and beside the media, in words; empty when it is healthy."""
+    def problems(self, catalog: Catalog, *, whole: bool = True) -> list[str]:
+        """What is wrong with the catalog, in itself and beside the media, in words; empty when it is healthy.
+
+        Without ``whole`` its file is not read through, which takes seconds for each gigabyte.
+        """
         from emolab.catalog import samples
 
-        found = catalog.problems()
+        found = catalog.problems() if whole else []
         with catalog.connect() as conn:
             known = samples.count(conn)
         if known == 0 and _holds_anything(self.media):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from emolab.workspace import Workspace
-from tests.support.databases import catalog, postgresql  # noqa: F401 (fixtures)
+from tests.support.databases import catalog, postgresql, postgresql_catalog  # noqa: F401 (fixtures)
 from tests.support.servers import embedded, label_studio, project, studio  # noqa: F401 (fixtures)
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ from emolab.records import LabelSet
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_sets, _labels, _samples = schema.label_sets, schema.labels, schema.samples
+_sets, _labels, _samples, _counts = schema.label_sets, schema.labels, schema.samples, schema.label_counts
 #: The fact under which the catalog keeps how far the ledger was when the current set was made of it.
 MADE_AT = "labels_made_at"
 
@@ -153,7 +153,9 @@ def summary(conn: Connection) -> dict[str, Any] | None:
     found = conn.execute(select(_sets).where(_sets.c.current)).one_or_none()
     if found is None:
         return None
-    query = select(_labels.c.hard, func.count()).where(_labels.c.label_set == found.pk).group_by(_labels.c.hard)
+    query = (
+        select(_counts.c.hard, func.sum(_counts.c.n)).where(_counts.c.label_set == found.pk).group_by(_counts.c.hard)
+    )
     per_class = {found.classes[hard]: int(n) for hard, n in conn.execute(query)}
     return {
         "version": found.version,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from emolab.catalog.storage import schema
-from emolab.catalog.votes import EDITED, alive
+from emolab.catalog.storage.counted import EDITED, WITHDRAWN
+from emolab.catalog.votes import alive
 
-_votes, _tombstones = schema.votes, schema.tombstones
+_votes, _counts = schema.votes, schema.vote_counts
 
 
 class LedgerMark(NamedTuple):
@@ -45,9 +46,10 @@ class LedgerChange(NamedTuple):
 
 def mark(conn: Connection) -> LedgerMark:
     """Where the ledger is now."""
-    votes, newest = conn.execute(select(func.count(), func.max(_votes.c.pk)).select_from(_votes)).one()
-    dead = {key: n for key, n in conn.execute(select(_tombstones.c.reason, func.count()).group_by("reason"))}
-    return LedgerMark(votes, newest or 0, dead.get(EDITED, 0), sum(dead.values()) - dead.get(EDITED, 0))
+    edited, withdrawn = (case((_counts.c.fate == fate, _counts.c.n), else_=0) for fate in (EDITED, WITHDRAWN))
+    newest = select(func.max(_votes.c.pk)).scalar_subquery()
+    row = conn.execute(select(func.sum(_counts.c.n), newest, func.sum(edited), func.sum(withdrawn))).one()
+    return LedgerMark(*(int(number or 0) for number in row))
 
 
 def since(conn: Connection, earlier: LedgerMark) -> LedgerChange:

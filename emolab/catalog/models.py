@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, insert, select
 
 from emolab.catalog.storage import schema
 from emolab.catalog.storage.engine import now
@@ -31,8 +33,18 @@ def add(tx: Connection, model: Model) -> bool:
     return True
 
 
+def made_at(conn: Connection) -> dict[str, str]:
+    """When each model was made, by its id, oldest first: nothing of what a model carries is read."""
+    query = select(_models.c.id, _models.c.created_at).order_by(_models.c.created_at, _models.c.id)
+    return {model: moment for model, moment in conn.execute(query)}
+
+
 def list_all(conn: Connection) -> list[Model]:
     """Every model, oldest first."""
+    return _read(conn, select(_models).order_by(_models.c.created_at, _models.c.id))
+
+
+def _read(conn: Connection, query: Select[Any]) -> list[Model]:
     held: dict[str, list[str]] = {}
     for alias, model in aliases(conn).items():
         held.setdefault(model, []).append(alias)
@@ -48,7 +60,7 @@ def list_all(conn: Connection) -> list[Model]:
             created_at=row.created_at,
             aliases=tuple(sorted(held.get(row.id, ()))),
         )
-        for row in conn.execute(select(_models).order_by(_models.c.created_at, _models.c.id))
+        for row in conn.execute(query)
     ]
 
 
@@ -58,17 +70,17 @@ def find(conn: Connection, name: str) -> Model | None:
     Raises :class:`DataError` when several ids start with ``name``.
     """
     wanted = aliases(conn).get(name, name)
-    matches = [model for model in list_all(conn) if model.id.startswith(wanted)]
+    matches = [model for model in made_at(conn) if model.startswith(wanted)]
     if len(matches) > 1:
         raise DataError(f'{len(matches)} models have ids that start with "{name}".', hint="Give more of the id.")
-    return matches[0] if matches else None
+    return next(iter(_read(conn, select(_models).where(_models.c.id.in_(matches)))), None)
 
 
 def get(conn: Connection, name: str) -> Model:
     """The model with this alias, id or start of an id. Raises :class:`UnknownName` with the nearest known name."""
     model = find(conn, name)
     if model is None:
-        known = [*aliases(conn), *(m.id[:10] for m in list_all(conn))]
+        known = [*aliases(conn), *(model[:10] for model in made_at(conn))]
         raise UnknownName("model", name, known, hint="Train one with: emolab train" if not known else None)
     return model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sqlalchemy import (
@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from emolab.catalog import fitness
 from emolab.catalog.storage import schema
-from emolab.catalog.storage.chunks import chunks, insert_or_ignore
+from emolab.catalog.storage.chunks import chunks, insert_or_ignore, update_each
 from emolab.catalog.storage.engine import now
 from emolab.errors import DataError
 from emolab.records import SPLITS, Sample
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from emolab.votes.picture_bar import Bar
 
-_table = schema.samples
+_table, _counts = schema.samples, schema.sample_counts
 _COLUMNS = tuple(f.name for f in fields(Sample))
 _SIGN = 1 << 63
 
@@ -138,21 +138,23 @@ def iterate(
 
 def count(conn: Connection) -> int:
     """How many samples there are."""
-    return int(conn.execute(select(func.count()).select_from(_table).where(schema.present)).scalar_one())
+    return _kept(conn, ~_counts.c.removed)
 
 
-def count_by(conn: Connection, column: str) -> dict[str | None, int]:
-    """How many samples per value of ``column`` (``source``, ``split``, ``modality``)."""
-    of = _table.c[column]
-    return {
-        row[0]: int(row[1])
-        for row in conn.execute(select(of, func.count()).where(schema.present).group_by(of).order_by(of))
-    }
+def count_by(conn: Connection, column: Literal["source", "split"]) -> dict[str | None, int]:
+    """How many samples there are for each value of ``column``; ``None``: without one."""
+    of, n = _counts.c[column], func.sum(_counts.c.n)
+    query = select(of, n).where(~_counts.c.removed).group_by(of).having(n != 0).order_by(of)
+    return {value or None: int(number) for value, number in conn.execute(query)}
 
 
 def count_answered(conn: Connection) -> int:
     """How many samples have at least one active answer, a class or a meta label."""
-    return int(conn.execute(select(func.count()).select_from(_table).where(_table.c.n_votes > 0)).scalar_one())
+    return _kept(conn, _counts.c.answered)
+
+
+def _kept(conn: Connection, *which: ColumnElement[bool]) -> int:
+    return int(conn.execute(select(func.sum(_counts.c.n)).where(*which)).scalar_one() or 0)
 
 
 def count_waiting(conn: Connection) -> int:
@@ -201,9 +203,7 @@ def set_representatives(tx: Connection, representatives: Mapping[str, str | None
 
 
 def _update(tx: Connection, column: str, values: Mapping[str, str | None]) -> None:
-    statement = update(_table).where(_table.c.id == bindparam("the_id")).values({column: bindparam("the_value")})
-    for part in chunks(list(values.items()), 2000):
-        tx.execute(statement, [{"the_id": key, "the_value": value} for key, value in part])
+    update_each(tx, _table.c.id, _table.c[column], values)
 
 
 @dataclass(frozen=True)

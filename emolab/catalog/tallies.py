@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, func, select
 
 from emolab.catalog.storage import schema
 from emolab.catalog.storage.chunks import chunks
-from emolab.catalog.votes import alive, refusal
+from emolab.catalog.storage.counted import ACTIVE
+from emolab.catalog.votes import alive
 from emolab.records import VoteTable
 from emolab.taxonomy import META
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_votes, _samples, _annotators, _tombstones = schema.votes, schema.samples, schema.annotators, schema.tombstones
+_votes, _samples, _annotators, _counts = schema.votes, schema.samples, schema.annotators, schema.vote_counts
 
 
 def table(conn: Connection, classes: Sequence[str], *, perspective: str | None = None) -> VoteTable:
@@ -64,24 +65,19 @@ def table(conn: Connection, classes: Sequence[str], *, perspective: str | None =
 
 def count(conn: Connection) -> dict[str, int]:
     """How many votes are ``active``, ``meta``, ``skipped``, ``rejected``, ``withdrawn``; ``people`` sums the counts."""
-    kind = refusal()
-    query: Select[Any] = (
-        select(_votes.c.label, kind, func.count(), func.sum(_votes.c.count))
-        .where(alive())
-        .group_by(_votes.c.label, kind)
-    )
-    totals: Counter[str] = Counter(active=0, people=0, meta=0, skipped=0, rejected=0)
-    for label, refused, rows, people in conn.execute(query):
-        if refused is not None:
-            totals[refused] += rows
-        elif label is None:
-            totals["skipped"] += rows
+    by = (_counts.c.fate, _counts.c.refused, _counts.c.label)
+    query = select(*by, func.sum(_counts.c.n), func.sum(_counts.c.people)).group_by(*by)
+    totals: Counter[str] = Counter(active=0, people=0, meta=0, skipped=0, rejected=0, withdrawn=0)
+    for fate, refused, label, rows, people in conn.execute(query):
+        if fate != ACTIVE:
+            totals["withdrawn"] += int(rows)
+        elif refused:
+            totals[refused] += int(rows)
         elif label in META:
-            totals["meta"] += rows
+            totals["meta"] += int(rows)
         else:
-            totals["active"] += rows
+            totals["active"] += int(rows)
             totals["people"] += int(people)
-    totals["withdrawn"] = int(conn.execute(select(func.count()).select_from(_tombstones)).scalar_one())
     return dict(totals)
 
 

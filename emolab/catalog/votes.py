@@ -18,18 +18,17 @@ from sqlalchemy import (
     Connection,
     String,
     and_,
-    bindparam,
     case,
     exists,
     insert,
     literal_column,
     select,
-    update,
 )
 
 from emolab.catalog.samples import keys as sample_keys
 from emolab.catalog.storage import schema
-from emolab.catalog.storage.chunks import chunks, insert_or_ignore
+from emolab.catalog.storage.chunks import chunks, insert_or_ignore, update_each
+from emolab.catalog.storage.counted import EDITED
 from emolab.catalog.storage.engine import now
 from emolab.errors import DataError
 from emolab.records import SKIPPED, Vote
@@ -41,8 +40,6 @@ _votes, _samples, _annotators, _tombstones = (
     schema.tombstones,
 )
 _BATCH = 20_000
-#: On the tombstone of an opinion that was read again and had changed.
-EDITED = "edited"
 
 
 class _Active(NamedTuple):
@@ -281,10 +278,8 @@ def _bury(tx: Connection, dead: Sequence[tuple[int, str]], moment: str) -> None:
 
 
 def _recount(tx: Connection, change: Counter[int]) -> None:
-    rows = [{"the_pk": pk, "change": n} for pk, n in change.items() if n]
-    if rows:
-        statement = update(_samples).where(_samples.c.pk == bindparam("the_pk"))
-        tx.execute(statement.values(n_votes=_samples.c.n_votes + bindparam("change")), rows)
+    n_votes = _samples.c.n_votes
+    update_each(tx, _samples.c.pk, n_votes, {pk: n for pk, n in change.items() if n}, to=lambda n: n_votes + n)
 
 
 def _content(vote: Vote) -> str:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Say where the project stands and what to type next.")
+@click.option("--check", is_flag=True, help="Read the whole catalog and compare every count with what it holds.")
+@click.option("--repair", is_flag=True, help="Count everything in the catalog again, keep that, and check it.")
 @workspace_command
-def status(session: Session) -> None:
+def status(session: Session, check: bool, repair: bool) -> None:
     """Say where the project stands in the loop, whether the workspace is healthy, and what to type next."""
     from emolab.loop.operate import status as step
 
-    found = step.status(session.workspace)
+    for wrong in step.repair(session.workspace) if repair else ():
+        session.say(f"[green]✓[/] put right: {escape(wrong)}")
+    found = step.status(session.workspace, check=check or repair)
     session.emit(found.to_dict())
     if not session.json:
         _show(session, found)
@@ -52,14 +56,23 @@ def _show(session: Session, state: Status) -> None:
         total = max(labels.per_class.values(), default=0) or 1
         for name, n in labels.per_class.items():
             session.say(f"  {name:<12} {'█' * round(24 * n / total):<24} [dim]{n:,}[/]")
-    for problem in state.problems:
+    for problem in (*state.problems, *state.miscounts):
         session.say(f"[red]✗[/] {escape(problem)}")
     if state.advice:
         session.say(f"[bold]advice[/] {state.advice}")
-    session.say(
-        "[green]✓[/] healthy" if state.healthy else "[red]✗[/] not healthy; restore a backup with: emolab restore FILE"
-    )
+    session.say(_health(state))
     session.next_step(state.next)
+
+
+def _health(state: Status) -> str:
+    """The verdict, and the way out where it is not good."""
+    if state.problems:
+        return "[red]✗[/] not healthy; restore a backup with: emolab restore FILE"
+    if state.miscounts:
+        return "[red]✗[/] not healthy; count everything again with: emolab status --repair"
+    if not state.checked:
+        return "[green]✓[/] healthy [dim](a catalog this large is read through by: emolab status --check)[/]"
+    return "[green]✓[/] healthy"
 
 
 def _open(state: Status) -> str:

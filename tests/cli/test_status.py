@@ -16,8 +16,10 @@ from emolab.catalog import models, samples, votes
 from emolab.catalog.campaign import remotes, rounds
 from emolab.catalog.storage.engine import now
 from emolab.cli.common import Session
+from emolab.cli.status import _health
 from emolab.errors import EmolabError
 from emolab.labeling.labels.aggregate import aggregate
+from emolab.loop.operate import status as step
 from emolab.loop.operate.status import LabelState, TrainingState, status
 from emolab.records import Model, Sample, Suggestion, Vote
 from emolab.training.runs import run_folders
@@ -175,15 +177,41 @@ def test_the_data_of_status_keeps_its_names_and_their_order(workspace: Workspace
     told = json.loads(run_cli("status", "--json", cwd=workspace.root).stdout)
     assert told == json.loads(json.dumps(status(workspace).to_dict()))
     assert list(told) == [
-        "workspace", "project", "classes", "healthy", "problems", "samples", "sources", "splits", "answered", "waiting",
-        "unfinished", "votes", "annotators", "labels", "models", "champion", "untrained", "rounds", "unsent", "push",
-        "training", "advice", "next",
+        "workspace", "project", "classes", "healthy", "problems", "checked", "miscounts", "samples", "sources",
+        "splits", "answered", "waiting", "unfinished", "votes", "annotators", "labels", "models", "champion",
+        "untrained", "rounds", "unsent", "push", "training", "advice", "next",
     ]  # fmt: skip
     assert list(told["labels"]) == [
         "version", "method", "n", "created_at", "per_class", "made_by", "min_votes", "prior", "outdated",
         "settings_say", "installed",
     ]  # fmt: skip
     assert told["champion"] == {"id": MODEL, "metrics": {"accuracy": 0.625, "macro_f1": 0.5, "ece": 0.04}}
+
+
+def test_wrong_counts_are_found_by_check_and_put_right_by_repair(workspace: Workspace, run_cli: Run) -> None:
+    one_of_everything(workspace)
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        tx.exec_driver_sql("UPDATE sample_counts SET n = 12 WHERE answered")
+    checked = run_cli("status", "--check", "--json", cwd=workspace.root)
+    wrong = "the count of samples (source collected, split none, answered yes, removed no) is 12, and there are 1"
+    told = json.loads(checked.stdout)
+    assert (checked.returncode, told["healthy"], told["miscounts"]) == (1, False, [wrong])
+    assert told["next"] == "emolab status --repair"
+    shown = " ".join(run_cli("status", "--check", cwd=workspace.root).stderr.split())
+    assert f"✗ {wrong} ✗ not healthy; count everything again with: emolab status --repair" in shown
+    shown = " ".join(run_cli("status", "--repair", cwd=workspace.root).stderr.split())
+    assert f"✓ put right: {wrong}" in shown
+    assert "✓ healthy" in shown
+    assert status(workspace, check=True).miscounts == []
+    assert "put right" not in run_cli("status", "--repair", cwd=workspace.root).stderr
+
+
+def test_a_large_catalog_is_read_through_only_when_asked(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert status(workspace).checked
+    monkeypatch.setattr(step, "ALWAYS_CHECKED", 0)
+    assert not status(workspace).checked
+    assert status(workspace, check=True).checked
+    assert _health(status(workspace)).endswith("read through by: emolab status --check)[/]")
 
 
 def test_labels_newer_than_every_model_are_to_be_trained_on(workspace: Workspace) -> None:

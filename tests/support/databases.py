@@ -91,21 +91,26 @@ def answers(port: int) -> bool:
     return True
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def catalog(request: pytest.FixtureRequest, workspace: Workspace, tmp_path: Path) -> Iterator[Catalog]:
-    """An empty catalog, on SQLite and on PostgreSQL."""
-    if request.param == "sqlite":
-        with workspace.catalog() as made:
-            yield made
-        return
+@pytest.fixture
+def postgresql_catalog(postgresql: str) -> Iterator[Catalog]:
+    """An empty catalog in a database of its own on PostgreSQL."""
     import pg8000.dbapi
 
-    address = request.getfixturevalue("postgresql")
-    port = int(address.rpartition(":")[2])
+    port = int(postgresql.rpartition(":")[2])
     name = f"t{time.time_ns()}"
     admin = pg8000.dbapi.connect(user="emolab", host="127.0.0.1", port=port, database="postgres")
     admin.autocommit = True
     admin.cursor().execute(f"CREATE DATABASE {name}")
     admin.close()
-    with Catalog(f"{address}/{name}") as made:
+    with Catalog(f"{postgresql}/{name}") as made:
         yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalog(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[Catalog]:
+    """An empty catalog, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        with workspace.catalog() as made:
+            yield made
+    else:
+        yield request.getfixturevalue("postgresql_catalog")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, select
 
 from emolab.catalog.samples import keys
 from emolab.catalog.storage import schema
@@ -73,6 +73,28 @@ def list_all(conn: Connection) -> list[Round]:
     return [Round(**row._mapping) for row in conn.execute(select(_rounds).order_by(_rounds.c.number))]
 
 
+def count(conn: Connection) -> int:
+    """How many rounds there were."""
+    return int(conn.execute(select(func.count()).select_from(_rounds)).scalar_one())
+
+
+def count_unsent(conn: Connection) -> int:
+    """How many suggestions wait to be sent, as :func:`suggestions` lists them with ``unsent``."""
+    query = select(func.count()).select_from(_suggestions.join(_samples, _samples.c.pk == _suggestions.c.sample))
+    return int(conn.execute(query.where(*_waiting())).scalar_one())
+
+
+def _waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """True for suggestions no labelling server has received and, where they are new, nobody has answered meanwhile."""
+    sent = exists().where(
+        and_(
+            schema.remote_tasks.c.sample == _suggestions.c.sample,
+            schema.remote_tasks.c.round >= _suggestions.c.round,  # a later round has taken the task over
+        )
+    )
+    return ~sent, (_suggestions.c.kind == "revote") | (_samples.c.n_votes == 0)
+
+
 def suggestions(conn: Connection, *, round_number: int | None = None, unsent: bool = False) -> list[Suggestion]:
     """What was suggested, by round and rank; one round only, or only what no labelling server has received yet.
 
@@ -86,13 +108,7 @@ def suggestions(conn: Connection, *, round_number: int | None = None, unsent: bo
     if round_number is not None:
         query = query.where(_suggestions.c.round == round_number)
     if unsent:
-        sent = exists().where(
-            and_(
-                schema.remote_tasks.c.sample == _suggestions.c.sample,
-                schema.remote_tasks.c.round >= _suggestions.c.round,  # a later round has taken the task over,
-            )
-        )
-        query = query.where(~sent, (_suggestions.c.kind == "revote") | (_samples.c.n_votes == 0))
+        query = query.where(*_waiting())
     return [
         Suggestion(
             sample_id=row.id,

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from emolab.catalog.storage import sqlite_file
-from emolab.errors import ConfigError, DataError, EmolabError
+from emolab.catalog.storage import counters, sqlite_file
+from emolab.catalog.storage.database_errors import BUSY_SECONDS, RESTORE, address_of, explained, shown, unusable
+from emolab.errors import DataError, EmolabError
 
 if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
@@ -23,15 +23,9 @@ if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
 #: The newest migration; a test keeps it in step with ``migrations/versions``.
-HEAD = "0004"
-
-#: How long a writer waits for another one, in seconds.
-BUSY_SECONDS = 60
+HEAD = "0005"
 
 _MIGRATION_LOCK = 0x656D6F6C6162  # "emolab"
-
-#: The way out of a catalog that is lost or damaged.
-RESTORE = "Bring it back from a backup with: emolab restore FILE"
 
 
 class Catalog:
@@ -60,11 +54,11 @@ class Catalog:
     @cached_property
     def engine(self) -> Engine:
         """The SQLAlchemy engine; opened and brought to the newest schema on first use."""
-        address = _address(self.url)
+        address = address_of(self.url)
         file = sqlite_file.file_of(address)
         if file is not None:
             self._check_there(file)
-        with _explained(address):
+        with explained(address):
             engine = self._open(address, file)
             version = _version(engine)
         if version is None:
@@ -85,13 +79,14 @@ class Catalog:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A write transaction: committed at the end, rolled back on any exception."""
-        with _explained(_address(self.url)), _writer(self.engine).begin() as connection:
+        with explained(address_of(self.url)), _writer(self.engine).begin() as connection:
             yield connection
+            counters.fold(connection)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A read transaction: one consistent view, never a lock on writers."""
-        with _explained(_address(self.url)), self.engine.connect() as connection:
+        with explained(address_of(self.url)), self.engine.connect() as connection:
             yield connection
 
     def problems(self) -> list[str]:
@@ -106,6 +101,23 @@ class Catalog:
                 found = [*found[:3], f"and {len(found) - 3} more"]
             orphans = len(connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(11))
         return found + ([f"{orphans} rows point to nothing"] if orphans else [])
+
+    def size(self) -> int:
+        """How many bytes the catalog's file has; 0 on a server."""
+        file = sqlite_file.file_of(address_of(self.url))
+        return file.stat().st_size if file is not None and file.exists() else 0
+
+    def miscounts(self) -> list[str]:
+        """Every row counted again: which of the counts it keeps differ, in words; empty when all are right."""
+        with self.connect() as connection:
+            return counters.differences(connection)
+
+    def recount(self) -> list[str]:
+        """Put the counts it keeps right; returns which were wrong, in words."""
+        with self.begin() as connection:
+            found = counters.differences(connection)
+            counters.recount(connection)
+        return found
 
     def close(self) -> None:
         """Give back all connections."""
@@ -125,7 +137,7 @@ class Catalog:
 
     def _check_lost(self, what: str, where: URL | Path) -> None:
         if self._remains is not None and (remains := self._remains()):
-            raise DataError(f"The catalog {_shown(where)} {what}, although the workspace has {remains}.", hint=RESTORE)
+            raise DataError(f"The catalog {shown(where)} {what}, although the workspace has {remains}.", hint=RESTORE)
 
     def _open(self, url: URL, file: Path | None) -> Engine:
         try:
@@ -139,8 +151,10 @@ class Catalog:
                 event.listen(engine, "begin", _begin_sqlite)
             else:
                 engine = create_engine(url, pool_pre_ping=True)
+                # many rows in one statement: one way to the server and back, and its triggers run once for all of them
+                engine.dialect.use_insertmanyvalues_wo_returning = True
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            raise _unusable(error) from error
+            raise unusable(error) from error
         return engine
 
     def _upgrade(self, engine: Engine, url: URL, version: str | None) -> None:
@@ -148,38 +162,18 @@ class Catalog:
         from alembic.util import CommandError
 
         try:
-            with _explained(url), _writer(engine).begin() as connection:
+            with explained(url), _writer(engine).begin() as connection:
                 if connection.dialect.name == "postgresql":  # one migration at a time, as SQLite's BEGIN IMMEDIATE does
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
                 config = alembic_config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+                counters.install(connection)
         except CommandError as error:
             raise DataError(
-                f'The catalog {_shown(url)} says that its schema is "{version}", which no emolab has written.',
+                f'The catalog {shown(url)} says that its schema is "{version}", which no emolab has written.',
                 hint=RESTORE,
             ) from error
-
-
-def _address(url: str | URL) -> URL:
-    try:
-        return make_url(url)
-    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
-        raise _unusable(error) from error
-
-
-def _unusable(error: Exception) -> ConfigError:
-    return ConfigError(
-        f"catalog.url is not a usable database address: {error}.",
-        hint="Example: postgresql+psycopg://user@host/emolab",
-    )
-
-
-def _shown(where: URL | Path) -> str:
-    """An address without its password; a file by its path."""
-    if isinstance(where, Path):
-        return str(where)
-    return str(sqlite_file.file_of(where) or where.render_as_string(hide_password=True))
 
 
 def alembic_config() -> AlembicConfig:
@@ -222,47 +216,3 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA cache_size=-65536")
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.close()
-
-
-@contextmanager
-def _explained(url: URL) -> Iterator[None]:
-    """Turn what the database says inside the block into words."""
-    try:
-        yield
-    except sqlite3.Error as error:  # before SQLAlchemy has a connection
-        raise DataError(f"The catalog {_shown(url)} cannot be read: {error}.", hint=RESTORE) from error
-    except OperationalError as error:
-        raise _in_words(url, str(error.orig)) from error
-    except DatabaseError as error:
-        if "not a database" in str(error.orig) or "malformed" in str(error.orig):
-            raise DataError(
-                f"The catalog {_shown(url)} is damaged: {error.orig}.",
-                hint=f"{RESTORE}; media and models are not affected.",
-            ) from error
-        raise
-
-
-def _in_words(url: URL, reason: str) -> EmolabError:
-    """What an operational error of the database means for a person."""
-    if "locked" in reason:
-        return EmolabError(
-            f"The catalog stayed locked by another process for {BUSY_SECONDS} s.",
-            hint="Wait for the other emolab command to end and run this again.",
-        )
-    if "disk" in reason and "full" in reason:
-        return EmolabError(
-            "The disk is full: the catalog could not be written; nothing of this step was kept.",
-            hint="Free some space and run the same command again.",
-        )
-    if "readonly" in reason or "read-only" in reason:
-        return EmolabError(
-            f"The catalog {_shown(url)} cannot be written: it is read-only here.",
-            hint="Run the command as its owner, or in a copy of the workspace that you own.",
-        )
-    file = sqlite_file.file_of(url)
-    if "unable to open" in reason and file is not None:
-        why = (
-            "it is a folder" if file.is_dir() else "no permission" if file.parent.is_dir() else "its folder is missing"
-        )
-        reason = f"{reason} ({why})"
-    return EmolabError(f"The catalog {_shown(url)} cannot be used: {reason}.", hint="Check with: emolab doctor")

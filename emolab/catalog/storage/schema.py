@@ -13,28 +13,43 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     Table,
     Text,
-    UniqueConstraint,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from emolab.catalog.storage.count_tables import label_counts, sample_counts, vote_counts
+from emolab.catalog.storage.metadata import Key, metadata
+from emolab.catalog.storage.remote_tables import projects, remote_answers, remote_tasks, remote_users
 
-#: 64 bits on servers; on SQLite it must be INTEGER to be the row's own key.
-Key = BigInteger().with_variant(Integer, "sqlite")
+__all__ = [
+    "annotators",
+    "events",
+    "label_counts",
+    "label_sets",
+    "labels",
+    "metadata",
+    "model_aliases",
+    "models",
+    "present",
+    "projects",
+    "remote_answers",
+    "remote_tasks",
+    "remote_users",
+    "rounds",
+    "sample_counts",
+    "samples",
+    "settings",
+    "snapshots",
+    "sources",
+    "suggestions",
+    "tombstones",
+    "vote_counts",
+    "votes",
+]
 
 settings = Table(
     "settings",
@@ -212,56 +227,4 @@ events = Table(
     Column("at", String(32), nullable=False),
     Column("kind", String(64), nullable=False, index=True),
     Column("detail", JSON, nullable=False),
-)
-
-# --- the remote side: what has been sent to a labelling server, and what is known of its answers -------------------
-
-projects = Table(
-    "projects",
-    metadata,
-    Column("pk", Key, primary_key=True),
-    Column("server", String(64), nullable=False),  # stable identity of the server, not its address
-    Column("project", Integer, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("cursor", String(40)),  # the server's clock up to which changes were pulled
-    Column("window", JSON),  # what the last pull saw after that moment, to tell at a glance that nothing is new
-    Column("pulls", Integer, nullable=False, default=0, server_default="0"),
-    Column("gone", Boolean, nullable=False, default=False, server_default="0"),  # no longer on the server
-    Column("created_at", String(32), nullable=False),
-    UniqueConstraint("server", "project"),
-)
-
-remote_tasks = Table(
-    "remote_tasks",
-    metadata,
-    Column("project", Key, ForeignKey("projects.pk"), primary_key=True, autoincrement=False),
-    Column("sample", Key, ForeignKey("samples.pk"), primary_key=True, autoincrement=False, index=True),
-    Column("task", Integer),  # null until the server's answer is known
-    Column("state", String(16), nullable=False),  # pending | sending | open | reopening | deleted
-    Column("round", Integer),
-    Column("overlap", Integer, nullable=False),
-    Column("rank", Integer),
-    Column("sent_at", String(32)),
-    Index("ix_remote_tasks_project_task", "project", "task"),
-)
-
-remote_answers = Table(
-    "remote_answers",
-    metadata,
-    Column("project", Key, ForeignKey("projects.pk"), primary_key=True, autoincrement=False),
-    Column("annotation", Integer, primary_key=True, autoincrement=False),
-    Column("task", Integer, nullable=False),
-    Column("sample", Key, ForeignKey("samples.pk"), nullable=False),
-    Column("annotator", Key, ForeignKey("annotators.pk"), nullable=False),  # outlives the user's account
-    Index("ix_remote_answers_project_task", "project", "task"),
-    Index("ix_remote_answers_project_sample", "project", "sample"),
-)
-
-remote_users = Table(
-    "remote_users",
-    metadata,
-    Column("server", String(64), primary_key=True),
-    Column("user", Integer, primary_key=True, autoincrement=False),
-    Column("annotator", Key, ForeignKey("annotators.pk"), nullable=False),
-    Column("first_seen", String(32), nullable=False),
 )

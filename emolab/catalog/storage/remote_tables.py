@@ -1,0 +1,57 @@
+"""The tables of the remote side: what was sent to a labelling server, and what is known of its answers."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+
+from emolab.catalog.storage.metadata import Key, metadata
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("server", String(64), nullable=False),  # stable identity of the server, not its address
+    Column("project", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("cursor", String(40)),  # the server's clock up to which changes were pulled
+    Column("window", JSON),  # what the last pull saw after that moment, to tell at a glance that nothing is new
+    Column("pulls", Integer, nullable=False, default=0, server_default="0"),
+    Column("gone", Boolean, nullable=False, default=False, server_default="0"),  # no longer on the server
+    Column("created_at", String(32), nullable=False),
+    UniqueConstraint("server", "project"),
+)
+
+remote_tasks = Table(
+    "remote_tasks",
+    metadata,
+    Column("project", Key, ForeignKey("projects.pk"), primary_key=True, autoincrement=False),
+    Column("sample", Key, ForeignKey("samples.pk"), primary_key=True, autoincrement=False, index=True),
+    Column("task", Integer),  # null until the server's answer is known
+    Column("state", String(16), nullable=False),  # pending | sending | open | reopening | deleted
+    Column("round", Integer),
+    Column("overlap", Integer, nullable=False),
+    Column("rank", Integer),
+    Column("sent_at", String(32)),
+    Index("ix_remote_tasks_project_task", "project", "task"),
+)
+
+remote_answers = Table(
+    "remote_answers",
+    metadata,
+    Column("project", Key, ForeignKey("projects.pk"), primary_key=True, autoincrement=False),
+    Column("annotation", Integer, primary_key=True, autoincrement=False),
+    Column("task", Integer, nullable=False),
+    Column("sample", Key, ForeignKey("samples.pk"), nullable=False),
+    Column("annotator", Key, ForeignKey("annotators.pk"), nullable=False),  # outlives the user's account
+    Index("ix_remote_answers_project_task", "project", "task"),
+    Index("ix_remote_answers_project_sample", "project", "sample"),
+)
+
+remote_users = Table(
+    "remote_users",
+    metadata,
+    Column("server", String(64), primary_key=True),
+    Column("user", Integer, primary_key=True, autoincrement=False),
+    Column("annotator", Key, ForeignKey("annotators.pk"), nullable=False),
+    Column("first_seen", String(32), nullable=False),
+)
