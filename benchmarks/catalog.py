@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import Result, main, measured, peak_memory_mb
-from emolab.catalog import samples, tallies, votes
+from emolab.catalog import pool_columns, samples, tallies, votes
 from emolab.labeling.labels.aggregate import aggregate
 from emolab.loop.operate.status import status
 from emolab.records import Sample, Vote
@@ -77,9 +77,12 @@ def measure(n: int, folder: Path) -> dict[str, float]:
                     votes.append(tx, made_up_votes(start, min(n, start + BATCH), rng))
         taken["insert votes"] = timing.cpu_s
         with measured() as timing, catalog.connect() as conn:
-            pool = samples.pool(conn)
+            pool = pool_columns.read(conn)
         assert len(pool.ids) == n
         taken["next pool"] = timing.cpu_s
+        with measured() as timing, catalog.connect() as conn:
+            pool_columns.read(conn, workspace.config.labeling.bar)
+        taken["next pool, with the bar of the settings"] = timing.cpu_s
         with measured() as timing:
             aggregate(workspace)
         taken["aggregate"] = timing.cpu_s
@@ -89,6 +92,10 @@ def measure(n: int, folder: Path) -> dict[str, float]:
     with measured() as timing:
         status(workspace)
     taken["status"] = timing.cpu_s
+    with measured() as timing:
+        checked = status(workspace, check=True)
+    assert checked.healthy, (checked.problems, checked.miscounts)
+    taken["status --check"] = timing.cpu_s
     taken["size of the file (MB)"] = sum(f.stat().st_size for f in workspace.state.glob("catalog.db*")) / 1e6
     return taken
 

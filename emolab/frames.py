@@ -27,12 +27,13 @@ def samples(workspace: Workspace) -> DataFrame:
     ``file`` is below the workspace's root; ``votes`` counts the people who said something; ``representative`` is the
     sample that stands for near copies.
     """
+    from emolab.catalog import pool_columns
     from emolab.catalog import samples as table
 
     frames = _pandas()
     with workspace.catalog() as catalog, catalog.connect() as conn:
         rows = [{**_fields(sample), **_quality(sample.quality)} for sample in table.iterate(conn)]
-        votes = dict(zip((pool := table.pool(conn)).ids, pool.votes.tolist(), strict=True))
+        votes = dict(zip((pool := pool_columns.read(conn)).ids, pool.votes.tolist(), strict=True))
     frame: DataFrame = frames.DataFrame(rows, columns=None if rows else ["id"])
     frame = frame.rename(columns={"media": "file"}).drop(columns="quality", errors="ignore").set_index("id")
     frame["votes"] = [votes.get(name, 0) for name in frame.index]

@@ -1,4 +1,4 @@
-"""Samples in the catalog: adding, reading, splits, duplicate groups, and the pool to choose from."""
+"""Samples in the catalog: adding, reading, counting, splits, duplicate groups, and their sources."""
 
 from __future__ import annotations
 
@@ -6,24 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
     RowMapping,
-    and_,
     bindparam,
-    exists,
     func,
     insert,
-    null,
     or_,
     select,
     update,
 )
 
-from emolab.catalog import fitness
 from emolab.catalog.storage import schema
 from emolab.catalog.storage.chunks import chunks, insert_or_ignore, update_each
 from emolab.catalog.storage.engine import now
@@ -31,9 +26,7 @@ from emolab.errors import DataError
 from emolab.records import SPLITS, Sample
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from emolab.votes.picture_bar import Bar
+    pass
 
 _table, _counts = schema.samples, schema.sample_counts
 _COLUMNS = tuple(f.name for f in fields(Sample))
@@ -204,74 +197,6 @@ def set_representatives(tx: Connection, representatives: Mapping[str, str | None
 
 def _update(tx: Connection, column: str, values: Mapping[str, str | None]) -> None:
     update_each(tx, _table.c.id, _table.c[column], values)
-
-
-@dataclass(frozen=True)
-class PoolColumns:
-    """What can be chosen from, by columns; all arrays have the length n of ``ids`` and its order (by time added).
-
-    ``pk`` int64 keys; ``votes`` int32 people who voted; ``pending`` bool: asked for and not yet
-    answered; ``hidden`` bool: stands behind the representative of its duplicate group; ``group`` int32 index of
-    its group (-1: none); ``judge`` bool: belongs to the valid or test split; ``duplicate`` int64 row of the sample
-    that stands for its duplicate group (its own row without one); ``unfit`` bool: below the bar that was asked for.
-    """
-
-    ids: list[str]
-    pk: NDArray[np.int64]
-    votes: NDArray[np.int32]
-    pending: NDArray[np.bool_]
-    hidden: NDArray[np.bool_]
-    group: NDArray[np.int32]
-    judge: NDArray[np.bool_]
-    duplicate: NDArray[np.int64]
-    unfit: NDArray[np.bool_]
-
-
-def pool(conn: Connection, bar: Bar | None = None) -> PoolColumns:
-    """Every sample with what selection needs to know about it: votes, pending, duplicate, group, split.
-
-    A sample is pending when it was suggested or sent to a labelling server and nobody has answered yet. Without a
-    ``bar`` every sample is fit.
-    """
-    suggested = exists().where(schema.suggestions.c.sample == _table.c.pk)
-    sent = exists().where(and_(schema.remote_tasks.c.sample == _table.c.pk, schema.remote_tasks.c.state != "deleted"))
-    query = select(
-        _table.c.pk, _table.c.id, _table.c.n_votes, _table.c.group, _table.c.split, _table.c.representative,
-        or_(suggested, sent), null() if bar is None else fitness.unfit(bar),
-    ).where(schema.present).order_by(_table.c.pk)  # fmt: skip
-    groups: dict[str, int] = {}
-    ids: list[str] = []
-    copies: dict[int, str] = {}
-    parts: list[list[NDArray[Any]]] = [[] for _ in range(7)]
-    for rows in conn.execute(query.execution_options(yield_per=50_000)).partitions():
-        pk, sid, votes, group, split, representative, touched, unfit = zip(*rows, strict=True)
-        copies.update((len(ids) + i, r) for i, r in enumerate(representative) if r is not None and r != sid[i])
-        ids.extend(sid)
-        n_votes = np.array(votes, dtype=np.int32)
-        parts[0].append(np.array(pk, dtype=np.int64))
-        parts[1].append(n_votes)
-        parts[2].append(np.array(touched, dtype=bool) & (n_votes == 0))
-        parts[3].append(
-            np.array([r is not None and r != i for r, i in zip(representative, sid, strict=True)], dtype=bool)
-        )
-        numbers = [-1 if name is None else groups.setdefault(name, len(groups)) for name in group]
-        parts[4].append(np.array(numbers, dtype=np.int32))
-        parts[5].append(np.array([s in ("valid", "test") for s in split], dtype=bool))
-        parts[6].append(np.array([reason is not None for reason in unfit], dtype=bool))
-    types = (np.int64, np.int32, bool, bool, np.int32, bool, bool)
-    columns: list[Any] = [np.concatenate(p) if p else np.empty(0, dtype=t) for p, t in zip(parts, types, strict=True)]
-    pk_all, votes_all, pending, hidden, in_group, judge, unfit_all = columns
-    return PoolColumns(ids, pk_all, votes_all, pending, hidden, in_group, judge, _stands_for(ids, copies), unfit_all)
-
-
-def _stands_for(ids: Sequence[str], copies: Mapping[int, str]) -> NDArray[np.int64]:
-    """The row that stands for each row; copies of a sample that is gone are stood for by the first of them."""
-    rows = np.arange(len(ids), dtype=np.int64)
-    wanted = set(copies.values())
-    place = {sample_id: row for row, sample_id in enumerate(ids) if sample_id in wanted}
-    for row, representative in sorted(copies.items()):
-        rows[row] = place.setdefault(representative, row)
-    return rows
 
 
 def set_source(

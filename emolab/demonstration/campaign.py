@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from emolab.catalog import samples, settings
+from emolab.catalog import pool_columns, samples, settings
 from emolab.config import FILE_NAME
 from emolab.datasets.collect.collect import CollectRequest, collect
 from emolab.datasets.near_copies import groups
@@ -120,7 +120,7 @@ def collect_faces(
         compared = groups.find(home, catalog, progress=progress)
         with catalog.begin() as tx:
             twins = groups.mark(tx, compared)
-            columns = samples.pool(tx)
+            columns = pool_columns.read(tx)
             files = {sample.id: Path(sample.name or "").name for sample in samples.iterate(tx)}
     for other in others:
         shutil.copytree(home.state, other.state, dirs_exist_ok=True, ignore=_not_faces)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emolab.catalog import Catalog, labels, models, samples, settings, votes
+from emolab.catalog import Catalog, labels, models, pool_columns, samples, settings, votes
 from emolab.catalog.campaign import rounds
 from emolab.errors import DataError, UnknownName
 from emolab.records import LabelSet, Model, Sample, Suggestion, Vote
@@ -78,7 +78,7 @@ def test_the_pool_knows_votes_pending_duplicates_groups_and_judges(catalog: Cata
         suggestion = Suggestion(sample_id="d" * 64, score=1.0, reason="r", strategy="margin", round=1, rank=0)
         rounds.create(tx, [suggestion], strategy="margin", model=None, seed=0, settings={})
     with catalog.connect() as conn:
-        pool = samples.pool(conn)
+        pool = pool_columns.read(conn)
     assert [name[0] for name in pool.ids] == ["a", "b", "c", "d"]
     assert pool.votes.tolist() == [1, 0, 0, 0]
     assert pool.pending.tolist() == [False, False, False, True]
@@ -89,7 +89,7 @@ def test_the_pool_knows_votes_pending_duplicates_groups_and_judges(catalog: Cata
 
 def test_an_empty_pool_has_empty_columns(catalog: Catalog) -> None:
     with catalog.connect() as conn:
-        pool = samples.pool(conn)
+        pool = pool_columns.read(conn)
     assert (pool.ids, pool.votes.shape, pool.pending.dtype) == ([], (0,), np.dtype(bool))
 
 

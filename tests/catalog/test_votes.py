@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emolab.catalog import Catalog, activity, samples, tallies, votes
+from emolab.catalog import Catalog, activity, pool_columns, samples, tallies, votes
 from emolab.errors import DataError
 from emolab.records import Sample, Vote
 
@@ -31,7 +31,7 @@ def test_the_same_vote_read_twice_counts_once(catalog: Catalog) -> None:
             assert votes.append(tx, cast) == expected
     with catalog.connect() as conn:
         assert tallies.count(conn)["active"] == 2
-        assert samples.pool(conn).votes.tolist() == [2, 0, 0, 0]
+        assert pool_columns.read(conn).votes.tolist() == [2, 0, 0, 0]
 
 
 def test_an_edited_vote_supersedes_the_earlier_which_stays_in_the_ledger(catalog: Catalog) -> None:
@@ -41,7 +41,7 @@ def test_an_edited_vote_supersedes_the_earlier_which_stays_in_the_ledger(catalog
     with catalog.connect() as conn:
         assert [v.label for v in votes.iterate(conn)] == ["sadness"]
         assert tallies.count(conn) == {"active": 1, "people": 1, "meta": 0, "skipped": 0, "rejected": 0, "withdrawn": 1}
-        assert samples.pool(conn).votes.tolist() == [1, 0, 0, 0]
+        assert pool_columns.read(conn).votes.tolist() == [1, 0, 0, 0]
 
 
 def test_an_edit_back_to_the_first_answer_counts_again(catalog: Catalog) -> None:
@@ -60,7 +60,7 @@ def test_a_withdrawn_vote_no_longer_counts_and_can_come_back(catalog: Catalog) -
         assert votes.withdraw(tx, ["o1"], "deleted on the server") == 0
     with catalog.connect() as conn:
         assert [v.sample_id[0] for v in votes.iterate(conn)] == ["b"]
-        assert samples.pool(conn).votes.tolist() == [0, 1, 0, 0]
+        assert pool_columns.read(conn).votes.tolist() == [0, 1, 0, 0]
     with catalog.begin() as tx:
         assert votes.append(tx, cast) == 1
 
@@ -80,7 +80,7 @@ def test_skips_meta_labels_and_rejected_votes_are_kept_apart_from_classes(catalo
         totals = tallies.count(conn)
         assert totals == {"active": 1, "people": 7, "meta": 1, "skipped": 1, "rejected": 1, "withdrawn": 0}
         assert tallies.meta_counts(conn) == {"a" * 64: {"no_face": 1}}
-        assert samples.pool(conn).votes.tolist() == [1, 7, 0, 0]
+        assert pool_columns.read(conn).votes.tolist() == [1, 7, 0, 0]
 
 
 def test_the_table_holds_active_class_votes_by_column(catalog: Catalog) -> None:

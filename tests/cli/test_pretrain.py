@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emolab.catalog import samples
-from emolab.catalog.samples import PoolColumns
+from emolab.catalog.pool_columns import PoolColumns
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
 from emolab.training.pretraining import workspace_pretraining

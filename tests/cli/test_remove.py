@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from emolab.catalog import activity, removal, samples, votes
+from emolab.catalog import activity, pool_columns, removal, samples, votes
 from emolab.catalog.storage import schema
 from emolab.datasets.merge.merge import merge
 from emolab.labeling.labels.aggregate import aggregate
@@ -47,7 +47,7 @@ def test_a_wrongly_merged_dataset_goes_and_comes_back_right(merged: Workspace, r
     assert (done["removed"], done["votes_withdrawn"], done["kept_others_voted"]) == (3, 6, 3)
     with merged.catalog() as catalog, catalog.connect() as conn:
         left = list(samples.iterate(conn))
-        assert len(left) == samples.count(conn) == len(samples.pool(conn).ids) == 7
+        assert len(left) == samples.count(conn) == len(pool_columns.read(conn).ids) == 7
         assert sum(activity.votes_per_sample(conn).values()) == 7
         assert not [each for each in votes.iterate(conn) if each.annotator == "reader:wrong"]
         kept = conn.execute(select(func.count()).select_from(schema.votes)).scalar_one()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from emolab.active_learning.selection.pool import Pool
     from emolab.catalog import Catalog
     from emolab.catalog.activity import Activity
-    from emolab.catalog.samples import PoolColumns
+    from emolab.catalog.pool_columns import PoolColumns
     from emolab.progress import Progress
     from emolab.records import LabelSet, Model, Predictions
     from emolab.votes.picture_bar import Bar
@@ -40,12 +40,12 @@ class Known:
 
 def read(catalog: Catalog, bar: Bar) -> Known:
     """Everything that a round depends on, as the catalog has it now."""
-    from emolab.catalog import activity, models, samples
+    from emolab.catalog import activity, models, pool_columns
     from emolab.catalog.campaign import remotes, rounds
 
     with catalog.connect() as conn:
         return Known(
-            columns=samples.pool(conn, bar),
+            columns=pool_columns.read(conn, bar),
             model=models.find(conn, "champion"),
             number=rounds.next_number(conn),
             unsent=len(rounds.suggestions(conn, unsent=True)),

@@ -41,7 +41,7 @@ def pretrain(
     Images of valid and test, their copies and what is grouped with them are left out. ``epochs`` are by their number
     where not given. A stopped run goes on. Raises :class:`DataError` with too few images.
     """
-    from emolab.catalog import samples
+    from emolab.catalog import pool_columns
     from emolab.errors import MissingExtra
 
     try:
@@ -55,7 +55,7 @@ def pretrain(
     workspace = workspace.with_settings({"training.device": device})
     config = workspace.config.training
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        pool = samples.pool(conn)
+        pool = pool_columns.read(conn)
     ids = workspace_pretraining.learnable(pool)
     media = media_of(workspace)
     gray = config.color == "auto" and media_check.all_gray([*map(media, ids)])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.torch import save
 
-from emolab.catalog.samples import PoolColumns
+from emolab.catalog.pool_columns import PoolColumns
 from emolab.catalog.storage.engine import now
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
