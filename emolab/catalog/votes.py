@@ -6,8 +6,6 @@ opinion twice adds nothing; reading it changed adds the new one and a tombstone 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -26,7 +24,7 @@ from sqlalchemy import (
 )
 
 from emolab.catalog.samples import keys as sample_keys
-from emolab.catalog.storage import schema
+from emolab.catalog.storage import schema, vote_rows
 from emolab.catalog.storage.chunks import chunks, insert_or_ignore, update_each
 from emolab.catalog.storage.counted import EDITED
 from emolab.catalog.storage.engine import now
@@ -91,7 +89,7 @@ def _append(tx: Connection, part: Sequence[Vote], kind: str) -> int:
     for vote in part:
         if vote.sample_id not in samples:
             raise DataError(f"A vote is about sample {vote.sample_id}, which is not in the catalog.")
-        content = _content(vote)
+        content = vote_rows.content(vote)
         earlier = active.get(vote.origin)
         if vote.origin in latest:
             if rows[latest[vote.origin]]["content"] == content:
@@ -104,26 +102,7 @@ def _append(tx: Connection, part: Sequence[Vote], kind: str) -> int:
             change[earlier.sample] -= earlier.answers
         latest[vote.origin] = len(rows)
         change[samples[vote.sample_id]] += _answers(vote.label, vote.count, vote.rejected)
-        rows.append(
-            {
-                "sample": samples[vote.sample_id],
-                "annotator": annotators[vote.annotator],
-                "label": vote.label,
-                "count": vote.count,
-                "lead_time": vote.lead_time,
-                "round": vote.round,
-                "origin": vote.origin,
-                "content": content,
-                "perspective": vote.perspective,
-                "confidence": vote.confidence,
-                "second": vote.second,
-                "cast_at": vote.cast_at,
-                "seen_at": moment,
-                "rejected": vote.rejected,
-                "shown": vote.shown,
-                "extra": dict(vote.extra) or None,
-            }
-        )
+        rows.append(vote_rows.values(vote, samples[vote.sample_id], annotators[vote.annotator], content, moment))
     if rows:
         tx.execute(insert(_votes), rows)
     _bury(tx, dead, moment)
@@ -154,9 +133,8 @@ def iterate(
     Only those about ``sample_id``, or about one of up to 500 ``sample_ids``, when they are given.
     """
     v = _votes.c
-    said = (v.label, v.origin, v.count, v.lead_time, v.round, v.perspective, v.confidence, v.second, v.cast_at)
     query = (
-        select(_samples.c.id, _annotators.c.name, *said, v.rejected, v.shown, v.extra)
+        select(_samples.c.id, _annotators.c.name, *vote_rows.COLUMNS)
         .select_from(_votes)
         .join(_samples, _samples.c.pk == v.sample)
         .join(_annotators, _annotators.c.pk == v.annotator)
@@ -170,7 +148,7 @@ def iterate(
     if sample_ids is not None:
         query = query.where(_samples.c.id.in_(sample_ids))
     for row in conn.execute(query.execution_options(yield_per=5000)):
-        yield _vote(tuple(row))
+        yield vote_rows.vote(tuple(row))
 
 
 def known(conn: Connection, names: Iterable[str], *, refused: Collection[str]) -> dict[str, Known]:
@@ -280,53 +258,3 @@ def _bury(tx: Connection, dead: Sequence[tuple[int, str]], moment: str) -> None:
 def _recount(tx: Connection, change: Counter[int]) -> None:
     n_votes = _samples.c.n_votes
     update_each(tx, _samples.c.pk, n_votes, {pk: n for pk, n in change.items() if n}, to=lambda n: n_votes + n)
-
-
-def _content(vote: Vote) -> str:
-    said: list[Any] = [
-        vote.sample_id,
-        vote.annotator,
-        vote.label,
-        vote.count,
-        vote.second,
-        vote.confidence,
-        vote.rejected,
-    ]
-    if vote.extra:
-        said.append(dict(vote.extra))
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _vote(row: tuple[Any, ...]) -> Vote:
-    (
-        sample_id,
-        annotator,
-        label,
-        origin,
-        people,
-        lead_time,
-        number,
-        perspective,
-        confidence,
-        second,
-        cast_at,
-        why,
-        shown,
-        extra,
-    ) = row
-    return Vote(
-        sample_id=sample_id,
-        annotator=annotator,
-        label=label,
-        origin=origin,
-        count=people,
-        lead_time=lead_time,
-        round=number,
-        perspective=perspective,
-        confidence=confidence,
-        second=second,
-        cast_at=cast_at,
-        rejected=why,
-        shown=shown,
-        extra=extra or {},
-    )
