@@ -18,7 +18,7 @@ from PIL import Image
 
 import emolab
 from emolab.inference import prediction_store
-from emolab.results import Result, plain_data
+from emolab.results import Result
 from emolab.workspace import Workspace
 from tests.support.calling import emolab as command
 from tests.support.learnable import QUICK, bars, configure, fill_workspace, png
@@ -152,7 +152,7 @@ def test_a_step_gives_in_python_what_its_command_prints(name: str, twins: tuple[
     step = STEPS[name]
     printed = by_command(twins[0], step.words)
     found = step.call(emolab.open(twins[1] / "faces"), twins[1])
-    given = masked(json.loads(json.dumps(plain_data(found))), twins[1])
+    given = masked(json.loads(json.dumps(found.to_dict())), twins[1])
     assert given == printed
 
 
@@ -166,7 +166,7 @@ def test_push_and_pull_give_in_python_what_their_commands_print(
     workspace = emolab.open(tmp_path / "one" / "faces", settings={"project.name": f"python {tmp_path.name}"})
     dry = emolab.push(workspace, n=4, dry_run=True)
     words = ("label", "push", "-n", "4", "--dry-run", "--set", f"project.name=python {tmp_path.name}")
-    assert by_command(tmp_path / "one", words) == masked(json.loads(json.dumps(plain_data(dry))), tmp_path / "one")
+    assert by_command(tmp_path / "one", words) == masked(json.loads(json.dumps(dry.to_dict())), tmp_path / "one")
     assert dry.created == 4
     assert emolab.push(workspace, n=4).created == 4
     pulled = emolab.pull(workspace)

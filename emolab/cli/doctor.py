@@ -10,6 +10,7 @@ from emolab.cli.common import Session, workspace_command
 
 if TYPE_CHECKING:
     from emolab.loop.operate.checks import Check
+    from emolab.loop.operate.doctor import Checkup
 
 
 @click.command(short_help="Check what works on this machine and how to fix the rest.")
@@ -23,15 +24,14 @@ def doctor(ctx: click.Context, session: Session) -> None:
     Ends with status 1 when something the loop needs is missing; a GPU, a camera or imgaug are welcome, not needed.
     """
     with session.progress.task("looking at this machine"):
-        checks = _look(session)
-    healthy = all(check.state == "works" or not check.needed for check in checks)
-    session.emit({"healthy": healthy, "checks": checks})
+        found = _look(session)
+    session.emit(found)
     if not session.json:
-        show(session, checks)
-    ctx.exit(0 if healthy else 1)
+        show(session, found.checks)
+    ctx.exit(0 if found.healthy else 1)
 
 
-def _look(session: Session) -> list[Check]:
+def _look(session: Session) -> Checkup:
     from emolab.errors import EmolabError
     from emolab.loop.operate.doctor import doctor as run
 

@@ -27,10 +27,9 @@ def models(ctx: click.Context) -> None:
 def list_models(session: Session) -> None:
     """List all models with their names and what they reached on their validation samples."""
     from emolab.loop.model.models import models as listed
-    from emolab.loop.model.models import row_of
 
     found = listed(session.workspace)
-    session.emit([row_of(model) for model in found])
+    session.emit(found.to_dict()["models"])
     if not found:
         session.say("No model has been trained yet.")
         session.next_step("emolab train")
@@ -50,11 +49,10 @@ def show(session: Session, model: str) -> None:
     from emolab.cli.ui.comparison_table import show_comparison, show_learned
     from emolab.cli.ui.metrics_table import show_metrics
     from emolab.loop.model.models import model as find
-    from emolab.loop.model.models import report_of, row_of
 
-    found = find(session.workspace, model)
-    report = report_of(session.workspace, found)
-    session.emit({**row_of(found), "metrics": found.metrics, "config": found.config, "report": report})
+    details = find(session.workspace, model)
+    session.emit(details)
+    found, report = details.record, details.report
     names = escape(", ".join(found.aliases)) or "no name"
     session.say(
         f"[bold]{short(found.id)}[/] ({names}), {escape(str(found.config['backbone']))}, made {found.created_at}"
@@ -94,14 +92,13 @@ def card(session: Session, model: str) -> None:
 
     The bundled model face48 needs no workspace.
     """
-    from emolab.cli.ui.model_options import folder_of
+    from emolab.cli.ui.model_options import workspace_for
     from emolab.loop.model.card import card as written
 
-    folder = folder_of(session, model)
-    text = written(folder)
-    session.emit({"model": model, "folder": folder, "card": text})
+    found = written(model, workspace=workspace_for(session, model))
+    session.emit(found)
     if not session.json:
-        click.echo(text, nl=False)
+        click.echo(found.card, nl=False)
 
 
 def _cells(model: Model) -> tuple[str, ...]:

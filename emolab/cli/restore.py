@@ -29,17 +29,15 @@ def restore(session: Session, file: Path, directory: Path | None, force: bool, d
     "emolab studio up".
     """
     from emolab.loop.data.backup import restoring
-    from emolab.loop.label.studio import check_studio_is_down
 
     if dry_run:
         found = restoring.check(file, progress=session.progress)
-        session.emit(_facts(found))
+        session.emit(found)
         session.say(f"[green]✓[/] every byte of it is as it was kept: {_held(found)}")
         return
     root = (directory or session.folder or Path()).resolve()
-    check_studio_is_down(root)
     done = restoring.restore(file, root, overwrite=force, progress=session.progress)
-    session.emit({**_facts(done.manifest), "workspace": done.root, "before": done.before})
+    session.emit(done)
     _show(session, done)
 
 
@@ -72,10 +70,3 @@ def _held(found: Manifest) -> str:
         f"{many(len(found.members), 'file')}, {many(found.samples, 'sample')} of {escape(found.project)}, kept "
         f"{escape(found.created_at[:16].replace('T', ' '))} UTC by emolab {escape(found.emolab)}"
     )
-
-
-def _facts(found: Manifest) -> dict[str, object]:
-    return {
-        "project": found.project, "created_at": found.created_at, "emolab": found.emolab, "files": len(found.members),
-        "bytes": found.size, "samples": found.samples, "left_out": found.left_out,
-    }  # fmt: skip

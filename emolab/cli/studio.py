@@ -60,9 +60,9 @@ def down(session: Session) -> None:
     """Stop Label Studio. Projects, accounts and answers stay; "emolab studio up" brings them back."""
     from emolab.loop.label.studio import stop_studio
 
-    stopped = stop_studio(session.workspace, progress=session.progress)
-    session.emit({"stopped": stopped})
-    session.say("[green]✓[/] Label Studio is stopped" if stopped else "Label Studio was not running")
+    done = stop_studio(session.workspace, progress=session.progress)
+    session.emit(done)
+    session.say("[green]✓[/] Label Studio is stopped" if done.stopped else "Label Studio was not running")
 
 
 @studio.command(short_help="Print the address of the Label Studio in use.")
@@ -71,10 +71,10 @@ def url(session: Session) -> None:
     """Print the address of the Label Studio this workspace uses, embedded or not; an error when it is not running."""
     from emolab.loop.label.studio import studio_url
 
-    address, embedded = studio_url(session.workspace)
-    session.emit({"url": address, "embedded": embedded})
+    found = studio_url(session.workspace)
+    session.emit(found)
     if not session.json:
-        click.echo(address)
+        click.echo(found.url)
 
 
 @studio.command(short_help="Print the link with which your annotators sign up.")

@@ -79,7 +79,7 @@ def _advise(session: Session, *, alone: bool) -> None:
 
     if not alone:
         raise click.UsageError("--advise makes no round, so it stands alone: emolab suggest --advise")
-    found = advise(session.workspace, session.progress)
+    found = advise(session.workspace, progress=session.progress)
     session.emit(found)
     show(session, found)
 

@@ -17,6 +17,7 @@ from emolab.errors import ConfigError
 from emolab.labeling.label_studio import releases
 from emolab.loop.operate import checks, checks_servers
 from emolab.loop.operate.checks import Check, Probe
+from emolab.loop.operate.doctor import Checkup
 from emolab.workspace import Workspace
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -301,7 +302,7 @@ def test_a_damaged_catalog_is_found(workspace: Workspace) -> None:
 
 
 def faked(monkeypatch: pytest.MonkeyPatch, rows: list[Check]) -> None:
-    monkeypatch.setattr("emolab.loop.operate.doctor.doctor", lambda *_, **__: rows)
+    monkeypatch.setattr("emolab.loop.operate.doctor.doctor", lambda *_, **__: Checkup(rows))
 
 
 def run_here(*arguments: str) -> int:

@@ -28,8 +28,8 @@ def export(session: Session, file: Path | None, *, rejected: bool, named: bool) 
     if file is not None:
         check_file(file)
     wanted = file or sys.stdout
-    n = export_votes(session.workspace, wanted, as_json=session.json, rejected=rejected, with_nicknames=named)
+    done = export_votes(session.workspace, wanted, as_json=session.json, rejected=rejected, nicknames=named)
     if file is None:
         return
-    session.emit({"file": file, "votes": n})
-    session.say(f"[green]✓[/] {many(n, 'vote')} in {escape(str(file))}")
+    session.emit(done)
+    session.say(f"[green]✓[/] {many(done.votes, 'vote')} in {escape(str(file))}")

@@ -22,6 +22,13 @@ def folder_of(session: Session, name: str) -> Path:
     return outside(name) or folder_in(workspace_of(session), name)
 
 
+def workspace_for(session: Session, name: str) -> Workspace | None:
+    """The workspace of the command, looked for only where the model's ``name`` asks for one."""
+    from emolab.loop.model.models import outside
+
+    return None if outside(name) else workspace_of(session)
+
+
 def device_of(session: Session, device: str | None) -> str:
     """Where a command computes: ``device`` of its option, else what the settings say."""
     return device or config_of(session).training.device

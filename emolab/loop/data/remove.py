@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emolab.loop.given import several
 from emolab.progress import SILENT
 from emolab.results import Result
 
@@ -39,8 +40,8 @@ class Removed(Result):
 def remove(
     workspace: Workspace,
     *,
-    sources: Sequence[str] = (),
-    ids: Sequence[str] = (),
+    sources: str | Sequence[str] = (),
+    ids: str | Sequence[str] = (),
     agree: Callable[[Removal], None] | None = None,
     dry_run: bool = False,
     progress: Progress = SILENT,
@@ -52,5 +53,7 @@ def remove(
     """
     from emolab.datasets.remove import remove as run
 
-    plan, withdrawn = run(workspace, sources=sources, ids=ids, agree=agree, dry_run=dry_run, progress=progress)
+    plan, withdrawn = run(
+        workspace, sources=several(sources), ids=several(ids), agree=agree, dry_run=dry_run, progress=progress
+    )
     return Removed(plan, withdrawn, dry_run)

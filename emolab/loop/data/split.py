@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emolab.loop.given import several
 from emolab.results import Result
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ def set_split(
     workspace: Workspace,
     name: str | None,
     *,
-    ids: Sequence[str] = (),
-    sources: Sequence[str] = (),
-    groups: Sequence[str] = (),
+    ids: str | Sequence[str] = (),
+    sources: str | Sequence[str] = (),
+    groups: str | Sequence[str] = (),
     agree: Agree | None = None,
     dry_run: bool = False,
 ) -> SplitChange:
@@ -74,7 +75,7 @@ def set_split(
     from emolab.datasets.splits import resplit
 
     def wanted(conn: Connection) -> Moves:
-        chosen = resplit.chosen(conn, ids=ids, sources=sources, groups=groups)
+        chosen = resplit.chosen(conn, ids=several(ids), sources=several(sources), groups=several(groups))
         return resplit.setting(conn, chosen, name)
 
     return _move(workspace, "set", wanted, agree=agree, dry_run=dry_run)
@@ -85,7 +86,7 @@ def draw_splits(
     shares: Mapping[str, float],
     *,
     seed: int = 0,
-    sources: Sequence[str] = (),
+    sources: str | Sequence[str] = (),
     keep_test: bool = True,
     agree: Agree | None = None,
     dry_run: bool = False,
@@ -94,7 +95,7 @@ def draw_splits(
     from emolab.datasets.splits import resplit
 
     def wanted(conn: Connection) -> Moves:
-        return resplit.draw(conn, shares, seed=seed, sources=sources, keep_test=keep_test)
+        return resplit.draw(conn, shares, seed=seed, sources=several(sources), keep_test=keep_test)
 
     return _move(workspace, "draw", wanted, agree=agree, dry_run=dry_run)
 

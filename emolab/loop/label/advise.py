@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emolab.progress import SILENT
+from emolab.results import Result, Table
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -25,7 +28,7 @@ VOTES = (100, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Advice:
+class Advice(Result):
     """What to do next: a ``sentence``, the figures behind it, and what to type.
 
     ``judge`` says what accuracy was measured on: ``random`` or ``valid``, ``None`` where there was too little and the
@@ -48,8 +51,17 @@ class Advice:
         """The figures behind the sentence as rows of a table: what, accuracy, and what it rests on."""
         return [] if self.finding is None else _figures(self.finding)
 
+    def tables(self) -> list[Table]:
+        """The sentence and what to type, the figures behind it, and the doubtful labels."""
+        doubtful = [list(one.values()) for one in self.doubtful]
+        return [
+            Table("Advice", (), [("advice", self.sentence), ("next", self.next)]),
+            *([Table("Figures", ("", "accuracy", "rests on"), self.figures())] if self.finding else []),
+            *([Table("Doubtful labels", list(self.doubtful[0]), doubtful)] if doubtful else []),
+        ]
 
-def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
+
+def advise(workspace: Workspace, *, progress: Progress = SILENT) -> Advice:
     """What further votes would buy and what to do instead, on the votes there are now; makes no round.
 
     Labels are made again first where votes are newer. The answer is kept beside the champion's predictions until votes
@@ -58,9 +70,8 @@ def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
     from emolab.catalog import models, tallies
     from emolab.labeling.labels.current_labels import current_labels
     from emolab.loop.label.advise_material import Lacking
-    from emolab.progress import SILENT
 
-    labels = current_labels(workspace, progress=progress or SILENT)
+    labels = current_labels(workspace, progress=progress)
     with workspace.catalog() as catalog, catalog.connect() as conn:
         model = models.find(conn, "champion")
         votes = tallies.count(conn)["people"]
@@ -70,7 +81,7 @@ def advise(workspace: Workspace, progress: Progress | None = None) -> Advice:
     kept = read(workspace, model.id, labels.version, votes)
     if kept is not None:
         return kept
-    made = _measure(workspace, model, labels, votes, progress or SILENT)
+    made = _measure(workspace, model, labels, votes, progress)
     _write(workspace.predictions_folder / model.id / FILE, made)
     return made
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emolab.results import Result
+from emolab.results import Result, Share, Table
+from emolab.words import many, short
 
 if TYPE_CHECKING:
     from emolab.labeling.labels.aggregate import Aggregation
@@ -35,6 +36,17 @@ class AggregatedLabels(Result):
             "left_out": {"too_few_votes": made.too_few, "unlabelable": made.set_aside},
             "ties": made.ties,
         }
+
+    def tables(self) -> list[Table]:
+        """One row a class: its samples, their share, and how far people agreed on them."""
+        made = self.made
+        title = f"Labels {short(made.labels.version)}: {many(len(made.labels.samples), 'sample')} by "
+        title += f"{made.labels.method}, from {many(made.votes, 'vote')} of {many(made.annotators, 'annotator')}"
+        rows = [
+            (name, row["samples"], Share(row["share"]), None if row["agreement"] is None else Share(row["agreement"]))
+            for name, row in self.per_class.items()
+        ]
+        return [Table(title, ("class", "samples", "share", "agreement"), rows)]
 
 
 def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int | None = None) -> AggregatedLabels:

@@ -44,6 +44,21 @@ class StudioInvitation(Result):
     port: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class StudioStopped(Result):
+    """Whether there was a server to stop: it was running, and is ``stopped``."""
+
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StudioAddress(Result):
+    """The ``url`` of the Label Studio in use, and whether it is the ``embedded`` one."""
+
+    url: str
+    embedded: bool
+
+
 def start_studio(
     workspace: Workspace, *, port: int | None = None, host: str | None = None, progress: Progress = SILENT
 ) -> StudioStarted:
@@ -68,9 +83,12 @@ def start_studio(
     )
 
 
-def stop_studio(workspace: Workspace, *, progress: Progress = SILENT) -> bool:
-    """Stop the embedded Label Studio, and say whether it was running; everything in it is kept."""
-    return embedded(workspace).stop(progress=progress)
+def stop_studio(workspace: Workspace, *, progress: Progress = SILENT) -> StudioStopped:
+    """Stop the embedded Label Studio, where it runs; everything in it is kept.
+
+    Raises :class:`ConfigError` where the workspace uses a server of its own.
+    """
+    return StudioStopped(embedded(workspace).stop(progress=progress))
 
 
 def wait_for_studio(workspace: Workspace) -> None:
@@ -90,16 +108,19 @@ def wait_for_studio(workspace: Workspace) -> None:
     raise crashed("by itself", server.log, running.log_start if running else 0)
 
 
-def studio_url(workspace: Workspace) -> tuple[str, bool]:
-    """The address of the Label Studio in use, and whether it is the embedded one. Raises when that is not running."""
+def studio_url(workspace: Workspace) -> StudioAddress:
+    """The address of the Label Studio in use. Raises :class:`EmolabError` where the embedded one is not running."""
     from emolab.labeling.server.address import external_url, locate
 
     external = external_url(workspace)
-    return (external[0], False) if external else (locate(workspace).url, True)
+    return StudioAddress(external[0], False) if external else StudioAddress(locate(workspace).url, True)
 
 
 def invite(workspace: Workspace, *, progress: Progress = SILENT) -> StudioInvitation:
-    """The link with which annotators create their accounts; it leads on to the project where there is one."""
+    """The link with which annotators create their accounts; it leads on to the project where there is one.
+
+    Raises :class:`EmolabError` without a server.
+    """
     from emolab.labeling.label_studio.accounts import invitation
     from emolab.labeling.server.address import external_url, open_studio
     from emolab.labeling.server.embedded import EmbeddedServer

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from emolab.loop.label.round_pool import affordable, pool_of, read, require, seconds_for, unfit, unlearned_features
 from emolab.progress import SILENT
-from emolab.results import Result, plain_data
+from emolab.results import Result, Share, Table, plain_data
+from emolab.words import lasting, short
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -74,6 +75,23 @@ class Proposal(Result):
             "seconds": self.seconds,
             "push": plain_data(self.push),
         }
+
+    def tables(self) -> list[Table]:
+        """The samples and why they were chosen, and the classes that the model expects among them."""
+        by = f" by model {short(self.model.id)}" if self.model else ""
+        rows = [
+            (s.rank + 1, short(s.sample_id), "again" if s.kind == "revote" else "new",
+             Share(self.doubts[s.sample_id]) if s.sample_id in self.doubts else None, s.reason)
+            for s in self.suggestions
+        ]  # fmt: skip
+        title = f"Round {self.round}: {len(rows):,} samples by {self.strategy}{by}"
+        about = [("note", self.note), ("time of the team", self.seconds and lasting(self.seconds))]
+        expected = sorted((self.composition or {}).items(), key=lambda each: -each[1])
+        return [
+            Table(title, ("", "sample", "", "may be wrong", "why"), rows),
+            *([Table("Expected in this round", ("class", "samples"), expected)] if expected else []),
+            *([Table("About it", (), told)] if (told := [row for row in about if row[1]]) else []),
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

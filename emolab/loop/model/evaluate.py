@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emolab.loop.model.models import folder_in
 from emolab.progress import SILENT
-from emolab.results import Result
-from emolab.words import many
+from emolab.results import Result, Share, Table, plain_data
+from emolab.words import many, short
 
 if TYPE_CHECKING:
     from emolab.progress import Progress
@@ -30,7 +30,20 @@ class Evaluation(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """The figures, ready for JSON: ``n``, ``accuracy``, ``macro_f1``, ``ece``, by class, what was left out."""
-        return self.figures
+        return {name: plain_data(value) for name, value in self.figures.items()}
+
+    def tables(self) -> list[Table]:
+        """The headline figures, and one row a class."""
+        told = ("on", "n", "accuracy", "macro_f1", "ece", "nll", "dropped", "unreadable")
+        head = [(name.replace("_", " "), found) for name in told if (found := self.figures.get(name))]
+        return [Table(f"Model {short(self.model)}, judged", (), head), class_table(self.figures["per_class"])]
+
+
+def class_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Precision, recall and F1 of each class."""
+    columns = ("class", "precision", "recall", "f1", "support")
+    shown = [[Share(v) if isinstance(v := row.get(name), float) else v for name in columns] for row in rows]
+    return Table("By class", columns, shown)
 
 
 def evaluate(

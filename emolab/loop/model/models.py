@@ -2,27 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from emolab.results import Result, Table, plain_data
+from emolab.words import short
 
 if TYPE_CHECKING:
     from emolab.records import Model
     from emolab.workspace import Workspace
 
 
-def models(workspace: Workspace) -> list[Model]:
-    """All models of the workspace, newest last."""
+@dataclass(frozen=True, slots=True)
+class TrainedModels(Result):
+    """All ``models`` of a workspace, newest last; to be counted and gone through like a list."""
+
+    models: list[Model]
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self.models)
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def __getitem__(self, place: int) -> Model:
+        return self.models[place]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Names, origin and headline figures of each, ready for JSON."""
+        return {"models": [row_of(model) for model in self.models]}
+
+    def tables(self) -> list[Table]:
+        """One row a model, with what it reached on its validation samples."""
+        told = ("backbone", "n_train", "n", "accuracy", "macro_f1", "created_at")
+        rows = [[short(one.id), ", ".join(one.aliases), *(row_of(one)[key] for key in told)] for one in self.models]
+        columns = ("model", "names", "backbone", "trained on", "validated on", "accuracy", "macro-F1", "made")
+        return [Table("Trained models", columns, rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetails(Result):
+    """All that is known of a model: its ``record``, and where its ``report`` is (``None``: it was not trained here)."""
+
+    record: Model
+    report: Path | None
+
+    @property
+    def id(self) -> str:
+        """The model's id."""
+        return self.record.id
+
+    def to_dict(self) -> dict[str, Any]:
+        """Names, origin, all metrics and settings, ready for JSON."""
+        record = self.record
+        return {**row_of(record), **plain_data({"metrics": record.metrics, "config": record.config}),
+                "report": plain_data(self.report)}  # fmt: skip
+
+    def tables(self) -> list[Table]:
+        """Names and headline figures, and the settings."""
+        head = {**row_of(self.record), "report": self.report}
+        return [Table("Model", (), list(head.items())), Table("Settings", (), list(self.record.config.items()))]
+
+
+def models(workspace: Workspace) -> TrainedModels:
+    """All models of the workspace, newest last; none of them is no error."""
     from emolab.catalog import models as catalog_models
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        return catalog_models.list_all(conn)
+        return TrainedModels(catalog_models.list_all(conn))
 
 
-def model(workspace: Workspace, name: str = "champion") -> Model:
-    """The model that ``name`` means: champion or another alias, or the start of an id.
+def model(workspace: Workspace, name: str = "champion") -> ModelDetails:
+    """All about the model that ``name`` means: champion or another alias, or the start of an id.
 
     Raises :class:`UnknownName` with the nearest names.
     """
+    found = find_model(workspace, name)
+    return ModelDetails(found, report_of(workspace, found))
+
+
+def find_model(workspace: Workspace, name: str) -> Model:
+    """The model that ``name`` means. Raises :class:`UnknownName` with the nearest names."""
     from emolab.catalog import models as catalog_models
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -84,4 +146,4 @@ def folder_in(workspace: Workspace | None, name: str) -> Path:
             bundled.names(),
             hint="Models you trained are found in their workspace: emolab -w DIR COMMAND.",
         )
-    return workspace.root / model(workspace, name).path
+    return workspace.root / find_model(workspace, name).path

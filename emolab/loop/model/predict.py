@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from emolab.loop.model.models import folder_in
 from emolab.progress import SILENT
-from emolab.results import Result
+from emolab.results import Result, Share, Table
+from emolab.words import short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,12 +57,24 @@ class Predicted(Result):
         """The predictions, ready for JSON."""
         told = {
             "model": self.model,
-            "classes": self.classes,
+            "classes": list(self.classes),
             "files": self.files,
             "predictions": self.predictions,
             "notes": self.notes,
         }
-        return told if self.drawn is None else {**told, "drawn": self.drawn}
+        return told if self.drawn is None else {**told, "drawn": [str(file) for file in self.drawn]}
+
+    def tables(self) -> list[Table]:
+        """One row an image or face: what it shows and how sure that is, or why there is no answer."""
+        rows = [
+            (one["file"], one.get("face"), one.get("label"), Share(one["confidence"]) if "label" in one else None,
+             one.get("error") or one.get("note"))
+            for one in self.predictions
+        ]  # fmt: skip
+        columns = ("file", "face", "label", "confidence", "note")
+        kept = [i for i, name in enumerate(columns) if name not in ("face", "note") or any(row[i] for row in rows)]
+        shown = [[row[i] for i in kept] for row in rows]
+        return [Table(f"Predictions of model {short(self.model)}", [columns[i] for i in kept], shown)]
 
 
 def predict(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emolab.loop.model.evaluate import class_table
 from emolab.loop.sample_files import media_of
 from emolab.progress import SILENT
-from emolab.results import Result
+from emolab.results import Result, Table, plain_data
+from emolab.words import short
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,18 +46,29 @@ class Trained(Result):
             "alias": self.alias,
             "reason": self.reason,
             "path": model.path,
-            "report": self.report,
+            "report": str(self.report),
             "snapshot": model.snapshot,
             "backbone": self.checkpoint.backbone,
             "temperature": self.checkpoint.temperature,
-            **{key: metrics[key] for key in told},
+            **{key: plain_data(metrics[key]) for key in told},
             "champion": self.champion,
             "learned": metrics["learned"],
             "compared": metrics["compared"],
             "before_temperature": {k: metrics["before_temperature"][k] for k in ("nll", "ece", "brier")},
-            "mismatches": self.mismatches,
+            "mismatches": list(self.mismatches),
             "resumed_at": self.resumed_at,
         }
+
+    def tables(self) -> list[Table]:
+        """The model, its name and why, what it reached on its validation samples, and the same by class."""
+        told = self.to_dict()
+        keys = ("reason", "backbone", "n_train", "epochs", "minutes", "mismatches", "report")
+        head = [(key.replace("_", " "), told[key]) for key in keys if told[key]]
+        valid = told["valid"]
+        reached = [(key.replace("_", " "), valid[key]) for key in ("n", "accuracy", "macro_f1", "ece") if key in valid]
+        title = f"Model {short(self.model.id)}, {self.alias}"
+        by_class = [class_table(valid["per_class"])] if valid["n"] else []
+        return [Table(title, (), head), Table("On its validation samples", (), reached), *by_class]
 
 
 def train(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emolab.results import Result, plain_data
 
 if TYPE_CHECKING:
     from emolab.errors import EmolabError
@@ -11,10 +14,26 @@ if TYPE_CHECKING:
     from emolab.workspace import Workspace
 
 
-def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = None) -> list[Check]:
-    """Every check in the order of the table; the slow ones run side by side.
+@dataclass(frozen=True, slots=True)
+class Checkup(Result):
+    """What was looked at, one of ``checks`` each."""
 
-    Inside a ``workspace`` its catalog and server are checked too; ``problem`` is why there is none.
+    checks: list[Check]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether everything works that the loop needs."""
+        return all(check.state == "works" or not check.needed for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The checks and the verdict, ready for JSON."""
+        return {"healthy": self.healthy, "checks": plain_data(self.checks)}
+
+
+def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = None) -> Checkup:
+    """Check this machine, and a ``workspace``'s catalog and server too; the slow checks run side by side.
+
+    ``problem`` is why there is no workspace. Nothing is raised: what does not work is a check that says so.
     """
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
@@ -32,7 +51,7 @@ def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = 
         detector = pool.submit(checks.probe, checks.detector_probe(own_detector))
         database = pool.submit(checks_servers.database, os.environ.get("FIFTYONE_DATABASE_URI"))
         server = pool.submit(checks_servers.studio_of, workspace, os.environ)
-        return [
+        found = [
             checks.python(),
             checks.torch(torch.result(), present=present["torch"] and present["torchvision"]),
             checks.gpu(torch.result()),
@@ -49,3 +68,4 @@ def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = 
             checks.camera(),
             checks_servers.catalog(workspace, problem),
         ]
+    return Checkup(found)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from emolab.catalog import labels, models, samples, tallies
 from emolab.catalog.campaign import rounds
 from emolab.labeling.labels.current_labels import standing
-from emolab.results import Result
+from emolab.results import Result, Table, in_words
 from emolab.training.runs import run_folders
-from emolab.words import push_command
+from emolab.words import push_command, short
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -126,6 +126,25 @@ class Status(Result):
             found["training"] = {"running": True}
         head = {name: found.pop(name) for name in ("workspace", "project", "classes")}
         return {**head, "healthy": self.healthy, **found, "next": self.next}
+
+    def tables(self) -> list[Table]:
+        """Counts along the loop, what is wrong, the labels by class, and what comes next."""
+        labels, best = self.labels, self.champion
+        rows = [
+            ("samples", self.samples, self.sources),
+            ("votes", self.votes["people"], f"{self.annotators:,} annotators"),
+            ("answered", self.answered, f"{self.waiting:,} waiting for an answer"),
+            ("labels", labels.n if labels else 0, "; ".join(labels.lines()) if labels else ""),
+            ("models", self.models, f"champion {short(best.id)}: {in_words(best.metrics)}" if best else ""),
+            ("rounds", self.rounds, f"{self.unsent:,} suggestions not sent yet"),
+        ]
+        told = [("problem", line) for line in self.problems]
+        told += [("advice", self.advice)] if self.advice else []
+        return [
+            Table(f"{self.project}: {self.workspace}", ("", "count", ""), rows),
+            Table("Healthy" if self.healthy else "Not healthy", (), [*told, ("next", self.next)]),
+            *([Table("Labels by class", ("class", "samples"), list(labels.per_class.items()))] if labels else []),
+        ]
 
 
 def repair(workspace: Workspace) -> list[str]:

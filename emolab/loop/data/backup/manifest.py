@@ -15,6 +15,7 @@ from typing import Any
 
 from emolab import config
 from emolab.errors import DataError, EmolabError
+from emolab.results import Result
 from emolab.workspace import STATE
 
 FORMAT = 1
@@ -50,7 +51,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Result):
     """``schema`` is the catalog's; ``left_out`` are parts that somebody did not want in it."""
 
     format: int
@@ -66,6 +67,18 @@ class Manifest:
     def size(self) -> int:
         """Bytes of all members."""
         return sum(member.size for member in self.members)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the backup holds, without the names of its files, ready for JSON."""
+        return {
+            "project": self.project,
+            "created_at": self.created_at,
+            "emolab": self.emolab,
+            "files": len(self.members),
+            "bytes": self.size,
+            "samples": self.samples,
+            "left_out": list(self.left_out),
+        }
 
     def to_bytes(self) -> bytes:
         """As it stands in the zip."""

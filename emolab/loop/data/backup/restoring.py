@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from emolab import config
 from emolab.catalog.storage.engine import HEAD
@@ -16,23 +17,29 @@ from emolab.errors import ConfigError, EmolabError
 from emolab.loop.data.backup import manifest
 from emolab.loop.data.backup.manifest import Manifest
 from emolab.progress import SILENT, Progress
+from emolab.results import Result, plain_data
 from emolab.workspace import STATE, Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Result):
     """The workspace's folder, what the backup held, and where the old state lies now (``None``: there was none)."""
 
     root: Path
     manifest: Manifest
     before: Path | None
 
+    def to_dict(self) -> dict[str, Any]:
+        """What the backup held and where it is now, ready for JSON."""
+        return {**self.manifest.to_dict(), "workspace": str(self.root), "before": plain_data(self.before)}
 
-def check(file: Path, *, progress: Progress = SILENT) -> Manifest:
-    """Read every byte of the backup and return what it holds.
+
+def check(file: str | Path, *, progress: Progress = SILENT) -> Manifest:
+    """Read every byte of the backup and return what it holds; nothing is changed.
 
     Raises :class:`EmolabError` for one that is damaged, of another kind, or of a newer emolab.
     """
+    file = Path(file)
     with manifest.opened(file) as (archive, found), progress.task("checking", len(found.members), unit="files") as task:
         _check_schema(file, found)
         for member in found.members:
@@ -42,12 +49,18 @@ def check(file: Path, *, progress: Progress = SILENT) -> Manifest:
     return found
 
 
-def restore(file: Path, root: Path, *, overwrite: bool = False, progress: Progress = SILENT) -> Restored:
-    """Make the workspace of the backup in ``root``; with ``overwrite`` in place of the one that is there.
+def restore(
+    file: str | Path, directory: str | Path, *, overwrite: bool = False, progress: Progress = SILENT
+) -> Restored:
+    """Make the workspace of the backup in ``directory``; with ``overwrite`` in place of the one that is there.
 
     Nothing changes before every byte is checked. What was there is moved aside, never deleted; parts that the backup
     left out stay as they are. Raises :class:`EmolabError` as :func:`check` does, and for a workspace that is in use.
     """
+    from emolab.loop.label.studio import check_studio_is_down
+
+    file, root = Path(file), Path(directory).resolve()
+    check_studio_is_down(root)
     there = [path for path in (root / config.FILE_NAME, root / STATE) if path.exists() or path.is_symlink()]
     if there and not overwrite:
         raise EmolabError(

@@ -9,7 +9,7 @@ import sqlite3
 import stat
 import tempfile
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +20,9 @@ from sqlalchemy import make_url
 from emolab import __version__, config
 from emolab.catalog.storage import sqlite_file
 from emolab.catalog.storage.engine import HEAD, now
-from emolab.errors import DataError, EmolabError
-from emolab.loop.data.backup.manifest import CATALOG, CHUNK, FORMAT, NAME, Manifest, Member
+from emolab.errors import DataError, EmolabError, UnknownName
+from emolab.loop.data.backup.manifest import CATALOG, CHUNK, FORMAT, NAME, PARTS, Manifest, Member
+from emolab.loop.given import several
 from emolab.progress import SILENT, Progress
 from emolab.results import Result
 from emolab.workspace import STATE, Workspace
@@ -61,16 +62,21 @@ class Written(Result):
 
 def backup(
     workspace: Workspace,
-    target: Path,
+    file: str | Path,
     *,
-    leave_out: Collection[str] = (),
+    leave_out: str | Sequence[str] = (),
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Written:
-    """Write the workspace to ``target``, whole or not at all, readable by its owner only.
+    """Write the workspace to ``file``, whole or not at all, readable by its owner only.
 
-    Raises :class:`EmolabError` for a catalog that is damaged or no file, a target that is there, and too little space.
+    ``leave_out`` names parts: media, studio, catalog. ``overwrite`` replaces a file that is there. Raises
+    :class:`EmolabError` for a catalog that is damaged or no file, a file that is there, and too little space.
     """
+    target, leave_out = Path(file), several(leave_out)
+    for part in leave_out:
+        if part not in PARTS:
+            raise UnknownName("part of a workspace", part, PARTS)
     _check_target(workspace, target, overwrite)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name[:40]}-") as aside:
