@@ -1,12 +1,13 @@
 # `make demo` and `make test` set up whatever they need; the second time that takes a moment.
 # Options:  make demo ARGS="--rounds 2"    make test ARGS="-k merge"    make bench ARGS="--quick"
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test lint format types layers docs figures package-check bench clean distclean
+.PHONY: help setup ready demo test test-fast lint format types layers docs figures package-check bench clean distclean
 
 VENV   := .venv/bin
 ARGS   ?=
 # Two test processes, each server's tests together in one of them, so that every server starts once.
 JOBS   ?= 2
+FAST   := -m "not slow and not labelstudio and not fiftyone and not browser"
 BENCHMARKS := $(filter-out __init__ harness,$(basename $(notdir $(sort $(wildcard benchmarks/[a-z]*.py)))))
 
 help:  ## this list
@@ -24,7 +25,10 @@ demo: ready  ## the whole loop in ten minutes, on faces emolab draws itself
 
 test:  ## every test, against a real Label Studio and a real FiftyOne
 	@scripts/setup.sh test
-	@$(VENV)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	@$(VENV)/python -m pytest -n $(JOBS) --dist loadgroup --durations=10 $(ARGS)
+
+test-fast: ready  ## the tests that need no server and little time, for while you work
+	@$(VENV)/python -m pytest -n $(JOBS) -q --durations=10 $(FAST) $(ARGS)
 
 lint: ready  ## ruff: rules and layout
 	@$(VENV)/ruff check .
