@@ -160,7 +160,7 @@ def summary(conn: Connection) -> dict[str, Any] | None:
     return {
         "version": found.version,
         "method": found.method,
-        "n": found.n,
+        "n": sum(per_class.values()),  # label_sets.n is what was made; samples removed since are gone here
         "created_at": found.created_at,
         "per_class": {name: per_class.get(name, 0) for name in found.classes},
     }

@@ -14,6 +14,8 @@ from emolab.catalog import activity, pool_columns, removal, samples, votes
 from emolab.catalog.storage import schema
 from emolab.datasets.merge.merge import merge
 from emolab.labeling.labels.aggregate import aggregate
+from emolab.loop.data.remove import remove
+from emolab.loop.operate.status import status
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
 from tests.support.pictures import png, put
@@ -72,6 +74,15 @@ def test_a_dataset_that_brought_votes_and_no_samples_of_its_own_goes_too(
         assert "reader:again" not in {each.annotator for each in votes.iterate(conn)}
     unknown = run_cli("-w", str(merged.root), "remove", "--source", "nowhere", "--yes")
     assert (unknown.returncode, 'No sample has the source "nowhere"' in unknown.stderr) == (1, True)
+
+
+def test_the_labels_that_status_counts_are_those_that_are_left(merged: Workspace) -> None:
+    before = status(merged).labels
+    remove(merged, sources=["wrong"])
+    after = status(merged).labels
+    assert before is not None and after is not None
+    assert (before.n, after.n) == (10, 7)
+    assert sum(after.per_class.values()) == 7
 
 
 @pytest.mark.parametrize("state", ["pending", "sending", "open", "reopening", "deleted"])
