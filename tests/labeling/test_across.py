@@ -116,10 +116,11 @@ def test_votes_that_a_pull_holds_back_count_once_beside_other_answers_of_the_per
         return RemoteTask(id=number, uid=face, annotations=(said,))
 
     def pull(seen: list[RemoteTask]) -> record_votes.LedgerChanges:
-        return record_votes.record(
-            tx, where, seen, classes=("happiness", "sadness"), names={1: "ann"}, overlap=1,
+        pulled = record_votes.PulledTasks(
+            tasks=seen, classes=("happiness", "sadness"), names={1: "ann"}, overlap=1,
             there={t.id: t.uid for t in seen}, tasks_before=remotes.known_tasks(tx, where),
         )  # fmt: skip
+        return record_votes.record(tx, where, pulled)
 
     where = project(tx, 1)
     votes.annotator_keys(tx, {"ann"})

@@ -15,7 +15,7 @@ import pytest
 
 from emolab.catalog.campaign import remotes
 from emolab.errors import ServerError
-from emolab.labeling.answers import changes, timestamps
+from emolab.labeling.answers import last_pull, timestamps
 from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.label_studio.queries import window, window_of
@@ -179,7 +179,7 @@ def test_new_and_deleted_answers_are_seen_under_a_clock_that_jumps(
 def test_what_stamps_and_numbers_hide_shows_when_all_answers_are_compared(
     team: Workspace, studio: Studio, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    monkeypatch.setattr(changes, "RECONCILE_EVERY", 4)
+    monkeypatch.setattr(last_pull, "RECONCILE_EVERY", 4)
     one, *_ = tasks_of(team, studio)
     answer = say(studio, one, "happiness")
     pull(team, studio)

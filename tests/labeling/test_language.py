@@ -20,7 +20,7 @@ from emolab.labeling.form import controls, instructions, team_questions, transla
 from emolab.labeling.label_studio.client import connect
 from emolab.labeling.server import installation
 from emolab.labeling.server.embedded import EmbeddedServer
-from emolab.labeling.sync.project import examples_of, instruction_of, words_of
+from emolab.labeling.sync.project_form import examples_of, instruction_of, words_of
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
 from emolab.ranges import WORDS

@@ -22,7 +22,7 @@ import pytest
 from emolab.catalog import events, settings, tallies
 from emolab.catalog.campaign import answers, remotes
 from emolab.errors import EmolabError
-from emolab.labeling.answers import changes, timestamps
+from emolab.labeling.answers import changes, last_pull, timestamps
 from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import Studio
 from emolab.labeling.server import installation
@@ -288,7 +288,7 @@ def test_deleted_tasks_take_their_votes_out_even_when_others_were_added(
 def test_deletions_behind_additions_show_when_ids_are_compared(
     team: Workspace, studio: Studio, people: list[Studio], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changes, "RECONCILE_EVERY", 2)
+    monkeypatch.setattr(last_pull, "RECONCILE_EVERY", 2)
     number = project_of(team, studio)
     one = tasks_of(team, studio)[0]
     say(people[0], one, "happiness")

@@ -13,6 +13,7 @@ from emolab.labeling.form import controls
 from emolab.labeling.label_studio.records import RemoteAnnotation, annotation_of
 from emolab.labeling.label_studio.response_shapes import JsonResponse
 from emolab.labeling.sync import task_payload
+from emolab.labeling.sync.task_payload import AnswerTerms
 from emolab.records import Sample, Vote
 from emolab.taxonomy import PRESETS
 from tests.support.syncing import image
@@ -36,10 +37,10 @@ def said(identity: int = 1, label: str | None = "happiness", user: int | None = 
 def read(*answers: RemoteAnnotation) -> list[tuple[str, str | None, str | None]]:
     made = task_payload.votes(
         answers,
+        AnswerTerms(classes=CLASSES),
         sample_id=SAMPLE.id,
         annotator_of=lambda a: {7: "ann", 8: "bob"}[a.completed_by or 0],
         origin_of=lambda a: f"studio:s:1:{a.id}",
-        classes=CLASSES,
     )
     return [(vote.annotator, vote.label, vote.rejected) for vote in made]
 
@@ -115,8 +116,9 @@ def test_a_form_for_an_unknown_modality_names_the_known_ones() -> None:
 def test_an_answer_comes_back_as_the_vote_that_was_meant() -> None:
     result = tuple(controls.answer("no_face", second="sadness", confidence=2))
     vote = task_payload.vote(
-        said(result=result, lead_time=2.5), sample_id="s", annotator="ann", origin="o", classes=CLASSES, round_number=3
-    )
+        said(result=result, lead_time=2.5), AnswerTerms(classes=CLASSES), sample_id="s", annotator="ann", origin="o",
+        round_number=3,
+    )  # fmt: skip
     assert (vote.label, vote.second, vote.confidence) == ("no_face", "sadness", pytest.approx(2 / 3))
     assert (vote.lead_time, vote.round, vote.cast_at, vote.rejected) == (2.5, 3, "2026-01-01T00:00:01Z", None)
 
@@ -167,8 +169,9 @@ def page(label: str, origin: str, *, guess: str | None = None, **more: object) -
     return said(result=(part,), **{"lead_time": 4.4, "parent_prediction": 32, "updated_by": 7, **more})
 
 
-def one(answer: RemoteAnnotation, **more: object) -> Vote:
-    return task_payload.vote(answer, sample_id="s", annotator="ann", origin="o", classes=CLASSES, **more)  # type: ignore[arg-type]
+def one(answer: RemoteAnnotation, guesses: dict[int, str] | None = None, before: Known | None = None) -> Vote:
+    terms = AnswerTerms(classes=CLASSES, guesses=guesses or {}, known={"o": before} if before else {})
+    return task_payload.vote(answer, terms, sample_id="s", annotator="ann", origin="o")
 
 
 @pytest.mark.parametrize(
@@ -414,7 +417,8 @@ def test_the_later_of_two_answers_counts_however_moments_are_written(earlier: st
 def test_a_part_that_is_no_object_ends_no_pull_and_is_kept_beside_the_answer(odd: object) -> None:
     def vote_of(*parts: object) -> Vote:
         answer = annotation_of({"id": 1, "completed_by": 7, "lead_time": 3.0, "result": [*parts]}, 7)
-        return task_payload.vote(answer, sample_id=SAMPLE.id, annotator="ann", origin="o", classes=CLASSES)
+        terms = AnswerTerms(classes=CLASSES)
+        return task_payload.vote(answer, terms, sample_id=SAMPLE.id, annotator="ann", origin="o")
 
     alone = vote_of(odd)
     assert (alone.label, alone.rejected) == (None, task_payload.EMPTY)

@@ -9,7 +9,6 @@ ones, and every so many pulls all answers are compared.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,32 +17,26 @@ from typing import TYPE_CHECKING, Any
 from emolab.catalog import samples
 from emolab.catalog.campaign import answers, remotes
 from emolab.errors import ServerError
-from emolab.labeling.answers import timestamps
-from emolab.labeling.label_studio import duplicate_queries
+from emolab.labeling.answers import timestamps, twins_of_title
+from emolab.labeling.answers.last_pull import BY_DATA, LastPull, PullSides, last_pull
 from emolab.labeling.label_studio.queries import carriers, newest_task, window, window_of
 from emolab.labeling.label_studio.records import RemoteTask
 from emolab.labeling.label_studio.retry import patiently
-from emolab.labeling.sync import duplicate_tasks, export_snapshots, merge_projects
+from emolab.labeling.sync import export_snapshots
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
     from emolab.catalog.campaign.remotes import Project
     from emolab.labeling.label_studio.client import Studio
     from emolab.labeling.label_studio.records import RemoteProject
-    from emolab.labeling.sync.duplicate_tasks import Place, Settled
+    from emolab.labeling.sync.duplicate_tasks import Settled
     from emolab.progress import Progress
 
 #: Changes stamped this long before the newest one seen are looked at again: they may have been committed after it.
 OVERLAP = timedelta(seconds=120)
-#: Every so many pulls all answers are read and compared, to see what stamps and numbers did not tell.
-RECONCILE_EVERY = 50
 #: Projects up to this many tasks are read page by page; a larger one by an export snapshot, which is cheaper.
 PAGES_UP_TO = 300
-#: Marks cursors made of the data's own moments; older catalogs hold some from another clock, perhaps in the future.
-_BY_DATA = "data"
 _EVER = "1970-01-01T00:00:00.000000Z"
-#: Changed whenever answers are understood in another way than before: the next pull reads all of them again.
-_RULES = "3: the team's own stars"
 
 
 @dataclass(frozen=True)
@@ -64,6 +57,17 @@ class Reading:
     settled: Settled
 
 
+@dataclass(frozen=True)
+class _Answered:
+    """``tasks`` with new answers ``since`` a moment (``None``: all tasks), up to the moment ``newest``."""
+
+    tasks: list[RemoteTask]
+    since: str | None
+    newest: str
+    seen: object
+    unlisted: int
+
+
 def read(
     catalog: Catalog,
     studio: Studio,
@@ -79,38 +83,19 @@ def read(
     ``remote`` must have been asked for just now: its numbers tell whether something was missed. Other ``classes`` than
     at the last pull make every answer be read again, because they may mean something else now.
     """
+    sides = PullSides(catalog, studio, mine, remote, progress)
     export_snapshots.clear(catalog, studio, mine)
-    before = mine.window or {}
-    others = int(before.get("others", 0))
-    stamp = hashlib.sha256("\n".join((*classes, _RULES)).encode()).hexdigest()[:12]
-    since = mine.cursor if before.get("clock") == _BY_DATA and before.get("classes") == stamp else None
-    if everything or before.get("held") or (mine.pulls + 1) % RECONCILE_EVERY == 0:
-        since = None
+    last = last_pull(mine, classes, everything=everything)
     with catalog.connect() as conn:
         known = remotes.known_tasks(conn, mine)
-    seen = before.get("seen")
-    tasks: list[RemoteTask] = []
-    now = patiently(lambda: window(studio, remote.id, since or _EVER))  # before reading: what comes later is newer
-    if since is not None and now.to_dict() != seen:
-        tasks = _changed(studio, remote.id, since, progress)
-        seen = None
-    unlisted = int(before.get("unlisted", 0))
-    if since is not None and _missing(catalog, mine, remote, tasks) > unlisted and not others:
-        since = None
-    if since is None:
-        tasks = _everything(catalog, studio, mine, remote, progress)
-        seen, unlisted = None, _missing(catalog, mine, remote, tasks)
-    cursor = _cursor(since, now.newest)
+    answered = _answered(sides, last)
+    tasks, seen = answered.tasks, answered.seen
+    cursor = _cursor(answered.since, answered.newest)
     newest = patiently(lambda: newest_task(studio, remote.id))
-    there: dict[int, str | None] | None = None
-    if since is None:
-        there = {task.id: task.uid for task in tasks}
-    elif newest > max([int(before.get("newest", 0)), *known, *(task.id for task in tasks)]) or (
-        remote.task_number != len(known.keys() | {task.id for task in tasks}) + others
-    ):
-        there = {c.task: c.uid for c in patiently(lambda: list(carriers(studio, remote.id)))}
+    there = _listed(sides, last, answered, known, newest)
+    if there is not None:
         tasks += _strangers(catalog, studio, mine, there, known.keys() | {task.id for task in tasks})
-    settled = _settle(catalog, studio, mine, remote, tasks=tasks, there=there, known=known)
+    settled = twins_of_title.settle(sides, last, tasks=tasks, there=there, known=known)
     mine_gone = {task for number, task in settled.removed if number == mine.project}
     tasks = [task for task in tasks if task.id not in mine_gone]
     if there is not None:
@@ -121,10 +106,37 @@ def read(
     tasks += [RemoteTask(id=task, uid=known[task]) for task in sorted(mine_gone & known.keys())]  # without answers now
     watched = sorted(task for number, task in settled.watched if number == mine.project)
     state = {
-        "clock": _BY_DATA, "classes": stamp, "seen": seen, "unlisted": unlisted,
+        "clock": BY_DATA, "classes": last.stamp, "seen": seen, "unlisted": answered.unlisted,
         "newest": max([newest, *(task.id for task in tasks)]), "watched": watched, "asked": remote.maximum_annotations,
     }  # fmt: skip
-    return Reading(tasks, there, known, cursor, state, others, settled)
+    return Reading(tasks, there, known, cursor, state, last.others, settled)
+
+
+def _answered(sides: PullSides, last: LastPull) -> _Answered:
+    """Read the tasks that changed; all of them where stamps or numbers say that something would be missed."""
+    since, seen, unlisted = last.since, last.seen, last.unlisted
+    tasks: list[RemoteTask] = []
+    # Before reading: what comes later is newer.
+    now = patiently(lambda: window(sides.studio, sides.remote.id, since or _EVER))
+    if since is not None and now.to_dict() != seen:
+        tasks, seen = _changed(sides.studio, sides.remote.id, since, sides.progress), None
+    if since is None or (_missing(sides, tasks) > unlisted and not last.others):
+        since, seen = None, None
+        tasks = _everything(sides)
+        unlisted = _missing(sides, tasks)
+    return _Answered(tasks, since, now.newest, seen, unlisted)
+
+
+def _listed(
+    sides: PullSides, last: LastPull, answered: _Answered, known: Mapping[int, str], newest: int
+) -> dict[int, str | None] | None:
+    """Every task of the project with its sample, where all were read or some must be new or gone; else ``None``."""
+    if answered.since is None:
+        return {task.id: task.uid for task in answered.tasks}
+    here = known.keys() | {task.id for task in answered.tasks}
+    if newest <= max([last.newest, *here]) and sides.remote.task_number == len(here) + last.others:
+        return None
+    return {c.task: c.uid for c in patiently(lambda: list(carriers(sides.studio, sides.remote.id)))}
 
 
 def _cursor(since: str | None, newest: str) -> str | None:
@@ -135,64 +147,24 @@ def _cursor(since: str | None, newest: str) -> str | None:
     return timestamps.written(end - OVERLAP if start is None else max(end - OVERLAP, start))
 
 
-def _missing(catalog: Catalog, mine: Project, remote: RemoteProject, tasks: Sequence[RemoteTask]) -> int:
+def _missing(sides: PullSides, tasks: Sequence[RemoteTask]) -> int:
     """How many answers the project counts that neither the ledger nor these tasks show; never below 0.
 
     More than at the last full reading means that their moments lie before the cursor: a clock was set back, or one of
     several servers is behind. Answers about samples of others are not in the ledger, so there this says nothing.
     """
     read = {task.id for task in tasks}
-    with catalog.connect() as conn:
-        unread = sum(number for task, number in answers.by_task(conn, mine).items() if task not in read)
-    counted = remote.annotation_number + remote.skipped_number
+    with sides.catalog.connect() as conn:
+        unread = sum(number for task, number in answers.by_task(conn, sides.mine).items() if task not in read)
+    counted = sides.remote.annotation_number + sides.remote.skipped_number
     return max(0, counted - unread - sum(len(task.annotations) for task in tasks))
 
 
-def _settle(
-    catalog: Catalog,
-    studio: Studio,
-    mine: Project,
-    remote: RemoteProject,
-    *,
-    tasks: Sequence[RemoteTask],
-    there: Mapping[int, str | None] | None,
-    known: Mapping[int, str],
-) -> Settled:
-    """Settle twins of our samples as far as these tasks, the catalog and what earlier pulls left to watch tell of them.
-
-    Projects of the same title count as one: a sample has one task in all of them.
-    """
-    before = mine.window or {}
-    number = mine.project
-    uids: dict[Place, str | None] = {(number, task): uid for task, uid in known.items()}
-    with catalog.connect() as conn:
-        for other in remotes.projects(conn, server=mine.server):
-            if other.title == mine.title and not other.gone and other.pk != mine.pk:
-                uids |= {(other.project, task): uid for task, uid in remotes.known_tasks(conn, other).items()}
-    uids |= {(number, task): uid for task, uid in (there or {}).items()}
-    uids |= {(number, task.id): task.uid for task in tasks}
-    watched = [int(task) for task in before.get("watched", [])]
-    if watched:
-        states = patiently(lambda: duplicate_queries.states(studio, number, watched))
-        uids |= {(number, state.task): state.uid for state in states}
-    groups = {uid: places for uid, places in duplicate_tasks.grouped(uids).items() if len(places) > 1}
-    if there is None and before.get("asked") == remote.maximum_annotations:  # else any of them may be open again
-        fresh = {task.uid for task in tasks} | {uids.get((number, task)) for task in watched}
-        groups = {uid: places for uid, places in groups.items() if uid in fresh}
-    with catalog.connect() as conn:
-        ours = samples.keys(conn, sorted(groups))
-    done = duplicate_tasks.settle(studio, {uid: groups[uid] for uid in ours}, overlap=remote.maximum_annotations)
-    merge_projects.forget(catalog, studio, {place for place in done.removed if place[0] != number})
-    return done
-
-
-def _everything(
-    catalog: Catalog, studio: Studio, mine: Project, remote: RemoteProject, progress: Progress
-) -> list[RemoteTask]:
-    if remote.task_number <= PAGES_UP_TO:
-        return _changed(studio, remote.id, None, progress)
-    with progress.task("Reading a snapshot of the project", unit="tasks"):
-        return export_snapshots.snapshot(catalog, studio, mine, progress)
+def _everything(sides: PullSides) -> list[RemoteTask]:
+    if sides.remote.task_number <= PAGES_UP_TO:
+        return _changed(sides.studio, sides.remote.id, None, sides.progress)
+    with sides.progress.task("Reading a snapshot of the project", unit="tasks"):
+        return export_snapshots.snapshot(sides.catalog, sides.studio, sides.mine, sides.progress)
 
 
 def _changed(studio: Studio, number: int, since: str | None, progress: Progress) -> list[RemoteTask]:

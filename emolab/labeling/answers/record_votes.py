@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from emolab.catalog import samples, votes
@@ -17,7 +16,7 @@ from emolab.labeling.sync import task_payload
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from emolab.catalog.campaign.remotes import Project
+    from emolab.catalog.campaign.remotes import Project, ProjectTask
     from emolab.catalog.votes import Known
     from emolab.labeling.label_studio.records import RemoteAnnotation, RemoteTask
     from emolab.records import Vote
@@ -26,7 +25,6 @@ ANSWER_DELETED = "deleted in Label Studio"
 #: A vote that is withdrawn alone is somebody's own change of mind, whatever its share.
 ALONE = 1
 TASK_DELETED = "its task was deleted in Label Studio"
-_NO_GUESSES: Mapping[int, str] = {}
 
 
 @dataclass
@@ -44,83 +42,79 @@ class LedgerChanges:
     rejected: Counter[str] = field(default_factory=Counter)  # new answers that cannot be counted, by reason
 
 
-def record(
-    tx: Connection,
-    project: Project,
-    seen: Sequence[RemoteTask],
-    *,
-    classes: Sequence[str],
-    names: Mapping[int, str],
-    overlap: int,
-    guesses: Mapping[int, str] = _NO_GUESSES,
-    there: Mapping[int, str | None] | None = None,
-    tasks_before: Mapping[int, str] = MappingProxyType({}),
-    accept: int | None = None,
-    theirs: frozenset[str] = frozenset(),
-) -> LedgerChanges:
+@dataclass(frozen=True, kw_only=True)
+class PulledTasks:
+    """What a pull saw in one project: ``tasks`` with all their answers, and what those are read against.
+
+    ``names`` are pseudonyms by user id, ``overlap`` how many people see a sample, ``guesses`` what predictions put on
+    the form, by their ids, ``theirs`` names that the form uses for questions of the team's own. ``there``, if they were
+    listed, are all tasks of the server with the samples they carry, seen after ``tasks_before`` (those of the catalog)
+    was read: what hangs on tasks that are gone is withdrawn too. ``accept`` is the number of withdrawals that somebody
+    has agreed to.
+    """
+
+    tasks: Sequence[RemoteTask]
+    classes: Sequence[str]
+    names: Mapping[int, str]
+    overlap: int
+    guesses: Mapping[int, str] = field(default_factory=dict)
+    theirs: frozenset[str] = frozenset()
+    there: Mapping[int, str | None] | None = None
+    tasks_before: Mapping[int, str] = field(default_factory=dict)
+    accept: int | None = None
+
+    def by_sample(self) -> dict[str, list[RemoteTask]]:
+        """The tasks that carry each sample."""
+        groups: dict[str, list[RemoteTask]] = {}
+        for task in self.tasks:
+            if task.uid is not None:
+                groups.setdefault(task.uid, []).append(task)
+        return groups
+
+
+@dataclass(frozen=True)
+class _Ledger:
+    """What the catalog holds about pulled tasks before anything is written.
+
+    ``ours`` are samples of this catalog, ``state`` their tasks, ``before`` the answers known on the pulled tasks,
+    ``lost`` those known on tasks that are gone, ``known`` what the ledger knows of each answer by origin.
+    """
+
+    ours: Collection[str]
+    state: Mapping[str, ProjectTask]
+    before: Mapping[int, RecordedAnswer]
+    lost: Sequence[RecordedAnswer]
+    known: Mapping[str, Known]
+
+
+def record(tx: Connection, project: Project, pulled: PulledTasks) -> LedgerChanges:
     """Bring the ledger to what these tasks say now: new answers, edited ones, and tombstones for vanished ones.
 
-    ``names`` are pseudonyms by user id, ``guesses`` what predictions put on the form, by their ids, ``theirs`` names
-    that the form uses for questions of the team's own. ``there``, if they were listed, are all tasks of the server with
-    the samples they carry, seen after ``tasks_before`` (those of the catalog) was read: what hangs on tasks that are
-    gone is withdrawn too. Where suspiciously many votes would cease to count (:func:`too_many`) all of those stay as
-    they are, unless ``accept`` is exactly their number. Repeating it with the same tasks changes nothing.
+    Where suspiciously many votes would cease to count (:func:`too_many`) all of those stay as they are, unless
+    ``pulled.accept`` is exactly their number. Repeating it with the same tasks changes nothing.
     """
-    tally = LedgerChanges()
-    by_sample: dict[str, list[RemoteTask]] = {}
-    for task in seen:
-        if task.uid is not None:
-            by_sample.setdefault(task.uid, []).append(task)
-    ours = samples.keys(tx, list(by_sample))
-    tally.foreign = sum(task.uid not in ours for task in seen)
-    state = {task.sample_id: task for task in remotes.tasks(tx, project)}
-    lowest = {sample_id: min(t.id for t in group) for sample_id, group in by_sample.items() if sample_id in ours}
-    strange = {
-        s: t for s, t in lowest.items() if s not in state or state[s].task is None or state[s].state == "deleted"
-    }
-    tally.adopted = remotes.adopt(tx, project, strange, overlap=overlap)
-    before = {a.annotation: a for a in answers.find(tx, project, by_task=[task.id for task in seen])}
-    known = known_of(tx, project, seen)
-    made: list[Vote] = []
-    now: list[RecordedAnswer] = []
-    for sample_id, group in by_sample.items():
-        if sample_id in ours:
-            number = state[sample_id].round if sample_id in state else None
-            made += _votes(
-                project, sample_id, group, before, now, classes=classes, names=names, number=number,
-                known=known, guesses=guesses, theirs=theirs,
-            )  # fmt: skip
-    present = {answer.annotation for answer in now}
-    vanished = before.keys() - present
-    emptied = {vote.origin for vote in made if vote.rejected == task_payload.EMPTY}
-    on_lost = [] if there is None else answers.find(tx, project, by_task=sorted(tasks_before.keys() - there.keys()))
-    ceasing = emptied | {project.origin(a) for a in vanished | {a.annotation for a in on_lost}}
-    counted = votes.counted(tx, project.origin_of) if ceasing else set()
-    ceasing &= counted
-    if too_many(len(ceasing), len(counted)) and accept != len(ceasing):
-        tally.held = len(ceasing)
-        made = [vote for vote in made if vote.origin not in ceasing]
-    leaving = {project.origin(a) for a in vanished | {a.annotation for a in on_lost}} if not tally.held else set()
-    about = [*(s for s in by_sample if s in ours), *(a.sample_id for a in on_lost)]
-    made = across_projects.once(tx, project, made, samples=about, leaving=leaving, held=bool(tally.held))
-    fresh = present - before.keys()
-    borrowed = {project.origin(a.id) for task in seen for a in task.annotations if in_another_name(a)}
-    tally.by_others = votes.append(tx, [vote for vote in made if vote.origin in borrowed])
-    changed = tally.by_others + votes.append(tx, [vote for vote in made if vote.origin not in borrowed])
-    tally.new = len(fresh)
-    tally.edited = max(0, changed - len(fresh))
-    origins = {project.origin(annotation) for annotation in fresh}
-    tally.rejected = Counter(v.rejected for v in made if v.rejected is not None and v.origin in origins)
-    answers.add(
-        tx, project, [a for a in now if a.annotation in fresh],
-        votes.annotator_keys(tx, {a.annotator for a in now}),
-    )  # fmt: skip
-    if not tally.held:
-        tally.withdrawn = _withdraw(tx, project, vanished, ANSWER_DELETED)
-        if there is not None:
-            tally.tasks_deleted = _gone(tx, project, there, tasks_before)
-            tally.withdrawn += _withdraw(tx, project, {a.annotation for a in on_lost}, TASK_DELETED)
-    return tally
+    by_sample = pulled.by_sample()
+    ledger = _look_up(tx, project, pulled, by_sample)
+    changes = LedgerChanges(foreign=sum(task.uid not in ledger.ours for task in pulled.tasks))
+    changes.adopted = remotes.adopt(tx, project, _strange(ledger, by_sample), overlap=pulled.overlap)
+    made, now = _read(project, pulled, by_sample, ledger)
+    vanished = ledger.before.keys() - {answer.annotation for answer in now}
+    leaving = {project.origin(a) for a in vanished | {a.annotation for a in ledger.lost}}
+    ceasing, counted = _ceasing(tx, project, made, leaving)
+    if too_many(len(ceasing), counted) and pulled.accept != len(ceasing):
+        changes.held = len(ceasing)
+        made, leaving = [vote for vote in made if vote.origin not in ceasing], set()
+    about = [*(s for s in by_sample if s in ledger.ours), *(a.sample_id for a in ledger.lost)]
+    made = across_projects.once(tx, project, made, samples=about, leaving=leaving, held=bool(changes.held))
+    fresh = [answer for answer in now if answer.annotation not in ledger.before]
+    _append(tx, project, pulled, made, fresh=fresh, changes=changes)
+    answers.add(tx, project, fresh, votes.annotator_keys(tx, {a.annotator for a in now}))
+    if not changes.held:
+        changes.withdrawn = _withdraw(tx, project, vanished, ANSWER_DELETED)
+        if pulled.there is not None:
+            changes.tasks_deleted = _gone(tx, project, pulled.there, pulled.tasks_before)
+            changes.withdrawn += _withdraw(tx, project, {a.annotation for a in ledger.lost}, TASK_DELETED)
+    return changes
 
 
 def known_of(conn: Connection, project: Project, seen: Sequence[RemoteTask]) -> dict[str, Known]:
@@ -161,45 +155,86 @@ def _gone(tx: Connection, project: Project, there: Mapping[int, str | None], kno
     return len(set(lost.values()) - moved.keys())
 
 
-def _votes(
-    project: Project,
-    sample_id: str,
-    group: Sequence[RemoteTask],
-    before: Mapping[int, RecordedAnswer],
-    now: list[RecordedAnswer],
-    *,
-    classes: Sequence[str],
-    names: Mapping[int, str],
-    number: int | None,
-    known: Mapping[str, Known],
-    guesses: Mapping[int, str],
-    theirs: frozenset[str],
-) -> list[Vote]:
-    """The votes of all tasks that carry one sample; the answers they stand for are added to ``now``."""
+def _look_up(
+    conn: Connection, project: Project, pulled: PulledTasks, by_sample: Mapping[str, Sequence[RemoteTask]]
+) -> _Ledger:
+    gone = [] if pulled.there is None else sorted(pulled.tasks_before.keys() - pulled.there.keys())
+    return _Ledger(
+        ours=samples.keys(conn, list(by_sample)),
+        state={task.sample_id: task for task in remotes.tasks(conn, project)},
+        before={a.annotation: a for a in answers.find(conn, project, by_task=[task.id for task in pulled.tasks])},
+        lost=answers.find(conn, project, by_task=gone) if gone else [],
+        known=known_of(conn, project, pulled.tasks),
+    )
+
+
+def _strange(ledger: _Ledger, by_sample: Mapping[str, Sequence[RemoteTask]]) -> dict[str, int]:
+    """The first task of each of our samples for which the catalog knows none, or one that was deleted."""
+    found: dict[str, int] = {}
+    for sample_id, group in by_sample.items():
+        held = ledger.state.get(sample_id)
+        if sample_id in ledger.ours and (held is None or held.task is None or held.state == "deleted"):
+            found[sample_id] = min(task.id for task in group)
+    return found
+
+
+def _read(
+    project: Project, pulled: PulledTasks, by_sample: Mapping[str, Sequence[RemoteTask]], ledger: _Ledger
+) -> tuple[list[Vote], list[RecordedAnswer]]:
+    """The votes that these tasks say, and the answers they stand for."""
+    terms = task_payload.AnswerTerms(
+        classes=pulled.classes, guesses=pulled.guesses, known=ledger.known, theirs=pulled.theirs
+    )
 
     def annotator_of(answer: RemoteAnnotation) -> str:
         if answer.completed_by is not None:
-            return names[answer.completed_by]
-        earlier = before.get(answer.id)  # the account was deleted since: what was known of it stays
+            return pulled.names[answer.completed_by]
+        earlier = ledger.before.get(answer.id)  # the account was deleted since: what was known of it stays
         return earlier.annotator if earlier else pseudonyms.departed(answer.id)
 
-    given = [answer for task in group for answer in task.annotations]
-    now += [
-        RecordedAnswer(answer.id, task.id, sample_id, annotator_of(answer))
-        for task in group
-        for answer in task.annotations
-    ]
-    return task_payload.votes(
-        given,
-        sample_id=sample_id,
-        annotator_of=annotator_of,
-        origin_of=lambda answer: project.origin(answer.id),
-        classes=classes,
-        round_number=number,
-        guesses=guesses,
-        before=known,
-        theirs=theirs,
-    )
+    made: list[Vote] = []
+    now: list[RecordedAnswer] = []
+    for sample_id, group in by_sample.items():
+        if sample_id not in ledger.ours:
+            continue
+        held = ledger.state.get(sample_id)
+        given = [(task.id, answer) for task in group for answer in task.annotations]
+        now += [RecordedAnswer(answer.id, task, sample_id, annotator_of(answer)) for task, answer in given]
+        made += task_payload.votes(
+            [answer for _, answer in given],
+            terms,
+            sample_id=sample_id,
+            annotator_of=annotator_of,
+            origin_of=lambda answer: project.origin(answer.id),
+            round_number=held.round if held else None,
+        )
+    return made, now
+
+
+def _ceasing(tx: Connection, project: Project, made: Sequence[Vote], leaving: set[str]) -> tuple[set[str], int]:
+    """The origins of counted votes that would cease to count, and how many votes of the project count."""
+    ceasing = {vote.origin for vote in made if vote.rejected == task_payload.EMPTY} | leaving
+    counted = votes.counted(tx, project.origin_of) if ceasing else set()
+    return ceasing & counted, len(counted)
+
+
+def _append(
+    tx: Connection,
+    project: Project,
+    pulled: PulledTasks,
+    made: Sequence[Vote],
+    *,
+    fresh: Sequence[RecordedAnswer],
+    changes: LedgerChanges,
+) -> None:
+    """Append what is new or edited to the ledger, and count it."""
+    borrowed = {project.origin(a.id) for task in pulled.tasks for a in task.annotations if in_another_name(a)}
+    changes.by_others = votes.append(tx, [vote for vote in made if vote.origin in borrowed])
+    changed = changes.by_others + votes.append(tx, [vote for vote in made if vote.origin not in borrowed])
+    origins = {project.origin(answer.annotation) for answer in fresh}
+    changes.new = len(origins)
+    changes.edited = max(0, changed - len(origins))
+    changes.rejected = Counter(v.rejected for v in made if v.rejected is not None and v.origin in origins)
 
 
 def _withdraw(tx: Connection, project: Project, annotations: set[int], reason: str) -> int:

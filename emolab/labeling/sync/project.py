@@ -1,29 +1,27 @@
-"""The project on the server: found by its title, created once, its form kept in step with the classes."""
+"""The project on the server: found by its title, created once, its settings kept in step."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emolab.catalog.campaign import answers, remotes
 from emolab.errors import DataError, EmolabError, ServerError
-from emolab.labeling.form import controls, instructions, style, team_questions, translations
+from emolab.labeling.form import style
 from emolab.labeling.label_studio import retry
-from emolab.labeling.label_studio.queries import used_controls, used_labels
 from emolab.labeling.label_studio.retry import patiently
-from emolab.taxonomy import resolve
+from emolab.labeling.sync import project_form
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
     from emolab.catalog.campaign.remotes import Project
     from emolab.config import Config
-    from emolab.labeling.form.translations import Words
     from emolab.labeling.label_studio.client import Studio
     from emolab.labeling.label_studio.records import RemoteProject
+    from emolab.labeling.sync.project_form import FormChange
     from emolab.progress import Progress
-    from emolab.workspace import Workspace
 
 #: How a project's description begins when emolab made it.
 MARK = "Made by emolab"
@@ -39,23 +37,6 @@ class Family:
 
     chosen: RemoteProject | None
     surplus: tuple[RemoteProject, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FormChange:
-    """What a new form does to the labels of a project: ``kept`` ones are no classes any more, but were used.
-
-    ``theirs`` are the controls that the team has added, which stay; ``stays`` optional questions of emolab's that are
-    switched off but were answered.
-    """
-
-    config: str
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    theirs: tuple[str, ...] = ()
-    stays: tuple[str, ...] = ()
-    needed: bool = field(default=False)
 
 
 def title_of(config: Config, title: str | None = None) -> str:
@@ -155,12 +136,12 @@ def create(
         try:
             made = studio.create_project(
                 title,
-                form_for(config, ()),
+                project_form.form_for(config, ()),
                 maximum_annotations=overlap,
                 sampling=ORDERED,
                 show_predictions=show_predictions,
                 description=f"{MARK}, which manages its tasks and their order.",
-                instruction=instruction_of(config),
+                instruction=project_form.instruction_of(config),
                 skip_queue=SKIPPED_GO_TO_OTHERS,
             )
         except ServerError as error:
@@ -182,55 +163,6 @@ def _turns_up(catalog: Catalog, studio: Studio, title: str) -> RemoteProject | N
         if found is not None or time.monotonic() > end:
             return found
         time.sleep(0.3)
-
-
-def form_for(config: Config, kept: Sequence[str], *, stays: Sequence[str] = ()) -> str:
-    """The form of this workspace, with ``kept`` labels behind its classes and optional questions that ``stays``."""
-    return controls.render(
-        config.project.classes,
-        modality=config.project.modality,
-        second=config.labeling.second_guess or controls.SECOND in stays,
-        confidence=config.labeling.confidence or controls.CONFIDENCE in stays,
-        kept=kept,
-        words=words_of(config),
-    )
-
-
-def form_change(studio: Studio, remote: RemoteProject, config: Config) -> FormChange:
-    """How the project's form has to change for the classes of this workspace; nothing is sent.
-
-    A label that somebody has used stays in the form even when it is no class any more, and so does everything that the
-    team has added. Raises :class:`DataError` for a form that emolab's question cannot be put into, or that Label Studio
-    would refuse.
-    """
-    before = controls.labels(remote.label_config)
-    wanted = form_for(config, ())
-    names = controls.labels(wanted)
-    extra = [label for label in before if label not in names]
-    used = used_labels(studio, remote.id) if extra else {}
-    kept = tuple(label for label in extra if label in used and resolve(label, config.project.classes) is None)
-    wanted = team_questions.merge(remote.label_config, form_for(config, kept))
-    needed = not controls.same(wanted, remote.label_config)
-    answered = used_controls(studio, remote.id) if needed else set()
-    stays = tuple(n for n in team_questions.lacking(wanted, answered) if n in (controls.SECOND, controls.CONFIDENCE))
-    if stays:
-        wanted = team_questions.merge(remote.label_config, form_for(config, kept, stays=stays))
-        needed = not controls.same(wanted, remote.label_config)
-    if needed and (lost := team_questions.lacking(wanted, answered)):
-        raise DataError(
-            f'Answers were given to the question "{lost[0]}" in another form, and Label Studio refuses a form '
-            "that does not fit them.",
-            hint="Use another project: emolab label push --project NAME. The answers so far stay votes.",
-        )
-    return FormChange(
-        config=wanted,
-        theirs=team_questions.theirs(wanted),
-        stays=stays,
-        added=tuple(label for label in names if label not in before),
-        removed=tuple(label for label in extra if label not in kept),
-        kept=kept,
-        needed=needed,
-    )
 
 
 def settings_change(
@@ -263,40 +195,3 @@ def update(studio: Studio, remote: RemoteProject, fields: Mapping[str, object], 
             hint="Its form and its answers do not fit together. Look at Settings, Labeling Interface there, or use "
             "another project: emolab label push --project NAME",
         ) from error
-
-
-def examples_of(workspace: Workspace) -> dict[str, list[bytes]]:
-    """The example pictures of this workspace, by class. Raises as :func:`instructions.read_examples` does."""
-    settings, classes = workspace.config.labeling, workspace.config.project.classes
-    return instructions.read_examples(workspace.root / settings.examples, classes) if settings.examples else {}
-
-
-def instruct(
-    studio: Studio, remote: RemoteProject, config: Config, examples: Mapping[str, Sequence[bytes]], progress: Progress
-) -> None:
-    """Bring the instructions to what the settings say; those that somebody has written there stay, and that is said."""
-    present = remote.instruction
-    ours = instructions.is_emolabs(present)
-    placed = instructions.place(studio, remote.id, present, examples) if ours else {}
-    wanted = instruction_of(config, placed)
-    if not ours:
-        if instructions.asked_for(config.labeling):
-            progress.note(
-                "The instructions of the project were written in Label Studio, so they stay as they are. To have "
-                "emolab's, make them empty there (Settings, Annotation)."
-            )
-    elif wanted != present:
-        patiently(lambda: studio.update_project(remote.id, expert_instruction=wanted), progress=progress)
-
-
-def instruction_of(config: Config, examples: Mapping[str, Sequence[str]] | None = None) -> str:
-    """The instructions as HTML, with the addresses of example pictures."""
-    own = config.labeling.instructions
-    return instructions.render(config.project.classes, words_of(config), own=own, examples=examples)
-
-
-def words_of(config: Config) -> Words:
-    """What annotators of this workspace read. Raises as :func:`form_words.words` and :func:`form_words.check` do."""
-    made = translations.words(config.labeling.language, config.labeling.names)
-    translations.check(made, config.project.classes, config.labeling.names)
-    return made

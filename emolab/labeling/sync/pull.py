@@ -8,19 +8,18 @@ After a crash before that, the next pull reads again; after it, the work is done
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emolab.catalog import events
 from emolab.catalog.campaign import answers, remotes
 from emolab.errors import EmolabError, ServerError
-from emolab.labeling.answers import changes, record_votes, shown_guess
-from emolab.labeling.answers import pseudonyms as people
+from emolab.labeling.answers import changes, pseudonyms, record_votes, shown_guess
 from emolab.labeling.form import team_questions
 from emolab.labeling.label_studio.retry import patiently, told_to
 from emolab.labeling.sync import project
-from emolab.labeling.sync.duplicate_tasks import Settled
+from emolab.labeling.sync.pull_report import PullReport, PullTotal
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -28,57 +27,25 @@ if TYPE_CHECKING:
 
     from emolab.catalog import Catalog
     from emolab.catalog.campaign.remotes import Project
+    from emolab.labeling.answers.record_votes import LedgerChanges
     from emolab.labeling.label_studio.client import Studio
     from emolab.labeling.label_studio.records import RemoteProject
+    from emolab.labeling.sync.duplicate_tasks import Settled
     from emolab.workspace import Workspace
 
-
-@dataclass(frozen=True, kw_only=True)
-class PullReport:
-    """What a pull changed in the ledger, over all projects of this workspace on the server."""
-
-    projects: tuple[str, ...]
-    read: int = 0  # tasks that were looked at
-    new: int = 0
-    edited: int = 0
-    withdrawn: int = 0
-    tasks_deleted: int = 0
-    adopted: int = 0
-    foreign: int = 0
-    doubles_removed: int = 0  # second tasks of one sample without answers, made by a request carried out again
-    twins_closed: int = 0  # second tasks with answers (or drafts), taken out of the queue
-    projects_removed: int = 0  # empty projects of the same title
-    projects_merged: tuple[int, ...] = ()  # further projects of the title, new to us: they count
-    by_others: int = 0  # of the new and edited ones: written or changed by somebody else in the annotator's name
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    people: int = 0  # annotators seen for the first time
-    held: Mapping[str, int] = field(default_factory=dict)  # withdrawals held back without consent, by project
-    gone: tuple[str, ...] = ()  # projects that were deleted on the server; their votes stay
-    seconds: float = 0.0
-
-    @property
-    def changed(self) -> bool:
-        """Whether the ledger is different from before."""
-        return bool(self.new or self.edited or self.withdrawn or self.tasks_deleted or self.adopted)
+__all__ = ["PullReport", "pull", "watch"]
 
 
-@dataclass
-class _Sum:
-    """What has changed so far, over several projects."""
+@dataclass(frozen=True)
+class _Sides:
+    """What a pull connects, the catalog and the server, and how it reads: see :func:`pull`."""
 
-    read: int = 0
-    people: int = 0
-    settled: Settled = field(default_factory=Settled)
-    removed: int = 0
-    merged: list[int] = field(default_factory=list)
-    surplus: dict[str, list[RemoteProject]] = field(default_factory=dict)
-    held: dict[str, int] = field(default_factory=dict)
-    tally: record_votes.LedgerChanges = field(default_factory=record_votes.LedgerChanges)
-
-    def add(self, tally: record_votes.LedgerChanges) -> None:
-        for name in ("new", "edited", "withdrawn", "tasks_deleted", "foreign", "adopted", "by_others"):
-            setattr(self.tally, name, getattr(self.tally, name) + getattr(tally, name))
-        self.tally.rejected += tally.rejected
+    catalog: Catalog
+    studio: Studio
+    classes: Sequence[str]
+    reconcile: bool
+    accept: int | None
+    progress: Progress
 
 
 def pull(
@@ -103,47 +70,22 @@ def pull(
     :class:`ServerError` when the server refuses or stays away; nothing of a failed pull is kept.
     """
     started = time.monotonic()
-    total = _Sum()
-    gone: list[str] = []
-    read: list[str] = []
+    total = PullTotal()
     with workspace.lock("pull"), workspace.catalog() as catalog, told_to(progress):
         wanted = project.title_of(workspace.config, title)
+        sides = _Sides(catalog, studio, workspace.config.project.classes, reconcile, accept_withdrawn, progress)
         for mine, remote in _projects(catalog, studio, wanted, only=title is not None, total=total):
             if remote is None:
-                gone.append(mine.title)
+                total.gone.append(mine.title)
                 continue
-            if mine.title not in read:
-                read.append(mine.title)
-            classes = workspace.config.project.classes
-            _pull(
-                catalog, studio, mine, remote, classes=classes, total=total, reconcile=reconcile,
-                accept=accept_withdrawn, progress=progress,
-            )  # fmt: skip
+            if mine.title not in total.read:
+                total.read.append(mine.title)
+            _pull(sides, mine, remote, total)
         for left in total.surplus.values():
             total.removed += len(project.remove_empty(catalog, studio, left))
-        if not read and not gone:
+        if not total.read and not total.gone:
             raise EmolabError(f'{studio.url} has no project "{wanted}" yet.', hint="Make it with: emolab label push")
-    tally = total.tally
-    return PullReport(
-        projects=tuple(read),
-        read=total.read,
-        new=tally.new,
-        edited=tally.edited,
-        withdrawn=tally.withdrawn,
-        tasks_deleted=tally.tasks_deleted,
-        adopted=tally.adopted,
-        foreign=tally.foreign,
-        doubles_removed=len(total.settled.removed),
-        twins_closed=len(total.settled.closed),
-        projects_removed=total.removed,
-        projects_merged=tuple(total.merged),
-        by_others=tally.by_others,
-        rejected=dict(tally.rejected.most_common()),
-        people=total.people,
-        held=total.held,
-        gone=tuple(gone),
-        seconds=round(time.monotonic() - started, 3),
-    )
+    return total.report(time.monotonic() - started)
 
 
 def watch(
@@ -169,7 +111,7 @@ def watch(
 
 
 def _projects(
-    catalog: Catalog, studio: Studio, title: str, *, only: bool, total: _Sum
+    catalog: Catalog, studio: Studio, title: str, *, only: bool, total: PullTotal
 ) -> list[tuple[Project, RemoteProject | None]]:
     """The projects to read, each as the server has it now (``None``: deleted there), the oldest of a title first."""
     with catalog.connect() as conn:
@@ -177,15 +119,7 @@ def _projects(
     titles = [title] if only or not known else sorted({p.title for p in known})
     found: list[tuple[Project, RemoteProject | None]] = []
     for name in titles:
-        kin = project.family(catalog, studio, name)
-        removed = project.remove_empty(catalog, studio, kin.surplus)
-        total.removed += len(removed)
-        left = [remote for remote in kin.surplus if remote.id not in removed]
-        total.surplus[name] = left
-        members = [kin.chosen, *left] if kin.chosen else []
-        if {remote.id for remote in members} - {p.project for p in known}:  # said once
-            total.merged += [remote.id for remote in left if remote.task_number]
-        for remote in members:
+        for remote in _of_title(catalog, studio, name, {p.project for p in known}, total):
             with catalog.begin() as tx:
                 found.append((remotes.add_project(tx, server=studio.server_id, project=remote.id, title=name), remote))
     reached, named = {mine.project for mine, _ in found}, {mine.title for mine, _ in found}
@@ -197,20 +131,25 @@ def _projects(
     return found
 
 
-def _pull(
-    catalog: Catalog,
-    studio: Studio,
-    mine: Project,
-    remote: RemoteProject,
-    *,
-    classes: Sequence[str],
-    total: _Sum,
-    reconcile: bool,
-    accept: int | None,
-    progress: Progress,
-) -> None:
+def _of_title(catalog: Catalog, studio: Studio, title: str, known: set[int], total: PullTotal) -> list[RemoteProject]:
+    """The projects of a title on the server that hold tasks; empty surplus ones are removed."""
+    kin = project.family(catalog, studio, title)
+    removed = project.remove_empty(catalog, studio, kin.surplus)
+    total.removed += len(removed)
+    left = [remote for remote in kin.surplus if remote.id not in removed]
+    total.surplus[title] = left
+    members = [kin.chosen, *left] if kin.chosen else []
+    if {remote.id for remote in members} - known:  # said once
+        total.merged += [remote.id for remote in left if remote.task_number]
+    return members
+
+
+def _pull(sides: _Sides, mine: Project, remote: RemoteProject, total: PullTotal) -> None:
     """Pull one project and add what changed to ``total``."""
-    seen = changes.read(catalog, studio, mine, remote, classes, everything=reconcile, progress=progress)
+    catalog, studio = sides.catalog, sides.studio
+    seen = changes.read(
+        catalog, studio, mine, remote, sides.classes, everything=sides.reconcile, progress=sides.progress
+    )
     authors = {a.completed_by for task in seen.tasks for a in task.annotations if a.completed_by is not None}
     with catalog.connect() as conn:
         strangers = authors - answers.people(conn, mine.server).keys()
@@ -218,27 +157,33 @@ def _pull(
     users = patiently(studio.users) if strangers else {}
     shown = shown_guess.ask(studio, mine, seen.tasks, known)
     with catalog.begin() as tx:
-        names = people.remember(tx, mine.server, strangers, users)
-        tally = record_votes.record(
-            tx, mine, seen.tasks, classes=classes, names=names, overlap=remote.maximum_annotations, guesses=shown,
-            there=seen.there, tasks_before=seen.known, accept=accept,
+        pulled = record_votes.PulledTasks(
+            tasks=seen.tasks,
+            classes=sides.classes,
+            names=pseudonyms.remember(tx, mine.server, strangers, users),
+            overlap=remote.maximum_annotations,
+            guesses=shown,
             theirs=team_questions.reserved(remote.label_config),
-        )  # fmt: skip
-        others = seen.others
-        if seen.there is not None:
-            others = len(seen.there.keys() - remotes.known_tasks(tx, mine).keys())
-        _keep(tx, mine, seen.settled)
-        if tally.held:  # the next pull has to see the same again
-            remotes.set_cursor(tx, mine, mine.cursor, {**(mine.window or {}), "held": tally.held})
-        else:
-            remotes.set_cursor(tx, mine, seen.cursor, {**seen.window, "others": others})
-        _note(tx, mine, tally, seen.settled)
-    total.read += len(seen.tasks)
-    total.people += len(strangers)
-    total.settled.add(seen.settled)
-    total.add(tally)
-    if tally.held:
-        total.held[mine.title] = tally.held
+            there=seen.there,
+            tasks_before=seen.known,
+            accept=sides.accept,
+        )
+        changed = record_votes.record(tx, mine, pulled)
+        _store(tx, mine, seen, changed)
+    total.add(mine.title, changed, seen.settled, tasks=len(seen.tasks), people=len(strangers))
+
+
+def _store(tx: Connection, mine: Project, seen: changes.Reading, changed: LedgerChanges) -> None:
+    """Write down from where the next pull reads, and what this one did."""
+    others = seen.others
+    if seen.there is not None:
+        others = len(seen.there.keys() - remotes.known_tasks(tx, mine).keys())
+    _keep(tx, mine, seen.settled)
+    if changed.held:  # the next pull has to see the same again
+        remotes.set_cursor(tx, mine, mine.cursor, {**(mine.window or {}), "held": changed.held})
+    else:
+        remotes.set_cursor(tx, mine, seen.cursor, {**seen.window, "others": others})
+    _note(tx, mine, changed, seen.settled)
 
 
 def _keep(tx: Connection, mine: Project, settled: Settled) -> None:
@@ -250,7 +195,7 @@ def _keep(tx: Connection, mine: Project, settled: Settled) -> None:
     remotes.arrived(tx, mine, {uid: task for uid, task in kept.items() if uid in main and main[uid] != task})
 
 
-def _note(tx: Connection, mine: Project, tally: record_votes.LedgerChanges, settled: Settled) -> None:
+def _note(tx: Connection, mine: Project, tally: LedgerChanges, settled: Settled) -> None:
     """Record what this pull changed as an event; withdrawals held back only when their number is another."""
     detail = {"project": mine.title, "new": tally.new, "edited": tally.edited, "withdrawn": tally.withdrawn}
     if tally.by_others:

@@ -7,7 +7,7 @@ hash, original names stay in the catalog.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from emolab.errors import DataError
@@ -29,7 +29,6 @@ COPIES = (COPIED, PROPAGATED)
 SUPERSEDED = "replaced by a later answer of the same annotator"
 _LONGEST = 64  # characters of a label that the ledger keeps
 _A_DAY = 86_400.0
-_NO_GUESSES: Mapping[int, str] = {}
 
 _MIME = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
 _MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"GIF8", "gif"), (b"BM", "bmp"))
@@ -62,24 +61,32 @@ def prediction(score: float, version: str, *, guess: str | None = None, modality
     return {"model_version": version, "score": score, "result": parts}
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnswerTerms:
+    """What answers are read against: the project's ``classes``, and what is known of them otherwise.
+
+    ``guesses`` are the words that predictions put on the form, by the predictions' ids (empty: none), as far as they
+    are known; ``known`` is what the ledger knows of answers, by origin; ``theirs`` as for :func:`parse.read`.
+    """
+
+    classes: Sequence[str]
+    guesses: Mapping[int, str] = field(default_factory=dict)
+    known: Mapping[str, Known] = field(default_factory=dict)
+    theirs: frozenset[str] = frozenset()
+
+
 def vote(
     answer: RemoteAnnotation,
+    terms: AnswerTerms,
     *,
     sample_id: str,
     annotator: str,
     origin: str,
-    classes: Sequence[str],
     round_number: int | None = None,
-    guesses: Mapping[int, str] = _NO_GUESSES,
-    before: Known | None = None,
-    theirs: frozenset[str] = frozenset(),
 ) -> Vote:
-    """One answer as a vote. What cannot be counted is kept, with the reason in ``rejected``.
-
-    ``guesses`` are the words that predictions put on the form, by the predictions' ids (empty: none), as far as they
-    are known; ``before`` is what the ledger knows of this answer; ``theirs`` as for :func:`result.read`.
-    """
-    said = parse.read(answer.result, theirs)
+    """One answer as a vote. What cannot be counted is kept, with the reason in ``rejected``."""
+    classes, before = terms.classes, terms.known.get(origin)
+    said = parse.read(answer.result, terms.theirs)
     meant = {resolve(label, classes) for label in said.labels}
     several = len(meant) > 1 or (len(said.labels) > 1 and None in meant)
     meaning = None if several else next(iter(meant), None)
@@ -87,7 +94,7 @@ def vote(
     more = said.extra
     if said.second is not None and (second is None or second in META):  # the team's own question of that name
         second, more = None, {**more, controls.SECOND: said.second[:_LONGEST]}
-    shown = _shown(answer, said, classes, guesses, before)
+    shown = _shown(answer, said, terms, before)
     rejected = None
     if answer.was_cancelled:
         meaning, rejected = None, SKIPPED
@@ -128,8 +135,7 @@ def seconds(lead_time: float | None) -> float | None:
 def _shown(
     answer: RemoteAnnotation,
     said: parse.Said,
-    classes: Sequence[str],
-    guesses: Mapping[int, str],
+    terms: AnswerTerms,
     before: Known | None,
 ) -> str | None:
     """The class of the guess that the form began with, for :attr:`Vote.shown`.
@@ -140,9 +146,9 @@ def _shown(
     if word is None and before is not None and before.shown not in (None, SOME_GUESS):
         return before.shown
     if word is None and answer.parent_prediction is not None:
-        word = guesses.get(answer.parent_prediction)
+        word = terms.guesses.get(answer.parent_prediction)
     if word:
-        return resolve(word, classes) or word[:_LONGEST]
+        return resolve(word, terms.classes) or word[:_LONGEST]
     if word is not None:
         return NOTHING_SHOWN
     if said.origin == parse.CHANGED:
@@ -175,34 +181,24 @@ def _copy(
 
 def votes(
     answers: Sequence[RemoteAnnotation],
+    terms: AnswerTerms,
     *,
     sample_id: str,
     annotator_of: Callable[[RemoteAnnotation], str],
     origin_of: Callable[[RemoteAnnotation], str],
-    classes: Sequence[str],
     round_number: int | None = None,
-    guesses: Mapping[int, str] = _NO_GUESSES,
-    before: Mapping[str, Known] | None = None,
-    theirs: frozenset[str] = frozenset(),
 ) -> list[Vote]:
-    """All answers about one sample as votes: of several by one annotator the last one counts, the others are kept.
-
-    ``guesses`` and ``theirs`` as for :func:`vote`; ``before`` is what the ledger knows, by origin.
-    """
+    """All answers about one sample as votes: of several by one annotator the last one counts, the others are kept."""
     made: list[Vote] = []
     last: dict[str, int] = {}
     for answer in sorted(answers, key=lambda a: (timestamps.moment(a.created_at) or timestamps.LONG_AGO, a.id)):
-        origin = origin_of(answer)
         one = vote(
             answer,
+            terms,
             sample_id=sample_id,
             annotator=annotator_of(answer),
-            origin=origin,
-            classes=classes,
+            origin=origin_of(answer),
             round_number=round_number,
-            guesses=guesses,
-            before=(before or {}).get(origin),
-            theirs=theirs,
         )
         if one.rejected is None:
             earlier = last.get(one.annotator)

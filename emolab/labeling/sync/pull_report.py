@@ -1,0 +1,93 @@
+"""What a pull changed in the ledger: added up over projects, then reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emolab.labeling.answers.record_votes import LedgerChanges
+from emolab.labeling.sync.duplicate_tasks import Settled
+
+if TYPE_CHECKING:
+    from emolab.labeling.label_studio.records import RemoteProject
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullReport:
+    """What a pull changed in the ledger, over all projects of this workspace on the server."""
+
+    projects: tuple[str, ...]
+    read: int = 0  # tasks that were looked at
+    new: int = 0
+    edited: int = 0
+    withdrawn: int = 0
+    tasks_deleted: int = 0
+    adopted: int = 0
+    foreign: int = 0
+    doubles_removed: int = 0  # second tasks of one sample without answers, made by a request carried out again
+    twins_closed: int = 0  # second tasks with answers (or drafts), taken out of the queue
+    projects_removed: int = 0  # empty projects of the same title
+    projects_merged: tuple[int, ...] = ()  # further projects of the title, new to us: they count
+    by_others: int = 0  # of the new and edited ones: written or changed by somebody else in the annotator's name
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    people: int = 0  # annotators seen for the first time
+    held: Mapping[str, int] = field(default_factory=dict)  # withdrawals held back without consent, by project
+    gone: tuple[str, ...] = ()  # projects that were deleted on the server; their votes stay
+    seconds: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the ledger is different from before."""
+        return bool(self.new or self.edited or self.withdrawn or self.tasks_deleted or self.adopted)
+
+
+@dataclass
+class PullTotal:
+    """What has changed so far, over several projects: ``read`` and ``gone`` are their titles."""
+
+    read: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    tasks: int = 0
+    people: int = 0
+    settled: Settled = field(default_factory=Settled)
+    removed: int = 0
+    merged: list[int] = field(default_factory=list)
+    surplus: dict[str, list[RemoteProject]] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+    ledger: LedgerChanges = field(default_factory=LedgerChanges)
+
+    def add(self, title: str, changes: LedgerChanges, settled: Settled, *, tasks: int, people: int) -> None:
+        """Add what one project brought."""
+        self.tasks += tasks
+        self.people += people
+        self.settled.add(settled)
+        for name in ("new", "edited", "withdrawn", "tasks_deleted", "foreign", "adopted", "by_others"):
+            setattr(self.ledger, name, getattr(self.ledger, name) + getattr(changes, name))
+        self.ledger.rejected += changes.rejected
+        if changes.held:
+            self.held[title] = changes.held
+
+    def report(self, seconds: float) -> PullReport:
+        """The sum as a report."""
+        ledger = self.ledger
+        return PullReport(
+            projects=tuple(self.read),
+            read=self.tasks,
+            new=ledger.new,
+            edited=ledger.edited,
+            withdrawn=ledger.withdrawn,
+            tasks_deleted=ledger.tasks_deleted,
+            adopted=ledger.adopted,
+            foreign=ledger.foreign,
+            doubles_removed=len(self.settled.removed),
+            twins_closed=len(self.settled.closed),
+            projects_removed=self.removed,
+            projects_merged=tuple(self.merged),
+            by_others=ledger.by_others,
+            rejected=dict(ledger.rejected.most_common()),
+            people=self.people,
+            held=self.held,
+            gone=tuple(self.gone),
+            seconds=round(seconds, 3),
+        )
