@@ -23,6 +23,9 @@ from emolab.taxonomy import META, resolve
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from emolab.datasets.merge.label_map import LabelMap
+    from emolab.records import Record
+
 
 @dataclass(frozen=True, kw_only=True)
 class Crowd:
@@ -66,61 +69,81 @@ def read(
     reader, path, options = as_reader(READERS.load(name)), Path(where).expanduser(), options or {}
     if split is not None and split not in SPLITS:
         raise UnknownName("split", split, SPLITS)
-    found = reader.survey(path, options).labels
-    chosen = {label.lower() for label in rules or {}}
-    outside = {label: DROP for label in found if label.lower() not in chosen and resolve(label, classes) is None}
-    labels = plan(found, classes, {**(rules or {}), **outside})
-    place: dict[str, int] = {}
-    names: list[str] = []
-    media: list[bytes | Path] = []
-    votes: list[NDArray[np.int64]] = []
-    skips: list[int] = []
-    splits: list[str | None] = []
-    units: list[str | None] = []
+    labels = _label_map(reader.survey(path, options).labels, classes, rules or {})
+    table = _VoteTable(classes, labels)
     unreadable = 0
     for record in reader(path, options):
         if split is not None and record.split != split:
             continue
         if isinstance(record.media, Damaged):
             unreadable += 1
-            continue
-        row = place.setdefault(digest(record.media), len(media))
-        if row == len(media):
-            names.append(record.key)
-            media.append(record.media)
-            votes.append(np.zeros(len(classes), dtype=np.int64))
-            skips.append(0)
-            splits.append(record.split)
-            units.append(record.group)
-        told: dict[str, int] = {}
-        for (_, label), count in labels.translate(record.votes, record.key).items():
-            if label not in META:
-                told[label] = told.get(label, 0) + count
-        for label, count in told.items():
-            votes[row][classes.index(label)] += count
-        skips[row] += sum(record.votes.values()) - sum(told.values())
-    table = np.stack(votes) if votes else np.zeros((0, len(classes)), dtype=np.int64)
-    kept = np.flatnonzero(table.sum(axis=1)).tolist()
+        else:
+            table.add(record, record.media)
+    votes = table.matrix()
+    kept = np.flatnonzero(votes.sum(axis=1)).tolist()
     if not kept:
         part = f" in the split {split}" if split else ""
         raise DataError(
-            f"None of the {len(media):,} images of {spec}{part} has a vote for {', '.join(classes)}.",
+            f"None of the {len(table.media):,} images of {spec}{part} has a vote for {', '.join(classes)}.",
             hint="Name the classes of the dataset: --set project.classes=anger,fear,...",
         )
-    ids = list(place)
+    ids = list(table.rows)
     return Crowd(
         spec=spec,
         classes=tuple(classes),
         ids=[ids[i] for i in kept],
-        names=[names[i] for i in kept],
-        media=[media[i] for i in kept],
-        votes=table[kept],
-        skips=np.array(skips, dtype=np.int64)[kept],
-        splits=[splits[i] for i in kept],
-        groups=[units[i] for i in kept],
-        silent=len(media) - len(kept),
+        names=[table.names[i] for i in kept],
+        media=[table.media[i] for i in kept],
+        votes=votes[kept],
+        skips=np.array(table.skips, dtype=np.int64)[kept],
+        splits=[table.splits[i] for i in kept],
+        groups=[table.groups[i] for i in kept],
+        silent=len(table.media) - len(kept),
         unreadable=unreadable,
     )
+
+
+def _label_map(found: Mapping[str, int], classes: Sequence[str], rules: Mapping[str, Target]) -> LabelMap:
+    """``rules`` for the labels of the dataset; those that are neither in them nor a class are dropped."""
+    chosen = {label.lower() for label in rules}
+    outside = {label: DROP for label in found if label.lower() not in chosen and resolve(label, classes) is None}
+    return plan(found, classes, {**rules, **outside})
+
+
+class _VoteTable:
+    """Images in the order in which they come, a row each, and what people said about them."""
+
+    def __init__(self, classes: Sequence[str], labels: LabelMap) -> None:
+        self._classes = classes
+        self._labels = labels
+        self._votes: list[NDArray[np.int64]] = []
+        self.rows: dict[str, int] = {}
+        self.names: list[str] = []
+        self.media: list[bytes | Path] = []
+        self.skips: list[int] = []
+        self.splits: list[str | None] = []
+        self.groups: list[str | None] = []
+
+    def add(self, record: Record, media: bytes | Path) -> None:
+        """Count the votes of ``record``; those that name no class are skips."""
+        row = self.rows.setdefault(digest(media), len(self.media))
+        if row == len(self.media):
+            self.names.append(record.key)
+            self.media.append(media)
+            self._votes.append(np.zeros(len(self._classes), dtype=np.int64))
+            self.skips.append(0)
+            self.splits.append(record.split)
+            self.groups.append(record.group)
+        counted = 0
+        for (_, label), count in self._labels.translate(record.votes, record.key).items():
+            if label not in META:
+                self._votes[row][self._classes.index(label)] += count
+                counted += count
+        self.skips[row] += sum(record.votes.values()) - counted
+
+    def matrix(self) -> NDArray[np.int64]:
+        """People per class: (n, k)."""
+        return np.stack(self._votes) if self._votes else np.zeros((0, len(self._classes)), dtype=np.int64)
 
 
 def digest(media: bytes | Path) -> str:

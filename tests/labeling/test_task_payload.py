@@ -169,8 +169,8 @@ def page(label: str, origin: str, *, guess: str | None = None, **more: object) -
     return said(result=(part,), **{"lead_time": 4.4, "parent_prediction": 32, "updated_by": 7, **more})
 
 
-def one(answer: RemoteAnnotation, guesses: dict[int, str] | None = None, before: Known | None = None) -> Vote:
-    terms = AnswerTerms(classes=CLASSES, guesses=guesses or {}, known={"o": before} if before else {})
+def one(answer: RemoteAnnotation, *, before: Known | None = None, **more: object) -> Vote:
+    terms = AnswerTerms(classes=CLASSES, known={"o": before} if before else {}, **more)  # type: ignore[arg-type]
     return task_payload.vote(answer, terms, sample_id="s", annotator="ann", origin="o")
 
 

@@ -92,6 +92,7 @@ def restored_tags(ledger: Mapping[str, Sequence[Pulled]]) -> dict[str, list[str]
 def _one(
     sample: AppSample, annotator: str, classes: Sequence[str], earlier: Sequence[Pulled], found: AppAnswers
 ) -> None:
+    """Add to ``found`` what ``annotator`` says about one sample."""
     told, problems = _tagged(sample.tags, classes)
     edited, problem = _edited(sample, classes)
     found.problems += [(sample.uid, line) for line in (*problems, *([problem] if problem else []))]
@@ -105,21 +106,33 @@ def _one(
     if edited and answer and edited != answer:
         found.problems.append((sample.uid, f"has the tag {_tag(answer)}, but its label was edited to {edited}"))
         edited = None
-    by_tag = [vote for vote in earlier if vote.by_tag]
-    same = [vote for vote in by_tag if vote.label == answer]
+    _by_tag(sample, annotator, answer, earlier, found)
+    if edited and not answer:
+        _by_edit(sample, annotator, edited, earlier, found)
+
+
+def _by_tag(
+    sample: AppSample, annotator: str, answer: str | None, earlier: Sequence[Pulled], found: AppAnswers
+) -> None:
+    """A new vote for the tag ``answer``, if nobody pulled it before; the votes of other tags are taken back."""
+    tags = [vote for vote in earlier if vote.by_tag]
+    same = [vote for vote in tags if vote.label == answer]
     mine = f"{PREFIX}tag:{annotator}:{sample.uid}"
-    found.withdrawn += [vote.origin for vote in by_tag if vote not in same and (answer is None or vote.origin != mine)]
-    if answer:
-        found.known += bool(same)
-        if not same:
-            found.votes.append(Vote(sample_id=sample.uid, annotator=annotator, label=answer, origin=mine))
-            found.withdrawn += [v.origin for v in earlier if not v.by_tag and v.annotator == annotator]
-    elif edited:
-        if any(vote.label == edited and not vote.by_tag for vote in earlier):
-            found.known += 1
-        else:
-            origin = f"{PREFIX}edit:{annotator}:{sample.uid}"
-            found.votes.append(Vote(sample_id=sample.uid, annotator=annotator, label=edited, origin=origin))
+    found.withdrawn += [vote.origin for vote in tags if vote not in same and (answer is None or vote.origin != mine)]
+    if same:
+        found.known += 1
+    elif answer:
+        found.votes.append(Vote(sample_id=sample.uid, annotator=annotator, label=answer, origin=mine))
+        found.withdrawn += [v.origin for v in earlier if not v.by_tag and v.annotator == annotator]
+
+
+def _by_edit(sample: AppSample, annotator: str, label: str, earlier: Sequence[Pulled], found: AppAnswers) -> None:
+    """A new vote for the label that somebody wrote into the sample, if nobody pulled it before."""
+    if any(vote.label == label and not vote.by_tag for vote in earlier):
+        found.known += 1
+    else:
+        origin = f"{PREFIX}edit:{annotator}:{sample.uid}"
+        found.votes.append(Vote(sample_id=sample.uid, annotator=annotator, label=label, origin=origin))
 
 
 def _tagged(tags: Sequence[str], classes: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -156,56 +156,76 @@ def fill(
     """
     if without_valid not in ("leave", "carve"):
         raise UnknownName("policy", without_valid, ("leave", "carve"))
-    from sqlalchemy import select
-
     from emolab.catalog import samples
-    from emolab.catalog.storage import schema
 
-    table = schema.samples.c
-    rows = tx.execute(
-        select(table.id, table.source, table.group, table.parent, table.representative, table.split)
-        .where(schema.present)
-        .order_by(table.pk)
-    ).all()
-    ids = [row.id for row in rows]
-    number = connect(
-        ids,
-        [row.group for row in rows],
-        [row.parent for row in rows],
-        [row.representative or row.id for row in rows],
-    )
-    key: dict[int, str] = {}
-    for row, unit in zip(rows, number.tolist(), strict=True):
-        name = f"group:{row.group}" if row.group else row.representative or row.id
-        key[unit] = min(name, key.get(unit, name))
-    seen: dict[int, set[str]] = defaultdict(set)
-    for row, unit in zip(rows, number.tolist(), strict=True):
-        if row.split:
-            seen[unit].add(row.split)
-
-    chosen = [i for i, row in enumerate(rows) if row.id in labels or row.split]
-    units = [key[int(number[i])] for i in chosen]
-    given = [rows[i].split for i in chosen]
-    sources = [rows[i].source for i in chosen]
-    known = [labels.get(ids[i]) for i in chosen]
-    strata = [None if label is None else f"{source}\n{label}" for source, label in zip(sources, known, strict=True)]
-    splits = assign(units, strata, given, shares=shares, seed=seed)
-    if without_valid == "carve" and _too_few([s for s, label in zip(splits, known, strict=True) if label], shares):
-        own = {source for source, split in zip(sources, splits, strict=True) if split == "valid"}
-        opened = [
-            None if split == "train" and label and source not in own else split
-            for split, label, source in zip(given, known, sources, strict=True)
-        ]
-        splits = assign(units, strata, opened, shares=shares, seed=seed)
-    fresh = {ids[i]: split for i, split, before in zip(chosen, splits, given, strict=True) if split != before}
+    known, mixed = _look_up(tx, labels)
+    splits = _split(known, shares=shares, seed=seed, carve=without_valid == "carve")
+    fresh = {one.id: split for one, split in zip(known, splits, strict=True) if split != one.split}
     samples.set_splits(tx, fresh)
     return SplitReport(
         assigned=Counter(fresh.values()),
         total=Counter(splits),
-        units=len({units[j] for j, before in enumerate(given) if before is None}),
-        mixed=sum(len(found) > 1 for found in seen.values()),
-        carved=sum(b is not None and s != b for s, b in zip(splits, given, strict=True)),
+        units=len({one.unit for one in known if one.split is None}),
+        mixed=mixed,
+        carved=sum(one.split is not None and split != one.split for one, split in zip(known, splits, strict=True)),
     )
+
+
+class _Placed(NamedTuple):
+    """A sample with a label or a split: the name of its unit, its source, its label, and the split it has."""
+
+    id: str
+    unit: str
+    source: str
+    label: str | None
+    split: str | None
+
+
+def _look_up(conn: Connection, labels: Mapping[str, str | None]) -> tuple[list[_Placed], int]:
+    """The samples of ``labels`` and those with a split; and how many units of the catalog have several splits."""
+    from sqlalchemy import select
+
+    from emolab.catalog.storage import schema
+
+    table = schema.samples.c
+    rows = conn.execute(
+        select(table.id, table.source, table.group, table.parent, table.representative, table.split)
+        .where(schema.present)
+        .order_by(table.pk)
+    ).all()
+    number = connect(
+        [row.id for row in rows],
+        [row.group for row in rows],
+        [row.parent for row in rows],
+        [row.representative or row.id for row in rows],
+    ).tolist()
+    key: dict[int, str] = {}
+    seen: dict[int, set[str]] = defaultdict(set)
+    for row, unit in zip(rows, number, strict=True):
+        name = f"group:{row.group}" if row.group else row.representative or row.id
+        key[unit] = min(name, key.get(unit, name))
+        if row.split:
+            seen[unit].add(row.split)
+    known = [
+        _Placed(row.id, key[unit], row.source, labels.get(row.id), row.split)
+        for row, unit in zip(rows, number, strict=True)
+        if row.id in labels or row.split
+    ]
+    return known, sum(len(found) > 1 for found in seen.values())
+
+
+def _split(known: Sequence[_Placed], *, shares: Mapping[str, float], seed: int, carve: bool) -> list[str]:
+    """The split of every sample: each source gives its own share of each label; ``carve`` as for :func:`fill`."""
+    units = [one.unit for one in known]
+    given = [one.split for one in known]
+    strata = [None if one.label is None else f"{one.source}\n{one.label}" for one in known]
+    splits = assign(units, strata, given, shares=shares, seed=seed)
+    labelled = [split for split, one in zip(splits, known, strict=True) if one.label]
+    if not carve or not _too_few(labelled, shares):
+        return splits
+    own = {one.source for one, split in zip(known, splits, strict=True) if split == "valid"}
+    opened = [None if one.split == "train" and one.label and one.source not in own else one.split for one in known]
+    return assign(units, strata, opened, shares=shares, seed=seed)
 
 
 def _too_few(splits: Sequence[str], shares: Mapping[str, float]) -> bool:
