@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from emolab.datasets.readers import ferplus
+from emolab.datasets.readers import ferplus, ferplus_protocols
 from emolab.datasets.voted_dataset import units
 from emolab.modalities.image.decode import Preprocessing
 from emolab.taxonomy import PRESETS
@@ -78,9 +78,9 @@ def faces(split: str, *, limit: int | None = None, probs: bool = False) -> Faces
     media = [record.media if isinstance(record.media, bytes) else record.media.read_bytes() for record in records]
     ids = [hashlib.sha256(item).hexdigest() for item in media]
     named = dict(zip(ids, media, strict=True))
-    winners = [ferplus.majority(record.votes) for record in records]
+    winners = [ferplus_protocols.majority(record.votes) for record in records]
     return Faces(
-        votes=np.array([[record.votes.get(name, 0) for name in ferplus.COLUMNS] for record in records]),
+        votes=np.array([[record.votes.get(name, 0) for name in ferplus_protocols.COLUMNS] for record in records]),
         majority=np.array([-1 if winner is None else CLASSES.index(winner) for winner in winners]),
         features=_features(ids, named),
         probs=_face48(ids, named) if probs else None,

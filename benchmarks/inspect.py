@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.harness import Result, interleave, main, measured, ratio, summary
 from emolab.catalog import labels, samples, votes
 from emolab.catalog.storage.engine import now
-from emolab.datasets.inspect import fiftyone_view, mongod, rows
+from emolab.datasets.inspect import fiftyone_dataset, fiftyone_view, mongod, row_batches, rows
 from emolab.datasets.inspect.documents import Writer, fields
 from emolab.datasets.inspect.sync import Direct, Public, sample, synchronise
 from emolab.records import LabelSet, Predictions, Sample, Vote
@@ -40,10 +40,10 @@ def run(quick: bool) -> list[Result]:
 def bulk(workspace: Workspace, predictions: Predictions, address: str, n: int, repeats: int) -> list[Result]:
     """The write itself, from rows in memory to the database, three ways into one empty dataset."""
     fo = fiftyone_view.connect(address)
-    dataset = fiftyone_view._prepared(fo, "bulk", fields(CLASSES, ["blur", "brightness"]))
+    dataset = fiftyone_dataset._prepared(fo, "bulk", fields(CLASSES, ["blur", "brightness"]))
     collection = dataset._sample_collection
     with workspace.catalog() as opened, opened.connect() as conn:
-        found = list(rows.batches(conn, root=workspace.root, classes=CLASSES, predictions=predictions))
+        found = list(row_batches.batches(conn, root=workspace.root, classes=CLASSES, predictions=predictions))
     writer = Writer(CLASSES)
     dataset.add_sample(sample(fo, {**writer.document(found[0][0]).content(), "tags": []}))
     template = collection.find_one()

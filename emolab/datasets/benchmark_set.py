@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.datasets.merge.label_map import DROP, LabelMap, Target, plan
-from emolab.datasets.readers import ferplus
-from emolab.datasets.readers.source import Damaged, Options, as_reader
+from emolab.datasets.readers import ferplus_protocols
+from emolab.datasets.readers.reader import ReaderOptions, as_reader
+from emolab.datasets.readers.source import Damaged
 from emolab.errors import DataError, UnknownName
 from emolab.plugins import READERS
 from emolab.records import SPLITS, Record
@@ -77,7 +78,7 @@ def evaluation_set(
     *,
     protocol: str | None = None,
     split: str | None = None,
-    options: Options | None = None,
+    options: ReaderOptions | None = None,
     rules: Mapping[str, Target] | None = None,
 ) -> EvaluationSet:
     """The images of ``spec`` = ``READER:PATH`` that ``protocol`` keeps, with targets in ``classes`` (the model's).
@@ -170,10 +171,10 @@ def _published(
     record: Record, votes: NDArray[np.int32], protocol: str, labels: LabelMap, classes: Sequence[str]
 ) -> _Kept | str:
     if protocol == "majority":
-        winner = ferplus.majority(record.votes)
+        winner = ferplus_protocols.majority(record.votes)
         shares = None if winner is None else {winner: 1.0}
     else:
-        shares = ferplus.crossentropy(record.votes)
+        shares = ferplus_protocols.crossentropy(record.votes)
         winner = None if shares is None else max(shares, key=lambda name: shares[name])
     if winner is None or shares is None:
         return "no majority" if protocol == "majority" else "no clear distribution"

@@ -13,7 +13,8 @@ import numpy as np
 from emolab.datasets.merge.label_map import DROP, Target, plan
 from emolab.datasets.near_copies.groups import groups
 from emolab.datasets.near_copies.thumbnails import of_media
-from emolab.datasets.readers.source import Damaged, Options, as_reader
+from emolab.datasets.readers.reader import ReaderOptions, as_reader
+from emolab.datasets.readers.source import Damaged
 from emolab.errors import DataError, UnknownName
 from emolab.modalities.image.look import SIDE
 from emolab.plugins import READERS
@@ -57,7 +58,7 @@ def read(
     classes: Sequence[str],
     *,
     split: str | None = None,
-    options: Options | None = None,
+    options: ReaderOptions | None = None,
     rules: Mapping[str, Target] | None = None,
 ) -> Crowd:
     """The images of ``spec`` = ``READER:PATH`` and their votes, all of them or those of ``split``.
@@ -151,7 +152,7 @@ def digest(media: bytes | Path) -> str:
     return hashlib.sha256(media if isinstance(media, bytes) else media.read_bytes()).hexdigest()
 
 
-def label_names(spec: str, *, options: Options | None = None) -> list[str]:
+def label_names(spec: str, *, options: ReaderOptions | None = None) -> list[str]:
     """The dataset's own label names, by name, without looking at an image."""
     name, _, where = spec.partition(":")
     return sorted(as_reader(READERS.load(name)).survey(Path(where).expanduser(), options or {}).labels)

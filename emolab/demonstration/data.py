@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.datasets.merge.label_map import plan
-from emolab.datasets.readers.source import as_reader
+from emolab.datasets.readers.reader import as_reader
 from emolab.demonstration.drawn_faces import draw_faces
 from emolab.errors import DataError
 from emolab.plugins import READERS

@@ -26,7 +26,7 @@ from emolab.catalog import labels, models, samples, votes
 from emolab.catalog.campaign import rounds
 from emolab.catalog.storage import schema
 from emolab.catalog.storage.engine import now
-from emolab.datasets.inspect import fiftyone_view, mongod, rows, sync
+from emolab.datasets.inspect import fiftyone_view, mongod, row_batches, rows, sync
 from emolab.datasets.inspect.documents import Writer
 from emolab.datasets.remove import remove
 from emolab.demonstration.drawn_faces import DrawnFace, draw_faces
@@ -171,7 +171,7 @@ def test_rows_tell_votes_labels_predictions_suggestions_and_duplicates(faces: Wo
     with faces.catalog() as catalog, catalog.connect() as conn:
         found = [
             row
-            for batch in rows.batches(conn, root=faces.root, classes=CLASSES, predictions=predictions(faces))
+            for batch in row_batches.batches(conn, root=faces.root, classes=CLASSES, predictions=predictions(faces))
             for row in batch
         ]
         current = labels.current(conn)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emolab.datasets.readers.source import as_reader
+from emolab.datasets.readers.reader import as_reader
 from emolab.errors import EmolabError
 from emolab.plugins import READERS
 from emolab.records import PERSPECTIVES

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from emolab.datasets.readers.ferplus import COLUMNS, crossentropy, majority, read
+from emolab.datasets.readers.ferplus import read
+from emolab.datasets.readers.ferplus_protocols import COLUMNS, crossentropy, majority
 from emolab.datasets.readers.source import Damaged
 from emolab.errors import DataError
 from tests.support.pictures import pack, pixel_text, png, put

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emolab.datasets.readers.image_folder import read
-from emolab.datasets.readers.source import as_reader
+from emolab.datasets.readers.reader import as_reader
 from emolab.errors import DataError, UnknownName
 from emolab.records import Record
 from tests.support.pictures import pack, png, put

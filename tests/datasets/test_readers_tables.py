@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from emolab.datasets.readers import csv, fer2013, ferplus
-from emolab.datasets.readers.source import Damaged, Reader
+from emolab.datasets.readers import csv, fer2013, ferplus, ferplus_protocols
+from emolab.datasets.readers.reader import Reader
+from emolab.datasets.readers.source import Damaged
 from emolab.errors import DataError, EmolabError
 from emolab.records import Record
 from tests.support.pictures import pack, pixel_text, png, put
@@ -194,7 +195,7 @@ def test_one_bad_row_of_fer_plus_is_one_line(tmp_path: Path, counts: str, reason
 
 
 def test_a_bad_row_of_either_joined_table_keeps_the_others_in_step(tmp_path: Path) -> None:
-    header = "Usage,Image name," + ",".join(ferplus.COLUMNS) + "\n"
+    header = "Usage,Image name," + ",".join(ferplus_protocols.COLUMNS) + "\n"
     votes = [f"Training,fer{i}.png,{'0,' * i}10{',0' * (9 - i)}\n" for i in range(4)]
     put(
         tmp_path,

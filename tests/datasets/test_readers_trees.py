@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from emolab.datasets.file_names import HIDDEN
-from emolab.datasets.readers.source import Damaged, Reader, as_reader
+from emolab.datasets.readers.reader import Reader, as_reader
+from emolab.datasets.readers.source import Damaged
 from emolab.errors import EmolabError
 from emolab.plugins import READERS
 from emolab.records import Record

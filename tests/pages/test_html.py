@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from emolab.pages import charts
-from emolab.pages.charts import Series
+from emolab.pages import charts, svg_elements
 from emolab.pages.html import Section, Thumbnail, Tile, gallery, page, table
+from emolab.pages.svg_elements import Series
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -74,21 +74,21 @@ def test_bars_show_names_values_and_a_second_row() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0.3, 0.31), (-5, 5), (0, 12345)])
 def test_ticks_are_round_and_cover_the_range(low: float, high: float) -> None:
-    ticks = charts.ticks(low, high)
+    ticks = svg_elements.ticks(low, high)
     assert ticks[0] <= low
     assert ticks[-1] >= high
     assert 3 <= len(ticks) <= 12
 
 
 def test_on_a_logarithmic_axis_every_doubling_takes_the_same_room() -> None:
-    series = charts.Series(name="random", x=[100, 200, 400, 800], y=[0.1, 0.2, 0.3, 0.4])
+    series = svg_elements.Series(name="random", x=[100, 200, 400, 800], y=[0.1, 0.2, 0.3, 0.4])
     markup = charts.line([series], x_label="votes", y_label="accuracy", log_x=True)
     points = svg(markup).find("polyline").get("points").split()  # type: ignore[union-attr]
     places = [float(point.partition(",")[0]) for point in points]
     assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=0.2)
     assert places[1] - places[0] == pytest.approx(places[3] - places[2], abs=0.2)
     assert all(f">{tick}</text>" in markup for tick in (100, 200, 500))
-    assert charts.log_ticks(30, 2000) == [50, 100, 200, 500, 1000, 2000]
-    assert charts.log_ticks(1, 100000) == [1, 10, 100, 1000, 10000, 100000]
-    alone = charts.line([charts.Series(name="a", x=[50], y=[0.5])], x_label="x", y_label="y", log_x=True)
+    assert svg_elements.log_ticks(30, 2000) == [50, 100, 200, 500, 1000, 2000]
+    assert svg_elements.log_ticks(1, 100000) == [1, 10, 100, 1000, 10000, 100000]
+    alone = charts.line([svg_elements.Series(name="a", x=[50], y=[0.5])], x_label="x", y_label="y", log_x=True)
     assert len(svg(alone).findall("circle")) == 1

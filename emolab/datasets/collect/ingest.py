@@ -13,19 +13,19 @@ import errno
 import os
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emolab.catalog import samples
 from emolab.catalog.samples import AddResult
+from emolab.datasets.collect.ingest_report import IngestReport
 from emolab.datasets.collect.input_ledger import InputLedger
+from emolab.datasets.collect.items import FACES, IngestOptions, Item, Outcome
 from emolab.datasets.collect.media_store import MediaStore
 from emolab.datasets.collect.prefetch import End, Entry, Result, Whole, outcomes, stamp
-from emolab.datasets.collect.prepare import FACES, IngestOptions, Item, Outcome, Preparer
+from emolab.datasets.collect.prepare import Preparer
 from emolab.datasets.near_copies.thumbnails import LOOKS, Looks
 from emolab.errors import EmolabError, UnknownName
 from emolab.modalities.image import detector_weights
@@ -43,33 +43,6 @@ __all__ = ["Entry", "IngestOptions", "IngestReport", "Item", "Outcome", "Problem
 #: Samples per transaction, and seconds after which a smaller batch is written all the same.
 BATCH = 500
 BATCH_SECONDS = 2.0
-
-#: How many problems a report keeps in memory; all of them go to ``on_problem``.
-KEPT_PROBLEMS = 1000
-
-
-@dataclass(slots=True)
-class IngestReport:
-    """What a run did. ``added`` and ``existing`` count samples, ``items`` inputs, ``skipped`` inputs known from before.
-
-    ``faces`` counts new samples cut out of larger images, ``whole`` new ones kept whole because no face was found.
-    ``kinds`` counts every problem by kind (notes in ``notes``); ``problems`` holds the first thousand of both.
-    """
-
-    items: int = 0
-    added: int = 0
-    existing: int = 0
-    skipped: int = 0
-    faces: int = 0
-    whole: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    notes: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def failed(self) -> int:
-        """Inputs that did not become samples."""
-        return self.kinds.total()
 
 
 def ingest(
@@ -101,7 +74,7 @@ def ingest(
     _check(options)
     threads = workers or len(os.sched_getaffinity(0))
     with (
-        InputLedger(workspace.cache / "seen.db", settings=repr(options)) as seen,
+        InputLedger(workspace.cache / "seen.db", settings=options.ledger_key()) as seen,
         Looks(workspace.cache / LOOKS) as looks,
     ):
         run = _Ingestion(workspace, catalog, seen, looks, options=options, on_batch=on_batch, on_problem=on_problem)
@@ -210,12 +183,7 @@ class _Ingestion:
                     self._on_batch(tx, batch, result)
             self._looks.add(zip((s.id for s in made), (each for o in batch for each in o.looks), strict=True))
             self._seen.add(entries)
-        new = set(result.added)
-        self.report.added += len(result.added)
-        self.report.existing += len(result.existing) + sum(len(o.ids) for o in batch if not o.samples)
-        self.report.skipped += sum(1 for o in batch if o.ids and not o.samples)
-        self.report.faces += sum(1 for s in made if s.box is not None and s.id in new)
-        self.report.whole += sum(1 for s in made if s.quality.get("faces") == 0 and s.id in new)
+        self.report.count(batch, result)
         self._began = time.monotonic()
 
     def stop(self, error: OSError) -> None:
@@ -230,9 +198,7 @@ class _Ingestion:
         self._note(Problem(shown(str(self._root)), "disk full", message))
 
     def _note(self, problem: Problem) -> None:
-        (self.report.notes if problem.taken else self.report.kinds)[problem.kind] += 1
-        if len(self.report.problems) < KEPT_PROBLEMS:
-            self.report.problems.append(problem)
+        self.report.note(problem)
         if self._on_problem is not None:
             self._on_problem(problem)
 

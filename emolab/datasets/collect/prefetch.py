@@ -14,7 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from emolab.datasets.collect.prepare import Item, Outcome, Work
+from emolab.datasets.collect.items import Item, Outcome
+from emolab.datasets.collect.prepare import Work
 from emolab.modalities.problems import Problem
 
 #: How far the input is read ahead of the catalog: items, and bytes held in them.

@@ -1,6 +1,6 @@
 """The workspace as a FiftyOne dataset: written in bulk, opened in the App, read for what people changed there.
 
-The only file that imports fiftyone. FiftyOne is a view: it can be dropped and is rebuilt from the catalog.
+FiftyOne is a view: it can be dropped and is rebuilt from the catalog.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 from sqlalchemy import Connection
 
-from emolab.catalog import Catalog, settings, votes
-from emolab.datasets.inspect import appearance, rows
+from emolab.catalog import votes
+from emolab.datasets.inspect import appearance, row_batches, rows
 from emolab.datasets.inspect.answers import AppSample, answers, restored_tags
 from emolab.datasets.inspect.documents import DocumentField, Writer, fields, stamped_label
-from emolab.datasets.inspect.sync import Direct, Path, Public, SyncTally, agrees, synchronise
+from emolab.datasets.inspect.fiftyone_dataset import dataset_name, owner_id, owner_of, prepared, writing_path
+from emolab.datasets.inspect.sync import Path, SyncTally, synchronise
 from emolab.errors import EmolabError, MissingExtra
 from emolab.progress import SILENT, Progress
 from emolab.records import Predictions
 from emolab.workspace import Workspace
 
 ADDRESS = "127.0.0.1"
-LONGEST_NAME = 1000  # characters of a dataset's name; FiftyOne takes 1,551
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +100,12 @@ def write(
     fo = connect(address)
     classes = workspace.config.project.classes
     with workspace.lock("inspect"), workspace.catalog() as catalog:
-        owner = _owner(workspace, catalog)
+        owner = owner_id(workspace, catalog)
         with catalog.connect() as conn:
             known = fields(classes, rows.qualities(conn))
-            dataset = _prepared(fo, _name(fo, workspace, owner), known)
+            dataset = prepared(fo, dataset_name(fo, workspace, owner), known)
             dataset.info["emolab"] = {"owner": owner, "workspace": str(workspace.root)}
-            way = _way(fo, dataset, classes, path, progress)
+            way = writing_path(fo, dataset, classes, path, progress)
             tally = _fill(workspace, conn, predictions, dataset=dataset, way=way, known=known, progress=progress)
     appearance.dress(fo, dataset, classes, known)
     return ViewReport(dataset.name, len(dataset), tally, appearance.save_views(fo, dataset), way.name)
@@ -119,7 +118,7 @@ def pull(workspace: Workspace, address: str, *, annotator: str) -> Pull:
     """
     fo = connect(address)
     with workspace.lock("inspect"), workspace.catalog() as catalog, catalog.begin() as tx:
-        name = _name(fo, workspace, _owner_of(tx))
+        name = dataset_name(fo, workspace, owner_of(tx))
         if not fo.dataset_exists(name):
             raise EmolabError(f'There is no FiftyOne dataset "{name}" yet.', hint="Write it with: emolab inspect")
         found = answers(
@@ -142,7 +141,7 @@ def app(workspace: Workspace, address: str, *, port: int | None = None) -> Itera
     """
     fo = connect(address)
     with workspace.catalog() as catalog:
-        name = _name(fo, workspace, _owner(workspace, catalog))
+        name = dataset_name(fo, workspace, owner_id(workspace, catalog))
     chosen = _port(port, workspace.config.inspect.port)
     logging.getLogger("fiftyone").setLevel(logging.ERROR)  # its greetings; emolab says where the App is
     session = fo.launch_app(
@@ -152,93 +151,6 @@ def app(workspace: Workspace, address: str, *, port: int | None = None) -> Itera
         yield f"http://{ADDRESS}:{chosen}/datasets/{quote(name)}"
     finally:
         session.close()
-
-
-def _owner(workspace: Workspace, catalog: Catalog) -> str:
-    """What tells this workspace's dataset from another one of the same name on the same database."""
-    if workspace.read_only:
-        with catalog.connect() as conn:
-            return settings.get(conn, "inspect.owner") or workspace.writable.name
-    with catalog.begin() as tx:
-        return _owner_of(tx)
-
-
-def _owner_of(tx: Connection) -> str:
-    """The same, made and kept where there is none yet."""
-    found = settings.get(tx, "inspect.owner")
-    if found is None:
-        found = uuid4().hex
-        settings.put(tx, "inspect.owner", found)
-    return found
-
-
-def _name(fo: Any, workspace: Workspace, owner: str) -> str:
-    """The project's name, with the start of ``owner`` behind it where another workspace has a dataset of that name.
-
-    FiftyOne wants a Latin letter or a digit in it, for its addresses.
-    """
-    name = workspace.config.project.name[:LONGEST_NAME]
-    if not any(ch.isascii() and ch.isalnum() for ch in name):
-        name = f"emolab {name}"
-    if fo.dataset_exists(name):
-        there = fo.load_dataset(name)
-        holder = there.info.get("emolab", {}).get("owner")
-        if holder != owner and (holder or len(there)):
-            return f"{name}-{owner[:6]}"
-    return name
-
-
-def _prepared(fo: Any, name: str, known: Sequence[DocumentField]) -> Any:
-    """The dataset called ``name`` with all fields, made where missing."""
-    dataset = fo.load_dataset(name) if fo.dataset_exists(name) else fo.Dataset(name, persistent=True)
-    if dataset.media_type is None:
-        dataset.media_type = "image"
-    types = {
-        "string": fo.StringField,
-        "int": fo.IntField,
-        "float": fo.FloatField,
-        "bool": fo.BooleanField,
-        "date": fo.DateTimeField,
-    }
-    have = dataset.get_field_schema(flat=True)
-    for field in known:
-        if field.name in have and all(f"{field.name}.{part}" in have for part, _ in field.parts):
-            continue
-        about: dict[str, Any] = {"description": field.about}
-        if field.kind in types:
-            dataset.add_sample_field(field.name, types[field.kind], **about)
-            continue
-        about["embedded_doc_type"] = fo.Classification if field.kind == "classification" else fo.DynamicEmbeddedDocument
-        about["fields"] = [_named(types[kind](), part) for part, kind in field.parts] or None
-        if field.kind == "list":
-            about["subfield"] = fo.EmbeddedDocumentField
-        dataset.add_sample_field(
-            field.name, fo.ListField if field.kind == "list" else fo.EmbeddedDocumentField, **about
-        )
-    if "uid" not in dataset.list_indexes():
-        dataset.create_index("uid", unique=True)
-    return dataset
-
-
-def _named(field: Any, name: str) -> Any:
-    field.name = field.db_field = name
-    return field
-
-
-def _way(fo: Any, dataset: Any, classes: Sequence[str], path: str, progress: Progress) -> Path:
-    """How to write: the path that was asked for, or the direct one where it can be trusted."""
-    if path == "direct":
-        return Direct(dataset)
-    if path == "public":
-        return Public(dataset, fo)
-    difference = agrees(dataset, Writer(classes).document(rows.example(classes)), fo)
-    if difference is None:
-        return Direct(dataset)
-    progress.note(
-        f"FiftyOne {fo.__version__} stores samples in another way than emolab knows ({difference}); "
-        "writing through its public API, which takes many times longer."
-    )
-    return Public(dataset, fo)
 
 
 def _fill(
@@ -255,7 +167,7 @@ def _fill(
     classes = workspace.config.project.classes
     ledger = rows.inspected(conn)
     writer = Writer(classes)
-    found = rows.batches(conn, root=workspace.root, classes=classes, predictions=predictions)
+    found = row_batches.batches(conn, root=workspace.root, classes=classes, predictions=predictions)
     tally, done = SyncTally(), 0
     with progress.task("writing to FiftyOne", total=rows.count(conn), unit="samples") as task:
         for tally in synchronise(

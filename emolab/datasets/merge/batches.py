@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from emolab.datasets.collect.ingest import Outcome
     from emolab.datasets.merge.label_map import LabelMap
     from emolab.datasets.merge.report import MergeReport
-    from emolab.datasets.readers.source import Reader
+    from emolab.datasets.readers.reader import Reader
 
 
 class MergeBatches:

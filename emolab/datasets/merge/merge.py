@@ -25,7 +25,8 @@ from emolab.datasets.merge.batches import MergeBatches, earlier_votes, wanted_sp
 from emolab.datasets.merge.label_map import LabelMap, Target, plan, refuse_nothing
 from emolab.datasets.merge.report import MergeReport
 from emolab.datasets.near_copies import groups
-from emolab.datasets.readers.source import Damaged, Options, Reader, Survey, as_reader
+from emolab.datasets.readers.reader import Reader, ReaderOptions, Survey, as_reader
+from emolab.datasets.readers.source import Damaged
 from emolab.datasets.splits.assign import fill
 from emolab.errors import DataError, UnknownName
 from emolab.modalities.problems import Problem
@@ -49,7 +50,7 @@ def merge(
     *,
     split: str = "auto",
     rules: Mapping[str, Target] | None = None,
-    options: Options | None = None,
+    options: ReaderOptions | None = None,
     name: str | None = None,
     dry_run: bool = False,
     near: bool = True,
@@ -93,7 +94,7 @@ class _Dataset:
     reader: str
     source: Reader
     path: Path
-    options: Options
+    options: ReaderOptions
     split: str
     survey: Survey
     labels: LabelMap
@@ -107,7 +108,7 @@ def _survey(
     *,
     split: str,
     rules: Mapping[str, Target] | None,
-    options: Options | None,
+    options: ReaderOptions | None,
     name: str | None,
 ) -> _Dataset:
     """Look at the dataset; raises as :func:`merge` does."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from emolab.datasets.file_names import kind_of
-from emolab.datasets.readers.source import Options
+from emolab.datasets.readers.reader import ReaderOptions
 from emolab.datasets.readers.split_words import SplitWords, split_of
 from emolab.datasets.readers.table import Fault, Line, Table, whole_number
 from emolab.errors import DataError, UnknownName
@@ -28,7 +28,7 @@ class Columns:
     """The columns of ``table``. Raises :class:`UnknownName` for one that is needed and not there, and
     :class:`DataError` where the table has no header or it is not clear which split its rows have."""
 
-    def __init__(self, table: Table, options: Options, words: SplitWords) -> None:
+    def __init__(self, table: Table, options: ReaderOptions, words: SplitWords) -> None:
         self._table, self._words = table, words
         header = table.header
         counted = _counted(options)
@@ -54,7 +54,7 @@ class Columns:
             self._other_splits()
 
     @staticmethod
-    def fit(header: Sequence[str], options: Options) -> bool:
+    def fit(header: Sequence[str], options: ReaderOptions) -> bool:
         """Whether a table with this header has the columns that are needed."""
         counted = _counted(options)
         needed = [options.get("path", "path"), *(counted or [options.get("label", "label")])]
@@ -142,7 +142,7 @@ def _folder_split(path: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _counted(options: Options) -> list[str]:
+def _counted(options: ReaderOptions) -> list[str]:
     return [name.strip() for name in options["votes"].split(",")] if "votes" in options else []
 
 

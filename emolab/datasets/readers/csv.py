@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers import split_words
 from emolab.datasets.readers.columns import Columns
-from emolab.datasets.readers.source import Damaged, Options, Reader, SourceTree, Survey, group_rule, is_table, on_disk
+from emolab.datasets.readers.reader import Reader, ReaderOptions, Survey
+from emolab.datasets.readers.source import Damaged, SourceTree, group_rule, is_table, on_disk
 from emolab.datasets.readers.split_words import SplitWords, split_of
 from emolab.datasets.readers.table import Fault, Table, delimiter_of, open_table, some_sound
 from emolab.errors import DataError, UnknownName
@@ -48,7 +49,7 @@ class CsvRow:
     annotator: str | None
 
 
-def records(path: Path, options: Options) -> Iterator[Record]:
+def records(path: Path, options: ReaderOptions) -> Iterator[Record]:
     """One record per row."""
     group = group_rule(options.get("group_by"))
     with _Tables(path, options) as tables:
@@ -68,7 +69,7 @@ def records(path: Path, options: Options) -> Iterator[Record]:
                     )
 
 
-def survey(path: Path, options: Options) -> Survey:
+def survey(path: Path, options: ReaderOptions) -> Survey:
     """The votes each label has in the table."""
     group_rule(options.get("group_by"))
     found = Survey()
@@ -87,7 +88,7 @@ def survey(path: Path, options: Options) -> Survey:
 class _Tables(ExitStack):
     """The tables of a dataset and the images they name: a file of its own, or tables in a folder or zip."""
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Path, options: ReaderOptions) -> None:
         super().__init__()
         self._path, self._options = path, options
         self._delimiter = delimiter_of(options.get("delimiter"))
@@ -148,7 +149,7 @@ class _Tables(ExitStack):
                 )
 
 
-def _named(source: SourceTree, options: Options) -> list[str]:
+def _named(source: SourceTree, options: ReaderOptions) -> list[str]:
     """The table that is asked for, the only one, or those that are called after the splits, one each."""
     tables = [name for name in source.names if name.lower().endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz"))]
     if wanted := options.get("table"):

@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from emolab.datasets.readers import image_folder, pixel_table
 from emolab.datasets.readers.image_folder import Place, counted, places
 from emolab.datasets.readers.pixel_table import CODES, PixelRow
-from emolab.datasets.readers.source import Damaged, Options, Reader, SourceTree, Survey, is_table
+from emolab.datasets.readers.reader import Reader, ReaderOptions, Survey
+from emolab.datasets.readers.source import Damaged, SourceTree, is_table
 from emolab.datasets.readers.table import Fault
 from emolab.records import Record
 from emolab.taxonomy import canonical
@@ -29,7 +30,7 @@ PUBLISHED = {
 _AUGMENTED = re.compile(r"(^|[^a-z])(aug|augmented|flip|flipped|rot|rotated|clahe|enhanced|copy)([^a-z]|$)", re.I)
 
 
-def records(path: Path, options: Options) -> Iterator[Record]:
+def records(path: Path, options: ReaderOptions) -> Iterator[Record]:
     """One record with one vote per image."""
     if is_table(path):
         yield from _from_rows(pixel_table.in_file(path, options), path.name)
@@ -42,7 +43,7 @@ def records(path: Path, options: Options) -> Iterator[Record]:
             yield from _from_folders(source, places(source, options))
 
 
-def survey(path: Path, options: Options) -> Survey:
+def survey(path: Path, options: ReaderOptions) -> Survey:
     """How many images each class has."""
     if is_table(path):
         return _count(Survey(), pixel_table.in_file(path, options))

@@ -20,69 +20,15 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers import pixel_table, split_words
-from emolab.datasets.readers.source import Damaged, Options, Reader, SourceTree, Survey, named_files
+from emolab.datasets.readers.ferplus_protocols import CLASSES, COLUMNS
+from emolab.datasets.readers.reader import Reader, ReaderOptions, Survey
+from emolab.datasets.readers.source import Damaged, SourceTree, named_files
 from emolab.datasets.readers.split_words import SplitWords
 from emolab.datasets.readers.table import Fault, Line, some_sound, whole_number
 from emolab.errors import DataError
 from emolab.records import Record
 
-#: The ten columns of both tables, in their order; the last two are no emotions.
-COLUMNS = (
-    "neutral",
-    "happiness",
-    "surprise",
-    "sadness",
-    "anger",
-    "disgust",
-    "fear",
-    "contempt",
-    "unknown",
-    "NF",
-)
-CLASSES = COLUMNS[:8]
 PER_SPLIT, COMBINED = "label.csv", "fer2013new.csv"
-
-
-def majority(votes: Mapping[str, int]) -> str | None:
-    """The emotion that wins by the "majority" protocol of the paper, or ``None`` when the image is dropped.
-
-    Single votes are zeroed as outliers; the winner needs more than half of the votes that remain; images won by
-    ``unknown`` or ``NF`` are dropped.
-
-    >>> majority({"anger": 6, "disgust": 3, "NF": 1})
-    'anger'
-    >>> majority({"anger": 5, "disgust": 5}) is None
-    True
-    """
-    left = _without_single_votes(votes)
-    winner = max(left, key=lambda name: left[name], default=None)
-    if winner not in CLASSES or 2 * left[winner] <= sum(left.values()):
-        return None
-    return winner
-
-
-def crossentropy(votes: Mapping[str, int]) -> dict[str, float] | None:
-    """The distribution of the "crossentropy" and "probability" protocols, or ``None`` when the image is dropped.
-
-    After zeroing single votes, the names with the most votes are taken, ties together and in column order, until they
-    hold three quarters of the votes, or three names are taken, or ``unknown`` or ``NF`` is reached. The image is
-    dropped when those hold half of the votes or less, when ties brought in a fourth name, or when ``unknown`` or
-    ``NF`` comes first. Shares sum to 1.
-    """
-    left = _without_single_votes(votes)
-    total = sum(left.values())
-    taken: dict[str, int] = {}
-    while left and sum(taken.values()) < 0.75 * total and len(taken) < 3:
-        most = max(left.values())
-        tied = [name for name in COLUMNS if left.get(name) == most]
-        emotions = [name for name in tied if name in CLASSES]
-        taken.update({name: left.pop(name) for name in emotions})
-        if len(emotions) < len(tied):
-            break
-    kept = sum(taken.values())
-    if not taken or kept <= 0.5 * total or len(taken) > 3:
-        return None
-    return {name: count / kept for name, count in taken.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +41,7 @@ class VoteRow:
     votes: Mapping[str, int]
 
 
-def records(path: Path, options: Options) -> Iterator[Record]:
+def records(path: Path, options: ReaderOptions) -> Iterator[Record]:
     """One record per image, its votes as counts, its note naming the table."""
     words = SplitWords(options)
     with SourceTree(path) as source:
@@ -107,7 +53,7 @@ def records(path: Path, options: Options) -> Iterator[Record]:
             yield from _combined_by_name(source, words)
 
 
-def survey(path: Path, options: Options) -> Survey:
+def survey(path: Path, options: ReaderOptions) -> Survey:
     """The votes each column holds, over every table that will be read."""
     words = SplitWords(options)
     with SourceTree(path) as source:
@@ -130,7 +76,7 @@ def survey(path: Path, options: Options) -> Survey:
     return found
 
 
-def _table(source: SourceTree, options: Options) -> str:
+def _table(source: SourceTree, options: ReaderOptions) -> str:
     found = [name for name in (PER_SPLIT, COMBINED) if named_files(source, frozenset({name}))]
     wanted = options.get("table")
     if wanted is not None:
@@ -216,7 +162,7 @@ def _is_header(cells: Sequence[str]) -> bool:
     return tuple(cell.strip().lower() for cell in cells if cell.strip()) == wanted
 
 
-def _combined_by_row(source: SourceTree, pixels: str, words: SplitWords, options: Options) -> Iterator[Record]:
+def _combined_by_row(source: SourceTree, pixels: str, words: SplitWords, options: ReaderOptions) -> Iterator[Record]:
     table = _only(source)
     pairs = zip_longest(_combined_rows(source, table, words), pixel_table.rows(source, pixels, options))
     for number, (row, face) in enumerate(pairs, start=1):
@@ -290,10 +236,6 @@ def _vote_row(line: Line, image: str, split: str | None) -> VoteRow | Fault:
         if count:
             votes[name] = count
     return VoteRow(line.number, split, image.strip(), votes)
-
-
-def _without_single_votes(votes: Mapping[str, int]) -> dict[str, int]:
-    return {name: votes[name] for name in COLUMNS if votes.get(name, 0) > 1}
 
 
 read = Reader(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from emolab.datasets.readers import layout, split_words
-from emolab.datasets.readers.source import Options, Reader, SourceTree, Survey, group_rule, label_text
+from emolab.datasets.readers.reader import Reader, ReaderOptions, Survey, label_text
+from emolab.datasets.readers.source import SourceTree, group_rule
 from emolab.datasets.readers.split_words import SplitWords
 from emolab.errors import DataError
 from emolab.modalities.problems import shown
@@ -33,7 +34,7 @@ class Place:
     group: str | None = None
 
 
-def places(source: SourceTree, options: Options) -> list[Place]:
+def places(source: SourceTree, options: ReaderOptions) -> list[Place]:
     """Every image of ``source`` with what its folders say; see :func:`emolab.datasets.readers.layout.find`.
 
     Raises :class:`DataError` when there are none, and when it is not clear what the folders are.
@@ -58,7 +59,7 @@ def places(source: SourceTree, options: Options) -> list[Place]:
     return made
 
 
-def records(path: Path, options: Options) -> Iterator[Record]:
+def records(path: Path, options: ReaderOptions) -> Iterator[Record]:
     """One record with one vote per image."""
     with SourceTree(path) as source:
         group = group_rule(options.get("group"))
@@ -72,7 +73,7 @@ def records(path: Path, options: Options) -> Iterator[Record]:
             )
 
 
-def survey(path: Path, options: Options) -> Survey:
+def survey(path: Path, options: ReaderOptions) -> Survey:
     """How many images each class folder holds."""
     group_rule(options.get("group"))
     with SourceTree(path) as source:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emolab.datasets.readers.source import Options, SourceTree, named_files
+from emolab.datasets.readers.reader import ReaderOptions
+from emolab.datasets.readers.source import SourceTree, named_files
 from emolab.datasets.readers.split_words import SplitWords, split_of
 from emolab.datasets.readers.table import Fault, Line, Table, open_table, some_sound
 from emolab.errors import DataError
@@ -49,12 +50,12 @@ def find(source: SourceTree) -> list[str]:
     return found
 
 
-def rows(source: SourceTree, table: str, options: Options) -> Iterator[PixelRow | Fault]:
+def rows(source: SourceTree, table: str, options: ReaderOptions) -> Iterator[PixelRow | Fault]:
     """The rows of a table inside ``source``; raises :class:`DataError` for a table that is another, or all faults."""
     return some_sound(_rows(source.table(table, fits=_fits), SplitWords(options)), table)
 
 
-def in_file(path: Path, options: Options) -> Iterator[PixelRow | Fault]:
+def in_file(path: Path, options: ReaderOptions) -> Iterator[PixelRow | Fault]:
     """The rows of a table that is a file of its own; raises as :func:`rows` does."""
     with open_table(path) as stream:
         yield from some_sound(_rows(Table(stream, path.name, fits=_fits), SplitWords(options)), path.name)

@@ -1,4 +1,4 @@
-"""What every reader stands on: a folder or a zip with one face, and what a reader says about itself."""
+"""What every reader stands on: a folder or a zip with one face."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import re
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import TracebackType
 from typing import IO
@@ -18,90 +17,9 @@ from emolab.datasets.collect.archive import BROKEN, Archive
 from emolab.datasets.collect.walk import walk
 from emolab.datasets.file_names import kind_of, suffix_of
 from emolab.datasets.readers.table import Table
-from emolab.errors import DataError, UnknownName
+from emolab.errors import DataError
 from emolab.files import LIMIT, open_file
 from emolab.modalities.problems import Problem, Refused, shown
-from emolab.records import Record
-
-Options = Mapping[str, str]
-
-
-@dataclass(slots=True)
-class Survey:
-    """How many ``records`` there are and how many votes each of the source's own ``labels`` has.
-
-    ``ignored`` counts, by suffix, files that no record is made of; ``problems`` are those met on the way to them.
-    """
-
-    records: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
-    ignored: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
-
-    def add(self, votes: Mapping[str, int]) -> None:
-        """Count one record."""
-        self.records += 1
-        for label, count in votes.items():
-            self.labels[label_text(label)] += count
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """A reader and what it declares; calling it streams the records.
-
-    ``survey`` counts records and the source's own label names without touching the media; ``supported`` names the
-    classes the source can show (``None``: the labels that occur), a class outside it is not a negative; ``options``
-    maps each accepted option to one line of help (``None``: the reader checks them itself); ``licence`` is what the
-    publisher says; ``split`` is the split of records that name none.
-    """
-
-    stream: Callable[[Path, Options], Iterator[Record]]
-    survey: Callable[[Path, Options], Survey]
-    supported: tuple[str, ...] | None = None
-    perspective: str = "perceived"
-    licence: str | None = None
-    split: str | None = None
-    options: Mapping[str, str] | None = field(default_factory=dict)
-
-    def __call__(self, path: Path, options: Options) -> Iterator[Record]:
-        """The records below ``path``; raises :class:`UnknownName` for an option the reader does not have."""
-        self.check(options)
-        return map(_tidy, self.stream(path, options))
-
-    def check(self, options: Options) -> None:
-        """Raise :class:`UnknownName` for an option the reader does not have."""
-        known = self.options
-        unknown = [name for name in options if known is not None and name not in known]
-        if unknown:
-            raise UnknownName("reader option", unknown[0], known or ())
-
-
-def as_reader(function: Callable[[Path, Options], Iterator[Record]]) -> Reader:
-    """``function`` itself when it is a :class:`Reader`, else a reader around a plug-in's plain function."""
-    if isinstance(function, Reader):
-        return function
-
-    def count(path: Path, options: Options) -> Survey:
-        found = Survey()
-        for record in function(path, options):
-            found.add(record.votes)
-        return found
-
-    return Reader(stream=function, survey=count, options=None)
-
-
-def label_text(label: str) -> str:
-    """``label`` as it is shown and stored: one Unicode form for one letter, and no bytes that are not text."""
-    return label if label.isascii() else shown(unicodedata.normalize("NFC", label))
-
-
-def _tidy(record: Record) -> Record:
-    if all(label.isascii() for label in record.votes):
-        return record
-    votes: Counter[str] = Counter()
-    for label, count in record.votes.items():
-        votes[label_text(label)] += count
-    return replace(record, votes=dict(votes))
 
 
 class SourceTree(AbstractContextManager["SourceTree"]):

@@ -70,7 +70,8 @@ def _media(report: MergeReport, options: Mapping[str, str]) -> list[bytes | Path
     """The readable images of the dataset of ``report``, which were not stored."""
     from pathlib import Path
 
-    from emolab.datasets.readers.source import Damaged, as_reader
+    from emolab.datasets.readers.reader import as_reader
+    from emolab.datasets.readers.source import Damaged
     from emolab.plugins import READERS
 
     records = as_reader(READERS.load(report.reader))(Path(report.path), options)

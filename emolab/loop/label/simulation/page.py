@@ -10,8 +10,9 @@ import numpy as np
 from emolab.active_learning.simulation.compare import CONTROL, Reached, StrategyVerdict, seeds_to_tell
 from emolab.active_learning.simulation.curves import Curves, curves
 from emolab.active_learning.simulation.records import SimulatedRound
-from emolab.pages.charts import Series, alone, line, percent
+from emolab.pages.charts import alone, line
 from emolab.pages.html import DRAWN, PALETTE, Section, Tile, columns, facts, page, paragraph, table
+from emolab.pages.svg_elements import Series, percent
 from emolab.words import many
 
 COLUMNS = (
