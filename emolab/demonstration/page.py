@@ -13,8 +13,9 @@ from emolab.demonstration.campaign import Campaigns
 from emolab.demonstration.headline import headline, interval, sentence
 from emolab.demonstration.policies import EMOLAB, USUAL
 from emolab.demonstration.replay import ASKING, Replay
-from emolab.pages.charts import Series, line, percent
+from emolab.pages.charts import line
 from emolab.pages.html import Section, Tile, columns, facts, page, paragraph, table
+from emolab.pages.svg_elements import Series, percent
 from emolab.words import many
 
 #: What the curves are called, in the order of the legend, and the numbers of their colours.

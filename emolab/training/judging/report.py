@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emolab.files import write_text
-from emolab.pages import charts
-from emolab.pages.charts import Series
+from emolab.pages import charts, svg_elements
 from emolab.pages.html import Section, Thumbnail, Tile, code, columns, details, facts, gallery, page, paragraph, table
+from emolab.pages.svg_elements import Series
 from emolab.stats import comparison_words
 from emolab.training.checkpoint import Checkpoint
 from emolab.training.inputs.pixel_cache import Pixels
@@ -201,7 +201,7 @@ def _curves(model: Checkpoint) -> Section:
         x_label="epoch",
         y_label="score",
         y_range=(0.0, 1.0),
-        y_format=charts.percent,
+        y_format=svg_elements.percent,
     )
     return Section(
         title="How it learned",
