@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from emolab.pages.svg_elements import (
@@ -43,30 +44,14 @@ def line(
     drawn = [s for s in series if len(s.x)]
     if not drawn:
         return '<p class="lead">Nothing to draw yet.</p>'
-    xs = [x for s in drawn for x in s.x]
-    ys = [v for s in drawn for v in (*s.y, *s.low, *s.high) if math.isfinite(v)]
-    y_ticks = ticks(*(y_range or padded(min(ys), max(ys))))
-    low, high = y_range or (y_ticks[0], y_ticks[-1])
-    if low == high:  # a curve that is flat to the last digits
-        low, high = low - 0.5, high + 0.5
-    x_low, x_high = min(xs), max(xs)
-    if x_low == x_high:
-        x_low, x_high = (x_low / 2, x_high * 2) if log_x else (x_low - 0.5, x_high + 0.5)
-
-    def px(x: float) -> float:
-        share = math.log(x / x_low) / math.log(x_high / x_low) if log_x else (x - x_low) / (x_high - x_low)
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
-
-    def py(y: float) -> float:
-        return TOP + (high - min(max(y, low), high)) / (high - low) * (HEIGHT - TOP - BOTTOM)
-
+    axes, y_ticks = _axes(drawn, y_range, log_x=log_x)
+    px, py = axes.px, axes.py
     parts = []
     for tick in y_ticks:
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(tick):.1f}" y2="{py(tick):.1f}"/>')
         parts.append(text(LEFT - 8, py(tick) + 4, y_format(tick), anchor="end"))
-    for tick in log_ticks(x_low, x_high) if log_x else ticks(x_low, x_high, 8, whole=whole_x):
-        if x_low <= tick <= x_high:
-            parts.append(text(px(tick), HEIGHT - BOTTOM + 18, plain(tick)))
+    for tick in axes.x_ticks(whole=whole_x):
+        parts.append(text(px(tick), HEIGHT - BOTTOM + 18, plain(tick)))
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, x_label))
     if mark_x is not None:
         parts.append(
@@ -78,6 +63,46 @@ def line(
     for s in drawn:
         parts.append(_curve(s, px, py))
     return legend(drawn) + svg(parts, f"{y_label} over {x_label}")
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Where values lie on the drawing: ``low`` to ``high`` upwards, ``x_low`` to ``x_high`` to the right."""
+
+    low: float
+    high: float
+    x_low: float
+    x_high: float
+    log_x: bool
+
+    def px(self, x: float) -> float:
+        """From the left."""
+        low, high = self.x_low, self.x_high
+        share = math.log(x / low) / math.log(high / low) if self.log_x else (x - low) / (high - low)
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+    def py(self, y: float) -> float:
+        """From the top; what lies outside is drawn on the edge."""
+        return TOP + (self.high - min(max(y, self.low), self.high)) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
+
+    def x_ticks(self, *, whole: bool) -> list[float]:
+        """Round numbers within the range."""
+        found = log_ticks(self.x_low, self.x_high) if self.log_x else ticks(self.x_low, self.x_high, 8, whole=whole)
+        return [tick for tick in found if self.x_low <= tick <= self.x_high]
+
+
+def _axes(drawn: Sequence[Series], y_range: tuple[float, float] | None, *, log_x: bool) -> tuple[_Axes, list[float]]:
+    """Axes that hold all curves, and the round numbers of the vertical one."""
+    xs = [x for s in drawn for x in s.x]
+    ys = [v for s in drawn for v in (*s.y, *s.low, *s.high) if math.isfinite(v)]
+    y_ticks = ticks(*(y_range or padded(min(ys), max(ys))))
+    low, high = y_range or (y_ticks[0], y_ticks[-1])
+    if low == high:  # a curve that is flat to the last digits
+        low, high = low - 0.5, high + 0.5
+    x_low, x_high = min(xs), max(xs)
+    if x_low == x_high:
+        x_low, x_high = (x_low / 2, x_high * 2) if log_x else (x_low - 0.5, x_high + 0.5)
+    return _Axes(low, high, x_low, x_high, log_x), y_ticks
 
 
 def _curve(s: Series, px: Callable[[float], float], py: Callable[[float], float]) -> str:

@@ -37,6 +37,20 @@ def colors(classes: Sequence[str]) -> dict[str, str]:
 
 def dress(fo: Any, dataset: Any, classes: Sequence[str], fields: Sequence[DocumentField]) -> None:
     """Give the dataset its sidebar and its colours."""
+    config = dataset.app_config
+    config.sidebar_groups = _sidebar(fo, dataset, fields)
+    if hasattr(fo, "ActiveFields"):  # newer versions: what is ticked in the sidebar
+        config.active_fields = fo.ActiveFields(paths=["tags", "label", "model_says"])
+    config.color_scheme = _color_scheme(fo, classes)
+    dataset.save()
+    if hasattr(dataset, "update_label_schema"):  # newer versions: the App's "Annotate" offers the classes
+        schema = {"type": "classification", "component": "dropdown", "classes": [*classes, *META]}
+        dataset.update_label_schema("label", schema)
+        dataset.activate_label_schemas("label")
+
+
+def _sidebar(fo: Any, dataset: Any, fields: Sequence[DocumentField]) -> list[Any]:
+    """The groups of the sidebar: tags, emolab's own, metadata, and every other field."""
     parts = {field.name: [f"{field.name}.{part}" for part, _ in field.parts] or [field.name] for field in fields}
     groups = [
         fo.SidebarGroupDocument(
@@ -46,22 +60,22 @@ def dress(fo: Any, dataset: Any, classes: Sequence[str], fields: Sequence[Docume
     ]
     used = {path for group in groups for path in group.paths}
     named = [path for field in fields for path in parts[field.name] if path not in used]
-    own = {field.name for field in fields}
     default = {
-        group.name: [path for path in group.paths if path.split(".", maxsplit=1)[0] not in own]
+        group.name: [path for path in group.paths if path.split(".", maxsplit=1)[0] not in parts]
         for group in fo.DatasetAppConfig.default_sidebar_groups(dataset)
     }
     tags, metadata = default.pop("tags", []), default.pop("metadata", [])
     others = [path for paths in default.values() for path in paths]
-    config = dataset.app_config
-    config.sidebar_groups = [
+    return [
         fo.SidebarGroupDocument(name="tags", paths=tags, expanded=True),
         *groups,
         fo.SidebarGroupDocument(name="metadata", paths=metadata, expanded=False),
         fo.SidebarGroupDocument(name="other", paths=[*named, *others], expanded=False),
     ]
-    if hasattr(fo, "ActiveFields"):  # newer versions: what is ticked in the sidebar
-        config.active_fields = fo.ActiveFields(paths=["tags", "label", "model_says"])
+
+
+def _color_scheme(fo: Any, classes: Sequence[str]) -> Any:
+    """One colour for each class, on labels as on predictions."""
     values = [{"value": name, "color": color} for name, color in colors(classes).items()]
     by_class = [
         {"path": path, "colorByAttribute": "label", "valueColors": values, "fieldColor": color}
@@ -69,16 +83,7 @@ def dress(fo: Any, dataset: Any, classes: Sequence[str], fields: Sequence[Docume
     ]
     said = [{**each, "value": model_says(each["value"])} for each in values]
     by_class.append({"path": "model_says", "valueColors": said, "fieldColor": _PREDICTION})
-    config.color_scheme = fo.ColorScheme(
-        color_by="value", color_pool=list(colors(classes).values()), fields=by_class, opacity=0.7
-    )
-    dataset.save()
-    if hasattr(
-        dataset, "update_label_schema"
-    ):  # newer versions: the App's "Annotate" offers the classes to choose from
-        schema = {"type": "classification", "component": "dropdown", "classes": [*classes, *META]}
-        dataset.update_label_schema("label", schema)
-        dataset.activate_label_schemas("label")
+    return fo.ColorScheme(color_by="value", color_pool=list(colors(classes).values()), fields=by_class, opacity=0.7)
 
 
 def save_views(fo: Any, dataset: Any) -> dict[str, int]:

@@ -43,16 +43,7 @@ def find(names: Sequence[str], where: str, words: SplitWords, wanted: str | None
         return _asked(parts, where, words, wanted)
     first = _wrappers(parts, words, levels=1)
     tops = _folders(parts, first)
-    splits = [top for top in tops if words.knows(top)]
-    if splits and len(splits) < len(tops):
-        others = [top for top in tops if top not in splits]
-        raise DataError(
-            f"{where} mixes split folders ({_list(splits)}) and others ({_list(others)}) on one level.",
-            hint="Use ROOT/class/image.jpg or ROOT/train/class/image.jpg, not both; or say what the others are: "
-            + example(others),
-        )
-    if suspects := [top for top in tops if words.suspects(top)]:
-        raise _unclear(where, suspects)
+    splits = _top_splits(tops, where, words)
     label = first + bool(splits)
     loose = [part for part in parts if len(part) < label + 2]
     if loose:
@@ -65,17 +56,38 @@ def find(names: Sequence[str], where: str, words: SplitWords, wanted: str | None
     inner = [folder for folder in below if words.knows(folder)]
     if inner and not splits and inner == below and all(len(part) > label + 2 for part in parts):
         return Layout(first, label, split=label + 1)
+    _no_splits_below(parts, where, words, label, above="split/" if splits else "")
+    return Layout(first, label, split=first if splits else None)
+
+
+def _top_splits(tops: Sequence[str], where: str, words: SplitWords) -> list[str]:
+    """The folders on top when all of them name splits, none when none does; anything between is an error."""
+    splits = [top for top in tops if words.knows(top)]
+    if splits and len(splits) < len(tops):
+        others = [top for top in tops if top not in splits]
+        raise DataError(
+            f"{where} mixes split folders ({_list(splits)}) and others ({_list(others)}) on one level.",
+            hint="Use ROOT/class/image.jpg or ROOT/train/class/image.jpg, not both; or say what the others are: "
+            + example(others),
+        )
+    if suspects := [top for top in tops if words.suspects(top)]:
+        raise _unclear(where, suspects)
+    return splits
+
+
+def _no_splits_below(parts: Sequence[Parts], where: str, words: SplitWords, label: int, *, above: str) -> None:
+    """Refuse split folders below the class folders that do not hold every image."""
     for level in range(label + 1, max(len(part) for part in parts) - 1):
-        found = [name for name in _folders(parts, level) if words.knows(name) or words.suspects(name)]
+        names = _folders(parts, level)
+        found = [name for name in names if words.knows(name) or words.suspects(name)]
         if found:
-            others = [name for name in _folders(parts, level) if name not in found]
+            others = [name for name in names if name not in found]
             raise DataError(
                 f"{where} has split folders ({_list(found)}) below its class folders"
                 + (f", beside others ({_list(others)})." if others else ", and images beside or above them."),
                 hint="Put every image into one of train, valid and test; or say that these folders are no splits: "
-                f"-o layout={'split/' if splits else ''}class",
+                f"-o layout={above}class",
             )
-    return Layout(first, label, split=first if splits else None)
 
 
 def _asked(parts: Sequence[Parts], where: str, words: SplitWords, wanted: str) -> Layout:

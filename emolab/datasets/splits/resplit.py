@@ -125,12 +125,10 @@ def draw(
     hard, rows = _hard(conn), _rows(conn)
     wanted = set(chosen(conn, sources=sources)) if sources else {row.id for row in rows}
     numbers = _numbers(rows, ALL)
-    stays: dict[int, set[str]] = defaultdict(set)
     first: dict[int, str] = {}
     for row, unit in zip(rows, numbers, strict=True):
         first[unit] = min(row.id, first.get(unit, row.id))
-        if row.split and (row.id not in wanted or (keep_test and row.split == "test")):
-            stays[unit].add(row.split)
+    stays = _staying(rows, numbers, wanted, keep_test=keep_test)
     drawn = [(row, unit) for row, unit in zip(rows, numbers, strict=True)
              if row.id in wanted and (row.split or row.id in hard)]  # fmt: skip
     fresh = {row.id: held_out(stays[unit]) for row, unit in drawn if stays[unit]}
@@ -147,6 +145,17 @@ def draw(
     before = {row.id: row.split for row in rows}
     fresh = {name: split for name, split in fresh.items() if split != before[name]}
     return _moves(rows, fresh, kinds=ALL)
+
+
+def _staying(
+    rows: Sequence[Row[Any]], numbers: Sequence[int], wanted: set[str], *, keep_test: bool
+) -> defaultdict[int, set[str]]:
+    """The splits that members of each unit keep: those that are not ``wanted``, and test samples."""
+    stays: defaultdict[int, set[str]] = defaultdict(set)
+    for row, unit in zip(rows, numbers, strict=True):
+        if row.split and (row.id not in wanted or (keep_test and row.split == "test")):
+            stays[unit].add(row.split)
+    return stays
 
 
 #: The kinds of ties between samples.
