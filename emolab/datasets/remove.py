@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from emolab.workspace import Workspace
 
 
-class Removed(NamedTuple):
+class RemovedSamples(NamedTuple):
     """What went (or with a dry run would go) and stays, and how many votes were (would be) withdrawn."""
 
     plan: Removal
@@ -31,7 +31,7 @@ def remove(
     agree: Callable[[Removal], None] | None = None,
     dry_run: bool = False,
     progress: Progress = SILENT,
-) -> Removed:
+) -> RemovedSamples:
     """Take out the samples ``ids`` (or starts of ids), and all that came from ``sources``.
 
     ``agree`` is called with the plan before anything changes, and may raise. Raises
@@ -43,7 +43,7 @@ def remove(
             resplit.chosen(conn, sources=[name for name in sources if not votes.origins(conn, f"reader:{name}:")])
             found = removal.plan(conn, ids=resplit.chosen(conn, ids=ids), sources=sources)
         if dry_run or not (found.samples or found.votes):
-            return Removed(found, len(found.votes))
+            return RemovedSamples(found, len(found.votes))
         if agree is not None:
             agree(found)
         with catalog.begin() as tx:
@@ -55,4 +55,4 @@ def remove(
         compared = groups.find(workspace, catalog, progress=progress)
         with catalog.begin() as tx:
             groups.mark(tx, compared)
-    return Removed(found, withdrawn)
+    return RemovedSamples(found, withdrawn)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emolab.active_learning.selection.pool import Pool
-from emolab.active_learning.selection.replay import Replay, neighbour_purity, replay
+from emolab.active_learning.selection.replay import RoundReplay, neighbour_purity, replay
 from emolab.active_learning.selection.select import select
 from emolab.active_learning.simulation.frozen_trainer import principal
 from emolab.active_learning.strategies import auto
@@ -85,7 +85,7 @@ def test_the_random_tenth_does_not_depend_on_the_model() -> None:
 
 def test_the_winner_of_the_replay_is_taken_when_it_beats_random() -> None:
     areas = np.array([[0.50, 0.52, 0.51, 0.50, 0.52], [0.56, 0.57, 0.57, 0.55, 0.58], [0.50, 0.51, 0.50, 0.50, 0.51]])
-    name, why = verdict(Replay(("margin", "badge", "random"), areas, 300, 150))
+    name, why = verdict(RoundReplay(("margin", "badge", "random"), areas, 300, 150))
     assert name == "badge"
     assert why == (
         "badge: in 5 replays on 300 labelled samples badge +6.2 ± 0.4 points of macro-F1 against random "
@@ -95,14 +95,14 @@ def test_the_winner_of_the_replay_is_taken_when_it_beats_random() -> None:
 
 def test_a_replay_that_shows_nothing_leaves_the_safe_choice() -> None:
     areas = np.array([[0.50, 0.60, 0.40, 0.55, 0.45], [0.51, 0.50, 0.50, 0.50, 0.50]])
-    name, why = verdict(Replay(("margin", "random"), areas, 300, 150))
+    name, why = verdict(RoundReplay(("margin", "random"), areas, 300, 150))
     assert name == PRIOR
     assert "cannot tell the strategies apart" in why
 
 
 def test_with_many_labels_of_every_class_the_safe_choice_is_the_models_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     areas = np.array([[0.50, 0.60, 0.40, 0.55, 0.45], [0.51, 0.50, 0.50, 0.50, 0.50]])
-    monkeypatch.setattr(auto, "replay", lambda *_: Replay(("badge", "random"), areas, 300, 150))
+    monkeypatch.setattr(auto, "replay", lambda *_: RoundReplay(("badge", "random"), areas, 300, 150))
     few, many = (choose(make_pool(K * 300, labelled), np.random.default_rng(0)) for labelled in (K * 249, K * 250))
     assert (few[0], many[0]) == (PRIOR, LATER)
     assert all("cannot tell the strategies apart" in why for _, why in (few, many))

@@ -29,7 +29,7 @@ CONTROL = "random"
 
 
 @dataclass(frozen=True)
-class Replay:
+class RoundReplay:
     """What came out: ``strategies`` (s names), ``areas`` (s, r): area under the macro-F1 curve in every replay, 0..1.
 
     ``n`` samples took part, of which every replay labelled up to ``labelled`` in its rounds.
@@ -59,7 +59,7 @@ def replay(
     units: NDArray[np.integer[Any]],
     strategies: Sequence[str],
     rng: np.random.Generator,
-) -> Replay:
+) -> RoundReplay:
     """Small campaigns over labelled samples: ``embeddings`` (m, d), ``targets`` (m, k), rows in a fixed order.
 
     ``units`` (m,) are numbers of duplicate groups or subjects, which never fall on both sides of a division. In each of
@@ -108,7 +108,7 @@ def replay(
                 picks = select(seen, batch, strategy=name, rng=np.random.default_rng([seed, turn]))
                 taken[picks.rows] = True
             areas[position, number] = float(np.mean(scores[1:]))
-    return Replay(tuple(strategies), areas, len(chosen), labelled)
+    return RoundReplay(tuple(strategies), areas, len(chosen), labelled)
 
 
 def left_to_ask(units: NDArray[np.integer[Any]]) -> int:

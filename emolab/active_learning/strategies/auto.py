@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.active_learning.selection.pool import Picks, Pool
-from emolab.active_learning.selection.replay import FEWEST, LEFT, Replay, left_to_ask, neighbour_purity, replay
+from emolab.active_learning.selection.replay import FEWEST, LEFT, RoundReplay, left_to_ask, neighbour_purity, replay
 from emolab.active_learning.strategies import needs
 from emolab.plugins import STRATEGIES
 
@@ -78,7 +78,7 @@ def choose(pool: Pool, rng: np.random.Generator) -> tuple[str, str]:
     return verdict(replay(features, targets, unit, CONTESTANTS, rng), otherwise)
 
 
-def verdict(found: Replay, otherwise: str = PRIOR) -> tuple[str, str]:
+def verdict(found: RoundReplay, otherwise: str = PRIOR) -> tuple[str, str]:
     """The strategy that a replay speaks for (``otherwise`` if for none), and why in a sentence."""
     gains, errors = found.gains(), found.errors()
     best = int(gains.argmax())
