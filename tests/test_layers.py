@@ -83,13 +83,6 @@ LONG = {
 
 DIVIDING = {
     "demonstration/demo.py _demonstrate",
-    "datasets/merge/merge.py merge",
-    "datasets/splits/assign.py fill",
-    "datasets/voted_dataset.py read",
-    "labeling/answers/changes.py read",
-    "labeling/answers/record_votes.py record",
-    "labeling/sync/pull.py pull",
-    "labeling/sync/push.py _push",
 }
 
 #: Rooms that stay light: nothing but these from outside the standard library.
