@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from emolab.errors import ConfigError as ConfigError
     from emolab.errors import DataError as DataError
     from emolab.errors import EmolabError as EmolabError
+    from emolab.loop.data.backup.restoring import check_backup as check_backup
     from emolab.loop.data.backup.restoring import restore as restore
     from emolab.loop.data.backup.writing import backup as backup
     from emolab.loop.data.collect import collect as collect
@@ -35,12 +36,15 @@ if TYPE_CHECKING:
     from emolab.loop.label.label_status import label_status as label_status
     from emolab.loop.label.nickname import nickname as nickname
     from emolab.loop.label.pull import pull as pull
+    from emolab.loop.label.pull import watch as watch
     from emolab.loop.label.push import push as push
     from emolab.loop.label.simulate import simulate as simulate
     from emolab.loop.label.simulation.request import SimulationRequest as SimulationRequest
     from emolab.loop.label.studio import invite as invite
+    from emolab.loop.label.studio import new_password as new_password
     from emolab.loop.label.studio import start_studio as start_studio
     from emolab.loop.label.studio import stop_studio as stop_studio
+    from emolab.loop.label.studio import studio_url as studio_url
     from emolab.loop.label.suggest import suggest as suggest
     from emolab.loop.model.card import card as card
     from emolab.loop.model.evaluate import evaluate as evaluate
@@ -71,12 +75,16 @@ STEPS = {
     "pull_edits": "emolab.loop.data.inspect:pull_edits",
     "backup": "emolab.loop.data.backup.writing:backup",
     "restore": "emolab.loop.data.backup.restoring:restore",
+    "check_backup": "emolab.loop.data.backup.restoring:check_backup",
     # label
     "start_studio": "emolab.loop.label.studio:start_studio",
     "stop_studio": "emolab.loop.label.studio:stop_studio",
+    "studio_url": "emolab.loop.label.studio:studio_url",
     "invite": "emolab.loop.label.studio:invite",
+    "new_password": "emolab.loop.label.studio:new_password",
     "push": "emolab.loop.label.push:push",
     "pull": "emolab.loop.label.pull:pull",
+    "watch": "emolab.loop.label.pull:watch",
     "label_status": "emolab.loop.label.label_status:label_status",
     "nickname": "emolab.loop.label.nickname:nickname",
     "export_votes": "emolab.loop.label.export_votes:export_votes",
@@ -114,10 +122,12 @@ def open(path: str | Path | None = None, *, settings: Mapping[str, object] | Non
     ``settings`` count for this object alone: ``{"training.epochs": 3}``. Raises :class:`ConfigError` where there is
     no workspace.
     """
+    from emolab.notebook.command_names import python_hints
     from emolab.workspace import Workspace
 
-    found = Workspace.find(None if path is None else Path(path))
-    return found.with_settings(settings or {})
+    with python_hints():
+        found = Workspace.find(None if path is None else Path(path).expanduser())
+        return found.with_settings(settings or {})
 
 
 def init(path: str | Path, *, classes: str | Sequence[str] = "ferplus8", modality: str = "image") -> Workspace:
@@ -126,11 +136,13 @@ def init(path: str | Path, *, classes: str | Sequence[str] = "ferplus8", modalit
     ``classes`` is a preset (ferplus8, ekman7) or the names themselves. Raises :class:`ConfigError` where there is a
     workspace with other classes.
     """
+    from emolab.notebook.command_names import python_hints
     from emolab.taxonomy import parse_classes
     from emolab.workspace import Workspace
 
     names = classes if isinstance(classes, str) else ",".join(classes)
-    return Workspace.init(Path(path), classes=parse_classes(names), modality=modality)
+    with python_hints():
+        return Workspace.init(Path(path).expanduser(), classes=parse_classes(names), modality=modality)
 
 
 def __getattr__(name: str) -> Any:
@@ -148,22 +160,24 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *STEPS, *TYPES})
+    return sorted({"__version__", "init", "open", *STEPS, *TYPES})
 
 
 def _watched(step: Callable[..., Any]) -> Callable[..., Any]:
-    """``step`` with progress that shows where nothing else was said: in a notebook as bars, else as log lines."""
+    """``step`` as it is called by hand: progress shows itself, and an error's hint says what it means in Python."""
     from inspect import signature
 
-    if "progress" not in signature(step).parameters:
-        return step
+    reports = "progress" in signature(step).parameters
 
     @functools.wraps(step)
     def called(*args: Any, **kwargs: Any) -> Any:
-        if "progress" not in kwargs:
-            from emolab.notebook import watching
+        from emolab.notebook.command_names import python_hints
+
+        if reports and "progress" not in kwargs:
+            from emolab.notebook.notebook_progress import watching
 
             kwargs["progress"] = watching()
-        return step(*args, **kwargs)
+        with python_hints():
+            return step(*args, **kwargs)
 
     return called

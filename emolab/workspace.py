@@ -17,7 +17,7 @@ from emolab.files import write_text
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
-    from emolab.frames import DataFrame
+    from emolab.notebook.frames import DataFrame
 
 STATE = ".emolab"
 ENVIRONMENT = "EMOLAB_WORKSPACE"
@@ -168,26 +168,26 @@ class Workspace:
         return self.root / media
 
     def samples(self) -> DataFrame:
-        """All samples as a pandas data frame: see :func:`emolab.frames.samples`."""
-        from emolab import frames
+        """All samples as a pandas data frame: see :func:`emolab.notebook.frames.samples`."""
+        from emolab.notebook import frames
 
         return frames.samples(self)
 
     def votes(self) -> DataFrame:
-        """All votes as a pandas data frame: see :func:`emolab.frames.votes`."""
-        from emolab import frames
+        """All votes as a pandas data frame: see :func:`emolab.notebook.frames.votes`."""
+        from emolab.notebook import frames
 
         return frames.votes(self)
 
     def labels(self) -> DataFrame:
-        """The current labels as a pandas data frame: see :func:`emolab.frames.labels`."""
-        from emolab import frames
+        """The current labels as a pandas data frame: see :func:`emolab.notebook.frames.labels`."""
+        from emolab.notebook import frames
 
         return frames.labels(self)
 
     def predictions(self, model: str = "champion") -> DataFrame:
-        """What ``model`` said of the samples, as a pandas data frame: see :func:`emolab.frames.predictions`."""
-        from emolab import frames
+        """What ``model`` said of the samples, as a data frame: see :func:`emolab.notebook.frames.predictions`."""
+        from emolab.notebook import frames
 
         return frames.predictions(self, model)
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent / "emolab"
 CORE = {
     *("records", "taxonomy", "errors", "progress", "config", "workspace", "words", "plugins"),
     *("catalog", "votes", "stats", "pages", "provenance", "modalities", "inference"),
-    *("files", "frames", "notebook", "ranges", "results", "safe_text"),
+    *("files", "notebook", "ranges", "results", "safe_text"),
 }
 #: Each does one thing, and knows none of the others.
 ROOMS = {"datasets", "labeling", "training", "active_learning", "serving"}
@@ -69,8 +69,8 @@ HOMES = {
     "onnx": ("training/export/",),
     "onnxscript": ("training/export/",),
     "click": ("cli/",),
-    "pandas": ("frames.py",),
-    "IPython": ("notebook.py",),
+    "pandas": ("notebook/frames.py",),
+    "IPython": ("notebook/notebook_progress.py",),
     "rich": ("cli/",),
 }
 
@@ -88,8 +88,7 @@ DIVIDING = {
 #: Rooms that stay light: nothing but these from outside the standard library.
 LIGHT = {
     "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs"},
-    "frames.py": {"pandas"},
-    "notebook.py": {"IPython"},
+    "notebook": {"numpy", "pandas", "IPython"},
     "modalities": {"numpy", "scipy", "PIL", "pi_heif", "cv2"},
     "inference": {"numpy", "scipy", "filelock", "onnxruntime", "openvino"},
     "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk"},

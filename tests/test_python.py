@@ -283,3 +283,26 @@ def test_warnings_of_a_step_reach_who_uses_python(twins: tuple[Path, Path], capl
     assert any(
         record.levelname == "WARNING" and "will probably teach little" in record.message for record in caplog.records
     )
+
+
+def test_a_hint_says_what_it_means_in_python(workspace: Workspace) -> None:
+    with pytest.raises(emolab.EmolabError) as none:
+        emolab.suggest(workspace, n=5, strategy="margin")
+    assert none.value.__notes__ == ["In Python: emolab.collect(...)"], none.value.hint
+    with pytest.raises(emolab.ConfigError) as missing:
+        emolab.open(workspace.root.parent)
+    assert missing.value.__notes__ == ["In Python: emolab.init(...), workspace=emolab.open(...)"]
+
+
+def test_what_click_would_refuse_is_refused_in_python_too(workspace: Workspace, tmp_path: Path) -> None:
+    for call, message in {
+        lambda: emolab.suggest(workspace, n=0): r"suggest\.n is 0; expected 1 to",
+        lambda: emolab.suggest(workspace, n=5, minutes=3): "n and minutes exclude each other",
+        lambda: emolab.push(workspace, n=5, everything=True): "n and everything exclude each other",
+        lambda: emolab.push(workspace, overlap=0): r"labeling\.overlap is 0",
+        lambda: emolab.aggregate(workspace, min_votes=-1): r"labeling\.min_votes is -1",
+        lambda: emolab.backup(workspace, tmp_path / "b", leave_out="medai"): 'Did you mean "media"',
+        lambda: emolab.export_votes(workspace, "votes.txt"): r"no \.csv and no \.json",
+    }.items():
+        with pytest.raises(emolab.EmolabError, match=message):
+            call()

@@ -31,7 +31,7 @@ def restore(session: Session, file: Path, directory: Path | None, force: bool, d
     from emolab.loop.data.backup import restoring
 
     if dry_run:
-        found = restoring.check(file, progress=session.progress)
+        found = restoring.check_backup(file, progress=session.progress)
         session.emit(found)
         session.say(f"[green]✓[/] every byte of it is as it was kept: {_held(found)}")
         return

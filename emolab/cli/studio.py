@@ -123,11 +123,11 @@ def password(session: Session) -> None:
 
     It also renews the token emolab keeps, so it also fixes an embedded server that refuses emolab.
     """
-    from emolab.loop.label.studio import administrator, new_password
+    from emolab.loop.label.studio import new_password
 
-    secret = new_password(session.workspace)
-    shown = secret if session.json or session.console.is_terminal else None
-    session.emit({"email": administrator(), "password": shown})
+    login = new_password(session.workspace)
+    shown = login.password if session.json or session.console.is_terminal else None
+    session.emit({"email": login.email, "password": shown})
     session.say("[green]✓[/] The administrator has a new password")
     _show_password(session, shown)
 

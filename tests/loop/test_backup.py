@@ -517,4 +517,4 @@ def test_what_a_backup_says_is_data_with_json(full: Workspace, tmp_path: Path) -
 def test_a_damaged_member_is_named_by_the_library_too(full: Workspace, tmp_path: Path) -> None:
     bad = rewritten(kept(full, tmp_path), tmp_path / "bad", lambda m: m.update({"emolab.toml": b"x"}))
     with pytest.raises(DataError, match=r"emolab\.toml is not what was kept"):
-        restoring.check(bad)
+        restoring.check_backup(bad)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emolab.loop.given import check_given
 from emolab.progress import SILENT
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def collect(
     from emolab.datasets.collect.collect import CollectRequest
     from emolab.datasets.collect.collect import collect as run
 
+    check_given({"option.count": limit})
     workspace = workspace.with_settings({"collect.faces": faces, "collect.every": every})
     given = [paths] if isinstance(paths, str | Path) else paths
     with workspace.lock("collect"), workspace.catalog() as catalog:

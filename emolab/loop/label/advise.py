@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emolab.notebook.command_names import in_python
 from emolab.progress import SILENT
 from emolab.results import Result, Table
 
@@ -55,7 +56,7 @@ class Advice(Result):
         """The sentence and what to type, the figures behind it, and the doubtful labels."""
         doubtful = [list(one.values()) for one in self.doubtful]
         return [
-            Table("Advice", (), [("advice", self.sentence), ("next", self.next)]),
+            Table("Advice", (), [("advice", self.sentence), ("next", self.next), ("in Python", in_python(self.next))]),
             *([Table("Figures", ("", "accuracy", "rests on"), self.figures())] if self.finding else []),
             *([Table("Doubtful labels", list(self.doubtful[0]), doubtful)] if doubtful else []),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emolab.loop.given import check_given
 from emolab.results import Result, Share, Table
 from emolab.words import many, short
 
@@ -60,6 +61,7 @@ def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int
 
     from emolab.labeling.labels.aggregate import aggregate as run
 
+    check_given({"labeling.min_votes": min_votes})
     made = run(workspace, method=method, min_votes=min_votes)
     labels = made.labels
     per_class = np.bincount(labels.hard, minlength=len(labels.classes))

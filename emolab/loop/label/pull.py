@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from emolab.loop.given import check_given
 from emolab.progress import SILENT
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def pull(
     from emolab.labeling.server.address import open_studio
     from emolab.labeling.sync.pull import pull as run
 
+    check_given({"option.count": accept_withdrawn})
     with open_studio(workspace, progress=progress) as studio:
         return run(
             workspace, studio, title=title, reconcile=reconcile, accept_withdrawn=accept_withdrawn, progress=progress
@@ -38,10 +40,14 @@ def pull(
 def watch(
     workspace: Workspace, *, title: str | None = None, every: float = 5.0, progress: Progress = SILENT
 ) -> Iterator[PullReport]:
-    """Pull again and again, ``every`` so many seconds, until nobody asks for more; see :func:`pull`."""
+    """Pull again and again, ``every`` so many seconds, until nobody asks for more; see :func:`pull`.
+
+    Raises :class:`EmolabError` without a server.
+    """
     from emolab.labeling.server.address import open_studio
     from emolab.labeling.sync.pull import watch as run
 
+    check_given({"option.pause": every})
     with open_studio(workspace, progress=progress) as studio:
         progress.note(f"watching {studio.url} every {every:g} s; Ctrl-C ends it.")
         yield from run(workspace, studio, title=title, every=every, progress=progress)

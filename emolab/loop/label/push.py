@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from emolab.loop.given import check_given, check_one_of
 from emolab.progress import SILENT
 from emolab.words import many
 
@@ -34,12 +35,14 @@ def push(
     ``n`` unlabelled samples drawn at random, the ``suggestions`` that nobody has received yet, or ``everything``; none
     of them: suggestions if there are any, else everything, before which ``agree`` is asked with the number of samples.
     ``revotes`` asks one more person where the votes are not enough. Shows the model's guess with ``show_predictions``
-    [labeling.show_predictions]. Raises :class:`EmolabError` without a server.
+    [labeling.show_predictions]. Raises :class:`EmolabError` without a server, :class:`ConfigError` for two of these.
     """
     from emolab.labeling.server.address import open_studio
     from emolab.labeling.sync.push import push as run
     from emolab.loop.label.revotes import propose_revotes
 
+    check_one_of(n=n, everything=everything, suggestions=suggestions, revotes=revotes)
+    check_given({"option.count": n, "labeling.overlap": overlap})
     visible = workspace.config.labeling.show_predictions if show_predictions is None else show_predictions
     if revotes:
         count = propose_revotes(workspace, dry_run=dry_run)

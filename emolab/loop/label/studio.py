@@ -59,6 +59,14 @@ class StudioAddress(Result):
     embedded: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StudioLogin(Result):
+    """The administrator's ``email`` and new ``password``."""
+
+    email: str
+    password: str
+
+
 def start_studio(
     workspace: Workspace, *, port: int | None = None, host: str | None = None, progress: Progress = SILENT
 ) -> StudioStarted:
@@ -141,9 +149,12 @@ def invite(workspace: Workspace, *, progress: Progress = SILENT) -> StudioInvita
     )
 
 
-def new_password(workspace: Workspace) -> str:
-    """Give the embedded server's administrator a new random password and renew the token that emolab keeps."""
-    return embedded(workspace).reset_password()
+def new_password(workspace: Workspace) -> StudioLogin:
+    """Give the embedded server's administrator a new random password and renew the token that emolab keeps.
+
+    Raises :class:`ConfigError` where the workspace uses a server of its own.
+    """
+    return StudioLogin(administrator(), embedded(workspace).reset_password())
 
 
 def embedded(workspace: Workspace) -> EmbeddedServer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from emolab.loop.given import check_given, check_one_of
 from emolab.loop.label.round_pool import affordable, pool_of, read, require, seconds_for, unfit, unlearned_features
 from emolab.progress import SILENT
 from emolab.results import Result, Share, Table, plain_data
@@ -123,17 +124,22 @@ def suggest(
 
     ``minutes`` instead of ``n``: as many samples as the team answers in that time, at the speed it has had so far. The
     same workspace and seed give the same round. Raises :class:`DataError` when there are not enough samples, no model
-    for a strategy that needs one or no speed to reckon with, :class:`UnknownName` for an unknown strategy.
+    for a strategy that needs one or no speed to reckon with, :class:`ConfigError` for a number out of range,
+    :class:`UnknownName` for an unknown strategy.
     """
     from emolab.active_learning.selection.batch import Limits
     from emolab.active_learning.strategies import needed
     from emolab.plugins import STRATEGIES
 
+    check_one_of(n=n, minutes=minutes)
+    check_given({"suggest.n": n, "option.minutes": minutes, "suggest.per_group": per_group, "suggest.revotes": revotes,
+                 "training.seed": seed})  # fmt: skip
     settings = workspace.config.suggest
     with workspace.lock("suggest"), workspace.catalog() as catalog:
         known = read(catalog, workspace.config.labeling.bar)
         each = known.overlap or workspace.config.labeling.wanted.low
-        n = n or (settings.n if minutes is None else affordable(known, 60 * minutes, each))
+        if n is None:
+            n = settings.n if minutes is None else affordable(known, 60 * minutes, each)
         require(known, n)
         chosen = _strategy(strategy, settings.strategy, known.model, progress)
         limits = Limits(per_group=per_group or settings.per_group, balanced=balance or settings.balance)

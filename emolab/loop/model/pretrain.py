@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from emolab.loop.given import check_given
 from emolab.loop.sample_files import media_of
 from emolab.progress import SILENT
 from emolab.results import Result
@@ -52,6 +53,7 @@ def pretrain(
         from emolab.training.runs.disk_full import room
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
+    check_given({"training.epochs": epochs})
     workspace = workspace.with_settings({"training.device": device})
     config = workspace.config.training
     with workspace.catalog() as catalog, catalog.connect() as conn:

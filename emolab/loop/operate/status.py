@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emolab.catalog import labels, models, samples, tallies
 from emolab.catalog.campaign import rounds
 from emolab.labeling.labels.current_labels import standing
+from emolab.notebook.command_names import in_python
 from emolab.results import Result, Table, in_words
 from emolab.training.runs import run_folders
 from emolab.words import push_command, short
@@ -138,11 +139,12 @@ class Status(Result):
             ("models", self.models, f"champion {short(best.id)}: {in_words(best.metrics)}" if best else ""),
             ("rounds", self.rounds, f"{self.unsent:,} suggestions not sent yet"),
         ]
-        told = [("problem", line) for line in self.problems]
+        told: list[tuple[str, str | None]] = [("problem", line) for line in self.problems]
         told += [("advice", self.advice)] if self.advice else []
+        told += [("next", self.next), ("in Python", in_python(self.next))]
         return [
             Table(f"{self.project}: {self.workspace}", ("", "count", ""), rows),
-            Table("Healthy" if self.healthy else "Not healthy", (), [*told, ("next", self.next)]),
+            Table("Healthy" if self.healthy else "Not healthy", (), told),
             *([Table("Labels by class", ("class", "samples"), list(labels.per_class.items()))] if labels else []),
         ]
 

@@ -34,7 +34,7 @@ class Restored(Result):
         return {**self.manifest.to_dict(), "workspace": str(self.root), "before": plain_data(self.before)}
 
 
-def check(file: str | Path, *, progress: Progress = SILENT) -> Manifest:
+def check_backup(file: str | Path, *, progress: Progress = SILENT) -> Manifest:
     """Read every byte of the backup and return what it holds; nothing is changed.
 
     Raises :class:`EmolabError` for one that is damaged, of another kind, or of a newer emolab.
@@ -55,7 +55,7 @@ def restore(
     """Make the workspace of the backup in ``directory``; with ``overwrite`` in place of the one that is there.
 
     Nothing changes before every byte is checked. What was there is moved aside, never deleted; parts that the backup
-    left out stay as they are. Raises :class:`EmolabError` as :func:`check` does, and for a workspace that is in use.
+    left out stay as they are. Raises :class:`EmolabError` as :func:`check_backup` does, and for a workspace in use.
     """
     from emolab.loop.label.studio import check_studio_is_down
 

@@ -52,7 +52,8 @@ class NotebookProgress(Progress):
 class _Bar(Task):
     def __init__(self, description: str, total: int | None, unit: str) -> None:
         self._text, self._total, self._unit = description, total, unit
-        self._done, self._shown = 0, 0.0
+        self._done, self._shown, self._started = 0, 0.0, time.monotonic()
+        self._ended = ""
         self._handle: Any = None
 
     def __enter__(self) -> Task:
@@ -60,6 +61,8 @@ class _Bar(Task):
         return self
 
     def __exit__(self, *exc: object) -> None:
+        spent = time.monotonic() - self._started
+        self._ended = "stopped" if exc and exc[0] is not None else f"{spent:.1f} s"
         self._draw(at_once=True)
 
     def advance(self, n: int = 1) -> None:
@@ -87,7 +90,10 @@ class _Bar(Task):
         whole = "" if self._total is None else f" of {self._total:,}"
         limit = "" if self._total is None else f' value="{self._done}" max="{max(self._total, 1)}"'
         count = f"{self._done:,}{whole} {self._unit}".strip() if self._total or self._done else ""
-        return f"<div>{escape(self._text)} <progress{limit}></progress> {escape(count)}</div>"
+        # a bar of unknown length moves for as long as it is there, so it goes when the work is done
+        bar = "" if self._ended and self._total is None else f"<progress{limit}></progress>"
+        tail = " · ".join(part for part in (count, self._ended) if part)
+        return f"<div>{escape(self._text)} {bar} {escape(tail)}</div>"
 
 
 def _display(html: str) -> Any:
@@ -106,7 +112,7 @@ def _markup(html: str) -> Any:
 
 
 def _in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this: IPython in a terminal cannot show HTML."""
+    """Whether a Jupyter kernel runs this, Colab's own kind included: IPython in a terminal cannot show HTML."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
+    return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)
