@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from emolab.workspace import Workspace
+from tests.support.calling import emolab
 from tests.support.databases import catalog, postgresql, postgresql_catalog  # noqa: F401 (fixtures)
 from tests.support.servers import embedded, label_studio, project, studio  # noqa: F401 (fixtures)
 
@@ -89,7 +90,27 @@ def shared_weights(shared_root: Path) -> Path:
 
 @pytest.fixture
 def run_cli() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``emolab`` in a process of its own: ``run_cli("status", "--json", cwd=folder)``."""
+    """Call ``emolab`` here, which takes no new process: ``run_cli("status", "--json", cwd=folder)``."""
+
+    def run(*arguments: str, cwd: Path | None = None, check: bool = False,
+            env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {"COLUMNS": "110", **(env or {})}.items():
+                patch.setenv(name, value)
+            if cwd is not None:
+                patch.chdir(cwd)
+            said = emolab(*arguments)
+        done = subprocess.CompletedProcess([*arguments], said.code, said.out, said.err)
+        if check:
+            done.check_returncode()
+        return done
+
+    return run
+
+
+@pytest.fixture
+def run_apart() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``emolab`` in a process of its own: ``run_apart("status", "--json", cwd=folder)``."""
 
     def run(*arguments: str, cwd: Path | None = None, check: bool = False, timeout: float = 300.0,
             env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:  # fmt: skip

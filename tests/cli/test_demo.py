@@ -16,21 +16,21 @@ from emolab.workspace import Workspace
 
 
 def test_a_folder_with_other_things_is_never_removed(
-    tmp_path: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
+    tmp_path: Path, run_apart: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    done = run_cli("demo", str(tmp_path))
+    done = run_apart("demo", str(tmp_path))
     assert done.returncode == 1
     assert "is not empty and not an earlier demo" in done.stderr
     assert (tmp_path / "thesis.txt").exists()
 
 
 def test_a_pool_that_the_votes_would_use_up_is_refused_at_once(
-    tmp_path: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
+    tmp_path: Path, run_apart: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / ".emolab-demo").touch()
-    done = run_cli("demo", str(tmp_path / "d"), "--rounds", "2", "--per-round", "20", "--pool", "100")
+    done = run_apart("demo", str(tmp_path / "d"), "--rounds", "2", "--per-round", "20", "--pool", "100")
     assert done.returncode == 1
     assert (tmp_path / "d" / ".emolab-demo").exists()  # an earlier demo stays
     assert "The pool has 100 faces, and 2 rounds of 60 votes may ask about more." in done.stderr
@@ -63,10 +63,10 @@ def test_a_killed_demo_stops_its_label_studio(tmp_path: Path) -> None:
 @pytest.mark.fiftyone
 @pytest.mark.labelstudio
 def test_the_whole_loop_runs_and_leaves_a_page_and_a_dataset(
-    tmp_path: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
+    tmp_path: Path, run_apart: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     arguments = ("demo", str(tmp_path / "d"), "--rounds", "2", "--per-round", "12", "--pool", "100", "--seeds", "3")
-    done = run_cli(*arguments, "--json", timeout=560)
+    done = run_apart(*arguments, "--json", timeout=560)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     usual, ours = (found["arms"][name] for name in ("usual", "emolab"))

@@ -376,7 +376,7 @@ def test_real_face_crops_pass_through_untouched(workspace: Workspace, shared_dat
 
 
 @pytest.mark.slow
-def test_a_folder_of_200_000_files(workspace: Workspace, tmp_path: Path, run_cli: RunCli) -> None:
+def test_a_folder_of_200_000_files(workspace: Workspace, tmp_path: Path, run_apart: RunCli) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     save(folder / "000000.png")
@@ -385,9 +385,9 @@ def test_a_folder_of_200_000_files(workspace: Workspace, tmp_path: Path, run_cli
             folder / f"{i:06}.png", i
         )
     command = ["collect", str(folder), "--faces", "off", "--json"]
-    counts = json.loads(run_cli(*command, cwd=workspace.root, check=True, timeout=600).stdout)
+    counts = json.loads(run_apart(*command, cwd=workspace.root, check=True, timeout=600).stdout)
     assert (counts["items"], counts["added"], counts["existing"]) == (200_000, 4, 199_996)
-    again = json.loads(run_cli(*command, cwd=workspace.root, check=True, timeout=300).stdout)
+    again = json.loads(run_apart(*command, cwd=workspace.root, check=True, timeout=300).stdout)
     assert (again["skipped"], again["added"]) == (200_000, 0)
 
 

@@ -490,13 +490,13 @@ def colours_of_the_grid(page: Any, file: Path) -> int:
 
 @pytest.mark.fiftyone
 def test_the_command_writes_opens_the_app_ends_at_ctrl_c_and_leaves_nothing_running(
-    faces: Workspace, address: str, run_cli: Any
+    faces: Workspace, address: str, run_apart: Any
 ) -> None:
     own = {"FIFTYONE_DATABASE_URI": ""}
-    report = json.loads(run_cli("inspect", "--no-app", "--json", cwd=faces.root, check=True, env=own).stdout)
+    report = json.loads(run_apart("inspect", "--no-app", "--json", cwd=faces.root, check=True, env=own).stdout)
     assert (report["dataset"], report["added"], report["path"]) == ("faces", 40, "direct")
     assert report["views"]["suggested now"] == 10
-    wrong = run_cli("inspect", "--pull", cwd=faces.root, env=own)
+    wrong = run_apart("inspect", "--pull", cwd=faces.root, env=own)
     assert (wrong.returncode, "--pull and --annotator NAME belong together" in wrong.stderr) == (2, True)
     command = [sys.executable, "-m", "emolab", "inspect"]
     with subprocess.Popen(command, cwd=faces.root, env={**os.environ, **own}, stderr=subprocess.PIPE, text=True,

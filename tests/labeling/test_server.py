@@ -581,30 +581,30 @@ def test_a_server_without_a_token_says_where_to_get_one(workspace: Workspace) ->
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_url_and_invite_say_how_to_start_it(workspace: Workspace, run_cli: Run) -> None:
+def test_url_and_invite_say_how_to_start_it(workspace: Workspace, run_apart: Run) -> None:
     for command in ("url", "invite"):
-        done = run_cli("studio", command, cwd=workspace.root)
+        done = run_apart("studio", command, cwd=workspace.root)
         assert (done.returncode, done.stdout) == (1, "")
         assert "Label Studio is not running." in done.stderr
         assert "emolab studio up" in done.stderr
 
 
-def test_down_is_fine_when_nothing_runs(workspace: Workspace, run_cli: Run) -> None:
-    done = run_cli("studio", "down", "--json", cwd=workspace.root)
+def test_down_is_fine_when_nothing_runs(workspace: Workspace, run_apart: Run) -> None:
+    done = run_apart("studio", "down", "--json", cwd=workspace.root)
     assert (done.returncode, json.loads(done.stdout)) == (0, {"stopped": False})
 
 
-def test_a_server_of_somebody_else_is_neither_started_nor_stopped(workspace: Workspace, run_cli: Run) -> None:
+def test_a_server_of_somebody_else_is_neither_started_nor_stopped(workspace: Workspace, run_apart: Run) -> None:
     for command in ("up", "down", "password"):
-        done = run_cli("studio", command, cwd=workspace.root, env={"LABEL_STUDIO_URL": "http://x.example"})
+        done = run_apart("studio", command, cwd=workspace.root, env={"LABEL_STUDIO_URL": "http://x.example"})
         assert done.returncode == 1
         assert "http://x.example (from $LABEL_STUDIO_URL), which emolab neither starts nor stops" in done.stderr
 
 
 @real
-def test_up_url_invite_and_down_from_the_command_line(embedded: EmbeddedServer, run_cli: Run) -> None:
+def test_up_url_invite_and_down_from_the_command_line(embedded: EmbeddedServer, run_apart: Run) -> None:
     def emolab(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return run_cli("studio", *arguments, cwd=embedded.workspace.root, check=True)
+        return run_apart("studio", *arguments, cwd=embedded.workspace.root, check=True)
 
     up = json.loads(emolab("up", "--json").stdout)
     assert (up["already_up"], up["password"]) == (False, None)
