@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DETECTOR = Path("emolab/datasets/yunet/yunet_n_dynamic.onnx")
+DETECTOR = Path("emolab/modalities/image/yunet/yunet_n_dynamic.onnx")
 
 
 def run(*command: str | Path, cwd: Path = ROOT, told: bool = False) -> str:
