@@ -56,7 +56,10 @@ if TYPE_CHECKING:
     from emolab.loop.model.promote import promote as promote
     from emolab.loop.model.train import train as train
     from emolab.loop.operate.doctor import doctor as doctor
+    from emolab.loop.operate.status import repair_counts as repair_counts
     from emolab.loop.operate.status import status as status
+    from emolab.progress import SILENT as SILENT
+    from emolab.progress import Progress as Progress
     from emolab.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"
@@ -104,15 +107,18 @@ STEPS = {
     "promote": "emolab.loop.model.promote:promote",
     # operate
     "status": "emolab.loop.operate.status:status",
+    "repair_counts": "emolab.loop.operate.status:repair_counts",
     "doctor": "emolab.loop.operate.doctor:doctor",
 }
-#: What steps take, give and raise -> "module:class".
+#: What steps take and raise -> "module:name".
 TYPES = {
     "Workspace": "emolab.workspace:Workspace",
     "SimulationRequest": "emolab.loop.label.simulation.request:SimulationRequest",
     "EmolabError": "emolab.errors:EmolabError",
     "ConfigError": "emolab.errors:ConfigError",
     "DataError": "emolab.errors:DataError",
+    "Progress": "emolab.progress:Progress",
+    "SILENT": "emolab.progress:SILENT",
 }
 
 

@@ -50,7 +50,7 @@ class Table:
         head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
         body = "".join(f"<tr>{''.join(self._cell(i, value) for i, value in enumerate(row))}</tr>" for row in shown)
         return (
-            f'<table><caption style="text-align:left"><b>{escape(self.title)}</b></caption>'
+            f'<table><caption style="text-align:left;white-space:nowrap"><b>{escape(self.title)}</b></caption>'
             f"{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>{self._more(shown)}"
         )
 
@@ -88,6 +88,11 @@ class Result:
     Counted samples
       samples  3
     """
+
+    def __init_subclass__(cls) -> None:
+        # IPython takes the first `__repr__` or `_repr_pretty_` on the way up, and a dataclass has its own `__repr__`
+        if "_repr_pretty_" not in vars(cls):
+            cls._repr_pretty_ = Result._repr_pretty_  # type: ignore[method-assign]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything there is to tell, ready for JSON: what ``--json`` prints."""

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
 import emolab
+from emolab.cli.main import cli
 from emolab.inference import prediction_store
+from emolab.notebook.command_names import COMMANDS, OPTIONS
 from emolab.results import Result
 from emolab.workspace import Workspace
 from tests.support.calling import emolab as command
@@ -26,7 +32,7 @@ from tests.support.servers import LabelStudioServer
 
 CLASSES = ("happiness", "sadness", "neutral")
 #: What two runs of the same step may differ in; a TorchScript archive holds its own name.
-TIMES = {"bytes", "seconds", "minutes", "created_at", "log", "pid", "last"}
+TIMES = {"bytes", "seconds", "minutes", "created_at", "log", "pid", "last", "select_s"}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, image in enumerate(np.random.default_rng(9).integers(0, 255, (12, 40, 40, 1), dtype=np.uint8)):
         (root / "new" / f"{number}.png").write_bytes(png(image))
     emolab.collect(workspace, root / "new", faces="off")
+    emolab.backup(workspace, root / "kept.zip", leave_out="media")
     return root
 
 
@@ -126,6 +133,61 @@ STEPS = {
         ("models", "promote", "champion", "--alias", "best"),
         lambda ws, _: emolab.promote(ws, "champion", alias="best"),
     ),
+    "models list": Step(("models", "list"), lambda ws, _: emolab.models(ws).to_dict()["models"]),
+    "models show": Step(("models", "show"), lambda ws, _: emolab.model(ws)),
+    "models card": Step(("models", "card", "face48"), lambda _, __: emolab.card("face48")),
+    "label export": Step(
+        ("label", "export", "{folder}/votes.csv"), lambda ws, at: emolab.export_votes(ws, at / "votes.csv")
+    ),
+    "restore": Step(
+        ("restore", "{folder}/kept.zip", "{folder}/again"),
+        lambda _, at: emolab.restore(at / "kept.zip", str(at / "again")),
+    ),
+    "restore, dry run": Step(
+        ("restore", "{folder}/kept.zip", "--dry-run"), lambda _, at: emolab.check_backup(at / "kept.zip")
+    ),
+    "status --check": Step(("status", "--check"), lambda ws, _: emolab.status(ws, check=True)),
+    "simulate": Step(
+        (
+            "simulate",
+            "image_folder:{folder}/open_faces",
+            "--set",
+            "project.classes=happiness,sadness,neutral",
+            "--set",
+            "training.backbone=tiny",
+            "--mode",
+            "finetune",
+            "--set",
+            "training.size=16",
+            "--set",
+            "training.epochs=1",
+            "--seeds",
+            "1",
+            "--start",
+            "6",
+            "--budget",
+            "12",
+            "--rounds",
+            "1",
+            "--strategies",
+            "random",
+            "--out",
+            "{folder}/simulation",
+        ),
+        lambda ws, at: emolab.simulate(
+            emolab.SimulationRequest(
+                dataset=f"image_folder:{at}/open_faces",
+                mode="finetune",
+                seeds=1,
+                start=6,
+                budget=12,
+                rounds=1,
+                strategies=["random"],
+                out=at / "simulation",
+            ),
+            config=ws.with_settings({"training.backbone": "tiny", "training.size": 16, "training.epochs": 1}).config,
+        ),
+    ),
     "backup": Step(("backup", "{folder}/faces.zip"), lambda ws, at: emolab.backup(ws, at / "faces.zip")),
 }
 
@@ -136,7 +198,7 @@ def masked(value: Any, root: Path) -> Any:
         return {key: masked(one, root) for key, one in value.items() if key not in TIMES}
     if isinstance(value, list):
         return [masked(one, root) for one in value]
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and not np.isfinite(value):
         return None
     return value.replace(str(root), "ROOT") if isinstance(value, str) else value
 
@@ -152,7 +214,8 @@ def test_a_step_gives_in_python_what_its_command_prints(name: str, twins: tuple[
     step = STEPS[name]
     printed = by_command(twins[0], step.words)
     found = step.call(emolab.open(twins[1] / "faces"), twins[1])
-    given = masked(json.loads(json.dumps(found.to_dict())), twins[1])
+    told = found if isinstance(found, list) else found.to_dict()
+    given = masked(json.loads(json.dumps(told)), twins[1])
     assert given == printed
 
 
@@ -173,13 +236,131 @@ def test_push_and_pull_give_in_python_what_their_commands_print(
     assert (pulled.new, pulled.changed) == (0, False)
 
 
-def test_every_step_has_a_result_that_is_plain_data_or_a_record() -> None:
-    """Each name of the interface loads, is callable and is documented."""
-    for name in emolab.STEPS:
-        step = getattr(emolab, name)
-        assert callable(step), name
-        assert (step.__doc__ or "").strip(), f"emolab.{name} has no docstring"
-    assert set(emolab.STEPS) <= set(dir(emolab))
+@pytest.mark.slow
+@pytest.mark.labelstudio
+def test_the_embedded_server_is_the_same_from_both_sides(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "one")
+    workspace = emolab.open(tmp_path / "one" / "faces")
+    started = emolab.start_studio(workspace)
+    try:
+        assert started.password and not started.already_up
+        for words, step in {
+            ("studio", "url"): emolab.studio_url,
+            ("studio", "up"): emolab.start_studio,
+            ("studio", "invite"): emolab.invite,
+        }.items():
+            printed = by_command(tmp_path / "one", words)
+            assert printed.items() <= masked(step(workspace).to_dict(), tmp_path / "one").items(), words
+        assert by_command(tmp_path / "one", ("studio", "down")) == {"stopped": True}
+    finally:
+        assert emolab.stop_studio(workspace).to_dict() == {"stopped": False}
+
+
+@pytest.mark.fiftyone
+def test_inspect_gives_in_python_what_its_command_prints(twins: tuple[Path, Path]) -> None:
+    printed = by_command(twins[0], ("inspect", "--no-app"))
+    done = subprocess.run(
+        [sys.executable, "-c", "import emolab, json; print(json.dumps(emolab.inspect(emolab.open()).to_dict()))"],
+        cwd=twins[1] / "faces", capture_output=True, text=True, check=True, timeout=300,
+    )  # fmt: skip
+    given = masked(json.loads(done.stdout.splitlines()[-1]), twins[1])
+    names = printed.pop("dataset"), given.pop("dataset")  # each workspace has its own
+    assert given == printed and all(name.startswith("faces") for name in names)
+
+
+#: What every command has, and what it is in Python.
+EVERYWHERE = {"json": "a result has to_dict()", "set": "workspace.with_settings()"}
+#: Command -> the options its step does not have, and why.
+ONLY_COMMAND = {
+    "init": {"directory": "the step's path"},
+    "studio up": {"foreground": "a notebook has a foreground of its own"},
+    "label pull --watch": {"watch": "is the step", **dict.fromkeys(("reconcile", "accept_withdrawn"), "not with it")},
+    "label pull": {"watch": "the step watch", "every": "the step watch"},
+    "label name": {"remove": "the name None", "nickname": "the step's name"},
+    "split set": {"yes": "nobody asks"},
+    "split draw": {"yes": "nobody asks", **dict.fromkeys(("train", "valid", "test"), "the step's shares")},
+    "remove": {"yes": "nobody asks"},
+    "inspect --pull": {"pull": "is the step", **dict.fromkeys(("model", "no_app", "port"), "of the App")},
+    "inspect": {"no_app": "no App", "port": "no App", **dict.fromkeys(("pull", "annotator"), "the step pull_edits")},
+    "suggest --advise": {"advise": "is the step", **dict.fromkeys(
+        ("n", "minutes", "strategy", "per_group", "balance", "revotes", "seed", "push"), "not with --advise")},
+    "suggest": {"advise": "the step advise", "push": "emolab.push(suggestions=True)"},
+    "predict": {"paths": "the step's images", "csv": "pandas.DataFrame(result.predictions)"},
+    "export": {"out": "the step's file"},
+    "models show": {"model": "the step's name"},
+    "models promote": {"model": "the step's name"},
+    "status --repair": {"check": "status", "repair": "is the step"},
+    "status": {"repair": "the step repair_counts"},
+    "restore --dry-run": dict.fromkeys(("dry_run", "directory", "overwrite"), "is the step, and changes nothing"),
+    "restore": {"dry_run": "the step check_backup"},
+}  # fmt: skip
+#: Arguments of steps that no option stands for, and why.
+ONLY_STEP = {
+    "workspace": "-w", "progress": "bars on standard error", "agree": "the command asks, or --yes", "team": "torchrun",
+    "stopped": "Ctrl-C", "config": "the settings of the workspace and --set", "problem": "of finding the workspace",
+    "as_json": "--json", "path": "init DIRECTORY", "name": "MODEL, NICKNAME", "images": "PATHS", "file": "--out",
+    "shares": "--train, --valid, --test",
+}  # fmt: skip
+
+
+def command_at(words: str) -> click.Command:
+    found: click.Command = cli
+    for word in words.partition(" --")[0].split():
+        assert isinstance(found, click.Group)
+        inner = found.get_command(click.Context(found), word)
+        assert inner is not None, words
+        found = inner
+    return found
+
+
+def arguments_of(command: click.Command) -> set[str]:
+    """The options of a command by the names they have in Python."""
+    found = set()
+    for param in command.params:
+        spelling = max(param.opts, key=len).lstrip("-")
+        name = spelling if isinstance(param, click.Argument) else OPTIONS.get(spelling, spelling)
+        found.add(name.partition("=")[0].replace("-", "_"))
+    return found
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_step_takes_what_its_command_takes(words: str) -> None:
+    step = signature(getattr(emolab, COMMANDS[words])).parameters
+    fields = signature(emolab.SimulationRequest).parameters if words == "simulate" else {}
+    taken = {*step, *fields} - {"request"}
+    options = arguments_of(command_at(words)) - set(EVERYWHERE)
+    assert options - taken == set(ONLY_COMMAND.get(words, {})), "options that are no arguments"
+    assert taken - options - set(ONLY_STEP) == set(), "arguments that are no options"
+    keywords = [p.name for p in step.values() if p.kind is not p.KEYWORD_ONLY]
+    assert len(keywords) <= 3, f"{words}: {keywords} may be given by place"
+
+
+def test_every_command_has_a_name_in_python() -> None:
+    def leaves(group: click.Group, path: str = "") -> Iterator[str]:
+        for name in group.list_commands(click.Context(group)):
+            found = group.get_command(click.Context(group), name)
+            if isinstance(found, click.Group):
+                yield from leaves(found, f"{path}{name} ")
+            else:
+                yield path + name
+
+    assert set(leaves(cli)) - set(COMMANDS) == {"demo"}, "add it to emolab/notebook/command_names.py"
+    assert set(COMMANDS.values()) == {*emolab.STEPS, "init"}
+
+
+@pytest.mark.parametrize("name", emolab.STEPS)
+def test_every_step_says_what_it_does_and_what_it_raises_and_gives_a_result(name: str) -> None:
+    step = getattr(emolab, name)
+    text = step.__doc__ or ""
+    assert text.strip(), f"emolab.{name} has no docstring"
+    assert re.search(r"Raises\s+:class:`|no error|Nothing is raised", text), f"emolab.{name} does not say its errors"
+    assert name in dir(emolab)
+    module = sys.modules[step.__module__]
+    given = step.__annotations__["return"].removeprefix("Iterator[").removesuffix("]")
+    source = Path(str(module.__file__)).read_text(encoding="utf-8")
+    home = re.search(rf"from (emolab\.[\w.]+) import [^\n]*\b{given}\b", source)
+    kind = getattr(import_module(home[1]) if home else module, given)
+    assert issubclass(kind, Result), f"emolab.{name} gives {given}, which does not show itself in a notebook"
 
 
 def test_what_emolab_does_not_have_is_an_attribute_error() -> None:

@@ -14,7 +14,7 @@ from emolab.cli.common import Session, escape, within, workspace_command
 from emolab.words import many, short
 
 if TYPE_CHECKING:
-    from emolab.datasets.inspect.fiftyone_view import Pull, ViewReport
+    from emolab.datasets.inspect.fiftyone_view import AppEdits, ViewReport
 
 SHOWN = 20
 
@@ -61,19 +61,7 @@ def inspect(
 
 def _written(session: Session, report: ViewReport) -> None:
     tally = report.tally
-    session.emit(
-        {
-            "dataset": report.dataset,
-            "samples": report.samples,
-            "added": tally.added,
-            "changed": tally.changed,
-            "unchanged": tally.unchanged,
-            "removed": tally.removed,
-            "edits_not_pulled": len(tally.kept),
-            "views": report.views,
-            "path": report.path,
-        }
-    )
+    session.emit(report)
     parts = [
         f"{count:,} {what}"
         for count, what in ((tally.added, "added"), (tally.changed, "changed"), (tally.removed, "removed"))
@@ -91,15 +79,8 @@ def _written(session: Session, report: ViewReport) -> None:
         session.next_step("emolab inspect --pull --annotator NAME")
 
 
-def _pulled(session: Session, pull: Pull) -> int:
-    session.emit(
-        {
-            "new": pull.new,
-            "withdrawn": pull.withdrawn,
-            "known": pull.known,
-            "problems": [{"sample": uid, "problem": line} for uid, line in pull.problems],
-        }
-    )
+def _pulled(session: Session, pull: AppEdits) -> int:
+    session.emit(pull)
     session.say(f"[green]✓[/] {many(pull.new, 'new vote')}, {pull.withdrawn:,} taken back, {pull.known:,} known before")
     if pull.problems:
         session.say(f"[yellow]![/] {many(len(pull.problems), 'change was', 'changes were')} left alone:")

@@ -22,7 +22,7 @@ def status(session: Session, check: bool, repair: bool) -> None:
     """Say where the project stands in the loop, whether the workspace is healthy, and what to type next."""
     from emolab.loop.operate import status as step
 
-    for wrong in step.repair(session.workspace) if repair else ():
+    for wrong in step.repair_counts(session.workspace).miscounts if repair else ():
         session.say(f"[green]✓[/] put right: {escape(wrong)}")
     found = step.status(session.workspace, check=check or repair)
     session.emit(found.to_dict())

@@ -44,6 +44,7 @@ COMMANDS = {
     "models show": "model",
     "models promote": "promote",
     "models card": "card",
+    "status --repair": "repair_counts",
     "status": "status",
     "doctor": "doctor",
     "backup": "backup",
@@ -61,6 +62,11 @@ OPTIONS = {
     "w": "workspace=emolab.open(...)",
     "labels": "aggregator",
     "project": "title",
+    "near-duplicates": "near",
+    "sample": "ids",
+    "source": "sources",
+    "group": "groups",
+    "redraw-test": "keep_test=False",
 }
 #: Options that are said by other means in Python, or not needed there.
 ELSEWHERE = {"yes", "json", "help", "no-app", "upgrade", "push", "watch", "advise", "nproc-per-node", "y"}

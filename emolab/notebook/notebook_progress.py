@@ -12,6 +12,8 @@ from emolab.progress import Progress, Task
 
 #: Notes are logged as information, warnings as warnings, which Python prints where nobody set up anything.
 LOGGER = logging.getLogger("emolab")
+#: Beside the bar of work that an error or an interruption ended.
+STOPPED = "stopped"
 #: Seconds between two pictures of a bar.
 PAUSE = 0.2
 
@@ -34,11 +36,14 @@ class LoggedProgress(Progress):
 
 
 class NotebookProgress(Progress):
-    """One bar below the cell for each task, and notes as lines."""
+    """One bar below the cell for each task, and notes as lines; a task within another goes away when it is done."""
+
+    def __init__(self) -> None:
+        self._open: list[_Bar] = []
 
     def task(self, description: str, total: int | None = None, *, unit: str = "") -> Task:
         """Open a bar of ``total`` units (``None``: unknown)."""
-        return _Bar(description, total, unit)
+        return _Bar(description, total, unit, among=self._open)
 
     def note(self, text: str) -> None:
         """Show one line of prose."""
@@ -50,19 +55,23 @@ class NotebookProgress(Progress):
 
 
 class _Bar(Task):
-    def __init__(self, description: str, total: int | None, unit: str) -> None:
+    def __init__(self, description: str, total: int | None, unit: str, *, among: list[_Bar]) -> None:
+        self._among, self._inner = among, False
         self._text, self._total, self._unit = description, total, unit
         self._done, self._shown, self._started = 0, 0.0, time.monotonic()
         self._ended = ""
         self._handle: Any = None
 
     def __enter__(self) -> Task:
+        self._inner = bool(self._among)
+        self._among.append(self)
         self._handle = _display(self._html())
         return self
 
     def __exit__(self, *exc: object) -> None:
         spent = time.monotonic() - self._started
-        self._ended = "stopped" if exc and exc[0] is not None else f"{spent:.1f} s"
+        self._ended = STOPPED if exc and exc[0] is not None else f"{spent:.1f} s"
+        self._among.remove(self)
         self._draw(at_once=True)
 
     def advance(self, n: int = 1) -> None:
@@ -87,6 +96,8 @@ class _Bar(Task):
             self._handle.update(_markup(self._html()))
 
     def _html(self) -> str:
+        if self._inner and self._ended and self._ended != STOPPED:
+            return ""
         whole = "" if self._total is None else f" of {self._total:,}"
         limit = "" if self._total is None else f' value="{self._done}" max="{max(self._total, 1)}"'
         count = f"{self._done:,}{whole} {self._unit}".strip() if self._total or self._done else ""

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
 
-from emolab.votes import dawid_skene
+from emolab.votes import dawid_skene_fit
 from emolab.votes.table import answers, counts, crowds, normalised
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EXPECTED, EXPECTED_VOTES = 0.78, 200.0
 #: Votes per class that everybody counts as an average member of the team.
 AVERAGE_VOTES = 20.0
-#: How much alike people err on the same face, see :func:`emolab.votes.dawid_skene.likelihood`; chosen as above.
+#: How much alike people err on the same face, see :func:`emolab.votes.dawid_skene_fit.likelihood`; chosen as above.
 CORRELATION = 0.05
 #: Probabilities of a model below this count as this.
 LEAST = 1e-6
@@ -57,11 +57,11 @@ def learn(votes: VoteTable) -> TeamHabits:
     shares = normalised(np.asarray(together.sum(axis=0)).ravel() + 0.5)
     elsewhere = normalised(np.where(np.eye(k, dtype=bool), 0.0, shares))
     expected = EXPECTED * np.eye(k) + (1 - EXPECTED) * elsewhere if k > 1 else np.eye(1)
-    whole = dawid_skene.fit(together, k, prior=EXPECTED_VOTES * expected, correlation=CORRELATION, informed=True)
+    whole = dawid_skene_fit.fit(together, k, prior=EXPECTED_VOTES * expected, correlation=CORRELATION, informed=True)
     anybody = whole.confusion[0]
     if w == 0:
         return TeamHabits(np.zeros((0, k, k)), anybody, whole.shares, said)
-    each = dawid_skene.fit(said, k, prior=AVERAGE_VOTES * anybody, correlation=CORRELATION, informed=True)
+    each = dawid_skene_fit.fit(said, k, prior=AVERAGE_VOTES * anybody, correlation=CORRELATION, informed=True)
     habits = np.where(crowds(votes)[:, None, None], anybody, each.confusion)
     return TeamHabits(habits, anybody, whole.shares, said)
 
@@ -73,7 +73,7 @@ def believed(team: TeamHabits, probs: NDArray[np.floating[Any]] | None = None) -
     the first j classes; those beyond, such as answers that are no class, keep their shares. The model is one more
     opinion, raised to a power under which it explains the votes best: next to nothing for one that knows nothing.
     """
-    found = dawid_skene.likelihood(team.said, team.habits, CORRELATION)
+    found = dawid_skene_fit.likelihood(team.said, team.habits, CORRELATION)
     plain = np.log(team.shares)
     begin = np.tile(plain, (len(found), 1))
     if probs is not None:

@@ -11,7 +11,7 @@ from emolab.errors import ConfigError, DataError
 from emolab.records import VoteTable
 from emolab.votes import quota
 from emolab.votes.confusion import believed, learn
-from emolab.votes.dawid_skene import likelihood
+from emolab.votes.dawid_skene_fit import likelihood
 from emolab.votes.quota import VoteQuota, parse
 from emolab.votes.sufficiency import ENOUGH, GIVEN_UP, ONE_MORE, Decisions, decide, information
 

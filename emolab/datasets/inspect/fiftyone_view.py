@@ -29,13 +29,14 @@ from emolab.datasets.inspect.sync import Path, SyncTally, synchronise
 from emolab.errors import EmolabError, MissingExtra
 from emolab.progress import SILENT, Progress
 from emolab.records import Predictions
+from emolab.results import Result
 from emolab.workspace import Workspace
 
 ADDRESS = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class ViewReport:
+class ViewReport(Result):
     """What :func:`write` did: dataset, samples in it, the tally, the size of each saved view, the path used."""
 
     dataset: str
@@ -44,15 +45,35 @@ class ViewReport:
     views: dict[str, int]
     path: str
 
+    def to_dict(self) -> dict[str, Any]:
+        """What is in the dataset and what changed there, ready for JSON."""
+        tally = self.tally
+        return {
+            "dataset": self.dataset,
+            "samples": self.samples,
+            "added": tally.added,
+            "changed": tally.changed,
+            "unchanged": tally.unchanged,
+            "removed": tally.removed,
+            "edits_not_pulled": len(tally.kept),
+            "views": dict(self.views),
+            "path": self.path,
+        }
+
 
 @dataclass(frozen=True, slots=True)
-class Pull:
+class AppEdits(Result):
     """What :func:`pull` did: new and withdrawn votes, answers known before, and (uid, line) for what it left alone."""
 
     new: int
     withdrawn: int
     known: int
     problems: tuple[tuple[str, str], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts, and each change that was left alone with the reason, ready for JSON."""
+        problems = [{"sample": uid, "problem": line} for uid, line in self.problems]
+        return {"new": self.new, "withdrawn": self.withdrawn, "known": self.known, "problems": problems}
 
 
 def connect(address: str) -> ModuleType:
@@ -111,7 +132,7 @@ def write(
     return ViewReport(dataset.name, len(dataset), tally, appearance.save_views(fo, dataset), way.name)
 
 
-def pull(workspace: Workspace, address: str, *, annotator: str) -> Pull:
+def pull(workspace: Workspace, address: str, *, annotator: str) -> AppEdits:
     """Read what people changed in the App and write it to the ledger as votes of ``annotator``, in one transaction.
 
     Running it again changes nothing. Raises :class:`EmolabError` when there is no dataset yet.
@@ -129,7 +150,7 @@ def pull(workspace: Workspace, address: str, *, annotator: str) -> Pull:
         )
         withdrawn = votes.withdraw(tx, found.withdrawn, "taken back in FiftyOne")
         new = votes.append(tx, found.votes, kind="inspector")
-    return Pull(new, withdrawn, found.known, tuple(found.problems))
+    return AppEdits(new, withdrawn, found.known, tuple(found.problems))
 
 
 @contextmanager

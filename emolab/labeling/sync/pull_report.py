@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from emolab.labeling.answers.record_votes import LedgerChanges
 from emolab.labeling.sync.duplicate_tasks import Settled
+from emolab.results import Result, Table, tables_of
 
 if TYPE_CHECKING:
     from emolab.labeling.label_studio.records import RemoteProject
 
 
 @dataclass(frozen=True, kw_only=True)
-class PullReport:
+class PullReport(Result):
     """What a pull changed in the ledger, over all projects of this workspace on the server."""
 
     projects: tuple[str, ...]
@@ -35,6 +36,10 @@ class PullReport:
     held: Mapping[str, int] = field(default_factory=dict)  # withdrawals held back without consent, by project
     gone: tuple[str, ...] = ()  # projects that were deleted on the server; their votes stay
     seconds: float = 0.0
+
+    def tables(self) -> list[Table]:
+        """What there is to tell, without what did not happen."""
+        return tables_of(type(self), {name: value for name, value in self.to_dict().items() if value})
 
     @property
     def changed(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from emolab.results import Result, Table, tables_of
+
 NO_GUESSES: Mapping[str, str] = {}
 
 
@@ -31,7 +33,7 @@ class PushRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PushReport:
+class PushReport(Result):
     """What a push did, or with ``dry_run`` would do."""
 
     project: str
@@ -61,6 +63,10 @@ class PushReport:
     missing: list[str] = field(default_factory=list)  # samples whose file cannot be read or shown
     note: str = ""  # why nothing was to be done
     seconds: float = 0.0
+
+    def tables(self) -> list[Table]:
+        """What there is to tell, without what did not happen."""
+        return tables_of(type(self), {name: value for name, value in self.to_dict().items() if value})
 
     def to_event(self) -> dict[str, str | int]:
         """What is remembered of this push."""

@@ -10,7 +10,7 @@ from emolab.progress import SILENT
 from emolab.words import short
 
 if TYPE_CHECKING:
-    from emolab.datasets.inspect.fiftyone_view import Pull, ViewReport
+    from emolab.datasets.inspect.fiftyone_view import AppEdits, ViewReport
     from emolab.progress import Progress
     from emolab.records import Predictions
     from emolab.workspace import Workspace
@@ -36,8 +36,11 @@ def inspect(workspace: Workspace, *, model: str = "champion", progress: Progress
     return fiftyone_view.write(workspace, address, predictions=predictions, progress=progress)
 
 
-def pull_edits(workspace: Workspace, *, annotator: str, progress: Progress = SILENT) -> Pull:
-    """Bring tags and labels that were changed in the App back as votes of ``annotator``."""
+def pull_edits(workspace: Workspace, *, annotator: str, progress: Progress = SILENT) -> AppEdits:
+    """Bring tags and labels that were changed in the App back as votes of ``annotator``.
+
+    Raises :class:`EmolabError` where FiftyOne or its database is missing, or nothing was written there yet.
+    """
     from emolab.datasets.inspect import fiftyone_view
 
     return fiftyone_view.pull(workspace, _database(workspace, progress), annotator=annotator)

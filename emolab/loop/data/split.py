@@ -50,7 +50,7 @@ Agree = Callable[["Moves"], None]
 
 
 def splits(workspace: Workspace) -> SplitCounts:
-    """Count the samples of each split by source and by the class of their current label."""
+    """Count the samples of each split by source and current label; an empty workspace is no error."""
     from emolab.datasets.splits import resplit
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -91,7 +91,10 @@ def draw_splits(
     agree: Agree | None = None,
     dry_run: bool = False,
 ) -> SplitChange:
-    """Draw train, valid and test by ``shares`` (each 0..1), each class alike; groups and near copies stay whole."""
+    """Draw train, valid and test by ``shares`` (each 0..1), each class alike; groups and near copies stay whole.
+
+    Raises :class:`DataError` for shares that do not add up to 1, and for a source that there is not.
+    """
     from emolab.datasets.splits import resplit
 
     def wanted(conn: Connection) -> Moves:
@@ -101,7 +104,10 @@ def draw_splits(
 
 
 def repair_splits(workspace: Workspace, *, groups: bool = False, dry_run: bool = False) -> SplitChange:
-    """Bring near copies and faces of one photo into one split, with ``groups`` subjects and videos too."""
+    """Bring near copies and faces of one photo into one split, with ``groups`` subjects and videos too.
+
+    Where nothing lies across splits nothing moves, which is no error.
+    """
     from emolab.datasets.splits import resplit
 
     kinds = resplit.ALL if groups else resplit.ALL[:2]

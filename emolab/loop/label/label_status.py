@@ -110,7 +110,10 @@ class LabelStatus(Result):
 
 
 def label_status(workspace: Workspace) -> LabelStatus:
-    """Progress of the rounds, votes per sample, agreement, and every annotator beside the others."""
+    """Progress of the rounds, votes per sample, agreement, and every annotator beside the others.
+
+    Without any vote there is nothing to tell, which is no error.
+    """
     import numpy as np
 
     from emolab.catalog import activity, nicknames, tallies

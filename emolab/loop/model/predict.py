@@ -244,7 +244,9 @@ def _answers(
     found: Iterator[FilePrediction] = predict_media(predictor, items, max_pixels=max_pixels, progress=progress)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")  # on sizes and damaged tags; what matters is in the answer
-        return [
+        answers = [
             FilePrediction(name=one.name, probs=None, error=one.error) if one.media is None else next(found)
             for one in asked
         ]
+        next(found, None)  # so that it comes to its end, and its bar to the full
+        return answers

@@ -13,7 +13,7 @@ from emolab.labeling.labels.current_labels import standing
 from emolab.notebook.command_names import in_python
 from emolab.results import Result, Table, in_words
 from emolab.training.runs import run_folders
-from emolab.words import push_command, short
+from emolab.words import many, push_command, short
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -133,7 +133,7 @@ class Status(Result):
         labels, best = self.labels, self.champion
         rows = [
             ("samples", self.samples, self.sources),
-            ("votes", self.votes["people"], f"{self.annotators:,} annotators"),
+            ("votes", self.votes["people"], many(self.annotators, "annotator") if self.annotators else ""),
             ("answered", self.answered, f"{self.waiting:,} waiting for an answer"),
             ("labels", labels.n if labels else 0, "; ".join(labels.lines()) if labels else ""),
             ("models", self.models, f"champion {short(best.id)}: {in_words(best.metrics)}" if best else ""),
@@ -149,16 +149,27 @@ class Status(Result):
         ]
 
 
-def repair(workspace: Workspace) -> list[str]:
-    """Count everything in the catalog again and keep that; returns the counts that were wrong, in words."""
+@dataclass(frozen=True, slots=True)
+class RepairedCounts(Result):
+    """The counts of the catalog that were wrong, in words; none: all were right."""
+
+    miscounts: list[str]
+
+
+def repair_counts(workspace: Workspace) -> RepairedCounts:
+    """Count everything in the catalog again, keep that, and tell what was wrong.
+
+    Raises :class:`DataError` for a catalog that cannot be read.
+    """
     with workspace.catalog() as catalog:
-        return catalog.recount()
+        return RepairedCounts(catalog.recount())
 
 
 def status(workspace: Workspace, *, check: bool = False) -> Status:
     """Where the project stands: counts along the loop, problems, and the next command.
 
     With ``check`` the catalog's file is read through however large it is, and every count is compared with the rows.
+    What is wrong is among the problems, which is no error.
     """
     with workspace.catalog() as catalog:
         whole = check or catalog.size() <= ALWAYS_CHECKED

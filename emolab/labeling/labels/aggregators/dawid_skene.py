@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
-from emolab.votes import dawid_skene
-from emolab.votes.dawid_skene import Fit
+from emolab.votes import dawid_skene_fit
+from emolab.votes.dawid_skene_fit import Fit
 from emolab.votes.table import answers
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def aggregate(votes: VoteTable, options: AggregatorOptions = DEFAULTS) -> NDArra
 
 def fit(said: csr_matrix, k: int, options: AggregatorOptions = DEFAULTS) -> Fit:
     """The model fitted to ``said`` (n, w * k) of :mod:`emolab.votes.table`, with the settings of ``options``."""
-    return dawid_skene.fit(
+    return dawid_skene_fit.fit(
         said,
         k,
         prior=options.smoothing + options.trust * np.eye(k),

@@ -10,7 +10,7 @@ from scipy.sparse import diags_array
 from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
 from emolab.labeling.labels.aggregators.dawid_skene import fit
 from emolab.labeling.labels.aggregators.soft import smooth
-from emolab.votes.dawid_skene import Fit
+from emolab.votes.dawid_skene_fit import Fit
 from emolab.votes.table import answers, crowds, normalised
 
 if TYPE_CHECKING:
