@@ -74,8 +74,8 @@ def demo(
         data=data, rounds=rounds, per_round=per_round, pool=pool, strategy=strategy, seeds=seeds, seed=seed
     )
     session.say(
-        f"[bold]emolab demo[/] [dim]{many(rounds, 'round')} of {OVERLAP * per_round} votes, the usual way and "
-        f"emolab's; {many(seeds, 'campaign')} of each replayed[/]\n"
+        f"[bold]emolab demo[/] [dim]{many(rounds, 'round')} of {OVERLAP * per_round} votes each way, "
+        f"{many(seeds, 'campaign')} of each replayed[/]\n"
     )
     with terminated_like_ctrl_c():
         made = demonstrate(directory.resolve(), options, say=session.say, progress=session.progress)

@@ -162,8 +162,8 @@ def _seats(url: str, token: str, say: Say) -> Iterator[tuple[Annotator, Studio]]
 def _line(policy: Policy, point: Point) -> str:
     colour = "cyan" if policy.name == EMOLAB else "yellow"
     return (
-        f"  [{colour}]{policy.title:<13}[/] {point.votes:>5,} votes on {point.labelled:>4,} faces   "
-        f"accuracy [bold]{point.accuracy:6.1%}[/]   macro-F1 [bold]{point.macro_f1:.3f}[/]   "
+        f"  [{colour}]{policy.title:<13}[/] {point.votes:>5,} votes on {point.labelled:>4,} faces  "
+        f"accuracy [bold]{point.accuracy:5.1%}[/]  macro-F1 [bold]{point.macro_f1:.3f}[/]  "
         f"[dim]{point.seconds:.0f} s[/]"
     )
 

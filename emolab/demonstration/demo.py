@@ -19,6 +19,7 @@ from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from emolab.demonstration.campaign import Campaigns
+    from emolab.demonstration.data import DemoData, Source
     from emolab.demonstration.replay import Replay
     from emolab.workspace import Workspace
 
@@ -105,16 +106,7 @@ def _demonstrate(
         for name, policy in policies.items()
     }
     with live.starting(workspaces[ways.EMOLAB]) as coming:
-        with live.step(f"{options.faces:,} faces for the team, others to judge by", say):
-            faces = demo_data.faces(
-                source,
-                folder / "photos",
-                pool=options.faces,
-                judge=min(JUDGE, options.faces),
-                seed=options.seed,
-                jobs=jobs,
-                progress=progress,
-            )
+        faces = _faces(folder / "photos", source, options, jobs=jobs, say=say, progress=progress)
         home, other = workspaces[ways.EMOLAB], workspaces[ways.USUAL]
         twins = live.collect_faces(home, [other], faces, say=say, progress=progress)
         with live.step(f"{options.seeds} campaigns of each way replayed", say):
@@ -150,6 +142,28 @@ def _demonstrate(
         seconds=time.monotonic() - began,
     )
     write_text(made.page, demo_page.render(campaigns, played, seconds=made.seconds))
+    return made
+
+
+def _faces(
+    folder: Path, source: Source, options: DemoOptions, *, jobs: int, say: Callable[[str], None], progress: Progress
+) -> DemoData:
+    from emolab.demonstration.data import faces
+
+    began = time.monotonic()
+    made = faces(
+        source,
+        folder,
+        pool=options.faces,
+        judge=min(JUDGE, options.faces),
+        seed=options.seed,
+        jobs=jobs,
+        progress=progress,
+    )
+    say(
+        f"[green]✓[/] {'drew' if made.drawn else 'read'} {len(made.crowd):,} faces for the team and "
+        f"{len(made.judge):,} others to judge by [dim]({time.monotonic() - began:.0f} s)[/]"
+    )
     return made
 
 
