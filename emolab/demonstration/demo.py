@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from emolab.workspace import Workspace
 
 #: Faces to choose from and to judge by, votes per round in faces the usual way, and votes on each of those.
-POOL, JUDGE, PER_ROUND, OVERLAP = 1200, 400, 60, 3
+POOL, JUDGE, PER_ROUND, OVERLAP = 1000, 400, 60, 3
 #: Campaigns that the replay plays by each policy.
 SEEDS = 12
 #: A file by which a later run knows that it may remove the folder.
