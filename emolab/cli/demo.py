@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "--pool",
     type=click.IntRange(20, 1_000_000),
     metavar="N",
-    help="Faces to choose from [1,000, or two for each vote].",
+    help="Faces to choose from [two for each vote, 1,000 at least].",
 )
 @click.option("--strategy", metavar="NAME", help="How emolab chooses. Default: suggest.strategy.")
 @click.option(
