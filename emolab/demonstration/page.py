@@ -121,7 +121,7 @@ def _saved(replay: Replay) -> Section:
                 f"{curve.mean[-1]:.1%} ± {1.96 * _error(curve)[-1]:.1%}",
                 "not reached" if reached is None else f"{reached:,.0f}",
                 times,
-                "" if saving is None else interval(saving.ratio),
+                "" if saving is None else interval(saving.ratio).removeprefix("95 % interval").lstrip(": "),
             ]
         )
     return Section(
@@ -129,7 +129,7 @@ def _saved(replay: Replay) -> Section:
         lead=f"After {replay.budgets[-1]:,.0f} votes each, and what each way needs for the accuracy that the usual way "
         "has then. The second row asks as emolab asks, about random faces: its saving does not come from choosing.",
         body=table(
-            ["way", "faces", "votes per face", "accuracy", "votes needed", "times fewer", "interval"],
+            ["way", "faces", "votes per face", "accuracy", "votes needed", "times fewer", "95 % interval"],
             rows,
             numeric=(1, 2, 3, 4, 5),
         ),
