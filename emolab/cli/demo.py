@@ -84,7 +84,7 @@ def demo(
 
 
 def _summary(session: Session, made: Demonstration) -> None:
-    from emolab.demonstration.headline import headline, sentence
+    from emolab.demonstration.headline import headline, minutes, sentence
     from emolab.demonstration.policies import EMOLAB
 
     arms, saving = made.campaigns.arms, made.replay.savings[EMOLAB]
@@ -110,7 +110,7 @@ def _summary(session: Session, made: Demonstration) -> None:
     session.say(f"\n  the page      [bold cyan]{escape(made.page.as_uri())}[/]")
     chosen = shlex.quote(str(arms[EMOLAB].workspace.root))
     session.say(f"  the dataset   [bold cyan]emolab -w {escape(chosen)} inspect[/]")
-    session.say(f"  [dim]{made.seconds / 60:.1f} minutes in all[/]")
+    session.say(f"  [dim]{minutes(made.seconds)} in all[/]")
 
 
 def _data(made: Demonstration) -> dict[str, object]:

@@ -25,6 +25,11 @@ def interval(ratio: Ratio) -> str:
     return f"95 % interval {ratio.low:.2f} to {ratio.high:.2f}"
 
 
+def minutes(seconds: float) -> str:
+    """How long the demo took, on the page and on the console."""
+    return f"{seconds / 60:.1f} min"
+
+
 def sentence(replay: Replay, saving: Saving) -> str:
     """The figures behind the headline."""
     how = f"means of {replay.seeds} campaigns on {replay.pool:,} faces, judged on {replay.judge:,} others"

@@ -10,7 +10,7 @@ from emolab.active_learning.simulation.curves import Curves
 from emolab.demonstration import page_campaign
 from emolab.demonstration.arm import Arm, Point
 from emolab.demonstration.campaign import Campaigns
-from emolab.demonstration.headline import headline, interval, sentence
+from emolab.demonstration.headline import headline, interval, minutes, sentence
 from emolab.demonstration.policies import EMOLAB, USUAL
 from emolab.demonstration.replay import ASKING, Replay
 from emolab.pages.charts import line
@@ -66,7 +66,7 @@ def _tiles(campaigns: Campaigns, replay: Replay, seconds: float) -> list[Tile]:
             value=f"{ours.accuracy:.1%}",
             note=f"the usual way {theirs.accuracy:.1%}, {theirs.votes:,} votes",
         ),
-        Tile(label="everything took", value=f"{seconds / 60:.1f} min", note="on this machine"),
+        Tile(label="everything took", value=minutes(seconds), note="on this machine"),
     ]
 
 
