@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from emolab.errors import ConfigError
-from emolab.labeling.label_studio import releases
+from emolab.labeling.server import releases
 from emolab.loop.operate import checks, checks_servers
 from emolab.loop.operate.checks import Check, Probe
 from emolab.loop.operate.doctor import Checkup

@@ -24,8 +24,8 @@ from emolab.catalog.campaign import remotes, rounds
 from emolab.errors import DataError, EmolabError
 from emolab.inference import prediction_store
 from emolab.labeling.form import controls
-from emolab.labeling.label_studio import releases
 from emolab.labeling.label_studio.client import Studio
+from emolab.labeling.server import releases
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
 from emolab.progress import Progress

@@ -14,7 +14,8 @@ import httpx
 
 from emolab.errors import ServerError
 from emolab.labeling.label_studio.client import Studio
-from emolab.labeling.label_studio.http import LOOPBACK, check, clean_url, explained, json_of
+from emolab.labeling.label_studio.http import LOOPBACK, clean_url
+from emolab.labeling.label_studio.http_errors import check, explained, json_of
 from emolab.labeling.label_studio.response_shapes import JsonResponse
 from emolab.labeling.label_studio.tokens import TokenKind
 

@@ -54,7 +54,7 @@ class Connection:
         """Give what the SDK raises for ``request`` (method and path) the same words as every other request."""
         from label_studio_sdk.core.api_error import ApiError
 
-        from emolab.labeling.label_studio.http import explained, no_data, status_error
+        from emolab.labeling.label_studio.http_errors import explained, no_data, status_error
 
         before = self.http.answered
         try:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from emolab.catalog import events
 from emolab.catalog.campaign import remotes
 from emolab.errors import DataError
-from emolab.labeling.label_studio import releases
 from emolab.labeling.label_studio.retry import patiently, told_to
+from emolab.labeling.server import releases
 from emolab.labeling.sync import merge_projects, project, project_form, queue_order
 from emolab.labeling.sync.choose_tasks import TaskChoice, choose, nothing
 from emolab.labeling.sync.delivery import deliver, strays

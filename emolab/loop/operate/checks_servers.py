@@ -107,7 +107,8 @@ def studio_of(workspace: Workspace | None, env: Mapping[str, str]) -> Check:
 
 def studio(url: str, token: str, *, seconds: float = 10.0) -> Check:
     """Whether the team's Label Studio at ``url`` answers and accepts the token."""
-    from emolab.labeling.label_studio import client, releases, tokens
+    from emolab.labeling.label_studio import client, tokens
+    from emolab.labeling.server import releases
 
     shown = shorten(url)
     if not token:
