@@ -20,7 +20,7 @@ setup:  ## make .venv ready (PyTorch, Label Studio, FiftyOne and its database), 
 ready:
 	@scripts/setup.sh
 
-demo: ready  ## the whole loop in ten minutes, on faces emolab draws itself
+demo: ready  ## the whole loop on drawn faces, and how many votes it saves
 	@$(VENV)/emolab demo $(ARGS)
 
 test:  ## every test, against a real Label Studio and a real FiftyOne
