@@ -233,6 +233,7 @@ def runnable_cases() -> list[object]:
     return cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", runnable_cases())
 def test_runnable_blocks_run_one_after_another(page: str, prepared: Path) -> None:
     script = ["set -euo pipefail", "trap 'emolab studio down >/dev/null 2>&1 || true' EXIT"]

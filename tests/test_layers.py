@@ -233,14 +233,17 @@ def test_every_file_belongs_to_a_room_of_the_design() -> None:
     assert not strangers, f"no room for {', '.join(strangers)}: see CONTRIBUTING.md, 'Who may import whom'"
 
 
+@pytest.mark.slow
 def test_imports_go_down_never_up_and_never_sideways() -> None:
     assert not layer_faults(all_imports()), "\n" + "\n".join(layer_faults(all_imports()))
 
 
+@pytest.mark.slow
 def test_each_heavy_package_is_imported_in_its_own_home_only() -> None:
     assert not heavy_faults(all_imports()), "\n" + "\n".join(heavy_faults(all_imports()))
 
 
+@pytest.mark.slow
 def test_light_rooms_need_only_light_packages() -> None:
     faults = []
     for found in all_imports():
@@ -254,6 +257,7 @@ def test_light_rooms_need_only_light_packages() -> None:
     assert not faults, "\n" + "\n".join(faults)
 
 
+@pytest.mark.slow
 def test_no_module_imports_itself_through_another() -> None:
     found = cycles(module_graph(sources()))
     assert not found, "imports in a circle: " + "; ".join(" -> ".join(group) for group in found)
@@ -269,6 +273,7 @@ def step_faults(imports: list[Import]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_commands_parse_and_print_and_leave_the_work_to_loop() -> None:
     assert not step_faults(all_imports()), "\n" + "\n".join(step_faults(all_imports()))
 
@@ -301,10 +306,12 @@ def long_functions(files: list[tuple[str, str]]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_no_function_is_longer_than_a_screen() -> None:
     assert set(long_functions(sources())) == set(LONG)
 
 
+@pytest.mark.slow
 def test_absolute_imports_only() -> None:
     relative = [
         f"emolab/{path}:{node.lineno}"

@@ -52,6 +52,7 @@ def run(code: str, root: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
     write_faces(tmp_path)
     said = run(examples(with_studio=False), tmp_path)

@@ -30,6 +30,9 @@ from tests.support.calling import emolab as command
 from tests.support.learnable import QUICK, bars, configure, fill_workspace, png
 from tests.support.servers import LabelStudioServer
 
+#: What the tests share takes longer to make than most tests take.
+pytestmark = pytest.mark.slow
+
 CLASSES = ("happiness", "sadness", "neutral")
 #: What two runs of the same step may differ in; a TorchScript archive holds its own name.
 TIMES = {"bytes", "seconds", "minutes", "created_at", "log", "pid", "last", "select_s"}
@@ -236,7 +239,6 @@ def test_push_and_pull_give_in_python_what_their_commands_print(
     assert (pulled.new, pulled.changed) == (0, False)
 
 
-@pytest.mark.slow
 @pytest.mark.labelstudio
 def test_the_embedded_server_is_the_same_from_both_sides(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made, tmp_path / "one")

@@ -106,6 +106,7 @@ def test_words_are_the_ones_of_the_table(name: str) -> None:
             check(name, word)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "call",
     [

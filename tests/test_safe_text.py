@@ -82,6 +82,7 @@ def shows_no_order(text: str) -> bool:
     return not set(text) & set(ORDERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in EVIL if "\udce9" not in name], ids=ascii)
 def test_no_command_lets_a_name_through(tmp_path: Path, name: str) -> None:
     files = put(tmp_path / "in", {name: png(1), f"broken {name}": b"no image"})

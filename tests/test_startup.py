@@ -48,6 +48,7 @@ def test_help_imports_no_heavy_package() -> None:
     assert imported_by(code) & HEAVY == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_loading_a_command_imports_no_heavy_package(command: str) -> None:
     module = COMMANDS[command][0]
@@ -61,6 +62,7 @@ def test_help_lists_every_command_with_its_line() -> None:
         assert line.split()[0] in done.stdout
 
 
+@pytest.mark.slow
 def test_help_costs_at_most_five_times_a_bare_python() -> None:
     # With bytecode in place, as after an installation: the first, unmeasured calls write it.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

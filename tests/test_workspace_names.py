@@ -44,6 +44,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return put(tmp_path_factory.mktemp("photos"), {f"{seed}.png": png(seed) for seed in range(3)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_a_folder_of_any_name_holds_its_whole_workspace(tmp_path: Path, photos: Path, name: str) -> None:
     place = tmp_path / "place"

@@ -49,6 +49,7 @@ def campaign(a: float, b: float, c: float, *, judges: int, seed: int) -> Measure
     return Measured(sizes, hits)
 
 
+@pytest.mark.slow
 def test_the_fit_recovers_a_known_power_law() -> None:
     law = power_law.fit(campaign(0.9, 1.5, 0.5, judges=20_000, seed=1), np.random.default_rng(0))
     for n in (400, 800, 1600):

@@ -69,6 +69,7 @@ def test_a_tenth_is_drawn_at_random_and_spread_over_the_batch() -> None:
     assert len(set(batch.samples)) == 40
 
 
+@pytest.mark.slow
 def test_the_random_tenth_does_not_depend_on_the_model() -> None:
     pool = make_pool(600, 200)
     assert pool.probs is not None
@@ -150,6 +151,7 @@ def test_labels_of_one_class_leave_the_safe_choice() -> None:
     )
 
 
+@pytest.mark.slow
 def test_more_classes_than_a_replay_has_samples_to_begin_with() -> None:
     embeddings, _ = faces(95, apart=1.0)
     truth = np.random.default_rng(0).integers(0, 40, 95)

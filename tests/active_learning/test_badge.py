@@ -47,6 +47,7 @@ def test_the_factored_distances_are_those_of_the_gradients() -> None:
     assert field.square == pytest.approx((gradients**2).sum(axis=1), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("look", "block"), [(2, 256), (512, 1), (512, 256)])
 def test_every_order_of_draws_has_the_chance_that_k_means_plus_plus_gives_it(
     look: int, block: int, monkeypatch: pytest.MonkeyPatch

@@ -49,6 +49,7 @@ def partly_labelled(n: int, labelled: int) -> NDArray[np.float64]:
     return np.where(np.arange(n) < labelled, np.arange(n) % 3, np.nan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_coreset_picks_what_scikit_activeml_picks(seed: int) -> None:
     points = blobs(600, 15, seed)
@@ -126,6 +127,7 @@ def plain_k_means_plus_plus(gradients: NDArray[np.float64], n: int, rng: np.rand
     return picked
 
 
+@pytest.mark.slow
 def test_badge_leaves_what_plain_k_means_plus_plus_leaves_and_random_does_not() -> None:
     rng = np.random.default_rng(3)
     points = blobs(2000, 40, seed=3, d=10, spread=0.2)

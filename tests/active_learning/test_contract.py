@@ -128,6 +128,7 @@ def test_the_size_of_chunks_does_not_matter(strategy: str, monkeypatch: pytest.M
     assert choose(pool, 40, strategy) == wanted
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_does_not_matter(strategy: str) -> None:
     rng = np.random.default_rng(0)
     pool = make_pool(1500, embeddings=rng.normal(size=(1500, 96)).astype(np.float16))
@@ -207,6 +208,7 @@ def test_asking_for_nothing_is_an_error(strategy: str, n: int) -> None:
         choose(make_pool(), n, strategy)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_contract_holds_for_any_pool(data: st.DataObject) -> None:

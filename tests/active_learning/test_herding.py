@@ -75,6 +75,7 @@ def doubt(probs: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1 - (top[:, -1] - top[:, -2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [1, 5, 64])
 @pytest.mark.parametrize("strategy", ["maxherding", "uherding"])
 @pytest.mark.parametrize("seed", range(4))

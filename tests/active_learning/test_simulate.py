@@ -332,6 +332,7 @@ def test_a_simulation_stopped_anywhere_goes_on_with_the_same_result(tmp_path: Pa
     assert [json.loads(line)["number"] for line in file.read_text().splitlines()] == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
     found = []
     for jobs in (1, 2):

@@ -100,6 +100,7 @@ def coreset_pool(points: NDArray[np.float16], centers: int) -> Pool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["even", "clustered"])
 @pytest.mark.parametrize("block", [1, 7, 2048])
 def test_coreset_picks_exactly_what_plain_greedy_picks(kind: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:

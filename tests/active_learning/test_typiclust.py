@@ -149,6 +149,7 @@ print(json.dumps([batch.rows.tolist(), batch.scores.tolist()]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["typiclust", "maxherding", "uherding"])
 def test_the_number_of_threads_changes_nothing_not_even_the_scores(strategy: str) -> None:
     answers = []

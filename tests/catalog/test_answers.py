@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from emolab.catalog import Catalog, samples, votes
 from emolab.catalog.campaign import answers, remotes
 from emolab.catalog.campaign.answers import RecordedAnswer
 from emolab.records import Sample, Vote
 
 
+@pytest.mark.slow
 def test_answers_are_counted_with_and_without_the_skipped_ones(catalog: Catalog) -> None:
     one, two, three = ("a" * 64, "b" * 64, "c" * 64)
     with catalog.begin() as tx:

@@ -142,6 +142,7 @@ def by_hand(tx: Connection, rng: np.random.Generator) -> None:
     tx.exec_driver_sql(statement)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_any_sequence_of_writes_leaves_the_counts_of_the_rows(
     catalog: Catalog, seed: int, monkeypatch: pytest.MonkeyPatch
@@ -253,6 +254,7 @@ def test_writers_do_not_wait_for_the_counts_of_each_other(postgresql_catalog: Ca
         assert kept(conn) == recounted(conn)
 
 
+@pytest.mark.slow
 def test_many_writers_and_sums_at_once_lose_and_double_nothing(
     postgresql_catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

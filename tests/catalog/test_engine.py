@@ -57,6 +57,7 @@ def test_a_failed_transaction_leaves_nothing(url: str) -> None:
             assert samples.count(conn) == 0
 
 
+@pytest.mark.slow
 def test_two_processes_create_and_write_one_catalog_at_once(url: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     writers = [spawn.Process(target=add_many, args=(url, letter)) for letter in "ab"]

@@ -95,6 +95,7 @@ def harmed(workspace: Workspace, harm: Callable[[Path], None]) -> None:
     harm(workspace.catalog_file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("harm", "words"), HARMS, ids=[words for _, words in HARMS])
 def test_every_command_says_what_is_wrong_with_the_catalog(
     full: Workspace, harm: Callable[[Path], None], words: str
@@ -107,6 +108,7 @@ def test_every_command_says_what_is_wrong_with_the_catalog(
         assert "fix: " in said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [missing, empty, without_tables])
 def test_init_never_makes_a_catalog_over_what_is_left(full: Workspace, harm: Callable[[Path], None]) -> None:
     harmed(full, harm)

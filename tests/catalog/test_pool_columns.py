@@ -47,6 +47,7 @@ def drawn(number: int, rng: np.random.Generator) -> Sample:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_each_column_is_what_the_rows_say(catalog: Catalog, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_columns, "_ROWS", 7)

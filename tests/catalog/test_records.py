@@ -34,6 +34,7 @@ def plain(letter: str, **more: object) -> Sample:
     return replace(Sample(id=letter * 64, media=f"{letter}.png"), **more)
 
 
+@pytest.mark.slow
 def test_a_sample_reads_back_as_it_was_written(catalog: Catalog) -> None:
     with catalog.begin() as tx:
         samples.add(tx, [FULL])

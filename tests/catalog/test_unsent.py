@@ -42,6 +42,7 @@ def send(workspace: Workspace, *ids: str) -> None:
         remotes.want(tx, mine, [remotes.TaskRequest(i, 1, 1) for i in ids])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quality", "reason"),
     [

@@ -42,6 +42,7 @@ def trained(workspace: Workspace) -> Workspace:
     return ready
 
 
+@pytest.mark.slow
 def test_advice_in_words_and_figures(trained: Workspace, run_cli: Run) -> None:
     shown = run_cli("suggest", "--advise", cwd=trained.root, check=True).stderr
     assert "accuracy now" in shown
@@ -56,6 +57,7 @@ def test_advice_in_words_and_figures(trained: Workspace, run_cli: Run) -> None:
         assert rounds.next_number(conn) == 2
 
 
+@pytest.mark.slow
 def test_advice_is_kept_until_a_vote_comes_in_or_a_round_is_another(
     trained: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +75,7 @@ def test_advice_is_kept_until_a_vote_comes_in_or_a_round_is_another(
     assert second.labels != first.labels
 
 
+@pytest.mark.slow
 def test_status_repeats_the_sentence_while_it_holds(trained: Workspace, run_cli: Run) -> None:
     assert json.loads(run_cli("status", "--json", cwd=trained.root, check=True).stdout)["advice"] is None
     sentence = advise(trained).sentence
@@ -84,6 +87,7 @@ def test_status_repeats_the_sentence_while_it_holds(trained: Workspace, run_cli:
     assert json.loads(run_cli("status", "--json", cwd=trained.root, check=True).stdout)["advice"] is None
 
 
+@pytest.mark.slow
 def test_doubtful_labels_are_listed_with_what_they_may_be(trained: Workspace, run_cli: Run) -> None:
     others = {"happiness": "sadness", "sadness": "neutral", "neutral": "happiness"}
     with trained.catalog() as catalog, catalog.begin() as tx:
@@ -103,6 +107,7 @@ def test_doubtful_labels_are_listed_with_what_they_may_be(trained: Workspace, ru
     assert "doubtful labels, worst first" in run_cli("suggest", "--advise", cwd=trained.root, check=True).stderr
 
 
+@pytest.mark.slow
 def test_a_sample_costs_what_the_people_have_cast_and_not_what_a_merged_dataset_has(trained: Workspace) -> None:
     with trained.catalog() as catalog, catalog.begin() as tx:
         tx.execute(update(schema.annotators).where(schema.annotators.c.name == "bob").values(kind="dataset"))
@@ -135,6 +140,7 @@ def test_without_judges_it_says_what_to_type(workspace: Workspace) -> None:
     assert found.next == "emolab suggest --strategy random -n 40 --push"
 
 
+@pytest.mark.slow
 def test_a_backbone_that_learnt_only_from_these_labels_cannot_tell(trained: Workspace) -> None:
     from emolab.loop.model.train import train
 

@@ -264,6 +264,7 @@ def test_an_embedded_server_that_is_down_is_no_fault(workspace: Workspace) -> No
     assert (check.state, check.needed, check.fix) == ("missing", False, "emolab studio up")
 
 
+@pytest.mark.slow
 @pytest.mark.labelstudio
 def test_a_real_server_works_with_its_token(label_studio) -> None:  # type: ignore[no-untyped-def]
     check = checks_servers.studio(label_studio.url, label_studio.token)

@@ -48,12 +48,14 @@ def readable(full: Workspace) -> Iterator[Workspace]:
         path.chmod(path.stat().st_mode | 0o700)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("status",), ("models", "list"), ("label", "status"), ("label", "export")])
 def test_a_read_only_workspace_can_be_looked_at(readable: Workspace, command: tuple[str, ...]) -> None:
     said = without_powers("-w", readable.root, *command)
     assert said.code == 0, said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log", ["none", "empty", "full", "full without its index"])
 def test_a_read_only_catalog_shows_what_stands_in_its_log(tmp_path: Path, log: str, photos: Path) -> None:
     """A copy of a workspace in use has a write-ahead log, which holds the newest samples."""
@@ -98,6 +100,7 @@ WRITERS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", WRITERS, ids=" ".join)
 def test_a_command_that_writes_says_in_one_line_that_it_may_not(
     readable: Workspace, photos: Path, command: tuple[str, ...], tmp_path: Path
@@ -117,6 +120,7 @@ def test_a_command_that_writes_says_in_one_line_that_it_may_not(
     one_line(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("status",), ("models", "list"), ("collect", "PHOTOS"), ("train",), ("suggest",)])
 @pytest.mark.parametrize("hidden", ["emolab.toml", ".emolab", ".emolab/catalog.db"])
 def test_what_belongs_to_somebody_else_is_said_with_both_names(
@@ -199,6 +203,7 @@ def test_a_damaged_ledger_of_seen_files_is_made_again(tmp_path: Path, content: b
         assert ledger.find(["a", "b"]) == [("00" * 32,), None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "why"),
     [
@@ -228,6 +233,7 @@ def test_an_address_that_is_none_is_said_with_where_it_was_set(
             assert "$LABEL_STUDIO_URL" in one_line(said)
 
 
+@pytest.mark.slow
 @pytest.mark.fiftyone
 @pytest.mark.parametrize(
     "uri",
@@ -252,6 +258,7 @@ def test_a_database_that_nobody_answers_is_one_line_within_seconds(
     assert time.monotonic() - begun < 60  # MongoDB's own patience would be 68 s; a busy machine needs some of it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "call",
     [
@@ -273,6 +280,7 @@ def test_an_argument_that_is_no_text_is_wrong_usage(full: Workspace, photos: Pat
     assert 'caf\\xe9" is no UTF-8 text.' in said.err
 
 
+@pytest.mark.slow
 def test_files_may_have_names_that_are_no_text(full: Workspace, tmp_path: Path) -> None:
     put(tmp_path / "in", {"caf\udce9.png": png(9)})
     said = emolab("-w", full.root, "collect", tmp_path / "in" / "caf\udce9.png", "--faces", "off")
@@ -281,6 +289,7 @@ def test_files_may_have_names_that_are_no_text(full: Workspace, tmp_path: Path) 
     assert emolab("-w", full.root, "backup", tmp_path / "caf\udce9.backup").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ['training.weights = "a\\u0000b"', 'catalog.url = "sqlite:///a\\u0000b"'])
 def test_a_zero_byte_in_the_settings_is_refused(full: Workspace, text: str) -> None:
     settings = full.root / "emolab.toml"

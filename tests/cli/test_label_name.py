@@ -56,6 +56,7 @@ def test_a_name_is_given_changed_and_taken_away(team: Workspace) -> None:
     assert names(team) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "message"),
     [

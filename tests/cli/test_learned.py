@@ -64,6 +64,7 @@ def knowing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return faces
 
 
+@pytest.mark.slow
 def test_merge_says_how_many_images_the_start_network_has_learned(
     knowing: Path, tmp_path: Path, emolab: Command
 ) -> None:
@@ -80,6 +81,7 @@ def test_merge_says_how_many_images_the_start_network_has_learned(
     assert "flatter" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
     ["training.backbone=tiny", "training.backbone=hog", "training.weights=none", "training.backbone=resnet18"],
@@ -91,6 +93,7 @@ def test_merge_says_nothing_where_the_start_network_has_learned_nothing(
     assert emolab("-w", tmp_path / "w", "merge", "image_folder", knowing, "--set", setting)["learned"] is None
 
 
+@pytest.mark.slow
 def test_merge_of_other_faces_says_nothing_and_a_damaged_record_is_said(
     knowing: Path, tmp_path: Path, emolab: Command
 ) -> None:
@@ -102,6 +105,7 @@ def test_merge_of_other_faces_says_nothing_and_a_damaged_record_is_said(
     assert "Unknown: the record of what face48 learned from is damaged" in said
 
 
+@pytest.mark.slow
 def test_evaluate_on_a_dataset_gives_the_figures_again_without_learned_images(knowing: Path, emolab: Command) -> None:
     more = folder_of_faces(knowing, 60, seed=8)
     found = emolab("evaluate", "face48", "--on", f"image_folder:{more}")
@@ -112,6 +116,7 @@ def test_evaluate_on_a_dataset_gives_the_figures_again_without_learned_images(kn
     assert f"{n} of 100 samples were learned by this model: accuracy" in said
 
 
+@pytest.mark.slow
 def test_evaluate_with_few_images_left_says_so_instead_of_figures(knowing: Path, emolab: Command) -> None:
     found = emolab("evaluate", "face48", "--on", f"image_folder:{knowing}")
     assert (found["learned"]["n"], found["learned"]["left"], found["learned"]["without"]) == (30, 10, None)
@@ -119,6 +124,7 @@ def test_evaluate_with_few_images_left_says_so_instead_of_figures(knowing: Path,
     assert "30 of 40 samples were learned by this model, which flatters it; 10 others are too few for figures." in said
 
 
+@pytest.mark.slow
 def test_evaluate_on_splits_marks_what_was_trained_on(workspace: Workspace, emolab: Command) -> None:
     fill_workspace(workspace, 48)
     configure(workspace, QUICK + "\ntensorboard = false")
@@ -140,6 +146,7 @@ def test_evaluate_on_splits_marks_what_was_trained_on(workspace: Workspace, emol
     )
 
 
+@pytest.mark.slow
 def test_evaluate_recognises_a_copy_in_another_size(workspace: Workspace, emolab: Command, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -156,6 +163,7 @@ def test_evaluate_recognises_a_copy_in_another_size(workspace: Workspace, emolab
     assert found["learned"]["n"] >= 0.9 * len(train)
 
 
+@pytest.mark.slow
 def test_simulate_refuses_learned_images_whatever_they_are_called(
     knowing: Path, emolab: Command, tmp_path: Path
 ) -> None:
@@ -165,6 +173,7 @@ def test_simulate_refuses_learned_images_whatever_they_are_called(
     assert "training.backbone=mobilenet_v2" in said
 
 
+@pytest.mark.slow
 def test_a_pretraining_hands_its_images_on(workspace: Workspace, emolab: Command) -> None:
     fill_workspace(workspace, 48)
     configure(workspace, QUICK + "\ntensorboard = false")
@@ -182,6 +191,7 @@ def test_a_pretraining_hands_its_images_on(workspace: Workspace, emolab: Command
     assert checkpoint.DOCUMENT not in {file.name for file in weights.parent.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_teacher_hands_on_what_it_has_learned(workspace: Workspace, emolab: Command) -> None:
     fill_workspace(workspace, 48)
     configure(workspace, QUICK + "\ntensorboard = false")

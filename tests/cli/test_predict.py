@@ -85,6 +85,7 @@ def test_one_file_of_one_is_counted_as_one(odd: Path, capsys: pytest.CaptureFixt
     assert run(["predict", "face48", str(odd / "fine.png")]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(100, 80), (5000, 3000)])
 def test_the_largest_image_is_that_of_the_settings(
     size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

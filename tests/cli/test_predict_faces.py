@@ -47,6 +47,7 @@ def pictures(tmp_path: Path) -> Sequence[str]:
     return [str(tmp_path / name) for name in ("pair.png", "room.png", "diary.png")]
 
 
+@pytest.mark.slow
 def test_every_face_has_its_answer_and_pictures_without_one_are_named(
     trained: Workspace, pictures: Sequence[str], run_cli: RunCli
 ) -> None:
@@ -82,6 +83,7 @@ def test_every_face_has_its_answer_and_pictures_without_one_are_named(
     assert [row["x"] for row in table[2:]] == ["", ""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_a_box_is_in_pixels_of_the_upright_picture(
     orientation: int, trained: Workspace, tmp_path: Path, run_cli: RunCli
@@ -114,6 +116,7 @@ def test_a_box_is_cut_off_at_the_border(
     assert within(box, (100, 80)) == inside
 
 
+@pytest.mark.slow
 def test_the_answer_is_about_the_crop_that_collect_would_keep(
     trained: Workspace, pictures: Sequence[str], tmp_path: Path, run_cli: RunCli
 ) -> None:
@@ -132,6 +135,7 @@ def test_the_answer_is_about_the_crop_that_collect_would_keep(
     np.testing.assert_allclose(answers(by_face), answers(by_crop), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_detector_that_does_not_exist_is_named(trained: Workspace, tmp_path: Path, run_cli: RunCli) -> None:
     Image.new("RGB", (300, 200), "gray").save(tmp_path / "room.png")
     command = ["predict", "champion", str(tmp_path / "room.png")]
@@ -141,6 +145,7 @@ def test_a_detector_that_does_not_exist_is_named(trained: Workspace, tmp_path: P
     assert 'or "" for the one that comes with emolab' in " ".join(gone.stderr.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("faces", "answered", "without"),
     [("auto", 3, 1), ("all", 2, 2), ("largest", 1, 2), ("off", 3, 0)],
@@ -163,12 +168,14 @@ def test_what_is_searched_for_faces_is_as_in_collect(
     assert done.returncode == (1 if without else 0)
 
 
+@pytest.mark.slow
 def test_small_faces_are_counted_in_a_note(trained: Workspace, pictures: Sequence[str], run_cli: RunCli) -> None:
     command = ["predict", "champion", pictures[0], "--json", "--set", "collect.min_face=60"]
     (row,) = json.loads(run_cli(*command, cwd=trained.root, env=OFFLINE, check=True).stdout)["predictions"]
     assert (row["face"], row["note"]) == (1, "1 smaller than 60 px left out (collect.min_face)")
 
 
+@pytest.mark.slow
 def test_drawn_pictures_have_boxes_and_bars_and_nothing_of_the_file_is_lost(
     trained: Workspace, pictures: Sequence[str], tmp_path: Path, run_cli: RunCli
 ) -> None:
@@ -195,6 +202,7 @@ def test_drawn_pictures_have_boxes_and_bars_and_nothing_of_the_file_is_lost(
     assert [path.read_bytes() for path in inputs] == before
 
 
+@pytest.mark.slow
 def test_drawing_never_replaces_a_picture_that_was_classified(
     trained: Workspace, tmp_path: Path, run_cli: RunCli
 ) -> None:

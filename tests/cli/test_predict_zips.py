@@ -95,6 +95,7 @@ def test_what_cannot_be_read_in_a_zip_is_named_member_by_member(here: Path, caps
     assert "6 of 7 images could not be classified" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_zip_that_cannot_be_read_gets_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     locked(here / "locked.zip")
     (here / "text.zip").write_text("no zip")

@@ -68,6 +68,7 @@ def test_hog_and_too_few_images_are_errors_that_say_why() -> None:
         workspace_pretraining.plan(TrainingConfig(), n=3, gray=True)
 
 
+@pytest.mark.slow
 def test_training_starts_from_what_was_pretrained(workspace: Workspace, run_cli: Run) -> None:
     fill_workspace(workspace, 48)
     configure(workspace, SETTINGS)

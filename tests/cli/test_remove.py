@@ -39,6 +39,7 @@ def merged(workspace: Workspace, tmp_path: Path) -> Workspace:
     return workspace
 
 
+@pytest.mark.slow
 def test_a_wrongly_merged_dataset_goes_and_comes_back_right(merged: Workspace, run_cli: Run, tmp_path: Path) -> None:
     at = ("-w", str(merged.root), "remove", "--source", "wrong")
     refused = run_cli(*at)
@@ -62,6 +63,7 @@ def test_a_wrongly_merged_dataset_goes_and_comes_back_right(merged: Workspace, r
         assert {each.label for each in votes.iterate(conn) if each.annotator == "reader:wrong"} == {"neutral"}
 
 
+@pytest.mark.slow
 def test_a_dataset_that_brought_votes_and_no_samples_of_its_own_goes_too(
     merged: Workspace, run_cli: Run, tmp_path: Path
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_dataset_that_brought_votes_and_no_samples_of_its_own_goes_too(
     assert (unknown.returncode, 'No sample has the source "nowhere"' in unknown.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_the_labels_that_status_counts_are_those_that_are_left(merged: Workspace) -> None:
     before = status(merged).labels
     remove(merged, sources=["wrong"])

@@ -239,6 +239,7 @@ def test_a_start_network_that_is_champion_is_an_opinion_on_what_its_record_does_
     assert told is not None and set(told.samples) == set(ids.values()) - {ids["clear0"]}
 
 
+@pytest.mark.slow
 @pytest.mark.labelstudio
 def test_a_disputed_face_goes_to_one_more_person_and_a_clear_one_does_not(
     workspace: Workspace, label_studio: LabelStudioServer

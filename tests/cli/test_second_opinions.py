@@ -65,6 +65,7 @@ def kinds(made: Proposal) -> dict[str, list[str]]:
     return {kind: [s.sample_id for s in made.suggestions if s.kind == kind] for kind in ("new", "revote")}
 
 
+@pytest.mark.slow
 @pytest.mark.labelstudio
 def test_three_rounds_mix_new_samples_and_second_opinions(
     workspace: Workspace, label_studio: LabelStudioServer

@@ -44,6 +44,7 @@ def test_classes_without_or_with_few_training_samples_are_named() -> None:
     assert before_training([{"class": name, "train": 10, "valid": 2} for name in ("happy", "sad")]) == []
 
 
+@pytest.mark.slow
 def test_a_validation_set_merged_alone_is_never_trained_on_and_says_so(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_validation_set_merged_alone_is_never_trained_on_and_says_so(
     assert "next: emolab label aggregate" in again
 
 
+@pytest.mark.slow
 def test_classes_of_which_little_is_left_are_named_at_the_merge_and_before_training(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli
 ) -> None:

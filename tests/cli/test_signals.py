@@ -51,6 +51,7 @@ def test_an_interrupt_within_an_import_ends_with_the_same_code(tmp_path: Path) -
     assert "stopped; run the same command again to go on." in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.labelstudio
 def test_watching_ends_politely(label_studio: LabelStudioServer, tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path / f"watched {os.getpid()}", classes=("happiness", "sadness"))

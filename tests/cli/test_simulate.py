@@ -73,6 +73,7 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_voted_table_is_replayed_and_reported(simulate: Simulate, votes: Path, tmp_path: Path) -> None:
     found = simulate(f"csv:{votes}", "--strategies", "margin,coreset", *SMALL)
     strategies = found["strategies"]
@@ -96,6 +97,7 @@ def test_a_voted_table_is_replayed_and_reported(simulate: Simulate, votes: Path,
     assert [line["votes"] for line in lines] == [9, 20, 45]
 
 
+@pytest.mark.slow
 def test_adaptive_votes_of_a_simulated_team_with_prices(simulate: Simulate, votes: Path) -> None:
     found = simulate(
         f"csv:{votes}", *SMALL, "--votes", "1..3", "--price", "1,0.5", "--oracle", "team", "--labels", "dawid_skene"
@@ -103,6 +105,7 @@ def test_adaptive_votes_of_a_simulated_team_with_prices(simulate: Simulate, vote
     assert (found["votes"], found["price"], found["oracle"]) == ("1..3", [1.0, 0.5], "team")
 
 
+@pytest.mark.slow
 def test_strategies_and_seeds_may_be_added_and_other_terms_need_another_folder(
     simulate: Simulate, votes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -116,6 +119,7 @@ def test_strategies_and_seeds_may_be_added_and_other_terms_need_another_folder(
     assert "--out" in said
 
 
+@pytest.mark.slow
 def test_a_single_seed_has_no_errors_and_no_intervals(
     votes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +156,7 @@ def test_the_page_says_so_when_nothing_beats_random(tmp_path: Path) -> None:
     assert page.count("50.0</td>") >= 2, "shares of the classes among what each of them asked about"
 
 
+@pytest.mark.slow
 def test_the_whole_network_learns_in_every_round(simulate: Simulate, votes: Path) -> None:
     found = simulate(
         f"csv:{votes}", *READ, "--mode", "finetune", "--no-ceiling", "--seeds", "1", "--start", "9", "--budget", "18",
@@ -164,6 +169,7 @@ def test_the_whole_network_learns_in_every_round(simulate: Simulate, votes: Path
     assert found["features"] is None
 
 
+@pytest.mark.slow
 def test_errors_say_what_to_type(votes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     base = (f"csv:{votes}", "--out", str(tmp_path / "o"), *SMALL)
     assert 'Unknown strategy "marign". Did you mean "margin"?' in failed(capsys, *base, "--strategies", "marign")
@@ -204,6 +210,7 @@ def test_a_folder_is_played_in_by_one_process_at_a_time(
     assert "--out" in said
 
 
+@pytest.mark.slow
 def test_random_weights_are_no_features(votes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = failed(capsys, f"csv:{votes}", *SMALL, "--set", "training.backbone=tiny", "--out", str(tmp_path / "o"))
     assert "random weights of tiny" in said

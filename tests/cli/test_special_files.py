@@ -64,6 +64,7 @@ def test_predict_lists_what_it_cannot_read(folder: Path, capsys: pytest.CaptureF
     assert listed == [*["unreadable"] * 4, "zip bomb"], "the same as collect lists"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_given_by_name_is_one_line(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     put(folder.parent / "one", {})

@@ -48,6 +48,7 @@ def copy(of: int) -> dict[str, str]:
     return {"representative": name(of)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("splits", "wanted"),
     [
@@ -89,6 +90,7 @@ def drawn(workspace: Workspace, shares: dict[str, float], **more: object) -> dic
         return {int(each.id, 16): each.split for each in samples.iterate(tx)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 7])
 @pytest.mark.parametrize("shares", [{"train": 0.8, "valid": 0.2}, {"train": 0.6, "valid": 0.2, "test": 0.2}], ids=str)
 def test_drawing_keeps_shares_units_and_the_test_set(seed: int, shares: dict[str, float], workspace: Workspace) -> None:
@@ -175,6 +177,7 @@ def straddling(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "at_terminal", "answer", "moved", "asked"),
     [

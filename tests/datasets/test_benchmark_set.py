@@ -85,6 +85,7 @@ def test_a_spec_is_a_known_reader_and_a_path() -> None:
     assert not is_spec("nothing:/data/x.zip")
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize(("protocol", "n"), [("majority", 3191), ("crossentropy", 3508), ("plurality", 3396)])
 def test_the_real_validation_set_has_the_published_size(shared_data: Path, protocol: str, n: int) -> None:

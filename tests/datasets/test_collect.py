@@ -64,6 +64,7 @@ def test_a_folder_becomes_samples_and_the_table_says_how_many(
     assert len(stored(workspace)) == 5
 
 
+@pytest.mark.slow
 def test_what_a_name_was_given_can_be_counted_and_taken_out_again(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli
 ) -> None:
@@ -135,6 +136,7 @@ def bad_inputs(folder: Path) -> None:
     save(folder / "tmp.png", 5).rename(Path(os.fsdecode(name)))
 
 
+@pytest.mark.slow
 def test_every_bad_input_is_one_clear_line_and_the_rest_go_through(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli
 ) -> None:
@@ -163,6 +165,7 @@ def test_every_bad_input_is_one_clear_line_and_the_rest_go_through(
     assert "All lines:" in shown.stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_be_read_is_said(workspace: Workspace, tmp_path: Path) -> None:
     secret = save(tmp_path / "in" / "secret.png")
     save(tmp_path / "in" / "open.png", 1)
@@ -248,6 +251,7 @@ def test_one_missing_path_among_others_does_not_stop_them(
     assert "not found  nowhere" in done.stderr
 
 
+@pytest.mark.slow
 def test_samples_that_no_split_can_divide_are_pointed_out(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli
 ) -> None:
@@ -265,6 +269,7 @@ def test_samples_that_no_split_can_divide_are_pointed_out(
     assert "in one group" not in told
 
 
+@pytest.mark.slow
 def test_with_a_model_the_next_step_is_a_suggestion_and_a_large_pool_is_not_sent_at_once(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli
 ) -> None:
@@ -285,6 +290,7 @@ def test_with_a_model_the_next_step_is_a_suggestion_and_a_large_pool_is_not_sent
     assert "next: emolab suggest -n 40 --push\n" in told
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_between_two_inputs_and_the_next_run_goes_on(workspace: Workspace, tmp_path: Path) -> None:
     for i in range(1500):
         save(tmp_path / "in" / f"{i:04}.png", i, (64, 64))
@@ -304,6 +310,7 @@ def test_ctrl_c_ends_between_two_inputs_and_the_next_run_goes_on(workspace: Work
     assert json.loads(again.stdout)["added"] == 1500 - first["added"]
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_faces_are_cut_out_with_box_landmarks_and_parent(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli, portrait: Image.Image
@@ -329,6 +336,7 @@ def test_faces_are_cut_out_with_box_landmarks_and_parent(
     assert "faces" not in tight.quality
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_largest_face_or_all_or_none(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli, portrait: Image.Image
@@ -360,6 +368,7 @@ def test_faces_too_small_to_read_are_noted_and_the_image_kept(
     assert sample.quality["faces"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_face_crops_pass_through_untouched(workspace: Workspace, shared_data: Path, run_cli: RunCli) -> None:
     done = run_cli("collect", str(shared_data / "ferplus_valid.zip"), "--json", cwd=workspace.root)
@@ -391,6 +400,7 @@ def test_a_folder_of_200_000_files(workspace: Workspace, tmp_path: Path, run_apa
     assert (again["skipped"], again["added"]) == (200_000, 0)
 
 
+@pytest.mark.slow
 def test_faces_are_found_without_internet(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli, portrait: Image.Image
 ) -> None:

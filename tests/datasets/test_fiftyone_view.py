@@ -167,6 +167,7 @@ def ledger(workspace: Workspace) -> set[tuple[str, str, str | None]]:
         }
 
 
+@pytest.mark.slow
 def test_rows_tell_votes_labels_predictions_suggestions_and_duplicates(faces: Workspace) -> None:
     with faces.catalog() as catalog, catalog.connect() as conn:
         found = [

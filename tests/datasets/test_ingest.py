@@ -239,6 +239,7 @@ def test_settings_that_make_no_sense_end_before_any_work(
     assert raised.value.message == message
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_input(workspace: Workspace) -> None:
     data = png(0, (200, 200))
 
@@ -407,6 +408,7 @@ def healthy(workspace: Workspace) -> int:
     return len(found)
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_instant_leaves_whole_batches_and_the_next_run_goes_on(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -428,6 +430,7 @@ def test_kill_9_at_any_instant_leaves_whole_batches_and_the_next_run_goes_on(
     assert healthy(workspace) == n
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_library_stops_at_once_and_leaves_whole_batches(workspace: Workspace, tmp_path: Path) -> None:
     folder_of(tmp_path, 400)
     process = child(workspace, tmp_path / "photos")
@@ -436,6 +439,7 @@ def test_ctrl_c_in_the_library_stops_at_once_and_leaves_whole_batches(workspace:
     assert healthy(workspace) % 20 == 0 or healthy(workspace) == 400
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_add_every_sample_once(workspace: Workspace, tmp_path: Path) -> None:
     folder_of(tmp_path, 200)
     both = [child(workspace, tmp_path / "photos") for _ in range(2)]

@@ -105,6 +105,7 @@ def test_copies_keep_all_votes_and_conflicts_and_leaks_are_counted(eight: Worksp
     assert report.splits == {"train": 2, "valid": 1}
 
 
+@pytest.mark.slow
 def test_a_second_run_adds_nothing_and_tells_the_same(eight: Workspace, tmp_path: Path) -> None:
     path = put(tmp_path / "fer", FERPLUS)
     first = merge(eight, "ferplus", path)
@@ -226,6 +227,7 @@ def test_the_winner_needs_to_be_alone() -> None:
     assert winner({}) is None
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_next_run_completes_it(workspace: Workspace, tmp_path: Path) -> None:
     files = {f"{('happy', 'sad')[i % 2]}/{i}.png": png(i) for i in range(1500)}
     path = pack(tmp_path / "set.zip", files)
@@ -257,6 +259,7 @@ def test_killed_at_any_moment_the_next_run_completes_it(workspace: Workspace, tm
     assert Counter(s.split for s in found) == {"train": 1200, "valid": 300}
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_json_and_an_exit_code(workspace: Workspace, tmp_path: Path, run_cli: Cli) -> None:
     path = put(tmp_path / "set", {"happy/a.png": png(1), "sad/b.png": png(2), "sad/broken.png": b"x"})
     shown = run_cli("merge", "image_folder", str(path), cwd=workspace.root)

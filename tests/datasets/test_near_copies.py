@@ -25,6 +25,9 @@ from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
 from tests.support.pictures import pixels
 
+#: What the tests share takes longer to make than most tests take.
+pytestmark = pytest.mark.slow
+
 CUBIC = Image.Resampling.BICUBIC
 
 

@@ -165,6 +165,7 @@ def test_crossentropy_keeps_up_to_three_leading_emotions(
     assert crossentropy(votes) == (None if shares is None else pytest.approx(shares))
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("name", "images", "kept", "counts"),

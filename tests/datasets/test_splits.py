@@ -192,6 +192,7 @@ def test_a_teams_few_faces_come_first_and_a_training_set_later(workspace: Worksp
     assert (second[0], second[1]["collected", "valid"]) == (99, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "batches",
     [

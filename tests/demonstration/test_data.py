@@ -12,6 +12,7 @@ from emolab.errors import DataError, UnknownName
 from emolab.taxonomy import META
 
 
+@pytest.mark.slow
 def test_drawn_data_keeps_pool_and_judge_apart_and_repeats_itself(tmp_path: Path) -> None:
     first = demo_data.drawn(tmp_path / "a", pool=40, judge=30, seed=3)
     again = demo_data.drawn(tmp_path / "b", pool=40, judge=30, seed=3)

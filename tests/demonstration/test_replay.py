@@ -15,6 +15,9 @@ from emolab.demonstration.policies import EMOLAB, USUAL, plan_budgets
 from emolab.demonstration.replay import ASKING, Replay, replay, team_crowd
 from emolab.errors import DataError
 
+#: What the tests share takes longer to make than most tests take.
+pytestmark = pytest.mark.slow
+
 WAYS = {policy.name: policy for policy in (policies.usual(), policies.emolab("margin"))}
 
 

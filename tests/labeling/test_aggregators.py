@@ -193,6 +193,7 @@ def test_dawid_skene_learns_the_confusion_of_a_biased_annotator() -> None:
     np.testing.assert_allclose(confusion.sum(axis=1), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*:Warning:crowdkit")
 @pytest.mark.parametrize("seed", range(3))
 def test_dawid_skene_agrees_with_crowd_kit(seed: int) -> None:

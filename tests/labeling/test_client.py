@@ -352,6 +352,7 @@ def test_a_server_that_is_down_is_named_and_the_command_that_starts_one() -> Non
     assert (caught.value.retryable, caught.value.outcome_unknown) == (True, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [502, 500])
 def test_a_write_is_sent_once_and_its_outcome_is_unknown_after_a_server_error(status: int) -> None:
     with misbehaving(lambda *_: (status, {}, "{}")) as (url, seen), connect(url, LEGACY) as studio:

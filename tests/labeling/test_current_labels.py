@@ -137,6 +137,7 @@ def vote_of_crowd(workspace: Workspace, sample: str, people: int) -> None:
         ledger.append(tx, [crowd], kind="dataset")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_after_a_change_it_is_made_again_in_its_own_way_and_the_reason_is_said(voted: Workspace, name: str) -> None:
     change, reason, left = CHANGES[name]
@@ -349,6 +350,7 @@ def test_labels_stored_meanwhile_by_somebody_else_are_not_overwritten(
     assert line.startswith("The labels are by majority, min. votes 2; the settings say hybrid")
 
 
+@pytest.mark.slow
 def test_many_at_once_leave_one_current_set(catalog: Catalog, workspace: Workspace) -> None:
     """On SQLite and on PostgreSQL."""
     here = replace(
@@ -429,6 +431,7 @@ def learned(workspace: Workspace) -> tuple[str, np.ndarray[Any, Any]]:
     return stored.label_version, snapshots.read(workspace.root / stored.path).targets
 
 
+@pytest.mark.slow
 def test_train_learns_from_the_labels_that_were_made_by_hand(ready: Workspace, emolab: Callable[..., Any]) -> None:
     made, _ = emolab("label", "aggregate", "--method", "majority", "--min-votes", "3")
     found, said = emolab("train")
@@ -440,6 +443,7 @@ def test_train_learns_from_the_labels_that_were_made_by_hand(ready: Workspace, e
     assert found["n_train"] + found["valid"]["n"] == 12
 
 
+@pytest.mark.slow
 def test_every_command_that_uses_labels_asks_the_owner(ready: Workspace, emolab: Callable[..., Any]) -> None:
     emolab("label", "aggregate", "--method", "majority")
     emolab("train")
@@ -493,6 +497,7 @@ def test_status_shows_by_what_labels_were_made_and_what_happened_since(
             assert words in shown, command
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_the_labels_it_began_with(ready: Workspace) -> None:
     class Stop(Progress):
         def task(self, description: str, total: int | None = None, *, unit: str = "") -> Any:

@@ -87,6 +87,7 @@ def one_line(error: ServerError) -> bool:
     return "\n" not in str(error) and len(error.message) < 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape[:12])
 def test_every_request_explains_an_answer_of_the_wrong_shape(shape: str) -> None:
     with misbehaving(lambda *_: (200, {}, shape)) as (url, seen), connect(url, LEGACY) as studio:
@@ -141,6 +142,7 @@ def wrong_field(thing: dict[str, object], name: str, value: object) -> dict[str,
     return {k: v for k, v in thing.items() if k != name} if value == "missing" else {**thing, name: value}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -158,6 +160,7 @@ def test_a_task_with_a_wrong_field_is_no_task(name: str, value: object) -> None:
         assert one_line(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [

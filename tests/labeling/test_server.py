@@ -271,6 +271,7 @@ def test_a_port_that_does_not_exist_is_refused(workspace: Workspace, fake: Calla
         EmbeddedServer(workspace).start(port=70000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "message"),
     [
@@ -581,6 +582,7 @@ def test_a_server_without_a_token_says_where_to_get_one(workspace: Workspace) ->
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.slow
 def test_url_and_invite_say_how_to_start_it(workspace: Workspace, run_apart: Run) -> None:
     for command in ("url", "invite"):
         done = run_apart("studio", command, cwd=workspace.root)
@@ -594,6 +596,7 @@ def test_down_is_fine_when_nothing_runs(workspace: Workspace, run_apart: Run) ->
     assert (done.returncode, json.loads(done.stdout)) == (0, {"stopped": False})
 
 
+@pytest.mark.slow
 def test_a_server_of_somebody_else_is_neither_started_nor_stopped(workspace: Workspace, run_apart: Run) -> None:
     for command in ("up", "down", "password"):
         done = run_apart("studio", command, cwd=workspace.root, env={"LABEL_STUDIO_URL": "http://x.example"})

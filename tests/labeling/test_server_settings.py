@@ -229,6 +229,7 @@ def test_a_wait_in_vain_is_no_locked_database_which_label_studio_would_try_again
     assert said[2:] == ["the database stayed busy: other requests kept writing for 0 s"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_line", "reads"),
     [

@@ -102,6 +102,7 @@ def test_a_backup_is_for_its_owner_alone_and_leaves_out_the_token(full: Workspac
     assert not [name for name in names if "token" in name or "server.json" in name or "/cache/" in name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm",
     [
@@ -141,6 +142,7 @@ def test_a_damaged_workspace_is_replaced_and_kept_aside(full: Workspace, tmp_pat
     assert emolab("-w", full.root, "status").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["media", "studio"])
 def test_a_part_that_is_left_out_is_said_and_stays_as_it_is(full: Workspace, tmp_path: Path, part: str) -> None:
     before = contents(full.root)
@@ -171,6 +173,7 @@ def test_the_log_of_the_old_catalog_never_meets_the_new_one(full: Workspace, tmp
         assert samples.count_by(conn, "source") == {"collected": 5}
 
 
+@pytest.mark.slow
 def test_a_backup_made_while_others_write_is_of_one_moment(full: Workspace, tmp_path: Path) -> None:
     stop, troubles = threading.Event(), []
 
@@ -232,6 +235,7 @@ def unchanged(root: Path, before: dict[str, bytes]) -> bool:
     return contents(root) == before and not list(root.glob(".emolab-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7, 0.99, 0.9999])
 def test_a_backup_that_is_cut_changes_nothing(full: Workspace, tmp_path: Path, share: float) -> None:
     before = contents(full.root)
@@ -245,6 +249,7 @@ def test_a_backup_that_is_cut_changes_nothing(full: Workspace, tmp_path: Path, s
     assert unchanged(full.root, before)
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_gets_through(full: Workspace, tmp_path: Path) -> None:
     before = contents(full.root)
     file = kept(full, tmp_path)
@@ -270,6 +275,7 @@ def test_no_flipped_bit_gets_through(full: Workspace, tmp_path: Path) -> None:
     assert refused > len(places) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [b"", b"text", b"PK\x03\x04", b"SQLite format 3\x00" * 100, os.urandom(5000), b"PK\x05\x06" + bytes(18)],
@@ -323,6 +329,7 @@ CHANGES: list[tuple[Callable[[dict[str, bytes]], object], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "words"), CHANGES, ids=[words for _, words in CHANGES])
 def test_a_backup_that_was_changed_is_refused(
     full: Workspace, tmp_path: Path, change: Callable[[dict[str, bytes]], object], words: str
@@ -349,6 +356,7 @@ def test_a_file_that_is_there_stays_without_force(full: Workspace, tmp_path: Pat
     assert emolab("restore", file, "--dry-run").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["catalog", "file", "sync"])
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt(), OSError(28, "No space left on device", "x")], ids=repr)
 def test_a_backup_that_is_stopped_leaves_the_old_one_and_no_litter(
@@ -374,6 +382,7 @@ def test_a_backup_that_is_stopped_leaves_the_old_one_and_no_litter(
     assert [path.name for path in place.iterdir()] == ["b"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", range(4))
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt(), OSError(28, "No space left on device", "x")], ids=repr)
 def test_a_restore_that_is_stopped_changes_nothing(
@@ -410,6 +419,7 @@ def test_too_little_space_is_said_before_anything_is_written(
     assert not list((tmp_path / "new").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [".emolab/b", ".emolab/media/b", "absent/b"])
 def test_a_place_that_makes_no_sense_is_refused(full: Workspace, place: str) -> None:
     said = emolab("-w", full.root, "backup", full.root / place)
@@ -483,6 +493,7 @@ def test_a_workspace_in_use_is_not_replaced(full: Workspace, tmp_path: Path) -> 
     assert emolab("restore", file, full.root, "--force").code == 0
 
 
+@pytest.mark.slow
 def test_a_read_only_workspace_can_be_backed_up(full: Workspace, tmp_path: Path) -> None:
     for path in (full.root, *full.root.rglob("*")):
         path.chmod(path.stat().st_mode & ~0o222)

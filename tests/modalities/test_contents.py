@@ -173,6 +173,7 @@ def test_the_message_about_any_beginning_is_one_short_line() -> None:
                 pass
 
 
+@pytest.mark.slow
 def test_collect_merge_and_predict_say_the_same(workspace: Workspace, tmp_path: Path, run_cli: RunCli) -> None:
     folder = tmp_path / "in" / "happiness"
     folder.mkdir(parents=True)

@@ -93,6 +93,7 @@ def centres(faces: list[Face]) -> list[tuple[float, float]]:
     return [(x + w / 2, y + h / 2) for x, y, w, h in (face.box for face in faces)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "places"),
     [
@@ -115,6 +116,7 @@ def test_small_faces_of_a_large_photo_are_found_once_each(
         assert min(abs(there_x - x) + abs(there_y - y) for there_x, there_y in centres(found)) < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coffee", "brick", "grass", "rocket", "moon"])
 def test_a_later_look_takes_no_enlarged_texture_for_a_face(detector: Detector, name: str) -> None:
     picture = Image.fromarray(getattr(pytest.importorskip("skimage.data"), name)()).convert("RGB")

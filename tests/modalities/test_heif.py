@@ -77,6 +77,7 @@ def test_collect_takes_heic_from_a_folder(workspace: Workspace, tmp_path: Path, 
     assert (counts["added"], counts["existing"], counts["notes"]) == (1, 1, {"wrong extension": 1})
 
 
+@pytest.mark.slow
 def test_without_the_extra_every_way_in_says_what_to_install(
     workspace: Workspace, tmp_path: Path, photo: bytes
 ) -> None:

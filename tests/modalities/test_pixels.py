@@ -100,6 +100,7 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     return Path(report["log"]).read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_collect_merge_and_predict_say_what_shows_nothing(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_png_profile_that_unpacks_to_gigabytes_is_cut_off() -> None:
     assert len(found.profile) == 4 << 20
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(["jpeg", "png"]), st.integers(0, 10_000), st.binary(min_size=1, max_size=6))
 def test_damaged_bytes_never_break_it(kind: str, at: int, junk: bytes) -> None:

@@ -58,6 +58,7 @@ def test_the_examples_hold() -> None:
     assert doctest.testmod(logistic).failed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True], ids=["every class", "masked classes"])
 @pytest.mark.parametrize("penalty", [1e-1, 1e-3, 1e-5])
 def test_the_gradient_vanishes_and_scipy_finds_the_same_minimum(penalty: float, masked: bool) -> None:
@@ -84,6 +85,7 @@ def test_the_gradient_vanishes_and_scipy_finds_the_same_minimum(penalty: float, 
     assert np.abs(found - other.x).max() <= 1e-3
 
 
+@pytest.mark.slow
 def test_sklearn_finds_the_same_probabilities() -> None:
     linear = pytest.importorskip("sklearn.linear_model")
     x, y = faces(400)

@@ -31,6 +31,7 @@ def small() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "width"),
     [("tiny", 128), ("mobilenet_v2", 1280), ("resnet50", 2048), ("squeezenet1_1", 512), ("shufflenet_v2_x0_5", 1024)],
@@ -45,6 +46,7 @@ def test_a_backbone_gives_features_and_a_classifier_learns_through_it(name: str,
     assert all(p.grad is not None for p in model.head.parameters())
 
 
+@pytest.mark.slow
 def test_vgg_loses_its_wide_layers() -> None:
     backbone = backbones.build("vgg11", "none", size=64)
     assert backbone.width == 512
@@ -77,6 +79,7 @@ def test_one_backbone_of_every_family_gives_features(name: str) -> None:
     assert (head.in_features, head.out_features) == (backbone.width, 3)
 
 
+@pytest.mark.slow
 def test_timm_models_work_by_prefix() -> None:
     pytest.importorskip("timm")
     backbone = backbones.build("timm:resnet10t", "none", size=32)

@@ -32,6 +32,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_card_of_a_trained_model_names_its_data_its_figures_and_its_settings(workspace: Workspace) -> None:
     fill_workspace(workspace)
     model = train(configure(workspace, QUICK + "\ntensorboard = false")).model
@@ -113,6 +114,7 @@ def test_the_card_of_a_solved_head_tells_of_no_epochs_and_no_rates(workspace: Wo
     assert "Chosen on the same ones: temperature " in text
 
 
+@pytest.mark.slow
 def test_the_card_says_that_the_epoch_was_chosen_only_where_it_was(workspace: Workspace) -> None:
     """With fewer than fifty validation samples the last epoch is kept."""
     fill_workspace(workspace)
@@ -224,6 +226,7 @@ def test_the_card_and_its_facts_name_no_person_no_file_and_no_pseudonym(workspac
         assert private not in told, private
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
@@ -238,6 +241,7 @@ def test_the_card_says_what_a_training_started_from(workspace: Workspace, settin
     assert expected in card(workspace.root / model.path)
 
 
+@pytest.mark.slow
 def test_a_licence_caveat_is_handed_down_from_model_to_model_and_from_teachers(workspace: Workspace) -> None:
     setup = QUICK.replace('"tiny"', '"face48"').replace("size = 16\n", "") + '\nmode = "head"'
     first = train(documented(workspace, setup=setup)).model
@@ -277,6 +281,7 @@ def test_a_model_of_an_earlier_emolab_still_has_a_card_that_says_what_is_not_kno
         assert "Not for decisions about people" in text and "## Limits" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("about", ["[]", '"x"', "1"])
 def test_facts_of_the_wrong_kind_are_a_damaged_document(workspace: Workspace, about: str) -> None:
     model = train(documented(workspace)).model

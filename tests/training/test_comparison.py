@@ -121,6 +121,7 @@ def test_samples_of_one_group_count_as_one() -> None:
     assert "the 300 samples to compare on belong to 7 groups, too few to tell" in found.reason
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     """Two models that are equally good: how often the interval of 40 samples lies on one side of zero."""
     outside = 0

@@ -72,6 +72,7 @@ def emolab(workspace: Workspace, capsys: pytest.CaptureFixture[str], *arguments:
     return code, *capsys.readouterr()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_of_damage_is_found_before_training_and_named_with_the_fix(ready: Workspace, name: str) -> None:
     harm, reason = KINDS[name]
@@ -188,6 +189,7 @@ def add_pool(workspace: Workspace, n: int = 6) -> list[Path]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["margin", "coreset", "badge", "typiclust", "uherding", "auto"])
 def test_suggest_names_all_damaged_files_or_proposes_none_of_them(
     trained: Workspace, capsys: pytest.CaptureFixture[str], strategy: str
@@ -232,6 +234,7 @@ def test_pretraining_stops_or_leaves_out(ready: Workspace, capsys: pytest.Captur
     assert json.loads(out)["images"] == 45
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_an_export_stops_or_calibrates_and_is_checked_on_the_rest(
     workspace: Workspace, capsys: pytest.CaptureFixture[str], precision: str, tmp_path: Path
@@ -256,6 +259,7 @@ def test_an_export_stops_or_calibrates_and_is_checked_on_the_rest(
     assert json.loads(out)["parity"]["n"] == valid - 1
 
 
+@pytest.mark.slow
 def test_advice_stops_with_a_fix_of_its_own(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     fill_workspace(workspace, 400)
     here = configure(workspace, SETTINGS.replace('"tiny"', '"hog"') + '\nmode = "head"')
@@ -269,6 +273,7 @@ def test_advice_stops_with_a_fix_of_its_own(workspace: Workspace, capsys: pytest
     assert "leave_out" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [kind for kind in KINDS if kind != "a folder"])
 def test_collecting_the_originals_again_repairs_them(
     workspace: Workspace, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str

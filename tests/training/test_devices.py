@@ -48,6 +48,7 @@ def test_an_unknown_device_names_the_known_ones() -> None:
     assert quick(device="mps").device == "mps"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "evaluate champion --on valid", "predict champion ."])
 def test_commands_take_the_device_as_an_option(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
@@ -67,6 +68,7 @@ def test_commands_take_the_device_as_an_option(
     assert "'auto', 'cpu', 'cuda', 'mps'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_begun_on_a_gpu_can_be_resumed_without_one(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_workspace(workspace)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

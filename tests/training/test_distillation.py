@@ -52,6 +52,7 @@ def set_of(workspace: Workspace) -> TrainingSet:
     return kept[0]
 
 
+@pytest.mark.slow
 def test_only_training_targets_are_mixed_by_the_share(taught_by: tuple[Workspace, Path]) -> None:
     workspace, folder = taught_by
     data = set_of(workspace)
@@ -74,6 +75,7 @@ def test_only_training_targets_are_mixed_by_the_share(taught_by: tuple[Workspace
     assert (data.targets == votes).all()  # the votes themselves stay as they were
 
 
+@pytest.mark.slow
 def test_an_opinion_is_by_name_without_temperature_and_only_of_what_a_source_can_show(
     taught_by: tuple[Workspace, Path],
 ) -> None:
@@ -99,6 +101,7 @@ def test_an_opinion_is_by_name_without_temperature_and_only_of_what_a_source_can
     assert np.allclose(said[:, 1:], softmax(model.logits(images)[0][:, 1:]), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_teacher_without_one_of_the_classes_is_refused(taught_by: tuple[Workspace, Path]) -> None:
     workspace, folder = taught_by
     data = set_of(workspace)
@@ -109,6 +112,7 @@ def test_a_teacher_without_one_of_the_classes_is_refused(taught_by: tuple[Worksp
         )
 
 
+@pytest.mark.slow
 def test_a_model_remembers_its_teachers_by_id_and_the_votes_keep_judging(taught_by: tuple[Workspace, Path]) -> None:
     workspace, folder = taught_by
     first = checkpoint.describe(folder)
@@ -125,6 +129,7 @@ def test_a_model_remembers_its_teachers_by_id_and_the_votes_keep_judging(taught_
     assert (document["plan"]["teacher"], document["plan"]["teacher_share"]) == ("", 0.0)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_with_what_its_teachers_said_and_does_not_ask_again(
     taught_by: tuple[Workspace, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +158,7 @@ def test_a_stopped_run_goes_on_with_what_its_teachers_said_and_does_not_ask_agai
     assert (asked, made.resumed_at, made.checkpoint.snapshot) == ([0], 1, mixed.snapshot)
 
 
+@pytest.mark.slow
 def test_two_teachers_of_other_sizes_and_colours_count_the_same(taught_by: tuple[Workspace, Path]) -> None:
     workspace, folder = taught_by
     larger = ["training.size=24", "training.color=rgb", "training.seed=7"]
@@ -168,6 +174,7 @@ def test_two_teachers_of_other_sizes_and_colours_count_the_same(taught_by: tuple
     assert np.allclose(said(folder, other), (said(folder) + said(other)) / 2, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

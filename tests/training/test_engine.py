@@ -22,6 +22,9 @@ from emolab.training.predict import Predictor, load, predict_pool, quickened
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, bars, configure, fill_workspace, png
 
+#: What the tests share takes longer to make than most tests take.
+pytestmark = pytest.mark.slow
+
 for package in ("onnx", "onnxscript", "onnxruntime", "openvino"):
     if find_spec(package) is None:
         pytest.skip(f"{package} is not installed", allow_module_level=True)

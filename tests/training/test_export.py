@@ -26,6 +26,9 @@ from emolab.training.predict import load
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, bars, configure, fill_workspace
 
+#: What the tests share takes longer to make than most tests take.
+pytestmark = pytest.mark.slow
+
 for package in ("onnx", "onnxscript", "onnxruntime", "openvino"):
     if find_spec(package) is None:
         pytest.skip(f"{package} is not installed", allow_module_level=True)

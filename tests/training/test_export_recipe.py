@@ -101,6 +101,7 @@ def files(folder: Path) -> list[str]:
     return [str(folder / name) for name in made]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flips", [True, False])
 def test_the_recipe_says_what_predict_says(
     flips: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -135,6 +136,7 @@ def test_the_recipe_is_short_and_needs_pillow_numpy_and_onnx_runtime_alone() -> 
     assert imported == {"io, json, sys", "numpy as np, onnxruntime", "PIL"}
 
 
+@pytest.mark.slow
 def test_the_document_of_an_export_says_how_to_prepare_an_image(tmp_path: Path) -> None:
     face48 = bundled.folder("face48")
     assert face48 is not None

@@ -20,6 +20,7 @@ from emolab.training.judging.calibrate import softmax
 from tests.support.learnable import SIZE, bars, identifiers, problem, quick
 
 
+@pytest.mark.slow
 def test_learns_what_can_be_learned(tmp_path: Path) -> None:
     pixels, data = problem(n=120, valid=40)
     fitted = fit.fit(pixels, data, quick(epochs=8, batch=10), tmp_path)
@@ -28,6 +29,7 @@ def test_learns_what_can_be_learned(tmp_path: Path) -> None:
     assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(tmp_path: Path) -> None:
     pixels, data = problem()
     runs = [fit.fit(pixels, data, quick(epochs=2, seed=s), tmp_path / str(i)) for i, s in enumerate((1, 1, 2))]
@@ -72,6 +74,7 @@ class Recorder(Progress):
         return Bar()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epochs", "valid", "looks"), [(2, 300, [256, 44]), (1, 20, [20]), (3, 600, [256, 256, 88])])
 def test_a_bar_moves_while_an_epoch_and_the_model_are_judged(
     tmp_path: Path, epochs: int, valid: int, looks: list[int]
@@ -86,6 +89,7 @@ def test_a_bar_moves_while_an_epoch_and_the_model_are_judged(
     assert all(around == ("Training",) for *_, around in judged[:epochs])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("learnt", "valid", "each"),
     [(20, 300, 200), (20, 200, 200), (20, 201, 200), (4, 60, 50), (4, 49, 49), (30, 20, 20)],
@@ -121,6 +125,7 @@ def noise(n: int, valid: int) -> tuple[Pixels, TrainingSet]:
     )
 
 
+@pytest.mark.slow
 def test_stops_in_the_second_half_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     pixels, data = noise(80, 60)
     fitted = fit.fit(pixels, data, quick(epochs=20, patience=2, strength=0.0, average=0.0), tmp_path)
@@ -145,6 +150,7 @@ def test_leaves_torchs_generator_and_threads_alone(tmp_path: Path) -> None:
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "k", "valid"),
     [(12, 3, 0), (12, 3, 1), (10, 2, 5), (6, 3, 3), (2, 2, 0), (220, 200, 20)],
@@ -171,6 +177,7 @@ def test_a_single_class_among_the_labels_is_no_obstacle(tmp_path: Path) -> None:
     assert fitted.history[-1]["accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_class_its_source_cannot_show_is_not_pushed_down(tmp_path: Path) -> None:
     """Half of the samples come from a source without class 2; its head must not learn "never class 2" from them."""
     images, truth = bars(80, 2)
@@ -212,6 +219,7 @@ def test_every_epoch_has_another_order() -> None:
     assert (first != second).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -227,6 +235,7 @@ def test_every_choice_trains(tmp_path: Path, settings: dict[str, object]) -> Non
     assert np.isfinite(fitted.logits).all()
 
 
+@pytest.mark.slow
 def test_fine_tuning_face48_begins_with_a_head_that_fits_already(tmp_path: Path) -> None:
     pixels, data = problem(n=90, valid=30)
     still = quick(n_train=60, backbone="face48", epochs=1, lr=1e-12, average=0.0, augmentation="none")

@@ -26,6 +26,9 @@ from emolab.training.runs.recipes import plan
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, bars, configure, fill_workspace, problem
 
+#: What the tests share takes longer to make than most tests take.
+pytestmark = pytest.mark.slow
+
 EXPORTS = all(find_spec(package) for package in ("onnx", "onnxscript", "onnxruntime", "openvino"))
 
 

@@ -51,6 +51,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
+@pytest.mark.slow
 def test_a_head_on_the_champions_backbone_is_an_ordinary_model(
     trained: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,11 +80,13 @@ def test_a_head_on_the_champions_backbone_is_an_ordinary_model(
     assert run(["-w", str(trained.root), "suggest", "-n", "3", "--json"]) in (0, 1)
 
 
+@pytest.mark.slow
 def test_the_same_labels_give_the_same_head(trained: Workspace) -> None:
     first, second = (train(again(trained, HEAD, "training.threads=1")).model.id for _ in range(2))
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_second_round_embeds_only_what_is_new(trained: Workspace, embedded: list[int]) -> None:
     train(again(trained, HEAD, "training.weights=champion"))
     embedded.clear()
@@ -104,11 +107,13 @@ def test_without_a_trained_backbone_the_error_says_what_to_type(workspace: Works
         train(again(workspace, HEAD, "training.weights=champion"))
 
 
+@pytest.mark.slow
 def test_a_champion_of_another_backbone_is_refused(trained: Workspace) -> None:
     with pytest.raises(ConfigError, match=r"but training\.backbone is resnet18"):
         train(again(trained, HEAD, "training.weights=champion", "training.backbone=resnet18"))
 
 
+@pytest.mark.slow
 def test_an_unknown_mode_is_refused(trained: Workspace) -> None:
     with pytest.raises(ConfigError, match=r'training\.mode is "probe"; expected one of full, head\.'):
         train(again(trained, "training.mode=probe"))
@@ -123,6 +128,7 @@ def test_fixed_features_need_no_champion(workspace: Workspace) -> None:
     assert again_by_champion.model.id == found.model.id
 
 
+@pytest.mark.slow
 def test_stores_of_backbones_not_used_for_long_go(trained: Workspace) -> None:
     for number in range(6):
         (trained.cache / f"embeddings-{number}").mkdir(parents=True)

@@ -42,6 +42,7 @@ def test_a_tuned_backbone_and_what_was_built_on_it_go_back_to_where_they_began(w
         assert not np.allclose(own.embeddings[[place[i] for i in ids]], began, atol=0.05)
 
 
+@pytest.mark.slow
 def test_weights_from_elsewhere_must_be_named_again(workspace: Workspace, tmp_path: Path) -> None:
     import shutil
 

@@ -19,6 +19,9 @@ from emolab.training.learned.bloom_filter import BloomFilter
 from emolab.training.learned.learned_images import Learned
 from emolab.training.networks import bundled
 
+#: What the tests share takes longer to make than most tests take.
+pytestmark = pytest.mark.slow
+
 RESAMPLING = Image.Resampling
 Copy = Callable[[Image.Image], bytes]
 
@@ -81,7 +84,6 @@ def test_other_faces_are_not_taken_for_learned_ones() -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.slow
 def test_face48_knows_the_faces_it_was_trained_on_and_not_those_kept_apart(shared_data: Path) -> None:
     from emolab.datasets.voted_dataset import read
     from emolab.taxonomy import PRESETS

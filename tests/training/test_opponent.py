@@ -26,6 +26,9 @@ from emolab.training.networks.bundled import ROOT
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, configure, fill_workspace
 
+#: What the tests share takes longer to make than most tests take.
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., Any]
 #: face48's classes, in another order than its own.
 TURNED = ("contempt", "fear", "disgust", "anger", "sadness", "surprise", "happiness", "neutral")

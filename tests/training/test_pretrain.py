@@ -50,12 +50,14 @@ def a_plan(**changes: object) -> Plan:
     return quick(**{"weights": "none", "lr": 2e-3, "batch": 12, **changes})
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_what_the_images_look_like(tmp_path: Path) -> None:
     found = pretrain.pretrain(images(), a_plan(epochs=20), tmp_path)
     losses = [row["loss"] for row in found.history]
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.slow
 def test_stopping_after_any_step_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pretrain.pretrain(images(), a_plan(), tmp_path / "whole")
     monkeypatch.setattr(state, "SAVE_EVERY", -1.0)
@@ -94,6 +96,7 @@ def test_what_is_asked_for_is_mirrored_where_the_view_is(tmp_path: Path, monkeyp
     assert rising.tolist() == [True, False] * (len(rising) // 2)
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_has_unit_spread_whatever_the_size() -> None:
     for size in (16, 64):
         pixels = batches.as_images(images(48, size).array, torch.device("cpu"))

@@ -59,6 +59,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [{"epochs": 4, "head_epochs": 1}, {"epochs": 4, "optimizer": "sgd", "lr": 0.02, "average": 0.0, "patience": 2},
@@ -106,6 +107,7 @@ def in_pieces(plan: Plan, folder: Path) -> fit.Fitted:
     raise AssertionError("100 pieces did not end the run")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even when timing would now choose another one: the machine may be busier, or another one."""
     timings = iter([Choice(precision="bfloat16"), *[Choice(layout="contiguous")] * 100])

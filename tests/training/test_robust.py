@@ -101,6 +101,7 @@ def remove(file: Path) -> None:
 DAMAGES = (cut, flip, empty, remove)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [state.STATE, state.TENSORS])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_newest_state_falls_back_to_the_one_before_and_ends_the_same(
@@ -120,6 +121,7 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before_and_ends_the_same(
     assert [row["epoch"] for row in found.history] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_the_best_weights_of_a_state_are_checked_too(tmp_path: Path) -> None:
     pixels, data = problem(n=100, valid=60)  # enough to judge epochs by
     fit.fit(pixels, data, quick(n_train=40, epochs=2), tmp_path)
@@ -130,6 +132,7 @@ def test_the_best_weights_of_a_state_are_checked_too(tmp_path: Path) -> None:
     assert state.damage(place) == "best.safetensors is cut off or was changed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_with_all_states_damaged_training_never_restarts_in_silence(
     halfway: Path, damage: Callable[[Path], None]
@@ -145,12 +148,14 @@ def test_with_all_states_damaged_training_never_restarts_in_silence(
     assert caught.value.hint.endswith(f"delete it to train from the start: rm -r {halfway}")
 
 
+@pytest.mark.slow
 def test_a_state_of_another_network_is_a_clear_error(halfway: Path) -> None:
     pixels, data = problem()
     with pytest.raises(DataError, match=r"The state .* does not fit the network as built here"):
         fit.fit(pixels, data, quick(backbone="hog", epochs=4), halfway)
 
 
+@pytest.mark.slow
 def test_what_killed_processes_left_half_written_is_cleared_away(halfway: Path) -> None:
     (halfway / ".part-1").mkdir()
     (halfway / ".part-1" / state.TENSORS).write_bytes(b"half")
@@ -186,6 +191,7 @@ def train_run_until(workspace: Workspace, epochs: int) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_the_command_says_that_a_state_was_damaged_and_goes_on(
     ready: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,6 +204,7 @@ def test_the_command_says_that_a_state_was_damaged_and_goes_on(
     assert f"The state {newest.name} is damaged (state.safetensors is cut off or was changed)" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
@@ -222,6 +229,7 @@ def test_a_damaged_run_stands_in_nobodys_way_but_is_not_resumed(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [cut, flip, empty])
 def test_a_damaged_model_is_a_clear_error_in_every_command(
     ready: Workspace, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None]
@@ -238,6 +246,7 @@ def test_a_damaged_model_is_a_clear_error_in_every_command(
     assert again.reason.startswith("the champion could not be judged")
 
 
+@pytest.mark.slow
 def test_a_pickle_under_the_name_of_a_model_is_refused_and_never_run(ready: Workspace, tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -331,6 +340,7 @@ def test_as_many_classes_as_a_project_holds_are_trained_judged_and_reported(tmp_
     assert run(["-w", str(workspace.root), "predict", "champion", str(workspace.media), "--csv"]) == 0
 
 
+@pytest.mark.slow
 def test_other_classes_make_a_candidate_and_leave_the_champion_usable(ready: Workspace) -> None:
     first = train(ready).model
     file = ready.root / "emolab.toml"
@@ -344,6 +354,7 @@ def test_other_classes_make_a_candidate_and_leave_the_champion_usable(ready: Wor
     assert load(ready.root / first.path).checkpoint.classes == ("happiness", "sadness", "neutral")
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_with_the_classes_it_began_with(ready: Workspace) -> None:
     began = stopped_run(ready)
     file = ready.root / "emolab.toml"
@@ -360,6 +371,7 @@ def test_weights_of_another_architecture_are_refused_before_training(ready: Work
     assert "--set training.backbone=NAME" in caught.value.hint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["squeezenet1_1", "vgg11", "timm:resnet10t"])
 def test_a_network_for_three_channels_sees_gray_images_as_three_equal_ones(name: str) -> None:
     if name.startswith("timm:"):
@@ -404,6 +416,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     subprocess.run(["umount", "-l", place], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_when_a_state_is_saved_keeps_the_one_before(
     disk: Disk, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -432,6 +445,7 @@ def test_a_disk_that_is_full_when_a_state_is_saved_keeps_the_one_before(
     assert "Going on after epoch 1 of 3." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of TensorBoard's writer
 @pytest.mark.parametrize("what", ["cache", "model", "report", "tensorboard"])
 def test_a_disk_that_is_full_anywhere_else_is_explained_and_the_run_ends_later(
@@ -465,6 +479,7 @@ def test_a_disk_that_is_full_anywhere_else_is_explained_and_the_run_ends_later(
         assert catalog.problems() == []
 
 
+@pytest.mark.slow
 def test_a_limit_on_the_size_of_files_is_explained_too(ready: Workspace) -> None:
     limited = subprocess.run(
         [sys.executable, "-m", "emolab", "-w", str(ready.root), "train", "--json"],
@@ -481,6 +496,7 @@ def test_a_limit_on_the_size_of_files_is_explained_too(ready: Workspace) -> None
     assert train(ready).alias == "champion"
 
 
+@pytest.mark.slow
 def test_two_trainings_at_once_do_not_collide(ready: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     """The second says who is at work and what to do, and leaves no run, snapshot or split behind."""
     program = (
@@ -505,6 +521,7 @@ def test_two_trainings_at_once_do_not_collide(ready: Workspace, capsys: pytest.C
     assert run(["-w", str(ready.root), "train"]) == 0
 
 
+@pytest.mark.slow
 def test_any_number_of_stops_at_random_steps_gives_the_same_weights(tmp_path: Path) -> None:
     """Fifteen runs, each stopped at random between two writes or in the middle of one, end bit for bit alike."""
     pixels, data = problem(n=44, valid=8)
@@ -556,6 +573,7 @@ def test_a_misspelt_name_is_said_before_an_image_is_decoded_for_it(ready: Worksp
     assert runs.unfinished(ready) is None
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_before_its_first_state_is_not_what_resume_finds(ready: Workspace, tmp_path: Path) -> None:
     began = stopped_run(ready).folder
     file = tmp_path / "other.safetensors"

@@ -80,6 +80,7 @@ class StopAfter(Progress):
         return Counting()
 
 
+@pytest.mark.slow
 def test_train_gives_a_champion_with_metrics_splits_snapshot_and_report(ready: Workspace, emolab: Command) -> None:
     found = emolab("train", "--set", "training.epochs=8")
     assert (found["alias"], found["reason"]) == ("champion", "the first model")
@@ -99,6 +100,7 @@ def test_train_gives_a_champion_with_metrics_splits_snapshot_and_report(ready: W
     assert "http" not in page
 
 
+@pytest.mark.slow
 def test_the_report_of_a_model_on_a_dataset_names_the_dataset_and_not_a_team(tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path / "w", classes=("happiness", "sadness"))
     images, truth = bars(40, 2, seed=4)
@@ -113,6 +115,7 @@ def test_the_report_of_a_model_on_a_dataset_names_the_dataset_and_not_a_team(tmp
     assert doctest.testmod(report).failed == 0
 
 
+@pytest.mark.slow
 def test_the_same_labels_and_settings_give_the_same_model(ready: Workspace) -> None:
     first, second = train(ready).model, train(ready).model
     assert first.id == second.id
@@ -120,6 +123,7 @@ def test_the_same_labels_and_settings_give_the_same_model(ready: Workspace) -> N
         assert len(models.list_all(conn)) == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_model(ready: Workspace, tmp_path: Path) -> None:
     whole = Workspace.init(tmp_path / "whole", classes=ready.config.project.classes)
     fill_workspace(whole)
@@ -134,6 +138,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_model(ready: Workspace, tm
     assert trained.model.id == expected.id
 
 
+@pytest.mark.slow
 def test_resume_uses_the_data_it_began_with(ready: Workspace) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(ready, progress=StopAfter(6))
@@ -154,6 +159,7 @@ def test_two_trainings_at_once_do_not_collide(ready: Workspace) -> None:
         train(ready)
 
 
+@pytest.mark.slow
 def test_a_better_model_becomes_champion_and_a_worse_one_candidate(ready: Workspace, emolab: Command) -> None:
     bad = emolab("train", "--set", "training.epochs=1", "--set", "training.lr=1e-9", "--set", "training.average=0")
     good = emolab("train", "--set", "training.epochs=10")
@@ -168,6 +174,7 @@ def test_a_better_model_becomes_champion_and_a_worse_one_candidate(ready: Worksp
     assert emolab("models", "show", "champion")["id"] == worse["model"]
 
 
+@pytest.mark.slow
 def test_a_model_promoted_while_another_is_judged_stays_champion(
     ready: Workspace, emolab: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +208,7 @@ def test_lost_media_is_named(ready: Workspace) -> None:
         train(ready)
 
 
+@pytest.mark.slow
 def test_evaluate_on_a_split_agrees_with_training(emolab: Command) -> None:
     trained = emolab("train", "--set", "training.epochs=6")
     found = emolab("evaluate", "champion", "--on", "valid")
@@ -211,6 +219,7 @@ def test_evaluate_on_a_split_agrees_with_training(emolab: Command) -> None:
     assert emolab("evaluate", trained["path"] and trained["model"][:10], "--on", "train")["n"] == trained["n_train"]
 
 
+@pytest.mark.slow
 def test_evaluate_takes_a_folder_of_classes_and_a_checkpoint_folder(
     ready: Workspace, emolab: Command, tmp_path: Path
 ) -> None:
@@ -234,6 +243,7 @@ def test_evaluate_explains_an_unknown_place(emolab: Command) -> None:
     assert 'Unknown split or dataset "validation". Did you mean "valid"?' in err
 
 
+@pytest.mark.slow
 def test_predict_answers_for_files_and_folders_and_names_the_broken_one(emolab: Command, tmp_path: Path) -> None:
     emolab("train", "--set", "training.epochs=8")
     tmp_path = tmp_path / "in"
@@ -254,6 +264,7 @@ def test_predict_answers_for_files_and_folders_and_names_the_broken_one(emolab: 
     assert "1 of 7 images could not be classified" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "near"), [("photo.png", 1e-5), ("photo.jpg", 0.01)])
 def test_predict_prepares_a_photo_as_collect_and_training_do(
     name: str, near: float, ready: Workspace, emolab: Command, tmp_path: Path
@@ -277,6 +288,7 @@ def test_predict_prepares_a_photo_as_collect_and_training_do(
     assert list(row["probs"].values()) == pytest.approx(expected.tolist(), abs=near)
 
 
+@pytest.mark.slow
 def test_predict_pool_computes_only_what_is_new(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     from emolab.training import predict
 
@@ -293,6 +305,7 @@ def test_predict_pool_computes_only_what_is_new(ready: Workspace, monkeypatch: p
     assert (grown.probs[:48] == first.probs).all()
 
 
+@pytest.mark.slow
 def test_a_damaged_or_foreign_checkpoint_is_a_clear_error(ready: Workspace, tmp_path: Path) -> None:
     model = train(ready).model
     folder = ready.root / model.path
@@ -307,6 +320,7 @@ def test_a_damaged_or_foreign_checkpoint_is_a_clear_error(ready: Workspace, tmp_
         load(tmp_path)
 
 
+@pytest.mark.slow
 def test_one_subject_cannot_be_split_so_the_model_is_kept_uncalibrated(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -319,6 +333,7 @@ def test_one_subject_cannot_be_split_so_the_model_is_kept_uncalibrated(
     assert run(["-w", str(workspace.root), "models"]) == 0
 
 
+@pytest.mark.slow
 def test_tensorboard_gets_the_curves(ready: Workspace) -> None:
     train(Workspace.find(ready.root, overrides=["training.tensorboard=true"]))
     assert list((ready.logs / "tensorboard").rglob("events.out.tfevents.*"))
@@ -351,6 +366,7 @@ def test_kill_9_of_the_command_leaves_a_healthy_workspace_that_goes_on(ready: Wo
     assert found["alias"] == "champion"
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_ferplus_is_judged_by_the_official_majority_protocol(
     tmp_path: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]
@@ -377,6 +393,7 @@ def test_the_report_tells_a_short_training_in_seconds(minutes: float, words: str
     assert report._lasted(minutes) == words
 
 
+@pytest.mark.slow
 def test_names_with_brackets_are_printed_as_they_are(ready: Workspace, emolab: Command, tmp_path: Path) -> None:
     """They are no markup: neither a style to swallow nor one that was never opened."""
     train(ready)
@@ -393,6 +410,7 @@ def test_names_with_brackets_are_printed_as_they_are(ready: Workspace, emolab: C
     assert f"in {tmp_path / 'in'}/" in err.replace("\n", "")
 
 
+@pytest.mark.slow
 def test_a_long_path_is_not_cut_where_the_names_differ(ready: Workspace, emolab: Command, tmp_path: Path) -> None:
     train(ready)
     folder = tmp_path / ("deep" * 20)
@@ -411,6 +429,7 @@ def test_the_shared_folder_of_names() -> None:
     assert (found.failed, found.attempted > 0) == (0, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("evaluate", "champion", "--on", "valid"), ("predict", "champion", ".emolab/media")])
 def test_judging_computes_where_the_settings_say(ready: Workspace, emolab: Command, words: tuple[str, ...]) -> None:
     train(ready)
@@ -425,6 +444,7 @@ def test_judging_computes_where_the_settings_say(ready: Workspace, emolab: Comma
     assert emolab(*words, "--device", "cpu", raw=True)[0] == 0
 
 
+@pytest.mark.slow
 def test_predict_takes_images_as_large_as_collect_does(ready: Workspace, emolab: Command) -> None:
     train(ready)
     file = next(ready.media.glob("*.png"))
@@ -434,6 +454,7 @@ def test_predict_takes_images_as_large_as_collect_does(ready: Workspace, emolab:
     assert "1 of 1 images could not be classified" in err
 
 
+@pytest.mark.slow
 def test_evaluate_counts_the_samples_of_classes_the_model_does_not_know(ready: Workspace, emolab: Command) -> None:
     train(ready)
     before = emolab("evaluate", "champion", "--on", "valid")
@@ -453,6 +474,7 @@ def test_evaluate_counts_the_samples_of_classes_the_model_does_not_know(ready: W
     assert "Left out: 1 of fear, which the model does not know." in " ".join(err.split())
 
 
+@pytest.mark.slow
 def test_evaluate_says_so_when_the_model_knows_none_of_todays_classes(ready: Workspace, emolab: Command) -> None:
     train(ready)
     file = ready.root / "emolab.toml"
@@ -469,6 +491,7 @@ def test_evaluate_says_so_when_the_model_knows_none_of_todays_classes(ready: Wor
     assert f"All {len(held)} samples of valid are of classes the model does not know: {len(held)} of fear." in err
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_predicting_is_one_line(
     ready: Workspace, emolab: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def test_a_hopeless_candidate_takes_one_step(tmp_path: Path, monkeypatch: pytest
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_timing_real_steps_leaves_the_network_and_the_generator_alone(tmp_path: Path) -> None:
     model = network()
     before = {key: value.clone() for key, value in model.state_dict().items()}
