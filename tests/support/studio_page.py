@@ -53,6 +53,7 @@ class Annotator(Screen):
     def stars(self, n: int) -> None:
         """Say how sure: 1 to 3 stars."""
         self.page.locator(".ant-rate-star > div").nth(n - 1).click()
+        self.page.locator(".ant-rate-star-full").nth(n - 1).wait_for()
         self.said().confidence = n
 
     def tick(self, control: str, value: str) -> None:
