@@ -371,10 +371,12 @@ def test_what_emolab_does_not_have_is_an_attribute_error() -> None:
 
 
 def test_importing_emolab_loads_nothing() -> None:
-    code = "import sys; before = set(sys.modules); import emolab; print(sorted(set(sys.modules) - before))"
+    code = (
+        "import json, sys; before = {*sys.modules}; import emolab; print(json.dumps(sorted({*sys.modules} - before)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"numpy", "sqlalchemy", "click", "rich", "PIL", "torch", "pandas", "emolab.workspace", "emolab.config"}
-    assert not heavy & set(eval(done.stdout))
+    assert not heavy & set(json.loads(done.stdout))
 
 
 def test_open_finds_the_workspace_above_and_takes_settings(made: Path) -> None:
