@@ -21,7 +21,7 @@ from emolab.errors import EmolabError, ServerError
 from emolab.labeling.label_studio import retry
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.label_studio.queries import model_versions
-from emolab.labeling.sync import outbox
+from emolab.labeling.sync import outbox, task_payload
 from emolab.labeling.sync.pull import pull, watch
 from emolab.labeling.sync.push import PushReport, push
 from emolab.workspace import Workspace
@@ -311,6 +311,30 @@ def test_an_order_removed_in_the_middle_of_its_own_push_is_sent_again(
     assert all_of_them == [now] != [""]
     shown = studio.http.get("/api/tasks/", project=project.id, fields="all", include="id,predictions_score")["tasks"]
     assert [task["predictions_score"] is None for task in shown] == [False] * 8
+
+
+def test_an_order_that_a_later_one_removes_again_and_again_leaves_that_one_in_force(
+    team: Workspace, studio: Studio, broken: Studio, proxy: Proxy
+) -> None:
+    push(team, studio)
+    project = studio.find_project(title(team))
+    assert project is not None
+    task = task_of(studio, project.id, next(iter(there(studio, title(team)))))
+    later = "emolab 2999-01-01 00:00:00.000000"
+
+    def remove() -> None:
+        """What the push of another machine does: its own order in force, every older one removed."""
+        studio.import_predictions(project.id, [{"task": task, **task_payload.prediction(0.5, later)}])
+        studio.set_model_version(project.id, later)
+        for version in model_versions(studio, project.id):
+            if version != later:
+                studio.delete_model_version(project.id, version)
+
+    fault = proxy.fault(rf"PATCH /api/projects/{project.id}/?$", "call", action_on=remove, times=20)
+    push_one_more(team, broken)
+    assert 1 <= fault.hits < 20
+    now, all_of_them = current_order(team, studio)
+    assert (now, all_of_them) == (later, [later])
 
 
 def test_two_pushes_at_once_in_one_workspace_one_goes_and_one_says_why_not(

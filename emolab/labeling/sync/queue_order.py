@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "emolab "
 _PER_REQUEST = 2000
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 _PAGE_STAYS_OPEN = timedelta(days=1)  # as long as Label Studio itself keeps a task for whoever opened it
 
 
@@ -85,10 +85,14 @@ def apply(
     for attempt in range(_ATTEMPTS):
         try:
             patiently(lambda: link.studio.set_model_version(number, version))
-        except ServerError as error:
-            if error.status != 400 or attempt == _ATTEMPTS - 1:
+        except ServerError as error:  # a 400 says that another machine's push has just removed this order as an old one
+            if error.status != 400:
                 raise
-            sent = _send(link, rows(set()))  # another machine's push has just removed this order as an old one
+            if _holds(link, version):
+                return sent
+            if attempt == _ATTEMPTS - 1:
+                raise
+            sent = _send(link, rows(set()))
             continue
         _remove_older(link, version, visible=visible)
         if _holds(link, version):
