@@ -1,1 +1,10 @@
-"""The tests: a folder for each package, and what they share in ``support``."""
+"""The tests, laid out like the package they test; what several of them need is in ``support``.
+
+Every process here computes with one thread unless the environment says otherwise. The threads of two processes on two
+cores wait for each other in busy loops: the suite would take several times as long.
+"""
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")

@@ -14,6 +14,8 @@ from emolab.records import SKIPPED
 from emolab.taxonomy import META
 
 _votes, _samples, _annotators = schema.votes, schema.samples, schema.annotators
+#: Timed answers, newest first, that tell how fast the team is now.
+_LATEST = 20_000
 
 
 @dataclass(frozen=True)
@@ -157,3 +159,18 @@ def annotators(conn: Connection) -> list[Activity]:
         for pk, name, kind in names
         if pk in totals
     ]
+
+
+def speeds(conn: Connection) -> list[float]:
+    """The median seconds per answer of each person with timed answers among the team's latest 20,000."""
+    query = (
+        select(_votes.c.annotator, _votes.c.lead_time)
+        .join(_annotators, _annotators.c.pk == _votes.c.annotator)
+        .where(alive(), _votes.c.lead_time.is_not(None), _annotators.c.kind == "person")
+        .order_by(_votes.c.pk.desc())
+        .limit(_LATEST)
+    )
+    times: dict[int, list[float]] = defaultdict(list)
+    for pk, seconds in conn.execute(query):
+        times[pk].append(seconds)
+    return [float(np.median(times[pk])) for pk in sorted(times)]

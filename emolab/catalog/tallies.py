@@ -81,6 +81,11 @@ def count(conn: Connection) -> dict[str, int]:
     return dict(totals)
 
 
+def datasets(conn: Connection) -> set[str]:
+    """Names of the data sets that gave votes; everybody else who voted is a person or a model."""
+    return set(conn.execute(select(_annotators.c.name).where(_annotators.c.kind == "dataset")).scalars())
+
+
 def count_annotators(conn: Connection, kind: str = "person") -> int:
     """How many annotators of this kind are known."""
     query = select(func.count()).select_from(_annotators).where(_annotators.c.kind == kind)

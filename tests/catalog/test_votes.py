@@ -177,3 +177,21 @@ def test_skips_have_a_column_of_their_own(catalog: Catalog) -> None:
     assert {name: counted[name] for name in ("active", "meta", "skipped", "rejected")} == {
         "active": 1, "meta": 1, "skipped": 3, "rejected": 2,
     }  # fmt: skip
+
+
+def test_the_speed_of_the_team_is_that_of_its_people_of_late(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def timed(sample: str, name: str, seconds: float) -> Vote:
+        return vote(sample, name, "neutral", f"{name} {sample}", lead_time=seconds)
+
+    with catalog.begin() as tx:
+        assert activity.speeds(tx) == []
+        votes.append(tx, [timed("a", "ann", 90.0)])
+        votes.append(
+            tx, [timed("b", "ann", 2.0), timed("c", "ann", 4.0), timed("a", "bob", 7.0), timed("b", "bob", 99)]
+        )
+        votes.append(tx, [vote("d", "eve", "neutral", "untimed")])
+        votes.append(tx, [timed("d", "fer", 1.0)], kind="dataset")
+        votes.withdraw(tx, ["bob b"], "deleted on the server")
+        assert activity.speeds(tx) == [4.0, 7.0]
+        monkeypatch.setattr(activity, "_LATEST", 3)
+        assert activity.speeds(tx) == [3.0, 7.0]

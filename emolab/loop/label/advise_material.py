@@ -136,11 +136,11 @@ def _lacking(teach: int, drawn: int, valid: int) -> Lacking | None:
 
 def _own(workspace: Workspace, table: VoteTable) -> NDArray[np.float64]:
     """Votes (m, k) of the people, sample by sample; those of merged datasets are nobody's here."""
-    from emolab.catalog import activity
+    from emolab.catalog import tallies
     from emolab.votes import table as tally
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        people = {person.name for person in activity.annotators(conn) if person.kind != "dataset"}
+        people = set(table.annotators) - tallies.datasets(conn)
     own = tally.counts(tally.of(table, people))
     voted: NDArray[np.float64] = own[own.sum(axis=1) > 0]
     return voted

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from emolab.active_learning.selection.pool import Pool
     from emolab.catalog import Catalog
-    from emolab.catalog.activity import Activity
     from emolab.catalog.pool_columns import PoolColumns
     from emolab.progress import Progress
     from emolab.records import LabelSet, Model, Predictions
@@ -35,7 +34,7 @@ class Known:
     number: int
     unsent: int
     overlap: int | None  # people per sample in the project, which the settings need not say
-    people: list[Activity]
+    speeds: list[float]  # seconds per answer, one for each person
 
 
 def read(catalog: Catalog, bar: Bar) -> Known:
@@ -48,8 +47,8 @@ def read(catalog: Catalog, bar: Bar) -> Known:
             columns=pool_columns.read(conn, bar),
             model=models.find(conn, "champion"),
             number=rounds.next_number(conn),
-            unsent=len(rounds.suggestions(conn, unsent=True)),
-            people=activity.annotators(conn),
+            unsent=rounds.count_unsent(conn),
+            speeds=activity.speeds(conn),
             overlap=remotes.usual_overlap(conn),
         )
 
@@ -73,7 +72,7 @@ def affordable(known: Known, seconds: float, each: int) -> int:
     """How many samples the team answers ``each`` times in ``seconds``, one at least and no more than there are."""
     from emolab.errors import DataError
 
-    one = seconds_for(known.people, each)
+    one = seconds_for(known.speeds, each)
     if one is None:
         raise DataError(
             "How long an answer takes is not known: nobody's answers have been timed yet.",
@@ -82,11 +81,10 @@ def affordable(known: Known, seconds: float, each: int) -> int:
     return max(1, min(int(seconds / one), len(pool_of(known.columns, None, None).candidates)))
 
 
-def seconds_for(people: Sequence[Activity], answers: int) -> float | None:
-    """Time for so many answers at the team's median speed; ``None`` while nobody's has been measured."""
+def seconds_for(speeds: Sequence[float], answers: int) -> float | None:
+    """Time for so many answers at the team's median of ``speeds``; ``None`` while nobody's has been measured."""
     from statistics import median
 
-    speeds = [person.seconds for person in people if person.kind == "person" and person.seconds is not None]
     return answers * median(speeds) if speeds else None
 
 

@@ -154,7 +154,7 @@ def suggest(
         round=known.number,
         strategy=chosen,
         note=batch.note,
-        seconds=seconds_for(known.people, len(batch.samples) * each + len(again)),
+        seconds=seconds_for(known.speeds, len(batch.samples) * each + len(again)),
         model=model,
         seed=seed,
         suggestions=suggestions,
