@@ -295,6 +295,25 @@ def test_a_folder_is_a_chapter_of_at_most_sixteen_files() -> None:
     assert not large, f"more than {MOST_FILES} files: {large}"
 
 
+def shared_names(files: list[tuple[str, str]]) -> list[str]:
+    """Return one line for each module stem or public class name that a room has twice (a room: a folder of emolab/)."""
+    homes: dict[tuple[str, str], list[str]] = {}
+    for path, source in files:
+        room = path.split("/")[0]
+        classes = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+        names = [f"class {name}" for name in classes if not name.startswith("_")]
+        # A command bears its words: `emolab export` and `emolab label export` are two files export.py.
+        if room != "cli" and Path(path).stem != "__init__":
+            names.append(f"module {Path(path).stem}")
+        for name in names:
+            homes.setdefault((room, name), []).append(path)
+    return [f"{name}: {' and '.join(paths)}" for (_, name), paths in homes.items() if len(paths) > 1]
+
+
+def test_a_module_and_a_public_class_have_a_name_of_their_own_within_a_room() -> None:
+    assert not shared_names(sources()), "\n" + "\n".join(shared_names(sources()))
+
+
 def long_functions(files: list[tuple[str, str]]) -> list[str]:
     """Return "path name" of each function that is too long to be read at a glance."""
     return [
@@ -357,6 +376,20 @@ def test_the_rule_sees_a_step_in_a_command_and_a_long_function() -> None:
     ]
     assert long_functions([("a.py", "def f():\n" + "    x = 1\n" * 60)]) == ["a.py f"]
     assert not long_functions([("a.py", "def f():\n" + "    x = 1\n" * 59)])
+
+
+def test_the_rule_sees_a_name_that_a_room_has_twice() -> None:
+    files = [
+        ("loop/label/checks.py", "class Check: ...\nclass _Row: ..."),
+        ("loop/operate/checks.py", "class _Row: ..."),
+        ("loop/operate/doctor.py", "class Check: ..."),
+        ("datasets/doctor.py", "class Check: ..."),
+        *(("cli/export.py", ""), ("cli/label/export.py", ""), ("loop/label/__init__.py", ""), ("loop/__init__.py", "")),
+    ]
+    assert shared_names(files) == [
+        "class Check: loop/label/checks.py and loop/operate/doctor.py",
+        "module checks: loop/label/checks.py and loop/operate/checks.py",
+    ]
 
 
 def test_the_rule_sees_a_circle() -> None:

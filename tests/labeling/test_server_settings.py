@@ -48,7 +48,7 @@ def stock(folder: Path, source: str) -> Path:
 def test_only_the_database_and_the_retries_differ_from_label_studios_own_settings(tmp_path: Path) -> None:
     seen = python(SHOW, stock(tmp_path, STOCK))
     assert "DatabaseIsLockedRetryMiddleware" not in seen.stdout, seen.stderr
-    assert "['core.middleware.ContextLogMiddleware', 'emolab_studio.exports.ReadingOnly']" in seen.stdout
+    assert "['core.middleware.ContextLogMiddleware', 'emolab_studio.read_only_exports.ReadingOnly']" in seen.stdout
     assert "'ENGINE': 'emolab_studio', 'NAME': 'there.sqlite3'" in seen.stdout
     assert "'transaction_mode': 'IMMEDIATE'" in seen.stdout
     assert "PRAGMA synchronous=FULL" in seen.stdout
@@ -116,7 +116,7 @@ def test_an_old_django_is_refused(tmp_path: Path) -> None:
 
 def test_a_label_studio_without_retries_is_fine(tmp_path: Path) -> None:
     seen = python(SHOW, stock(tmp_path, STOCK.replace(", 'core.middleware.DatabaseIsLockedRetryMiddleware'", "")))
-    assert (seen.returncode, "emolab_studio.exports.ReadingOnly" in seen.stdout) == (0, True)
+    assert (seen.returncode, "emolab_studio.read_only_exports.ReadingOnly" in seen.stdout) == (0, True)
 
 
 #: Threads that each read a counter and write it back, as Label Studio does with its summaries.
@@ -247,7 +247,7 @@ def test_only_exports_are_taken_for_reading(request_line: str, reads: bool) -> N
     code = (
         "import sys; from types import SimpleNamespace as N\n"
         "from django.conf import settings; settings.configure()\n"
-        "from emolab_studio.base import current; from emolab_studio.exports import ReadingOnly\n"
+        "from emolab_studio.base import current; from emolab_studio.read_only_exports import ReadingOnly\n"
         "method, path = sys.argv[1].split()\n"
         "print(ReadingOnly(lambda _: current.reading)(N(method=method, path_info=path)), current.reading)"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emolab.loop.label.simulation import checks
+from emolab.loop.label.simulation import request_checks
 from emolab.loop.label.simulation.budgets import plan_budgets
 from emolab.loop.label.simulation.request import SimulationRequest
 from emolab.progress import SILENT
@@ -64,16 +64,16 @@ def simulate(request: SimulationRequest, *, config: Config | None = None, progre
         from emolab.training import simulation_trainer  # noqa: F401  what frozen features and fine-tuning need
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
-    names = checks.strategies(request)
+    names = request_checks.strategies(request)
     config = config or campaign_config(request, None, (), progress=progress)
     aggregator = request.aggregator or config.labeling.aggregator
     AGGREGATORS.load(aggregator)
-    checks.oracle(request.oracle)
-    asking = Votes.parse(request.votes, checks.prices(request.price), sure=config.labeling.sure)
-    checks.distinct(config, request.dataset)
+    request_checks.oracle(request.oracle)
+    asking = Votes.parse(request.votes, request_checks.prices(request.price), sure=config.labeling.sure)
+    request_checks.distinct(config, request.dataset)
     classes = config.project.classes
     sides = divide(request.dataset, request.judge, classes, options=request.options)
-    checks.unlearned(config, sides, mode=request.mode, progress=progress)
+    request_checks.unlearned(config, sides, mode=request.mode, progress=progress)
     pool = stage.field_of(sides)
     budgets = _budgets(request, asking, k=len(classes), most=worth(pool, asking))
     terms = _terms(request, config, asking, aggregator, budgets)
@@ -106,7 +106,7 @@ def campaign_config(
     from emolab.datasets.voted_dataset import label_names
     from emolab.taxonomy import META, resolve
 
-    checks.specs(request)
+    request_checks.specs(request)
     if workspace is not None:
         return workspace.config
     found = configuration.apply(Config(), overrides)

@@ -68,7 +68,7 @@ MIDDLEWARE = [name for name in stock.MIDDLEWARE if not name.endswith(f".{RETRY}"
 _others = [name for name in MIDDLEWARE if re.search("retry|locked", name, re.IGNORECASE)]
 if _others:
     raise ImproperlyConfigured(f"This label-studio repeats requests in a way that emolab does not know: {_others[0]}")
-MIDDLEWARE.append("emolab_studio.exports.ReadingOnly")
+MIDDLEWARE.append("emolab_studio.read_only_exports.ReadingOnly")
 
 if os.environ.get("EMOLAB_CREATES_DATABASE"):
     from emolab_studio.migrations_speed import speed_up
