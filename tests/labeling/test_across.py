@@ -12,11 +12,11 @@ from emolab.catalog import samples, votes
 from emolab.catalog.campaign import remotes
 from emolab.errors import ServerError
 from emolab.labeling.answers import across_projects, record_votes
+from emolab.labeling.answers.votes_from_answers import SUPERSEDED
 from emolab.labeling.form import controls
 from emolab.labeling.label_studio.records import RemoteAnnotation, RemoteProject, RemoteTask
 from emolab.labeling.sync import project as projects
-from emolab.labeling.sync.task_payload import SKIPPED, SUPERSEDED
-from emolab.records import Sample, Vote
+from emolab.records import SKIPPED, Sample, Vote
 from emolab.workspace import Workspace
 
 FACE = "a" * 64

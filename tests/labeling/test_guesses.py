@@ -9,9 +9,9 @@ import pytest
 
 from emolab.catalog import samples, tallies, votes
 from emolab.errors import ServerError
+from emolab.labeling.answers import votes_from_answers
 from emolab.labeling.form import controls
 from emolab.labeling.label_studio.client import Studio
-from emolab.labeling.sync import task_payload as tasks
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
 from emolab.records import Vote
@@ -135,8 +135,8 @@ def test_copies_of_guesses_are_refused_for_good_and_counted(team: Workspace, stu
     submit(ann, found[0], "happiness")
     copy_guesses(studio, number_of(team, studio), found[1:4])
     report = pull(team, studio)
-    assert report.rejected == {tasks.COPIED: 3}
-    expected = {("happiness", None, GUESS): 1, (GUESS, tasks.COPIED, GUESS): 3}
+    assert report.rejected == {votes_from_answers.COPIED: 3}
+    expected = {("happiness", None, GUESS): 1, (GUESS, votes_from_answers.COPIED, GUESS): 3}
     assert said(team) == expected
     add_samples(team, 1, first=60)
     send(team, studio, guess="neutral")
@@ -155,7 +155,7 @@ def test_an_answer_that_an_administrator_spreads_over_other_tasks_counts_once(
         "POST", "/api/dm/actions/", params={"id": "propagate_annotations", "project": number_of(team, studio)},
         json={"selectedItems": {"all": False, "included": [one, *others[:3]]}, "source_annotation_id": given.id},
     )  # fmt: skip
-    assert pull(team, studio).rejected == {tasks.PROPAGATED: 3}
+    assert pull(team, studio).rejected == {votes_from_answers.PROPAGATED: 3}
     assert [vote.label for vote in ledger(team)] == ["happiness"]
     ann.http.call("DELETE", f"/api/annotations/{given.id}/")
     pull(team, studio, reconcile=True)
@@ -171,7 +171,7 @@ def test_copies_pulled_only_after_their_predictions_are_gone_are_refused_on_any_
     add_samples(team, 1, first=70)
     send(team, studio, guess="neutral")
     age(studio, team)
-    expected = {("happiness", None, GUESS): 1, (GUESS, tasks.COPIED, GUESS): 3}
+    expected = {("happiness", None, GUESS): 1, (GUESS, votes_from_answers.COPIED, GUESS): 3}
     elsewhere = other_machine(team, n=6)
     for machine in (team, named(elsewhere, team.config.labeling.project)):
         pull(machine, studio)
@@ -194,7 +194,7 @@ def test_a_copy_that_a_person_edits_or_confirms_counts_and_a_deleted_one_is_with
     report = pull(team, studio)
     assert (report.edited, report.withdrawn) == (3, 1)
     expected = Counter({(label, None, GUESS): 1 for label in ("happiness", "neutral", GUESS)})
-    expected[GUESS, tasks.COPIED, GUESS] = 1
+    expected[GUESS, votes_from_answers.COPIED, GUESS] = 1
     assert said(team) == expected
 
 
@@ -207,7 +207,7 @@ def test_a_copy_edited_by_a_program_counts_on_a_machine_that_never_saw_the_copy(
     studio.update_annotation(one.id, result=controls.answer("happiness"))
     studio.update_annotation(two.id, result=controls.answer(GUESS))
     pull(team, studio)
-    assert said(team) == {("happiness", None, GUESS): 1, (GUESS, tasks.COPIED, GUESS): 1}
+    assert said(team) == {("happiness", None, GUESS): 1, (GUESS, votes_from_answers.COPIED, GUESS): 1}
 
 
 def test_an_answer_from_a_page_that_was_open_during_a_push_is_taken_by_the_server(
@@ -239,8 +239,8 @@ def test_where_an_administrator_shows_predictions_the_places_in_the_queue_show_n
     for task in found[:3]:
         submit(ann, task, "happiness")
     copy_guesses(studio, number_of(team, studio), found[3:5])  # there is nothing to copy
-    assert pull(team, studio).rejected == {tasks.EMPTY: 2}
-    assert said(team) == {("happiness", None, ""): 3, (None, tasks.EMPTY, ""): 2}
+    assert pull(team, studio).rejected == {votes_from_answers.EMPTY: 2}
+    assert said(team) == {("happiness", None, ""): 3, (None, votes_from_answers.EMPTY, ""): 2}
 
 
 @pytest.mark.parametrize("n", [3, 25])
@@ -271,7 +271,7 @@ def test_copies_that_an_earlier_emolab_counted_are_refused_again(team: Workspace
     pull(team, studio)
     studio.delete_model_version(number, "emolab 1")
     (copy,) = ledger(team, rejected=True)
-    assert copy.rejected == tasks.COPIED
+    assert copy.rejected == votes_from_answers.COPIED
     with team.catalog() as catalog, catalog.begin() as tx:
         fields = {name: getattr(copy, name) for name in ("sample_id", "annotator", "label", "origin")}
         votes.append(tx, [Vote(**fields)])

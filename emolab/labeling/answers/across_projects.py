@@ -11,7 +11,7 @@ from emolab.catalog import votes
 from emolab.catalog.campaign import remotes
 from emolab.catalog.storage.chunks import chunks
 from emolab.labeling.answers import timestamps
-from emolab.labeling.sync.task_payload import SUPERSEDED
+from emolab.labeling.answers.votes_from_answers import SUPERSEDED
 
 if TYPE_CHECKING:
     from datetime import datetime

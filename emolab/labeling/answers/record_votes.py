@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from emolab.catalog import samples, votes
 from emolab.catalog.campaign import answers, remotes
 from emolab.catalog.campaign.answers import RecordedAnswer
-from emolab.labeling.answers import across_projects, pseudonyms
-from emolab.labeling.sync import task_payload
+from emolab.labeling.answers import across_projects, pseudonyms, votes_from_answers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -120,7 +119,7 @@ def record(tx: Connection, project: Project, pulled: PulledTasks) -> LedgerChang
 def known_of(conn: Connection, project: Project, seen: Sequence[RemoteTask]) -> dict[str, Known]:
     """What the ledger knows of the answers of these tasks, by origin."""
     origins = [project.origin(answer.id) for task in seen for answer in task.annotations]
-    return votes.known(conn, origins, refused=task_payload.COPIES)
+    return votes.known(conn, origins, refused=votes_from_answers.COPIES)
 
 
 def too_many(ceasing: int, counted: int) -> bool:
@@ -182,7 +181,7 @@ def _read(
     project: Project, pulled: PulledTasks, by_sample: Mapping[str, Sequence[RemoteTask]], ledger: _Ledger
 ) -> tuple[list[Vote], list[RecordedAnswer]]:
     """The votes that these tasks say, and the answers they stand for."""
-    terms = task_payload.AnswerTerms(
+    terms = votes_from_answers.AnswerTerms(
         classes=pulled.classes, guesses=pulled.guesses, known=ledger.known, theirs=pulled.theirs
     )
 
@@ -200,7 +199,7 @@ def _read(
         held = ledger.state.get(sample_id)
         given = [(task.id, answer) for task in group for answer in task.annotations]
         now += [RecordedAnswer(answer.id, task, sample_id, annotator_of(answer)) for task, answer in given]
-        made += task_payload.votes(
+        made += votes_from_answers.votes(
             [answer for _, answer in given],
             terms,
             sample_id=sample_id,
@@ -213,7 +212,7 @@ def _read(
 
 def _ceasing(tx: Connection, project: Project, made: Sequence[Vote], leaving: set[str]) -> tuple[set[str], int]:
     """The origins of counted votes that would cease to count, and how many votes of the project count."""
-    ceasing = {vote.origin for vote in made if vote.rejected == task_payload.EMPTY} | leaving
+    ceasing = {vote.origin for vote in made if vote.rejected == votes_from_answers.EMPTY} | leaving
     counted = votes.counted(tx, project.origin_of) if ceasing else set()
     return ceasing & counted, len(counted)
 

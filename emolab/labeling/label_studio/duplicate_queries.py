@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emolab.labeling.sync.task_payload import UID
+from emolab.labeling.label_studio.tasks import UID
 
 if TYPE_CHECKING:
     from emolab.labeling.label_studio.client import Studio
