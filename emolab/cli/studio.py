@@ -28,8 +28,8 @@ def studio() -> None:
 def up(session: Session, port: int | None, host: str | None, foreground: bool) -> None:
     """Start Label Studio in the background and wait until it answers; safe to run again.
 
-    The first start creates its database (about half a minute) and an administrator with a random password, which is
-    shown once.
+    The first start creates its database (about half a minute; the next workspace on the machine takes seconds) and an
+    administrator with a random password, which is shown once.
     """
     from emolab.loop.label.studio import start_studio
 

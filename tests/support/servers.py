@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import inspect
 import shutil
 import sqlite3
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -57,11 +54,10 @@ class LabelStudioServer:
 
 
 @pytest.fixture(scope="session")
-def label_studio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LabelStudioServer]:
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
     """A real Label Studio for the whole session; tests make projects of their own in it.
 
-    Its first start takes half a minute (migrations), so the fresh database is kept in pytest's cache: the next session
-    starts in a few seconds. "pytest --cache-clear" forgets it.
+    The first one of a machine takes half a minute (migrations), the next begin with the empty database that it left.
     """
     pytest.importorskip("label_studio_sdk")
     try:
@@ -70,13 +66,8 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.
         pytest.skip(str(missing))
     workspace = Workspace.init(tmp_path_factory.mktemp("label-studio"), classes=CLASSES)
     server = EmbeddedServer(workspace)
-    kept = _kept(pytestconfig)
-    if kept is not None and kept.exists():
-        copy_studio(kept, server.folder)
     started = server.start(port=free_port(), timeout=400.0)
     try:
-        if kept is not None and not kept.exists():
-            _keep(server.folder, kept)
         with connect(started.server.url, server.token()) as admin:
             admin.http.call("POST", "/api/jwt/settings", json={"legacy_api_tokens_enabled": True})
             legacy = str(admin.http.get("/api/current-user/token")["token"])
@@ -98,27 +89,6 @@ def copy_studio(source: Path, target: Path) -> None:
         new.execute("PRAGMA journal_mode=WAL")
     shutil.copy2(source / "data" / ".env", target / "data" / ".env")
     shutil.copy2(source / "token", target / "token")
-
-
-def _kept(config: pytest.Config) -> Path | None:
-    """Where the fresh database is kept between sessions: one per release of Label Studio and way of making it."""
-    cache = getattr(config, "cache", None)
-    try:
-        release = metadata.version("label-studio")
-    except metadata.PackageNotFoundError:  # it lives in an environment of its own
-        return None
-    made = hashlib.sha256(inspect.getsource(installation.create_database).encode()).hexdigest()[:8]
-    return Path(cache.mkdir(f"label-studio-{release}-{made}")) / "studio" if cache is not None else None
-
-
-def _keep(source: Path, kept: Path) -> None:
-    """Keep a fresh database whole or not at all: other sessions may be doing the same just now."""
-    part = kept.with_name(f"part-{uuid.uuid4().hex}")
-    copy_studio(source, part)
-    try:
-        part.rename(kept)
-    except OSError:  # another session was first
-        shutil.rmtree(part)
 
 
 @pytest.fixture

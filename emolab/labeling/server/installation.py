@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from emolab.errors import EmolabError, MissingExtra, ServerError
-from emolab.labeling.server import daemon
+from emolab.labeling.server import daemon, empty_database
 from emolab.progress import SILENT, Progress
 
 ADMIN = "admin@emolab.local"
@@ -92,7 +92,8 @@ def create_database(
     """Create the data folder with the database and the administrator, whole or not at all.
 
     ``end`` is a time of ``time.monotonic`` to give up at. What an interrupted run left, even one that still runs, is
-    thrown away: not every migration can be resumed.
+    thrown away: not every migration can be resumed. The first workspace of a user has to wait for the migrations; the
+    others begin with a copy of what they made.
     """
     unfinished, note = folder / "unfinished", folder / "unfinished.json"
     with contextlib.suppress(FileNotFoundError):
@@ -101,6 +102,9 @@ def create_database(
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
     database = unfinished / DATABASE
+    kept = empty_database.place(program)
+    copied = kept is not None and empty_database.copy(kept, database)
+    part = None if kept is None or copied else empty_database.part_of(kept)
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")  # kept in the file: readers no longer block writers
     start, done = daemon.begin_log(log), 0
@@ -109,6 +113,7 @@ def create_database(
         "LABEL_STUDIO_USERNAME": ADMIN,
         "LABEL_STUDIO_PASSWORD": password,
         "EMOLAB_CREATES_DATABASE": "true",
+        "EMOLAB_EMPTY_DATABASE": str(part or ""),
     }
     with progress.task("Creating Label Studio's database, once", total=STEPS, unit="steps") as task:
         process = daemon.spawn(
@@ -126,6 +131,8 @@ def create_database(
             if process.poll() is None:
                 process.kill()
                 process.wait()
+            if kept is not None and part is not None:
+                empty_database.keep(part, kept)
     if process.returncode != 0:
         raise crashed("while creating its database", log, start)
     unfinished.rename(data_folder(folder))

@@ -74,5 +74,9 @@ if os.environ.get("EMOLAB_CREATES_DATABASE"):
     from emolab_studio.migrations_speed import speed_up
 
     speed_up()
+if os.environ.get("EMOLAB_EMPTY_DATABASE"):
+    from emolab_studio.keep_empty import write
+
+    write(os.environ["EMOLAB_EMPTY_DATABASE"])
 
 print(MARK, file=sys.stderr, flush=True)  # noqa: T201 (the log of the server)
