@@ -98,3 +98,10 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o666) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def user_cache() -> Path:
+    """The folder of what emolab keeps for this user and can make again; it need not exist."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("emolab")

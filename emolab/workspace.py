@@ -148,10 +148,10 @@ class Workspace:
         """``state``, or for a workspace that may only be read a folder of the user's own cache that stands for it."""
         if not self.read_only:
             return self.state
-        import platformdirs
+        from emolab.files import user_cache
 
         name = blake2b(os.fsencode(self.root), digest_size=8).hexdigest()
-        return platformdirs.user_cache_path("emolab") / "read-only" / name
+        return user_cache() / "read-only" / name
 
     @property
     def fiftyone(self) -> Path:

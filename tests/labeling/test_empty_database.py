@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from emolab.errors import MissingExtra
@@ -32,7 +31,7 @@ def database(path: Path, *, users: int = 0, migrations: int = 3) -> Path:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of this test's own."""
-    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_: tmp_path / "cache")
+    monkeypatch.setattr(empty_database, "user_cache", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 

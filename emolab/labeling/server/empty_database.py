@@ -15,6 +15,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from emolab.files import user_cache
+
 
 def place(program: str) -> Path | None:
     """Where the empty database of this release lies or will lie; ``None`` where the release is not known.
@@ -23,14 +25,12 @@ def place(program: str) -> Path | None:
     """
     if Path(program).parent != Path(sys.executable).parent:
         return None
-    import platformdirs
-
     try:
         releases = [f"{name} {metadata.version(name)}" for name in ("label-studio", "django")]
     except metadata.PackageNotFoundError:
         return None
     name = hashlib.sha256("\n".join(releases).encode()).hexdigest()[:16]
-    return platformdirs.user_cache_path("emolab") / "label-studio" / f"{name}.sqlite3"
+    return user_cache() / "label-studio" / f"{name}.sqlite3"
 
 
 def copy(kept: Path, target: Path) -> bool:
