@@ -44,7 +44,7 @@ layers: ready  ## who may import whom
 	@$(VENV)/python -m pytest -q tests/test_layers.py
 
 docs: ready  ## write the reference pages of docs/ from the code
-	@$(VENV)/python scripts/reference.py
+	@$(VENV)/python -m scripts.reference
 
 figures: ready  ## write the figures of docs/ from benchmarks/results/
 	@$(VENV)/python -m scripts.figures

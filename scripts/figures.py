@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import figure
+from scripts.generated_pages import ROOT, bring_up_to_date
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = "docs/figures.md"
 HEAD = """<!-- Written by `make figures` from benchmarks/results/; edit those files, not this page. -->
@@ -136,17 +136,7 @@ def written(root: Path = ROOT) -> dict[str, str]:
 
 def main() -> int:
     """Write the pages, or with --check name those that are out of date (status 1)."""
-    stale = []
-    for name, text in written().items():
-        path = ROOT / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
-            if "--check" not in sys.argv:
-                path.write_text(text, encoding="utf-8")
-    if "--check" in sys.argv and stale:
-        print(f"out of date: {', '.join(stale)}; run: make figures", file=sys.stderr)
-        return 1
-    return 0
+    return bring_up_to_date(written(), check="--check" in sys.argv, make="figures")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ import click
 from emolab import config, plugins
 from emolab.cli.main import cli
 from emolab.ranges import RANGES
+from scripts.generated_pages import ROOT, bring_up_to_date
 
-ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- Written by `make docs` from the code; edit the code, not this page. -->\n"
 
 
@@ -237,17 +237,8 @@ PAGES: dict[str, Callable[[], str]] = {
 
 def main() -> int:
     """Write the pages, or with --check name those that are out of date (status 1)."""
-    stale = []
-    for name, write in PAGES.items():
-        path, text = ROOT / name, write()
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
-            if "--check" not in sys.argv:
-                path.write_text(text, encoding="utf-8")
-    if "--check" in sys.argv and stale:
-        print(f"out of date: {', '.join(stale)}; run: make docs", file=sys.stderr)
-        return 1
-    return 0
+    pages = {name: write() for name, write in PAGES.items()}
+    return bring_up_to_date(pages, check="--check" in sys.argv, make="docs")
 
 
 if __name__ == "__main__":

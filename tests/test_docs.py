@@ -55,7 +55,7 @@ def commands() -> dict[str, click.Command]:
 
 def test_the_reference_pages_are_what_the_code_says() -> None:
     done = subprocess.run(
-        [sys.executable, "scripts/reference.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "scripts.reference", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from emolab.plugins import AGGREGATORS
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
 from tests.labeling.test_aggregators import votes as table_of
+from tests.support.voting import vote
 
 ANSWERS = {
     "a" * 64: {"ann": "happiness", "bob": "happiness", "cho": "sadness"},
@@ -25,21 +26,8 @@ ANSWERS = {
 }
 
 
-def fill(workspace: Workspace, answers: Mapping[str, Mapping[str, str | None]] = ANSWERS) -> None:
-    with workspace.catalog() as catalog, catalog.begin() as tx:
-        samples.add(tx, [Sample(id=sample, media=f"media/{sample}.png") for sample in answers])
-        ledger.append(
-            tx,
-            [
-                Vote(sample_id=sample, annotator=who, label=said, origin=f"test:{sample[:4]}:{who}")
-                for sample, given in answers.items()
-                for who, said in given.items()
-            ],
-        )
-
-
 def test_labels_are_stored_with_votes_and_agreement(workspace: Workspace) -> None:
-    fill(workspace)
+    vote(workspace, ANSWERS)
     done = aggregate(workspace, method="majority")
     with workspace.catalog() as catalog, catalog.connect() as conn:
         stored = labels.current(conn)
@@ -52,32 +40,32 @@ def test_labels_are_stored_with_votes_and_agreement(workspace: Workspace) -> Non
 
 
 def test_too_few_votes_and_what_is_no_face_get_no_label(workspace: Workspace) -> None:
-    fill(workspace)
+    vote(workspace, ANSWERS)
     done = aggregate(workspace, min_votes=2)
     assert [sample[0] for sample in done.labels.samples] == ["a", "b"]
     assert (done.too_few, done.set_aside) == (1, 2)
 
 
 def test_running_it_again_changes_nothing_and_a_new_vote_makes_a_new_version(workspace: Workspace) -> None:
-    fill(workspace)
+    vote(workspace, ANSWERS)
     first, again = aggregate(workspace), aggregate(workspace)
     assert first.new and not again.new
     assert first.labels.version == again.labels.version
-    fill(workspace, {"c" * 64: {"bob": "neutral"}})
+    vote(workspace, {"c" * 64: {"bob": "neutral"}})
     later = aggregate(workspace)
     assert later.new and later.labels.version != first.labels.version
 
 
 def test_an_edited_vote_counts_once(workspace: Workspace) -> None:
-    fill(workspace, {"a" * 64: {"ann": "happiness"}})
-    fill(workspace, {"a" * 64: {"ann": "sadness"}})
+    vote(workspace, {"a" * 64: {"ann": "happiness"}})
+    vote(workspace, {"a" * 64: {"ann": "sadness"}})
     done = aggregate(workspace)
     assert done.votes == 1
     assert done.labels.classes[done.labels.hard[0]] == "sadness"
 
 
 def test_settings_decide_and_options_override(workspace: Workspace) -> None:
-    fill(workspace)
+    vote(workspace, ANSWERS)
     settled = Workspace.find(workspace.root, overrides=["labeling.aggregator=soft", "labeling.min_votes=3"])
     done = aggregate(settled)
     assert (done.labels.method, len(done.labels.samples)) == ("soft", 1)
@@ -88,7 +76,7 @@ def test_no_votes_says_what_to_do(workspace: Workspace) -> None:
     with pytest.raises(DataError, match="There are no votes for any class yet") as error:
         aggregate(workspace)
     assert error.value.hint == 'Run "emolab label pull".'
-    fill(workspace)
+    vote(workspace, ANSWERS)
     with pytest.raises(DataError, match=r"No sample has 9 or more votes for a class \(4 have fewer\)"):
         aggregate(workspace, min_votes=9)
 

@@ -34,6 +34,7 @@ from emolab.records import LabelSet, Sample, Vote
 from emolab.training.runs import runs
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, configure, fill_workspace
+from tests.support.voting import vote
 
 A, B, C, D = (letter * 64 for letter in "abcd")
 ANSWERS: Mapping[str, Mapping[str, str | None]] = {
@@ -51,19 +52,6 @@ class Lines(Progress):
 
     def note(self, text: str) -> None:
         self.said.append(text)
-
-
-def vote(workspace: Workspace, answers: Mapping[str, Mapping[str, str | None]]) -> None:
-    with workspace.catalog() as catalog, catalog.begin() as tx:
-        samples.add(tx, [Sample(id=sample, media=f"media/{sample}.png") for sample in answers])
-        ledger.append(
-            tx,
-            [
-                Vote(sample_id=sample, annotator=who, label=said, origin=f"test:{sample[:4]}:{who}")
-                for sample, given in answers.items()
-                for who, said in given.items()
-            ],
-        )
 
 
 def withdraw(workspace: Workspace, *places: tuple[str, str]) -> None:

@@ -15,12 +15,11 @@ from emolab.cli.main import run
 from emolab.config import TrainingConfig
 from emolab.errors import EmolabError, MissingExtra, UnknownName
 from emolab.inference import runtime
-from emolab.loop.model.train import train
 from emolab.progress import Progress
 from emolab.training.export import engine, formats
 from emolab.training.predict import Predictor, load, predict_pool, quickened
 from emolab.workspace import Workspace
-from tests.support.learnable import QUICK, bars, configure, fill_workspace, png
+from tests.support.learnable import bars, png, trained_workspace
 
 #: What the tests share takes longer to make than most tests take.
 pytestmark = pytest.mark.slow
@@ -42,11 +41,7 @@ class Notes(Progress):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace.init(tmp_path_factory.mktemp("engine") / "faces", classes=("happy", "sad", "neutral"))
-    fill_workspace(workspace, 60)
-    workspace = configure(workspace, QUICK + "\ntensorboard = false")
-    train(workspace)
-    return workspace
+    return trained_workspace(tmp_path_factory.mktemp("engine") / "faces", 60)
 
 
 @pytest.fixture(scope="module")

@@ -18,13 +18,12 @@ from emolab.cli.main import run
 from emolab.errors import ConfigError, DataError, EmolabError, MissingExtra
 from emolab.inference import runtime
 from emolab.labeling.labels.current_labels import labels_if_any
-from emolab.loop.model.train import train
 from emolab.training.export import export, formats, graph, parity
 from emolab.training.export.export import ExportMaterial, material_of
 from emolab.training.export.parity import Parity, compare, synthetic
 from emolab.training.predict import load
 from emolab.workspace import Workspace
-from tests.support.learnable import QUICK, bars, configure, fill_workspace
+from tests.support.learnable import bars, trained_workspace
 
 #: What the tests share takes longer to make than most tests take.
 pytestmark = pytest.mark.slow
@@ -39,11 +38,7 @@ ALL = [(to, precision) for to, known in formats.FORMATS.items() for precision in
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace of 320 samples with a model that tells three classes apart."""
-    workspace = Workspace.init(tmp_path_factory.mktemp("export") / "faces", classes=("happy", "sad", "neutral"))
-    fill_workspace(workspace, 320)
-    workspace = configure(workspace, QUICK + "\ntensorboard = false")
-    train(workspace)
-    return workspace
+    return trained_workspace(tmp_path_factory.mktemp("export") / "faces", 320)
 
 
 @pytest.fixture(scope="module")
