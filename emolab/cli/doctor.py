@@ -9,7 +9,7 @@ import click
 from emolab.cli.common import Session, workspace_command
 
 if TYPE_CHECKING:
-    from emolab.loop.operate.checks import Check
+    from emolab.loop.operate.checks.check import Check
     from emolab.loop.operate.doctor import Checkup
 
 

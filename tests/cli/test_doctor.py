@@ -15,8 +15,8 @@ import pytest
 
 from emolab.errors import ConfigError
 from emolab.labeling.server import releases
-from emolab.loop.operate import checks, checks_servers
-from emolab.loop.operate.checks import Check, Probe
+from emolab.loop.operate.checks import machine, packages, servers
+from emolab.loop.operate.checks.check import Check, Probe, get, probe, shorten
 from emolab.loop.operate.doctor import Checkup
 from emolab.workspace import Workspace
 
@@ -64,20 +64,20 @@ def free_port() -> int:
 
 
 def test_an_old_python_is_named_with_what_to_install() -> None:
-    check = checks.python((3, 9, 2, "final"))
+    check = machine.python((3, 9, 2, "final"))
     assert check.state == "broken"
     assert "emolab needs a released 3.11 or newer" in check.detail
     assert check.fix == "sudo apt-get install python3.11 python3.11-venv"
 
 
 def test_a_release_candidate_of_python_is_not_enough() -> None:
-    check = checks.python((3, 11, 0, "candidate"))
+    check = machine.python((3, 11, 0, "candidate"))
     assert check.state == "broken"
     assert check.detail.startswith("3.11.0 candidate")
 
 
 def test_a_torch_that_fails_to_import_shows_its_complaint() -> None:
-    check = checks.torch(Probe(None, "RuntimeError: operator torchvision::nms does not exist"), present=True)
+    check = packages.torch(Probe(None, "RuntimeError: operator torchvision::nms does not exist"), present=True)
     assert check.state == "broken"
     assert "torchvision::nms" in check.detail
     assert check.fix is not None
@@ -86,24 +86,24 @@ def test_a_torch_that_fails_to_import_shows_its_complaint() -> None:
 
 def test_a_missing_torch_is_missing_not_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.prefix", str(tmp_path))
-    check = checks.torch(Probe(None, "ModuleNotFoundError"), present=False)
+    check = packages.torch(Probe(None, "ModuleNotFoundError"), present=False)
     assert (check.state, check.fix) == ("missing", 'pip install "emolab[train]"')
 
 
 def test_a_gpu_is_welcome_but_not_needed() -> None:
-    check = checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=False)
+    check = packages.gpu(Probe({"cuda": [], "cuda_build": None}), device=False)
     assert (check.state, check.needed) == ("missing", False)
 
 
 def test_a_gpu_that_torch_cannot_use_is_explained() -> None:
-    without = checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=True)
-    with_cuda = checks.gpu(Probe({"cuda": [], "cuda_build": "13.2"}), device=True)
+    without = packages.gpu(Probe({"cuda": [], "cuda_build": None}), device=True)
+    with_cuda = packages.gpu(Probe({"cuda": [], "cuda_build": "13.2"}), device=True)
     assert without.fix == "pip install --force-reinstall torch torchvision   (the build with CUDA)"
     assert with_cuda.fix == "Update the NVIDIA driver; `nvidia-smi` should list the device."
 
 
 @pytest.mark.parametrize(
-    ("packages", "imported", "wrong"),
+    ("listed", "imported", "wrong"),
     [
         ({"opencv-python-headless": "4.14.0.94"}, "4.14.0", ""),
         ({"opencv-python": "4.12.0.88", "opencv-python-headless": "4.12.0.88"}, "4.12.0", ""),
@@ -116,29 +116,29 @@ def test_a_gpu_that_torch_cannot_use_is_explained() -> None:
         ({"opencv-python-headless": "4.1.0.1"}, "4.10.0", "the files are those of 4.10.0"),
     ],
 )  # fmt: skip
-def test_several_opencvs_are_one_library_or_a_mixture(packages: dict[str, str], imported: str, wrong: str) -> None:
-    check = checks.opencv(Probe({"cv2": imported, "faces": True}), packages)
+def test_several_opencvs_are_one_library_or_a_mixture(listed: dict[str, str], imported: str, wrong: str) -> None:
+    check = packages.opencv(Probe({"cv2": imported, "faces": True}), listed)
     assert (check.state, wrong in check.detail) == ("broken" if wrong else "works", True)
-    assert check.fix == (checks.ONE_OPENCV if wrong else None)
+    assert check.fix == (packages.ONE_OPENCV if wrong else None)
 
 
 def test_this_environment_has_one_opencv() -> None:
-    assert list(checks.opencv_packages()) == ["opencv-python-headless"]
+    assert list(packages.opencv_packages()) == ["opencv-python-headless"]
 
 
 def test_a_cv2_without_its_files_is_broken() -> None:
-    check = checks.opencv(Probe(None, "ImportError: libGL.so.1"), {"opencv-python": "4.10.0"})
+    check = packages.opencv(Probe(None, "ImportError: libGL.so.1"), {"opencv-python": "4.10.0"})
     assert (check.state, check.detail) == ("broken", "ImportError: libGL.so.1")
 
 
 def test_the_bundled_detector_is_tried_and_named() -> None:
-    check = checks.detector(checks.probe(checks.detector_probe("")), "")
+    check = packages.detector(probe(packages.detector_probe("")), "")
     assert (check.state, check.detail) == ("works", "YuNet, comes with emolab")
 
 
 def test_a_detector_of_the_settings_that_is_missing_is_said(tmp_path: Path) -> None:
     path = str(tmp_path / "gone.onnx")
-    check = checks.detector(checks.probe(checks.detector_probe(path)), path)
+    check = packages.detector(probe(packages.detector_probe(path)), path)
     assert check.state == "broken"
     assert "gone.onnx does not exist (collect.detector)" in check.detail
     assert 'or "" for the one that comes with emolab' in str(check.fix)
@@ -146,14 +146,14 @@ def test_a_detector_of_the_settings_that_is_missing_is_said(tmp_path: Path) -> N
 
 def test_a_detector_without_opencv_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.prefix", str(tmp_path))
-    without = "import sys; sys.modules['cv2'] = None\n" + checks.detector_probe("")
-    check = checks.detector(checks.probe(without), "")
+    without = "import sys; sys.modules['cv2'] = None\n" + packages.detector_probe("")
+    check = packages.detector(probe(without), "")
     assert check.state == "broken" and "OpenCV" in check.detail
     assert check.fix is not None and 'pip install "emolab[data]"' in check.fix
 
 
 def test_a_broken_imgaug_leaves_the_loop_standing() -> None:
-    check = checks.imgaug(Probe(None, "AttributeError"), present=True)
+    check = packages.imgaug(Probe(None, "AttributeError"), present=True)
     assert (check.state, check.needed) == ("broken", False)
     assert check.fix == "Use the default: emolab train --set training.augmentation=torchvision"
 
@@ -162,7 +162,7 @@ def test_a_broken_imgaug_leaves_the_loop_standing() -> None:
     ("free", "state", "needed"), [(0.4, "broken", True), (3.0, "broken", False), (80, "works", True)]
 )
 def test_little_disk_is_a_warning_and_none_an_error(tmp_path: Path, free: float, state: str, needed: bool) -> None:
-    check = checks.disk(tmp_path, free)
+    check = machine.disk(tmp_path, free)
     assert (check.state, check.needed) == (state, needed)
 
 
@@ -170,37 +170,37 @@ def test_a_camera_without_permission_says_how_to_get_it(tmp_path: Path, monkeypa
     device = tmp_path / "video0"
     device.touch()
     monkeypatch.setattr("os.access", lambda *_: False)
-    check = checks.camera([device])
+    check = machine.camera([device])
     assert check.state == "broken"
     assert check.fix == 'sudo usermod -aG video "$USER"   (then log in again)'
 
 
 def test_no_camera_is_no_fault() -> None:
-    assert checks.camera([]).needed is False
+    assert machine.camera([]).needed is False
 
 
 # -- probes --------------------------------------------------------------------------------------------------------
 
 
 def test_a_probe_returns_what_it_found() -> None:
-    assert checks.probe("print('noise'); found['answer'] = 42").found == {"answer": 42}
+    assert probe("print('noise'); found['answer'] = 42").found == {"answer": 42}
 
 
 def test_a_probe_that_crashes_the_interpreter_is_one_line() -> None:
-    answer = checks.probe("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    answer = probe("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     assert answer == Probe(None, "ended by signal 11")
 
 
 def test_a_probe_that_hangs_ends_in_time() -> None:
-    assert checks.probe("import time; time.sleep(60)", seconds=0.5) == Probe(None, "no answer within 0.5 s")
+    assert probe("import time; time.sleep(60)", seconds=0.5) == Probe(None, "no answer within 0.5 s")
 
 
 def test_a_probe_that_fails_gives_the_last_line_of_the_traceback() -> None:
-    assert checks.probe("import no_such_package").complaint == "ModuleNotFoundError: No module named 'no_such_package'"
+    assert probe("import no_such_package").complaint == "ModuleNotFoundError: No module named 'no_such_package'"
 
 
 def test_passwords_in_addresses_are_taken_out() -> None:
-    assert checks.shorten("cannot reach mongodb://ann:s3cret@db.example/x") == "cannot reach mongodb://…@db.example/x"
+    assert shorten("cannot reach mongodb://ann:s3cret@db.example/x") == "cannot reach mongodb://…@db.example/x"
 
 
 # -- servers -------------------------------------------------------------------------------------------------------
@@ -208,37 +208,37 @@ def test_passwords_in_addresses_are_taken_out() -> None:
 
 def test_a_database_address_nobody_answers_is_broken_and_keeps_its_password() -> None:
     answer = Probe(None, "ServerSelectionTimeoutError: mongodb://ann:s3cret@127.0.0.1:1: refused")
-    check = checks_servers.database("mongodb://ann:s3cret@127.0.0.1:1", lambda _: answer)
+    check = servers.database("mongodb://ann:s3cret@127.0.0.1:1", lambda _: answer)
     assert check.state == "broken"
     assert "nobody answers" in check.detail
     assert "s3cret" not in repr(check)
 
 
 def test_a_database_that_is_too_old_is_broken() -> None:
-    check = checks_servers.database("mongodb://db", lambda _: Probe({"version": "4.4.1"}))
+    check = servers.database("mongodb://db", lambda _: Probe({"version": "4.4.1"}))
     assert check.detail == "MongoDB 4.4.1 is too old, FiftyOne needs 6"
 
 
 @pytest.mark.fiftyone
 def test_the_database_of_this_environment_starts() -> None:
-    assert checks_servers.database(None).state == "works"
+    assert servers.database(None).state == "works"
 
 
 def test_a_server_without_a_token_says_where_to_get_one() -> None:
-    check = checks_servers.studio("http://studio.example", "")
+    check = servers.studio("http://studio.example", "")
     assert (check.state, check.detail) == ("missing", "http://studio.example: EMOLAB_STUDIO_TOKEN is not set")
     assert check.fix is not None
     assert "http://studio.example/user/account" in check.fix
 
 
 def test_a_server_that_is_down_is_broken() -> None:
-    check = checks_servers.studio(f"http://127.0.0.1:{free_port()}", LEGACY)
+    check = servers.studio(f"http://127.0.0.1:{free_port()}", LEGACY)
     assert check.state == "broken"
     assert LEGACY not in repr(check)
 
 
 def test_a_token_of_the_wrong_kind_is_explained_without_repeating_it() -> None:
-    check = checks_servers.studio("http://127.0.0.1:9", "my-password-1234")
+    check = servers.studio("http://127.0.0.1:9", "my-password-1234")
     assert check.state == "broken"
     assert "This is no Label Studio token: 16 characters" in check.detail
     assert "my-password-1234" not in repr(check)
@@ -246,7 +246,7 @@ def test_a_token_of_the_wrong_kind_is_explained_without_repeating_it() -> None:
 
 def test_a_refused_token_is_broken() -> None:
     with answering(401, {"detail": "Invalid token."}) as url:
-        check = checks_servers.studio(url, LEGACY)
+        check = servers.studio(url, LEGACY)
     assert check.state == "broken"
     assert "does not know this legacy token" in check.detail
     assert LEGACY not in repr(check)
@@ -255,19 +255,19 @@ def test_a_refused_token_is_broken() -> None:
 def test_the_server_of_the_settings_is_asked_with_the_token_of_the_environment(workspace: Workspace) -> None:
     with answering(401, {"detail": "Invalid token."}) as url:
         named = Workspace.find(workspace.root, overrides=[f"labeling.url={url}"])
-        check = checks_servers.studio_of(named, {"EMOLAB_STUDIO_TOKEN": LEGACY})
+        check = servers.studio_of(named, {"EMOLAB_STUDIO_TOKEN": LEGACY})
     assert check.detail == f"{url} does not know this legacy token: it was revoked, or belongs to another server."
 
 
 def test_an_embedded_server_that_is_down_is_no_fault(workspace: Workspace) -> None:
-    check = checks_servers.studio_of(workspace, {})
+    check = servers.studio_of(workspace, {})
     assert (check.state, check.needed, check.fix) == ("missing", False, "emolab studio up")
 
 
 @pytest.mark.slow
 @pytest.mark.labelstudio
 def test_a_real_server_works_with_its_token(label_studio) -> None:  # type: ignore[no-untyped-def]
-    check = checks_servers.studio(label_studio.url, label_studio.token)
+    check = servers.studio(label_studio.url, label_studio.token)
     assert check.state == "works", check
     assert check.detail.startswith(label_studio.url)
     assert label_studio.token not in repr(check)
@@ -277,16 +277,16 @@ def test_a_real_server_works_with_its_token(label_studio) -> None:  # type: igno
 
 
 def test_a_fresh_workspace_is_healthy(workspace: Workspace) -> None:
-    assert checks_servers.catalog(workspace).detail == f"faces in {workspace.root}: healthy"
+    assert servers.catalog(workspace).detail == f"faces in {workspace.root}: healthy"
 
 
 def test_no_workspace_is_no_fault() -> None:
-    check = checks_servers.catalog(None, ConfigError("There is no emolab workspace in /tmp or above it."))
+    check = servers.catalog(None, ConfigError("There is no emolab workspace in /tmp or above it."))
     assert (check.state, check.needed, check.fix) == ("missing", False, "emolab init")
 
 
 def test_a_broken_settings_file_is_a_fault() -> None:
-    check = checks_servers.catalog(None, ConfigError("emolab.toml is not valid TOML: line 3.", hint="Fix line 3."))
+    check = servers.catalog(None, ConfigError("emolab.toml is not valid TOML: line 3.", hint="Fix line 3."))
     assert (check.state, check.needed, check.fix) == ("broken", True, "Fix line 3.")
 
 
@@ -294,7 +294,7 @@ def test_a_damaged_catalog_is_found(workspace: Workspace) -> None:
     with (workspace.state / "catalog.db").open("r+b") as stream:
         stream.seek(0)
         stream.write(b"not a database at all" * 100)
-    check = checks_servers.catalog(workspace)
+    check = servers.catalog(workspace)
     assert check.state == "broken"
     assert "is damaged" in check.detail
 
@@ -335,7 +335,7 @@ def test_what_is_optional_stands_apart_from_what_must_be_mended(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch = Check(name="PyTorch", state="missing", detail="not installed", fix="make setup")
-    faked(monkeypatch, [torch, checks.camera([]), checks_servers.studio_of(None, {})])
+    faked(monkeypatch, [torch, machine.camera([]), servers.studio_of(None, {})])
     assert run_here() == 1
     said = capsys.readouterr().err
     must, may = said.split("To fix\n")[1].split("Optional\n")
@@ -347,48 +347,48 @@ def test_what_is_optional_stands_apart_from_what_must_be_mended(
 def test_where_everything_needed_works_nothing_is_to_mend(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    faked(monkeypatch, [checks.python(), checks.camera([])])
+    faked(monkeypatch, [machine.python(), machine.camera([])])
     assert run_here() == 0
     assert "To fix" not in capsys.readouterr().err
 
 
 def test_engines_are_listed_and_their_absence_names_the_extra() -> None:
-    all_there = dict.fromkeys(checks.ENGINE_PACKAGES, "1.2")
-    assert checks.engines(all_there).detail == "OpenVINO 1.2, ONNX Runtime 1.2"
-    without = checks.engines(dict.fromkeys(checks.ENGINE_PACKAGES))
+    all_there = dict.fromkeys(packages.ENGINE_PACKAGES, "1.2")
+    assert packages.engines(all_there).detail == "OpenVINO 1.2, ONNX Runtime 1.2"
+    without = packages.engines(dict.fromkeys(packages.ENGINE_PACKAGES))
     assert (without.state, without.detail, without.needed) == ("missing", "PyTorch alone", False)
-    assert without.fix == checks.get("export")
-    half = checks.engines({**all_there, "onnxscript": None, "openvino": None})
+    assert without.fix == get("export")
+    half = packages.engines({**all_there, "onnxscript": None, "openvino": None})
     assert half.detail == "ONNX Runtime 1.2, but nothing that writes exports"
 
 
 def test_what_reads_heic_is_tried_here() -> None:
-    check = checks.heic(checks.probe(checks.HEIC), present=True)
+    check = packages.heic(probe(packages.HEIC), present=True)
     assert (check.state, check.fix, check.detail.startswith("pi-heif ")) == ("works", None, True)
-    fails = checks.heic(Probe({"problem": "pi-heif fails here (libstdc++)"}), present=True)
+    fails = packages.heic(Probe({"problem": "pi-heif fails here (libstdc++)"}), present=True)
     assert (fails.state, "libstdc++" in fails.detail) == ("broken", True)
-    assert checks.heic(Probe({"problem": "a HEIC photo"}), present=False).detail == "not installed"
+    assert packages.heic(Probe({"problem": "a HEIC photo"}), present=False).detail == "not installed"
 
 
 def test_everything_optional_says_what_it_adds() -> None:
     optional = [
-        checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=False),
-        checks.gpu(Probe({"cuda": [], "cuda_build": None}), device=True),
-        checks.imgaug(Probe(None, "AttributeError"), present=True),
-        checks.imgaug(Probe(None), present=False),
-        checks.heic(Probe({"problem": "a HEIC photo"}), present=False),
-        checks.heic(Probe(None, "ImportError"), present=True),
-        checks.engines(dict.fromkeys(checks.ENGINE_PACKAGES)),
-        checks.disk(Path(), 3.0),
-        checks.camera([]),
-        checks_servers.catalog(None),
-        checks_servers.studio_of(None, {}),
+        packages.gpu(Probe({"cuda": [], "cuda_build": None}), device=False),
+        packages.gpu(Probe({"cuda": [], "cuda_build": None}), device=True),
+        packages.imgaug(Probe(None, "AttributeError"), present=True),
+        packages.imgaug(Probe(None), present=False),
+        packages.heic(Probe({"problem": "a HEIC photo"}), present=False),
+        packages.heic(Probe(None, "ImportError"), present=True),
+        packages.engines(dict.fromkeys(packages.ENGINE_PACKAGES)),
+        machine.disk(Path(), 3.0),
+        machine.camera([]),
+        servers.catalog(None),
+        servers.studio_of(None, {}),
     ]
     assert [check.name for check in optional if check.needed or not check.adds] == []
 
 
 def test_json_has_a_row_for_every_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    faked(monkeypatch, [checks.python(), checks.camera([])])
+    faked(monkeypatch, [machine.python(), machine.camera([])])
     assert run_here("--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert said["healthy"] is True
@@ -422,6 +422,6 @@ def test_the_real_doctor_finds_this_environment_healthy(run_cli: Run, workspace:
 @pytest.mark.labelstudio
 def test_a_release_that_was_never_tried_works_with_a_word_about_it(label_studio, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(releases, "TRIED", ("1.16.0", "1.17.0"))
-    check = checks_servers.studio(label_studio.url, label_studio.token)
+    check = servers.studio(label_studio.url, label_studio.token)
     assert check.state == "works"
     assert check.detail.endswith("is newer than any release emolab was tried with (1.16 to 1.17).")

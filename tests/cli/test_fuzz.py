@@ -30,7 +30,7 @@ from emolab.datasets.inspect import mongod
 from emolab.demonstration import campaign, data
 from emolab.errors import EmolabError
 from emolab.labeling.server.embedded import EmbeddedServer
-from emolab.loop.operate import checks, checks_servers
+from emolab.loop.operate.checks import check, servers
 from emolab.ranges import RANGES, WORDS
 from tests.support.pictures import png, put
 
@@ -150,8 +150,8 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(camera, "pictures", refused)
     monkeypatch.setattr(data, "drawn", refused)
     monkeypatch.setattr(campaign, "run", refused)
-    monkeypatch.setattr(checks, "probe", lambda *_, **__: checks.Probe(None, "not looked at"))
-    monkeypatch.setattr(checks_servers, "probe", lambda *_, **__: checks.Probe(None, "not looked at"))
+    monkeypatch.setattr(check, "probe", lambda *_, **__: check.Probe(None, "not looked at"))
+    monkeypatch.setattr(servers, "probe", lambda *_, **__: check.Probe(None, "not looked at"))
     for name in ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "EMOLAB_STUDIO_TOKEN", "EMOLAB_WORKSPACE", mongod.URI):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

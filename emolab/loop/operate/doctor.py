@@ -10,7 +10,7 @@ from emolab.results import Result, plain_data
 
 if TYPE_CHECKING:
     from emolab.errors import EmolabError
-    from emolab.loop.operate.checks import Check
+    from emolab.loop.operate.checks.check import Check
     from emolab.workspace import Workspace
 
 
@@ -38,34 +38,34 @@ def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = 
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
-    from emolab.loop.operate import checks, checks_servers
+    from emolab.loop.operate.checks import check, machine, packages, servers
 
     own_detector = workspace.config.collect.detector if workspace else ""
-    present = {name: checks.installed(name) is not None for name in ("torch", "torchvision", "imgaug", "fiftyone")}
+    present = {name: check.installed(name) is not None for name in ("torch", "torchvision", "imgaug", "fiftyone")}
     with ThreadPoolExecutor(max_workers=4) as pool:
-        fiftyone = pool.submit(checks.probe, checks.FIFTYONE)
-        torch = pool.submit(checks.probe, checks.TORCH)
-        heic = pool.submit(checks.probe, checks.HEIC)
-        imgaug = pool.submit(checks.probe, checks.IMGAUG)
-        cv2 = pool.submit(checks.probe, checks.CV2)
-        detector = pool.submit(checks.probe, checks.detector_probe(own_detector))
-        database = pool.submit(checks_servers.database, os.environ.get("FIFTYONE_DATABASE_URI"))
-        server = pool.submit(checks_servers.studio_of, workspace, os.environ)
+        fiftyone = pool.submit(check.probe, packages.FIFTYONE)
+        torch = pool.submit(check.probe, packages.TORCH)
+        heic = pool.submit(check.probe, packages.HEIC)
+        imgaug = pool.submit(check.probe, packages.IMGAUG)
+        cv2 = pool.submit(check.probe, packages.CV2)
+        detector = pool.submit(check.probe, packages.detector_probe(own_detector))
+        database = pool.submit(servers.database, os.environ.get("FIFTYONE_DATABASE_URI"))
+        server = pool.submit(servers.studio_of, workspace, os.environ)
         found = [
-            checks.python(),
-            checks.torch(torch.result(), present=present["torch"] and present["torchvision"]),
-            checks.gpu(torch.result()),
-            checks.opencv(cv2.result(), checks.opencv_packages()),
-            checks.detector(detector.result(), own_detector),
-            checks.heic(heic.result(), present=checks.installed("pi-heif") is not None),
-            checks.imgaug(imgaug.result(), present=present["imgaug"]),
-            checks.engines({name: checks.installed(name) for name in checks.ENGINE_PACKAGES}),
-            checks.fiftyone(fiftyone.result(), present=present["fiftyone"]),
+            machine.python(),
+            packages.torch(torch.result(), present=present["torch"] and present["torchvision"]),
+            packages.gpu(torch.result()),
+            packages.opencv(cv2.result(), packages.opencv_packages()),
+            packages.detector(detector.result(), own_detector),
+            packages.heic(heic.result(), present=check.installed("pi-heif") is not None),
+            packages.imgaug(imgaug.result(), present=present["imgaug"]),
+            packages.engines({name: check.installed(name) for name in packages.ENGINE_PACKAGES}),
+            packages.fiftyone(fiftyone.result(), present=present["fiftyone"]),
             database.result(),
-            checks_servers.label_studio_program(),
+            servers.label_studio_program(),
             server.result(),
-            checks.disk(workspace.root if workspace else Path.cwd()),
-            checks.camera(),
-            checks_servers.catalog(workspace, problem),
+            machine.disk(workspace.root if workspace else Path.cwd()),
+            machine.camera(),
+            servers.catalog(workspace, problem),
         ]
     return Checkup(found)

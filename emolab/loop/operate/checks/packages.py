@@ -1,167 +1,26 @@
-"""What ``emolab doctor`` looks at: one function per row of its table, each returning a :class:`Check`.
+"""Which packages work: PyTorch with its GPU, OpenCV, the face detector, imgaug, HEIC, the engines and FiftyOne.
 
-Large packages are tried in a process of their own, side by side: an import that crashes says so in its row instead of
-ending the doctor, and what one package loads cannot hide what another one lacks.
+Each piece of code in capitals is run by :func:`probe`, all of them side by side; the function below it makes the row.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distributions, version
+from collections.abc import Mapping
+from importlib.metadata import distributions
 from pathlib import Path
-from typing import Literal
+
+from emolab.loop.operate.checks.check import Check, Probe, State, get, installed, shorten
 
 _GPU = "faster training"
-_CAMERA = "pictures straight from a webcam"
 _ENGINES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
 ENGINE_PACKAGES = (*_ENGINES, "onnx", "onnxscript")
 _IMGAUG = "a second set of augmentations"
-
-State = Literal["works", "missing", "broken"]
-
-PROBE_SECONDS = 180.0
-DISK_NEEDED_GB = 1.0
-DISK_WISE_GB = 5.0
 OPENCV = re.compile(r"opencv(-contrib)?-python(-headless)?")
 ONE_OPENCV = (
     "pip uninstall -y opencv-python opencv-contrib-python opencv-python-headless"
     ' && pip install "opencv-python-headless>=4.12,<5"'
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One row: ``fix`` is the command or sentence that helps; ``needed`` whether the loop stands still without it.
-
-    ``adds`` says what something that is not needed is good for.
-    """
-
-    name: str
-    state: State
-    detail: str
-    fix: str | None = None
-    needed: bool = True
-    adds: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """The answer of a process: what it found, or the last line of its complaint."""
-
-    found: Mapping[str, object] | None
-    complaint: str = ""
-
-
-def probe(code: str, *, seconds: float = PROBE_SECONDS) -> Probe:
-    """Run ``code`` in a fresh interpreter; it puts what it finds into a dictionary called ``found``."""
-    script = f"found = {{}}\n{code}\nimport json\nprint()\nprint(json.dumps(found))"
-    environment = {**os.environ, "FIFTYONE_DO_NOT_TRACK": "1"}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        return Probe(None, f"no answer within {seconds:g} s")
-    if done.returncode != 0:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        killed = f"ended by signal {-done.returncode}" if done.returncode < 0 else ""
-        return Probe(None, killed or shorten(said[-1] if said else f"exit status {done.returncode}"))
-    return Probe(json.loads(done.stdout.splitlines()[-1]))
-
-
-def shorten(text: str, length: int = 160) -> str:
-    """Return ``text`` on one line, without passwords in addresses, at most ``length`` characters long."""
-    plain = re.sub(r"(\w+://)[^/@\s]+@", r"\1…@", " ".join(text.split()))
-    return plain if len(plain) <= length else plain[: length - 1] + "…"
-
-
-def installed(package: str) -> str | None:
-    """Return the version of an installed package, or ``None``."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def clone_or(otherwise: str) -> str:
-    """Return the command that fixes this environment: a clone's own set-up, or ``otherwise``."""
-    return "make setup" if (Path(sys.prefix).parent / "scripts" / "setup.sh").is_file() else otherwise
-
-
-def get(extra: str) -> str:
-    """Return the command that installs an extra."""
-    return clone_or(f'pip install "emolab[{extra}]"')
-
-
-# -- this machine ------------------------------------------------------------------------------------------------
-
-
-def python(found: tuple[int, int, int, str] | None = None) -> Check:
-    """Python itself; ``found`` stands in for the running version in tests."""
-    running = sys.version_info[:4] if found is None else found
-    release = "" if running[3] == "final" else f" {running[3]}"
-    place = f" in {sys.prefix}" if sys.prefix != sys.base_prefix else ""
-    detail = ".".join(map(str, running[:3])) + release + place
-    if running >= (3, 11, 0, "final"):
-        return Check(name="Python", state="works", detail=detail)
-    return Check(
-        name="Python",
-        state="broken",
-        detail=f"{detail}; emolab needs a released 3.11 or newer",
-        fix="sudo apt-get install python3.11 python3.11-venv",
-    )
-
-
-def disk(folder: Path, free_gb: float | None = None) -> Check:
-    """Free space where the workspace lives."""
-    free = shutil.disk_usage(folder).free / 1e9 if free_gb is None else free_gb
-    detail = f"{free:,.1f} GB free in {folder}"
-    fix = "Free some space, or move the workspace to a larger disk."
-    if free < DISK_NEEDED_GB:
-        return Check(name="Disk", state="broken", detail=detail, fix=fix)
-    if free < DISK_WISE_GB:
-        return Check(
-            name="Disk", state="broken", detail=f"{detail}: little", fix=fix, needed=False, adds="room for more data"
-        )
-    return Check(name="Disk", state="works", detail=detail)
-
-
-def camera(devices: Iterable[Path] | None = None) -> Check:
-    """Whether ``emolab collect --camera N`` has something to look through."""
-    found = sorted(Path("/dev").glob("video*") if devices is None else devices)
-    if not found:
-        return Check(
-            name="Camera",
-            state="missing",
-            detail="no /dev/video*",
-            fix="Plug one in, or collect folders and videos.",
-            needed=False,
-            adds=_CAMERA,
-        )
-    usable = [device for device in found if os.access(device, os.R_OK | os.W_OK)]
-    if not usable:
-        names = ", ".join(map(str, found))
-        fix = 'sudo usermod -aG video "$USER"   (then log in again)'
-        return Check(
-            name="Camera", state="broken", detail=f"{names}: no permission", fix=fix, needed=False, adds=_CAMERA
-        )
-    return Check(name="Camera", state="works", detail=", ".join(map(str, usable)), needed=False)
-
-
-# -- packages ----------------------------------------------------------------------------------------------------
 
 TORCH = """
 import torch, torchvision

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from emolab.errors import EmolabError
-from emolab.loop.operate.checks import Check, Probe, clone_or, get, installed, probe, shorten
+from emolab.loop.operate.checks.check import Check, Probe, clone_or, get, installed, probe, shorten
 
 if TYPE_CHECKING:
     from emolab.workspace import Workspace

@@ -1,0 +1,1 @@
+"""What ``emolab doctor`` looks at: one function per row of its table."""
