@@ -385,19 +385,19 @@ def test_real_face_crops_pass_through_untouched(workspace: Workspace, shared_dat
 
 
 @pytest.mark.slow
-def test_a_folder_of_200_000_files(workspace: Workspace, tmp_path: Path, run_apart: RunCli) -> None:
+def test_a_folder_of_40_000_files(workspace: Workspace, tmp_path: Path, run_apart: RunCli) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     save(folder / "000000.png")
-    for i in range(1, 200_000):
-        os.link(folder / f"{(i - 1) // 50_000 * 50_000:06}.png", folder / f"{i:06}.png") if i % 50_000 else save(
+    for i in range(1, 40_000):
+        os.link(folder / f"{(i - 1) // 10_000 * 10_000:06}.png", folder / f"{i:06}.png") if i % 10_000 else save(
             folder / f"{i:06}.png", i
         )
     command = ["collect", str(folder), "--faces", "off", "--json"]
     counts = json.loads(run_apart(*command, cwd=workspace.root, check=True, timeout=600).stdout)
-    assert (counts["items"], counts["added"], counts["existing"]) == (200_000, 4, 199_996)
+    assert (counts["items"], counts["added"], counts["existing"]) == (40_000, 4, 39_996)
     again = json.loads(run_apart(*command, cwd=workspace.root, check=True, timeout=300).stdout)
-    assert (again["skipped"], again["added"]) == (200_000, 0)
+    assert (again["skipped"], again["added"]) == (40_000, 0)
 
 
 @pytest.mark.slow

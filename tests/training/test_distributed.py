@@ -31,20 +31,34 @@ from tests.support.paths import ROOT
 pytest.importorskip("lightning_fabric")
 
 
-#: Trains in ``argv[1]`` by the plan ``argv[2]``; every process writes what it ended with.
+#: Trains in ``argv[1]`` by the plan ``argv[2]`` with ``argv[3]`` processes, forked as torchrun would start them,
+#: so that PyTorch is imported once; each writes what it ended with.
 PROGRAM = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from safetensors.torch import save_file
+from emolab.labeling.server.daemon import free_port
 from emolab.training.fitting import distributed, fit
 from emolab.training.runs.recipes import Plan
 from tests.training.test_distributed import material
 folder, plan = Path(sys.argv[1]), Plan(**json.loads(sys.argv[2]))
 pixels, data = material(plan.size)
-mine = distributed.join("cpu")
-found = fit.fit(pixels, data, plan, folder / "run", team=mine)
-save_file(found.weights, folder / f"weights-{mine.rank}.safetensors")
-(folder / f"history-{mine.rank}.json").write_text(json.dumps(found.history))
+processes = int(sys.argv[3])
+port = free_port()
+children = []
+for rank in range(processes):
+    children.append(os.fork())
+    if children[-1] == 0:
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "forked", "GROUP_RANK": 0}
+        os.environ.update({name: str(value) for name, value in {**place, **where}.items()})
+        mine = distributed.join("cpu")
+        found = fit.fit(pixels, data, plan, folder / "run", team=mine)
+        save_file(found.weights, folder / f"weights-{mine.rank}.safetensors")
+        (folder / f"history-{mine.rank}.json").write_text(json.dumps(found.history))
+        sys.stdout.flush()
+        os._exit(0)
+sys.exit(1 if any([os.waitpid(child, 0)[1] for child in children]) else 0)
 """
 
 
@@ -58,8 +72,8 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "110"}
 
 
-def torchrun(*arguments: str, processes: int = 2) -> list[str]:
-    return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *arguments]
+def torchrun(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *arguments]
 
 
 def train_together(
@@ -69,7 +83,7 @@ def train_together(
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     subprocess.run(
-        torchrun(str(program), str(tmp_path), json.dumps(asdict(plan)), processes=processes),
+        [sys.executable, str(program), str(tmp_path), json.dumps(asdict(plan)), str(processes)],
         cwd=ROOT, env=environment(), timeout=240, check=True, capture_output=True,
     )  # fmt: skip
     histories = [json.loads((tmp_path / f"history-{rank}.json").read_text()) for rank in range(processes)]
@@ -90,7 +104,8 @@ CLOSE = 2e-4
 @pytest.mark.parametrize(
     ("settings", "processes"),
     [({"backbone": "hog", "batch": 16}, 2), ({"backbone": "hog", "batch": 20, "optimizer": "sgd", "lr": 0.1}, 3),
-     ({"backbone": "vgg11", "weights": "none", "size": 32, "head_epochs": 1, "optimizer": "sgd", "lr": 0.005}, 2)],
+     ({"backbone": "vgg11", "weights": "none", "size": 32, "head_epochs": 1, "optimizer": "sgd", "lr": 0.005,
+      "epochs": 2}, 2)],
     ids=["two", "three of unequal parts", "all layers"],
 )  # fmt: skip
 def test_several_processes_follow_the_curve_of_one(tmp_path: Path, settings: dict[str, object], processes: int) -> None:
