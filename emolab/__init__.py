@@ -171,19 +171,27 @@ def __dir__() -> list[str]:
 
 def _watched(step: Callable[..., Any]) -> Callable[..., Any]:
     """``step`` as it is called by hand: progress shows itself, and an error's hint says what it means in Python."""
-    from inspect import signature
+    from inspect import isgeneratorfunction, signature
+
+    from emolab.notebook.command_names import python_hints
 
     reports = "progress" in signature(step).parameters
 
+    def shown(kwargs: dict[str, Any]) -> dict[str, Any]:
+        if not reports or "progress" in kwargs:
+            return kwargs
+        from emolab.notebook.notebook_progress import watching
+
+        return {**kwargs, "progress": watching()}
+
     @functools.wraps(step)
     def called(*args: Any, **kwargs: Any) -> Any:
-        from emolab.notebook.command_names import python_hints
+        with python_hints(step.__name__):
+            return step(*args, **shown(kwargs))
 
-        if reports and "progress" not in kwargs:
-            from emolab.notebook.notebook_progress import watching
+    @functools.wraps(step)
+    def each(*args: Any, **kwargs: Any) -> Any:
+        with python_hints(step.__name__):
+            yield from step(*args, **shown(kwargs))
 
-            kwargs["progress"] = watching()
-        with python_hints():
-            return step(*args, **kwargs)
-
-    return called
+    return each if isgeneratorfunction(step) else called

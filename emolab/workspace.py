@@ -14,6 +14,7 @@ from emolab import config as configuration
 from emolab.config import Config, ProjectConfig
 from emolab.errors import ConfigError, EmolabError
 from emolab.files import write_text
+from emolab.notebook.command_names import python_hints
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
@@ -83,6 +84,7 @@ class Workspace:
             catalog.migrate()
         return workspace
 
+    @python_hints()
     def with_settings(self, settings: Mapping[str, object]) -> Workspace:
         """The workspace under other settings for one step: ``{"training.epochs": 3}``; ``None`` leaves one as it is.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import re
@@ -23,7 +24,7 @@ from PIL import Image
 import emolab
 from emolab.cli.main import cli
 from emolab.inference import prediction_store
-from emolab.notebook.command_names import COMMANDS, OPTIONS
+from emolab.notebook.command_names import COMMANDS, OPTIONS, in_python
 from emolab.results import Result
 from emolab.workspace import Workspace
 from tests.support.calling import emolab as command
@@ -278,7 +279,7 @@ ONLY_COMMAND = {
     "studio up": {"foreground": "a notebook has a foreground of its own"},
     "label pull --watch": {"watch": "is the step", **dict.fromkeys(("reconcile", "accept_withdrawn"), "not with it")},
     "label pull": {"watch": "the step watch", "every": "the step watch"},
-    "label name": {"remove": "the name None", "nickname": "the step's name"},
+    "label name": {"nickname": "the step's name"},
     "split set": {"yes": "nobody asks"},
     "split draw": {"yes": "nobody asks", **dict.fromkeys(("train", "valid", "test"), "the step's shares")},
     "remove": {"yes": "nobody asks"},
@@ -477,6 +478,74 @@ def test_a_hint_says_what_it_means_in_python(workspace: Workspace) -> None:
     with pytest.raises(emolab.ConfigError) as missing:
         emolab.open(workspace.root.parent)
     assert missing.value.__notes__ == ["In Python: emolab.init(...), workspace=emolab.open(...)"]
+    with pytest.raises(emolab.ConfigError) as setting:
+        workspace.with_settings({"training.epochs": "many"})
+    assert not hasattr(setting.value, "__notes__"), setting.value.hint
+    with pytest.raises(emolab.EmolabError) as unknown:
+        workspace.predictions()
+    assert unknown.value.__notes__ == ["In Python: emolab.train(...)"], unknown.value.hint
+
+
+def test_a_hint_that_comes_while_a_step_goes_on_says_what_it_means_in_python(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LABEL_STUDIO_URL", "EMOLAB_STUDIO_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(emolab.EmolabError) as nobody:
+        next(emolab.watch(workspace))
+    assert nobody.value.__notes__ == ["In Python: emolab.start_studio(...)"], nobody.value.hint
+
+
+def hints() -> Iterator[tuple[str, str]]:
+    """Every hint that the package writes out, with its place; a value that is filled in reads ``x``."""
+    for path in sorted(Path(str(emolab.__file__)).parent.rglob("*.py")):
+        if {"cli", "demonstration"} & set(path.parts):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for keyword in node.keywords if isinstance(node, ast.Call) else ():
+                if keyword.arg == "hint":
+                    yield from ((f"{path.name}:{node.lineno}", text) for text in written(keyword.value))
+
+
+def written(value: ast.expr) -> Iterator[str]:
+    if isinstance(value, ast.JoinedStr):
+        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in value.values)
+    elif isinstance(value, ast.Constant) and isinstance(value.value, str):
+        yield value.value
+    else:
+        yield from (
+            text for part in ast.iter_child_nodes(value) if isinstance(part, ast.expr) for text in written(part)
+        )
+
+
+def test_every_argument_that_a_hint_means_is_one_of_a_step() -> None:
+    steps = [signature(getattr(emolab, name)).parameters for name in emolab.STEPS]
+    known = {*signature(emolab.SimulationRequest).parameters, *(name for step in steps for name in step), "classes"}
+    wrong = {
+        f"{place}: {text}: {meant}"
+        for place, text in hints()
+        for meant in re.findall(r"(?:^|, )(\w+)=", in_python(text) or "")
+        if meant not in known
+    }
+    assert not wrong, "\n" + "\n".join(sorted(wrong))
+
+
+@pytest.mark.parametrize(
+    ("hint", "meant"),
+    [
+        ("Go on with that one, or train from the start: rm -r /faces/runs", None),
+        ("Free some space and run the same command again; it goes on.", "the same call again"),
+        ('Say what it is: -o "split="', 'options={"split": ""}'),
+        ("Choose one: --option table=new.csv (what most papers report on).", 'options={"table": "new.csv"}'),
+        ("To take a name away: emolab label name a4f1 --remove", "emolab.nickname(...), name=None"),
+        ("Rename yours, or switch emolab's off: labeling.second = false",
+         'workspace.with_settings({"labeling.second": False})'),
+        ("Models of training.mode = head judge images alone.", None),
+        ("Use it by its own: unset FIFTYONE_DATABASE_URI", 'del os.environ["FIFTYONE_DATABASE_URI"]'),
+    ],
+)  # fmt: skip
+def test_what_is_typed_in_a_shell_has_its_python(hint: str, meant: str | None) -> None:
+    assert in_python(hint) == meant
 
 
 def test_what_click_would_refuse_is_refused_in_python_too(workspace: Workspace, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from emolab.config import Config
 from emolab.errors import EmolabError
 
 #: Command, with the option that makes another step of it -> the function of ``emolab``.
@@ -58,6 +59,7 @@ OPTIONS = {
     "without": "leave_out",
     "map": "rules",
     "option": "options",
+    "o": "options",
     "draw": "draw_to",
     "w": "workspace=emolab.open(...)",
     "labels": "aggregator",
@@ -67,57 +69,117 @@ OPTIONS = {
     "source": "sources",
     "group": "groups",
     "redraw-test": "keep_test=False",
+    "remove": "name=None",
 }
-#: Options that are said by other means in Python, or not needed there.
-ELSEWHERE = {"yes", "json", "help", "no-app", "upgrade", "push", "watch", "advise", "nproc-per-node", "y"}
+#: (Function, option) -> argument, where only this function calls it so.
+OPTIONS_OF = {("export", "out"): "file"}
+#: Options that are said by other means in Python, or not needed there, and those of other programs (pip, rm, torchrun).
+ELSEWHERE = {"yes", "json", "help", "no-app", "upgrade", "push", "watch", "advise", "nproc-per-node", "y", "r"}
+
+#: Sections of the settings, and settings that hold several values.
+SECTIONS = tuple(Config().to_dict())
+LISTS = {
+    f"{section}.{key}"
+    for section, content in Config().to_dict().items()
+    for key, value in content.items()
+    if isinstance(value, list | tuple)
+}
 
 _COMMAND = "|".join(re.escape(words).replace(r"\ ", r"\s+") for words in sorted(COMMANDS, key=len, reverse=True))
+#: A value as it is typed: it may hold commas, and the sentence that it stands in may go on behind it.
+_VALUE = r"[^\s;\"')]*"
 _FOUND = re.compile(
     rf"\bemolab\s+(?:-w\s+\S+\s+)?(?P<command>{_COMMAND})\b"
-    r"|--set\s+(?P<setting>\w+\.\w+)=(?P<value>[^\s;,\"')]*)"
+    rf"|(?:--set\s+|(?<=: ))(?P<setting>(?:{'|'.join(SECTIONS)})\.\w+)\s?=\s?(?P<value>{_VALUE})"
+    rf"|(?:-o|--option)\s+\"?(?P<key>\w+)=(?P<given>{_VALUE})"
+    r"|\b(?P<shell>export|unset)\s+(?P<variable>[A-Z][A-Z0-9_]+)\b"
+    r"|\b(?P<again>command\s+again)\b"
     r"|(?<![\w-])--?(?P<option>[a-z][\w-]*)"
 )
 
 
 @contextmanager
-def python_hints() -> Iterator[None]:
-    """Add to an :class:`EmolabError` that passes by what its hint is in Python, as a note that tracebacks show."""
+def python_hints(step: str = "") -> Iterator[None]:
+    """Add to an :class:`EmolabError` that passes by what its hint is in Python, as a note that tracebacks show.
+
+    ``step`` is the function of ``emolab`` that was called, whose arguments the hint's options are.
+    """
     try:
         yield
     except EmolabError as error:
-        if meant := in_python(error.hint):
-            error.add_note(f"In Python: {meant}")
+        note = f"In Python: {in_python(error.hint, step)}"
+        if in_python(error.hint, step) and note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
         raise
 
 
-def in_python(hint: str | None) -> str | None:
+def in_python(hint: str | None, step: str = "") -> str | None:
     """What the commands, settings and options of ``hint`` are in Python; ``None`` where it names none.
 
     >>> in_python('Run "emolab label pull", or use --strategy random.')
     'emolab.pull(...), strategy=...'
     >>> in_python("Name a file: --set training.epochs=3")
     'workspace.with_settings({"training.epochs": 3})'
+    >>> in_python("Name the classes: --set project.classes=anger,fear,...")
+    'workspace.with_settings({"project.classes": ["anger", "fear", ...]})'
+    >>> in_python("Say what they are: -o layout=class, or run the same command again.")
+    'options={"layout": "class"}, the same call again'
+    >>> in_python("Name another place with --out.", "export")
+    'file=...'
+    >>> in_python("Then: export EMOLAB_STUDIO_TOKEN=<token>")
+    'os.environ["EMOLAB_STUDIO_TOKEN"] = ...'
     >>> in_python("Choose another folder.")
     """
     parts: dict[str, None] = {}
     for found in _FOUND.finditer(hint or ""):
         if found["command"]:
-            parts[f"emolab.{COMMANDS[' '.join(found['command'].split())]}(...)"] = None
-        elif found["setting"]:
-            parts[f'workspace.with_settings({{"{found["setting"]}": {_literal(found["value"])}}})'] = None
-        elif found["option"] not in ELSEWHERE:
-            name = OPTIONS.get(found["option"], found["option"].replace("-", "_"))
-            parts[name if "=" in name else f"{name}=..."] = None
+            step = COMMANDS[" ".join(found["command"].split())]
+        if part := _part(found, step):
+            parts[part] = None
     return ", ".join(parts) or None
 
 
-def _literal(value: str) -> str:
-    """``value`` as Python writes it.
+def _part(found: re.Match[str], step: str) -> str | None:
+    """One thing that a hint names, as Python writes it; ``step`` is the function that it belongs to."""
+    part: str | None = None
+    match found.lastgroup:
+        case "command":
+            part = f"emolab.{step}(...)"
+        case "value":
+            setting = found["setting"]
+            part = f'workspace.with_settings({{"{setting}": {_literal(found["value"], setting)}}})'
+        case "given":
+            part = f'options={{"{found["key"]}": "{_trimmed(found["given"])}"}}'
+        case "variable":
+            variable = f'os.environ["{found["variable"]}"]'
+            part = f"{variable} = ..." if found["shell"] == "export" else f"del {variable}"
+        case "again":
+            part = "the same call again"
+        case "option" if found["option"] not in ELSEWHERE:
+            option = found["option"]
+            name = OPTIONS_OF.get((step, option)) or OPTIONS.get(option, option.replace("-", "_"))
+            part = name if "=" in name else f"{name}=..."
+    return part
 
-    >>> _literal("3"), _literal("true"), _literal("random.")
-    ('3', 'True', '"random"')
+
+def _trimmed(value: str) -> str:
+    """``value`` without what belongs to the sentence around it; ``...`` at its end is part of it.
+
+    >>> _trimmed("champion,"), _trimmed("random."), _trimmed("a,b,...")
+    ('champion', 'random', 'a,b,...')
     """
-    value = value.rstrip(".:")
+    return value if value.endswith(",...") else value.rstrip(".,:")
+
+
+def _literal(value: str, setting: str = "") -> str:
+    """``value`` of ``setting`` as Python writes it.
+
+    >>> _literal("3"), _literal("true"), _literal("random."), _literal("happy,sad", "project.classes")
+    ('3', 'True', '"random"', '["happy", "sad"]')
+    """
+    value = _trimmed(value)
+    if setting in LISTS:
+        return f"[{', '.join(name if name == '...' else _literal(name) for name in value.split(','))}]"
     if value in ("true", "false"):
         return value.capitalize()
     return value if re.fullmatch(r"-?\d+(\.\d+)?", value) else f'"{value}"'

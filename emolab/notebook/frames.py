@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from emolab.errors import DataError, MissingExtra
+from emolab.notebook.command_names import python_hints
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     DataFrame: TypeAlias = pd.DataFrame
 
 
+@python_hints()
 def samples(workspace: Workspace) -> DataFrame:
     """One row a sample, by its id: file, source, group, split, size, consent, licence, measures of quality, votes.
 
@@ -40,6 +42,7 @@ def samples(workspace: Workspace) -> DataFrame:
     return frame
 
 
+@python_hints()
 def votes(workspace: Workspace) -> DataFrame:
     """One row a vote that counts or is kept as rejected: sample, annotator (a pseudonym), label, time, round, guess.
 
@@ -55,6 +58,7 @@ def votes(workspace: Workspace) -> DataFrame:
     return frame.rename(columns={"sample_id": "sample"})
 
 
+@python_hints()
 def labels(workspace: Workspace) -> DataFrame:
     """One row a label by its sample: ``label``, ``votes``, ``agreement`` in 0..1, and each class's share as ``p_NAME``.
 
@@ -77,6 +81,7 @@ def labels(workspace: Workspace) -> DataFrame:
     return frame
 
 
+@python_hints()
 def predictions(workspace: Workspace, model: str = "champion") -> DataFrame:
     """One row a prediction that is stored of ``model``, by its sample: ``label``, ``confidence``, shares as ``p_NAME``.
 
