@@ -415,7 +415,7 @@ def test_a_running_server_whose_log_was_removed_is_up_all_the_same(workspace: Wo
 def test_a_server_that_was_up_long_ago_and_hangs_is_not_waited_for_as_long_as_a_start(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emolab.labeling.server.embedded.LATE", 0.3)
+    monkeypatch.setattr("emolab.labeling.server.server_process.LATE", 0.3)
     child = sleeper()
     workspace.studio.mkdir(parents=True)
     facts = {"host": "127.0.0.1", "port": daemon.free_port(), "started_at": 0.0, "log_start": 0, "pid": child.pid}

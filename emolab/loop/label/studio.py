@@ -10,7 +10,8 @@ from emolab.progress import SILENT
 from emolab.results import Result
 
 if TYPE_CHECKING:
-    from emolab.labeling.server.embedded import EmbeddedServer, Running
+    from emolab.labeling.server.embedded import EmbeddedServer
+    from emolab.labeling.server.server_process import Running
     from emolab.progress import Progress
     from emolab.workspace import Workspace
 
