@@ -6,7 +6,7 @@ carries that text, and two models are compared on the same set only.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,33 +89,21 @@ def evaluation_set(
     """
     name, _, where = spec.partition(":")
     reader, path, options = as_reader(READERS.load(name)), Path(where).expanduser(), options or {}
-    known = ("majority", "crossentropy", "probability", "plurality") if name == "ferplus" else ("plurality",)
-    chosen = protocol or known[0]
-    if chosen not in known:
-        raise UnknownName(f"protocol for {name}", chosen, known)
+    chosen = _protocol(name, protocol)
     if split is not None and split not in SPLITS:
         raise UnknownName("split", split, SPLITS)
 
     labels = _outside_dropped(reader.survey(path, options).labels, classes, rules or {})
-    kept: dict[str | None, list[_Kept]] = {}
-    dropped: dict[str | None, Counter[str]] = {}
-    notes: dict[str | None, Counter[str]] = {}
+    found = _SplitRows()
     for record in reader(path, options):
-        verdict = _judge(record, chosen, labels, classes)
-        if isinstance(verdict, str):
-            dropped.setdefault(record.split, Counter())[verdict] += 1
-            kept.setdefault(record.split, [])
-        else:
-            kept.setdefault(record.split, []).append(verdict)
-        if record.note:
-            notes.setdefault(record.split, Counter())[record.note] += 1
+        found.add(record, _judge(record, chosen, labels, classes))
 
-    judged = _splits(kept, split, spec)
-    rows = [row for part in judged for row in kept[part]]
-    gone = sum((dropped.get(part, Counter()) for part in judged), Counter[str]())
+    judged = _splits(found.kept, split, spec)
+    rows = [row for part in judged for row in found.kept[part]]
+    gone = sum((found.dropped[part] for part in judged), Counter[str]())
     if not rows:
         raise DataError(f'Protocol "{chosen}" keeps none of the {sum(gone.values()):,} images of {spec}.')
-    read_from = sum((notes.get(part, Counter()) for part in judged), Counter[str]())
+    read_from = sum((found.notes[part] for part in judged), Counter[str]())
     votes = np.stack([row.votes for row in rows])
     return EvaluationSet(
         spec=spec,
@@ -138,6 +126,33 @@ class _Kept:
     target: int
     distribution: NDArray[np.float32]
     votes: NDArray[np.int32]
+
+
+class _SplitRows:
+    """What was read of each split: the rows ``kept``, why others were ``dropped``, and ``notes`` of the reader."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str | None, list[_Kept]] = {}
+        self.dropped: dict[str | None, Counter[str]] = defaultdict(Counter)
+        self.notes: dict[str | None, Counter[str]] = defaultdict(Counter)
+
+    def add(self, record: Record, verdict: _Kept | str) -> None:
+        """Take in one record: a row, or the reason why there is none."""
+        rows = self.kept.setdefault(record.split, [])
+        if isinstance(verdict, str):
+            self.dropped[record.split][verdict] += 1
+        else:
+            rows.append(verdict)
+        if record.note:
+            self.notes[record.split][record.note] += 1
+
+
+def _protocol(reader: str, protocol: str | None) -> str:
+    """``protocol``, or the first one that ``reader`` knows. Raises :class:`UnknownName` for another."""
+    known = ("majority", "crossentropy", "probability", "plurality") if reader == "ferplus" else ("plurality",)
+    if protocol and protocol not in known:
+        raise UnknownName(f"protocol for {reader}", protocol, known)
+    return protocol or known[0]
 
 
 def _judge(record: Record, protocol: str, labels: LabelMap, classes: Sequence[str]) -> _Kept | str:

@@ -51,6 +51,21 @@ def counted(tx: Connection) -> list[str]:
 NOON, LATER = "2026-11-20T12:00:00Z", "2026-11-20T15:00:00+02:00"  # an hour later, in another zone
 
 
+def test_of_each_persons_answers_the_latest_counts_and_one_replaced_in_vain_comes_back() -> None:
+    def vote(number: int, who: str, at: str, rejected: str | None = None) -> Vote:
+        origin = f"studio:s:1:{number}"
+        return Vote(sample_id=FACE, annotator=who, label="sadness", origin=origin, cast_at=at, rejected=rejected)
+
+    votes = [
+        vote(1, "ann", NOON),
+        vote(2, "ann", LATER),
+        vote(3, "bob", NOON, SUPERSEDED),
+        vote(4, "bob", NOON, SKIPPED),
+    ]
+    changed = across_projects.latest_counts(votes)
+    assert {origin[-1]: vote.rejected for origin, vote in changed.items()} == {"1": SUPERSEDED, "3": None}
+
+
 @pytest.mark.parametrize("first", [0, 1], ids=["the earlier is read first", "the later is read first"])
 def test_the_later_answer_counts_in_whatever_order_projects_are_read(tx: Connection, first: int) -> None:
     one, two = project(tx, 1), project(tx, 2)

@@ -27,3 +27,11 @@ def test_the_augmentation_is_the_recipes_unless_named() -> None:
     assert recipes.plan(TrainingConfig(backbone="vgg19"), n_train=10, gray=True).augmentation == "torchvision"
     named = TrainingConfig(backbone="face48", augmentation="imgaug")
     assert recipes.plan(named, n_train=10, gray=True).augmentation == "imgaug"
+
+
+def test_without_pretrained_weights_a_backbone_takes_longer_and_larger_steps() -> None:
+    known, scratch = recipes.recipe_of("resnet50", "default"), recipes.recipe_of("resnet50", "none")
+    assert (scratch.lr, scratch.images) == (2 * known.lr, 2 * known.images)
+    assert (scratch.depth_decay, scratch.head_epochs) == (1.0, 0)
+    assert recipes.recipe_of("face48", "none") == recipes.recipe_of("face48", "default").scratch
+    assert recipes.recipe_of("tiny", "none") == recipes.recipe_of("tiny", "default")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,11 @@ def compose(
         if asked == strategy and found.note:  # it handed on to another one, which the rest of the batch is owed to
             others = Counter(name for name in found.strategies if name != "random")
             asked = others.most_common(1)[0][0] if others else "random"
+    return _joined(pool, parts, kept, strategy=strategy)
+
+
+def _joined(pool: Pool, parts: Sequence[Selection], kept: Sequence[NDArray[np.int64]], *, strategy: str) -> Selection:
+    """One selection of the places ``kept`` of each of ``parts``, in their order."""
     rows = np.concatenate([part.rows[at] for part, at in zip(parts, kept, strict=True)])
     return Selection(
         strategy=strategy,

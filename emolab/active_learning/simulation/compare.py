@@ -95,19 +95,13 @@ def verdicts(
     Wilcoxon 1945; Holm 1979, "A simple sequentially rejective multiple test procedure".
     """
     right, macro = curves(rounds, budgets, "accuracy"), curves(rounds, budgets, "macro_f1")
-    control, control_f1 = right[CONTROL], macro[CONTROL]
-    others = [name for name in right if name != CONTROL]
-    tests = {name: compared(_areas(right[name]), _areas(control)) for name in right}
-    tests_f1 = {name: compared(_areas(macro[name]), _areas(control_f1)) for name in right}
-    corrected = dict(zip(others, holm([tests[name][2] for name in others]), strict=True))
-    corrected_f1 = dict(zip(others, holm([tests_f1[name][2] for name in others]), strict=True))
+    control, tests, tests_f1 = right[CONTROL], _tests(right), _tests(macro)
     ceiling = {played.seed: played.scores["accuracy"] for played in whole}
     found = []
     for name, mine in right.items():
         own = [played for played in rounds if played.strategy == name]
         chosen = [played for played in own if played.number]
         parts = [float(part.mean()) for part in thirds(mine.costs, mine.values)]
-        composition = np.sum([played.composition for played in chosen], axis=0) if chosen else np.zeros(1)
         found.append(
             StrategyVerdict(
                 strategy=name,
@@ -119,15 +113,15 @@ def verdicts(
                 final=float(mine.values[:, -1].mean()),
                 final_f1=float(macro[name].values[:, -1].mean()),
                 spread=_deviation(mine.values[:, -1]),
-                gain=tests[name][0],
-                error=tests[name][1],
-                gain_f1=tests_f1[name][0],
-                error_f1=tests_f1[name][1],
-                p=tests[name][2],
-                p_holm=corrected.get(name, 1.0),
-                p_f1=tests_f1[name][2],
-                p_f1_holm=corrected_f1.get(name, 1.0),
-                effect=tests[name][3],
+                gain=tests[name].gain,
+                error=tests[name].error,
+                gain_f1=tests_f1[name].gain,
+                error_f1=tests_f1[name].error,
+                p=tests[name].p,
+                p_holm=tests[name].p_holm,
+                p_f1=tests_f1[name].p,
+                p_f1_holm=tests_f1[name].p_holm,
+                effect=tests[name].effect,
                 wins=_wins(mine.values, control.values),
                 ratio=Ratio(1.0, 1.0, 1.0, 0.0) if name == CONTROL else ratio(mine, control, seed=seed),
                 shares={
@@ -135,12 +129,38 @@ def verdicts(
                     for share in (0.9, 0.95)
                     if ceiling
                 },
-                composition=(composition / max(float(composition.sum()), 1e-12)).tolist(),
+                composition=_class_shares(chosen),
                 doubt=_weighted(chosen),
                 select_s=sum(played.select_s for played in own) / len(mine.seeds),
             )
         )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _AreaTest:
+    """A strategy's areas against random's, in pairs; ``p_holm`` is corrected for the number of strategies."""
+
+    gain: float
+    error: float
+    p: float
+    effect: float
+    p_holm: float
+
+
+def _tests(scores: Mapping[str, Curves]) -> dict[str, _AreaTest]:
+    """The test of every strategy on the curves of one score; random itself is not corrected, its p is 1."""
+    found = {name: compared(_areas(mine), _areas(scores[CONTROL])) for name, mine in scores.items()}
+    others = [name for name in scores if name != CONTROL]
+    corrected = dict(zip(others, holm([found[name][2] for name in others]), strict=True))
+    return {name: _AreaTest(*test, p_holm=corrected.get(name, 1.0)) for name, test in found.items()}
+
+
+def _class_shares(chosen: Sequence[SimulatedRound]) -> list[float]:
+    """The shares of the classes (k,) among all samples of these rounds; [0] where there was none."""
+    total = np.sum([played.composition for played in chosen], axis=0) if chosen else np.zeros(1)
+    shares: list[float] = (total / max(float(total.sum()), 1e-12)).tolist()
+    return shares
 
 
 def compared(mine: Floats, other: Floats) -> tuple[float, float, float, float]:

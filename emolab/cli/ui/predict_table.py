@@ -44,26 +44,16 @@ def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> bool:
 
     Returns whether all that failed is listed.
     """
-    from emolab.cli.common import bar, escape
+    from emolab.cli.common import escape
     from emolab.words import many
 
     shared = _folder([row["file"] for row in rows])
-
-    def cells(row: dict[str, Any]) -> tuple[str, ...]:
-        name = _named(row, shared)
-        if "error" in row:
-            return (name, *([""] if faces else []), "[red]no answer[/]", "", "", escape(row["error"]))
-        others = sorted(row["probs"].items(), key=lambda item: -item[1])[1:3]
-        rest = ", ".join(f"{name} {p:.0%}" for name, p in others if p >= 0.05)
-        box = row.get("box", {})
-        where = [f"{box['width']} x {box['height']} at {box['x']}, {box['y']}"] if box else [""] if faces else []
-        return (name, *where, row["label"], f"{row['confidence']:.0%}", bar(row["confidence"], 8), rest)
 
     if shared:
         session.say(f"[dim]in {escape(shared)}[/]")
     session.table(
         [("file", "whole"), *(["face, pixels"] if faces else []), "answer", ("sure", "right"), "", "else"],
-        [cells(row) for row in rows[:SHOWN]],
+        [_cells(row, shared, faces=faces) for row in rows[:SHOWN]],
     )
     for row in rows[:SHOWN]:
         if row.get("note"):
@@ -79,6 +69,20 @@ def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> bool:
     if len(failed) > FAILED:
         session.say(f"[dim]and {len(failed) - FAILED:,} more without an answer; --json or --csv print all of them.[/]")
     return len(failed) <= FAILED
+
+
+def _cells(row: dict[str, Any], shared: str, *, faces: bool) -> tuple[str, ...]:
+    """One row of the table; ``faces`` puts where the face is into the second column."""
+    from emolab.cli.common import bar, escape
+
+    name = _named(row, shared)
+    if "error" in row:
+        return (name, *([""] if faces else []), "[red]no answer[/]", "", "", escape(row["error"]))
+    others = sorted(row["probs"].items(), key=lambda item: -item[1])[1:3]
+    rest = ", ".join(f"{name} {p:.0%}" for name, p in others if p >= 0.05)
+    box = row.get("box", {})
+    where = [f"{box['width']} x {box['height']} at {box['x']}, {box['y']}"] if box else [""] if faces else []
+    return (name, *where, row["label"], f"{row['confidence']:.0%}", bar(row["confidence"], 8), rest)
 
 
 def _named(row: dict[str, Any], shared: str) -> str:

@@ -47,8 +47,14 @@ def once(
         stored += votes.iterate(tx, include_rejected=True, sample_ids=part)
     server = f"studio:{project.server}:"
     kept = [v for v in stored if v.origin.startswith(server) and v.origin not in fresh and v.origin not in leaving]
+    changed = latest_counts([*made, *kept])
+    return [changed.get(v.origin, v) for v in made] + [changed[v.origin] for v in kept if v.origin in changed]
+
+
+def latest_counts(votes: Iterable[Vote]) -> dict[str, Vote]:
+    """Those of ``votes`` that change, by origin: of each person's answers about a sample only the latest counts."""
     groups: dict[tuple[str, str], list[Vote]] = defaultdict(list)
-    for vote in (*made, *kept):
+    for vote in votes:
         if vote.rejected in {None, SUPERSEDED}:
             groups[vote.sample_id, vote.annotator].append(vote)
     changed: dict[str, Vote] = {}
@@ -58,7 +64,7 @@ def once(
             reason = None if vote is latest else SUPERSEDED
             if vote.rejected != reason:
                 changed[vote.origin] = replace(vote, rejected=reason)
-    return [changed.get(v.origin, v) for v in made] + [changed[v.origin] for v in kept if v.origin in changed]
+    return changed
 
 
 def _when(vote: Vote) -> tuple[datetime, list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,18 +55,25 @@ def family(catalog: Catalog, studio: Studio, title: str) -> Family:
     with catalog.connect() as conn:
         used = [p for p in remotes.projects(conn, server=studio.server_id) if p.title == title and not p.gone]
     same = patiently(lambda: studio.projects(title))
-    known = {p.project for p in used}
-    ours = [p for p in same if is_ours(p) or p.id in known]
     renamed = [look(catalog, studio, p) for p in used if p.project not in {s.id for s in same}]
-    alive = [p for p in renamed if p is not None]
-    chosen = next((p for p in ours if is_ours(p)), None) or next(iter(ours), None)
-    if alive and (chosen is None or chosen.id not in known):
-        return Family(alive[0], ())
-    if chosen is None and same:
+    found = chosen_of(same, [p for p in renamed if p is not None], known={p.project for p in used})
+    if found.chosen is None and same:
         raise EmolabError(
             f'The project "{title}" on {studio.url} was not made by emolab, so it is left alone.',
             hint=f'Choose another title with --project NAME, or write "{MARK}" into its description to hand it over.',
         )
+    return found
+
+
+def chosen_of(same: Sequence[RemoteProject], renamed: Sequence[RemoteProject], *, known: Collection[int]) -> Family:
+    """Which project goes on: one of the ``same`` title (oldest first), or one that was used and ``renamed`` since.
+
+    ``known`` are the numbers of the projects that this workspace has used under the title.
+    """
+    ours = [p for p in same if is_ours(p) or p.id in known]
+    chosen = next((p for p in ours if is_ours(p)), None) or next(iter(ours), None)
+    if renamed and (chosen is None or chosen.id not in known):
+        return Family(renamed[0])
     return Family(chosen, tuple(p for p in ours if chosen is not None and p.id != chosen.id))
 
 
@@ -88,18 +95,12 @@ def remove_empty(catalog: Catalog, studio: Studio, surplus: Sequence[RemoteProje
     for remote in surplus:
         if remote.id in answered:
             continue
-        number = remote.id
-        try:
-            now = patiently(lambda number=number: studio.project(number))  # type: ignore[misc]
-        except ServerError as error:
-            if error.status != 404:
-                raise  # nobody knows whether it is empty
-            now = None
+        now = _still_there(studio, remote.id)
         if now and (now.task_number or now.annotation_number or now.skipped_number or MARK not in now.description):
             continue
         try:
             if now:
-                studio.delete_project(number)
+                studio.delete_project(remote.id)
         except ServerError as error:
             if error.status != 404 and not error.outcome_unknown:
                 raise
@@ -112,13 +113,20 @@ def remove_empty(catalog: Catalog, studio: Studio, surplus: Sequence[RemoteProje
 
 def look(catalog: Catalog, studio: Studio, project: Project) -> RemoteProject | None:
     """The project as the server has it; ``None`` (and marked as gone) when it was deleted there."""
+    found = _still_there(studio, project.project)
+    if found is None:
+        with catalog.begin() as tx:
+            remotes.set_gone(tx, project)
+    return found
+
+
+def _still_there(studio: Studio, number: int) -> RemoteProject | None:
+    """The project as the server has it, ``None`` when it was deleted there; raised is what leaves that open."""
     try:
-        return patiently(lambda: studio.project(project.project))
+        return patiently(lambda: studio.project(number))
     except ServerError as error:
         if error.status != 404:
             raise
-    with catalog.begin() as tx:
-        remotes.set_gone(tx, project)
     return None
 
 

@@ -141,11 +141,8 @@ def _png(data: bytes) -> Stripped | None:
             return None
         body = data[at + 8 : end - 4]
         if name == b"IHDR":
-            width, height, depth, colour = struct.unpack_from(">IIBB", body)
-            size = (width, height)
-            rewrite = "depth" if depth == 16 else "alpha" if colour in (4, 6) else None
             whole = zlib.crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
-            mode = _PLAIN.get(body[8:], "") if whole else ""
+            size, rewrite, mode = _png_header(body, whole=whole)
         elif name == b"IDAT":
             stream.append(body)
         elif name == b"PLTE":
@@ -155,8 +152,7 @@ def _png(data: bytes) -> Stripped | None:
         elif name == b"eXIf" or (name in _TEXT and body.startswith(_ORIENTED)):
             told = True
         elif name == b"iCCP":
-            packed = body[body.index(b"\0") + 2 :] if b"\0" in body else b""
-            profile = zlib.decompressobj().decompress(packed, PROFILE_LIMIT) or None
+            profile = _png_profile(body)
         if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
             kept.append(data[at:end])
         if name == b"IEND":
@@ -167,3 +163,19 @@ def _png(data: bytes) -> Stripped | None:
     plain = b"".join(stream) if mode else None
     orientation = orientation_of(data) if told else 1
     return Stripped(b"".join(kept), "PNG", size, orientation, profile, rewrite, plain, mode)
+
+
+def _png_header(body: bytes, *, whole: bool) -> tuple[tuple[int, int], str | None, str]:
+    """(width, height) of an IHDR chunk, why its picture must be written again, and the mode of its plain pixels.
+
+    ``whole``: the chunk's checksum is right; else a decoder has to see the picture.
+    """
+    width, height, depth, colour = struct.unpack_from(">IIBB", body)
+    rewrite = "depth" if depth == 16 else "alpha" if colour in (4, 6) else None
+    return (width, height), rewrite, _PLAIN.get(body[8:], "") if whole else ""
+
+
+def _png_profile(body: bytes) -> bytes | None:
+    """The colour profile of an iCCP chunk; ``None`` where it holds none."""
+    packed = body[body.index(b"\0") + 2 :] if b"\0" in body else b""
+    return zlib.decompressobj().decompress(packed, PROFILE_LIMIT) or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -55,28 +56,57 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) 
     half of the module's tensors are found, for then the file belongs to another network, and for numbers not finite.
     """
     own = module.state_dict()
-    named = max(_renamings(tensors), key=lambda names: len(names.keys() & own.keys()))
-    fits = {key: value for key, value in named.items() if key in own and value.shape == own[key].shape}
-    wrong = [key for key in named if key in own and key not in fits]
-    missing = [key for key in own if key not in named and not key.endswith("num_batches_tracked")]
-    extra = [key for key in named if key not in own]
-    if 2 * len(fits) < len(own) - sum(key.endswith("num_batches_tracked") for key in own):
+    match = _matched(own, tensors)
+    if 2 * len(match.fits) < sum(not _counts(key) for key in own):
         raise DataError(
-            f"{source} does not fit this backbone: {len(fits)} of {len(own)} tensors match "
-            f"(missing, for one, {missing[0] if missing else wrong[0]}).",
+            f"{source} does not fit this backbone: {len(match.fits)} of {len(own)} tensors match "
+            f"(missing, for one, {(match.missing or match.wrong)[0]}).",
             hint="Choose the backbone the weights were made for with --set training.backbone=NAME.",
         )
-    odd = [key for key, value in fits.items() if value.dtype.is_floating_point and not torch.isfinite(value).all()]
+    odd = [k for k, value in match.fits.items() if value.dtype.is_floating_point and not torch.isfinite(value).all()]
     if odd:
         raise DataError(
             f"{source} holds numbers that are not finite, in {odd[0]}{_and_more(len(odd) - 1)}.",
             hint="The training that made the file went wrong; take an earlier one.",
         )
-    module.load_state_dict(fits, strict=False)
-    lines = [f"{key}: {tuple(named[key].shape)} in the file, {tuple(own[key].shape)} in the network" for key in wrong]
-    lines += [f"{key}: missing in the file, left at random" for key in missing]
-    lines += [f"{key}: not in the network, ignored" for key in extra]
+    module.load_state_dict(match.fits, strict=False)
+    shapes = ((key, tuple(match.named[key].shape), tuple(own[key].shape)) for key in match.wrong)
+    lines = [f"{key}: {there} in the file, {here} in the network" for key, there, here in shapes]
+    lines += [f"{key}: missing in the file, left at random" for key in match.missing]
+    lines += [f"{key}: not in the network, ignored" for key in match.extra]
     return tuple(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """The tensors of a file, ``named`` as in the network: those that fit, and the names of the others.
+
+    ``wrong`` have another shape, ``missing`` are in the network alone, ``extra`` in the file alone.
+    """
+
+    named: Mapping[str, Tensor]
+    fits: dict[str, Tensor]
+    wrong: list[str]
+    missing: list[str]
+    extra: list[str]
+
+
+def _matched(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> _Match:
+    """``tensors`` of a file beside the network's ``own``, under the names with which most of them meet."""
+    named = max(_renamings(tensors), key=lambda names: len(names.keys() & own.keys()))
+    fits = {key: value for key, value in named.items() if key in own and value.shape == own[key].shape}
+    return _Match(
+        named=named,
+        fits=fits,
+        wrong=[key for key in named if key in own and key not in fits],
+        missing=[key for key in own if key not in named and not _counts(key)],
+        extra=[key for key in named if key not in own],
+    )
+
+
+def _counts(key: str) -> bool:
+    """Whether a tensor only counts the batches seen, which many files leave out."""
+    return key.endswith("num_batches_tracked")
 
 
 def start_head(head: nn.Linear, classes: Sequence[str], file: Path) -> tuple[str, ...]:

@@ -130,12 +130,7 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
     :class:`UnknownName` for a backbone or an augmentation nobody knows: before an image is decoded for it.
     """
     backbones.require(config.backbone)
-    recipe = next((r for prefix, r in RECIPES if config.backbone.startswith(prefix)), DEFAULT)
-    scratch = config.weights == "none" or config.backbone == "tiny"
-    if scratch and recipe.scratch is not None:
-        recipe = recipe.scratch
-    elif scratch and config.backbone != "tiny":
-        recipe = replace(recipe, depth_decay=1.0, head_epochs=0, lr=2 * recipe.lr, images=2 * recipe.images)
+    recipe = recipe_of(config.backbone, config.weights)
     wanted = round(recipe.images / max(1, n_train))
     made = Plan(
         backbone=config.backbone,
@@ -170,6 +165,18 @@ def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
     )
     _check(made)
     return made
+
+
+def recipe_of(backbone: str, weights: str) -> Recipe:
+    """The recipe of a backbone: from scratch without pretrained ``weights``, which takes longer and larger steps."""
+    recipe = next((r for prefix, r in RECIPES if backbone.startswith(prefix)), DEFAULT)
+    if weights != "none" and backbone != "tiny":
+        return recipe
+    if recipe.scratch is not None:
+        return recipe.scratch
+    if backbone == "tiny":
+        return recipe
+    return replace(recipe, depth_decay=1.0, head_epochs=0, lr=2 * recipe.lr, images=2 * recipe.images)
 
 
 def _first(chosen: Number | None, otherwise: Number) -> Number:
