@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from emolab.records import SKIPPED
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
+    from emolab.records import Suggestion
     from emolab.votes.picture_bar import Bar
 
 
@@ -57,6 +58,20 @@ def choose(
             found = unsent(conn, here, bar)
             new = [TaskRequest(s, first + i, overlap) for i, s in enumerate(found.ids[:n])]
             return TaskChoice("unlabelled", new, [], left_out=found.left_out)
+    return _suggested(suggested, present, given, overlap=overlap)
+
+
+def _suggested(
+    suggested: Sequence[Suggestion],
+    present: Mapping[str, remotes.ProjectTask],
+    given: Mapping[str, int],
+    *,
+    overlap: int,
+) -> TaskChoice:
+    """What is sent of the ``suggested`` ones: new tasks, and one more opinion on samples that have one.
+
+    ``present`` are the tasks by sample, ``given`` how many people have answered. Deleted tasks stay deleted.
+    """
     choice = TaskChoice("suggestions", [], [], sum(_is_deleted(present, s.sample_id) for s in suggested))
     for s in suggested:
         if _is_deleted(present, s.sample_id):
@@ -81,6 +96,6 @@ def nothing(catalog: Catalog, choice: TaskChoice, *, asked_for_suggestions: bool
     return f"{which} sample is labelled or was sent already{gone}."
 
 
-def _is_deleted(present: dict[str, remotes.ProjectTask], sample_id: str) -> bool:
+def _is_deleted(present: Mapping[str, remotes.ProjectTask], sample_id: str) -> bool:
     task = present.get(sample_id)
     return task is not None and task.state == "deleted"

@@ -111,10 +111,19 @@ def read(archive: zipfile.ZipFile, file: Path) -> Manifest:
     if listed != sorted(name for name in names if name != NAME):
         raise damaged(file, "it holds other files than it says")
     for name in listed:
-        parts = PurePosixPath(name).parts
-        if name != config.FILE_NAME and (parts[0] != STATE or len(parts) < 2 or ".." in parts or name.startswith("/")):
+        if name != config.FILE_NAME and not _is_below_state(name):
             raise damaged(file, f"{name} leads out of the workspace")
     return made
+
+
+def _is_below_state(name: str) -> bool:
+    """Whether a member of the zip is written below the workspace's ``.emolab``, and nowhere else.
+
+    >>> _is_below_state(".emolab/media/ab.png"), _is_below_state(".emolab/../x"), _is_below_state("/.emolab/x")
+    (True, False, False)
+    """
+    parts = PurePosixPath(name).parts
+    return parts[:1] == (STATE,) and len(parts) > 1 and ".." not in parts
 
 
 def damaged(file: Path, why: str) -> DataError:
