@@ -19,9 +19,6 @@ from tests.support.servers import embedded, label_studio, project, studio  # noq
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Tests with one of these marks share a server; with `--dist loadgroup` they meet in one process, and it starts once.
-SERVERS = ("labelstudio", "fiftyone", "browser")
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--shuffle SEED``: no test may count on what another left behind."""
@@ -42,11 +39,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the tests of one server into one group, and all tests into the order that was asked for."""
-    for item in items:
-        server = next((name for name in SERVERS if item.get_closest_marker(name)), None)
-        if server:
-            item.add_marker(pytest.mark.xdist_group(server))
+    """Put the tests into the order that was asked for."""
     seed = config.getoption("--shuffle")
     if seed is not None:
         shuffle(items, seed)

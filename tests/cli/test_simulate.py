@@ -232,22 +232,30 @@ def test_budgets_grow_by_a_factor_or_by_equal_steps() -> None:
         plan_budgets(one, k=8, most=99.0, start=30, budget=30, rounds=2, per_round=None)
 
 
+def in_two_jobs(votes: Path, folder: Path) -> list[str]:
+    """The command for a simulation of a few rounds into ``folder``."""
+    return [
+        sys.executable, "-m", "emolab", "simulate", f"csv:{votes}", "--strategies", "margin,coreset", "--jobs", "2",
+        *SMALL, "--seeds", "4", "--out", str(folder), "--json",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def undisturbed(votes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """What it says when nothing stops it."""
+    command = in_two_jobs(votes, tmp_path_factory.mktemp("undisturbed"))
+    return timeless(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_simulation_goes_on_with_the_same_result(votes: Path, tmp_path: Path, how: signal.Signals) -> None:
-    def command(folder: Path) -> list[str]:
-        return [
-            sys.executable, "-m", "emolab", "simulate", f"csv:{votes}", "--strategies", "margin,coreset", "--jobs", "2",
-            *SMALL, "--seeds", "6", "--out", str(folder), "--json",
-        ]  # fmt: skip
-
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    whole = subprocess.run(command(tmp_path / "whole"), env=environment, capture_output=True, text=True, check=True)
+def test_a_stopped_simulation_goes_on_with_the_same_result(
+    votes: Path, undisturbed: dict[str, object], tmp_path: Path, how: signal.Signals
+) -> None:
     stopped = tmp_path / "stopped"
     with subprocess.Popen(
-        command(stopped), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
-    ) as process:  # fmt: skip
+        in_two_jobs(votes, stopped), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         deadline = time.monotonic() + 120
         while len(list(stopped.glob("rounds/*.jsonl"))) < 4:
             assert time.monotonic() < deadline
@@ -258,8 +266,8 @@ def test_a_stopped_simulation_goes_on_with_the_same_result(votes: Path, tmp_path
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert "run the same command again" in said
-    again = subprocess.run(command(stopped), env=environment, capture_output=True, text=True, check=True)
-    assert timeless(again.stdout) == timeless(whole.stdout)
+    again = subprocess.run(in_two_jobs(votes, stopped), capture_output=True, text=True, check=True)
+    assert timeless(again.stdout) == undisturbed
 
 
 def timeless(text: str) -> dict[str, object]:

@@ -22,6 +22,7 @@ from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.label_studio.retry import patiently
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
+from emolab.loop.operate.checks import servers
 from emolab.workspace import Workspace
 from tests.support.misbehaving import misbehaving
 from tests.support.proxy import Proxy
@@ -332,8 +333,8 @@ COMMANDS = (
     ("label", "pull"),
     ("label", "status"),
     ("studio", "invite"),
-    ("doctor",),
 )
+SHAPES = ("{}", "[1]", "1", "<html>")
 
 
 @pytest.mark.slow
@@ -342,14 +343,22 @@ def test_every_command_ends_with_a_line(
     workspace: Workspace, run_cli: Callable[..., subprocess.CompletedProcess[str]], command: tuple[str, ...]
 ) -> None:
     add_samples(workspace, 2)
-    for shape in ("{}", "[1]", "1", "<html>"):
+    for shape in SHAPES:
         with misbehaving(lambda *_, shape=shape: (200, {}, shape)) as (url, _):
             env = {"LABEL_STUDIO_URL": url, "EMOLAB_STUDIO_TOKEN": LEGACY}
             done = run_cli(*command, cwd=workspace.root, env=env)
         assert "Traceback" not in done.stderr + done.stdout, done.stderr
-        if command not in {("label", "status"), ("doctor",)}:  # these show what they find here, server or not
+        if command != ("label", "status"):  # this shows what it finds here, server or not
             assert done.returncode == 1
             assert "✗" in done.stderr or "answered" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_doctor_takes_no_such_server_for_a_healthy_one(shape: str) -> None:
+    with misbehaving(lambda *_: (200, {}, shape)) as (url, _):
+        check = servers.studio(url, LEGACY)
+    assert (check.state, check.needed) == ("broken", True)
+    assert "\n" not in check.detail
 
 
 # -- the real server behind a proxy that changes answers -------------------------------------------------------------
