@@ -34,17 +34,17 @@ from benchmarks.first_models import CLASSES, answers, divide, together
 from benchmarks.harness import Result, main
 from emolab.config import TrainingConfig
 from emolab.datasets.benchmark_set import EvaluationSet, evaluation_set
+from emolab.inference import probabilities
+from emolab.inference.probabilities import softmax
 from emolab.modalities.image.decode import Preprocessing, decode_many
 from emolab.stats import metrics
 from emolab.training.augment import Augment
 from emolab.training.fitting import fit
 from emolab.training.fitting.distillation import mixed
 from emolab.training.fitting.losses import masked_log_softmax, soft_cross_entropy
-from emolab.training.inputs import batches
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
-from emolab.training.judging import flips
-from emolab.training.judging.calibrate import fit_temperature, softmax
+from emolab.training.judging.calibrate import fit_temperature
 from emolab.training.runs import state
 from emolab.training.runs.recipes import Plan, plan
 
@@ -198,7 +198,8 @@ def trained(arm: Arm, seed: int, *, drawn: int, epochs: int, n_judges: int | Non
     ways = {
         "plain": alone,
         "flips": [
-            flips.together(a, answers(fitted, made, batches.mirrored(b))) for a, b in zip(alone, both, strict=True)
+            probabilities.together(a, answers(fitted, made, probabilities.mirrored(b)))
+            for a, b in zip(alone, both, strict=True)
         ],
         "no_mean": [answers(replace(fitted, weights=last), made, some) for some in both],
     }

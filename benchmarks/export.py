@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.harness import Result, interleave, main, ratio, summary
+from emolab.inference.model_document import Checkpoint
 from emolab.inference.runtime import open_export
 from emolab.modalities.image.decode import Preprocessing, decode
-from emolab.training.checkpoint import Checkpoint
 from emolab.training.export import engine, formats, graph, parity, quantise
 from emolab.training.networks import backbones, bundled
 from emolab.training.networks.classifier import Classifier

@@ -24,13 +24,13 @@ from benchmarks.harness import Result, main
 from emolab.config import TrainingConfig
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.datasets.splits.assign import assign
+from emolab.inference.probabilities import softmax
 from emolab.modalities.image.decode import Preprocessing, decode_many
 from emolab.stats import metrics
 from emolab.training.fitting.fit import fit
 from emolab.training.fitting.head_fit import fit_head
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import training_set
-from emolab.training.judging.calibrate import softmax
 from emolab.training.runs.recipes import plan
 
 Rows = NDArray[np.int64]

@@ -24,6 +24,7 @@ from emolab.config import TrainingConfig
 from emolab.datasets.benchmark_set import EvaluationSet, evaluation_set
 from emolab.datasets.splits.assign import assign
 from emolab.datasets.voted_dataset import units
+from emolab.inference.probabilities import softmax
 from emolab.modalities.image.decode import Preprocessing, decode_many
 from emolab.stats import metrics
 from emolab.taxonomy import PRESETS
@@ -32,7 +33,7 @@ from emolab.training.fitting.fitted import Fitted
 from emolab.training.inputs import batches
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet, training_set
-from emolab.training.judging.calibrate import fit_temperature, softmax
+from emolab.training.judging.calibrate import fit_temperature
 from emolab.training.networks import backbones
 from emolab.training.networks.backbones import Backbone
 from emolab.training.networks.classifier import Classifier

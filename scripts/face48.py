@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 
+from emolab.inference import model_document
 from emolab.loop.model.training_material import training_material
 from emolab.loop.sample_files import media_of
 from emolab.modalities.image import decode
@@ -81,7 +82,7 @@ def train(workspace: Path, settings: dict[str, Any], *, weights: str | Path) -> 
     stored = weights if weights == "none" else runs.by_content(Path(weights))
     for row in emolab("models", "list", where=workspace, json_output=True):
         folder = workspace / ".emolab" / "models" / str(row["id"])[:16]
-        if {**settings, "weights": stored}.items() <= checkpoint.describe(folder).plan.items():
+        if {**settings, "weights": stored}.items() <= model_document.describe(folder).plan.items():
             return folder
     chosen = {**settings, "weights": weights}
     words = [word for key, value in chosen.items() for word in ("--set", f"training.{key}={value}")]
@@ -93,7 +94,7 @@ def both(workspace: Path, settings: dict[str, Any], *, epochs: int, teacher: Pat
     """Return the folder of a model after both trainings, the second one with the help of the model in ``teacher``."""
     learned = train(workspace, {**settings, "epochs": epochs, "teacher": ""}, weights="none")
     taught = (
-        {"teacher": ""} if teacher is None else {"teacher": checkpoint.describe(teacher).id, "teacher_share": SHARE}
+        {"teacher": ""} if teacher is None else {"teacher": model_document.describe(teacher).id, "teacher_share": SHARE}
     )
     return train(workspace, {**settings, **SECOND, **taught}, weights=learned / checkpoint.WEIGHTS)
 
@@ -125,7 +126,7 @@ def record(workspace: Path, out: Path) -> int:
     """Write beside the model in ``out`` what it learned from in ``workspace``; how many images that are."""
     place = Workspace.open(workspace)
     data, _ = training_material(place, SILENT)
-    metrics = checkpoint.describe(out).metrics  # its snapshot holds the teacher's opinions too, so that cannot tell
+    metrics = model_document.describe(out).metrics  # its snapshot holds the teacher's opinions too, so that cannot tell
     expected = (metrics["n_train"], [row["support"] for row in metrics["valid"]["per_class"]])
     if expected != (len(data.train), [row["valid"] for row in data.composition()]):
         sys.exit(f"face48: the images in {workspace} are not those that the model in {out} learned from")

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from emolab.catalog import samples
 from emolab.config import TrainingConfig
 from emolab.errors import DataError
-from emolab.inference import prediction_store
+from emolab.inference import prediction_store, probabilities
+from emolab.inference.model_document import Checkpoint
+from emolab.inference.probabilities import softmax
 from emolab.inference.runtime import Runner
 from emolab.modalities.image.decode import Prepared, Preprocessing, UnreadableImage, decode, prepare
 from emolab.progress import SILENT, Progress
 from emolab.records import Model, Predictions
 from emolab.training import checkpoint
-from emolab.training.checkpoint import Checkpoint
 from emolab.training.export import engine
 from emolab.training.fitting.allocator import keep_freed_memory
 from emolab.training.fitting.devices import pick_device
@@ -30,8 +31,6 @@ from emolab.training.inputs import batches, feature_cache
 from emolab.training.inputs import pixel_cache as cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.usable_samples import settle
-from emolab.training.judging import flips
-from emolab.training.judging.calibrate import softmax
 from emolab.training.networks import backbones
 from emolab.training.networks.backbones import Backbone
 from emolab.training.networks.classifier import Classifier
@@ -69,7 +68,7 @@ class Predictor:
         """
         scores, features = self._alone(pixels)
         if self.checkpoint.flips:
-            scores = flips.together(scores, self._alone(batches.mirrored(pixels))[0])
+            scores = probabilities.together(scores, self._alone(probabilities.mirrored(pixels))[0])
         return scores, features
 
     def _alone(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from emolab.config import TrainingConfig
 from emolab.errors import DataError
+from emolab.inference.probabilities import softmax
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.training.fitting.devices import cpu_threads, pick_device
@@ -21,7 +22,6 @@ from emolab.training.fitting.fit import fit
 from emolab.training.inputs import batches, feature_cache, media_check
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import training_set
-from emolab.training.judging.calibrate import softmax
 from emolab.training.networks import backbones
 from emolab.training.networks.backbones import Backbone
 from emolab.training.networks.classifier import Classifier

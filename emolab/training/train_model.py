@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from emolab.inference.model_document import Checkpoint
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
-from emolab.training.checkpoint import Checkpoint
 from emolab.training.fitting import tensorboard as scalars
 from emolab.training.fitting import tuning
 from emolab.training.fitting.allocator import keep_freed_memory

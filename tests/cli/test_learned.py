@@ -13,6 +13,7 @@ import pytest
 from emolab.catalog import samples
 from emolab.cli.main import run
 from emolab.demonstration.drawn_faces import draw_faces
+from emolab.inference import model_document
 from emolab.training import checkpoint
 from emolab.training.learned import fingerprints, learned_images
 from emolab.training.learned.learned_images import Learned
@@ -188,7 +189,7 @@ def test_a_pretraining_hands_its_images_on(workspace: Workspace, emolab: Command
     assert made["learned"]["n"] == 10
     assert len(learned_images.read(workspace.root / made["path"] / learned_images.FILE, of="it").layers) == 2
     weights = next((workspace.state / "pretrained").glob("*.safetensors"))
-    assert checkpoint.DOCUMENT not in {file.name for file in weights.parent.iterdir()}
+    assert model_document.DOCUMENT not in {file.name for file in weights.parent.iterdir()}
 
 
 @pytest.mark.slow

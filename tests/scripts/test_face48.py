@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from emolab.inference import model_document
 from emolab.training import checkpoint
 from tests.support.learnable import png
 from tests.support.paths import ROOT
@@ -52,8 +53,8 @@ def test_face48_is_made_by_one_command_and_made_once(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
     make()
-    made = checkpoint.describe(out)
-    plans = [(one.plan, one) for one in map(checkpoint.describe, workspace.glob(".emolab/models/*"))]
+    made = model_document.describe(out)
+    plans = [(one.plan, one) for one in map(model_document.describe, workspace.glob(".emolab/models/*"))]
     told = sorted((plan["seed"], plan["weights"] == "none", bool(plan["teacher"])) for plan, _ in plans)
     assert told == [(1, False, False), (1, True, False), (2, False, True), (2, True, False)]
     (kept,) = [one for plan, one in plans if plan["teacher"]]
@@ -67,6 +68,6 @@ def test_face48_is_made_by_one_command_and_made_once(tmp_path: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in workspace.glob(".emolab/models/*/*")}
     make()  # everything is there
     assert {file: file.stat().st_mtime_ns for file in workspace.glob(".emolab/models/*/*")} == before
-    assert checkpoint.describe(out).id == made.id
+    assert model_document.describe(out).id == made.id
     make("--teacher", "3")
-    assert checkpoint.describe(out).id != made.id
+    assert model_document.describe(out).id != made.id

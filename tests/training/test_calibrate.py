@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from emolab.inference.probabilities import softmax
 from emolab.stats import metrics
-from emolab.training.judging.calibrate import fit_temperature, softmax
+from emolab.training.judging.calibrate import fit_temperature
 
 
 def drawn(temperature: float, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,8 @@ from emolab.catalog import samples
 from emolab.catalog.storage import schema
 from emolab.cli.main import run
 from emolab.errors import DataError
+from emolab.inference import model_document
 from emolab.loop.model.train import train
-from emolab.training import checkpoint
 from emolab.training.judging.card import card
 from emolab.training.networks import bundled
 from emolab.training.predict import load
@@ -123,7 +123,7 @@ def test_the_card_says_that_the_epoch_was_chosen_only_where_it_was(workspace: Wo
     assert "Chosen on the same ones: temperature " in card(workspace.root / model.path)
     folder = bundled.folder("face48")
     assert folder is not None
-    temperature = f"temperature {checkpoint.describe(folder).temperature:.3f}"
+    temperature = f"temperature {model_document.describe(folder).temperature:.3f}"
     assert f"Chosen on the same ones: epoch, class offsets, {temperature}" in card(folder)
 
 
@@ -197,7 +197,7 @@ def test_the_card_of_a_trained_model_tells_purpose_sources_consent_classes_start
         "No test samples were kept apart",
     ):
         assert words in plain, text
-    rows = checkpoint.describe(folder).about["classes"]
+    rows = model_document.describe(folder).about["classes"]
     assert sum(row["train"] + row["valid"] for row in rows) == 60
     assert sum(row["votes_train"] + row["votes_valid"] for row in rows) == 120
     for row in rows:
@@ -210,7 +210,7 @@ def test_the_card_of_a_trained_model_tells_purpose_sources_consent_classes_start
 def test_the_card_and_its_facts_name_no_person_no_file_and_no_pseudonym(workspace: Workspace) -> None:
     model = train(documented(workspace)).model
     folder = workspace.root / model.path
-    told = card(folder) + json.dumps(checkpoint.describe(folder).about)
+    told = card(folder) + json.dumps(model_document.describe(folder).about)
     for private in (
         "anna",
         "boris",
@@ -264,7 +264,7 @@ def test_a_licence_caveat_is_handed_down_from_model_to_model_and_from_teachers(w
 
 def test_a_model_of_an_earlier_emolab_still_has_a_card_that_says_what_is_not_known(workspace: Workspace) -> None:
     model = train(documented(workspace)).model
-    file = workspace.root / model.path / checkpoint.DOCUMENT
+    file = workspace.root / model.path / model_document.DOCUMENT
     document = json.loads(file.read_text(encoding="utf-8"))
     del document["about"]
     for backbone, weights, words in (
@@ -285,7 +285,7 @@ def test_a_model_of_an_earlier_emolab_still_has_a_card_that_says_what_is_not_kno
 @pytest.mark.parametrize("about", ["[]", '"x"', "1"])
 def test_facts_of_the_wrong_kind_are_a_damaged_document(workspace: Workspace, about: str) -> None:
     model = train(documented(workspace)).model
-    file = workspace.root / model.path / checkpoint.DOCUMENT
+    file = workspace.root / model.path / model_document.DOCUMENT
     document = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps({**document, "about": json.loads(about)}), encoding="utf-8")
     with pytest.raises(DataError, match="is damaged: about is of the wrong kind"):

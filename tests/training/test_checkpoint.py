@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from emolab.errors import DataError
+from emolab.inference import model_document
+from emolab.inference.model_document import Checkpoint
 from emolab.modalities.image.decode import VERSION, VERSIONS, Preprocessing
 from emolab.training import checkpoint
-from emolab.training.checkpoint import Checkpoint
 from emolab.training.judging.card import card
 
 
@@ -22,30 +23,30 @@ def written(folder: Path, **changes: object) -> Path:
         temperature=1.0, plan={}, snapshot="s", created_at="2026-01-01T00:00:00Z",
     )  # fmt: skip
     checkpoint.write(folder, made, {"head.bias": torch.zeros(2)})
-    document = {**json.loads((folder / checkpoint.DOCUMENT).read_text()), **changes}
-    (folder / checkpoint.DOCUMENT).write_text(json.dumps({k: v for k, v in document.items() if v is not None}))
+    document = {**json.loads((folder / model_document.DOCUMENT).read_text()), **changes}
+    (folder / model_document.DOCUMENT).write_text(json.dumps({k: v for k, v in document.items() if v is not None}))
     return folder
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_model_of_any_decoder_is_given_images_decoded_in_full(tmp_path: Path, version: int) -> None:
-    found = checkpoint.describe(written(tmp_path, decoder=version))
+    found = model_document.describe(written(tmp_path, decoder=version))
     assert (found.decoder, found.preprocessing) == (version, Preprocessing(48, "gray", VERSION))
 
 
 def test_a_new_model_has_the_newest_decoding(tmp_path: Path) -> None:
-    assert checkpoint.describe(written(tmp_path)).decoder == VERSION == max(VERSIONS)
+    assert model_document.describe(written(tmp_path)).decoder == VERSION == max(VERSIONS)
 
 
 def test_a_model_of_an_unknown_decoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"decoded by version 99; this emolab has 1, 2, 3\.") as caught:
-        checkpoint.describe(written(tmp_path, decoder=99))
+        model_document.describe(written(tmp_path, decoder=99))
     assert caught.value.hint == "Train it again, or use the emolab it was trained with."
 
 
 def test_a_document_that_does_not_say_how_to_decode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="lacks decoder"):
-        checkpoint.describe(written(tmp_path, decoder=None))
+        model_document.describe(written(tmp_path, decoder=None))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_a_document_that_does_not_say_how_to_decode_is_refused(tmp_path: Path) -
 )
 def test_a_document_of_which_something_is_of_the_wrong_kind_is_refused(tmp_path: Path, key: str, value: object) -> None:
     with pytest.raises(DataError, match=rf"model\.json is damaged: {key} is of the wrong kind") as caught:
-        checkpoint.describe(written(tmp_path, **{key: value}))
+        model_document.describe(written(tmp_path, **{key: value}))
     assert caught.value.hint == "Train the model again."
 
 

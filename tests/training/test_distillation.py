@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from emolab.catalog import models
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, EmolabError
+from emolab.inference import model_document
+from emolab.inference.probabilities import softmax
 from emolab.loop.model.train import train
 from emolab.modalities.image.decode import decode
-from emolab.training import checkpoint, predict, train_model
+from emolab.training import predict, train_model
 from emolab.training.fitting import distillation
 from emolab.training.fitting.fit import fit
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.judging import card
-from emolab.training.judging.calibrate import softmax
 from emolab.training.runs import run_folders, runs
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, configure, fill_workspace
@@ -115,7 +116,7 @@ def test_a_teacher_without_one_of_the_classes_is_refused(taught_by: tuple[Worksp
 @pytest.mark.slow
 def test_a_model_remembers_its_teachers_by_id_and_the_votes_keep_judging(taught_by: tuple[Workspace, Path]) -> None:
     workspace, folder = taught_by
-    first = checkpoint.describe(folder)
+    first = model_document.describe(folder)
     overrides = ["training.teacher=champion", "training.teacher_share=0.3", "training.seed=4"]
     made = train(Workspace.find(workspace.root, overrides=overrides)).checkpoint
     assert (made.plan["teacher"], made.plan["teacher_share"]) == (first.id, 0.3)
@@ -125,7 +126,7 @@ def test_a_model_remembers_its_teachers_by_id_and_the_votes_keep_judging(taught_
     assert made.metrics["valid"]["n"] == first.metrics["valid"]["n"]
     with workspace.catalog() as catalog, catalog.connect() as conn:
         assert len(models.list_all(conn)) == 2
-    document = json.loads((folder / checkpoint.DOCUMENT).read_text(encoding="utf-8"))
+    document = json.loads((folder / model_document.DOCUMENT).read_text(encoding="utf-8"))
     assert (document["plan"]["teacher"], document["plan"]["teacher_share"]) == ("", 0.0)
 
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from emolab.errors import EmolabError
+from emolab.inference.probabilities import softmax
 from emolab.progress import Progress, Task
 from emolab.stats import metrics
 from emolab.training.fitting import fit, validation
 from emolab.training.inputs import batches
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet, training_set
-from emolab.training.judging.calibrate import softmax
 from tests.support.learnable import SIZE, bars, identifiers, problem, quick
 
 

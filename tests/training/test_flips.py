@@ -14,13 +14,13 @@ from emolab.catalog import votes
 from emolab.cli.main import run
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
+from emolab.inference import model_document, probabilities
+from emolab.inference.probabilities import softmax
 from emolab.loop.model.train import train
 from emolab.records import Vote
 from emolab.training import checkpoint
 from emolab.training.export import export, formats, graph
-from emolab.training.inputs import batches
 from emolab.training.judging import flips
-from emolab.training.judging.calibrate import softmax
 from emolab.training.predict import Predictor, load, predict_pool, quickened
 from emolab.training.runs.recipes import plan
 from emolab.workspace import Workspace
@@ -63,7 +63,7 @@ def predictor(folder: Path) -> Predictor:
 def test_the_logits_are_the_mean_of_both_and_the_features_those_of_the_image(predictor: Predictor) -> None:
     images, _ = bars(20, 3, seed=5)
     alone = predictor.with_flips(False)
-    (first, features), (second, others) = alone.logits(images), alone.logits(batches.mirrored(images))
+    (first, features), (second, others) = alone.logits(images), alone.logits(probabilities.mirrored(images))
     logits, found = predictor.logits(images)
     assert np.abs(first - second).max() > 1e-3
     assert np.allclose(logits, (first + second) / 2, atol=1e-6)
@@ -76,7 +76,7 @@ def test_the_logits_are_the_mean_of_both_and_the_features_those_of_the_image(pre
 def test_an_image_and_its_mirror_image_get_the_same_answer(predictor: Predictor) -> None:
     images, _ = bars(8, 3, seed=6)
     assert np.allclose(
-        predictor.probabilities(images)[0], predictor.probabilities(batches.mirrored(images))[0], atol=1e-6
+        predictor.probabilities(images)[0], predictor.probabilities(probabilities.mirrored(images))[0], atol=1e-6
     )
 
 
@@ -88,7 +88,7 @@ def test_a_symmetric_image_is_judged_as_it_is_alone(predictor: Predictor) -> Non
 
 
 def test_each_way_has_the_temperature_that_fits_it(folder: Path) -> None:
-    made = checkpoint.describe(folder)
+    made = model_document.describe(folder)
     assert made.flips
     assert made.plan["flips"] is True
     assert set(made.metrics["flips"]) == {"off", "on"}
@@ -227,7 +227,7 @@ def test_the_commands_take_the_other_way_and_say_which_it_was(
         told[word] = json.loads(capsys.readouterr().out)
     assert [told[word]["flips"] for word in told] == [True, False, True]
     assert told["--flips"]["nll"] == told[None]["nll"] != told["--no-flips"]["nll"]
-    made = checkpoint.describe(folder)
+    made = model_document.describe(folder)
     assert told[None]["nll"] == pytest.approx(made.metrics["flips"]["on"]["nll"], abs=1e-4)
     assert told["--no-flips"]["nll"] == pytest.approx(made.metrics["flips"]["off"]["nll"], abs=1e-4)
     assert run(["-w", str(workspace.root), "models", "card", "champion", "--json"]) == 0

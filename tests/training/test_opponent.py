@@ -15,6 +15,7 @@ import pytest
 from emolab.catalog import models, samples, votes
 from emolab.cli.main import run
 from emolab.demonstration.drawn_faces import draw_faces
+from emolab.inference import model_document
 from emolab.labeling.labels.current_labels import current_labels
 from emolab.loop.data.inspect import predictions_to_show
 from emolab.loop.label.advise_material import Material, gather
@@ -88,7 +89,7 @@ def test_a_start_network_that_knows_the_classes_stays_champion_and_is_a_model_li
     made = emolab("train")
     assert made["alias"] == "candidate"
     assert made["compared"]["against"] == "face48"
-    face48 = checkpoint.describe(ROOT / "face48").id
+    face48 = model_document.describe(ROOT / "face48").id
     assert made["champion"] == face48
     listed = {row["id"]: row["aliases"] for row in emolab("models", "list")}
     assert listed == {face48: ["champion"], made["model"]: ["candidate"]}

@@ -24,6 +24,7 @@ from emolab.catalog import models, samples, votes
 from emolab.cli.main import run
 from emolab.datasets.merge.merge import merge
 from emolab.errors import DataError, EmolabError
+from emolab.inference import model_document
 from emolab.loop.model.train import train
 from emolab.progress import Progress, Task
 from emolab.records import Vote
@@ -313,7 +314,7 @@ def test_a_damaged_or_foreign_checkpoint_is_a_clear_error(ready: Workspace, tmp_
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(DataError, match=r"model\.safetensors (is damaged|cannot be read)"):
         load(folder)
-    (folder / checkpoint.DOCUMENT).write_text('{"format": "other"}', encoding="utf-8")
+    (folder / model_document.DOCUMENT).write_text('{"format": "other"}', encoding="utf-8")
     with pytest.raises(DataError, match="is not a model this emolab knows"):
         load(folder)
     with pytest.raises(DataError, match=r"There is no model in .*no model\.json"):
@@ -327,7 +328,7 @@ def test_one_subject_cannot_be_split_so_the_model_is_kept_uncalibrated(
     fill_workspace(workspace, 20, group="one person")
     model = train(configure(workspace, QUICK + "\ntensorboard = false")).model
     assert model.metrics["valid"]["n"] == 0
-    assert checkpoint.describe(workspace.root / model.path).temperature == 1.0
+    assert model_document.describe(workspace.root / model.path).temperature == 1.0
     assert run(["-w", str(workspace.root), "train"]) == 0
     assert "No validation samples, so nothing is measured" in capsys.readouterr().err
     assert run(["-w", str(workspace.root), "models"]) == 0

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from emolab.inference.model_document import Checkpoint
     from emolab.records import Model
-    from emolab.training.checkpoint import Checkpoint
     from emolab.training.judging.opponent import Bench, Nobody, Opponent
     from emolab.training.train_model import JudgedRun
     from emolab.workspace import Workspace

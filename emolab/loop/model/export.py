@@ -63,8 +63,8 @@ def check_wanted(to: str, precision: str, file: Path | None, *, name: str) -> Pa
 
 def _material(workspace: Workspace, folder: Path, progress: Progress) -> ExportMaterial | None:
     """What the workspace has to check with."""
+    from emolab.inference.model_document import describe
     from emolab.labeling.labels.current_labels import labels_if_any
-    from emolab.training.checkpoint import describe
     from emolab.training.export.export import material_of
 
     made = describe(folder)

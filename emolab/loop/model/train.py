@@ -14,9 +14,9 @@ from emolab.words import short
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from emolab.inference.model_document import Checkpoint
     from emolab.progress import Progress
     from emolab.records import Model
-    from emolab.training.checkpoint import Checkpoint
     from emolab.training.fitting.distributed import Team
     from emolab.workspace import Workspace
 

@@ -147,8 +147,8 @@ def _teaching(
     from functools import partial
 
     from emolab.errors import ConfigError
+    from emolab.inference import model_document
     from emolab.loop.model.models import folder_in
-    from emolab.training import checkpoint
     from emolab.training.fitting import distillation
 
     names = [name.strip() for name in plan.teacher.split(",")]
@@ -158,7 +158,7 @@ def _teaching(
             hint="For example --set training.teacher=champion; the models there are: emolab models list",
         )
     folders = [folder_in(workspace, name) for name in names]
-    ids = [checkpoint.describe(folder).id for folder in folders]
+    ids = [model_document.describe(folder).id for folder in folders]
     progress.note(f"Learning from the votes and, by {plan.teacher_share:.0%}, from {', '.join(map(short, ids))}.")
     taught = partial(
         distillation.taught,

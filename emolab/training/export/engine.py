@@ -7,10 +7,8 @@ import json
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,16 +18,14 @@ from torch import Tensor, nn
 
 from emolab.errors import EmolabError, MissingExtra, UnknownName
 from emolab.files import write_text
-from emolab.inference import runtime
+from emolab.inference import engine_cache, runtime
+from emolab.inference.engine_cache import ENGINES
+from emolab.inference.model_document import Checkpoint
 from emolab.inference.runtime import Runner
 from emolab.progress import SILENT, Progress
-from emolab.training.checkpoint import Checkpoint
 from emolab.training.export import formats, parity
 from emolab.training.networks.classifier import Classifier
 
-#: In order of speed (python -m benchmarks.export): in bfloat16 OpenVINO was the quicker one for every network, in
-#: single precision they are about even.
-ENGINES = {"openvino": ("openvino", "OpenVINO"), "onnx": ("onnxruntime", "ONNX Runtime")}
 NEEDED = ("onnx", "onnxscript")
 #: Making an export takes seconds and is won back from about this many multiply-adds on, seen with face48; with less to
 #: predict, "auto" uses an export only where it is there already. By count and not by clock, so that runs repeat.
@@ -38,8 +34,6 @@ WORTHWHILE = 8e11
 COMPARED = 256
 #: Share of images whose best class may differ when bfloat16 stands in for single precision.
 FLIPS = 0.005
-#: Raise it when the graph or what is beside it changes.
-LAYOUT = 1
 KEEP = 6
 
 
@@ -67,14 +61,13 @@ def runner(
     chosen = choose(engine, on_cpu=network.mean.device.type == "cpu")
     if chosen is None or n == 0:
         return None
-    folder = cache / "engines"
     low = chosen == "openvino" and not exact and has_bfloat16()
-    package, title = ENGINES[chosen]
-    name = f"{made.id[:24]}-{package}-{version(package)}-{'bf16' if low else 'fp32'}-v{LAYOUT}"
-    file = folder / f"{name}{formats.SUFFIX[chosen]}"
+    title = ENGINES[chosen][1]
+    file = engine_cache.file_for(cache, made.id, chosen, "bf16" if low else "fp32")
+    folder = file.parent
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
-        found = _kept(file, threads)
+        found = engine_cache.kept(file, threads)
         if found is not None or (engine == "auto" and n * multiply_adds(network, made) < WORTHWHILE):
             return found
         compared = images(min(COMPARED, max(2, n // 8)))
@@ -87,7 +80,7 @@ def runner(
             progress.note(f"{title} cannot run this model, so PyTorch does, more slowly: {error.message}")
             return None
         _forget(folder, file)
-        return _kept(file, threads)
+        return engine_cache.kept(file, threads)
 
 
 def choose(engine: str, *, on_cpu: bool = True) -> str | None:
@@ -127,20 +120,6 @@ def multiply_adds(network: Classifier, made: Checkpoint) -> int:
         for hook in hooks:
             hook.remove()
     return total
-
-
-def _kept(file: Path, threads: int | None) -> Runner | None:
-    """The export in ``file`` when it is there and whole."""
-    beside = file.with_name(f"{file.name}.json")
-    try:
-        told: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-        if hashlib.sha256(file.read_bytes()).hexdigest() != told["sha256"]:
-            return None
-        found = runtime.open_export(file, threads=threads)
-    except (OSError, ValueError, KeyError, EmolabError):  # whatever it is, it is made again
-        return None
-    beside.touch()
-    return found
 
 
 def _make(

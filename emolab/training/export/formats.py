@@ -13,8 +13,8 @@ from emolab import __version__
 from emolab.catalog.storage.engine import now
 from emolab.errors import ConfigError, UnknownName
 from emolab.inference import runtime
+from emolab.inference.model_document import Checkpoint
 from emolab.modalities.image import decode
-from emolab.training.checkpoint import Checkpoint
 from emolab.training.export import graph, quantise
 from emolab.training.networks.classifier import Classifier
 

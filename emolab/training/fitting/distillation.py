@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError
+from emolab.inference.probabilities import softmax
 from emolab.progress import SILENT, Progress
 from emolab.training import predict
 from emolab.training.inputs import pixel_cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
-from emolab.training.judging.calibrate import softmax
 
 PART = 512
 

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emolab.inference import probabilities
+from emolab.inference.probabilities import softmax
 from emolab.progress import SILENT, Progress
 from emolab.stats import metrics
 from emolab.training.fitting.distributed import Team
@@ -13,7 +15,6 @@ from emolab.training.fitting.losses import soft_cross_entropy
 from emolab.training.inputs import batches
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
-from emolab.training.judging.calibrate import softmax
 from emolab.training.networks.classifier import Classifier
 
 BATCH = 256
@@ -46,7 +47,7 @@ def logits(
         for first in range(mine.start, mine.stop, BATCH):
             some = slice(first, min(first + BATCH, mine.stop))
             taken = pixels.take(chosen[some])
-            images = batches.as_images(batches.mirrored(taken) if mirrored else taken, device)
+            images = batches.as_images(probabilities.mirrored(taken) if mirrored else taken, device)
             out[some] = model(images).float().cpu().numpy()
             task.advance(some.stop - some.start)
     return team.join_rows(out)

@@ -34,11 +34,6 @@ def as_images(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)
 
 
-def mirrored(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A copy of (b, h, w, c) images, left and right exchanged."""
-    return np.ascontiguousarray(pixels[:, :, ::-1])
-
-
 def in_order(pixels: Pixels, size: int = 256) -> list[NDArray[np.int64]]:
     """All positions of ``pixels`` in order, ``size`` at a time."""
     n = len(pixels)

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from emolab.catalog import models as catalog_models
 from emolab.errors import DataError
+from emolab.inference import model_document
+from emolab.inference.model_document import Checkpoint
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
 from emolab.training import checkpoint
-from emolab.training.checkpoint import Checkpoint
 from emolab.training.fitting import head_start
 from emolab.training.fitting.devices import pick_device
 from emolab.training.inputs import feature_cache, pixel_cache
@@ -44,7 +45,7 @@ def frozen(
     worth. Where ``model`` started from an earlier one of the workspace, that one's start is meant, and so on. Features
     are kept, as for ``training.mode = head``. Raises :class:`DataError` where the start was random.
     """
-    first, weights = _start(workspace, checkpoint.describe(workspace.root / model.path))
+    first, weights = _start(workspace, model_document.describe(workspace.root / model.path))
     plan = replace(Plan(**first.plan), weights=weights)
     built = backbones.build(plan.backbone, plan.weights, size=plan.size)
     if backbones.is_random(plan.backbone, plan.weights, built.module):
@@ -75,7 +76,7 @@ def _start(workspace: Workspace, described: Checkpoint) -> tuple[Checkpoint, str
         brought = {model.id for model in catalog_models.list_all(conn) if BROUGHT in model.metrics}
     models = {
         json.loads(file.read_text(encoding="utf-8")).get(checkpoint.SEAL): file.parent
-        for file in workspace.models.glob(f"*/{checkpoint.DOCUMENT}")
+        for file in workspace.models.glob(f"*/{model_document.DOCUMENT}")
     }
     while True:
         if described.id in brought:
@@ -86,7 +87,7 @@ def _start(workspace: Workspace, described: Checkpoint) -> tuple[Checkpoint, str
             return described, weights
         if digest not in models:
             break
-        described = checkpoint.describe(models[digest])
+        described = model_document.describe(models[digest])
     file = Path(workspace.config.training.weights).expanduser()
     if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest:
         return described, str(file)

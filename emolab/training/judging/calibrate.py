@@ -12,15 +12,6 @@ LOWEST, HIGHEST = 0.05, 20.0
 FEWEST = 10
 
 
-def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float32]:
-    """Rows of ``logits`` (n, k) divided by ``temperature``, as probabilities that sum to 1."""
-    scaled = logits.astype(np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    raised = np.exp(scaled)
-    shares: NDArray[np.float32] = (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares
-
-
 def fit_temperature(logits: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> float:
     """The temperature T > 0 that minimises the NLL of ``softmax(logits / T)`` against ``truth`` (n,).
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from emolab.errors import DataError
+from emolab.inference.model_document import DOCUMENT, Checkpoint, describe
 from emolab.safe_text import for_markdown
 from emolab.stats import comparison_words
-from emolab.training.checkpoint import DOCUMENT, Checkpoint, describe
 from emolab.training.fitting.validation import FEWEST_JUDGES
 from emolab.training.judging import card_data, flips
 from emolab.training.networks.bundled import ABOUT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emolab.training.checkpoint import Checkpoint
+from emolab.inference.model_document import Checkpoint
 from emolab.training.runs import model_origin
 
 #: A class of fewer samples to learn from, or to be judged on, is named as a limit.

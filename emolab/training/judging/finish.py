@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from emolab.catalog import models, samples, tallies
 from emolab.catalog.storage.engine import now
+from emolab.inference import probabilities
+from emolab.inference.model_document import Checkpoint
 from emolab.training import checkpoint
-from emolab.training.checkpoint import Checkpoint
 from emolab.training.fitting.fitted import Fitted
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.judging import comparison, flips, opponent, report
@@ -116,6 +117,7 @@ def _document(
         plan=settings(run.plan),
         snapshot=data.snapshot,
         created_at=now(),
+        made_by=checkpoint.made_by(),
         parent=parent,
         metrics={
             "valid": own.measured,
@@ -175,7 +177,7 @@ def _with_objective(fitted: Fitted, data: TrainingSet, plan: Plan) -> tuple[Fitt
     able = data.supported[data.valid]
     logits = fitted.logits
     if plan.flips and fitted.mirrored is not None:
-        logits = flips.together(logits, fitted.mirrored)
+        logits = probabilities.together(logits, fitted.mirrored)
     temperature = fit_temperature(np.where(able, logits, -1e9), data.hard[data.valid])
     prior = objective.log_prior(data.targets[data.train], data.supported[data.train])
     calibrated = np.where(able, logits / temperature, -1e9)

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emolab.inference import probabilities
+from emolab.inference.probabilities import softmax
 from emolab.stats import metrics
 from emolab.training.inputs.training_set import TrainingSet
-from emolab.training.judging.calibrate import fit_temperature, softmax
+from emolab.training.judging.calibrate import fit_temperature
 
 #: Figures of each way that are kept with a model.
 KEPT = ("accuracy", "macro_f1", "balanced_accuracy", "nll", "ece", "brier")
@@ -37,15 +39,10 @@ class Judged:
         return {"temperature": self.temperature, **{key: self.measured[key] for key in KEPT if key in self.measured}}
 
 
-def together(alone: NDArray[np.float32], mirrored: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean (v, k) of the logits of images ``alone`` and of their ``mirrored`` ones."""
-    return (alone + mirrored) / np.float32(2)
-
-
 def ways(alone: NDArray[np.float32], mirrored: NDArray[np.float32] | None, data: TrainingSet) -> dict[str, Judged]:
     """What both ways are worth on ``data.valid``; the second one is missing where no mirror image was looked at."""
     found = {OFF: judged(alone, data)}
-    return found if mirrored is None else {**found, ON: judged(together(alone, mirrored), data)}
+    return found if mirrored is None else {**found, ON: judged(probabilities.together(alone, mirrored), data)}
 
 
 def judged(logits: NDArray[np.float32], data: TrainingSet) -> Judged:

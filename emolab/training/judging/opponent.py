@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from emolab.catalog import models
 from emolab.errors import EmolabError
+from emolab.inference import model_document
+from emolab.inference.probabilities import softmax
 from emolab.modalities.image.decode import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
-from emolab.training import checkpoint
 from emolab.training.fitting.fitted import Fitted
 from emolab.training.fitting.head_fit import fit_head
 from emolab.training.inputs import pixel_cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.judging import flips
-from emolab.training.judging.calibrate import softmax
 from emolab.training.learned import ancestry
 from emolab.training.learned.learned_images import Learned
 from emolab.training.networks import backbones, bundled
@@ -108,7 +108,7 @@ def _start(bench: Bench) -> Opponent | Nobody:
         return Nobody(reason="the first model", why=f"{plan.backbone} began at random, so nothing stood to compare")
     folder = ancestry.start_folder(plan)
     name = plan.backbone if folder is None else name_of(folder)
-    if folder is not None and set(checkpoint.describe(folder).classes) == set(data.classes):
+    if folder is not None and set(model_document.describe(folder).classes) == set(data.classes):
         return Opponent(name=name, probs=_judged(bench, folder), learned=ancestry.of_folder(folder), folder=folder)
     if plan.mode == "head":
         return Nobody(
@@ -133,7 +133,7 @@ def with_solved_head(run: Run) -> Run:
 
 def name_of(folder: Path) -> str:
     """What the model in ``folder`` is called: the name of a bundled one, else the start of its id."""
-    return folder.name if folder.parent == bundled.ROOT else checkpoint.describe(folder).id[:10]
+    return folder.name if folder.parent == bundled.ROOT else model_document.describe(folder).id[:10]
 
 
 def _judged(bench: Bench, folder: Path) -> NDArray[np.float32]:
@@ -166,12 +166,12 @@ def adopt(workspace: Workspace, folder: Path, measured: Mapping[str, Any]) -> Mo
 
     ``measured`` are its figures on the validation samples of the workspace; those in its document are on others.
     """
-    made = checkpoint.describe(folder)
+    made = model_document.describe(folder)
     target = workspace.models / made.id[:16]
-    if not (target / checkpoint.DOCUMENT).is_file():
+    if not (target / model_document.DOCUMENT).is_file():
         target.mkdir(parents=True, exist_ok=True)
-        files = [file for file in folder.iterdir() if file.is_file() and file.name != checkpoint.DOCUMENT]
-        for file in (*files, folder / checkpoint.DOCUMENT):  # the document last: a folder with one is complete
+        files = [file for file in folder.iterdir() if file.is_file() and file.name != model_document.DOCUMENT]
+        for file in (*files, folder / model_document.DOCUMENT):  # the document last: a folder with one is complete
             shutil.copyfile(file, target / file.name)
     model = Model(
         id=made.id,

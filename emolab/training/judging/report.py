@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.files import write_text
+from emolab.inference.model_document import Checkpoint
 from emolab.pages.html import Tile, page
-from emolab.training.checkpoint import Checkpoint
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.judging import report_sections

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from emolab.inference.model_document import Checkpoint
 from emolab.pages import charts, svg_elements
 from emolab.pages.html import Section, Thumbnail, code, columns, details, facts, gallery, paragraph, table
 from emolab.pages.svg_elements import Series
 from emolab.stats import comparison_words
-from emolab.training.checkpoint import Checkpoint
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import TrainingSet
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emolab.inference import model_document
 from emolab.progress import SILENT, Progress
 from emolab.stats import metrics
-from emolab.training import checkpoint
 from emolab.training.learned import fingerprints, learned_images
 from emolab.training.learned.learned_images import Learned
 from emolab.training.networks import backbones, bundled
@@ -26,7 +26,7 @@ FEWEST = 50
 def start_folder(plan: Plan) -> Path | None:
     """The folder of the model whose weights ``plan`` starts from; ``None`` where they are no model's."""
     file = backbones.weights_file(plan.backbone, plan.weights)
-    if file is None or not (file.parent / checkpoint.DOCUMENT).is_file():
+    if file is None or not (file.parent / model_document.DOCUMENT).is_file():
         return None
     return file.parent
 
@@ -51,7 +51,7 @@ def of_start(backbone: str, weights: str) -> Learned:
     file = backbones.weights_file(backbone, weights)
     if file is None:
         return Learned()
-    if (file.parent / checkpoint.DOCUMENT).is_file():
+    if (file.parent / model_document.DOCUMENT).is_file():
         return of_folder(file.parent)
     return learned_images.read(beside(file), of=f"the weights file {file.name}")
 
@@ -72,7 +72,7 @@ def of_run(workspace: Workspace, run: Run, media: Callable[[str], Path], *, prog
 def _teacher(workspace: Workspace, identity: str) -> Learned:
     """What the teacher with this id has learned from: a model of the workspace or a bundled one."""
     for folder in (workspace.models / identity[:16], *map(bundled.ROOT.joinpath, bundled.names())):
-        if (folder / checkpoint.DOCUMENT).is_file() and checkpoint.describe(folder).id == identity:
+        if (folder / model_document.DOCUMENT).is_file() and model_document.describe(folder).id == identity:
             return of_folder(folder)
     return Learned(unknown=(f"what the teacher {identity[:10]} learned from is not known here",))
 

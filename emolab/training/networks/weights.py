@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from emolab.errors import DataError
-from emolab.training.checkpoint import DOCUMENT, describe
+from emolab.inference.model_document import DOCUMENT, describe
 
 #: Wrappers that training scripts put around names or around the whole state dict.
 PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from emolab.catalog import models
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
+from emolab.inference import model_document
 from emolab.training import checkpoint
 from emolab.training.networks.backbones import BLANK
 from emolab.workspace import Workspace
@@ -32,7 +33,7 @@ def resolve(workspace: Workspace, config: TrainingConfig) -> tuple[TrainingConfi
             hint="Train a first model with: emolab train --set training.weights=default",
         )
     folder = workspace.root / found.path
-    described = checkpoint.describe(folder)
+    described = model_document.describe(folder)
     if config.backbone not in (described.backbone, TrainingConfig().backbone):
         raise ConfigError(
             f"training.weights is champion, a {described.backbone}, but training.backbone is {config.backbone}.",

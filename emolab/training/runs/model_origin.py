@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from emolab.catalog import samples, snapshots, tallies
 from emolab.catalog.storage import schema
-from emolab.training import checkpoint
+from emolab.inference import model_document
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.networks import backbones, bundled
 from emolab.training.pretraining import workspace_pretraining
@@ -76,7 +76,7 @@ def facts(workspace: Workspace, data: TrainingSet, plan: Plan) -> dict[str, Any]
 def start(backbone: str, weights: str) -> dict[str, Any]:
     """The network that a training with these settings starts from: ``name`` in words, ``caveats`` of its licence."""
     file = backbones.weights_file(backbone, weights)
-    if file is not None and (file.parent / checkpoint.DOCUMENT).is_file():
+    if file is not None and (file.parent / model_document.DOCUMENT).is_file():
         return model(file.parent)
     if weights == "none" or (weights == "default" and backbone in backbones.BLANK):
         return {"name": "random weights", "caveats": []}
@@ -91,7 +91,7 @@ def start(backbone: str, weights: str) -> dict[str, Any]:
 
 def model(folder: Path) -> dict[str, Any]:
     """The model in ``folder`` as a start or a teacher: its name, and the caveats it has and passes on."""
-    about, made = folder / bundled.ABOUT, checkpoint.describe(folder)
+    about, made = folder / bundled.ABOUT, model_document.describe(folder)
     if about.is_file():
         name = made.backbone if folder.parent != bundled.ROOT else folder.name
         return {"name": name, "caveats": [f"{name}: {licence(about.read_text(encoding='utf-8'))}"]}
@@ -128,7 +128,7 @@ def _labels(conn: Connection, snapshot: str) -> dict[str, Any] | None:
 
 def _teacher(workspace: Workspace, identity: str) -> dict[str, Any]:
     for folder in (workspace.models / identity[:16], *map(bundled.ROOT.joinpath, bundled.names())):
-        if (folder / checkpoint.DOCUMENT).is_file() and checkpoint.describe(folder).id == identity:
+        if (folder / model_document.DOCUMENT).is_file() and model_document.describe(folder).id == identity:
             return model(folder)
     return {"name": f"model {identity[:10]}", "caveats": ["What this teacher was made from is not known."]}
 

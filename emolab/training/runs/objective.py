@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emolab.inference.probabilities import softmax
 from emolab.ranges import WORDS
 from emolab.stats import metrics
-from emolab.training.judging.calibrate import softmax
 
 OBJECTIVES = WORDS["training.objective"]
 STRENGTHS = tuple(round(0.1 * i, 1) for i in range(16))
