@@ -1,1 +1,1 @@
-"""USE: run exported models without torch."""
+"""SERVE: a model at work, without PyTorch: for files, videos, a camera, over HTTP and inside Label Studio."""

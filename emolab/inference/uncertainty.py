@@ -1,0 +1,73 @@
+"""When a model says that it is unsure: a threshold on its confidence, and sets that hold the right class often enough.
+
+The sets are conformal (split conformal prediction; Vovk, Gammerman, Shafer 2005, "Algorithmic learning in a random
+world"; least ambiguous sets: Sadinle, Lei, Wasserman 2019, "Least ambiguous set-valued classifiers with bounded error
+levels"): a class is in the set when its probability is at least ``1 - q``, where q was fitted on images the model had
+not learned from. If new images are like those, the set holds the class most people saw in at least the stated share.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: The shares for which a threshold is fitted and kept with a model.
+COVERAGES = (0.8, 0.9, 0.95)
+#: Fewer images than this say nothing about one in twenty.
+FEWEST = 100
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """``threshold``: below this confidence an answer is unsure (0: never). ``level``: the probability from which on a
+    class is in the set, ``None`` without sets.
+    """
+
+    threshold: float = 0.0
+    level: float | None = None
+
+    def unsure(self, probs: NDArray[np.float32]) -> bool:
+        """Whether the best of ``probs`` (k,) is below the threshold."""
+        return float(probs.max()) < self.threshold
+
+    def among(self, probs: NDArray[np.float32]) -> tuple[int, ...] | None:
+        """The set for ``probs`` (k,), the likeliest class first; the best class is always in it."""
+        if self.level is None:
+            return None
+        order = np.argsort(-probs, kind="stable")
+        return tuple(int(i) for place, i in enumerate(order) if place == 0 or probs[i] >= self.level)
+
+
+def fit(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> dict[str, float]:
+    """From calibrated ``probs`` (n, k) of images not learned from and their ``truth`` (n,): coverage -> level.
+
+    Empty with fewer than :data:`FEWEST` images. A coverage that so few images cannot promise gets level 0: all classes.
+    """
+    n = len(truth)
+    if n < FEWEST:
+        return {}
+    scores = np.sort(1 - np.asarray(probs, np.float64)[np.arange(n), truth])
+    levels = {}
+    for coverage in COVERAGES:
+        place = math.ceil((n + 1) * coverage)
+        levels[f"{coverage:g}"] = 0.0 if place > n else float(max(0.0, 1 - scores[place - 1]))
+    return levels
+
+
+def measured(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]], level: float) -> tuple[float, float]:
+    """The share of sets that hold ``truth`` (n,), and their mean size, for ``probs`` (n, k) at ``level``."""
+    inside = np.asarray(probs) >= level
+    rows = np.arange(len(truth))
+    inside[rows, np.asarray(probs).argmax(axis=1)] = True
+    return float(inside[rows, truth].mean()), float(inside.sum(axis=1).mean())
+
+
+def level_for(document: Mapping[str, Any], coverage: float) -> float | None:
+    """The level a model's ``document`` states for ``coverage``; ``None`` where it states none for it."""
+    found = dict(document.get("conformal") or {}).get("levels", {}).get(f"{coverage:g}")
+    return None if found is None else float(found)

@@ -1,0 +1,218 @@
+"""One predictor for every way in: bytes, files, arrays and frames become typed answers. It knows no framework.
+
+:meth:`Predictor.read` turns a picture into what the network sees, :meth:`Predictor.answer` turns probabilities into an
+answer; both may run in any thread. :meth:`Predictor.predict` does all of it for a stream of pictures.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emolab.errors import DataError
+from emolab.files import TooLarge
+from emolab.inference.uncertainty import Uncertainty
+from emolab.modalities.image import media
+from emolab.modalities.image.decode import Preprocessing, UnreadableImage, prepare, prepare_image
+from emolab.modalities.image.faces import chosen, searched
+from emolab.modalities.image.media import Picture
+from emolab.modalities.problems import Refused
+from emolab.serving.answers import Crop, ImageAnswer, Place, Reading, of_reading
+from emolab.serving.given import Media, as_bytes, as_image, size_of
+
+if TYPE_CHECKING:
+    from emolab.config import CollectConfig
+    from emolab.modalities.image.faces import Detector, Face
+
+#: Pictures that are read ahead, and classified together.
+PART = 64
+
+
+class Model(Protocol):
+    """What answers: see :class:`emolab.inference.served_model.ServedModel`."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its classes, in the order of the probabilities."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are prepared for it."""
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Calibrated probabilities (n, k) of images (n, size, size, channels)."""
+
+
+class Predictor:
+    """``model`` with the way to find faces that ``looking`` says (its ``faces``: off, all, largest or auto)."""
+
+    def __init__(
+        self,
+        model: Model,
+        looking: CollectConfig,
+        *,
+        uncertainty: Uncertainty | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.model = model
+        self.looking = looking
+        self.uncertainty = uncertainty or Uncertainty()
+        self.threads = threads or min(8, os.cpu_count() or 1)
+        self._own = threading.local()
+
+    def read(self, name: str, given: Media) -> Reading:
+        """What is in the picture called ``name``; one that cannot be read is a reading with ``error``.
+
+        Raises :class:`MissingExtra` where faces are to be found and there is no detector.
+        """
+        try:
+            if callable(given):
+                given = given()
+            if self._takes_as_it_is(name, given):
+                return self._whole(name, given)
+            picture = self._picture(given)
+        except (Refused, UnreadableImage, TooLarge, OSError, DataError) as error:
+            return Reading(name=name, error=_reason(error))
+        return self._faces(name, picture)
+
+    def probabilities(self, readings: Sequence[Reading]) -> list[NDArray[np.float32]]:
+        """Probabilities (n, k) for the crops of each reading, all computed together."""
+        crops = [crop.pixels for reading in readings for crop in reading.crops]
+        k = len(self.model.classes)
+        found = self.model.probabilities(np.stack(crops)) if crops else np.empty((0, k), np.float32)
+        ends = np.cumsum([len(reading.crops) for reading in readings])
+        return np.split(found, ends[:-1]) if len(readings) else []
+
+    def answer(self, reading: Reading, probs: NDArray[np.float32]) -> ImageAnswer:
+        """The answer that ``probs`` (n, k) for the crops of ``reading`` make."""
+        return of_reading(reading, probs, model=self.model.id, classes=self.model.classes, uncertainty=self.uncertainty)
+
+    def predict(self, pictures: Iterable[tuple[str, Media]]) -> Iterator[ImageAnswer]:
+        """One answer for each picture, in order; the next ones are read while some are classified.
+
+        However many pictures there are, only two parts of :data:`PART` are held.
+        """
+        with warnings.catch_warnings(), ThreadPoolExecutor(self.threads) as pool:
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # sizes and damaged tags; what matters is in the answer
+            ahead: list[Future[Reading]] = []
+            stream = iter(pictures)
+            while True:
+                part = list(itertools.islice(stream, PART))
+                futures = [pool.submit(self.read, name, given) for name, given in part]
+                yield from self._answers(ahead)
+                if not part:
+                    return
+                ahead = futures
+
+    def one(self, given: Media, name: str = "image") -> ImageAnswer:
+        """The answer for a single picture."""
+        reading = self.read(name, given)
+        return self.answer(reading, self.probabilities([reading])[0])
+
+    def _answers(self, futures: Sequence[Future[Reading]]) -> Iterator[ImageAnswer]:
+        readings = [future.result() for future in futures]
+        for reading, probs in zip(readings, self.probabilities(readings), strict=True):
+            yield self.answer(reading, probs)
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _takes_as_it_is(self, name: str, given: Media) -> bool:
+        """Whether no face is looked for in it; one that is no image is opened to say why."""
+        if self.looking.faces == "off":
+            return True
+        if self.looking.faces != "auto":
+            return False
+        size = size_of(name, given)
+        return size is not None and not searched(size, mode="auto", tight=self.looking.tight)
+
+    def _whole(self, name: str, given: Media) -> Reading:
+        wanted, limit = self.model.preprocessing, self.looking.max_pixels
+        image = as_image(given)
+        if image is not None:
+            found, size = prepare_image(image, wanted), image.size
+        else:
+            found, size = prepare(as_bytes(given, limit=self.looking.max_bytes), wanted, max_pixels=limit), None
+        return Reading(name=name, crops=(Crop(pixels=found.pixels, note=found.note),), size=size)
+
+    def _picture(self, given: Media) -> Picture:
+        image = as_image(given)
+        if image is not None:
+            return media.from_pixels(image)
+        data = as_bytes(given, limit=self.looking.max_bytes)
+        return media.read(data, max_pixels=self.looking.max_pixels, reduce_to=None)
+
+    def _faces(self, name: str, picture: Picture) -> Reading:
+        looking = self.looking
+        found, small = chosen(self._detector().find(picture.image), mode=looking.faces, min_face=looking.min_face)
+        notes = [note.message for note in picture.notes]
+        note = "; ".join([*notes, small] if small else notes) or None
+        crops = [self._crop(picture, face, number) for number, face in enumerate(found, start=1)]
+        return Reading(name=name, crops=tuple(crops), note=note, size=picture.size)
+
+    def _crop(self, picture: Picture, face: Face, number: int) -> Crop:
+        """The face as collect would keep it: from a JPEG it is written as one again, from all else without loss."""
+        box = face.crop(picture.size, margin=self.looking.margin)
+        wanted = self.model.preprocessing
+        if picture.format == "JPEG":
+            prepared = prepare(media.cut(picture.image, box, format="JPEG").data, wanted)
+        else:
+            prepared = prepare_image(picture.image.crop(box), wanted)
+        place = Place(number=number, box=within(face.box, picture.size), landmarks=face.landmarks, score=face.score)
+        return Crop(pixels=prepared.pixels, place=place, note=prepared.note)
+
+    def _detector(self) -> Detector:
+        """This thread's own."""
+        found: Detector | None = getattr(self._own, "detector", None)
+        if found is None:
+            from emolab.modalities.image import detector_weights
+            from emolab.modalities.image.faces import Detector
+
+            looking = self.looking
+            found = self._own.detector = Detector(
+                detector_weights.detector(looking.detector),
+                min_score=looking.min_score,
+                size=looking.detect_size,
+                again=looking.detect_again,
+            )
+        return found
+
+
+def within(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """``box`` (x, y, width, height) in whole pixels, cut off at the borders of a picture of ``size``.
+
+    >>> within((-3.2, 4.6, 20.0, 30.0), (100, 30))
+    (0, 5, 17, 25)
+    """
+    spans = [
+        (max(0, round(start)), min(limit, round(start + length)))
+        for start, length, limit in zip(box[:2], box[2:], size, strict=True)
+    ]
+    (left, right), (top, bottom) = spans
+    return left, top, right - left, bottom - top
+
+
+def _reason(error: Exception) -> str:
+    """Why a picture cannot be used, without its name."""
+    match error:
+        case Refused():
+            return f"{error.kind}: {error.message}"
+        case UnreadableImage():
+            return error.reason
+        case DataError():
+            return error.message
+        case OSError():
+            return str(error.strerror or error)
+        case _:
+            return str(error)
