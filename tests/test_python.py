@@ -261,12 +261,15 @@ def test_the_embedded_server_is_the_same_from_both_sides(made: Path, tmp_path: P
 
 @pytest.mark.fiftyone
 def test_inspect_gives_in_python_what_its_command_prints(twins: tuple[Path, Path]) -> None:
-    printed = by_command(twins[0], ("inspect", "--no-app"))
-    done = subprocess.run(
-        [sys.executable, "-c", "import emolab, json; print(json.dumps(emolab.inspect(emolab.open()).to_dict()))"],
-        cwd=twins[1] / "faces", capture_output=True, text=True, check=True, timeout=300,
-    )  # fmt: skip
-    given = masked(json.loads(done.stdout.splitlines()[-1]), twins[1])
+    """Each in a process of its own, for one can use FiftyOne with a single database only."""
+    in_python = ("-c", "import emolab, json; print(json.dumps(emolab.inspect(emolab.open()).to_dict()))")
+    told = []
+    for home, call in zip(twins, (("-m", "emolab", "inspect", "--no-app", "--json"), in_python), strict=True):
+        done = subprocess.run(
+            [sys.executable, *call], cwd=home / "faces", capture_output=True, text=True, check=True, timeout=300
+        )
+        told.append(masked(json.loads(done.stdout[done.stdout.index("{") :]), home))
+    printed, given = told
     names = printed.pop("dataset"), given.pop("dataset")  # each workspace has its own
     assert given == printed and all(name.startswith("faces") for name in names)
 
