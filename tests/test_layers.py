@@ -63,7 +63,8 @@ HOMES = {
     "django": ("labeling/server_settings/",),
     "label_studio": ("labeling/server_settings/",),
     "emolab_studio": ("labeling/server_settings/",),
-    "onnxruntime": ("serving/", "inference/", "training/export/"),
+    "onnxruntime": ("inference/", "training/export/"),
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "pydantic"), ("serving/",)),
     "openvino": ("inference/",),
     "pi_heif": ("modalities/image/reading/",),
     "onnx": ("training/export/",),
@@ -88,6 +89,10 @@ LIGHT = {
     "modalities": {"numpy", "scipy", "PIL", "pi_heif", "cv2"},
     "inference": {"numpy", "scipy", "filelock", "onnxruntime", "openvino"},
     "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk"},
+    "serving": {
+        *("numpy", "PIL", "cv2", "av", "filelock"),
+        *("fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "pydantic"),
+    },
     "active_learning": {"numpy", "scipy", "sqlalchemy", "faiss"},
 }
 
