@@ -17,7 +17,7 @@ from emolab.labeling.sync.push import push
 from emolab.records import Vote
 from emolab.workspace import Workspace
 from tests.support.servers import LabelStudioServer
-from tests.support.syncing import add_samples, ledger, named, other_machine
+from tests.support.syncing import add_samples, half_blind, ledger, named, other_machine
 
 pytestmark = pytest.mark.labelstudio
 GUESS = "sadness"
@@ -31,7 +31,7 @@ def ann(label_studio: LabelStudioServer) -> Studio:
 @pytest.fixture
 def team(workspace: Workspace) -> Workspace:
     """A workspace with six samples; nothing is pushed yet."""
-    made = named(workspace, f"guesses {uuid.uuid4().hex[:8]}")
+    made = half_blind(named(workspace, f"guesses {uuid.uuid4().hex[:8]}"), 0.0)
     add_samples(made, 6)
     return made
 
@@ -62,7 +62,14 @@ def shown_to(person: Studio, task: int) -> tuple[int, list[dict[str, object]]]:
     return int(newest["id"]), list(newest["result"])
 
 
-def submit(person: Studio, task: int, label: str, *, seen: tuple[int, list[dict[str, object]]] | None = None) -> int:
+def submit(
+    person: Studio,
+    task: int,
+    label: str,
+    *,
+    seen: tuple[int, list[dict[str, object]]] | None = None,
+    seconds: float = 4.4,
+) -> int:
     """Answer as Label Studio's page does: it starts from the guess and says so."""
     prediction, parts = seen or shown_to(person, task)
     begun = dict(parts[0]) if parts else dict(controls.answer(label)[0])
@@ -72,7 +79,7 @@ def submit(person: Studio, task: int, label: str, *, seen: tuple[int, list[dict[
         id=uuid.uuid4().hex[:10],
         origin=("prediction" if same else "prediction-changed") if parts else "manual",
     )
-    body = {"lead_time": 4.4, "result": [begun], "draft_id": 0, "parent_prediction": prediction}
+    body = {"lead_time": seconds, "result": [begun], "draft_id": 0, "parent_prediction": prediction}
     return int(person.http.call("POST", f"/api/tasks/{task}/annotations/", json=body)["id"])
 
 

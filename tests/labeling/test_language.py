@@ -254,7 +254,7 @@ def test_people_read_their_language_and_the_ledger_holds_the_names_of_the_classe
         assert sorted(str(vote.label) for vote in ledger(french)) == ["no_face", "sadness", "sadness"]
 
         (shown_to,) = add_samples(workspace, 1, first=25)
-        push(french, studio, show_predictions=True, guesses={shown_to: "happiness"})
+        push(told(french, blind=0.0), studio, show_predictions=True, guesses={shown_to: "happiness"})
         page.goto(f"{report.url}/data?task={task_of(studio, report.number, shown_to)}")
         button("joie").wait_for()
         marked = "() => [...document.querySelectorAll('.lsf-choices input')].filter(i => i.checked).length == 1"

@@ -32,7 +32,7 @@ from emolab.progress import Progress
 from emolab.records import Model, Predictions, Suggestion
 from emolab.workspace import Workspace
 from tests.support.servers import LabelStudioServer
-from tests.support.syncing import add_samples, environment, named, other_machine, say, task_of, there
+from tests.support.syncing import add_samples, environment, half_blind, named, other_machine, say, task_of, there
 
 pytestmark = pytest.mark.labelstudio
 
@@ -190,7 +190,7 @@ def test_annotators_do_not_see_the_guess_unless_it_is_asked_for(
     ann = label_studio.annotator()[1]
     blind = ann.http.get(f"/api/projects/{project.id}/next/")
     assert (blind["predictions"], project.show_predictions) == ([], False)
-    push(team, studio, show_predictions=True, guesses=guesses)
+    push(half_blind(team, 0.0), studio, show_predictions=True, guesses=guesses)
     seen = ann.http.get(f"/api/projects/{project.id}/next/")
     assert [p["result"][0]["value"] for p in seen["predictions"]] == [{"choices": ["sadness"]}]
 
@@ -213,7 +213,8 @@ def test_the_guess_that_is_shown_is_the_newest_models(
         model_id="m1", classes=classes, samples=ids, probs=probs, embeddings=np.zeros((2, 4), np.float16)
     )
     prediction_store.append(team.predictions_folder / "m1", made)
-    assert run_cli("label", "push", "--show-predictions", cwd=team.root, env=env).returncode == 0
+    sent = run_cli("label", "push", "--show-predictions", "--set", "labeling.blind=0", cwd=team.root, env=env)
+    assert (sent.returncode, "with the model's guess shown" in sent.stderr) == (0, True)
     project = studio.find_project(title(team))
     assert project is not None
     ann = label_studio.annotator()[1]

@@ -13,6 +13,7 @@ from emolab.labeling.label_studio.accounts import invitation
 from emolab.labeling.label_studio.client import Studio
 from emolab.labeling.sync.pull import PullReport, pull
 from emolab.labeling.sync.push import push
+from emolab.labeling.sync.task_payload import stays_blind
 from emolab.workspace import Workspace
 from tests.support.journal import compare
 from tests.support.servers import CLASSES
@@ -45,6 +46,7 @@ class Room:
     team: bool
     truth: dict[str, str]
     guesses: dict[str, str]
+    blind: float = 0.0
     journal: list[Press] = field(default_factory=list)
 
     @property
@@ -67,9 +69,13 @@ class Room:
 
     def person(self, context: Any) -> Annotator:
         """Somebody at the page, in a tab of this browser session."""
-        made = Annotator(context, self.journal, lambda sample: self.guesses.get(sample) if self.shown else None)
+        made = Annotator(context, self.journal, self.guess_of)
         made.project = self.url
         return made
+
+    def guess_of(self, sample: str) -> str | None:
+        """The guess that the form of this sample comes with."""
+        return None if not self.shown or stays_blind(sample, self.blind) else self.guesses.get(sample)
 
     def invitation(self) -> str:
         return invitation(self.studio, self.number)
@@ -94,13 +100,20 @@ class Room:
 
 
 def make(
-    folder: Path, studio: Studio, *, shown: bool = False, team: bool = False, n: int = 8, overlap: int = 2
+    folder: Path,
+    studio: Studio,
+    *,
+    shown: bool = False,
+    team: bool = False,
+    n: int = 8,
+    overlap: int = 2,
+    blind: float = 0.0,
 ) -> Room:
-    """A room with ``n`` samples, whose guesses are in turn correct, wrong and empty."""
+    """A room with ``n`` samples, whose guesses are in turn correct, wrong and empty; a share stays ``blind``."""
     workspace = Workspace.init(folder, classes=CLASSES)
     more = "second_guess = true\nconfidence = true\n" if team else ""
     with (workspace.root / "emolab.toml").open("a") as file:
-        file.write(f'\n[labeling]\nproject = "room {uuid.uuid4().hex[:8]}"\n{more}')
+        file.write(f'\n[labeling]\nproject = "room {uuid.uuid4().hex[:8]}"\nblind = {blind}\n{more}')
     workspace = Workspace.open(workspace.root)
     samples = add_samples(workspace, n)
     truth = dict(zip(samples, cycle(CLASSES), strict=False))
@@ -113,7 +126,7 @@ def make(
     number = int(report.url.rpartition("/")[2])
     if team:
         add_questions(studio, number)
-    return Room(workspace, studio, number, shown, team, truth, guesses)
+    return Room(workspace, studio, number, shown, team, truth, guesses, blind)
 
 
 def add_questions(studio: Studio, number: int) -> None:

@@ -86,6 +86,12 @@ def named(workspace: Workspace, title: str) -> Workspace:
     return Workspace(workspace.root, config)
 
 
+def half_blind(workspace: Workspace, share: float = 0.5) -> Workspace:
+    """The workspace with ``labeling.blind`` at ``share``; guesses are on every form with 0."""
+    config = workspace.config
+    return Workspace(workspace.root, replace(config, labeling=replace(config.labeling, blind=share)))
+
+
 def there(studio: Studio, title: str) -> Counter[str]:
     """How many tasks each sample has in the project called ``title`` on the server."""
     project = studio.find_project(title)

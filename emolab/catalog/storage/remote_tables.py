@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from emolab.catalog.storage.metadata import Key, metadata
 
@@ -33,6 +45,19 @@ remote_tasks = Table(
     Column("rank", Integer),
     Column("sent_at", String(32)),
     Index("ix_remote_tasks_project_task", "project", "task"),
+)
+
+remote_guesses = Table(
+    "remote_guesses",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("project", Key, ForeignKey("projects.pk"), nullable=False),
+    Column("sample", Key, ForeignKey("samples.pk"), nullable=False),
+    Column("label", String(64)),  # the model's class; null: from then on there is no guess for this task
+    Column("shown", Boolean, nullable=False),  # false: the form stayed empty
+    Column("share", Float, nullable=False),  # of the samples that were to stay blind when this was sent
+    Column("at", String(32), nullable=False),  # before it was sent
+    Index("ix_remote_guesses_project_sample", "project", "sample"),
 )
 
 remote_answers = Table(

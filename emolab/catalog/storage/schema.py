@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from emolab.catalog.storage.count_tables import label_counts, sample_counts, vote_counts
 from emolab.catalog.storage.metadata import Key, metadata
-from emolab.catalog.storage.remote_tables import projects, remote_answers, remote_tasks, remote_users
+from emolab.catalog.storage.remote_tables import projects, remote_answers, remote_guesses, remote_tasks, remote_users
 
 __all__ = [
     "annotators",
@@ -37,6 +37,7 @@ __all__ = [
     "present",
     "projects",
     "remote_answers",
+    "remote_guesses",
     "remote_tasks",
     "remote_users",
     "rounds",

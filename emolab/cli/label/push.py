@@ -117,6 +117,8 @@ def _show(session: Session, report: PushReport, *, overlap_given: bool) -> None:
     what = "Would push" if report.dry_run else "Pushed"
     if not report.dry_run:
         shown.append(("waiting for the team now", f"{report.waiting:,}"))
+        kinds = (("with the model's guess shown", report.guesses), ("with its guess hidden", report.blind))
+        shown += [(f"  {what}", f"{count:,}") for what, count in kinds if count]
     session.table([f"{what} {report.source} to “{escape(report.project)}”", ("", "right")], shown)
     _left_out(session, report)
     _labels(session, report)

@@ -43,6 +43,8 @@ class Sent:
     twins: Settled = field(default_factory=Settled)
     unknown: int = 0  # requests whose outcome had to be looked up
     missing: list[str] = field(default_factory=list)  # samples whose file cannot be read or shown
+    guesses: int = 0  # tasks in the queue whose form shows the model's guess
+    blind: int = 0  # those with a guess that stays hidden
     scored: set[str] = field(default_factory=set)  # samples that were sent with their place in the queue
 
 

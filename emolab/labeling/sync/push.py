@@ -60,7 +60,8 @@ def push(
     settings and near copies are left out and counted. In this last case ``agree`` is called with the number of
     samples before anything is sent or stored, and may raise. ``overlap`` people see each sample of the project, earlier
     ones too; by default it stays as it is, and a new project gets the low end of ``labeling.votes``. ``guesses`` (class
-    by sample id) are shown to annotators only with ``show_predictions``.
+    by sample id) are shown to annotators only with ``show_predictions``, and never for the share ``labeling.blind`` of
+    the samples; the catalog keeps them for both.
 
     Raises :class:`EmolabError` when another push runs in this workspace, :class:`DataError` when it has no samples, and
     :class:`ServerError` when the server refuses or stays away; running it again goes on where it stopped.
@@ -80,6 +81,7 @@ def push(
             overlap=overlap,
             visible=visible,
             guesses=guesses if visible else NO_GUESSES,
+            blind=settings.blind,
             agree=None if everything or n is not None else agree,
             dry_run=dry_run,
         )
@@ -147,7 +149,7 @@ def _push(sides: _Sides, request: PushRequest) -> PushReport:
         created=sent.created, resumed=len(seen.left_over), adopted=sent.adopted, reopened=reopened,
         twins_removed=len(sent.twins.removed), twins_closed=len(sent.twins.closed), projects_removed=gone,
         looked_up=sent.unknown, new_project=seen.remote is None, missing=sent.missing,
-        waiting=len(queue_order.queue(link)) - len(sent.missing),
+        waiting=len(queue_order.queue(link)) - len(sent.missing), guesses=sent.guesses, blind=sent.blind,
     )  # fmt: skip
     with sides.catalog.begin() as tx:
         events.record(tx, "push", report.to_event())

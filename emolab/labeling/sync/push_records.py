@@ -14,7 +14,8 @@ NO_GUESSES: Mapping[str, str] = {}
 class PushRequest:
     """What to send to the project ``title``, and how; the fields are those of :func:`emolab.labeling.sync.push.push`.
 
-    ``visible``: annotators see the ``guesses``. ``agree`` is asked only where everything unlabelled goes by default.
+    ``visible``: annotators see the ``guesses``, but those of a share of ``blind``. ``agree`` is asked only where
+    everything unlabelled goes by default.
     """
 
     title: str
@@ -24,6 +25,7 @@ class PushRequest:
     overlap: int | None = None
     visible: bool = False
     guesses: Mapping[str, str] = field(default_factory=dict)
+    blind: float = 0.0
     agree: Callable[[int], None] | None = None
     dry_run: bool = False
 
@@ -51,6 +53,8 @@ class PushReport(Result):
     projects_removed: int = 0  # empty ones of the same title, made by a repeated request
     looked_up: int = 0  # requests that broke and whose outcome had to be looked up
     waiting: int = 0  # tasks in the queue of the annotators after the push
+    guesses: int = 0  # of those waiting, the ones whose form shows the model's guess
+    blind: int = 0  # and those with a guess that stays hidden
     overlap: int = 0
     new_project: bool = False
     labels_added: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ hash, original names stay in the catalog.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from emolab.errors import DataError
@@ -35,6 +36,18 @@ def task(sample: Sample, media: str, *, round_number: int | None = None) -> dict
     """The task for one sample; ``media`` is the address of its bytes on the server."""
     meta = {} if round_number is None else {"emolab_round": round_number}
     return {"data": {sample.modality: media, UID: sample.id}, "meta": meta}
+
+
+def stays_blind(sample_id: str, share: float) -> bool:
+    """Whether this sample is among the ``share`` whose forms show no guess: by its id alone, so on every machine alike.
+
+    The samples of a smaller share are among those of a larger one.
+
+    >>> stays_blind("ab" * 32, 0.0), stays_blind("ab" * 32, 1.0)
+    (False, True)
+    """
+    place = int.from_bytes(hashlib.sha256(f"blind {sample_id}".encode()).digest()[:8], "big")
+    return place < share * 2**64
 
 
 def prediction(score: float, version: str, *, guess: str | None = None, modality: str = "image") -> dict[str, Any]:

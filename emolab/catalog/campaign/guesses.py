@@ -1,0 +1,142 @@
+"""Which guess of the model was sent with each task, whether people saw it, and the answers that can be compared.
+
+A row holds from its moment until the next one of its task. It is written before the guess goes out, so no guess that
+people may have seen is missing here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, func, insert, select
+
+from emolab.catalog.campaign.remotes import Project, projects
+from emolab.catalog.samples import keys
+from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import chunks
+from emolab.catalog.storage.engine import now
+from emolab.catalog.votes import alive
+from emolab.records import NOTHING_SHOWN, SOME_GUESS
+
+_guesses, _samples, _votes, _annotators = schema.remote_guesses, schema.samples, schema.votes, schema.annotators
+
+
+@dataclass(frozen=True, slots=True)
+class GuessedAnswer:
+    """What somebody said about a sample for which the model had a ``guess``, and whether the form showed it."""
+
+    sample_id: str
+    annotator: str
+    said: str
+    guess: str
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _SentGuess:
+    """A row of ``remote_guesses``: what held for a task from ``at`` on."""
+
+    at: datetime
+    label: str | None
+    shown: bool
+    share: float
+
+
+def record(
+    tx: Connection,
+    project: Project,
+    guesses: Mapping[str, str],
+    *,
+    tasks: Collection[str],
+    blind: Collection[str],
+    share: float,
+) -> int:
+    """Note which of ``guesses`` (class by sample id) goes out with each of ``tasks`` (sample ids).
+
+    The form of the samples in ``blind``, a ``share`` of all, stays empty. A task that has lost its guess is noted too;
+    one that goes on as before is not. Returns how many rows were written.
+    """
+    newest = select(func.max(_guesses.c.pk)).where(_guesses.c.project == project.pk).group_by(_guesses.c.sample)
+    query = (
+        select(_samples.c.id, _guesses.c.label, _guesses.c.shown, _guesses.c.share)
+        .join(_samples, _samples.c.pk == _guesses.c.sample)
+        .where(_guesses.c.pk.in_(newest))
+    )
+    before = {name: (label, shown, part) for name, label, shown, part in tx.execute(query)}
+    fresh: dict[str, tuple[str | None, bool, float]] = {}
+    for name in tasks:
+        known, guess = before.get(name), guesses.get(name)
+        row = (guess, guess is not None and name not in blind, share)
+        lost = guess is None and known is not None and known[0] is not None
+        if lost or (guess is not None and row != known):
+            fresh[name] = row
+    pk, moment = keys(tx, list(fresh)), now()
+    rows = [
+        {"project": project.pk, "sample": pk[name], "label": label, "shown": shown, "share": part, "at": moment}
+        for name, (label, shown, part) in fresh.items()
+        if name in pk
+    ]
+    for some in chunks(rows, 1000):
+        tx.execute(insert(_guesses), list(some))
+    return len(rows)
+
+
+def answers(conn: Connection) -> list[GuessedAnswer]:
+    """The answers that count, to tasks of which a share was to stay blind by chance when they were opened.
+
+    Only those can be compared: where every form showed its guess, nothing says what people would have answered without.
+    *Unknown* and *no face* are answers too; skips are none. Left out are answers of which it is not known what their
+    form showed.
+    """
+    sent = _sent(conn)
+    if not sent:
+        return []
+    tried = select(_guesses.c.sample).where(_guesses.c.share > 0, _guesses.c.share < 1)
+    query = (
+        select(
+            _samples.c.id, _annotators.c.name, _votes.c.label, _votes.c.origin, _votes.c.shown, _votes.c.cast_at,
+            _votes.c.lead_time,
+        )
+        .join(_samples, _samples.c.pk == _votes.c.sample)
+        .join(_annotators, _annotators.c.pk == _votes.c.annotator)
+        .where(_votes.c.sample.in_(tried), _votes.c.label.is_not(None), _votes.c.rejected.is_(None), alive())
+        .order_by(_votes.c.pk)
+    )  # fmt: skip
+    found = []
+    for name, annotator, said, origin, shown, cast_at, seconds in conn.execute(query):
+        opened = _opened(cast_at, seconds)
+        rows = sent.get((origin.rpartition(":")[0] + ":", name), ())
+        row = next((each for each in reversed(rows) if opened is not None and each.at <= opened), None)
+        if row is None or row.label is None or not 0 < row.share < 1:
+            continue
+        if row.shown and shown not in (None, NOTHING_SHOWN):
+            found.append(GuessedAnswer(name, annotator, said, row.label if shown == SOME_GUESS else shown, True))
+        elif not row.shown and shown in (None, NOTHING_SHOWN):
+            found.append(GuessedAnswer(name, annotator, said, row.label, False))
+    return found
+
+
+def _sent(conn: Connection) -> dict[tuple[str, str], list[_SentGuess]]:
+    """What was sent with each task, oldest first, by what the origins of its answers begin with and its sample."""
+    prefix = {project.pk: project.origin_of for project in projects(conn)}
+    query = (
+        select(_guesses.c.project, _samples.c.id, _guesses.c.at, _guesses.c.label, _guesses.c.shown, _guesses.c.share)
+        .join(_samples, _samples.c.pk == _guesses.c.sample)
+        .order_by(_guesses.c.pk)
+    )
+    found: dict[tuple[str, str], list[_SentGuess]] = defaultdict(list)
+    for project, name, at, label, shown, share in conn.execute(query):
+        found[prefix[project], name].append(_SentGuess(datetime.fromisoformat(at), label, shown, share))
+    return found
+
+
+def _opened(cast_at: str | None, seconds: float | None) -> datetime | None:
+    """When somebody began to look who answered at ``cast_at`` after ``seconds``; ``None`` where no time is known."""
+    try:
+        cast = datetime.fromisoformat(cast_at or "")
+    except ValueError:
+        return None
+    return (cast.replace(tzinfo=UTC) if cast.tzinfo is None else cast) - timedelta(seconds=seconds or 0.0)
