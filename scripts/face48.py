@@ -33,9 +33,10 @@ from emolab.loop.sample_files import media_of
 from emolab.modalities.image import decode
 from emolab.progress import SILENT
 from emolab.training import checkpoint
+from emolab.training.export.export import export
 from emolab.training.learned import fingerprints
 from emolab.training.learned import learned_images as learned
-from emolab.training.networks.bundled import ROOT
+from emolab.training.networks.bundled import ROOT, SERVED
 from emolab.training.runs import runs
 from emolab.workspace import Workspace
 
@@ -112,6 +113,12 @@ def pack(folder: Path, valid_zip: Path, out: Path) -> None:
     checkpoint.write(out, made, halved)
     judged = [judge(out, valid_zip, flips=flips) for flips in (made.flips, not made.flips)]
     checkpoint.write(out, replace(made, metrics={**made.metrics, "judged": judged}), halved)
+    served(out)
+
+
+def served(out: Path) -> None:
+    """Write the model in ``out`` as ONNX too, which answers without PyTorch; it looks at single images."""
+    export(out, out / SERVED, to="onnx", flips=False)
 
 
 def judge(folder: Path, valid_zip: Path, *, flips: bool) -> dict[str, Any]:
@@ -152,10 +159,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--teacher", type=int, default=TEACHER, help="seed of the network it learns from")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where to write the model; default: the package")
+    parser.add_argument("--onnx-only", action="store_true", help="write the model in --out as ONNX again, and end")
     parser.add_argument(
         "--record-only", action="store_true", help="write what the model in --out learned from, and end"
     )
     chosen = parser.parse_args()
+    if chosen.onnx_only:
+        served(chosen.out.resolve())
+        print(f"face48: {chosen.out / SERVED}")
+        return
     train_zip, valid_zip = chosen.train.resolve(), chosen.valid.resolve()
     workspace = chosen.workspace.resolve()
     prepare(workspace, train_zip, valid_zip)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from emolab.workspace import Workspace
 from tests.support.calling import emolab
@@ -57,6 +58,14 @@ def shuffle(items: list[pytest.Item], seed: int) -> None:
 def workspace(tmp_path: Path) -> Workspace:
     """A fresh workspace with three classes."""
     return Workspace.init(tmp_path / "faces", classes=("happiness", "sadness", "neutral"))
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Image.Image:
+    """Eileen Collins, NASA, public domain; 512 x 512, comes with scikit-image. Finding her face needs OpenCV."""
+    pytest.importorskip("cv2")
+    data = pytest.importorskip("skimage.data")
+    return Image.fromarray(data.astronaut())
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,18 @@ from emolab.cli.ui.predict_table import print_csv, show
     metavar="DIR",
     help="Write the pictures to DIR with a box around each face and the answers beside it.",
 )
+@click.option(
+    "--unsure",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="SHARE",
+    help="Mark answers whose best class has a lower probability than this. Default: none.",
+)
+@click.option(
+    "--coverage",
+    type=click.Choice(["0.8", "0.9", "0.95"]),
+    help="Give each answer the set of classes that holds the right one in this share of images like the model's own.",
+)
 @flips_option
 @device_option
 @workspace_command
@@ -37,10 +49,13 @@ def predict(
     as_csv: bool,
     faces: str | None,
     draw_to: Path | None,
+    unsure: float,
+    coverage: str | None,
     flips: bool | None,
     device: str | None,
 ) -> None:
-    """Classify the images in PATH... (files, folders or zips) with MODEL: champion, the start of an id, or a folder.
+    """Classify the images in PATH... (files, folders or zips) with MODEL: champion, the start of an id, a folder, or an
+    exported file.
 
     Files are decoded in full; docs/export.md has the recipe. A file that cannot be read or shows nothing gets a line of
     its own, and the command ends with exit code 1. A note stands beside an answer that may be worth little: an image
@@ -53,17 +68,20 @@ def predict(
     from emolab.cli.common import escape
     from emolab.cli.ui.model_options import config_of, folder_of, workspace_of
     from emolab.errors import DataError
+    from emolab.loop.model.models import exported
     from emolab.loop.model.predict import predict as run
     from emolab.words import many
 
     done = run(
-        folder_of(session, model),
+        exported(model) or folder_of(session, model),
         paths,
         workspace=workspace_of(session, settled=True),
         config=config_of(session),
         faces=faces,
         flips=flips,
         device=device,
+        unsure=unsure,
+        coverage=None if coverage is None else float(coverage),
         draw_to=draw_to,
         progress=session.progress,
     )

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
     from emolab.inference.uncertainty import Uncertainty
 
-#: What a picture without a face is called where no answer can stand.
-NO_FACE = "no face found; with --faces off the whole picture is classified"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:

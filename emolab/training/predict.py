@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from emolab.inference import prediction_store, probabilities
 from emolab.inference.model_document import Checkpoint
 from emolab.inference.probabilities import softmax
 from emolab.inference.runtime import Runner
-from emolab.modalities.image.decode import Prepared, Preprocessing, UnreadableImage, decode, prepare
+from emolab.modalities.image.decode import Prepared, UnreadableImage, prepare
 from emolab.progress import SILENT, Progress
 from emolab.records import Model, Predictions
 from emolab.training import checkpoint
@@ -118,16 +117,6 @@ def quickened(
         progress=progress,
     )
     return replace(predictor, runner=found)
-
-
-def some_of(media: Sequence[Media], wanted: Preprocessing, k: int) -> NDArray[np.uint8]:
-    """Pixels (m, size, size, channels) of m <= k readable images, evenly spread over ``media``."""
-    found = []
-    for i in range(min(k, len(media))):
-        item = media[i * len(media) // k if len(media) > k else i][1]
-        with suppress(DataError):
-            found.append(decode(item() if callable(item) else item, wanted))
-    return np.stack(found) if found else np.empty((0, wanted.size, wanted.size, wanted.channels), np.uint8)
 
 
 def logits_by_cache(

@@ -40,14 +40,6 @@ def stored(workspace: Workspace) -> list[Sample]:
         return list(samples.iterate(connection))
 
 
-@pytest.fixture
-def portrait() -> Image.Image:
-    """Eileen Collins, NASA, public domain; 512 x 512, comes with scikit-image."""
-    pytest.importorskip("cv2", reason="finding her face needs OpenCV")
-    data = pytest.importorskip("skimage.data")
-    return Image.fromarray(data.astronaut())
-
-
 def test_a_folder_becomes_samples_and_the_table_says_how_many(
     workspace: Workspace, tmp_path: Path, run_cli: RunCli
 ) -> None:

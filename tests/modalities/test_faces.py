@@ -21,13 +21,6 @@ def detector() -> Detector:
     return Detector(detector_weights.detector(""))
 
 
-@pytest.fixture(scope="module")
-def portrait() -> Image.Image:
-    """Eileen Collins, NASA, public domain; 512 x 512, comes with scikit-image."""
-    data = pytest.importorskip("skimage.data")
-    return Image.fromarray(data.astronaut())
-
-
 def inside(face: Face) -> bool:
     x, y, w, h = face.box
     return all(x <= px <= x + w and y <= py <= y + h for px, py in face.landmarks)

@@ -26,11 +26,13 @@ def print_csv(rows: list[dict[str, Any]], classes: tuple[str, ...], *, faces: bo
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = map(for_spreadsheet, classes)
-    writer.writerow(["file", "label", "confidence", *names, "error", "note", *(_FACE if faces else ())])
+    sets = ("among",) if any("among" in row for row in rows) else ()
+    writer.writerow(["file", "label", "confidence", *names, "error", "note", *sets, *(_FACE if faces else ())])
     for row in rows:
         numbers = [row["confidence"], *row["probs"].values()] if "probs" in row else [None] * (len(classes) + 1)
         cells = [row["file"], row.get("label"), *(None if p is None else f"{p:.6f}" for p in numbers)]
-        cells += [row.get("error"), row.get("note")]
+        cells += ["no face" if "no_face" in row else row.get("error"), row.get("note")]
+        cells += [" ".join(row.get("among", ())) for _ in sets]
         if faces:
             points = [value for point in row.get("landmarks", {}).values() for value in point]
             box = [row["box"][key] for key in BOX] if "box" in row else [None] * len(BOX)
@@ -78,11 +80,16 @@ def _cells(row: dict[str, Any], shared: str, *, faces: bool) -> tuple[str, ...]:
     name = _named(row, shared)
     if "error" in row:
         return (name, *([""] if faces else []), "[red]no answer[/]", "", "", escape(row["error"]))
+    if "no_face" in row:
+        return (name, *([""] if faces else []), "[dim]no face[/]", "", "", "[dim]--faces off takes it as it is[/]")
     others = sorted(row["probs"].items(), key=lambda item: -item[1])[1:3]
     rest = ", ".join(f"{name} {p:.0%}" for name, p in others if p >= 0.05)
     box = row.get("box", {})
     where = [f"{box['width']} x {box['height']} at {box['x']}, {box['y']}"] if box else [""] if faces else []
-    return (name, *where, row["label"], f"{row['confidence']:.0%}", bar(row["confidence"], 8), rest)
+    label = f"[yellow]unsure:[/] {row['label']}" if "unsure" in row else row["label"]
+    if "among" in row:
+        rest = f"{{{', '.join(row['among'])}}}"
+    return (name, *where, label, f"{row['confidence']:.0%}", bar(row["confidence"], 8), rest)
 
 
 def _named(row: dict[str, Any], shared: str) -> str:

@@ -128,6 +128,14 @@ def outside(name: str) -> Path | None:
     return path if (path / "model.json").is_file() else bundled.folder(name)
 
 
+def exported(name: str | Path) -> Path | None:
+    """The exported file that ``name`` is, if it is one: it needs no workspace and no folder."""
+    from emolab.inference.runtime import SUFFIXES
+
+    path = Path(name)
+    return path if path.suffix.lower() in SUFFIXES and path.is_file() else None
+
+
 def folder_in(workspace: Workspace | None, name: str) -> Path:
     """The checkpoint folder that ``name`` means: a folder, a bundled model, an alias or the start of an id.
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emolab.loop.model.models import folder_in
 from emolab.progress import SILENT
 from emolab.results import Result, Share, Table
 from emolab.words import short
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from emolab.config import CollectConfig, Config
-    from emolab.loop.model.predict_faces import Asked
-    from emolab.loop.model.predict_files import File
+    from emolab.loop.model.predicting.predict_files import File
     from emolab.modalities.problems import Problem
     from emolab.progress import Progress
-    from emolab.training.predict import FilePrediction, Predictor
+    from emolab.serving.answers import FaceAnswer, ImageAnswer
+    from emolab.serving.given import Media
     from emolab.workspace import Workspace
 
     #: What may be classified: a path (file, folder, zip), a Pillow image, or an array (h, w) or (h, w, 3) of 0..255.
@@ -36,11 +35,11 @@ LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 
 @dataclass(frozen=True, kw_only=True)
 class Predicted(Result):
-    """What ``model`` (id) says: one of ``predictions`` for each image or face, as :func:`row_of` makes it.
+    """What ``model`` (id) says: one of ``predictions`` for each image or face, as :func:`rows_of` makes them.
 
-    ``files`` were looked at, ``failed`` of them have no answer, each with its reason in ``predictions``. ``ignored``
-    counts files of other kinds by suffix, ``notes`` tell what was passed over. ``drawn`` are the pictures written;
-    ``searched`` says whether faces were looked for.
+    ``files`` were looked at, ``failed`` of them could not be, each with its reason in ``predictions``; ``faceless``
+    ones have no face. ``ignored`` counts files of other kinds by suffix, ``notes`` tell what was passed over. ``drawn``
+    are the pictures written; ``searched`` says whether faces were looked for.
     """
 
     model: str
@@ -49,6 +48,7 @@ class Predicted(Result):
     predictions: list[dict[str, Any]]
     notes: list[str]
     failed: int
+    faceless: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
     drawn: list[Path] | None = None
     searched: bool = False
@@ -59,6 +59,8 @@ class Predicted(Result):
             "model": self.model,
             "classes": list(self.classes),
             "files": self.files,
+            "failed": self.failed,
+            "no_face": self.faceless,
             "predictions": self.predictions,
             "notes": self.notes,
         }
@@ -86,61 +88,73 @@ def predict(
     faces: str | None = None,
     flips: bool | None = None,
     device: str | None = None,
+    unsure: float = 0.0,
+    coverage: float | None = None,
     draw_to: Path | None = None,
     progress: Progress = SILENT,
 ) -> Predicted:
-    """Classify ``images`` with ``model``: face48, champion, the start of an id, or a folder.
+    """Classify ``images`` with ``model``: face48, champion, the start of an id, a folder, or an exported file.
 
     ``faces``: ``off`` takes images as face crops, ``all`` and ``largest`` find faces, ``auto`` finds them in large
-    images [collect.faces]. ``flips`` judges each image with its mirror image [as the model was trained to]. ``draw_to``
-    is a folder for pictures with boxes. Settings are ``config``, else those of
-    ``workspace``, else the defaults. An image that cannot be
-    read has a row with its reason. Raises :class:`DataError` where there is no image at all.
+    images [collect.faces]. ``flips`` judges each image with its mirror image [as the model was trained to]. Answers
+    with a confidence below ``unsure`` are marked; ``coverage`` (0.8, 0.9 or 0.95) gives for each the set of classes
+    that holds the right one as often. ``draw_to`` is a folder for pictures with boxes. Settings are ``config``, else
+    those of ``workspace``, else the defaults. An image that cannot be read has a row with its reason, one without a
+    face a row that says so. Raises :class:`DataError` where there is no image at all.
     """
     from emolab.config import Config, apply
-    from emolab.errors import DataError, MissingExtra
-    from emolab.loop.model.predict_drawing import draw
-    from emolab.loop.model.predict_faces import asked as to_classify
-    from emolab.loop.model.predict_files import File
+    from emolab.loop.model.predicting.predict_drawing import draw
+    from emolab.loop.model.predicting.predict_files import File
+    from emolab.loop.model.predicting.predict_model import model_for, uncertainty_of
+    from emolab.serving.predictor import Predictor
 
-    try:
-        from emolab.training.predict import load
-    except ImportError as error:
-        raise MissingExtra("PyTorch", "train") from error
     config = config or (Config() if workspace is None else workspace.config)
     looking = apply(config, () if faces is None else (f"collect.faces={faces}",)).collect
     files, notes, ignored = _files(images, looking)
-    if not files:
-        raise DataError(
-            "There are no images in these paths.",
-            hint="Files are taken as they are; in folders and zips, names must end in .jpg, .png and so on.",
-        )
-    predictor = load(folder_in(workspace, str(model)), device=device or config.training.device)
-    if flips is not None:
-        predictor = predictor.with_flips(flips)
-    asked = list(to_classify(files, looking, progress))
-    answers = _answers(predictor, asked, looking.max_pixels, workspace, progress)
-    classes = predictor.checkpoint.classes
-    rows = [row_of(answer, classes, one) for answer, one in zip(answers, asked, strict=True)]
-    media = {file.name: file.media for file in files if isinstance(file, File)}
+    pictures = [(file.name, file.media) for file in files if isinstance(file, File)]
+    opened = model_for(
+        workspace, model, config, pictures=pictures, looking=looking, flips=flips, device=device, progress=progress
+    )
+    predictor = Predictor(opened, looking, uncertainty=uncertainty_of(opened, unsure, coverage))
+    found = predictor.predict(pictures)
+    rows: list[dict[str, Any]] = []
+    failed = faceless = 0
+    with progress.task("Predicting", len(files), unit="images") as bar:
+        for file in files:
+            answer = next(found) if isinstance(file, File) else _problem(file, opened.id)
+            rows += rows_of(answer, opened.classes)
+            failed += answer.error is not None
+            faceless += answer.no_face
+            bar.advance()
     return Predicted(
-        model=predictor.checkpoint.id,
-        classes=classes,
+        model=opened.id,
+        classes=opened.classes,
         files=len(files),
         predictions=rows,
         notes=[*map(str, notes)],
-        failed=len({one.place for answer, one in zip(answers, asked, strict=True) if answer.probs is None}),
+        failed=failed,
+        faceless=faceless,
         ignored=ignored,
         searched=looking.faces != "off",
-        drawn=None if draw_to is None else draw(rows, media, draw_to, looking.max_pixels, progress),
+        drawn=None if draw_to is None else draw(rows, dict(pictures), draw_to, looking, progress),
     )
+
+
+def _problem(problem: Problem, model: str) -> ImageAnswer:
+    from emolab.serving.answers import ImageAnswer
+
+    return ImageAnswer(name=problem.path, model=model, error=f"{problem.kind}: {problem.message}")
 
 
 def _files(
     images: Picture | Iterable[Picture], config: CollectConfig
 ) -> tuple[list[File | Problem], list[Problem], Counter[str]]:
-    """The files behind ``images``, notes about them, and how many others were passed over."""
-    from emolab.loop.model.predict_files import File, files_of
+    """The files behind ``images``, notes about them, and how many others were passed over.
+
+    Raises :class:`DataError` where there is none.
+    """
+    from emolab.errors import DataError
+    from emolab.loop.model.predicting.predict_files import File, files_of
 
     ignored: Counter[str] = Counter()
     notes: list[Problem] = []
@@ -150,9 +164,14 @@ def _files(
         if isinstance(one, str | Path):
             paths.append(Path(one))
         else:
-            files.append(File(name=f"image {number}", media=_encoded(one)))
+            files.append(File(name=f"image {number}", media=_checked(one)))
     if paths:
         files += files_of(paths, max_bytes=config.max_bytes, ignored=ignored, notes=notes)
+    if not files:
+        raise DataError(
+            "There are no images in these paths.",
+            hint="Files are taken as they are; in folders and zips, names must end in .jpg, .png and so on.",
+        )
     return files, notes, ignored
 
 
@@ -166,87 +185,53 @@ def _several(images: Picture | Iterable[Picture]) -> Sequence[Picture]:
     return list(images)
 
 
-def _encoded(image: Image.Image | NDArray[np.uint8]) -> Any:
-    """What gives the bytes of ``image``, without loss, in the way of all files."""
-    import io
-
+def _checked(image: Image.Image | NDArray[np.uint8]) -> Media:
+    """``image`` as it is. Raises :class:`DataError` for what is none."""
     import numpy as np
     from PIL import Image
 
     from emolab.errors import DataError
+    from emolab.serving.given import as_image
 
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
-            raise DataError(
-                f"An array of {image.dtype} with shape {image.shape} is no image.",
-                hint="Give (height, width) or (height, width, 3) of numpy.uint8, in the order red, green, blue.",
-            )
-        image = Image.fromarray(image)
-    elif not isinstance(image, Image.Image):
+    if not isinstance(image, np.ndarray | Image.Image):
         raise DataError(
             f"{type(image).__name__} is no image.", hint="Give a path, a Pillow image or an array of numpy.uint8."
         )
-    picture = image
-
-    def encoded() -> bytes:
-        stream = io.BytesIO()
-        picture.save(stream, format="PNG")
-        return stream.getvalue()
-
-    return encoded
+    as_image(image)
+    return image
 
 
-def row_of(answer: FilePrediction, classes: tuple[str, ...], one: Asked) -> dict[str, Any]:
-    """One answer, ready for JSON; of a face, with its number in the file, box, landmarks and the detector's score."""
-    note = "; ".join(text for text in (answer.note, one.note) if text) or None
-    if answer.probs is None:
-        return {"file": answer.name, "error": answer.error, "note": note}
-    best = int(answer.probs.argmax())
+def rows_of(answer: ImageAnswer, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One picture's answers, ready for JSON: a row for each face, or one that says why there is none."""
+    if answer.error is not None:
+        return [{"file": answer.name, "error": answer.error, "note": answer.note}]
+    if answer.no_face:
+        return [{"file": answer.name, "no_face": True, "note": answer.note}]
+    return [_row(answer, face, classes) for face in answer.faces]
+
+
+def _row(answer: ImageAnswer, face: FaceAnswer, classes: tuple[str, ...]) -> dict[str, Any]:
+    """One answer; of a face, with its number in the file, box, landmarks and the detector's score."""
+    place = face.place
+    shared = answer.note if place is None or place.number == 1 else None
     row = {
         "file": answer.name,
-        "label": classes[best],
-        "confidence": round(float(answer.probs[best]), 6),
-        "probs": {name: round(float(p), 6) for name, p in zip(classes, answer.probs, strict=True)},
-        "note": note,
+        "label": face.label,
+        "confidence": round(face.confidence, 6),
+        "probs": {name: round(float(p), 6) for name, p in zip(classes, face.probs, strict=True)},
+        "note": "; ".join(text for text in (face.note, shared) if text) or None,
     }
-    if one.box is not None and one.score is not None:
+    if face.unsure:
+        row["unsure"] = True
+    if face.among is not None:
+        row["among"] = list(face.among)
+    if place is not None:
         row |= {
-            "face": one.face,
-            "box": dict(zip(BOX, one.box, strict=True)),
+            "face": place.number,
+            "box": dict(zip(BOX, place.box, strict=True)),
             "landmarks": {
-                name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, one.landmarks, strict=True)
+                name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, place.landmarks, strict=True)
             },
-            "score": round(one.score, 4),
+            "score": round(place.score, 4),
         }
     return row
-
-
-def _answers(
-    predictor: Predictor, asked: Sequence[Asked], max_pixels: int, workspace: Workspace | None, progress: Progress
-) -> list[FilePrediction]:
-    """One answer for each of ``asked``, in order; by the quickest engine where there is a workspace to keep it in."""
-    import warnings
-    from functools import partial
-
-    from emolab.training.predict import FilePrediction, predict_media, quickened, some_of
-
-    items = [(one.name, one.media) for one in asked if one.media is not None]
-    if workspace is not None:
-        predictor = quickened(
-            predictor,
-            workspace.config.training,
-            n=len(items),
-            images=partial(some_of, items, predictor.checkpoint.preprocessing),
-            cache=workspace.cache,
-            exact=True,
-            progress=progress,
-        )
-    found: Iterator[FilePrediction] = predict_media(predictor, items, max_pixels=max_pixels, progress=progress)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # on sizes and damaged tags; what matters is in the answer
-        answers = [
-            FilePrediction(name=one.name, probs=None, error=one.error) if one.media is None else next(found)
-            for one in asked
-        ]
-        next(found, None)  # so that it comes to its end, and its bar to the full
-        return answers

@@ -7,6 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent / "pretrained"
 #: What a folder holds beside weights and document: purpose, data, licence and limits, in Markdown.
 ABOUT = "about.md"
+#: The same model as ONNX, which answers without PyTorch.
+SERVED = "model.onnx"
 
 
 def names() -> tuple[str, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
+    from emolab.config import CollectConfig
     from emolab.progress import Progress
+    from emolab.serving.given import Media
 
 #: Classes shown per face, and the share below which a class is left out.
 BARS = 4
@@ -24,17 +26,19 @@ _Area = tuple[int, int, int, int]
 
 def draw(
     rows: Sequence[Mapping[str, Any]],
-    media: Mapping[str, Path | Callable[[], bytes]],
+    media: Mapping[str, Media],
     folder: Path,
-    max_pixels: int,
+    config: CollectConfig,
     progress: Progress,
 ) -> list[Path]:
     """Write every file of ``rows`` with its answers below ``folder``; the new files.
 
-    ``media`` is each file's path, or reads it out of a zip. Names are kept, in folders as below the one that
+    ``media`` is each file's path or pixels, or reads it out of a zip. Names are kept, in folders as below the one that
     all share. Pictures are JPEG, upright and without metadata. Raises :class:`DataError` before anything is written
     when one of them would replace a picture that was classified.
     """
+    from emolab.serving.given import as_bytes
+
     by_file: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         if "probs" in row:
@@ -42,9 +46,8 @@ def draw(
     targets = _targets(list(by_file), folder)
     with progress.task("Drawing", len(targets), unit="images") as bar:
         for name, target in targets.items():
-            file = media[name]
-            data = file.read_bytes() if isinstance(file, Path) else file()
-            _one(data, by_file[name], target, max_pixels)
+            data = as_bytes(media[name], limit=config.max_bytes)
+            _one(data, by_file[name], target, config.max_pixels)
             bar.advance()
     return list(targets.values())
 

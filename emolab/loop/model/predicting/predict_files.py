@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from emolab.modalities.problems import Problem
+    from emolab.serving.given import Media
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An image to classify: ``media`` is its path, or reads it out of a zip and raises :class:`Refused`."""
+    """An image to classify: ``media`` is its path, pixels, or reads it out of a zip and raises :class:`Refused`."""
 
     name: str
-    media: Path | Callable[[], bytes]
+    media: Media
 
 
 def files_of(

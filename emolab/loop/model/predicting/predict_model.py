@@ -1,0 +1,148 @@
+"""What ``emolab predict`` answers with: an export without PyTorch, or PyTorch where it is loaded or asked for."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emolab.config import CollectConfig, Config
+    from emolab.inference.uncertainty import Uncertainty
+    from emolab.modalities.image.decode import Preprocessing
+    from emolab.progress import Progress
+    from emolab.serving.given import Media
+    from emolab.serving.predictor import Model
+    from emolab.training.predict import Predictor
+    from emolab.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class TorchModel:
+    """A network that PyTorch runs, with the four attributes of a served model."""
+
+    predictor: Predictor
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.predictor.checkpoint.id
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its classes, in the order of the probabilities."""
+        return self.predictor.checkpoint.classes
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are prepared for it."""
+        return self.predictor.checkpoint.preprocessing
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Calibrated probabilities (n, k) of images (n, size, size, channels)."""
+        return self.predictor.probabilities(pixels)[0]
+
+
+def model_for(
+    workspace: Workspace | None,
+    name: str | Path,
+    config: Config,
+    *,
+    pictures: Sequence[tuple[str, Media]],
+    looking: CollectConfig,
+    flips: bool | None,
+    device: str | None,
+    progress: Progress,
+) -> Model:
+    """The model called ``name``, opened for ``pictures``.
+
+    PyTorch runs it where this process has loaded it already, where a GPU is asked for, or where the settings ask for
+    it (training.engine = "torch"); otherwise an exported file does, which is far quicker to begin.
+    """
+    from emolab.errors import MissingExtra
+    from emolab.loop.model.models import exported
+    from emolab.loop.model.open_model import open_model
+
+    device = device or config.training.device
+    wanted = device not in ("auto", "cpu") or config.training.engine == "torch" or "torch" in sys.modules
+    if exported(name) is None and wanted:
+        return _by_torch(workspace, name, pictures, looking, flips=flips, device=device, progress=progress)
+    try:
+        return open_model(workspace, name, threads=config.training.threads, flips=flips, progress=progress)
+    except MissingExtra as error:
+        if exported(name) is not None:
+            raise
+        progress.note(f"PyTorch answers, which takes longer to begin: {error.message}")
+        return _by_torch(workspace, name, pictures, looking, flips=flips, device=device, progress=progress)
+
+
+def uncertainty_of(model: Model, unsure: float, coverage: float | None) -> Uncertainty:
+    """When ``model`` is unsure. Raises :class:`ConfigError` for a coverage it was not fitted to state."""
+    from emolab.errors import ConfigError
+    from emolab.inference.uncertainty import COVERAGES, Uncertainty, level_for
+
+    if coverage is None:
+        return Uncertainty(threshold=unsure)
+    level = level_for(getattr(model, "document", {}), coverage)
+    if level is None:
+        raise ConfigError(
+            f"Model {model.id[:12]} states no sets of classes that hold the right one in {coverage:.0%}.",
+            hint=f"Coverages are {', '.join(f'{c:g}' for c in COVERAGES)}, for models trained with at least 100 "
+            "validation samples; leave --coverage out for the most likely class alone.",
+        )
+    return Uncertainty(threshold=unsure, level=level)
+
+
+def _by_torch(
+    workspace: Workspace | None,
+    name: str | Path,
+    pictures: Sequence[tuple[str, Media]],
+    looking: CollectConfig,
+    *,
+    flips: bool | None,
+    device: str,
+    progress: Progress,
+) -> TorchModel:
+    from emolab.errors import MissingExtra
+    from emolab.loop.model.models import folder_in
+
+    try:
+        from emolab.training.predict import load, quickened
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    predictor = load(folder_in(workspace, str(name)), device=device)
+    if flips is not None:
+        predictor = predictor.with_flips(flips)
+    if workspace is None:
+        return TorchModel(predictor)
+
+    def some(k: int) -> NDArray[np.uint8]:
+        """Pixels of at most ``k`` crops, evenly spread over the pictures."""
+        import numpy as np
+
+        from emolab.serving.predictor import Predictor as Reader
+
+        reader = Reader(TorchModel(predictor), looking)
+        chosen = pictures if len(pictures) <= k else [pictures[i * len(pictures) // k] for i in range(k)]
+        crops = [crop.pixels for name, given in chosen for crop in reader.read(name, given).crops][:k]
+        wanted = predictor.checkpoint.preprocessing
+        shape = (0, wanted.size, wanted.size, wanted.channels)
+        return np.stack(crops) if crops else np.empty(shape, np.uint8)
+
+    return TorchModel(
+        quickened(
+            predictor,
+            workspace.config.training,
+            n=len(pictures),
+            images=some,
+            cache=workspace.cache,
+            exact=True,
+            progress=progress,
+        )
+    )
