@@ -81,6 +81,17 @@ class Vote:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class GuessedAnswer:
+    """What somebody said about a sample for which the model had a ``guess``, and whether the form showed it."""
+
+    sample_id: str
+    annotator: str
+    said: str
+    guess: str
+    shown: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteTable:
     """Votes as columns, the input of every aggregator.

@@ -6,9 +6,8 @@ import pytest
 
 from emolab.catalog import samples, votes
 from emolab.catalog.campaign import guesses, remotes
-from emolab.catalog.campaign.guesses import GuessedAnswer
 from emolab.catalog.storage import schema
-from emolab.records import SKIPPED, Sample, Vote
+from emolab.records import SKIPPED, GuessedAnswer, Sample, Vote
 from emolab.workspace import Workspace
 
 ONE, TWO, THREE = (letter * 64 for letter in "abc")

@@ -19,20 +19,9 @@ from emolab.catalog.storage import schema
 from emolab.catalog.storage.chunks import chunks
 from emolab.catalog.storage.engine import now
 from emolab.catalog.votes import alive
-from emolab.records import NOTHING_SHOWN, SOME_GUESS
+from emolab.records import NOTHING_SHOWN, SOME_GUESS, GuessedAnswer
 
 _guesses, _samples, _votes, _annotators = schema.remote_guesses, schema.samples, schema.votes, schema.annotators
-
-
-@dataclass(frozen=True, slots=True)
-class GuessedAnswer:
-    """What somebody said about a sample for which the model had a ``guess``, and whether the form showed it."""
-
-    sample_id: str
-    annotator: str
-    said: str
-    guess: str
-    shown: bool
 
 
 @dataclass(frozen=True, slots=True)
