@@ -14,7 +14,8 @@ from emolab.catalog import nicknames, samples, votes
 from emolab.errors import DataError, UnknownName
 from emolab.records import Sample, Vote
 from emolab.workspace import Workspace
-from tests.labeling.test_aggregate import fill
+from tests.labeling.test_aggregate import ANSWERS
+from tests.support.voting import vote
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -22,7 +23,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def team(workspace: Workspace) -> Workspace:
     """Votes of three people and a dataset; two questions of the team's own."""
-    fill(workspace)
+    vote(workspace, ANSWERS)
     with workspace.catalog() as catalog, catalog.begin() as tx:
         samples.add(tx, [Sample(id="f" * 64, media="f.png")])
         votes.append(tx, [Vote(sample_id="f" * 64, annotator="ferplus", label="sadness", origin="r:1")], kind="dataset")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -10,11 +11,12 @@ import pytest
 from sqlalchemy import insert
 
 from emolab.catalog import samples, votes
-from emolab.catalog.campaign import answers, remotes, rounds
+from emolab.catalog.campaign import answers, guesses, remotes, rounds
 from emolab.catalog.storage import schema
 from emolab.records import Sample, Suggestion, Vote
 from emolab.workspace import Workspace
-from tests.labeling.test_aggregate import fill
+from tests.labeling.test_aggregate import ANSWERS
+from tests.support.voting import vote
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -27,7 +29,7 @@ def test_status_of_a_new_workspace_says_what_to_do(workspace: Workspace, run_cli
 
 
 def test_status_shows_agreement_classes_and_annotators(workspace: Workspace, run_cli: Run) -> None:
-    fill(workspace)
+    vote(workspace, ANSWERS)
     shown = run_cli("label", "status", cwd=workspace.root).stderr
     assert "Krippendorff's alpha" in shown and "95 % interval" in shown
     for word in (
@@ -42,7 +44,7 @@ def test_status_shows_agreement_classes_and_annotators(workspace: Workspace, run
 
 
 def test_status_as_json_is_complete_and_has_no_nan(workspace: Workspace, run_cli: Run) -> None:
-    fill(workspace)
+    vote(workspace, ANSWERS)
     done = run_cli("label", "status", "--json", cwd=workspace.root, check=True)
     assert "NaN" not in done.stdout
     found = json.loads(done.stdout)
@@ -55,7 +57,7 @@ def test_status_as_json_is_complete_and_has_no_nan(workspace: Workspace, run_cli
 
 
 def test_unsent_suggestions_are_the_next_thing_to_do(workspace: Workspace, run_cli: Run) -> None:
-    fill(workspace)
+    vote(workspace, ANSWERS)
     with workspace.catalog() as catalog, catalog.begin() as tx:
         one = Suggestion(sample_id="e" * 64, score=1, reason="why", strategy="margin", round=1, rank=0)
         rounds.create(tx, [one], strategy="margin", model=None, seed=0, settings={})
@@ -135,7 +137,7 @@ def test_pseudonyms_are_whole_and_explained_at_any_width(workspace: Workspace, r
 
 
 def test_aggregate_shows_classes_and_what_was_left_out(workspace: Workspace, run_cli: Run) -> None:
-    fill(workspace)
+    vote(workspace, ANSWERS)
     done = run_cli("label", "aggregate", "--min-votes", "2", cwd=workspace.root, check=True)
     shown = " ".join(done.stderr.split())
     assert "2 labels by hybrid" in shown
@@ -151,3 +153,51 @@ def test_aggregate_without_votes_is_an_error_with_a_fix(workspace: Workspace, ru
     done = run_cli("label", "aggregate", cwd=workspace.root)
     assert done.returncode == 1
     assert "There are no votes for any class yet." in done.stderr and "emolab label pull" in done.stderr
+
+
+def answered_with_and_without_guesses(workspace: Workspace, n: int) -> None:
+    """``n`` samples, every second one blind; ann takes over what she sees, and is right half of the time otherwise."""
+    ids = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(n)]
+    blind = set(ids[::2])
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        samples.add(tx, [Sample(id=sample, media=f"media/{sample}.png") for sample in ids])
+        project = remotes.add_project(tx, server="s", project=1, title="emolab faces")
+        guesses.record(tx, project, dict.fromkeys(ids, "happiness"), tasks=ids, blind=blind, share=0.5)
+        made = [
+            Vote(
+                sample_id=sample,
+                annotator="ann-6labnntd",
+                label="happiness" if sample not in blind or i % 4 else "sadness",
+                origin=f"studio:s:1:{i}",
+                shown="" if sample in blind else "happiness",
+                cast_at="2099-01-01T00:00:00Z",
+            )
+            for i, sample in enumerate(ids)
+        ]
+        votes.append(tx, made)
+
+
+def test_how_far_shown_guesses_pull_answers_is_said_in_words_and_as_json(workspace: Workspace, run_cli: Run) -> None:
+    answered_with_and_without_guesses(workspace, 80)
+    shown = run_cli("label", "status", cwd=workspace.root, env={"COLUMNS": "80"}).stderr
+    assert "Agreement with the model's guess, shown and hidden" in shown
+    assert "the team 40 100% 40 50% +50 +33 to +65" in " ".join(shown.split()), shown
+    assert "ann-6labnntd 40 100% 40 50% +50 +33 to +65" in " ".join(shown.split()), shown
+    assert "A shown guess pulls answers towards it" in shown and "…" not in shown
+    found = json.loads(run_cli("label", "status", "--json", cwd=workspace.root, check=True).stdout)["anchoring"]
+    assert (found["agree_shown"], found["agree_hidden"], found["adoption"], found["enough"]) == (1.0, 0.5, 1.0, True)
+    assert [each["name"] for each in found["annotators"]] == ["ann-6labnntd"]
+
+
+def test_too_few_answers_to_guesses_get_no_figure_and_none_at_all_no_table(workspace: Workspace, run_cli: Run) -> None:
+    answered_with_and_without_guesses(workspace, 8)
+    shown = " ".join(run_cli("label", "status", cwd=workspace.root).stderr.split())
+    assert "the team 4 100% 4 50% – too few answers" in shown
+    assert "Fewer than 10 answers of one kind, to shown or to hidden guesses: nothing can be said yet." in shown
+
+
+def test_without_hidden_guesses_nothing_is_said_about_them(workspace: Workspace, run_cli: Run) -> None:
+    vote(workspace, ANSWERS)
+    assert "model's guess" not in run_cli("label", "status", cwd=workspace.root).stderr
+    told = run_cli("label", "status", "--json", cwd=workspace.root, check=True).stdout
+    assert json.loads(told)["anchoring"] is None

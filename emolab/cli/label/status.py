@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from emolab.catalog.activity import Activity, RoundProgress
     from emolab.catalog.campaign.questions import Question
     from emolab.labeling.labels.agreement import Alpha, AnnotatorAgreement, ClassAgreement
+    from emolab.votes.anchoring import Anchoring
 
 #: Columns of a terminal from which on bars are long and the annotators' habits stand in their table.
 WIDE = 105
@@ -48,6 +49,7 @@ def status(session: Session) -> None:
         session.say(f"[bold]Between {votes} votes[/]: {states}\n")
     _show_agreement(session, found.agreement, found.classes, anything=found.votes["active"] > 0)
     _show_people(session, found.people, found.against, found.users, found.nicknames)
+    _show_anchoring(session, found.anchoring, found.nicknames, found.anchoring_in_words)
     _show_datasets(session, found.datasets, found.against)
     _show_questions(session, found.questions)
     session.next_step(found.next)
@@ -135,13 +137,11 @@ def _show_people(
     users: dict[str, list[int]],
     called: dict[str, str],
 ) -> None:
-    from emolab.cli.common import escape
-
     if not people:
         return
     rows = [
         (
-            f"{escape(called[person.name])} ({person.name})" if person.name in called else escape(person.name),
+            _named(person.name, called),
             ", ".join(map(str, users.get(person.name, ()))) or "–",
             f"{person.votes:,}",
             _percent(against[person.name].agreement) if person.name in against else "–",
@@ -173,6 +173,31 @@ def _show_people(
             "administrator sees at its address /api/users: number, name and e-mail. A name\n"
             "that stays here: emolab label name PSEUDONYM NAME[/]"
         )
+
+
+def _show_anchoring(session: Session, found: list[Anchoring], called: dict[str, str], said: str) -> None:
+    """How much more often people agree with a guess that is on the form than with one that is hidden."""
+    if not found:
+        return
+    session.say("")
+    session.table(
+        [("annotator", "whole"), ("shown", "right"), ("agree", "right"), ("hidden", "right"), ("agree", "right"),
+         ("points more", "right"), "95 % interval"],
+        [
+            (
+                "the team" if one.annotator is None else _named(one.annotator, called),
+                f"{one.shown:,}",
+                _percent(one.with_shown),
+                f"{one.hidden:,}",
+                _percent(one.with_hidden),
+                f"{100 * one.difference:+.0f}" if one.enough else "–",
+                f"{100 * one.low:+.0f} to {100 * one.high:+.0f}" if one.enough else "too few answers",
+            )
+            for one in found
+        ],
+        title="Agreement with the model's guess, shown and hidden",
+    )  # fmt: skip
+    session.say(f"[dim]{said}[/]")
 
 
 def _show_datasets(session: Session, merged: list[Activity], against: dict[str, AnnotatorAgreement]) -> None:
@@ -208,6 +233,13 @@ def _show_questions(session: Session, asked: list[Question]) -> None:
         more = question.different - len(question.most_common)
         rows.append((escape(question.name), f"{question.answers:,}", said + (f", {more:,} more" if more > 0 else "")))
     session.table(["question", ("votes", "right"), "answers"], rows, title="Questions of the team's own")
+
+
+def _named(pseudonym: str, called: dict[str, str]) -> str:
+    """An annotator as a table shows them: under the name kept here, with the pseudonym behind it."""
+    from emolab.cli.common import escape
+
+    return f"{escape(called[pseudonym])} ({pseudonym})" if pseudonym in called else escape(pseudonym)
 
 
 def _brief(text: str) -> str:

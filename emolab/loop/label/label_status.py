@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from emolab.labeling.labels.agreement import Alpha, AnnotatorAgreement, ClassAgreement
     from emolab.loop.label.revotes import Review
     from emolab.loop.operate.status import LabelState
+    from emolab.records import GuessedAnswer
+    from emolab.votes.anchoring import Anchoring
     from emolab.workspace import Workspace
 
 #: Share of the answers asked for from which on a round counts as done: a skipped task may stay open for ever.
@@ -28,6 +30,8 @@ class LabelStatus(Result):
     votes of whichever of them has enough. ``against`` compares each annotator with the others. ``held_back`` counts
     votes by project whose withdrawal waits for consent. ``users`` are Label Studio's numbers and ``nicknames`` the
     names kept here, by pseudonym. ``sufficiency``: whose votes are enough, where ``labeling.votes`` is a range.
+    ``anchoring`` says how far guesses on the form pull the answers of the team (first) and of each annotator; it is
+    empty where not both shown and hidden guesses were answered.
     """
 
     rounds: list[RoundProgress]
@@ -44,6 +48,7 @@ class LabelStatus(Result):
     users: dict[str, list[int]]
     nicknames: dict[str, str]
     questions: list[Question]
+    anchoring: list[Anchoring]
 
     @property
     def next(self) -> str:
@@ -59,6 +64,25 @@ class LabelStatus(Result):
         if any(r.done < NEARLY * r.sent for r in rounds):
             return "emolab label pull"
         return "emolab label aggregate" if self.labels is None or self.labels.outdated else "emolab train"
+
+    @property
+    def anchoring_in_words(self) -> str:
+        """What the team's answers say about shown guesses; nothing where there are no figures."""
+        from emolab.votes.anchoring import FEWEST
+
+        if not self.anchoring:
+            return ""
+        team = self.anchoring[0]
+        if not team.enough:
+            return f"Fewer than {FEWEST} answers of one kind, to shown or to hidden guesses: nothing can be said yet."
+        if team.low > 0:
+            return (
+                "A shown guess pulls answers towards it: people agree with it more often than with one they cannot "
+                "see. Nobody sees one without emolab label push --show-predictions."
+            )
+        if team.high < 0:
+            return "People agree less often with a guess they see than with one they cannot see."
+        return "The team's interval holds 0: so far no pull of shown guesses can be told from chance."
 
     def to_dict(self) -> dict[str, Any]:
         """Everything there is to tell, ready for JSON."""
@@ -85,6 +109,7 @@ class LabelStatus(Result):
             ],
             "annotators": [self._annotator(person) for person in self.people],
             "datasets": [self._annotator(each) for each in self.datasets],
+            "anchoring": _anchoring(self.anchoring[0], self.anchoring[1:]) if self.anchoring else None,
             "extra_questions": self.questions,
         }
         return {key: plain_data(value) for key, value in told.items()}
@@ -117,7 +142,7 @@ def label_status(workspace: Workspace) -> LabelStatus:
     import numpy as np
 
     from emolab.catalog import activity, nicknames, tallies
-    from emolab.catalog.campaign import answers, questions, remotes
+    from emolab.catalog.campaign import answers, guesses, questions, remotes
     from emolab.labeling.labels import agreement
     from emolab.loop.operate.status import label_state
     from emolab.votes.table import of
@@ -125,6 +150,7 @@ def label_status(workspace: Workspace) -> LabelStatus:
     with workspace.catalog() as catalog, catalog.connect() as conn:
         table = tallies.table(conn, workspace.config.project.classes)
         everybody = activity.annotators(conn)
+        compared = guesses.answers(conn)
         known: dict[str, Any] = {
             "rounds": activity.rounds(conn),
             "votes_per_sample": activity.votes_per_sample(conn),
@@ -149,6 +175,7 @@ def label_status(workspace: Workspace) -> LabelStatus:
         people=people,
         datasets=datasets,
         against={found.name: found for found in agreement.by_annotator(table)},
+        anchoring=_anchored(compared),
         **known,
     )
 
@@ -158,6 +185,31 @@ def _sufficiency(workspace: Workspace) -> Review | None:
     from emolab.loop.label.revotes import opinion, review
 
     return review(workspace, opinion(workspace)) if workspace.config.labeling.wanted.adaptive else None
+
+
+def _anchored(compared: Sequence[GuessedAnswer]) -> list[Anchoring]:
+    """The figures of the team, then of each annotator; none where answers of one kind are missing altogether."""
+    from emolab.votes import anchoring
+
+    team = anchoring.of_team(compared)
+    return [team, *anchoring.by_annotator(compared)] if team.shown and team.hidden else []
+
+
+def _anchoring(team: Anchoring, people: Sequence[Anchoring]) -> dict[str, Any]:
+    def told(one: Anchoring) -> dict[str, Any]:
+        return {
+            "shown": one.shown,
+            "hidden": one.hidden,
+            "agree_shown": _number(one.with_shown),
+            "agree_hidden": _number(one.with_hidden),
+            "difference": _number(one.difference),
+            "low": one.low,
+            "high": one.high,
+            "adoption": one.adoption,
+            "enough": one.enough,
+        }
+
+    return {**told(team), "annotators": [{"name": one.annotator, **told(one)} for one in people]}
 
 
 def _alpha(alpha: Alpha) -> dict[str, Any]:
