@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL.Image import Transpose
 
 from emolab.errors import MissingExtra
+from emolab.modalities.image.video_frame import pixel_ratio, shown
 from emolab.modalities.problems import Refused, reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
-
-#: What a display matrix of right angles does: where it moves a step to the right and a step down.
-_TURNS = {
-    (-1, 0, 0, 1): Transpose.FLIP_LEFT_RIGHT,
-    (1, 0, 0, -1): Transpose.FLIP_TOP_BOTTOM,
-    (-1, 0, 0, -1): Transpose.ROTATE_180,
-    (0, 1, -1, 0): Transpose.ROTATE_270,
-    (0, -1, 1, 0): Transpose.ROTATE_90,
-    (0, 1, 1, 0): Transpose.TRANSPOSE,
-    (0, -1, -1, 0): Transpose.TRANSVERSE,
-}
-#: Pixels beyond this ratio of width to height are not believed; those of film and television stay below 4.
-_WIDEST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +71,13 @@ def frames(path: str, *, every: float, similar: float, notes: list[str] | None =
             stream.thread_type = "AUTO"
             start = float((stream.start_time or 0) * (stream.time_base or 0))
             rate = float(stream.average_rate or 25)
-            ratio = _ratio(stream, [] if notes is None else notes)
+            ratio = pixel_ratio(stream, [] if notes is None else notes)
             for n, frame in enumerate(container.decode(stream), 1):
                 at = (n - 1) / rate if frame.time is None else frame.time - start
                 if at + 1e-6 < due:
                     continue
                 due = (at // every + 1) * every if every > 0 else 0.0
-                image = _shown(frame, ratio)
+                image = shown(frame, ratio)
                 yield Frame(at, image) if is_new(image) else None
             announced = max((container.duration or 0) / av.time_base, stream.frames / rate)
             if n and at < 0.9 * announced - 1:
@@ -119,41 +103,3 @@ def length(path: str, *, every: float) -> int:
     except (ImportError, OSError, ValueError):  # whoever reads it will say what is wrong
         return 1
     return max(1, int(seconds / every if every > 0 else seconds * rate))
-
-
-def _shown(frame: Any, ratio: Fraction) -> Image.Image:
-    """``frame`` as a player shows it: its pixels ``ratio`` times as wide as high, then turned or mirrored."""
-    from PIL.Image import Resampling
-
-    image: Image.Image = frame.to_image()
-    if ratio != 1:  # stretched, never shrunk: nothing is lost
-        width, height = image.size
-        size = (round(width * ratio), height) if ratio > 1 else (width, round(height / ratio))
-        image = image.resize(size, Resampling.BICUBIC)
-    matrix = next((bytes(part) for part in frame.side_data if part.type.name == "DISPLAYMATRIX"), None)
-    return image if matrix is None else _turned(image, matrix)
-
-
-def _turned(image: Image.Image, matrix: bytes) -> Image.Image:
-    """``image`` moved by a display matrix: nine 32-bit numbers, of which 0, 1, 3, 4 say where right and down go."""
-    a, b, _, c, d = struct.unpack("=5i", matrix[:20])
-    right, down = math.hypot(a, b), math.hypot(c, d)
-    if not right or not down:
-        return image  # no picture is left of it; players ignore such a matrix
-    exact = (a / right, b / right, c / down, d / down)
-    whole = tuple(round(v) for v in exact)
-    if max(abs(v - w) for v, w in zip(exact, whole, strict=True)) < 0.02:
-        turn = _TURNS.get(whole)
-        return image if turn is None else image.transpose(turn)
-    if a * d < b * c:  # mirrored: first left to right, then the rest is a rotation
-        image, a, b = image.transpose(Transpose.FLIP_LEFT_RIGHT), -a, -b
-    return image.rotate(-math.degrees(math.atan2(b, a)), expand=True)
-
-
-def _ratio(stream: Any, notes: list[str]) -> Fraction:
-    """How many times as wide as high the pixels of ``stream`` are shown."""
-    ratio = Fraction(stream.sample_aspect_ratio or 1)
-    if 1 / _WIDEST <= ratio <= _WIDEST:
-        return ratio
-    notes.append(f"its pixels are said to be {float(ratio):.3g} times as wide as high; taken as square")
-    return Fraction(1)

@@ -134,7 +134,10 @@ class Detector:
            enlarged textures look like faces now and then.
         4. Of boxes that overlap, the one with the best score stays.
         """
-        pixels: NDArray[np.uint8] = bgr(image)
+        return self.find_pixels(bgr(image))
+
+    def find_pixels(self, pixels: NDArray[np.uint8]) -> list[Face]:
+        """The same for pixels (height, width, 3) in the order blue, green, red."""
         height, width = pixels.shape[:2]
         found: list[Face] = []
         before: float | None = None

@@ -1,0 +1,1 @@
+"""LIVE: a stream of frames in, tracked faces with smoothed probabilities out."""
