@@ -63,6 +63,12 @@ class Checkpoint:
         """How images are prepared for this model: in full, whatever ``decoder`` its training images came from."""
         return Preprocessing(self.size, self.color)
 
+    @property
+    def conformal(self) -> Mapping[str, Any]:
+        """What the model states about sets of classes, for its own way of judging; empty where it was never fitted."""
+        found: Mapping[str, Any] = self.metrics.get("conformal", {}).get("on" if self.flips else "off", {})
+        return found
+
     def with_flips(self, wanted: bool) -> Checkpoint:
         """The same model, judging images with or without their mirror images, each with its own temperature.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from emolab.inference.probabilities import mirrored, softmax, together
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class ServedModel:
     """What answers: a ``runner`` and how its answers are to be read.
 
-    ``document`` is what its file says. With ``mirrored`` every image is judged with its mirror image, by the mean of
+    ``document`` is what its file says, ``conformal`` what it states about sets of classes
+    (:mod:`emolab.inference.uncertainty`). With ``mirrored`` every image is judged with its mirror image, by the mean of
     their logits; ``temperature`` is ``None`` where the file has done both, and gives probabilities as they are.
     """
 
@@ -32,6 +33,7 @@ class ServedModel:
     preprocessing: Preprocessing
     mirrored: bool = False
     temperature: float | None = None
+    conformal: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def card(self) -> str:
@@ -59,7 +61,13 @@ class ServedModel:
 
 def of_file(runner: Runner) -> ServedModel:
     """The model in an exported file: how it judges and its temperature are inside."""
-    return ServedModel(runner, str(runner.document["model"]), runner.classes, runner.preprocessing)
+    return ServedModel(
+        runner,
+        str(runner.document["model"]),
+        runner.classes,
+        runner.preprocessing,
+        conformal=runner.document.get("conformal", {}),
+    )
 
 
 def of_engine(runner: Runner, described: Checkpoint) -> ServedModel:
@@ -71,4 +79,5 @@ def of_engine(runner: Runner, described: Checkpoint) -> ServedModel:
         described.preprocessing,
         mirrored=described.flips,
         temperature=described.temperature,
+        conformal=described.conformal,
     )

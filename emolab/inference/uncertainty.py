@@ -43,10 +43,11 @@ class Uncertainty:
         return tuple(int(i) for place, i in enumerate(order) if place == 0 or probs[i] >= self.level)
 
 
-def fit(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> dict[str, float]:
-    """From calibrated ``probs`` (n, k) of images not learned from and their ``truth`` (n,): coverage -> level.
+def fit(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> dict[str, Any]:
+    """What calibrated ``probs`` (n, k) of images not learned from and their ``truth`` (n,) let a model state.
 
-    Empty with fewer than :data:`FEWEST` images. A coverage that so few images cannot promise gets level 0: all classes.
+    ``n`` and ``levels``, coverage -> level; empty with fewer than :data:`FEWEST` images. A coverage that so few images
+    cannot promise gets level 0: all classes.
     """
     n = len(truth)
     if n < FEWEST:
@@ -56,7 +57,7 @@ def fit(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> di
     for coverage in COVERAGES:
         place = math.ceil((n + 1) * coverage)
         levels[f"{coverage:g}"] = 0.0 if place > n else float(max(0.0, 1 - scores[place - 1]))
-    return levels
+    return {"n": n, "levels": levels}
 
 
 def measured(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]], level: float) -> tuple[float, float]:
@@ -67,7 +68,18 @@ def measured(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]], 
     return float(inside[rows, truth].mean()), float(inside.sum(axis=1).mean())
 
 
-def level_for(document: Mapping[str, Any], coverage: float) -> float | None:
-    """The level a model's ``document`` states for ``coverage``; ``None`` where it states none for it."""
-    found = dict(document.get("conformal") or {}).get("levels", {}).get(f"{coverage:g}")
+def level_for(stated: Mapping[str, Any], coverage: float) -> float | None:
+    """The level that what a model ``stated`` (see :func:`fit`) has for ``coverage``; ``None`` where it has none."""
+    found = stated.get("levels", {}).get(f"{coverage:g}")
     return None if found is None else float(found)
+
+
+def check(
+    stated: Mapping[str, Any], probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]
+) -> list[dict[str, float]]:
+    """For each coverage ``stated``: what it is on other images, ``reached``, and the mean ``size`` of the sets."""
+    found = []
+    for coverage, level in stated.get("levels", {}).items():
+        reached, size = measured(probs, truth, level)
+        found.append({"coverage": float(coverage), "reached": reached, "size": size})
+    return found

@@ -10,9 +10,9 @@ import itertools
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,10 @@ class Model(Protocol):
     @property
     def preprocessing(self) -> Preprocessing:
         """How images are prepared for it."""
+
+    @property
+    def conformal(self) -> Mapping[str, Any]:
+        """What it states about sets of classes (:mod:`emolab.inference.uncertainty`)."""
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated probabilities (n, k) of images (n, size, size, channels)."""

@@ -36,7 +36,15 @@ class Evaluation(Result):
         """The headline figures, and one row a class."""
         told = ("on", "n", "accuracy", "macro_f1", "ece", "nll", "dropped", "unreadable")
         head = [(name.replace("_", " "), found) for name in told if (found := self.figures.get(name))]
-        return [Table(f"Model {short(self.model)}, judged", (), head), class_table(self.figures["per_class"])]
+        found = [Table(f"Model {short(self.model)}, judged", (), head), class_table(self.figures["per_class"])]
+        return [*found, *sets_table(self.figures["conformal"])]
+
+
+def sets_table(rows: Sequence[Mapping[str, float]]) -> list[Table]:
+    """How often the sets of classes held the right one, beside what the model states; none for one that states none."""
+    columns = ("stated", "reached", "classes a set")
+    shown = [[Share(row["coverage"]), Share(row["reached"]), round(row["size"], 2)] for row in rows]
+    return [Table("Sets that hold the right class", columns, shown)] if rows else []
 
 
 def class_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -66,6 +66,7 @@ def describe(made: Checkpoint, *, to: str, precision: str, width: int, card: str
         "probabilities": "softmax(logits / temperature), inside the graph",
         "normalisation": "mean and std, of 0..1, are taken off inside the graph",
         "flips": made.flips,
+        "conformal": dict(made.conformal),
         "decoder": decode.VERSION,
         "preprocessing": decode.described(made.preprocessing),
         "licence": _licence(card),

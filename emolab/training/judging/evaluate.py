@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.errors import DataError
+from emolab.inference import uncertainty
 from emolab.progress import SILENT, Progress
 from emolab.stats import metrics
 from emolab.training.learned import ancestry, fingerprints
@@ -57,6 +58,7 @@ def evaluate(
         "protocol": protocol,
         "flips": predictor.checkpoint.flips,
         **found,
+        "conformal": uncertainty.check(predictor.checkpoint.conformal, probs, answer_of),
         "learned": ancestry.marked(record, known, probs, answer_of, classes),
         "unreadable": int((~read).sum()),
         "errors": [f"{answer.name}: {answer.error}" for answer in answers if answer.error][:20],

@@ -124,6 +124,7 @@ def _document(
             "learned": judged["learned"],
             "compared": judged["compared"],
             "flips": {key: found.brief for key, found in ways.items()},
+            "conformal": {key: found.conformal for key, found in ways.items()},
             "before_temperature": {key: own.before.get(key) for key in ("nll", "ece", "brier", "reliability", "votes")},
             "n_train": len(data.train),
             "epochs": len(fitted.history),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.inference import probabilities
+from emolab.inference import probabilities, uncertainty
 from emolab.inference.probabilities import softmax
 from emolab.stats import metrics
 from emolab.training.inputs.training_set import TrainingSet
@@ -26,12 +26,16 @@ OFF, ON = "off", "on"
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """One way's ``temperature``, calibrated ``probs`` (v, k) of the validation samples, figures by them and before."""
+    """One way's ``temperature``, calibrated ``probs`` (v, k) of the validation samples, figures by them and before.
+
+    ``conformal``: what they let the model state about sets of classes (:mod:`emolab.inference.uncertainty`).
+    """
 
     temperature: float
     probs: NDArray[np.float32]
     measured: dict[str, Any]
     before: dict[str, Any]
+    conformal: dict[str, Any]
 
     @property
     def brief(self) -> dict[str, float]:
@@ -54,4 +58,10 @@ def judged(logits: NDArray[np.float32], data: TrainingSet) -> Judged:
     measured, before = (metrics.summary(p, truth, data.classes) for p in (probs, raw))
     if len(truth):
         measured["votes"], before["votes"] = (metrics.against_votes(p, told) for p in (probs, raw))
-    return Judged(temperature=temperature, probs=probs, measured=measured, before=before)
+    return Judged(
+        temperature=temperature,
+        probs=probs,
+        measured=measured,
+        before=before,
+        conformal=uncertainty.fit(probs, truth),
+    )

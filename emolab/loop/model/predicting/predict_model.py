@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -43,6 +43,11 @@ class TorchModel:
     def preprocessing(self) -> Preprocessing:
         """How images are prepared for it."""
         return self.predictor.checkpoint.preprocessing
+
+    @property
+    def conformal(self) -> Mapping[str, Any]:
+        """What it states about sets of classes."""
+        return self.predictor.checkpoint.conformal
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated probabilities (n, k) of images (n, size, size, channels)."""
@@ -89,7 +94,7 @@ def uncertainty_of(model: Model, unsure: float, coverage: float | None) -> Uncer
 
     if coverage is None:
         return Uncertainty(threshold=unsure)
-    level = level_for(getattr(model, "document", {}), coverage)
+    level = level_for(model.conformal, coverage)
     if level is None:
         raise ConfigError(
             f"Model {model.id[:12]} states no sets of classes that hold the right one in {coverage:.0%}.",
