@@ -25,9 +25,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from emolab.inference import model_document
+from emolab.datasets.benchmark_set import evaluation_set
+from emolab.inference import model_document, uncertainty
 from emolab.loop.model.training_material import training_material
 from emolab.loop.sample_files import media_of
 from emolab.modalities.image import decode
@@ -37,6 +39,7 @@ from emolab.training.export.export import export
 from emolab.training.learned import fingerprints
 from emolab.training.learned import learned_images as learned
 from emolab.training.networks.bundled import ROOT, SERVED
+from emolab.training.predict import load, predict_media
 from emolab.training.runs import runs
 from emolab.workspace import Workspace
 
@@ -113,12 +116,24 @@ def pack(folder: Path, valid_zip: Path, out: Path) -> None:
     checkpoint.write(out, made, halved)
     judged = [judge(out, valid_zip, flips=flips) for flips in (made.flips, not made.flips)]
     checkpoint.write(out, replace(made, metrics={**made.metrics, "judged": judged}), halved)
-    served(out)
+    serve(out, valid_zip)
 
 
-def served(out: Path) -> None:
-    """Write the model in ``out`` as ONNX too, which answers without PyTorch; it looks at single images."""
+def serve(out: Path, valid_zip: Path) -> None:
+    """Let the model in ``out`` state sets of classes, and write it as ONNX too, which answers without PyTorch."""
+    made, weights = checkpoint.read(out)
+    stated = {"on" if flips else "off": sets(out, valid_zip, flips=flips) for flips in (False, True)}
+    checkpoint.write(out, replace(made, metrics={**made.metrics, "conformal": stated}), weights)
     export(out, out / SERVED, to="onnx", flips=False)
+
+
+def sets(folder: Path, valid_zip: Path, *, flips: bool) -> dict[str, Any]:
+    """What FER+ valid lets the model in ``folder`` state about sets of classes, with or without mirror images."""
+    predictor = load(folder, device="cpu").with_flips(flips)
+    chosen = evaluation_set(f"ferplus:{valid_zip}", predictor.checkpoint.classes)
+    answers = predict_media(predictor, list(zip(chosen.names, chosen.media, strict=True)))
+    probs = np.stack([answer.probs for answer in answers if answer.probs is not None])
+    return uncertainty.fit(probs, np.asarray(chosen.targets))
 
 
 def judge(folder: Path, valid_zip: Path, *, flips: bool) -> dict[str, Any]:
@@ -159,16 +174,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--teacher", type=int, default=TEACHER, help="seed of the network it learns from")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where to write the model; default: the package")
-    parser.add_argument("--onnx-only", action="store_true", help="write the model in --out as ONNX again, and end")
+    parser.add_argument(
+        "--serve-only", action="store_true", help="write again what the model in --out needs to be served, and end"
+    )
     parser.add_argument(
         "--record-only", action="store_true", help="write what the model in --out learned from, and end"
     )
     chosen = parser.parse_args()
-    if chosen.onnx_only:
-        served(chosen.out.resolve())
+    train_zip, valid_zip = chosen.train.resolve(), chosen.valid.resolve()
+    if chosen.serve_only:
+        serve(chosen.out.resolve(), valid_zip)
         print(f"face48: {chosen.out / SERVED}")
         return
-    train_zip, valid_zip = chosen.train.resolve(), chosen.valid.resolve()
     workspace = chosen.workspace.resolve()
     prepare(workspace, train_zip, valid_zip)
     if chosen.record_only:
