@@ -161,6 +161,31 @@ class InspectConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServeConfig:
+    """The HTTP API: `emolab serve`."""
+
+    host: str = "127.0.0.1"  # address to listen on; any but this machine's own demands keys
+    port: int = 8000  # $PORT and $AIP_HTTP_PORT, which platforms set, come before it
+    hosts: tuple[str, ...] = ()  # names in front of it, such as ["faces.example.org"]; "*" for every name
+    origins: tuple[str, ...] = ()  # pages of other sites that may call, such as ["https://example.org"]
+    threads: int | None = None  # cores for the model; not set: all
+    readers: int = 2  # threads that decode pictures and find faces
+    batch: int = 32  # crops that are computed together, at most
+    wait_ms: float = 5.0  # a batch waits so long for requests that are on their way
+    queue: int = 256  # pictures under way; above that a request is refused at once with 503
+    max_bytes: int = 10 << 20  # of one request
+    max_pixels: int = 30_000_000  # of one picture
+    max_images: int = 64  # pictures of one request
+    max_faces: int = 256  # faces of one request
+    timeout: float = 30.0  # seconds for one request, waiting included
+    upload_timeout: float = 20.0  # seconds within which a request must have come in
+    connections: int = 1000  # open at once; more are refused with 503
+    rate: float = 0.0  # requests per second of one caller, with bursts of twice as many; 0: no limit
+    watch: float = 3.0  # seconds between looks at which model is the champion
+    shadow_share: float = 0.1  # of requests that a candidate answers unseen (--shadow)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """All sections."""
 
@@ -171,6 +196,7 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     suggest: SuggestConfig = field(default_factory=SuggestConfig)
     inspect: InspectConfig = field(default_factory=InspectConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Every setting with its value, as plain data."""

@@ -23,8 +23,10 @@ CORE = {
 ROOMS = {"datasets", "labeling", "training", "active_learning", "serving"}
 #: The steps: they compose rooms, print nothing and parse nothing.
 LOOP = {"loop"}
-#: They parse, call the loop and print; nothing imports them.
-FRONTS = {"demonstration", "cli"}
+#: They parse, call the loop and print; nothing imports them, but the commands that start them.
+FRONTS = {"demonstration", "cli", "api"}
+#: The folders of the front called "api": what reads requests and shows pages.
+API = ("serving/app", "serving/pages")
 
 #: What a command may import at run time beside `loop` and the fronts: words, numbers and what they are made of.
 COMMANDS_MAY = (
@@ -65,6 +67,7 @@ HOMES = {
     "emolab_studio": ("labeling/server_settings/",),
     "onnxruntime": ("inference/", "training/export/"),
     **dict.fromkeys(("fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "pydantic"), ("serving/",)),
+    **dict.fromkeys(("python_multipart", "h11"), ("serving/app/",)),
     "openvino": ("inference/",),
     "pi_heif": ("modalities/image/reading/",),
     "onnx": ("training/export/",),
@@ -91,7 +94,7 @@ LIGHT = {
     "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk"},
     "serving": {
         *("numpy", "PIL", "cv2", "av", "filelock"),
-        *("fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "pydantic"),
+        *("fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "pydantic", "python_multipart", "h11"),
     },
     "active_learning": {"numpy", "scipy", "sqlalchemy", "faiss"},
 }
@@ -144,7 +147,9 @@ def all_imports() -> list[Import]:
 
 
 def room_of(path: str) -> str:
-    """Return "core", "cli", a room, or "" for the package's own __init__."""
+    """Return "core", "cli", "api", a room, or "" for the package's own __init__."""
+    if any(path == folder or path.startswith(f"{folder}/") for folder in API):
+        return "api"
     name = path.split("/", maxsplit=1)[0].removesuffix(".py")
     if name in CORE:
         return "core"
@@ -158,7 +163,9 @@ def allowed(here: str, there: str) -> bool:
     below = {"core"} if here in CORE | ROOMS | {"core"} else {"core"} | ROOMS
     if here in FRONTS | {""}:
         below |= LOOP
-    return there in (below | {"demonstration"} if here == "cli" else below)
+    if here == "cli":
+        below |= {"demonstration", "api"}
+    return there in below
 
 
 def layer_faults(imports: list[Import]) -> list[str]:
@@ -168,7 +175,7 @@ def layer_faults(imports: list[Import]) -> list[str]:
         parts = found.module.split(".")
         if parts[0] != "emolab" or len(parts) < 2:
             continue
-        here, there = room_of(found.path), room_of(parts[1])
+        here, there = room_of(found.path), room_of("/".join(parts[1:]))
         if not allowed(here, there):
             faults.append(f"{found}: {here or 'emolab/__init__'} may not import {there}")
     return faults
@@ -233,7 +240,7 @@ def module_graph(files: list[tuple[str, str]]) -> dict[str, set[str]]:
 
 
 def test_every_file_belongs_to_a_room_of_the_design() -> None:
-    known = CORE | ROOMS | LOOP | FRONTS | {"__init__", "__main__"}
+    known = CORE | ROOMS | LOOP | (FRONTS - {"api"}) | {"__init__", "__main__"}
     strangers = sorted({path.split("/")[0] for path, _ in sources()} - {*known, *(f"{name}.py" for name in known)})
     assert not strangers, f"no room for {', '.join(strangers)}: see CONTRIBUTING.md, 'Who may import whom'"
 
@@ -274,6 +281,7 @@ def step_faults(imports: list[Import]) -> list[str]:
         f"{found}: a command asks loop/ for that"
         for found in imports
         if found.path.startswith("cli/") and not found.typing and found.module.startswith("emolab.")
+        if room_of("/".join(found.module.split(".")[1:])) != "api"
         if found.module.split(".")[1] not in {*COMMANDS_MAY, "__version__"}
     ]
 
@@ -359,6 +367,11 @@ def test_absolute_imports_only() -> None:
         ("datasets/readers/csv.py", "from ...labeling import tasks", "datasets may not import labeling"),
         ("datasets/merge/merge.py", "from emolab.datasets import splits\nfrom emolab.catalog import votes", ""),
         ("cli/train.py", "from emolab.training import fit", ""),
+        ("serving/app/predict.py", "from emolab.loop.model import models\nfrom emolab.serving import answers", ""),
+        ("serving/predictor.py", "from emolab.loop.model import models", "serving may not import loop"),
+        ("serving/predictor.py", "from emolab.serving.app import predict", "serving may not import api"),
+        ("loop/operate/serve.py", "from emolab.serving.app import application", "loop may not import api"),
+        ("cli/serve.py", "from emolab.serving.app import application", ""),
     ],
 )
 def test_the_rule_sees_an_import_that_breaks_it(path: str, line: str, message: str) -> None:

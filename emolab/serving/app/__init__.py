@@ -1,0 +1,1 @@
+"""The HTTP API: a front like the command line. It reads a request, asks what lies below, and answers."""

@@ -1,0 +1,162 @@
+"""Who may ask: the name asked for, the page that asks, the key, and how often. In front of every route.
+
+A request for a name that is not this server's comes from a page that made its own name point here (DNS rebinding); one
+with a foreign Origin comes from a page of another site. Numeric addresses cannot be rebound and are always allowed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import math
+import socket
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emolab.serving.app.errors import RequestRefused, as_response
+from emolab.serving.service import Service
+
+#: Paths that tell whether the server lives and nothing else: answered under every name, without a key.
+OPEN = ("/health", "/ready")
+
+
+class Guard:
+    """Answers what may not pass; ``free`` are further paths that platforms ask without a key."""
+
+    def __init__(self, app: ASGIApp, service: Service, free: tuple[str, ...] = ()) -> None:
+        self.app, self.service = app, service
+        self.free = frozenset((*OPEN, *free))
+        self.names = {"localhost", socket.gethostname().lower(), *(name.lower() for name in service.config.hosts)}
+        self.origins = {origin.lower().rstrip("/") for origin in service.config.origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with ``who`` in its state, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        origin = headers.get("origin", "").lower()
+        try:
+            if scope["path"] not in self.free:
+                self._check(scope, headers, origin)
+        except RequestRefused as error:
+            if scope["type"] == "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 1008, "reason": error.kind})
+            else:
+                await as_response(error)(scope, receive, send)
+            return
+        if scope["type"] == "http" and origin and origin in self.origins:
+            await self._across(scope, receive, send, headers, origin)
+        else:
+            await self.app(scope, receive, send)
+
+    def _check(self, scope: Scope, headers: Headers, origin: str) -> None:
+        self._name(headers)
+        if scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            self._origin(headers, origin)
+        if scope.get("method") == "OPTIONS" and origin in self.origins:
+            return  # a browser asks whether it may, without the key
+        who = self._key(headers, scope.get("client"))
+        scope.setdefault("state", {})["who"] = who
+        wait = self.service.rate.wait(who)
+        if wait:
+            raise RequestRefused(
+                429,
+                "too_often",
+                f"More than {self.service.config.rate:g} requests per second.",
+                "Send them more slowly.",
+                headers={"retry-after": str(math.ceil(wait))},
+            )
+
+    def _name(self, headers: Headers) -> None:
+        name = host_name(headers.get("host", ""))
+        if name in self.names or "*" in self.names or is_address(name):
+            return
+        raise RequestRefused(
+            421, "wrong_host", "This server is not known by that name.", "Allow it with: emolab serve --allow-host NAME"
+        )
+
+    def _origin(self, headers: Headers, origin: str) -> None:
+        if not origin or origin in self.origins or urlsplit(origin).netloc == headers.get("host", "").lower():
+            return
+        raise RequestRefused(
+            403,
+            "wrong_origin",
+            "A page of another site may not call this server.",
+            "Allow its address with: emolab serve --set serve.origins=https://...",
+        )
+
+    def _key(self, headers: Headers, client: tuple[str, int] | None) -> str:
+        given = key_in(headers)
+        who = None if given is None else self.service.keys.who(given)
+        if who is not None:
+            return f"key {who}"
+        if given is None and not self.service.demand_keys:
+            return client[0] if client else "local"
+        missing = given is None
+        raise RequestRefused(
+            401,
+            "key_missing" if missing else "key_wrong",
+            "A key is needed." if missing else "The key is not valid.",
+            "Send it as a header, Authorization: Bearer KEY. The owner makes one with: emolab serve keys add NAME",
+            headers={"www-authenticate": "Bearer"},
+        )
+
+    async def _across(self, scope: Scope, receive: Receive, send: Send, headers: Headers, origin: str) -> None:
+        """Tell the browser that the page at ``origin`` may read the answer (CORS)."""
+        allow = [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            more = {
+                "access-control-allow-methods": "GET, POST",
+                "access-control-allow-headers": "authorization, content-type, x-api-key",
+                "access-control-max-age": "600",
+            }
+            response = Response(status_code=204, headers={**{k.decode(): v.decode() for k, v in allow}, **more})
+            await response(scope, receive, send)
+            return
+
+        async def allowing(message: dict[str, object]) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), *allow]}  # type: ignore[misc]
+            await send(message)
+
+        await self.app(scope, receive, allowing)  # type: ignore[arg-type]
+
+
+def key_in(headers: Mapping[str, str]) -> str | None:
+    """The key in Authorization (Bearer, or Basic with the key as password) or X-API-Key; ``None`` without one."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except (binascii.Error, ValueError):
+            return ""
+    return headers.get("x-api-key")
+
+
+def host_name(header: str) -> str:
+    """The name in a Host header, without its port.
+
+    >>> host_name("Localhost:8000"), host_name("[::1]:8000"), host_name("example.org")
+    ('localhost', '::1', 'example.org')
+    """
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower()
+
+
+def is_address(name: str) -> bool:
+    """Whether ``name`` is a numeric address."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

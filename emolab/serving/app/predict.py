@@ -1,0 +1,140 @@
+"""Pictures in, answers out: ``POST /v1/predict``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from emolab.serving.answers import FaceAnswer, ImageAnswer
+from emolab.serving.app.bodies import parsed, pictures_of, read_body
+from emolab.serving.app.errors import JSONAnswer, RequestRefused, overloaded
+from emolab.serving.audit import class_counts
+from emolab.serving.capacity import Capacity, Overloaded
+from emolab.serving.model_host import Answered, Pictures, TooManyFaces
+from emolab.serving.service import Service
+
+BOX = ("x", "y", "width", "height")
+LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
+
+
+async def predict(request: Request) -> Response:
+    """Classify one picture or several."""
+    config = request.app.state.service.config
+    content_type = request.headers.get("content-type", "")
+    answered = await answers_to(request, partial(pictures_of, content_type=content_type, config=config))
+    if len(answered.answers) == 1 and answered.answers[0].error is not None:
+        raise RequestRefused(422, "unreadable", answered.answers[0].error, "Send a JPEG, PNG, WebP or another picture.")
+    images = [image_told(answer, answered.version.classes) for answer in answered.answers]
+    return JSONAnswer({"model": answered.version.id, "request": request.state.request_id, "images": images})
+
+
+@dataclass(slots=True)
+class _Held:
+    """What one request takes of the server's capacity; all of it is given back at its end."""
+
+    capacity: Capacity
+    images: int = 0
+    size: int = 0
+
+    def more(self, *, images: int = 0, size: int = 0) -> None:
+        try:
+            self.capacity.enter(images=images, size=size)
+        except Overloaded as error:
+            raise overloaded(error) from None
+        self.images += images
+        self.size += size
+
+
+async def answers_to(request: Request, parse: Callable[[bytes], Pictures]) -> Answered:
+    """What the model says about the pictures that ``parse`` finds in the body; counted and noted in the audit log.
+
+    Raises :class:`RequestRefused` for everything that cannot be answered.
+    """
+    state = request.app.state
+    service: Service = state.service
+    if request.url.query:
+        raise RequestRefused(422, "unknown_parameter", "There are no parameters in the address.", "Remove them.")
+    held, done = _Held(service.capacity), False
+    try:
+        held.more(images=1)
+        body = await read_body(request, service.config, lambda size: held.more(size=size))
+        pictures = await parsed(body, parse)
+        held.more(images=len(pictures) - 1)
+        answered = await _answer(service, pictures)
+        done = True
+    finally:
+        service.capacity.leave(images=held.images, size=held.size, answered=done)
+    state.metrics.answers(answered.version.id, answered.answers)
+    service.audit.write(
+        {
+            "request": request.state.request_id,
+            "who": request.state.who,
+            "model": answered.version.id,
+            "images": len(answered.answers),
+            "errors": sum(answer.error is not None for answer in answered.answers),
+            "classes": class_counts(answered.answers),
+        }
+    )
+    return answered
+
+
+async def _answer(service: Service, pictures: Pictures) -> Answered:
+    timeout = service.config.timeout
+    try:
+        async with asyncio.timeout(timeout):
+            return await asyncio.wrap_future(service.host.submit(pictures))
+    except TimeoutError:
+        raise RequestRefused(
+            408, "timeout", f"There was no answer within {timeout:g} s.", "Send fewer or smaller pictures."
+        ) from None
+    except TooManyFaces as error:
+        raise RequestRefused(
+            422,
+            "too_many_faces",
+            f"There are {error.found} faces in the request; at most {error.most} are answered.",
+            "Send fewer pictures at a time.",
+        ) from None
+
+
+def image_told(answer: ImageAnswer, classes: tuple[str, ...]) -> dict[str, object]:
+    """One picture's answer, ready for JSON."""
+    return {
+        "name": answer.name,
+        "size": None if answer.size is None else list(answer.size),
+        "no_face": answer.no_face,
+        "error": answer.error,
+        "note": answer.note,
+        "faces": [_face_told(face, classes) for face in answer.faces],
+    }
+
+
+def _face_told(face: FaceAnswer, classes: tuple[str, ...]) -> dict[str, object]:
+    told: dict[str, object] = {
+        "label": face.label,
+        "confidence": round(face.confidence, 6),
+        "probs": {name: round(p, 6) for name, p in zip(classes, face.probs.tolist(), strict=True)},
+        "unsure": face.unsure,
+        "note": face.note,
+    }
+    if face.among is not None:
+        told["among"] = list(face.among)
+    if face.place is not None:
+        place = face.place
+        told |= {
+            "face": place.number,
+            "box": dict(zip(BOX, place.box, strict=True)),
+            "landmarks": {
+                name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, place.landmarks, strict=True)
+            },
+            "score": round(place.score, 4),
+        }
+    return told
+
+
+ROUTES = [Route("/v1/predict", predict, methods=["POST"])]

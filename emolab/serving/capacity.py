@@ -1,0 +1,58 @@
+"""How much work may be under way: above that, a request is refused at once instead of waiting in vain."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+#: Seconds within which a refused caller is asked back, at least and at most.
+SOONEST, LATEST = 1, 60
+
+
+class Overloaded(Exception):
+    """There is no room; ``retry_after`` is in how many whole seconds there may be."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"no room; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class Capacity:
+    """Counts what is under way: at most ``images`` pictures and ``size`` bytes of bodies. Any thread may use it."""
+
+    def __init__(self, *, images: int, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.images, self.size = images, size
+        self.held_images = self.held_bytes = 0
+        self._lock = threading.Lock()
+        self._clock = clock
+        self._rate = 0.0  # images answered per second, over the last seconds
+        self._since, self._answered = clock(), 0
+
+    def enter(self, *, images: int = 0, size: int = 0) -> None:
+        """Take room. Raises :class:`Overloaded`, and takes none, where there is too little."""
+        with self._lock:
+            if self.held_images + images > self.images or self.held_bytes + size > self.size:
+                raise Overloaded(self._retry_after())
+            self.held_images += images
+            self.held_bytes += size
+
+    def leave(self, *, images: int = 0, size: int = 0, answered: bool = True) -> None:
+        """Give room back; ``answered`` images say how quick the work goes."""
+        with self._lock:
+            self.held_images -= images
+            self.held_bytes -= size
+            if answered:
+                self._answered += images
+                passed = self._clock() - self._since
+                if passed >= 1:
+                    now = self._answered / passed
+                    self._rate = now if self._rate == 0 else (self._rate + now) / 2
+                    self._since, self._answered = self._clock(), 0
+
+    def _retry_after(self) -> int:
+        """When what is under way now should be done."""
+        if self._rate == 0:
+            return SOONEST
+        return min(LATEST, max(SOONEST, math.ceil(self.held_images / self._rate)))
