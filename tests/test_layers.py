@@ -72,6 +72,7 @@ HOMES = {
     "pi_heif": ("modalities/image/reading/",),
     "onnx": ("training/export/",),
     "onnxscript": ("training/export/",),
+    "pyarrow": ("loop/model/predicting/predict_out.py",),
     "click": ("cli/",),
     "pandas": ("notebook/frames.py",),
     "IPython": ("notebook/notebook_progress.py",),

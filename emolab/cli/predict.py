@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from emolab.cli.common import Session, device_option, flips_option, other_files, workspace_command
-from emolab.cli.ui.predict_table import print_csv, show
+from emolab.cli.ui.predict_table import show as show_table
+
+if TYPE_CHECKING:
+    from emolab.loop.model.predict import Asked, Predicted
+    from emolab.loop.model.predicting.predict_files import File
+
+#: Bytes that are read from standard input; more than any image that is looked at may have.
+_MOST = 1 << 30
 
 
 @click.command(short_help="Classify images with a model.")
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one line per image or face as CSV on standard output.")
+@click.option("--jsonl", "as_lines", is_flag=True, help="Print each answer as a line of JSON as soon as it is there.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the answers to FILE: .json, .jsonl, .csv or .parquet.",
+)
 @click.option(
     "--faces",
     type=click.Choice(["auto", "all", "largest", "off"]),
@@ -47,6 +63,8 @@ def predict(
     paths: tuple[Path, ...],
     *,
     as_csv: bool,
+    as_lines: bool,
+    out: Path | None,
     faces: str | None,
     draw_to: Path | None,
     unsure: float,
@@ -54,8 +72,9 @@ def predict(
     flips: bool | None,
     device: str | None,
 ) -> None:
-    """Classify the images in PATH... (files, folders or zips) with MODEL: champion, the start of an id, a folder, or an
-    exported file.
+    """Classify the images in PATH... with MODEL: champion, the start of an id, a folder, or an exported file.
+
+    PATH is a file, a folder, a zip, a pattern such as "photos/*.jpg", or - for an image on standard input.
 
     Files are decoded in full; docs/export.md has the recipe. A file that cannot be read or shows nothing gets a line of
     its own, and the command ends with exit code 1. A note stands beside an answer that may be worth little: an image
@@ -65,39 +84,78 @@ def predict(
     (collect.tight) is searched, a smaller one is a face crop already. Each face is told with its box and landmarks, in
     pixels of the upright picture, and the detector's score.
     """
-    from emolab.cli.common import escape
     from emolab.cli.ui.model_options import config_of, folder_of, workspace_of
-    from emolab.errors import DataError
     from emolab.loop.model.models import exported
+    from emolab.loop.model.predict import ask
     from emolab.loop.model.predict import predict as run
+
+    place = exported(model) or folder_of(session, model)
+    how: dict[str, Any] = {
+        "workspace": workspace_of(session, settled=True),
+        "config": config_of(session),
+        "faces": faces,
+        "flips": flips,
+        "device": device,
+        "unsure": unsure,
+        "coverage": None if coverage is None else float(coverage),
+        "progress": session.progress,
+    }
+    images = [_standard_input() if str(path) == "-" else path for path in paths]
+    if as_lines:
+        _print_lines(session, ask(place, images, **how))
+    else:
+        _show(session, run(place, images, draw_to=draw_to, out=out, **how), as_csv=as_csv, draw_to=draw_to, out=out)
+
+
+def _standard_input() -> File:
+    """The image that is piped in."""
+    from emolab.loop.model.predicting.predict_files import File
+
+    return File("standard input", sys.stdin.buffer.read(_MOST + 1))
+
+
+def _print_lines(session: Session, asked: Asked) -> None:
+    """Print every answer as a line of JSON as soon as it is there."""
+    import json
+
+    from emolab.loop.model.predict import rows_of
+
+    failed = 0
+    for answer in asked.answers(session.progress):
+        failed += answer.error is not None
+        for row in rows_of(answer, asked.classes):
+            click.echo(json.dumps(row))
+    _end(failed, len(asked.files), listed=True)
+
+
+def _show(session: Session, done: Predicted, *, as_csv: bool, draw_to: Path | None, out: Path | None) -> None:
+    """Print all answers as JSON, CSV or a table, and what was written, passed over or failed."""
+    from emolab.cli.common import escape
+    from emolab.loop.model.predicting.predict_out import csv_text
     from emolab.words import many
 
-    done = run(
-        exported(model) or folder_of(session, model),
-        paths,
-        workspace=workspace_of(session, settled=True),
-        config=config_of(session),
-        faces=faces,
-        flips=flips,
-        device=device,
-        unsure=unsure,
-        coverage=None if coverage is None else float(coverage),
-        draw_to=draw_to,
-        progress=session.progress,
-    )
     rows = done.predictions
     session.emit(done)
     if as_csv and not session.json:
-        print_csv(rows, done.classes, faces=done.searched)
-    listed = session.json or as_csv or show(session, rows, faces=any("box" in row for row in rows))
+        click.echo(csv_text(rows, done.classes, faces=done.searched), nl=False)
+    listed = session.json or as_csv or show_table(session, rows, faces=any("box" in row for row in rows))
     for note in done.notes:
         session.say(f"[yellow]note:[/] {escape(note)}")
     if draw_to is not None:
         session.say(
             f"[green]✓[/] {many(len(done.drawn or ()), 'picture')} with boxes and bars in {escape(str(draw_to))}"
         )
+    if out is not None:
+        session.say(f"[green]✓[/] {many(len(rows), 'row')} in {escape(str(out))}")
     if done.ignored:
         session.say(f"[dim]Left alone: {other_files(done.ignored)[2]}[/]")
-    if done.failed:
+    _end(done.failed, done.files, listed=listed or out is not None)
+
+
+def _end(failed: int, files: int, *, listed: bool) -> None:
+    """Raise :class:`DataError` when some images could not be classified."""
+    from emolab.errors import DataError
+
+    if failed:
         where = "each is listed with its reason" if listed else "--json or --csv list each with its reason"
-        raise DataError(f"{done.failed} of {done.files} images could not be classified; {where}.")
+        raise DataError(f"{failed} of {files} images could not be classified; {where}.")

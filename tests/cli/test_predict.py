@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from emolab.cli.main import run
+from tests.support.calling import emolab, one_line
 
 
 @pytest.fixture
@@ -110,3 +112,72 @@ def test_settings_count_outside_of_a_workspace_too(odd: Path, capsys: pytest.Cap
     assert 'Unknown setting "collect.max_pixel"' in capsys.readouterr().err
     assert run(["predict", "face48", "fine.png", "--faces", "all", "--set", "collect.detector=gone.onnx"]) == 1
     assert "The face detector gone.onnx does not exist" in capsys.readouterr().err
+
+
+@pytest.fixture
+def pile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Five crops and a text, in a folder with the command line in it."""
+    monkeypatch.chdir(tmp_path)
+    for i in range(5):
+        Image.effect_noise((48, 48), 30 + 10 * i).save(tmp_path / f"c{i}.png")
+    (tmp_path / "d.png").write_text("Dear diary")
+    return tmp_path
+
+
+def test_lines_of_json_are_the_rows_of_the_whole_answer(pile: Path) -> None:
+    whole, lines = emolab("predict", "face48", ".", "--json"), emolab("predict", "face48", ".", "--jsonl")
+    rows = json.loads(whole.out)["predictions"]
+    assert [json.loads(line) for line in lines.out.splitlines()] == rows
+    assert (len(rows), whole.code, lines.code) == (6, 1, 1)
+    assert "1 of 6 images could not be classified; each is listed with its reason." in lines.err
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
+def test_answers_are_written_to_a_file_of_any_format(pile: Path, suffix: str) -> None:
+    said = emolab("predict", "face48", ".", "--out", f"all{suffix}", "--coverage", "0.9", "--json")
+    rows = json.loads(said.out)["predictions"]
+    file = pile / f"all{suffix}"
+    if suffix == ".json":
+        assert json.loads(file.read_text()) == json.loads(said.out)
+    elif suffix == ".jsonl":
+        assert [json.loads(line) for line in file.read_text().splitlines()] == rows
+    elif suffix == ".csv":
+        table = list(csv.DictReader(io.StringIO(file.read_text())))
+        assert [row["file"] for row in table] == [row["file"] for row in rows]
+        assert [row["among"].split() for row in table] == [row.get("among", []) for row in rows]
+    else:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        table = parquet.read_table(file).to_pylist()
+        assert [row["label"] for row in table] == [row.get("label") for row in rows]
+        assert table[0]["p_happiness"] == rows[0]["probs"]["happiness"]
+        assert table[-1]["error"] == rows[-1]["error"]
+
+
+def test_a_file_that_says_no_format_is_refused_before_anything_is_computed(pile: Path) -> None:
+    said = emolab("predict", "face48", ".", "--out", "answers.txt")
+    assert one_line(said).startswith("error: answers.txt says no format.")
+    assert not (pile / "answers.txt").exists()
+
+
+def test_patterns_and_standard_input_are_images_too(pile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = emolab("predict", "face48", "c[0-2].png", "**/c3.png", "--json")
+    assert [row["file"] for row in json.loads(said.out)["predictions"]] == ["c0.png", "c1.png", "c2.png", "c3.png"]
+    assert one_line(emolab("predict", "face48", "x*.png")).startswith("error: No file matches x*.png.")
+    stream = io.TextIOWrapper(io.BytesIO((pile / "c0.png").read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stream)
+    piped = json.loads(emolab("predict", "face48", "-", "--json").out)["predictions"]
+    first = json.loads(said.out)["predictions"][0]
+    assert piped == [{**first, "file": "standard input"}]
+
+
+def test_a_file_with_the_name_of_a_pattern_is_that_file(pile: Path) -> None:
+    (pile / "c[0].png").write_bytes((pile / "c4.png").read_bytes())
+    (row,) = json.loads(emolab("predict", "face48", "c[0].png", "--json").out)["predictions"]
+    assert row["file"] == "c[0].png"
+
+
+def test_an_unsure_answer_is_marked(pile: Path) -> None:
+    rows = json.loads(emolab("predict", "face48", "c0.png", "--unsure", "1", "--json").out)["predictions"]
+    assert rows[0]["unsure"] is True
+    assert "unsure:" in emolab("predict", "face48", "c0.png", "--unsure", "1").err
+    assert "unsure" not in json.loads(emolab("predict", "face48", "c0.png", "--json").out)["predictions"][0]

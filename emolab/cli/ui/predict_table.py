@@ -1,13 +1,8 @@
-"""What ``emolab predict`` prints: rows for JSON, CSV and the terminal."""
+"""What ``emolab predict`` shows on the terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-
-import click
-
-from emolab.loop.model.predict import BOX, LANDMARKS
-from emolab.safe_text import for_spreadsheet
 
 if TYPE_CHECKING:
     from emolab.cli.common import Session
@@ -15,30 +10,6 @@ if TYPE_CHECKING:
 #: Rows of the table, and lines about images below it that could not be classified.
 SHOWN = 40
 FAILED = 200
-_FACE = ("face", *BOX, *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"), "score")
-
-
-def print_csv(rows: list[dict[str, Any]], classes: tuple[str, ...], *, faces: bool) -> None:
-    """Print one line per row on standard output; with ``faces`` what is known of the face comes last."""
-    import csv
-    import io
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    names = map(for_spreadsheet, classes)
-    sets = ("among",) if any("among" in row for row in rows) else ()
-    writer.writerow(["file", "label", "confidence", *names, "error", "note", *sets, *(_FACE if faces else ())])
-    for row in rows:
-        numbers = [row["confidence"], *row["probs"].values()] if "probs" in row else [None] * (len(classes) + 1)
-        cells = [row["file"], row.get("label"), *(None if p is None else f"{p:.6f}" for p in numbers)]
-        cells += ["no face" if "no_face" in row else row.get("error"), row.get("note")]
-        cells += [" ".join(row.get("among", ())) for _ in sets]
-        if faces:
-            points = [value for point in row.get("landmarks", {}).values() for value in point]
-            box = [row["box"][key] for key in BOX] if "box" in row else [None] * len(BOX)
-            cells += [row.get("face"), *box, *(points or [None] * (2 * len(LANDMARKS))), row.get("score")]
-        writer.writerow([for_spreadsheet(cell) if isinstance(cell, str) else cell for cell in cells])
-    click.echo(out.getvalue(), nl=False)
 
 
 def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emolab.loop.model.predicting.predict_out import BOX, LANDMARKS
 from emolab.progress import SILENT
 from emolab.results import Result, Share, Table
 from emolab.words import short
@@ -23,14 +24,12 @@ if TYPE_CHECKING:
     from emolab.progress import Progress
     from emolab.serving.answers import FaceAnswer, ImageAnswer
     from emolab.serving.given import Media
+    from emolab.serving.predictor import Predictor
     from emolab.workspace import Workspace
 
-    #: What may be classified: a path (file, folder, zip), a Pillow image, or an array (h, w) or (h, w, 3) of 0..255.
-    Picture = str | Path | Image.Image | NDArray[np.uint8]
-
-BOX = ("x", "y", "width", "height")
-#: The person's own right and left, as the detector tells them.
-LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
+    #: What may be classified: a path (file, folder, zip, or a pattern such as "photos/*.jpg"), the bytes of an image, a
+    #: Pillow image, an array (h, w) or (h, w, 3) of 0..255, or one of these with a name.
+    Picture = str | Path | bytes | Image.Image | NDArray[np.uint8] | File
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +90,7 @@ def predict(
     unsure: float = 0.0,
     coverage: float | None = None,
     draw_to: Path | None = None,
+    out: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> Predicted:
     """Classify ``images`` with ``model``: face48, champion, the start of an id, a folder, or an exported file.
@@ -98,46 +98,105 @@ def predict(
     ``faces``: ``off`` takes images as face crops, ``all`` and ``largest`` find faces, ``auto`` finds them in large
     images [collect.faces]. ``flips`` judges each image with its mirror image [as the model was trained to]. Answers
     with a confidence below ``unsure`` are marked; ``coverage`` (0.8, 0.9 or 0.95) gives for each the set of classes
-    that holds the right one as often. ``draw_to`` is a folder for pictures with boxes. Settings are ``config``, else
-    those of ``workspace``, else the defaults. An image that cannot be read has a row with its reason, one without a
-    face a row that says so. Raises :class:`DataError` where there is no image at all.
+    that holds the right one as often. ``draw_to`` is a folder for pictures with boxes, ``out`` a file for the
+    predictions (.json, .jsonl, .csv, .parquet). Settings are ``config``, else those of ``workspace``, else the
+    defaults. An image that cannot be read has a row with its reason, one without a face a row that says so.
+    Raises :class:`DataError` where there is no image at all.
     """
-    from emolab.config import Config, apply
     from emolab.loop.model.predicting.predict_drawing import draw
-    from emolab.loop.model.predicting.predict_files import File
+    from emolab.loop.model.predicting.predict_out import check_out, write_out
+
+    if out is not None:
+        check_out(Path(out))
+    asked = ask(
+        model, images, workspace=workspace, config=config, faces=faces, flips=flips, device=device, unsure=unsure,
+        coverage=coverage, progress=progress,
+    )  # fmt: skip
+    answers = list(asked.answers(progress))
+    rows = [row for answer in answers for row in rows_of(answer, asked.classes)]
+    done = Predicted(
+        model=asked.model,
+        classes=asked.classes,
+        files=len(asked.files),
+        predictions=rows,
+        notes=asked.notes,
+        failed=sum(answer.error is not None for answer in answers),
+        faceless=sum(answer.no_face for answer in answers),
+        ignored=asked.ignored,
+        searched=asked.predictor.looking.faces != "off",
+        drawn=None if draw_to is None else draw(rows, dict(asked.pictures), draw_to, asked.predictor.looking, progress),
+    )
+    if out is not None:
+        write_out(Path(out), done)
+    return done
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A model with what it is asked about, ready to answer picture by picture: ``files`` and what was passed over."""
+
+    predictor: Predictor
+    files: Sequence[File | Problem]
+    notes: list[str]
+    ignored: Counter[str]
+
+    @property
+    def model(self) -> str:
+        """The id of the model."""
+        return self.predictor.model.id
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its classes, in the order of the probabilities."""
+        return self.predictor.model.classes
+
+    @property
+    def pictures(self) -> list[tuple[str, Media]]:
+        """What can be looked at, by name."""
+        return [(file.name, file.media) for file in self.files if not _is_problem(file)]  # type: ignore[union-attr]
+
+    def answers(self, progress: Progress = SILENT) -> Iterator[ImageAnswer]:
+        """One answer for each file, in order, as they come: memory stays the same however many there are."""
+        found = self.predictor.predict(self.pictures)
+        with progress.task("Predicting", len(self.files), unit="images") as bar:
+            for file in self.files:
+                yield _problem(file, self.model) if _is_problem(file) else next(found)  # type: ignore[arg-type]
+                bar.advance()
+
+
+def ask(
+    model: str | Path,
+    images: Picture | Iterable[Picture],
+    *,
+    workspace: Workspace | None = None,
+    config: Config | None = None,
+    faces: str | None = None,
+    flips: bool | None = None,
+    device: str | None = None,
+    unsure: float = 0.0,
+    coverage: float | None = None,
+    progress: Progress = SILENT,
+) -> Asked:
+    """Open ``model`` and find ``images``, as :func:`predict` does, without looking at any of them yet."""
+    from emolab.config import Config, apply
     from emolab.loop.model.predicting.predict_model import model_for, uncertainty_of
     from emolab.serving.predictor import Predictor
 
     config = config or (Config() if workspace is None else workspace.config)
     looking = apply(config, () if faces is None else (f"collect.faces={faces}",)).collect
     files, notes, ignored = _files(images, looking)
-    pictures = [(file.name, file.media) for file in files if isinstance(file, File)]
+    pictures = [(file.name, file.media) for file in files if not _is_problem(file)]  # type: ignore[union-attr]
     opened = model_for(
         workspace, model, config, pictures=pictures, looking=looking, flips=flips, device=device, progress=progress
     )
     predictor = Predictor(opened, looking, uncertainty=uncertainty_of(opened, unsure, coverage))
-    found = predictor.predict(pictures)
-    rows: list[dict[str, Any]] = []
-    failed = faceless = 0
-    with progress.task("Predicting", len(files), unit="images") as bar:
-        for file in files:
-            answer = next(found) if isinstance(file, File) else _problem(file, opened.id)
-            rows += rows_of(answer, opened.classes)
-            failed += answer.error is not None
-            faceless += answer.no_face
-            bar.advance()
-    return Predicted(
-        model=opened.id,
-        classes=opened.classes,
-        files=len(files),
-        predictions=rows,
-        notes=[*map(str, notes)],
-        failed=failed,
-        faceless=faceless,
-        ignored=ignored,
-        searched=looking.faces != "off",
-        drawn=None if draw_to is None else draw(rows, dict(pictures), draw_to, looking, progress),
-    )
+    return Asked(predictor=predictor, files=files, notes=[*map(str, notes)], ignored=ignored)
+
+
+def _is_problem(file: File | Problem) -> bool:
+    from emolab.modalities.problems import Problem
+
+    return isinstance(file, Problem)
 
 
 def _problem(problem: Problem, model: str) -> ImageAnswer:
@@ -154,7 +213,7 @@ def _files(
     Raises :class:`DataError` where there is none.
     """
     from emolab.errors import DataError
-    from emolab.loop.model.predicting.predict_files import File, files_of
+    from emolab.loop.model.predicting.predict_files import File, files_of, matching
 
     ignored: Counter[str] = Counter()
     notes: list[Problem] = []
@@ -162,7 +221,9 @@ def _files(
     paths: list[Path] = []
     for number, one in enumerate(_several(images), start=1):
         if isinstance(one, str | Path):
-            paths.append(Path(one))
+            paths += matching(Path(one))
+        elif isinstance(one, File):
+            files.append(one)
         else:
             files.append(File(name=f"image {number}", media=_checked(one)))
     if paths:
@@ -180,12 +241,16 @@ def _several(images: Picture | Iterable[Picture]) -> Sequence[Picture]:
     import numpy as np
     from PIL import Image
 
-    if isinstance(images, str | Path | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+    from emolab.loop.model.predicting.predict_files import File
+
+    if isinstance(images, str | bytes | Path | Image.Image | File):
+        return [images]
+    if isinstance(images, np.ndarray) and images.ndim < 4:
         return [images]
     return list(images)
 
 
-def _checked(image: Image.Image | NDArray[np.uint8]) -> Media:
+def _checked(image: bytes | Image.Image | NDArray[np.uint8]) -> Media:
     """``image`` as it is. Raises :class:`DataError` for what is none."""
     import numpy as np
     from PIL import Image
@@ -193,9 +258,10 @@ def _checked(image: Image.Image | NDArray[np.uint8]) -> Media:
     from emolab.errors import DataError
     from emolab.serving.given import as_image
 
-    if not isinstance(image, np.ndarray | Image.Image):
+    if not isinstance(image, bytes | np.ndarray | Image.Image):
         raise DataError(
-            f"{type(image).__name__} is no image.", hint="Give a path, a Pillow image or an array of numpy.uint8."
+            f"{type(image).__name__} is no image.",
+            hint="Give a path, the bytes of a file, a Pillow image or an array of numpy.uint8.",
         )
     as_image(image)
     return image

@@ -23,6 +23,23 @@ class File:
     media: Media
 
 
+def matching(path: Path) -> list[Path]:
+    """``path``, or the files it stands for when it is a pattern (``*``, ``?``, ``[ab]``, ``**``) and no file itself.
+
+    Raises :class:`DataError` where nothing matches.
+    """
+    import glob
+
+    from emolab.errors import DataError
+
+    if not glob.has_magic(str(path)) or os.path.lexists(path):
+        return [path]
+    found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 (a path of any form, not one below a folder)
+    if not found:
+        raise DataError(f"No file matches {path}.", hint="PATH... are images, folders, zips, or patterns of them.")
+    return [Path(one) for one in found]
+
+
 def files_of(
     paths: Sequence[Path], *, max_bytes: int, ignored: Counter[str], notes: list[Problem]
 ) -> list[File | Problem]:
