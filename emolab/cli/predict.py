@@ -12,6 +12,8 @@ from emolab.cli.common import Session, device_option, flips_option, other_files,
 from emolab.cli.ui.predict_table import show as show_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from emolab.loop.model.predict import Asked, Predicted
     from emolab.loop.model.predicting.predict_files import File
 
@@ -43,6 +45,13 @@ _MOST = 1 << 30
     help="Write the pictures to DIR with a box around each face and the answers beside it.",
 )
 @click.option(
+    "--explain",
+    "explain_to",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write each face to DIR with what mattered for its answer over it; 290 times the work of the answer.",
+)
+@click.option(
     "--unsure",
     type=click.FloatRange(0, 1),
     default=0.0,
@@ -67,6 +76,7 @@ def predict(
     out: Path | None,
     faces: str | None,
     draw_to: Path | None,
+    explain_to: Path | None,
     unsure: float,
     coverage: str | None,
     flips: bool | None,
@@ -104,7 +114,8 @@ def predict(
     if as_lines:
         _print_lines(session, ask(place, images, **how))
     else:
-        _show(session, run(place, images, draw_to=draw_to, out=out, **how), as_csv=as_csv, draw_to=draw_to, out=out)
+        done = run(place, images, draw_to=draw_to, explain_to=explain_to, out=out, **how)
+        _show(session, done, as_csv=as_csv, written={draw_to: done.drawn, explain_to: done.explained}, out=out)
 
 
 def _standard_input() -> File:
@@ -128,8 +139,15 @@ def _print_lines(session: Session, asked: Asked) -> None:
     _end(failed, len(asked.files), listed=True)
 
 
-def _show(session: Session, done: Predicted, *, as_csv: bool, draw_to: Path | None, out: Path | None) -> None:
-    """Print all answers as JSON, CSV or a table, and what was written, passed over or failed."""
+def _show(
+    session: Session,
+    done: Predicted,
+    *,
+    as_csv: bool,
+    written: Mapping[Path | None, list[Path] | None],
+    out: Path | None,
+) -> None:
+    """Print all answers as JSON, CSV or a table, and what was ``written`` where, passed over or failed."""
     from emolab.cli.common import escape
     from emolab.loop.model.predicting.predict_out import csv_text
     from emolab.words import many
@@ -141,10 +159,10 @@ def _show(session: Session, done: Predicted, *, as_csv: bool, draw_to: Path | No
     listed = session.json or as_csv or show_table(session, rows, faces=any("box" in row for row in rows))
     for note in done.notes:
         session.say(f"[yellow]note:[/] {escape(note)}")
-    if draw_to is not None:
-        session.say(
-            f"[green]✓[/] {many(len(done.drawn or ()), 'picture')} with boxes and bars in {escape(str(draw_to))}"
-        )
+    for folder, pictures in written.items():
+        if folder is not None and pictures is not None:
+            what = "boxes and bars" if pictures is done.drawn else "what mattered over the faces"
+            session.say(f"[green]✓[/] {many(len(pictures), 'picture')} with {what} in {escape(str(folder))}")
     if out is not None:
         session.say(f"[green]✓[/] {many(len(rows), 'row')} in {escape(str(out))}")
     if done.ignored:

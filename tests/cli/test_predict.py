@@ -181,3 +181,13 @@ def test_an_unsure_answer_is_marked(pile: Path) -> None:
     assert rows[0]["unsure"] is True
     assert "unsure:" in emolab("predict", "face48", "c0.png", "--unsure", "1").err
     assert "unsure" not in json.loads(emolab("predict", "face48", "c0.png", "--json").out)["predictions"][0]
+
+
+def test_faces_are_explained_in_pictures_and_yours_are_never_replaced(pile: Path) -> None:
+    said = emolab("predict", "face48", "c0.png", "c1.png", "d.png", "--explain", "why", "--json")
+    told = json.loads(said.out)
+    assert sorted(Path(file).name for file in told["explained"]) == ["c0.png.jpg", "c1.png.jpg"]
+    with Image.open(pile / "why" / "c0.png.jpg") as shown:
+        assert (shown.format, shown.size[0], len(shown.getexif())) == ("JPEG", 480, 0)
+    Image.effect_noise((48, 48), 30).convert("RGB").save(pile / "e.jpg")
+    assert "it would be replaced" in one_line(emolab("predict", "face48", "e.jpg", "--explain", "."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class Predicted(Result):
 
     ``files`` were looked at, ``failed`` of them could not be, each with its reason in ``predictions``; ``faceless``
     ones have no face. ``ignored`` counts files of other kinds by suffix, ``notes`` tell what was passed over. ``drawn``
-    are the pictures written; ``searched`` says whether faces were looked for.
+    and ``explained`` are the pictures written; ``searched`` says whether faces were looked for.
     """
 
     model: str
@@ -50,6 +50,7 @@ class Predicted(Result):
     faceless: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
     drawn: list[Path] | None = None
+    explained: list[Path] | None = None
     searched: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,7 +64,8 @@ class Predicted(Result):
             "predictions": self.predictions,
             "notes": self.notes,
         }
-        return told if self.drawn is None else {**told, "drawn": [str(file) for file in self.drawn]}
+        written = {"drawn": self.drawn, "explained": self.explained}
+        return {**told, **{name: [*map(str, files)] for name, files in written.items() if files is not None}}
 
     def tables(self) -> list[Table]:
         """One row an image or face: what it shows and how sure that is, or why there is no answer."""
@@ -90,6 +92,7 @@ def predict(
     unsure: float = 0.0,
     coverage: float | None = None,
     draw_to: Path | None = None,
+    explain_to: Path | None = None,
     out: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> Predicted:
@@ -98,12 +101,14 @@ def predict(
     ``faces``: ``off`` takes images as face crops, ``all`` and ``largest`` find faces, ``auto`` finds them in large
     images [collect.faces]. ``flips`` judges each image with its mirror image [as the model was trained to]. Answers
     with a confidence below ``unsure`` are marked; ``coverage`` (0.8, 0.9 or 0.95) gives for each the set of classes
-    that holds the right one as often. ``draw_to`` is a folder for pictures with boxes, ``out`` a file for the
-    predictions (.json, .jsonl, .csv, .parquet). Settings are ``config``, else those of ``workspace``, else the
-    defaults. An image that cannot be read has a row with its reason, one without a face a row that says so.
+    that holds the right one as often. ``draw_to`` is a folder for pictures with boxes, ``explain_to`` one for pictures
+    of where the model looked, ``out`` a file for the predictions (.json, .jsonl, .csv, .parquet). Settings are
+    ``config``, else those of ``workspace``, else the defaults. An image that cannot be read has a row with its reason,
+    one without a face a row that says so.
     Raises :class:`DataError` where there is no image at all.
     """
     from emolab.loop.model.predicting.predict_drawing import draw
+    from emolab.loop.model.predicting.predict_explaining import explain
     from emolab.loop.model.predicting.predict_out import check_out, write_out
 
     if out is not None:
@@ -126,6 +131,8 @@ def predict(
         searched=asked.predictor.looking.faces != "off",
         drawn=None if draw_to is None else draw(rows, dict(asked.pictures), draw_to, asked.predictor.looking, progress),
     )
+    if explain_to is not None:
+        done = replace(done, explained=explain(asked.predictor, asked.pictures, explain_to, progress))
     if out is not None:
         write_out(Path(out), done)
     return done

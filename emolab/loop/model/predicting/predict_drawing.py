@@ -43,7 +43,7 @@ def draw(
     for row in rows:
         if "probs" in row:
             by_file.setdefault(str(row["file"]), []).append(row)
-    targets = _targets(list(by_file), folder)
+    targets = drawing_targets(list(by_file), folder)
     with progress.task("Drawing", len(targets), unit="images") as bar:
         for name, target in targets.items():
             data = as_bytes(media[name], limit=config.max_bytes)
@@ -52,7 +52,11 @@ def draw(
     return list(targets.values())
 
 
-def _targets(names: list[str], folder: Path) -> dict[str, Path]:
+def drawing_targets(names: list[str], folder: Path) -> dict[str, Path]:
+    """Where below ``folder`` the drawing of each file goes, in folders as below the one that all share.
+
+    Raises :class:`DataError` when one of them would replace a picture that was classified.
+    """
     import os
 
     from emolab.errors import DataError
@@ -69,14 +73,13 @@ def _targets(names: list[str], folder: Path) -> dict[str, Path]:
     originals = set(whole.values())
     lost = next((target for target in found.values() if target.resolve() in originals), None)
     if lost is not None:
-        raise DataError(f"{lost} is a picture of yours; it would be replaced.", hint="Give --draw another folder.")
+        raise DataError(f"{lost} is a picture of yours; it would be replaced.", hint="Name another folder to draw to.")
     return found
 
 
 def _one(data: bytes, rows: Sequence[Mapping[str, Any]], target: Path, max_pixels: int) -> None:
     from PIL import Image, ImageDraw
 
-    from emolab.errors import DataError
     from emolab.modalities.image import media as pictures
 
     picture = pictures.read(data, max_pixels=max_pixels, reduce_to=None).image.convert("RGB")
@@ -96,13 +99,22 @@ def _one(data: bytes, rows: Sequence[Mapping[str, Any]], target: Path, max_pixel
         place = _place(panel.size, area, picture.size, taken)
         taken.append((*place, place[0] + panel.size[0], place[1] + panel.size[1]))
         panel.draw(canvas, place)
+    save_jpeg(picture, target)
+
+
+def save_jpeg(picture: Image.Image, target: Path) -> None:
+    """Write ``picture`` without metadata. Raises :class:`DataError` where the system refuses."""
+    from emolab.errors import DataError
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         picture.save(target, "JPEG", quality=_QUALITY)
     except OSError as error:
         if error.errno is None:
             raise
-        raise DataError(f"{target} cannot be written: {error.strerror}.", hint="Give --draw another folder.") from None
+        raise DataError(
+            f"{target} cannot be written: {error.strerror}.", hint="Name another folder to draw to."
+        ) from None
 
 
 def _scaled(box: Mapping[str, int], scale: float) -> _Area:
