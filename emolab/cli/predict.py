@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, device_option, flips_option, other_files, workspace_command
+from emolab.cli.common import Session, device_option, flips_option, other_files, within, workspace_command
 from emolab.cli.ui.predict_table import show as show_table
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ _MOST = 1 << 30
 )
 @click.option(
     "--unsure",
-    type=click.FloatRange(0, 1),
+    type=within("option.share"),
     default=0.0,
     metavar="SHARE",
     help="Mark answers whose best class has a lower probability than this. Default: none.",

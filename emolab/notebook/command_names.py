@@ -61,6 +61,7 @@ OPTIONS = {
     "option": "options",
     "o": "options",
     "draw": "draw_to",
+    "explain": "explain_to",
     "w": "workspace=emolab.open(...)",
     "labels": "aggregator",
     "project": "title",

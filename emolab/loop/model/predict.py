@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emolab.loop.given import check_given
 from emolab.loop.model.predicting.predict_out import BOX, LANDMARKS
 from emolab.progress import SILENT
 from emolab.results import Result, Share, Table
@@ -189,6 +190,7 @@ def ask(
     from emolab.loop.model.predicting.predict_model import model_for, uncertainty_of
     from emolab.serving.predictor import Predictor
 
+    check_given({"option.share": unsure})
     config = config or (Config() if workspace is None else workspace.config)
     looking = apply(config, () if faces is None else (f"collect.faces={faces}",)).collect
     files, notes, ignored = _files(images, looking)
