@@ -105,6 +105,7 @@ RANGES: Mapping[str, Range] = {
 #: Settings that are one of a few words.
 WORDS: Mapping[str, tuple[str, ...]] = {
     "collect.faces": ("auto", "all", "largest", "off"),
+    "labeling.anchoring": ("correct", "ignore"),
     "labeling.language": ("en", "de", "es", "fr", "ru"),
     "training.mode": ("full", "head"),
     "training.color": ("auto", "gray", "rgb"),

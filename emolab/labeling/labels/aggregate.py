@@ -13,13 +13,14 @@ import numpy as np
 
 from emolab.catalog import labels as catalog_labels
 from emolab.catalog import ledger_mark, tallies
+from emolab.catalog.campaign import guesses
 from emolab.catalog.ledger_mark import LedgerMark
 from emolab.errors import DataError
-from emolab.labeling.labels import label_recipe
+from emolab.labeling.labels import anchored_votes, label_recipe
 from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
 from emolab.labeling.labels.label_recipe import LabelRecipe
 from emolab.plugins import AGGREGATORS
-from emolab.records import LabelSet, VoteTable
+from emolab.records import GuessedAnswer, LabelSet, VoteTable
 from emolab.votes.table import counts, with_votes
 
 if TYPE_CHECKING:
@@ -54,11 +55,15 @@ class NoLabels(DataError):
 
 @dataclass(frozen=True)
 class Ballots:
-    """What labels are made of: the ``votes`` that count, the ids set ``aside`` as unlabelable, where the ledger was."""
+    """What labels are made of: the ``votes`` that count, the ids set ``aside`` as unlabelable, where the ledger was.
+
+    ``guessed`` are the answers of which it is known which guess was shown or hidden.
+    """
 
     votes: VoteTable
     aside: frozenset[str]
     mark: LedgerMark
+    guessed: Sequence[GuessedAnswer] = ()
 
 
 def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int | None = None) -> Aggregation:
@@ -102,7 +107,7 @@ def ballots(conn: Connection, classes: Sequence[str]) -> Ballots:
     """All that labels of these classes are made of."""
     mark = ledger_mark.mark(conn)
     votes = tallies.table(conn, classes)
-    return Ballots(votes, unlabelable(votes, tallies.meta_counts(conn)), mark)
+    return Ballots(votes, unlabelable(votes, tallies.meta_counts(conn)), mark, guesses.answers(conn))
 
 
 def labels_of(found: Ballots, recipe: LabelRecipe) -> LabelSet:
@@ -113,6 +118,8 @@ def labels_of(found: Ballots, recipe: LabelRecipe) -> LabelSet:
         min_votes=recipe.min_votes,
         options=recipe.options,
         without=found.aside,
+        anchoring=recipe.anchoring,
+        weights=_weights(found, recipe),
     )
 
 
@@ -134,25 +141,29 @@ def label_set(
     min_votes: int = 1,
     options: AggregatorOptions = DEFAULTS,
     without: Collection[str] = (),
+    anchoring: str = anchored_votes.IGNORE,
+    weights: NDArray[np.float32] | None = None,
 ) -> LabelSet:
     """The labels that ``method`` makes of ``votes``: a pure function, named by a hash of everything it depends on.
 
     All votes teach the method about the annotators; samples with fewer than ``min_votes`` people and the ids in
-    ``without`` get no label. On a tie the hard class is the first in the order of the classes.
+    ``without`` get no label. On a tie the hard class is the first in the order of the classes. ``weights`` (m,) are
+    what the method is to take the votes for, by ``anchoring``; people are counted without them.
     """
     votes = with_votes(votes, 1)
     aggregator, probs = AGGREGATORS.load(method), np.empty((0, len(votes.classes)), dtype=np.float32)
     if votes.samples:
-        probs = np.asarray(aggregator(votes, options), dtype=np.float32)
+        weighed = votes if weights is None else replace(votes, weight=weights)
+        probs = np.asarray(aggregator(weighed, options), dtype=np.float32)
     _check(probs, method, (len(votes.samples), len(votes.classes)))
     table = counts(votes)
     people = table.sum(axis=1)
     without = frozenset(without)
     rows = np.flatnonzero((people >= min_votes) & np.array([s not in without for s in votes.samples], dtype=bool))
     hard = probs[rows].argmax(axis=1) if len(rows) else np.empty(0, dtype=np.int64)
-    settings = LabelRecipe(method=method, min_votes=min_votes, options=options).settings()
+    settings = LabelRecipe(method=method, min_votes=min_votes, options=options, anchoring=anchoring).settings()
     return LabelSet(
-        version=version(votes, settings, without),
+        version=version(votes, settings, without, weights),
         classes=votes.classes,
         samples=[votes.samples[row] for row in rows],
         probs=probs[rows],
@@ -174,23 +185,33 @@ def unlabelable(votes: VoteTable, meta: Mapping[str, Mapping[str, int]]) -> froz
 
 def version_of(found: Ballots, recipe: LabelRecipe) -> str:
     """The version of the labels that :func:`labels_of` would make, without making them."""
-    return version(with_votes(found.votes, 1), recipe.settings(), found.aside)
+    return version(with_votes(found.votes, 1), recipe.settings(), found.aside, _weights(found, recipe))
 
 
-def version(votes: VoteTable, settings: Mapping[str, object], without: Collection[str] = ()) -> str:
+def _weights(found: Ballots, recipe: LabelRecipe) -> NDArray[np.float32] | None:
+    """What each vote is worth where shown guesses are corrected; ``None`` where every vote counts as it is.
+
+    Every sample of the table has a vote, so the rows are those that :func:`label_set` goes by.
+    """
+    return anchored_votes.weights(found.votes, found.guessed) if recipe.anchoring == anchored_votes.CORRECT else None
+
+
+def version(
+    votes: VoteTable,
+    settings: Mapping[str, object],
+    without: Collection[str] = (),
+    weights: NDArray[np.float32] | None = None,
+) -> str:
     """A sha256 over votes, classes and settings that does not depend on the order in which votes are listed."""
     samples, sample = _sorted(votes.samples, votes.sample)
     annotators, annotator = _sorted(votes.annotators, votes.annotator)
-    order = np.lexsort((votes.weight, votes.label, annotator, sample))
+    columns = [sample.astype("<i8"), annotator.astype("<i8"), votes.label.astype("<i8"), votes.weight.astype("<f4")]
+    columns += [] if weights is None else [weights.astype("<f4")]
+    order = np.lexsort(columns[::-1])
     digest = hashlib.sha256()
     head = [list(votes.classes), samples, annotators, sorted(without), settings]
     digest.update(json.dumps(head, sort_keys=True).encode())
-    for column in (
-        sample.astype("<i8"),
-        annotator.astype("<i8"),
-        votes.label.astype("<i8"),
-        votes.weight.astype("<f4"),
-    ):
+    for column in columns:
         digest.update(np.ascontiguousarray(column[order]).tobytes())
     return digest.hexdigest()
 

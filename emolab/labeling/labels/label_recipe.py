@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emolab.errors import DataError
 from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
+from emolab.labeling.labels.anchored_votes import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,28 +16,39 @@ if TYPE_CHECKING:
     from emolab.config import LabelingConfig
 
 #: The settings that say how labels are made.
-METHOD, MIN_VOTES, PRIOR = SETTINGS = "labeling.aggregator", "labeling.min_votes", "labeling.prior"
+METHOD, MIN_VOTES, PRIOR, ANCHORING = SETTINGS = (
+    "labeling.aggregator",
+    "labeling.min_votes",
+    "labeling.prior",
+    "labeling.anchoring",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRecipe:
-    """The aggregator's name, the fewest people behind a label, and the options of the aggregator."""
+    """The aggregator's name, the fewest people behind a label, and the options of the aggregator.
+
+    ``anchoring`` says whether votes that repeat a shown guess are corrected for it (``correct``) or not (``ignore``).
+    """
 
     method: str
     min_votes: int = 1
     options: AggregatorOptions = DEFAULTS
+    anchoring: str = IGNORE
 
     def settings(self) -> dict[str, Any]:
         """As plain data: what a label set keeps, and part of its version."""
-        return {"method": self.method, "min_votes": self.min_votes, "options": asdict(self.options)}
+        told = {"method": self.method, "min_votes": self.min_votes, "options": asdict(self.options)}
+        return told if self.anchoring == IGNORE else {**told, "anchoring": self.anchoring}
 
     def with_settings(self, config: LabelingConfig, names: Collection[str]) -> LabelRecipe:
-        """The same recipe with what ``config`` says of those of the three settings that are in ``names``."""
+        """The same recipe with what ``config`` says of those of the settings above that are in ``names``."""
         return replace(
             self,
             method=config.aggregator if METHOD in names else self.method,
             min_votes=config.min_votes if MIN_VOTES in names else self.min_votes,
             options=replace(self.options, prior=config.prior) if PRIOR in names else self.options,
+            anchoring=config.anchoring if ANCHORING in names else self.anchoring,
         )
 
     def __str__(self) -> str:
@@ -59,6 +71,7 @@ class LabelRecipe:
             (self.method, self.method != other.method),
             (f"min. votes {self.min_votes}", self.min_votes != other.min_votes),
             (f"prior {self.options.prior:g}", self.options.prior != other.options.prior),
+            (f"anchoring {self.anchoring}", self.anchoring != other.anchoring),
         )
         return ", ".join(text for text, differs in parts if differs)
 
@@ -66,7 +79,10 @@ class LabelRecipe:
 def configured(config: LabelingConfig) -> LabelRecipe:
     """What the settings say."""
     return LabelRecipe(
-        method=config.aggregator, min_votes=config.min_votes, options=AggregatorOptions(prior=config.prior)
+        method=config.aggregator,
+        min_votes=config.min_votes,
+        options=AggregatorOptions(prior=config.prior),
+        anchoring=config.anchoring,
     )
 
 
@@ -85,5 +101,10 @@ def stored(head: LabelHead, config: LabelingConfig) -> tuple[LabelRecipe, list[s
         )
     missing = [] if isinstance(told.get("min_votes"), int) else [MIN_VOTES]
     missing += [] if "prior" in options else [PRIOR]
-    recipe = LabelRecipe(method=head.method, min_votes=told.get("min_votes", 1), options=replace(DEFAULTS, **options))
+    recipe = LabelRecipe(
+        method=head.method,
+        min_votes=told.get("min_votes", 1),
+        options=replace(DEFAULTS, **options),
+        anchoring=told.get("anchoring", IGNORE),
+    )
     return recipe.with_settings(config, missing), missing
