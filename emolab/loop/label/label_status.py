@@ -78,7 +78,7 @@ class LabelStatus(Result):
         if team.low > 0:
             return (
                 "A shown guess pulls answers towards it: people agree with it more often than with one they cannot "
-                "see. Nobody sees one without emolab label push --show-predictions."
+                "see. With labeling.anchoring = correct such votes count less."
             )
         if team.high < 0:
             return "People agree less often with a guess they see than with one they cannot see."
