@@ -291,7 +291,8 @@ ONLY_COMMAND = {
     "suggest --advise": {"advise": "is the step", **dict.fromkeys(
         ("n", "minutes", "strategy", "per_group", "balance", "revotes", "seed", "push"), "not with --advise")},
     "suggest": {"advise": "the step advise", "push": "emolab.push(suggestions=True)"},
-    "predict": {"paths": "the step's images", "csv": "pandas.DataFrame(result.predictions)", "jsonl": "out"},
+    "predict": {"paths": "the step's images", "csv": "pandas.DataFrame(result.predictions)", "jsonl": "out",
+                **dict.fromkeys(("timeline", "report"), "loop.model.predict_video, of a video")},
     "export": {"out": "the step's file"},
     "models show": {"model": "the step's name"},
     "models promote": {"model": "the step's name"},

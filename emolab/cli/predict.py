@@ -10,6 +10,7 @@ import click
 
 from emolab.cli.common import Session, device_option, flips_option, other_files, within, workspace_command
 from emolab.cli.ui.predict_table import show as show_table
+from emolab.cli.ui.video_table import has_video, predict_one_video
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,18 @@ _MOST = 1 << 30
     type=click.Choice(["0.8", "0.9", "0.95"]),
     help="Give each answer the set of classes that holds the right one in this share of images like the model's own.",
 )
+@click.option(
+    "--timeline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Of a video: write a row for each face of each frame to FILE.csv or FILE.jsonl.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Of a video: write a page with the time of each face to FILE.",
+)
 @flips_option
 @device_option
 @workspace_command
@@ -79,6 +92,8 @@ def predict(
     explain_to: Path | None,
     unsure: float,
     coverage: str | None,
+    timeline: Path | None,
+    report: Path | None,
     flips: bool | None,
     device: str | None,
 ) -> None:
@@ -93,6 +108,8 @@ def predict(
     Faces are found and cut out as by "emolab collect": with auto, a picture whose shorter side has more than 100 pixels
     (collect.tight) is searched, a smaller one is a face crop already. Each face is told with its box and landmarks, in
     pixels of the upright picture, and the detector's score.
+
+    The faces of a video (one PATH) are followed from frame to frame, each with its probabilities over time.
     """
     from emolab.cli.ui.model_options import config_of, folder_of, workspace_of
     from emolab.loop.model.models import exported
@@ -100,6 +117,10 @@ def predict(
     from emolab.loop.model.predict import predict as run
 
     place = exported(model) or folder_of(session, model)
+    if has_video(paths, timeline, report):
+        form = "csv" if as_csv else "jsonl" if as_lines else None
+        predict_one_video(session, place, paths, form=form, flips=flips, timeline=timeline, report=report)
+        return
     how: dict[str, Any] = {
         "workspace": workspace_of(session, settled=True),
         "config": config_of(session),

@@ -67,7 +67,7 @@ def test_a_face_that_is_missed_for_a_moment_comes_back_with_its_number() -> None
 
 def test_a_face_that_is_gone_for_long_is_somebody_new() -> None:
     tracker = Tracker()
-    boxes: list[list[Box]] = [[(10, 10, 40, 50)]] * 3 + [[]] * 10 + [[(10, 10, 40, 50)]] * 2
+    boxes: list[list[Box]] = [[(10, 10, 40, 50)]] * 3 + [[]] * 18 + [[(10, 10, 40, 50)]] * 2
     shown = [[track.id for track in tracker.update(i / 10, there)] for i, there in enumerate(boxes)]
     assert shown[-1] == [2]
 

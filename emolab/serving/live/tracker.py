@@ -30,7 +30,7 @@ class TrackRules:
 
     hits: int = 2
     misses: int = 2
-    lost: float = 0.7
+    lost: float = 1.5
     reach: float = 0.8
     memory: float = 0.2
 
