@@ -7,7 +7,7 @@ people may have seen is missing here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -80,7 +80,7 @@ def answers(conn: Connection) -> list[GuessedAnswer]:
     *Unknown* and *no face* are answers too; skips are none. Left out are answers of which it is not known what their
     form showed.
     """
-    sent = _sent(conn)
+    sent = _sent(conn, projects(conn))
     if not sent:
         return []
     tried = select(_guesses.c.sample).where(_guesses.c.share > 0, _guesses.c.share < 1)
@@ -96,9 +96,7 @@ def answers(conn: Connection) -> list[GuessedAnswer]:
     )  # fmt: skip
     found = []
     for name, annotator, said, origin, shown, cast_at, seconds in conn.execute(query):
-        opened = _opened(cast_at, seconds)
-        rows = sent.get((origin.rpartition(":")[0] + ":", name), ())
-        row = next((each for each in reversed(rows) if opened is not None and each.at <= opened), None)
+        row = _at(sent.get((origin.rpartition(":")[0] + ":", name), ()), _opened(cast_at, seconds))
         if row is None or row.label is None or not 0 < row.share < 1:
             continue
         if row.shown and shown not in (None, NOTHING_SHOWN):
@@ -108,18 +106,31 @@ def answers(conn: Connection) -> list[GuessedAnswer]:
     return found
 
 
-def _sent(conn: Connection) -> dict[tuple[str, str], list[_SentGuess]]:
+def hidden(conn: Connection, project: Project, answered: Sequence[tuple[str, str, float | None]]) -> list[bool]:
+    """Whether the form was to stay empty, for each (sample id, time, seconds taken); false where it is not known."""
+    sent = _sent(conn, [project]) if answered else {}
+    found = (_at(sent.get((project.origin_of, name), ()), _opened(at, seconds)) for name, at, seconds in answered)
+    return [row is not None and row.label is not None and not row.shown for row in found]
+
+
+def _sent(conn: Connection, of: Sequence[Project]) -> dict[tuple[str, str], list[_SentGuess]]:
     """What was sent with each task, oldest first, by what the origins of its answers begin with and its sample."""
-    prefix = {project.pk: project.origin_of for project in projects(conn)}
+    prefix = {project.pk: project.origin_of for project in of}
     query = (
         select(_guesses.c.project, _samples.c.id, _guesses.c.at, _guesses.c.label, _guesses.c.shown, _guesses.c.share)
         .join(_samples, _samples.c.pk == _guesses.c.sample)
+        .where(_guesses.c.project.in_(list(prefix)))
         .order_by(_guesses.c.pk)
     )
     found: dict[tuple[str, str], list[_SentGuess]] = defaultdict(list)
     for project, name, at, label, shown, share in conn.execute(query):
         found[prefix[project], name].append(_SentGuess(datetime.fromisoformat(at), label, shown, share))
     return found
+
+
+def _at(rows: Sequence[_SentGuess], opened: datetime | None) -> _SentGuess | None:
+    """The row that held at a moment; ``None`` where there is none, or no moment."""
+    return next((row for row in reversed(rows) if opened is not None and row.at <= opened), None)
 
 
 def _opened(cast_at: str | None, seconds: float | None) -> datetime | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from emolab.catalog.campaign import guesses as sent_guesses
 from emolab.errors import ServerError
 from emolab.labeling.answers import parse
 from emolab.labeling.label_studio.retry import patiently
@@ -16,6 +17,8 @@ from emolab.records import SOME_GUESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy import Connection
 
     from emolab.catalog.campaign.remotes import Project
     from emolab.catalog.votes import Known
@@ -52,6 +55,25 @@ def ask(studio: Studio, mine: Project, tasks: Iterable[RemoteTask], known: Mappi
         else:
             found[number] = parse.guessed(parts)
     return found
+
+
+def add_hidden(conn: Connection, mine: Project, tasks: Iterable[RemoteTask], guesses: dict[int, str]) -> None:
+    """Add to ``guesses`` that nothing was on the form, where only the catalog still knows it: the sample was blind.
+
+    Such an answer was begun by hand and names a prediction that the server no longer has.
+    """
+    asked = [
+        (answer.parent_prediction, (task.uid, answer.created_at, answer.lead_time))
+        for task in tasks
+        for answer in task.annotations
+        if task.uid is not None
+        and answer.parent_prediction is not None
+        and answer.parent_prediction not in guesses
+        and parse.read(answer.result).guess is None
+        and parse.read(answer.result).origin == parse.MANUAL
+    ]
+    blind = sent_guesses.hidden(conn, mine, [about for _, about in asked])
+    guesses.update({prediction: "" for (prediction, _), kept in zip(asked, blind, strict=True) if kept})
 
 
 def _open(known: Known | None) -> bool:

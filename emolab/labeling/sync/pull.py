@@ -157,6 +157,7 @@ def _pull(sides: _Sides, mine: Project, remote: RemoteProject, total: PullTotal)
     users = patiently(studio.users) if strangers else {}
     shown = shown_guess.ask(studio, mine, seen.tasks, known)
     with catalog.begin() as tx:
+        shown_guess.add_hidden(tx, mine, seen.tasks, shown)
         pulled = record_votes.PulledTasks(
             tasks=seen.tasks,
             classes=sides.classes,
