@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from emolab.loop.model.promote import promote as promote
     from emolab.loop.model.train import train as train
     from emolab.loop.operate.doctor import doctor as doctor
+    from emolab.loop.operate.serve_keys import add_serve_key as add_serve_key
+    from emolab.loop.operate.serve_keys import revoke_serve_key as revoke_serve_key
+    from emolab.loop.operate.serve_keys import serve_keys as serve_keys
     from emolab.loop.operate.status import repair_counts as repair_counts
     from emolab.loop.operate.status import status as status
     from emolab.progress import SILENT as SILENT
@@ -107,6 +110,9 @@ STEPS = {
     "promote": "emolab.loop.model.promote:promote",
     # operate
     "status": "emolab.loop.operate.status:status",
+    "add_serve_key": "emolab.loop.operate.serve_keys:add_serve_key",
+    "serve_keys": "emolab.loop.operate.serve_keys:serve_keys",
+    "revoke_serve_key": "emolab.loop.operate.serve_keys:revoke_serve_key",
     "repair_counts": "emolab.loop.operate.status:repair_counts",
     "doctor": "emolab.loop.operate.doctor:doctor",
 }

@@ -184,6 +184,10 @@ class ServeConfig:
     rate: float = 0.0  # requests per second of one caller, with bursts of twice as many; 0: no limit
     watch: float = 3.0  # seconds between looks at which model is the champion
     shadow_share: float = 0.1  # of requests that a candidate answers unseen (--shadow)
+    unsure: float = 0.0  # answers whose best class has a lower probability than this are marked
+    coverage: float | None = (
+        None  # 0.8, 0.9 or 0.95: each answer has the set of classes that holds the right one so often
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

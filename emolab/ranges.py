@@ -93,6 +93,8 @@ RANGES: Mapping[str, Range] = {
     "serve.rate": Range(0.0, 1_000_000.0),
     "serve.watch": Range(0.1, 86_400.0),
     "serve.shadow_share": SHARE,
+    "serve.unsure": SHARE,
+    "serve.coverage": Range(0.8, 0.95),
     "option.count": COUNT,
     "option.minutes": Range(0.0, 1_000_000.0, between=True),
     "option.pause": Range(0.2, 86_400.0),

@@ -121,6 +121,7 @@ STEPS = {
         ("pretrain", "--epochs", "1", "--set", "training.backbone=tiny"),
         lambda ws, _: emolab.pretrain(ws.with_settings({"training.backbone": "tiny"}), epochs=1),
     ),
+    "serve keys": Step(("serve", "keys", "list"), lambda ws, _: emolab.serve_keys(ws)),
     "evaluate": Step(
         ("evaluate", "champion", "--on", "valid"),
         lambda ws, _: emolab.evaluate("champion", "valid", workspace=ws),
@@ -351,7 +352,7 @@ def test_every_command_has_a_name_in_python() -> None:
             else:
                 yield path + name
 
-    assert set(leaves(cli)) - set(COMMANDS) == {"demo"}, "add it to emolab/notebook/command_names.py"
+    assert set(leaves(cli)) - set(COMMANDS) == {"demo", "serve run"}, "add it to emolab/notebook/command_names.py"
     assert set(COMMANDS.values()) == {*emolab.STEPS, "init"}
 
 

@@ -45,6 +45,9 @@ COMMANDS = {
     "models show": "model",
     "models promote": "promote",
     "models card": "card",
+    "serve keys add": "add_serve_key",
+    "serve keys list": "serve_keys",
+    "serve keys revoke": "revoke_serve_key",
     "status --repair": "repair_counts",
     "status": "status",
     "doctor": "doctor",
@@ -75,7 +78,10 @@ OPTIONS = {
 #: (Function, option) -> argument, where only this function calls it so.
 OPTIONS_OF = {("export", "out"): "file"}
 #: Options that are said by other means in Python, or not needed there, and those of other programs (pip, rm, torchrun).
-ELSEWHERE = {"yes", "json", "help", "no-app", "upgrade", "push", "watch", "advise", "nproc-per-node", "y", "r"}
+ELSEWHERE = {
+    *("yes", "json", "help", "no-app", "upgrade", "push", "watch", "advise", "nproc-per-node", "y", "r"),
+    *("allow-host", "behind-iam"),
+}
 
 #: Sections of the settings, and settings that hold several values.
 SECTIONS = tuple(Config().to_dict())

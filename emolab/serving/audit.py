@@ -19,10 +19,10 @@ from emolab.serving.answers import ImageAnswer
 
 
 class AuditLog:
-    """Writes to ``folder`` (files ``audit-2026-11-29.jsonl``, mode 0600), else to ``stream`` [standard error]."""
+    """Writes to ``folder`` (files ``NAME-2026-11-29.jsonl``, mode 0600), else to ``stream`` [standard error]."""
 
-    def __init__(self, folder: Path | None = None, *, stream: TextIO | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None = None, *, name: str = "audit", stream: TextIO | None = None) -> None:
+        self.folder, self.name = folder, name
         self._stream = stream or sys.stderr
         self._lock = threading.Lock()
         self._day = ""
@@ -53,7 +53,7 @@ class AuditLog:
             if self._file is not None:
                 self._file.close()
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            descriptor = os.open(self.folder / f"audit-{day}.jsonl", flags, 0o600)
+            descriptor = os.open(self.folder / f"{self.name}-{day}.jsonl", flags, 0o600)
             self._file, self._day = os.fdopen(descriptor, "a", encoding="utf-8"), day
         return self._file
 

@@ -48,17 +48,19 @@ class Service:
     """Everything that the routes share.
 
     ``demand_keys``: nobody is answered without a key, but for whether the server lives. ``ready``: the model is warm
-    and the server does not stop. ``reload`` looks at once which model is the champion.
+    and the server does not stop. ``reload`` looks at once which model is the champion; ``on_close`` is called when no
+    request is under way any more.
     """
 
     host: ModelHost
     config: ServeConfig
-    keys: KeyFile
+    keys: KeyFile | None
     audit: AuditLog
     demand_keys: bool = True
     ready: bool = True
     shadow: Shadow | None = None
     reload: Callable[[], None] = lambda: None
+    on_close: Callable[[], None] = lambda: None
     capacity: Capacity = field(init=False)
     rate: RateLimit = field(init=False)
 
@@ -74,6 +76,7 @@ class Service:
         self.host.close()
         if self.shadow is not None:
             self.shadow.close()
+        self.on_close()
         self.audit.close()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -53,6 +53,8 @@ class Shadow:
         self._lock = threading.Condition()
         self._waiting = 0
         self._tallies: dict[str, ShadowTally] = {}
+        #: Told the candidate's id, and how many faces of a picture the two agreed about and not.
+        self.on_compared: Callable[[str, int, int], object] | None = None
 
     def __call__(self, pictures: Pictures, answered: Answered) -> None:
         """Take part in what was answered, if the lot falls on it. Returns at once."""
@@ -96,4 +98,7 @@ class Shadow:
                     tally.unequal += 1
                     continue
                 tally.faces += len(ours.faces)
-                tally.agreed += sum(a.label == b.label for a, b in zip(ours.faces, theirs.faces, strict=True))
+                same = sum(a.label == b.label for a, b in zip(ours.faces, theirs.faces, strict=True))
+                tally.agreed += same
+                if self.on_compared is not None:
+                    self.on_compared(self.version.id, same, len(ours.faces) - same)

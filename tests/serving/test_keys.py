@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
 
+import emolab
 from emolab.errors import DataError, UnknownName
 from emolab.serving.keys import PREFIX, KeyFile
+from emolab.workspace import Workspace
 
 
 def test_a_key_has_32_random_bytes_and_only_its_hash_is_kept(tmp_path: Path) -> None:
@@ -53,3 +56,16 @@ def test_a_damaged_file_opens_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "keys.json").write_text(text)
     with pytest.raises(DataError, match="no file of keys"):
         KeyFile(tmp_path / "keys.json").who("x")
+
+
+def test_keys_in_python_and_no_backup_brings_a_revoked_one_back(workspace: Workspace, tmp_path: Path) -> None:
+    made = emolab.add_serve_key(workspace, "ann")
+    assert [key.name for key in emolab.serve_keys(workspace)] == ["ann"]
+    emolab.backup(workspace, tmp_path / "kept.zip")
+    with zipfile.ZipFile(tmp_path / "kept.zip") as kept:
+        assert not [name for name in kept.namelist() if "keys.json" in name]
+    assert emolab.revoke_serve_key(workspace, "ann").name == "ann"
+    assert len(emolab.serve_keys(workspace)) == 0
+    assert made.key.startswith(PREFIX)
+    with pytest.raises(emolab.ConfigError, match="no workspace whose keys"):
+        emolab.serve_keys(None)

@@ -59,3 +59,21 @@ class LazyGroup(OrderedGroup):
         """The table of commands, without importing them."""
         with formatter.section(self.heading):
             formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
+
+
+class DefaultGroup(OrderedGroup):
+    """A group in which what is no command's name is the first argument of the command called ``default``."""
+
+    def __init__(self, *args: Any, default: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with the default command where none is named."""
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, else the default one."""
+        return super().get_command(ctx, cmd_name) or self.commands[self.default]

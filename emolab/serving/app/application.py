@@ -31,7 +31,7 @@ def create(
     app = Starlette(
         routes=[*ROUTES, *platform, *more],
         middleware=[
-            Middleware(Envelope, metrics=counters),
+            Middleware(Envelope, metrics=counters, service=service),
             Middleware(Guard, service=service, free=tuple(route.path for route in platform if "GET" in _of(route))),
         ],
         exception_handlers={RequestRefused: _refused, HTTPException: _unknown},

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emolab.serving.app.errors import RequestRefused, as_response
 from emolab.serving.app.metrics import Metrics
+from emolab.serving.service import Service
 
 logger = logging.getLogger("emolab.serving")
 
@@ -31,8 +32,8 @@ _ID = re.compile(rb"[\w.-]{1,64}")
 class Envelope:
     """The outermost layer."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app, self.metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, service: Service) -> None:
+        self.app, self.metrics, self.service = app, metrics, service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request with everything around it."""
@@ -53,6 +54,8 @@ class Envelope:
                 there = {name for name, _ in headers}
                 headers += [pair for pair in HEADERS if pair[0] not in there]
                 headers.append((b"x-request-id", request_id))
+                if not self.service.ready and b"connection" not in there:
+                    headers.append((b"connection", b"close"))  # the server stops
                 message = {**message, "headers": headers}
             await send(message)
 

@@ -94,7 +94,8 @@ class Guard:
 
     def _key(self, headers: Headers, client: tuple[str, int] | None) -> str:
         given = key_in(headers)
-        who = None if given is None else self.service.keys.who(given)
+        keys = self.service.keys
+        who = None if given is None or keys is None else keys.who(given)
         if who is not None:
             return f"key {who}"
         if given is None and not self.service.demand_keys:

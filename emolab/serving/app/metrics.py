@@ -13,7 +13,6 @@ from starlette.routing import Route
 
 from emolab.serving.answers import ImageAnswer
 from emolab.serving.service import Service
-from emolab.serving.shadow import ShadowTally
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -37,6 +36,8 @@ class Metrics:
         self._serving = Gauge("emolab_model_serving", "1 for the model that answers now", ("model",), **made)
         self._service = service
         service.host.on_batch = self.batch
+        if service.shadow is not None:
+            service.shadow.on_compared = self.shadow
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -57,10 +58,10 @@ class Metrics:
         """Count one batch."""
         self._batches.labels(model).observe(size)
 
-    def shadow(self, model: str, tally: ShadowTally) -> None:
+    def shadow(self, model: str, agreed: int, not_agreed: int) -> None:
         """Count what a candidate said."""
-        self._shadow.labels(model, "yes").inc(tally.agreed)
-        self._shadow.labels(model, "no").inc(tally.faces - tally.agreed)
+        self._shadow.labels(model, "yes").inc(agreed)
+        self._shadow.labels(model, "no").inc(not_agreed)
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

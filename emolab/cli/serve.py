@@ -1,0 +1,157 @@
+"""``emolab serve``: a model over HTTP, and the keys of those who may call it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from emolab.cli.common import Session, escape, workspace_command
+from emolab.cli.ui.groups import DefaultGroup, OrderedGroup
+from emolab.words import short
+
+if TYPE_CHECKING:
+    from emolab.config import Config
+    from emolab.workspace import Workspace
+
+_KEYS = click.option(
+    "--keys",
+    "key_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    envvar="EMOLAB_SERVE_KEYS",
+    help="The file of keys. Default: the workspace's, or $EMOLAB_SERVE_KEYS.",
+)
+
+
+@click.group(cls=DefaultGroup, default="run", short_help="Answer over HTTP with a model.")
+def serve() -> None:
+    """Answer over HTTP: "emolab serve" with the champion, "emolab serve MODEL" with another one."""
+
+
+@serve.command("run", short_help='Serve a model; what "emolab serve" does.')
+@click.argument("model", default="champion")
+@click.option("--host", help="Address to listen on; any but this machine's own demands keys. [serve.host]")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port; 0: any free one. [$PORT, else serve.port]")
+@click.option(
+    "--allow-host", "hosts", multiple=True, metavar="NAME", help="A name the server is asked by; repeatable; * for all."
+)
+@click.option("--shadow", metavar="MODEL", help="A candidate that answers a share of the requests unseen.")
+@click.option("--behind-iam", is_flag=True, help="Demand no keys: a platform in front lets only known callers through.")
+@_KEYS
+@workspace_command
+def run(
+    session: Session,
+    model: str,
+    *,
+    host: str | None,
+    port: int | None,
+    hosts: tuple[str, ...],
+    shadow: str | None,
+    behind_iam: bool,
+    key_file: Path | None,
+) -> None:
+    """Answer over HTTP with MODEL: champion, the start of an id, a folder, an exported file, or face48.
+
+    On this machine alone no key is needed; under any other address or name every caller needs one. When another model
+    becomes the champion, that one answers, without a failed request; SIGHUP makes the server look at once. SIGTERM and
+    Ctrl-C end it when the requests under way are answered. GET /openapi.json describes the API.
+    """
+    from emolab.cli.ui.model_options import workspace_of
+    from emolab.cli.ui.signals import terminated_like_ctrl_c
+    from emolab.errors import MissingExtra
+    from emolab.loop.operate.serve import open_service
+
+    try:
+        from emolab.serving.app import running
+    except ImportError as error:
+        raise MissingExtra(f"The HTTP server ({error.name})", "serve") from error
+    workspace = session.workspace if model == "champion" else workspace_of(session, settled=True)
+    config = _settled(session, host, port, hosts)
+    bound = running.bind(config.serve.host, config.serve.port)
+    with terminated_like_ctrl_c():
+        service = open_service(
+            workspace,
+            model,
+            config=config,
+            shadow=shadow,
+            keys=key_file,
+            behind_iam=behind_iam,
+            progress=session.progress,
+        )
+    name, port = bound.getsockname()[:2]
+    address = f"http://{f'[{name}]' if ':' in name else name}:{port}"
+
+    def ready() -> None:
+        session.emit({"url": address, "model": service.host.version.id, "pid": os.getpid()})
+        session.say(f"{escape(service.host.version.name)} ({short(service.host.version.id)}) answers at {address}")
+        session.say("[dim]Ctrl-C stops it.[/]")
+
+    running.run(service, bound, ready=ready)
+
+
+@serve.group(cls=OrderedGroup, short_help="Who may call the API.")
+def keys() -> None:
+    """Keys of those who may call the API: add, list, revoke. Only a hash of each is kept."""
+
+
+@keys.command("add", short_help="Make a key.")
+@click.argument("name")
+@_KEYS
+@workspace_command
+def add(session: Session, name: str, *, key_file: Path | None) -> None:
+    """Make a key for NAME and show it this once; a running server knows it at once."""
+    from emolab.loop.operate.serve_keys import add_serve_key
+
+    made = add_serve_key(_own(session, key_file), name, keys=key_file)
+    session.emit(made)
+    if not session.json:
+        click.echo(made.key)
+    session.say(f"[dim]The key of {escape(name)}, shown only this once. It is sent as: Authorization: Bearer KEY[/]")
+
+
+@keys.command("list", short_help="Whose keys there are.")
+@_KEYS
+@workspace_command
+def list_keys(session: Session, *, key_file: Path | None) -> None:
+    """List whose keys there are, and since when."""
+    from emolab.loop.operate.serve_keys import serve_keys
+
+    held = serve_keys(_own(session, key_file), keys=key_file)
+    session.emit(held)
+    session.table(["name", "made"], [(escape(one.name), one.created_at) for one in held])
+
+
+@keys.command("revoke", short_help="Take a key back.")
+@click.argument("name")
+@_KEYS
+@workspace_command
+def revoke(session: Session, name: str, *, key_file: Path | None) -> None:
+    """Take the key of NAME back; a running server refuses it from now on."""
+    from emolab.loop.operate.serve_keys import revoke_serve_key
+
+    gone = revoke_serve_key(_own(session, key_file), name, keys=key_file)
+    session.emit(gone)
+    session.say(f"[green]✓[/] The key of {escape(gone.name)} is not valid any more")
+
+
+def _own(session: Session, key_file: Path | None) -> Workspace | None:
+    """The workspace whose keys are meant; none where a file is named."""
+    return session.workspace if key_file is None else None
+
+
+def _settled(session: Session, host: str | None, port: int | None, hosts: tuple[str, ...]) -> Config:
+    """The settings; options come before the environment of a platform, and that before emolab.toml."""
+    from emolab.cli.ui.model_options import config_of
+    from emolab.config import apply
+
+    config = config_of(session)
+    asked = os.environ.get("AIP_HTTP_PORT") or os.environ.get("PORT")
+    given = {
+        "host": host,
+        "port": port if port is not None else asked,
+        "hosts": ",".join([*config.serve.hosts, *hosts]) if hosts else None,
+    }
+    return apply(config, [f"serve.{key}={value}" for key, value in given.items() if value is not None])

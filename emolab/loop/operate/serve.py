@@ -1,0 +1,170 @@
+"""What ``emolab serve`` serves: a model, opened and warm, with its keys, its limits and its logs."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from emolab.progress import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from emolab.config import Config
+    from emolab.progress import Progress
+    from emolab.serving.audit import AuditLog
+    from emolab.serving.keys import KeyFile
+    from emolab.serving.model_host import ModelVersion
+    from emolab.serving.service import Service
+    from emolab.serving.shadow import Shadow
+    from emolab.workspace import Workspace
+
+#: Seconds between the lines about what a candidate said.
+SHADOW_SECONDS = 60.0
+
+
+def open_service(
+    workspace: Workspace | None,
+    model: str = "champion",
+    *,
+    config: Config,
+    shadow: str | None = None,
+    keys: Path | None = None,
+    behind_iam: bool = False,
+    progress: Progress = SILENT,
+) -> Service:
+    """A service that answers with ``model``, warm, and with ``shadow`` unseen; where they are names, it follows them.
+
+    ``keys`` is the file of keys [the workspace's]. ``behind_iam`` demands none, because a platform in front lets only
+    known callers through. Close the service in the end.
+
+    Raises :class:`ConfigError` for an address that others reach without a key, and what ``open_model`` raises.
+    """
+    from emolab.loop.operate.serve_keys import FOLDER, key_file
+    from emolab.serving.audit import AuditLog
+    from emolab.serving.model_host import ModelHost
+    from emolab.serving.service import Service
+    from emolab.serving.shadow import Shadow
+
+    settings = config.serve
+    held = None if keys is None and workspace is None else key_file(workspace, keys)
+    demand = _demands_keys(config, held, behind_iam=behind_iam)
+
+    def loaded(name: str) -> ModelVersion:
+        return _version(workspace, name, config, progress)
+
+    version = loaded(model)
+    candidate = None
+    if shadow is not None:
+        candidate = Shadow(loaded(shadow), share=settings.shadow_share, rng=random.Random())
+        candidate.version.warm_up()
+    folder = None if workspace is None or workspace.read_only else workspace.state / FOLDER
+    service = Service(
+        host=ModelHost(version, readers=settings.readers),
+        config=settings,
+        keys=held,
+        audit=AuditLog(folder),
+        demand_keys=demand,
+        shadow=candidate,
+        ready=False,
+    )
+    version.warm_up()
+    _follow(service, workspace, model, loaded=lambda: loaded(model), log=AuditLog(folder, name="shadow"))
+    return service
+
+
+def _demands_keys(config: Config, keys: KeyFile | None, *, behind_iam: bool) -> bool:
+    """Whether callers need a key: everywhere but on this machine under its own names.
+
+    Raises :class:`ConfigError` where they need one and there is none.
+    """
+    from emolab.errors import ConfigError
+    from emolab.serving.service import is_loopback
+
+    settings = config.serve
+    demand = not behind_iam and (not is_loopback(settings.host) or bool(settings.hosts))
+    if demand and (keys is None or not keys.all()):
+        raise ConfigError(
+            f"Others can reach {settings.host}{' as ' + ', '.join(settings.hosts) if settings.hosts else ''}, "
+            "and there is no key yet.",
+            hint="Make one: emolab serve keys add NAME. Behind a platform that checks who calls, use --behind-iam.",
+        )
+    return demand
+
+
+def _version(workspace: Workspace | None, name: str, config: Config, progress: Progress) -> ModelVersion:
+    """The model called ``name``, opened to be served by the settings of the section serve."""
+    from emolab.loop.model.open_model import open_model
+    from emolab.loop.model.predicting.predict_model import uncertainty_of
+    from emolab.serving.model_host import Batching, ModelVersion
+    from emolab.serving.predictor import Predictor
+
+    settings = config.serve
+    opened = open_model(workspace, name, threads=settings.threads, progress=progress)
+    looking = replace(config.collect, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
+    return ModelVersion(
+        predictor=Predictor(opened, looking, uncertainty=uncertainty_of(opened, settings.unsure, settings.coverage)),
+        name=str(name),
+        card=opened.card,
+        batching=Batching(largest=settings.batch, wait=settings.wait_ms / 1000, faces=settings.max_faces),
+    )
+
+
+def _follow(
+    service: Service,
+    workspace: Workspace | None,
+    name: str,
+    *,
+    loaded: Callable[[], ModelVersion],
+    log: AuditLog,
+) -> None:
+    """Let ``service`` follow what ``name`` means in the workspace, and keep what a candidate says."""
+    from emolab.loop.model.models import exported, outside
+    from emolab.loop.operate.champion_watch import ChampionWatch
+
+    told = _ShadowLines(service.shadow, log)
+    alias = workspace is not None and exported(name) is None and outside(name) is None
+
+    def current() -> str | None:
+        return _id_of(workspace, name) if alias and workspace is not None else None
+
+    watch = ChampionWatch(
+        service.host, current=current, load=loaded, seconds=service.config.watch, also=told.from_time_to_time
+    )
+    service.reload = watch.now
+
+    def end() -> None:
+        watch.stop()
+        told.write()
+        log.close()
+
+    service.on_close = end
+    watch.start()
+
+
+def _id_of(workspace: Workspace, name: str) -> str | None:
+    from emolab.catalog import models
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        found = models.find(conn, name)
+        return None if found is None else found.id
+
+
+class _ShadowLines:
+    """Writes what a candidate said beside what was said: a line a minute, and the rest at the end."""
+
+    def __init__(self, shadow: Shadow | None, log: AuditLog) -> None:
+        self._shadow, self._log, self._last = shadow, log, time.monotonic()
+
+    def from_time_to_time(self) -> None:
+        if time.monotonic() - self._last >= SHADOW_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        self._last = time.monotonic()
+        if self._shadow is not None:
+            for model, tally in self._shadow.take().items():
+                self._log.write({"shadow": self._shadow.version.id, "model": model, **tally.to_dict()})
