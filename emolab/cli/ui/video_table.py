@@ -18,7 +18,8 @@ _SHOWN = 20
 #: What means nothing for a video: parameter -> option.
 _ONLY_IMAGES = {
     **{name: name for name in ("faces", "unsure", "coverage", "device", "out")},
-    **{"draw_to": "draw", "explain_to": "explain"},
+    "draw_to": "draw",
+    "explain_to": "explain",
 }
 
 

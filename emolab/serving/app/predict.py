@@ -35,7 +35,7 @@ async def predict(request: Request) -> Response:
 
 
 @dataclass(slots=True)
-class _Held:
+class Held:
     """What one request takes of the server's capacity; all of it is given back at its end."""
 
     capacity: Capacity
@@ -43,6 +43,7 @@ class _Held:
     size: int = 0
 
     def more(self, *, images: int = 0, size: int = 0) -> None:
+        """Take more of it. Raises :class:`RequestRefused` where there is no room."""
         try:
             self.capacity.enter(images=images, size=size)
         except Overloaded as error:
@@ -56,11 +57,10 @@ async def answers_to(request: Request, parse: Callable[[bytes], Pictures]) -> An
 
     Raises :class:`RequestRefused` for everything that cannot be answered.
     """
-    state = request.app.state
-    service: Service = state.service
+    service: Service = request.app.state.service
     if request.url.query:
         raise RequestRefused(422, "unknown_parameter", "There are no parameters in the address.", "Remove them.")
-    held, done = _Held(service.capacity), False
+    held, done = Held(service.capacity), False
     try:
         held.more(images=1)
         body = await read_body(request, service.config, lambda size: held.more(size=size))
@@ -70,8 +70,29 @@ async def answers_to(request: Request, parse: Callable[[bytes], Pictures]) -> An
         done = True
     finally:
         service.capacity.leave(images=held.images, size=held.size, answered=done)
+    _noted(request, answered)
+    return answered
+
+
+async def classified(request: Request, pictures: Pictures) -> Answered:
+    """What the model says about ``pictures`` that a request means but does not hold; counted and noted like others."""
+    service: Service = request.app.state.service
+    held, done = Held(service.capacity), False
+    try:
+        held.more(images=len(pictures))
+        answered = await _answer(service, pictures)
+        done = True
+    finally:
+        service.capacity.leave(images=held.images, size=held.size, answered=done)
+    _noted(request, answered)
+    return answered
+
+
+def _noted(request: Request, answered: Answered) -> None:
+    """Count the answers, and note who asked for them."""
+    state = request.app.state
     state.metrics.answers(answered.version.id, answered.answers)
-    service.audit.write(
+    state.service.audit.write(
         {
             "request": request.state.request_id,
             "who": request.state.who,
@@ -81,7 +102,6 @@ async def answers_to(request: Request, parse: Callable[[bytes], Pictures]) -> An
             "classes": class_counts(answered.answers),
         }
     )
-    return answered
 
 
 async def _answer(service: Service, pictures: Pictures) -> Answered:
