@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from emolab.catalog import ledger_mark, settings
 from emolab.catalog.ledger_mark import LedgerMark
@@ -115,10 +115,23 @@ def head(conn: Connection) -> LabelHead | None:
 
 
 def current(conn: Connection) -> LabelSet | None:
-    """The current label set, or ``None`` before the first aggregation. Samples in the order they were added."""
-    found = conn.execute(select(_sets).where(_sets.c.current)).one_or_none()
-    if found is None:
-        return None
+    """The current label set, or ``None`` before the first aggregation. Samples in the order they were added.
+
+    PostgreSQL shows each statement what is there at its own moment. A set that another process replaces between the
+    two statements is read again, until both show the same one.
+    """
+    while True:
+        found = conn.execute(select(_sets).where(_sets.c.current)).one_or_none()
+        if found is None:
+            return None
+        read = _read(conn, found)
+        after = conn.execute(select(_sets).where(_sets.c.current)).one_or_none()
+        if conn.dialect.name == "sqlite" or after == found:
+            return read
+
+
+def _read(conn: Connection, found: Row[Any]) -> LabelSet:
+    """The set of this row, with its labels."""
     query = (
         select(_samples.c.id, _labels.c.hard, _labels.c.votes, _labels.c.agreement, _labels.c.probs)
         .join(_samples, _samples.c.pk == _labels.c.sample)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection, Row
 
 from emolab.catalog import Catalog, labels, models, pool_columns, samples, settings, votes
 from emolab.catalog.campaign import rounds
@@ -134,6 +136,29 @@ def test_a_label_set_reads_back_and_a_new_version_takes_over(catalog: Catalog) -
     assert found.probs.tolist() == [[0.75, 0.25]] * 3
     assert summary is not None
     assert summary["per_class"] == {"happiness": 3, "sadness": 0}
+
+
+def test_a_set_that_is_replaced_while_it_is_read_is_read_whole(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with catalog.begin() as tx:
+        samples.add(tx, [plain(letter) for letter in "abc"])
+        labels.write(tx, labelled("v1", "ab"))
+    read, replaced = labels._read, []
+
+    def disturbed(conn: Connection, found: Row[Any]) -> LabelSet:
+        if not replaced:
+            replaced.append(found.version)
+            with catalog.begin() as other:
+                labels.write(other, labelled("v2", "abc"))
+        return read(conn, found)
+
+    monkeypatch.setattr(labels, "_read", disturbed)
+    with catalog.connect() as conn:
+        found = labels.current(conn)
+    assert found is not None
+    assert replaced == ["v1"]
+    assert (found.version, len(found.samples)) in {("v1", 2), ("v2", 3)}
 
 
 def test_a_label_about_an_unknown_sample_is_refused(catalog: Catalog) -> None:
