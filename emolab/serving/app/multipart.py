@@ -101,7 +101,7 @@ def files_of(body: bytes, content_type: str, *, most: int) -> list[tuple[str, by
 def too_many(most: int) -> RequestRefused:
     """What a request with too many pictures is told."""
     return RequestRefused(
-        413, "too_many_images", f"More than {most} pictures in one request.", f"Send at most {most} at a time."
+        422, "too_many_images", f"More than {most} pictures in one request.", f"Send at most {most} at a time."
     )
 
 

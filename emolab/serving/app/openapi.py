@@ -37,7 +37,7 @@ _STATUS = {
     403: "A page of another site asks.",
     404: "There is no such model.",
     408: "The request took too long.",
-    413: "The body, or the number of pictures, is too large.",
+    413: "The body is too large.",
     415: "The type of the body is not understood.",
     421: "The server is not known by this name.",
     422: "A picture, or the form of the request, cannot be used.",
