@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -39,6 +40,12 @@ def serve() -> None:
     "--allow-host", "hosts", multiple=True, metavar="NAME", help="A name the server is asked by; repeatable; * for all."
 )
 @click.option("--shadow", metavar="MODEL", help="A candidate that answers a share of the requests unseen.")
+@click.option(
+    "--studio",
+    "for_studio",
+    is_flag=True,
+    help="Answer Label Studio as an ML backend too, with the samples of this workspace, and pull after answers.",
+)
 @click.option("--behind-iam", is_flag=True, help="Demand no keys: a platform in front lets only known callers through.")
 @_KEYS
 @workspace_command
@@ -50,6 +57,7 @@ def run(
     port: int | None,
     hosts: tuple[str, ...],
     shadow: str | None,
+    for_studio: bool,
     behind_iam: bool,
     key_file: Path | None,
 ) -> None:
@@ -68,7 +76,8 @@ def run(
         from emolab.serving.app import running
     except ImportError as error:
         raise MissingExtra(f"The HTTP server ({error.name})", "serve") from error
-    workspace = session.workspace if model == "champion" else workspace_of(session, settled=True)
+    own = model == "champion" or for_studio
+    workspace = session.workspace if own else workspace_of(session, settled=True)
     config = _settled(session, host, port, hosts)
     bound = running.bind(config.serve.host, config.serve.port)
     with terminated_like_ctrl_c():
@@ -89,7 +98,21 @@ def run(
         session.say(f"{escape(service.host.version.name)} ({short(service.host.version.id)}) answers at {address}")
         session.say("[dim]Ctrl-C stops it.[/]")
 
-    running.run(service, bound, ready=ready)
+    with ExitStack() as stack:
+        routes = _studio_routes(session, stack) if for_studio else []
+        running.run(service, bound, more=routes, ready=ready)
+
+
+def _studio_routes(session: Session, stack: ExitStack) -> list[Any]:
+    """The routes of an ML backend for the tasks of the workspace; ``stack`` ends its pulls."""
+    from emolab.loop.label.assist import Assistant, PullSoon
+    from emolab.loop.label.pull import pull
+    from emolab.serving.app import studio
+
+    workspace = session.workspace
+    pulls = PullSoon(lambda: pull(workspace))
+    stack.callback(pulls.close)
+    return studio.routes(Assistant(workspace), pulls)
 
 
 @serve.group(cls=OrderedGroup, short_help="Who may call the API.")

@@ -85,6 +85,15 @@ def test_there_are_as_many_results_as_tasks_and_in_their_order(made: Service, fa
     assert (made.capacity.held_images, made.capacity.held_bytes) == (0, 0)
 
 
+def test_many_tasks_take_no_more_than_their_share_of_the_server(tmp_path: Path, faces: Workspace) -> None:
+    small = service(tmp_path, queue=studio.TOGETHER)
+    asked = {"tasks": [task(str(i % 5) * 64, i) for i in range(3 * studio.TOGETHER + 1)]}
+    results = api(small, faces).post("/predict", json=asked).json()["results"]
+    small.close()
+    assert len(results) == len(asked["tasks"])
+    assert [chosen(one) for one in results[:5]] == [chosen(one) for one in results[5:10]]
+
+
 def test_blind_samples_and_lost_files_get_an_empty_form(made: Service, faces: Workspace) -> None:
     asked = {"tasks": [task(str(i) * 64) for i in range(5)]}
     assert all(

@@ -70,25 +70,11 @@ async def answers_to(request: Request, parse: Callable[[bytes], Pictures]) -> An
         done = True
     finally:
         service.capacity.leave(images=held.images, size=held.size, answered=done)
-    _noted(request, answered)
+    noted(request, answered)
     return answered
 
 
-async def classified(request: Request, pictures: Pictures) -> Answered:
-    """What the model says about ``pictures`` that a request means but does not hold; counted and noted like others."""
-    service: Service = request.app.state.service
-    held, done = Held(service.capacity), False
-    try:
-        held.more(images=len(pictures))
-        answered = await _answer(service, pictures)
-        done = True
-    finally:
-        service.capacity.leave(images=held.images, size=held.size, answered=done)
-    _noted(request, answered)
-    return answered
-
-
-def _noted(request: Request, answered: Answered) -> None:
+def noted(request: Request, answered: Answered) -> None:
     """Count the answers, and note who asked for them."""
     state = request.app.state
     state.metrics.answers(answered.version.id, answered.answers)
