@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from emolab.loop.operate.serve_keys import add_serve_key as add_serve_key
     from emolab.loop.operate.serve_keys import revoke_serve_key as revoke_serve_key
     from emolab.loop.operate.serve_keys import serve_keys as serve_keys
+    from emolab.loop.operate.live import live as live
     from emolab.loop.operate.status import repair_counts as repair_counts
     from emolab.loop.operate.status import status as status
     from emolab.progress import SILENT as SILENT
@@ -109,6 +110,7 @@ STEPS = {
     "card": "emolab.loop.model.card:card",
     "promote": "emolab.loop.model.promote:promote",
     # operate
+    "live": "emolab.loop.operate.live:live",
     "status": "emolab.loop.operate.status:status",
     "add_serve_key": "emolab.loop.operate.serve_keys:add_serve_key",
     "serve_keys": "emolab.loop.operate.serve_keys:serve_keys",

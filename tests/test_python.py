@@ -297,6 +297,7 @@ ONLY_COMMAND = {
     "export": {"out": "the step's file"},
     "models show": {"model": "the step's name"},
     "models promote": {"model": "the step's name"},
+    "live": {"browser": "no source", "headless": 'source="0"', "yes": "nobody asks"},
     "status --repair": {"check": "status", "repair": "is the step"},
     "status": {"repair": "the step repair_counts"},
     "restore --dry-run": dict.fromkeys(("dry_run", "directory", "overwrite"), "is the step, and changes nothing"),
@@ -307,7 +308,7 @@ ONLY_STEP = {
     "workspace": "-w", "progress": "bars on standard error", "agree": "the command asks, or --yes", "team": "torchrun",
     "stopped": "Ctrl-C", "config": "the settings of the workspace and --set", "problem": "of finding the workspace",
     "as_json": "--json", "path": "init DIRECTORY", "name": "MODEL, NICKNAME", "images": "PATHS", "file": "--out",
-    "shares": "--train, --valid, --test",
+    "shares": "--train, --valid, --test", "on_page": "the command prints it", "on_status": "the command prints it",
 }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("emolab.cli.export", "Write a model as ONNX, OpenVINO or TorchScript."),
     "models": ("emolab.cli.models", "List, show and promote trained models."),
     "serve": ("emolab.cli.serve", "Answer over HTTP with a model."),
+    "live": ("emolab.cli.live", "Look at a camera, a video or a browser's camera with a model."),
     "status": ("emolab.cli.status", "Say where the project stands and what to type next."),
     "backup": ("emolab.cli.backup", "Keep the workspace in one file, while others work in it."),
     "restore": ("emolab.cli.restore", "Bring a workspace back from a backup."),

@@ -48,6 +48,7 @@ COMMANDS = {
     "serve keys add": "add_serve_key",
     "serve keys list": "serve_keys",
     "serve keys revoke": "revoke_serve_key",
+    "live": "live",
     "status --repair": "repair_counts",
     "status": "status",
     "doctor": "doctor",

@@ -103,7 +103,7 @@ def collect(
         _check(wanted.paths)
     called = None if wanted.name is None else source_name(wanted.name)
     settings = workspace.config.collect
-    options = _options(settings, dry_run=wanted.dry_run)
+    options = ingest_options(settings, dry_run=wanted.dry_run)
     source = InputSource(
         group_by=wanted.group_by,
         base=workspace.root,
@@ -136,9 +136,7 @@ def collect(
                 )  # fmt: skip
     near = None
     if report.added and not wanted.dry_run and "disk full" not in report.kinds:
-        found = groups.find(workspace, catalog, progress=progress)
-        with catalog.begin() as tx:
-            near = groups.mark(tx, found)
+        near = group_copies(workspace, catalog, progress=progress)
     shared = units.shared if report.added > 1 else None
     early = wanted.stopped() and wanted.camera is None
     return Collected(
@@ -150,6 +148,13 @@ def collect(
         stopped=early,
         dry_run=wanted.dry_run,
     )
+
+
+def group_copies(workspace: Workspace, catalog: Catalog, *, progress: Progress = SILENT) -> DuplicateReport:
+    """Look for near copies among all samples and mark them; which there are now."""
+    found = groups.find(workspace, catalog, progress=progress)
+    with catalog.begin() as tx:
+        return groups.mark(tx, found)
 
 
 def _named(entries: Iterable[Entry], name: str | None) -> Iterator[Entry]:
@@ -191,7 +196,8 @@ class _Units:
         return group if group in self._groups else None
 
 
-def _options(settings: CollectConfig, *, dry_run: bool) -> IngestOptions:
+def ingest_options(settings: CollectConfig, *, dry_run: bool = False) -> IngestOptions:
+    """How items become samples, by the settings."""
     return IngestOptions(
         faces=settings.faces,
         detector=settings.detector,

@@ -237,7 +237,7 @@ def _camera(number: int | str) -> tuple[Any, Any]:
         found = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
         raise EmolabError(
             f"Camera {number} cannot be opened. Video devices here: {found}.",
-            hint='Take the camera of a browser, also of another machine: "emolab live --browser".',
+            hint='Take the camera of a browser, also of another machine: "emolab live".',
         )
     return capture, cv2
 

@@ -6,22 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emolab.modalities.image.answer_panel import BLUE, DARK, AnswerPanel, Area, free_place
+
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
     from emolab.config import CollectConfig
     from emolab.progress import Progress
     from emolab.serving.given import Media
 
-#: Classes shown per face, and the share below which a class is left out.
-BARS = 4
-_LEAST = 0.01
-_BLUE, _DARK, _WHITE, _GREY = (64, 196, 255), (16, 20, 28), (255, 255, 255), (70, 78, 92)
 _QUALITY = 92
 _READABLE = 240  # pixels of the longer side; a smaller picture is enlarged, or no word would fit
-
-#: Left, top, right and bottom in pixels.
-_Area = tuple[int, int, int, int]
 
 
 def draw(
@@ -89,14 +84,14 @@ def _one(data: bytes, rows: Sequence[Mapping[str, Any]], target: Path, max_pixel
         picture = picture.resize(enlarged, Image.Resampling.BICUBIC)
     faces = [(row, _scaled(row["box"], scale)) for row in rows if "box" in row]
     for row in (row for row in rows if "box" not in row):
-        picture = _with_foot(picture, _Panel(row["probs"], 14))
+        picture = _with_foot(picture, AnswerPanel(row["probs"], 14))
     canvas = ImageDraw.Draw(picture, "RGBA")
     for _, area in faces:
-        canvas.rectangle(area, outline=_BLUE, width=max(2, round(min(picture.size) / 250)))
+        canvas.rectangle(area, outline=BLUE, width=max(2, round(min(picture.size) / 250)))
     taken = [area for _, area in faces]
     for row, area in faces:
-        panel = _Panel(row["probs"], max(12, min(22, (area[3] - area[1]) // 8)))
-        place = _place(panel.size, area, picture.size, taken)
+        panel = AnswerPanel(row["probs"], max(12, min(22, (area[3] - area[1]) // 8)))
+        place = free_place(panel.size, area, picture.size, taken)
         taken.append((*place, place[0] + panel.size[0], place[1] + panel.size[1]))
         panel.draw(canvas, place)
     save_jpeg(picture, target)
@@ -117,74 +112,18 @@ def save_jpeg(picture: Image.Image, target: Path) -> None:
         ) from None
 
 
-def _scaled(box: Mapping[str, int], scale: float) -> _Area:
+def _scaled(box: Mapping[str, int], scale: float) -> Area:
     left, top = box["x"] * scale, box["y"] * scale
     right, bottom = left + box["width"] * scale, top + box["height"] * scale
     return round(left), round(top), round(right), round(bottom)
 
 
-def _with_foot(picture: Image.Image, panel: _Panel) -> Image.Image:
+def _with_foot(picture: Image.Image, panel: AnswerPanel) -> Image.Image:
     """``picture`` with ``panel`` on a strip below it: of a face crop nothing is to be covered."""
     from PIL import Image, ImageDraw
 
     width = max(picture.width, panel.size[0])
-    whole = Image.new("RGB", (width, picture.height + panel.size[1]), _DARK)
+    whole = Image.new("RGB", (width, picture.height + panel.size[1]), DARK)
     whole.paste(picture, ((width - picture.width) // 2, 0))
     panel.draw(ImageDraw.Draw(whole, "RGBA"), (0, picture.height))
     return whole
-
-
-def _place(size: tuple[int, int], area: _Area, picture: tuple[int, int], taken: Sequence[_Area]) -> tuple[int, int]:
-    """Where a panel of ``size`` beside ``area`` covers least of what is ``taken``; on its right where that is free."""
-    (left, top, right, bottom), gap = area, 6
-    width, height = size
-    spots = [
-        (right + gap, top),
-        (left - gap - width, top),
-        (left, bottom + gap),
-        (left, top - gap - height),
-        (right + gap, bottom - height),
-        (left - gap - width, bottom - height),
-        (right - width, bottom + gap),
-        (right - width, top - gap - height),
-    ]
-
-    def covered(spot: tuple[int, int]) -> int:
-        x, y = spot
-        return sum(
-            max(0, min(x + width, r) - max(x, le)) * max(0, min(y + height, b) - max(y, t)) for le, t, r, b in taken
-        )
-
-    inside = [(max(0, min(x, picture[0] - width)), max(0, min(y, picture[1] - height))) for x, y in spots]
-    return min(inside, key=covered)
-
-
-class _Panel:
-    """The likeliest classes of one answer: names, bars and shares."""
-
-    def __init__(self, probs: Mapping[str, float], text: int) -> None:
-        from PIL import ImageFont
-
-        self._font = ImageFont.load_default(size=text)
-        ranked = sorted(probs.items(), key=lambda item: -item[1])
-        self._shown = [(name, p) for i, (name, p) in enumerate(ranked[:BARS]) if i == 0 or p >= _LEAST]
-        self._line = round(self._font.getbbox("Ag")[3] * 1.25)
-        self._gap = max(4, self._line // 3)
-        self._words = max(self._font.getlength(name) for name, _ in self._shown)
-        self._bar = self._line * 3
-        width = self._words + self._bar + self._font.getlength("100 %") + 4 * self._gap
-        #: (width, height) in pixels
-        self.size = round(width), self._line * len(self._shown) + 2 * self._gap
-
-    def draw(self, canvas: ImageDraw.ImageDraw, place: tuple[int, int]) -> None:
-        """Draw it with its upper left corner at ``place``."""
-        (x, y), (width, height), gap = place, self.size, self._gap
-        canvas.rounded_rectangle((x, y, x + width, y + height), radius=gap, fill=(*_DARK, 215))
-        for i, (name, share) in enumerate(self._shown):
-            at = y + gap + i * self._line
-            start = x + 2 * gap + self._words
-            middle, half = at + self._line * 0.45, self._line * 0.22
-            canvas.text((x + gap, at), name, font=self._font, fill=_WHITE)
-            canvas.rectangle((start, middle - half, start + self._bar, middle + half), fill=_GREY)
-            canvas.rectangle((start, middle - half, start + self._bar * share, middle + half), fill=_BLUE)
-            canvas.text((start + self._bar + gap, at), f"{share * 100:.0f} %", font=self._font, fill=_WHITE)

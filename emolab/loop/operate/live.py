@@ -1,0 +1,164 @@
+"""A model looks at a live picture: a camera, a video, a network camera, or the camera of a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emolab.progress import SILENT
+from emolab.results import Result
+
+if TYPE_CHECKING:
+    from emolab.config import Config
+    from emolab.inference.served_model import ServedModel
+    from emolab.loop.operate.live_collecting import PoolCollector
+    from emolab.loop.operate.live_page import BrowserPage
+    from emolab.loop.operate.live_session import Listener, LiveSession, LiveStatus
+    from emolab.progress import Progress
+    from emolab.serving.live.face_stream import FaceStream
+    from emolab.serving.live.frame_sources import FrameSource
+    from emolab.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lived(Result):
+    """What a live session came to. ``age_ms`` has the median and the 95th percentile of the frames' ages when they
+    left; ``collected`` what was kept for voting, ``None`` without --collect-uncertain.
+    """
+
+    source: str
+    model: str
+    classes: tuple[str, ...]
+    seconds: float
+    frames: int
+    dropped: int
+    damaged: int
+    faces: int
+    age_ms: dict[str, float | None]
+    fps: float
+    collected: dict[str, object] | None = None
+    recording: Path | None = None
+    timeline: Path | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def live(
+    source: str | None = None,
+    model: str | Path | None = None,
+    *,
+    workspace: Workspace | None = None,
+    config: Config | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    tls: str | None = None,
+    record: Path | None = None,
+    timeline: Path | None = None,
+    smooth: float = 0.5,
+    flips: bool | None = None,
+    collect_uncertain: bool = False,
+    consent: str | None = None,
+    seconds: float | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    on_status: Callable[[LiveStatus], None] = lambda _: None,
+    on_page: Callable[[BrowserPage], None] = lambda _: None,
+    progress: Progress = SILENT,
+) -> Lived:
+    """Look at ``source`` (a camera's number, a video, an address) or, without one, serve a page with its own camera.
+
+    ``model`` as :func:`predict` takes it [champion, else face48]. ``record`` gets the picture with boxes and bars,
+    ``timeline`` (.csv or .jsonl) a row for each face of each frame. ``collect_uncertain`` keeps frames that deserve a
+    vote; ``consent`` is what the people in them agreed to, and is shown to them. It ends after ``seconds``, with the
+    source, or when ``stopped`` says so. ``host``, ``port`` and ``tls`` (``self`` or ``CERT,KEY``) are of the page.
+
+    Raises :class:`ConfigError` for what does not go together, :class:`EmolabError` where there is no such camera.
+    """
+    from emolab.config import Config
+    from emolab.loop.model.models import champion
+    from emolab.loop.model.open_model import open_model
+    from emolab.loop.operate.live_collecting import PoolCollector
+    from emolab.loop.operate.live_page import PageRequest, serve_page
+    from emolab.loop.operate.live_session import LiveSession, watch
+    from emolab.serving.live.face_stream import FaceStream, finder_for, stream_rules
+    from emolab.serving.live.frame_sources import open_source
+
+    collecting = _checked(source, workspace, collect_uncertain, consent, record=record, timeline=timeline)
+    config = config or (Config() if workspace is None else workspace.config)
+    model = model or ("face48" if workspace is None or champion(workspace) is None else "champion")
+    opened = open_model(workspace, model, threads=config.training.threads or 1, flips=flips, progress=progress)
+    looking = config.collect
+
+    def new_stream() -> FaceStream:
+        return FaceStream(opened, finder_for(looking), stream_rules(looking, smooth=smooth))
+
+    session = LiveSession(opened.classes, seconds=seconds, stopped=stopped, on_status=on_status)
+    looked: FrameSource | None = None
+    with ExitStack() as stack:
+        pool = stack.enter_context(PoolCollector(*collecting)) if collecting else None
+        listeners: list[Listener] = [session.see, *([] if pool is None else [pool.see])]
+        if source is None:
+            page = PageRequest(host=host, port=port, tls=tls, consent=None if pool is None else pool.consent)
+            serve_page(session, new_stream, listeners, page, on_page)
+        else:
+            looked = open_source(source)
+            watch(session, looked, new_stream, listeners, record=record, timeline=timeline)
+    return _lived(session, opened, looked, pool, recording=record, timeline=timeline)
+
+
+def _lived(
+    session: LiveSession,
+    model: ServedModel,
+    looked: FrameSource | None,
+    pool: PoolCollector | None,
+    *,
+    recording: Path | None,
+    timeline: Path | None,
+) -> Lived:
+    """What the session came to."""
+    return Lived(
+        source="browser" if looked is None else looked.name,
+        model=model.id,
+        classes=model.classes,
+        seconds=round(session.passed, 3),
+        damaged=0 if looked is None else looked.damaged,
+        collected=None if pool is None else pool.to_dict(),
+        recording=recording,
+        timeline=timeline,
+        notes=[] if looked is None else looked.notes,
+        **session.figures(),
+    )
+
+
+def _checked(
+    source: str | None,
+    workspace: Workspace | None,
+    collect_uncertain: bool,
+    consent: str | None,
+    *,
+    record: Path | None,
+    timeline: Path | None,
+) -> tuple[Workspace, str] | None:
+    """The workspace to collect into, and the consent. Raises :class:`ConfigError` for what does not go together."""
+    from emolab.errors import ConfigError
+    from emolab.serving.live.timeline import FORMS
+
+    if source is None and (record is not None or timeline is not None):
+        raise ConfigError(
+            "A browser's picture is not recorded.", hint="Record a camera of this machine: emolab live 0 --record FILE"
+        )
+    if timeline is not None and timeline.suffix.lower() not in FORMS:
+        raise ConfigError(
+            f"{timeline} says no form of a timeline.", hint=f"Give it a name that ends in {' or '.join(FORMS)}."
+        )
+    if not collect_uncertain:
+        return None
+    if not (consent or "").strip():
+        raise ConfigError(
+            "Frames of people are kept only with their consent.",
+            hint='Say what they agree to: --consent "My pictures may be used to train a model until 2030."',
+        )
+    if workspace is None:
+        raise ConfigError("There is no workspace to collect into.", hint="Run this in a workspace, or: emolab init")
+    return workspace, str(consent).strip()
