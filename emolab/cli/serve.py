@@ -105,7 +105,7 @@ def run(
 
 def _studio_routes(session: Session, stack: ExitStack) -> list[Any]:
     """The routes of an ML backend for the tasks of the workspace; ``stack`` ends its pulls."""
-    from emolab.loop.label.assist import Assistant, PullSoon
+    from emolab.loop.label.backend.assist import Assistant, PullSoon
     from emolab.loop.label.pull import pull
     from emolab.serving.app import studio
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from emolab.cli.common import Session, escape, within, workspace_command
@@ -114,6 +116,32 @@ def _push(session: Session) -> str:
     from emolab.loop.data.collect import sendable
 
     return push_command(sendable(session.workspace), session.workspace.config.suggest.n)
+
+
+@studio.command(short_help="Let Label Studio ask emolab serve for guesses.")
+@click.argument("url", default="http://127.0.0.1:8000")
+@click.option("--project", metavar="TITLE", help="The project. Default: labeling.project, or the workspace's name.")
+@workspace_command
+def connect(session: Session, url: str, project: str | None) -> None:
+    """Let Label Studio ask the server at URL, which runs as "emolab serve --studio", as its ML backend.
+
+    A key that the server demands is taken from $EMOLAB_SERVE_KEY. The embedded Label Studio is started again, once,
+    so that it may call servers on this machine. Guesses show where the project retrieves predictions by itself
+    (Settings, Annotation) and shows those of "emolab"; emolab's own push of guesses stays the cheaper way.
+    """
+    from emolab.loop.label.backend.connect_backend import connect_studio
+
+    done = connect_studio(
+        session.workspace,
+        url,
+        key=os.environ.get("EMOLAB_SERVE_KEY") or None,
+        project=project,
+        progress=session.progress,
+    )
+    session.emit(done)
+    session.say(f'[green]✓[/] "{escape(done.project)}" asks emolab at {escape(done.url)}')
+    if done.restarted:
+        session.say("[dim]Label Studio was started again, so that it may call servers on this machine.[/]")
 
 
 @studio.command(short_help="Give the administrator a new password and show it once.")

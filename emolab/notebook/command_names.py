@@ -14,6 +14,7 @@ COMMANDS = {
     "init": "init",
     "studio up": "start_studio",
     "studio down": "stop_studio",
+    "studio connect": "connect_studio",
     "studio url": "studio_url",
     "studio invite": "invite",
     "studio password": "new_password",

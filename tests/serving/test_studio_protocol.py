@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from emolab.catalog import samples
 from emolab.errors import ServerError
-from emolab.loop.label.assist import Assistant, PullSoon
+from emolab.loop.label.backend.assist import Assistant, PullSoon
 from emolab.serving.app import studio
 from emolab.serving.app.application import create
 from emolab.serving.service import Service

@@ -31,6 +31,8 @@ STEPS = 396  # migrations of release 1.23; only the progress bar depends on it
 #: With it the page says "4 of 12" (answered so far and now, of all that is there for this person), else "4 of 4".
 COUNTER = "fflag_fix_all_optic_79_task_count_is_wrong_short"
 _PASS_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+#: Lies in the folder where Label Studio's guard against addresses of this machine is off: it would refuse emolab's own.
+_CALLS_HERE = "calls-this-machine"
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # no i, l, o, 0, 1: people type passwords from screens
 
 
@@ -52,11 +54,24 @@ def new_password() -> str:
     return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
 
 
+def may_call_this_machine(folder: Path) -> bool:
+    """Whether the program may call servers on this machine: its ML backend, and where it sends webhooks."""
+    return (folder / _CALLS_HERE).exists()
+
+
+def let_call_this_machine(folder: Path) -> None:
+    """Let the program call servers on this machine from its next start on."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / _CALLS_HERE).touch()
+
+
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """Return the program's whole environment; nothing else of the caller's leaks in (a stray HOST or DEBUG would)."""
     kept = {k: v for k, v in os.environ.items() if k in _PASS_ON or k.startswith("LC_")}
+    guards = dict.fromkeys(("ML_BLOCK_LOCAL_IP", "SSRF_PROTECTION_ENABLED"), "false")
     return {
         **kept,
+        **(guards if may_call_this_machine(folder) else {}),
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
         "PYTHONPATH": str(SETTINGS),

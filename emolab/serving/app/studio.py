@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from emolab.files import TooLarge, read_file
-from emolab.loop.label.assist import Assistant, PullSoon
+from emolab.loop.label.backend.assist import Assistant, PullSoon
 from emolab.serving.answers import ImageAnswer
 from emolab.serving.app.bodies import read_body
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
