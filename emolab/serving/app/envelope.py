@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import secrets
@@ -34,6 +35,7 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, metrics: Metrics, service: Service) -> None:
         self.app, self.metrics, self.service = app, metrics, service
+        self._start, self._count = secrets.token_hex(4).encode(), itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request with everything around it."""
@@ -42,7 +44,7 @@ class Envelope:
             return
         request_id = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         if not _ID.fullmatch(request_id):
-            request_id = secrets.token_hex(8).encode()
+            request_id = b"%s%08x" % (self._start, next(self._count))
         scope.setdefault("state", {})["request_id"] = request_id.decode()
         began, status = time.perf_counter(), 0
 

@@ -33,8 +33,10 @@ def bind(host: str, port: int) -> socket.socket:
     Raises :class:`ConfigError` where that is not possible.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, number, _, address = found
+        # With the protocol's number: asyncio turns Nagle's algorithm off for TCP only, and an answer would wait 40 ms.
+        bound = socket.socket(family, kind, number or socket.IPPROTO_TCP)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(address)
