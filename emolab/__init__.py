@@ -57,10 +57,10 @@ if TYPE_CHECKING:
     from emolab.loop.model.promote import promote as promote
     from emolab.loop.model.train import train as train
     from emolab.loop.operate.doctor import doctor as doctor
+    from emolab.loop.operate.live import live as live
     from emolab.loop.operate.serve_keys import add_serve_key as add_serve_key
     from emolab.loop.operate.serve_keys import revoke_serve_key as revoke_serve_key
     from emolab.loop.operate.serve_keys import serve_keys as serve_keys
-    from emolab.loop.operate.live import live as live
     from emolab.loop.operate.status import repair_counts as repair_counts
     from emolab.loop.operate.status import status as status
     from emolab.progress import SILENT as SILENT

@@ -183,6 +183,16 @@ class Detector:
         yield from (row for row in ([] if rows is None else rows) if np.isfinite(row).all())
 
 
+def faces_of(rows: NDArray[np.float32], scale: tuple[float, float]) -> list[Face]:
+    """The faces of candidate ``rows`` (n, 15), largest first; of those that overlap, the one with the best score.
+
+    A row is x, y, width, height, five points (x, y), score; ``scale`` (across, down) takes it to pixels of the image.
+    """
+    best = rows[(-rows[:, 14]).argsort(kind="stable")][:_CANDIDATES]
+    found = _without_doubles([_face(row, *scale) for row in best])
+    return sorted(found, key=lambda face: (-face.box[2] * face.box[3], face.box))
+
+
 def _scales(width: int, height: int, size: int, again: int) -> Iterator[float]:
     """At which scales an image is looked at, the smallest first: each at most 2.5 times the one before."""
     scale = min(1.0, size / max(width, height))

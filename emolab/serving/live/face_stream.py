@@ -24,7 +24,6 @@ from emolab.serving.predictor import Model, within
 
 if TYPE_CHECKING:
     from emolab.config import CollectConfig
-    from emolab.modalities.image.faces import Detector
 
 #: Pixels of the longer side to which a frame is reduced before faces are looked for.
 DETECT_SIZE = 320
@@ -183,10 +182,12 @@ def stream_rules(looking: CollectConfig, *, smooth: float = 0.5, detect_every: f
     return StreamRules(smooth=smooth, detect_every=detect_every, min_face=looking.min_face, margin=looking.margin)
 
 
-def finder_for(looking: CollectConfig, *, size: int = DETECT_SIZE) -> Detector:
-    """The detector of collect, which looks once, at ``size`` pixels. Raises :class:`MissingExtra` without OpenCV."""
-    from emolab.modalities.image import detector_weights
-    from emolab.modalities.image.faces import Detector
+def finder_for(looking: CollectConfig, *, size: int = DETECT_SIZE) -> FaceFinder:
+    """The detector of collect, looking once, at ``size`` pixels.
 
-    weights = detector_weights.detector(looking.detector)
-    return Detector(weights, min_score=looking.min_score, size=size, again=0)
+    Raises :class:`MissingExtra` without ONNX Runtime.
+    """
+    from emolab.modalities.image import detector_weights
+    from emolab.serving.live.live_finder import LiveFinder
+
+    return LiveFinder(detector_weights.detector(looking.detector), min_score=looking.min_score, size=size)

@@ -1,0 +1,183 @@
+"""What a live picture costs: CPU time per frame for one to eight faces, and how old frames are when they leave.
+
+A frame is a JPEG of 640 x 480 pixels with moving drawn faces, 30 a second; its way goes from the bytes to the answer as
+JSON, as for the page of `emolab live`, with face48. For the age, the model is made ten times slower on purpose.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.harness import Result, main
+from emolab.config import CollectConfig
+from emolab.demonstration.drawn_faces import draw_faces
+from emolab.loop.model.open_model import open_model
+from emolab.modalities.image.decode import Preprocessing
+from emolab.serving.live.browser import read_jpeg
+from emolab.serving.live.face_stream import FaceStream, finder_for, stream_rules
+from emolab.serving.live.frame_answers import plain
+from emolab.serving.live.pipeline import ArrivedFrame, LiveAnswer, LivePipeline
+from emolab.serving.predictor import Model
+
+RATE, WIDTH, HEIGHT = 30, 640, 480
+#: Milliseconds: the aim for one face, and what a frame may take beyond one interval.
+TARGET, SLACK = 15.0, 10.0
+#: How many frames of film are made, to be shown again and again forwards and backwards.
+FILM = 60
+
+
+@dataclass(frozen=True)
+class SlowModel:
+    """`model`, which answers everything `times` times before it tells."""
+
+    model: Model
+    times: int
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.model.id
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its classes."""
+        return self.model.classes
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are prepared for it."""
+        return self.model.preprocessing
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return probabilities, late."""
+        for _ in range(self.times - 1):
+            self.model.probabilities(pixels)
+        return self.model.probabilities(pixels)
+
+
+def people(n: int, side: int) -> list[Image.Image]:
+    """Return `n` drawn faces that the detector finds where they stand alone."""
+    finder = finder_for(CollectConfig())
+    found: list[Image.Image] = []
+    for face in draw_faces(200, np.random.default_rng(3)):
+        portrait = Image.open(io.BytesIO(face.png)).convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
+        frame = Image.new("RGB", (WIDTH, HEIGHT), (128, 120, 110))
+        frame.paste(portrait, (200, 100))
+        scores = [each.score for each in finder.find_pixels(np.array(frame)[:, :, ::-1].copy())]
+        if len(scores) == 1 and scores[0] > 0.85:
+            found.append(portrait)
+        if len(found) == n:
+            return found
+    raise RuntimeError(f"only {len(found)} faces are found")
+
+
+def film(faces: int) -> list[bytes]:
+    """Return JPEG frames in which so many people move a little."""
+    side = 220 if faces == 1 else 200 if faces <= 3 else 150
+    across = WIDTH // side
+    drawn = people(faces, side)
+    frames = []
+    for number in range(FILM):
+        picture = Image.new("RGB", (WIDTH, HEIGHT), (128, 120, 110))
+        for place, person in enumerate(drawn):
+            left = place % across * (WIDTH // across) + round(8 * np.sin(number / 9 + place))
+            picture.paste(person, (max(0, left), 10 + place // across * (HEIGHT // 3)))
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=85)
+        frames.append(out.getvalue())
+    return [*frames, *frames[::-1]]
+
+
+def cpu_per_frame(model: Model, faces: int, n: int) -> tuple[list[float], float]:
+    """Return the CPU milliseconds of each of `n` frames, and how many faces were found in one on average."""
+    looking = CollectConfig()
+    stream = FaceStream(model, finder_for(looking), stream_rules(looking))
+    taken, found = [], 0
+    for number, jpeg in zip(range(n + 30), cycle(film(faces)), strict=False):
+        began = time.process_time()
+        answer = stream.answer(number / RATE, read_jpeg(jpeg))
+        json.dumps(plain(answer, model.classes))
+        if number >= 30:
+            taken.append(1000 * (time.process_time() - began))
+            found += len(answer.faces)
+    return taken, found / n
+
+
+def ages(model: Model, seconds: float) -> list[LiveAnswer]:
+    """Return what left a pipeline that got a frame every thirtieth of a second."""
+    looking = CollectConfig()
+    left: list[LiveAnswer] = []
+    stream = FaceStream(model, finder_for(looking), stream_rules(looking))
+    frames = film(1)
+    with LivePipeline(stream, left.append) as pipeline:
+        began = pipeline.now
+        for number in range(round(seconds * RATE)):
+            time.sleep(max(0.0, began + number / RATE - pipeline.now))
+            arrived = pipeline.now
+            read = partial(read_jpeg, frames[number % len(frames)])
+            pipeline.offer(ArrivedFrame(number, arrived, arrived - began, read))
+            left[:] = [each if each.pixels is None else _light(each) for each in left]
+    return left
+
+
+def _light(answer: LiveAnswer) -> LiveAnswer:
+    """Return `answer` without its pixels."""
+    return LiveAnswer(
+        number=answer.number, arrived=answer.arrived, age=answer.age, dropped=answer.dropped, fps=answer.fps,
+        lag=answer.lag,
+    )  # fmt: skip
+
+
+def age_rows(name: str, left: Sequence[LiveAnswer], sent: int) -> list[Result]:
+    """Return rows on how old frames were, and how many came too late."""
+    found = sorted(1000 * each.age for each in left)
+    limit = 1000 / RATE + SLACK
+    late = sum(age > limit for age in found)
+    lags = [1000 * each.lag for each in left if each.lag is not None]
+    note = f"{len(found)} of {sent} frames answered; at most {limit:.1f} ms wanted: {late} frames were older"
+    return [
+        Result(f"age_ms_p99{name}", found[int(0.99 * (len(found) - 1))], "ms", n=len(found), note=note),
+        Result(f"age_ms_max{name}", found[-1], "ms", n=len(found)),
+        Result(f"age_ms_median{name}", statistics.median(found), "ms", n=len(found),
+               note=f"probabilities are older by {statistics.median(lags):.0f} ms" if lags else ""),
+    ]  # fmt: skip
+
+
+def run(quick: bool) -> list[Result]:
+    """Measure the CPU time first, then the age of frames before a slow model."""
+    n = 90 if quick else 900
+    alone = open_model(None, "face48", threads=1, flips=False)
+    model = open_model(None, "face48", threads=1)
+    results = []
+    for label, asked, counts in [("", model, (1, 4, 8) if quick else range(1, 9)), (", no flips", alone, (1,))]:
+        for faces in counts:
+            taken, found = cpu_per_frame(asked, faces, n)
+            name = f"cpu_ms_p95{label}" if faces == 1 else f"cpu_ms_p95, {faces} faces{label}"
+            aim = f"; at most {TARGET:g} wanted" if faces == 1 and not label else ""
+            results.append(
+                Result(name, float(np.percentile(taken, 95)), "ms CPU", n=n, spread=(min(taken), max(taken)),
+                       note=f"median {statistics.median(taken):.1f}; {found:.1f} faces found{aim}")
+            )  # fmt: skip
+    seconds = 6.0 if quick else 600.0
+    before = os.getloadavg()[0]
+    for label, asked in [("", model), (", ten times slower", SlowModel(model, 10))]:
+        part = seconds if label else min(seconds, 60.0)
+        results += age_rows(label, ages(asked, part), round(part * RATE))
+    results.append(Result("load", before, "processes", note="of the machine, before ages were measured"))
+    return results
+
+
+if __name__ == "__main__":
+    main(run)
