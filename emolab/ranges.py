@@ -97,6 +97,8 @@ RANGES: Mapping[str, Range] = {
     "serve.coverage": Range(0.8, 0.95),
     "option.count": COUNT,
     "option.minutes": Range(0.0, 1_000_000.0, between=True),
+    "option.smooth": Range(0.0, 60.0),
+    "option.seconds": Range(0.0, 31_536_000.0, between=True),
     "option.pause": Range(0.2, 86_400.0),
     "option.features": Range(2, 100_000),
     "option.seeds": Range(1, 10_000),

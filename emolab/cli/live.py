@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, consent, flips_option, workspace_command
+from emolab.cli.common import Session, consent, flips_option, within, workspace_command
 
 if TYPE_CHECKING:
     from emolab.loop.operate.live import Lived
@@ -35,14 +35,14 @@ _SHOWN = 3
               help="Record the picture with boxes and bars to FILE.mp4.")  # fmt: skip
 @click.option("--timeline", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write a row for each face of each frame to FILE.csv or FILE.jsonl.")  # fmt: skip
-@click.option("--smooth", type=click.FloatRange(0, 60), default=0.5, show_default=True, metavar="SECONDS",
+@click.option("--smooth", type=within("option.smooth"), default=0.5, show_default=True, metavar="SECONDS",
               help="Average probabilities over so long; 0 shows each frame's own.")  # fmt: skip
 @click.option("--collect-uncertain", is_flag=True,
               help="Keep frames that are uncertain, or in which a face changes suddenly, to be voted on.")  # fmt: skip
 @click.option("--consent", "consent_text", metavar="TEXT",
               help="What people before the camera agree to; shown to them and kept with every frame.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Say that they agree, where nobody can be asked.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="End after so long.")
+@click.option("--seconds", type=within("option.seconds"), metavar="SECONDS", help="End after so long.")
 @flips_option
 @workspace_command
 def live(
