@@ -80,6 +80,7 @@ class LabelingConfig:
     min_contrast: float = 0.03  # 0..1; flatter pictures (black, white) are neither sent nor suggested
     min_side: int = 24  # pixels; smaller pictures are neither sent nor suggested
     show_predictions: bool = False  # showing them anchors annotators
+    relearn: int = 20  # new votes after which a pull puts the open tasks in a new order; 0: a round keeps its order
     blind: float = 0.5  # with show_predictions: share of the samples whose form stays empty, to measure the anchoring
     language: str = "en"  # of the form and the instructions: en | de | es | fr | ru; labels travel by name
     names: tuple[str, ...] = ()  # own words on the buttons: ["happiness=Freude", ...]

@@ -55,6 +55,7 @@ RANGES: Mapping[str, Range] = {
     "labeling.sure": Range(0.0, 1.0, between=True),
     "labeling.min_votes": Range(0, MOST_PEOPLE),
     "labeling.prior": Range(0.0, 1_000.0),
+    "labeling.relearn": Range(0, 1_000_000),
     "labeling.blind": SHARE,
     "labeling.max_blur": SHARE,
     "labeling.min_contrast": SHARE,

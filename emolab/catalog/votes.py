@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     case,
     exists,
+    func,
     insert,
     literal_column,
     select,
@@ -185,6 +186,20 @@ def counted(conn: Connection, prefix: str) -> set[str]:
     """The origins beginning with ``prefix`` whose votes count: neither withdrawn nor rejected."""
     query = select(_votes.c.origin).where(alive(), _votes.c.rejected.is_(None), _starts(conn, _votes.c.origin, prefix))
     return set(conn.execute(query).scalars())
+
+
+def newest(conn: Connection) -> int:
+    """A mark for :func:`counted_after`: the place of the newest vote in the ledger, 0 where there is none."""
+    return int(conn.execute(select(func.coalesce(func.max(_votes.c.pk), 0))).scalar_one())
+
+
+def counted_after(conn: Connection, prefix: str, *, mark: int = 0, moment: str = "") -> int:
+    """How many votes whose origin begins with ``prefix`` count and came after ``mark`` and after ``moment``."""
+    query = select(func.count()).where(
+        _votes.c.pk > mark, _votes.c.seen_at > moment, alive(), _votes.c.rejected.is_(None),
+        _starts(conn, _votes.c.origin, prefix),
+    )  # fmt: skip
+    return int(conn.execute(query).scalar_one())
 
 
 def _starts(conn: Connection, column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:

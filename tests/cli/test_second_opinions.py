@@ -14,7 +14,7 @@ from emolab.inference import prediction_store
 from emolab.labeling.labels.aggregate import aggregate
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
-from emolab.loop.label.second_opinions import second_opinions
+from emolab.loop.label.selection.second_opinions import second_opinions
 from emolab.loop.label.suggest import Proposal, suggest
 from emolab.records import Model, Predictions
 from emolab.workspace import Workspace

@@ -13,6 +13,7 @@ import numpy as np
 from emolab.active_learning.selection.draws import bootstrap_draws
 from emolab.active_learning.selection.pool import Pool
 from emolab.active_learning.selection.select import select
+from emolab.active_learning.simulation import partial_rounds
 from emolab.active_learning.simulation.oracle import NOTHING, deal, possible
 from emolab.active_learning.simulation.records import CampaignData, SimulatedModel, SimulatedRound, Terms, Trainer
 from emolab.active_learning.simulation.vote_costs import Votes
@@ -79,7 +80,7 @@ def campaign(
     is left over goes to the next round, all of it where a round does not pay for a single sample. Ends early when
     nobody is left.
     """
-    state = _State(field, terms, strategy, seed, trainer)
+    state = CampaignState(field, terms, strategy, seed, trainer)
     for past in done:
         state.repeat(past)
     for number in range(len(done), len(terms.budgets)):
@@ -91,7 +92,7 @@ def campaign(
 
 def everything(field: CampaignData, terms: Terms, seed: int, trainer: Trainer) -> SimulatedRound:
     """What the trainer, settled on the same first samples, learns when every sample is asked about ``low`` times."""
-    state = _State(field, terms, EVERYTHING, seed, trainer)
+    state = CampaignState(field, terms, EVERYTHING, seed, trainer)
     state.ask(0)
     began = time.process_time()
     state.given[_pool(field, np.zeros_like(state.given)).candidates] = terms.votes.low
@@ -99,8 +100,8 @@ def everything(field: CampaignData, terms: Terms, seed: int, trainer: Trainer) -
     return state.record(0, state.nobody, state.nobody, began, began)
 
 
-class _State:
-    """What changes in a campaign: ``given`` (n,) answers so far and the model that learned from them."""
+class CampaignState:
+    """What changes in a campaign: ``given`` (n,) answers so far and the model ``trained`` on them."""
 
     nobody = np.empty(0, dtype=np.int64)
 
@@ -133,9 +134,10 @@ class _State:
         began = time.process_time()
         rows, answers = self.ask(number)
         chosen = time.process_time()
+        stops = partial_rounds.stops(self, rows, answers) if number and self.terms.relearn else []
         if len(rows):
             self.learn()
-        return self.record(number, rows, answers, began, chosen)
+        return replace(self.record(number, rows, answers, began, chosen), stops=stops)
 
     def ask(self, number: int) -> tuple[Rows, Rows]:
         """Choose and ask: rows (m,) and how many answers each was given; none where the rest buys no vote."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 from emolab.active_learning.simulation.vote_costs import Votes
 
@@ -41,7 +41,8 @@ class Terms:
 
     ``budgets``: cost of everything asked up to the end of each round, rising; the first one buys the random samples
     that all begin with. ``aggregator`` is a registered one with ``options`` of its kind (``None``: its own defaults),
-    ``oracle`` as in :mod:`emolab.active_learning.simulation.oracle`.
+    ``oracle`` as in :mod:`emolab.active_learning.simulation.oracle`. With ``relearn`` every round is also played with
+    a queue that is put into a new order after so many votes (0: it is not).
     """
 
     budgets: tuple[float, ...]
@@ -49,6 +50,7 @@ class Terms:
     aggregator: str = "soft"
     options: Any = None
     oracle: str = "counted"
+    relearn: int = 0
 
 
 class SimulatedModel(NamedTuple):
@@ -69,13 +71,25 @@ class Trainer(Protocol):
         """Learn from the samples ``rows`` (m,) of the field with distributions ``targets`` (m, k)."""
 
 
+class Stop(TypedDict):
+    """What is learned by a team that leaves a round after ``share`` of its votes: ``votes`` in all, up to then.
+
+    ``fixed`` and ``relearned`` are the judge's scores: with the order of the round, and with one that was renewed.
+    """
+
+    share: float
+    votes: int
+    fixed: dict[str, float]
+    relearned: dict[str, float]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SimulatedRound:
     """A round that is over: ``rows`` (m,) were asked about, ``answers`` (m,) times each.
 
     ``cost``, ``votes`` and ``samples`` count everything up to now, the first samples included. ``composition`` (k,) are
     people's opinions about the new samples, in samples; ``doubt`` is the mean share of people who disagree with the
-    leading opinion on them. ``select_s`` and ``train_s`` are CPU seconds.
+    leading opinion on them. ``select_s`` and ``train_s`` are CPU seconds. ``stops`` are there with ``Terms.relearn``.
     """
 
     strategy: str
@@ -91,3 +105,4 @@ class SimulatedRound:
     doubt: float
     select_s: float
     train_s: float
+    stops: list[Stop] = field(default_factory=list)

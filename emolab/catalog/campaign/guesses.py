@@ -48,13 +48,7 @@ def record(
     The form of the samples in ``blind``, a ``share`` of all, stays empty. A task that has lost its guess is noted too;
     one that goes on as before is not. Returns how many rows were written.
     """
-    newest = select(func.max(_guesses.c.pk)).where(_guesses.c.project == project.pk).group_by(_guesses.c.sample)
-    query = (
-        select(_samples.c.id, _guesses.c.label, _guesses.c.shown, _guesses.c.share)
-        .join(_samples, _samples.c.pk == _guesses.c.sample)
-        .where(_guesses.c.pk.in_(newest))
-    )
-    before = {name: (label, shown, part) for name, label, shown, part in tx.execute(query)}
+    before = _newest(tx, project)
     fresh: dict[str, tuple[str | None, bool, float]] = {}
     for name in tasks:
         known, guess = before.get(name), guesses.get(name)
@@ -71,6 +65,22 @@ def record(
     for some in chunks(rows, 1000):
         tx.execute(insert(_guesses), list(some))
     return len(rows)
+
+
+def shown_now(conn: Connection, project: Project) -> dict[str, str]:
+    """The guesses that stand on the forms of the project's tasks now, by sample id; hidden ones are left out."""
+    return {name: label for name, (label, shown, _) in _newest(conn, project).items() if shown and label is not None}
+
+
+def _newest(conn: Connection, project: Project) -> dict[str, tuple[str | None, bool, float]]:
+    """What was noted last for each task that has had a guess: its class, whether it is shown, and the blind share."""
+    newest = select(func.max(_guesses.c.pk)).where(_guesses.c.project == project.pk).group_by(_guesses.c.sample)
+    query = (
+        select(_samples.c.id, _guesses.c.label, _guesses.c.shown, _guesses.c.share)
+        .join(_samples, _samples.c.pk == _guesses.c.sample)
+        .where(_guesses.c.pk.in_(newest))
+    )
+    return {name: (label, shown, part) for name, label, shown, part in conn.execute(query)}
 
 
 def answers(conn: Connection) -> list[GuessedAnswer]:

@@ -152,6 +152,12 @@ def set_state(tx: Connection, project: Project, sample_ids: Sequence[str], state
     _each(tx, project, [{"_sample": pk[sample_id], **values} for sample_id in sample_ids])
 
 
+def set_ranks(tx: Connection, project: Project, ranks: Mapping[str, int]) -> None:
+    """Give tasks other places within their rounds, by sample id; the next push keeps them."""
+    pk = keys(tx, list(ranks))
+    _each(tx, project, [{"_sample": pk[sample_id], "rank": rank} for sample_id, rank in ranks.items()])
+
+
 def usual_overlap(conn: Connection) -> int | None:
     """How many people answer a task of the newest project, as most of its tasks have it; ``None`` without a task."""
     query = (

@@ -54,7 +54,7 @@ def pull(
     with terminated_like_ctrl_c():
         told: Mapping[str, int] = {}
         for report in run_on(session.workspace, title=title, every=every, progress=session.progress):
-            if report.changed or report.held != told:
+            if report.changed or report.reordered or report.held != told:
                 session.emit(report)
                 session.say(_line(report))
             if report.held != told:
@@ -67,6 +67,8 @@ def _line(report: PullReport) -> str:
     from datetime import datetime
 
     parts = [f"[green]+{report.new}[/] new", f"{report.edited} edited", f"{report.withdrawn} withdrawn"]
+    if report.reordered:
+        parts.append(f"{many(report.reordered, 'open task')} in a new place")
     return f"[dim]{datetime.now():%H:%M:%S}[/]  " + " · ".join(parts)
 
 
@@ -115,6 +117,8 @@ def _show(session: Session, report: PullReport) -> None:
             f"[yellow]![/] {report.by_others:,} of these answers were written or changed by somebody else "
             "than the person they count for"
         )
+    if report.reordered:
+        session.say(f"[green]✓[/] {many(report.reordered, 'open task')} in a new place of the queue")
     if not report.changed:
         session.say(f"[green]✓[/] nothing new · {report.seconds:.2f} s")
     elif report.projects:

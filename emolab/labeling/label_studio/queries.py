@@ -63,6 +63,12 @@ def carriers(studio: Studio, project: int, *, after: int = 0) -> Iterator[Carrie
             yield Carrier(task.id, task.uid, task.updated_at)
 
 
+def drafted(studio: Studio, project: int) -> list[int]:
+    """The tasks of which somebody, whoever it is, has kept a draft."""
+    only = {"filter": "filter:tasks:draft_exists", "operator": "equal", "value": True, "type": "Boolean"}
+    return [task.id for page in studio.pages(project, [only], include="id", size=PAGE) for task in page]
+
+
 def newest_task(studio: Studio, project: int) -> int:
     """The highest task id of the project, 0 when it is empty."""
     rows = _tasks(studio, project, [], ordering="-tasks:id", include="id").rows("tasks")

@@ -35,6 +35,7 @@ class PullReport(Result):
     people: int = 0  # annotators seen for the first time
     held: Mapping[str, int] = field(default_factory=dict)  # withdrawals held back without consent, by project
     gone: tuple[str, ...] = ()  # projects that were deleted on the server; their votes stay
+    reordered: int = 0  # open tasks that were given new places after these answers (labeling.relearn)
     seconds: float = 0.0
 
     def tables(self) -> list[Table]:

@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from emolab.catalog.campaign import answers, remotes
+from emolab.catalog.campaign import guesses as guessed
 from emolab.catalog.storage.chunks import chunks
 from emolab.errors import ServerError
-from emolab.labeling.label_studio.queries import carriers, model_versions
+from emolab.labeling.label_studio.queries import carriers, drafted, model_versions
 from emolab.labeling.label_studio.retry import patiently
 from emolab.labeling.sync import task_payload
 from emolab.records import SKIPPED
@@ -50,6 +51,34 @@ def scores(queue: Sequence[ProjectTask]) -> dict[str, float]:
     """A score between 0 and 1 for every sample of the queue, rising in its order."""
     n = max(1, len(queue))
     return {task.sample_id: round((i + 1) / n, 9) for i, task in enumerate(queue)}
+
+
+def begun(link: Link) -> set[str]:
+    """Sample ids of the tasks that somebody has answered, skipped or kept a draft of.
+
+    Label Studio does not tell which tasks are only open on a screen. Those are no concern: it gives a person the task
+    back that they have opened, whatever the order.
+    """
+    number = link.project.project
+    drafts = set(patiently(lambda: drafted(link.studio, number)))
+    with link.catalog.connect() as conn:
+        given = answers.counts(conn, link.project)
+        known = remotes.known_tasks(conn, link.project)
+    return given.keys() | {sample_id for task, sample_id in known.items() if task in drafts}
+
+
+def renew(link: Link, ranks: Mapping[str, int]) -> int:
+    """Give waiting tasks their new ``ranks`` (by sample id) within their rounds, here and then on the server.
+
+    The guesses on the forms stay as they are. Where this is cut off after the catalog has the ranks, the next push or
+    renewal sends them. Returns how many scores were sent; raises what :func:`apply` raises.
+    """
+    remote = patiently(lambda: link.studio.project(link.project.project))
+    with link.catalog.begin() as tx:
+        remotes.set_ranks(tx, link.project, ranks)
+        shown = guessed.shown_now(tx, link.project)
+    visible = remote.show_predictions
+    return apply(link, new_version(), scores(queue(link)), already=set(), guesses=shown, visible=visible)
 
 
 def apply(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emolab.loop.given import check_given
+from emolab.loop.label.relearn import relearn
 from emolab.progress import SILENT
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ def pull(
 ) -> PullReport:
     """Bring new, edited and deleted answers into the ledger of votes; each counts once.
 
+    After ``labeling.relearn`` new votes the open tasks are put in a new order.
+
     ``title`` names one project [all that were pushed to]; ``reconcile`` reads every task again; ``accept_withdrawn``
     withdraws exactly so many votes that an earlier pull held back. Raises :class:`EmolabError` without a server.
     """
@@ -32,9 +36,13 @@ def pull(
 
     check_given({"option.count": accept_withdrawn})
     with open_studio(workspace, progress=progress) as studio:
-        return run(
+        report = run(
             workspace, studio, title=title, reconcile=reconcile, accept_withdrawn=accept_withdrawn, progress=progress
         )
+        renewed = relearn(workspace, studio, progress=progress)
+    if renewed.problem:
+        progress.note(renewed.problem)
+    return replace(report, reordered=renewed.tasks)
 
 
 def watch(
@@ -50,7 +58,13 @@ def watch(
     check_given({"option.pause": every})
     with open_studio(workspace, progress=progress) as studio:
         progress.note(f"watching {studio.url} every {every:g} s; Ctrl-C ends it.")
-        yield from run(workspace, studio, title=title, every=every, progress=progress)
+        told = ""
+        for report in run(workspace, studio, title=title, every=every, progress=progress):
+            renewed = relearn(workspace, studio, progress=progress)
+            if renewed.problem and renewed.problem != told:
+                progress.note(renewed.problem)
+            told = renewed.problem
+            yield replace(report, reordered=renewed.tasks)
 
 
 def wanting_one_more(workspace: Workspace) -> int:

@@ -129,18 +129,20 @@ def propose_revotes(workspace: Workspace, *, most: int | None = None, dry_run: b
 
 
 def opinion(workspace: Workspace) -> Predictions | None:
+    """What :func:`unlearned_predictions` gives, where ``labeling.model_opinion`` lets it count; else ``None``."""
+    return unlearned_predictions(workspace) if workspace.config.labeling.model_opinion else None
+
+
+def unlearned_predictions(workspace: Workspace) -> Predictions | None:
     """What the champion has said about the team's samples that it never learned from; ``None`` where none is stored.
 
-    ``None`` too where ``labeling.model_opinion`` is off. Samples of the validation and test splits are left out: a
-    model must not decide how well its judges are labelled.
+    Samples of the validation and test splits are left out: a model must not decide how well its judges are labelled.
     """
     from emolab.catalog import models, samples
     from emolab.catalog import snapshots as stored
     from emolab.inference import prediction_store as predictions
     from emolab.provenance import snapshots
 
-    if not workspace.config.labeling.model_opinion:
-        return None
     with workspace.catalog() as catalog, catalog.connect() as conn:
         model = models.find(conn, "champion")
         if model is None:

@@ -6,7 +6,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from emolab.loop.given import check_given, check_one_of
-from emolab.loop.label.round_pool import affordable, pool_of, read, require, seconds_for, unfit, unlearned_features
+from emolab.loop.label.selection.round_pool import (
+    affordable,
+    pool_of,
+    read,
+    require,
+    seconds_for,
+    unfit,
+    unlearned_features,
+)
 from emolab.progress import SILENT
 from emolab.results import Result, Share, Table, plain_data
 from emolab.words import lasting, short
@@ -19,8 +27,8 @@ if TYPE_CHECKING:
     from emolab.active_learning.selection.select import Selection
     from emolab.catalog import Catalog
     from emolab.labeling.sync.push import PushReport
-    from emolab.loop.label.round_pool import Known
-    from emolab.loop.label.second_opinions import Again
+    from emolab.loop.label.selection.round_pool import Known
+    from emolab.loop.label.selection.second_opinions import Again
     from emolab.progress import Progress
     from emolab.records import Model, Predictions, Suggestion
     from emolab.workspace import Workspace
@@ -176,7 +184,7 @@ def _choose(
     from emolab.active_learning.selection.batch import compose
     from emolab.active_learning.selection.draws import bootstrap_draws
     from emolab.labeling.labels.current_labels import labels_if_any
-    from emolab.loop.label.second_opinions import second_opinions
+    from emolab.loop.label.selection.second_opinions import second_opinions
 
     model, seed = plan.model, plan.seed
     labels = labels_if_any(workspace, progress=progress) if model else None
