@@ -65,7 +65,8 @@ class Service:
     rate: RateLimit = field(init=False)
 
     def __post_init__(self) -> None:
-        self.capacity = Capacity(images=self.config.queue, size=BODIES * self.config.max_bytes)
+        settings = self.config
+        self.capacity = Capacity(images=settings.queue, size=BODIES * settings.max_bytes, seconds=settings.timeout)
         self.rate = RateLimit(self.config.rate)
         if self.shadow is not None:
             self.host.listen(self.shadow)

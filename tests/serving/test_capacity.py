@@ -35,6 +35,41 @@ def test_callers_are_asked_back_when_the_work_under_way_should_be_done() -> None
     assert refused.value.retry_after == 10
 
 
+def test_what_could_not_be_answered_in_time_is_refused_but_one_request_alone_never() -> None:
+    now = 0.0
+    capacity = Capacity(images=100, size=1, seconds=5.0, clock=lambda: now)
+    capacity.enter(images=4)
+    now = 2.0
+    capacity.leave(images=4)  # 2 a second
+    capacity.enter(images=20)
+    capacity.enter(images=5, own=20)  # the same request
+    with pytest.raises(Overloaded) as refused:
+        capacity.enter(images=1)
+    assert refused.value.retry_after == 13
+    capacity.leave(images=5, answered=False)
+    now = 4.0
+    capacity.leave(images=20)  # 10 a second
+    capacity.enter(images=20)
+    capacity.enter(images=9)
+    with pytest.raises(Overloaded):
+        capacity.enter(images=2)
+
+
+def test_idle_time_does_not_make_the_work_look_slow() -> None:
+    now = 0.0
+    capacity = Capacity(images=100, size=1, seconds=5.0, clock=lambda: now)
+    for start in range(0, 1000, 100):
+        now = float(start)
+        capacity.enter(images=1)
+        now = start + 0.2
+        capacity.leave(images=1)  # 5 a second, once in 100 s
+    capacity.enter(images=1)
+    capacity.enter(images=20)
+    with pytest.raises(Overloaded) as refused:
+        capacity.enter(images=10)
+    assert refused.value.retry_after == 5
+
+
 def test_a_rate_lets_bursts_through_and_then_one_at_a_time() -> None:
     now = 0.0
     limit = RateLimit(2.0, clock=lambda: now)

@@ -47,6 +47,27 @@ def server(home: Workspace) -> Iterator[ServeProcess]:
         yield found
 
 
+def test_faces_in_a_photo_are_found_and_told_as_predict_does(home: Workspace, server: ServeProcess) -> None:
+    astronaut = pytest.importorskip("skimage.data").astronaut()
+    files = []
+    for kind, turn in (("PNG", 1), ("JPEG", 1), ("JPEG", 6)):
+        exif = Image.Exif()
+        exif[0x0112] = turn  # which way is up
+        image = Image.fromarray(astronaut)
+        file = home.root / f"astronaut{turn}.{kind.lower()}"
+        (image.transpose(Image.Transpose.ROTATE_90) if turn == 6 else image).save(file, kind, exif=exif)
+        files.append(file)
+    said = json.loads(emolab("-w", home.root, "predict", "champion", *files, "--json").out)["predictions"]
+    for file, row in zip(files, said, strict=True):
+        (image_told,) = server.post(file.read_bytes())[1]["images"]  # type: ignore[misc]
+        (found,) = image_told["faces"]
+        assert image_told["size"] == [512, 512]
+        assert found["probs"] == pytest.approx(row["probs"], abs=1e-5)
+        assert {key: found[key] for key in ("face", "box", "landmarks", "score")} == {
+            key: row[key] for key in ("face", "box", "landmarks", "score")
+        }
+
+
 def told(answer: dict[str, object]) -> dict[str, float]:
     return answer["images"][0]["faces"][0]["probs"]  # type: ignore[index, no-any-return]
 

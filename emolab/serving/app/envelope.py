@@ -73,4 +73,5 @@ class Envelope:
             await as_response(told)(scope, receive, enveloped)
         finally:
             endpoint = scope.get("endpoint")
+            endpoint = getattr(endpoint, "func", endpoint)  # of a partial
             self.metrics.request(getattr(endpoint, "__name__", "none"), status, time.perf_counter() - began)

@@ -31,7 +31,8 @@ class Guard:
     def __init__(self, app: ASGIApp, service: Service, free: tuple[str, ...] = ()) -> None:
         self.app, self.service = app, service
         self.free = frozenset((*OPEN, *free))
-        self.names = {"localhost", socket.gethostname().lower(), *(name.lower() for name in service.config.hosts)}
+        own = ("localhost", socket.gethostname(), service.config.host)
+        self.names = {name.lower() for name in (*own, *service.config.hosts)}
         self.origins = {origin.lower().rstrip("/") for origin in service.config.origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

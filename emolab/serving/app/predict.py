@@ -45,7 +45,7 @@ class Held:
     def more(self, *, images: int = 0, size: int = 0) -> None:
         """Take more of it. Raises :class:`RequestRefused` where there is no room."""
         try:
-            self.capacity.enter(images=images, size=size)
+            self.capacity.enter(images=images, size=size, own=self.images)
         except Overloaded as error:
             raise overloaded(error) from None
         self.images += images
