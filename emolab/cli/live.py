@@ -137,6 +137,8 @@ def _graceful() -> Iterator[Callable[[], bool]]:
 def _show_page(session: Session, page: BrowserPage) -> None:
     session.say("Open this page and allow the camera; Ctrl-C ends it:")
     session.console.print(f"  [bold cyan]{page.url}[/]", soft_wrap=True)
+    if page.url.startswith("http:") and "#" in page.url:
+        session.say("[yellow]note:[/] browsers of other machines give their camera to https:// only; add --tls self")
     if page.fingerprint is not None:
         session.say("[dim]The browser warns of a certificate it does not know; its SHA-256 must be[/]")
         session.console.print(f"  [dim]{page.fingerprint}[/]", soft_wrap=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,6 +67,30 @@ def test_it_says_how_it_goes_and_how_old_frames_are(talk: Path, tmp_path: Path, 
     done = run_cli("live", str(talk), "face48", "--timeline", "t.csv", cwd=tmp_path, check=True)
     assert re.search(r"20 frames in [\d.]+ s \([\d.]+ fps\), age when they left: median \d+ ms", done.stderr)
     assert len(list(csv.DictReader((tmp_path / "t.csv").open()))) > 30
+
+
+@pytest.mark.slow
+def test_a_network_camera_is_watched_for_some_seconds_and_recorded(tmp_path: Path, run_cli: RunCli) -> None:
+    film = films.write(tmp_path / "a.ts", two, seconds=8.0, rate=10).read_bytes()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                for begin in range(0, len(film), 20_000):
+                    connection.sendall(film[begin : begin + 20_000])
+                    time.sleep(0.02)
+
+        threading.Thread(target=send, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        words = ("face48", "--seconds", "1", "--record", "r.mp4", "--timeline", "t.csv", "--json")
+        told = json.loads(run_cli("live", address, *words, cwd=tmp_path, check=True).stdout)
+    assert told["source"] == address
+    assert 0 < told["frames"] <= 80
+    assert told["age_ms"]["p95"] < 1000
+    with av.open(str(tmp_path / "r.mp4")) as container:
+        assert len(list(container.decode(video=0))) == told["frames"]
+    assert len(list(csv.DictReader((tmp_path / "t.csv").open()))) == told["faces"]
 
 
 def test_what_does_not_go_together_is_refused(talk: Path, workspace: Workspace, run_cli: RunCli) -> None:

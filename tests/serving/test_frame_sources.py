@@ -63,6 +63,18 @@ def test_a_file_without_a_frame_rate_goes_on_at_an_assumed_one(tmp_path: Path) -
     assert all(0 < b - a < 0.11 for a, b in itertools.pairwise(times))
 
 
+def test_an_avi_whose_header_says_no_frames_a_second_is_read_all_the_same(tmp_path: Path) -> None:
+    path = clip(tmp_path / "a.avi", seconds=2.0, rate=10)
+    data = bytearray(path.read_bytes())
+    head = data.index(b"strh") + 8
+    data[head + 20 : head + 28] = bytes(8)  # scale and rate
+    path.write_bytes(data)
+    times = [frame.seconds for frame in VideoSource(str(path))]
+    assert len(times) == 20
+    assert all(b > a for a, b in itertools.pairwise(times))
+    assert times[-1] < 20
+
+
 class Stream:
     """What a header with a rate of 0 looks like."""
 
