@@ -92,3 +92,22 @@ def test_no_heavy_package_is_loaded_for_a_video(talk: Path, tmp_path: Path) -> N
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr.strip().endswith("[]")
+
+
+@pytest.mark.slow
+def test_a_video_without_anybody_is_a_result(tmp_path: Path, run_cli: RunCli) -> None:
+    films.write(tmp_path / "room.mp4", films.nobody, seconds=1.0, rate=10)
+    done = run_cli("predict", "face48", "room.mp4", "--json", "--report", "r.html", cwd=tmp_path, check=True)
+    told = json.loads(done.stdout)
+    assert (told["frames"], told["faces"], told["rows"]) == (10, [], 0)
+    assert "No face was found in any frame." in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.slow
+def test_times_of_a_variable_rate_are_those_in_the_file(tmp_path: Path, run_cli: RunCli) -> None:
+    times = [0.0, 0.05, 0.4, 0.45, 0.5, 1.3, 1.35, 1.4]
+    films.write(tmp_path / "a.mkv", films.one, times=times)
+    run_cli("predict", "face48", "a.mkv", "--timeline", "t.jsonl", "--json", cwd=tmp_path, check=True)
+    rows = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
+    assert [row["seconds"] for row in rows] == times[1:]
+    assert {row["track"] for row in rows} == {1}

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +170,17 @@ def test_a_network_camera_is_read_by_its_address_and_called_again_when_it_is_los
     assert times == sorted(times)
     assert waits == [0.5]
     assert source.notes == ["connection lost (the stream ended); trying again"]
+
+
+def test_a_film_at_an_address_ends_where_it_ends(tmp_path: Path) -> None:
+    clip(tmp_path / "a.mp4", seconds=1.0, rate=10)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = AddressSource(f"http://127.0.0.1:{server.server_address[1]}/a.mp4", options={})
+        assert len(list(source)) == 10
+        server.shutdown()
+    assert source.notes == []
 
 
 #: Sends a film to an address where somebody listens, as a camera does.

@@ -177,6 +177,8 @@ class AddressSource:
                         began = self.clock() if began is None else began
                         tries = 0
                         yield TimedFrame(self.clock() - began, _pixels(frame, ratio))
+                    if container.duration:
+                        return  # a film at an address, not a camera: it has come to its end
                 why = "the stream ended"
             except EmolabError as error:
                 if began is None:
