@@ -308,7 +308,8 @@ ONLY_STEP = {
     "workspace": "-w", "progress": "bars on standard error", "agree": "the command asks, or --yes", "team": "torchrun",
     "stopped": "Ctrl-C", "config": "the settings of the workspace and --set", "problem": "of finding the workspace",
     "as_json": "--json", "path": "init DIRECTORY", "name": "MODEL, NICKNAME", "images": "PATHS", "file": "--out",
-    "shares": "--train, --valid, --test", "key": "$EMOLAB_SERVE_KEY", "on_page": "the command prints it", "on_status": "the command prints it",
+    "shares": "--train, --valid, --test", "on_page": "the command prints it", "on_status": "the command prints it",
+    "key": "$EMOLAB_SERVE_KEY",
 }  # fmt: skip
 
 

@@ -135,7 +135,7 @@ def connect(session: Session, url: str, project: str | None) -> None:
         session.workspace,
         url,
         key=os.environ.get("EMOLAB_SERVE_KEY") or None,
-        project=project,
+        title=project,
         progress=session.progress,
     )
     session.emit(done)

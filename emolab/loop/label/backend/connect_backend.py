@@ -31,12 +31,12 @@ def connect_studio(
     url: str = "http://127.0.0.1:8000",
     *,
     key: str | None = None,
-    project: str | None = None,
+    title: str | None = None,
     progress: Progress = SILENT,
 ) -> BackendConnected:
     """Let Label Studio ask the server at ``url``, which runs as ``emolab serve --studio``, about its tasks.
 
-    ``key`` is one of the server's keys, where it demands them; ``project`` a title [the one of the settings]. The
+    ``key`` is one of the server's keys, where it demands them; ``title`` names the project [that of the settings]. The
     embedded Label Studio is started again where it may not yet call servers on this machine. Run it again at will.
 
     Raises :class:`DataError` without a project, and :class:`ServerError` when Label Studio cannot reach the server.
@@ -46,7 +46,7 @@ def connect_studio(
     from emolab.labeling.sync import project as projects
 
     restarted = external_url(workspace) is None and _unguarded(workspace, progress)
-    title = project or projects.title_of(workspace.config)
+    title = title or projects.title_of(workspace.config)
     with open_studio(workspace, progress=progress) as client, workspace.catalog() as catalog:
         found = projects.family(catalog, client, title).chosen
         if found is None:
