@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 #: Seconds within which a refused caller is asked back, at least and at most.
 SOONEST, LATEST = 1, 60
+#: Seconds of work after which its speed is known: less than several batches would say too little.
+_KNOWN = 5.0
 
 
 class Overloaded(Exception):
@@ -60,7 +62,7 @@ class Capacity:
             self.held_bytes -= size
             if answered:
                 self._answered += images
-            if self._busy >= 1 and self._answered:
+            if self._busy >= _KNOWN and self._answered:
                 rate = self._answered / self._busy
                 self._rate = rate if self._rate == 0 else (self._rate + rate) / 2
                 self._busy, self._answered = 0.0, 0

@@ -27,9 +27,9 @@ def test_callers_are_asked_back_when_the_work_under_way_should_be_done() -> None
     with pytest.raises(Overloaded) as refused:
         capacity.enter(images=1)
     assert refused.value.retry_after == 1, "nothing is known yet"
-    now = 2.0
-    capacity.leave(images=20)  # 10 a second
-    capacity.enter(images=20)
+    now = 5.0
+    capacity.leave(images=50)  # 10 a second
+    capacity.enter(images=50)
     with pytest.raises(Overloaded) as refused:
         capacity.enter(images=1)
     assert refused.value.retry_after == 10
@@ -38,27 +38,27 @@ def test_callers_are_asked_back_when_the_work_under_way_should_be_done() -> None
 def test_what_could_not_be_answered_in_time_is_refused_but_one_request_alone_never() -> None:
     now = 0.0
     capacity = Capacity(images=100, size=1, seconds=5.0, clock=lambda: now)
-    capacity.enter(images=4)
-    now = 2.0
-    capacity.leave(images=4)  # 2 a second
+    capacity.enter(images=10)
+    now = 5.0
+    capacity.leave(images=10)  # 2 a second
     capacity.enter(images=20)
     capacity.enter(images=5, own=20)  # the same request
     with pytest.raises(Overloaded) as refused:
         capacity.enter(images=1)
     assert refused.value.retry_after == 13
     capacity.leave(images=5, answered=False)
-    now = 4.0
-    capacity.leave(images=20)  # 10 a second
-    capacity.enter(images=20)
-    capacity.enter(images=9)
+    now = 10.0
+    capacity.leave(images=20)  # 4 a second, 3 with what was before
+    capacity.enter(images=10)
+    capacity.enter(images=5)
     with pytest.raises(Overloaded):
-        capacity.enter(images=2)
+        capacity.enter(images=1)
 
 
 def test_idle_time_does_not_make_the_work_look_slow() -> None:
     now = 0.0
     capacity = Capacity(images=100, size=1, seconds=5.0, clock=lambda: now)
-    for start in range(0, 1000, 100):
+    for start in range(0, 3000, 100):
         now = float(start)
         capacity.enter(images=1)
         now = start + 0.2
