@@ -51,6 +51,8 @@ SHOWN = (0, 2, 3, 4, 6, 8)
 @click.option("--features", "width", type=within("option.features"), default=128, show_default=True, metavar="N",
               help="Principal components of the frozen features.")  # fmt: skip
 @click.option("--ceiling/--no-ceiling", default=True, show_default=True, help="Also label everything, once per seed.")
+@click.option("--relearn", type=within("option.count"), metavar="VOTES",
+              help="Also leave rounds half-way: in their order and in one renewed after so many votes.")  # fmt: skip
 @click.option("--jobs", type=within("option.jobs"), default=1, show_default=True, metavar="N",
               help="Campaigns at a time, each in a process with one thread.")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("simulation"), show_default=True,
@@ -75,6 +77,7 @@ def simulate(
     mode: str,
     width: int,
     ceiling: bool,
+    relearn: int | None,
     jobs: int,
     out: Path,
 ) -> None:
@@ -106,6 +109,7 @@ def simulate(
         mode=mode,
         features=width,
         ceiling=ceiling,
+        relearn=relearn or 0,
         jobs=jobs,
         out=out,
     )
@@ -129,7 +133,7 @@ def _workspace(session: Session) -> Workspace | None:
 
 
 def _show(session: Session, done: Simulated) -> None:
-    from emolab.loop.label.simulation.page import COLUMNS, row
+    from emolab.loop.label.simulation.page import COLUMNS, ORDER_COLUMNS, order_row, row
 
     about, found = done.about, done.strategies
 
@@ -139,6 +143,13 @@ def _show(session: Session, done: Simulated) -> None:
         title=f"{many(about['seeds'], 'campaign')} per strategy, {about['budgets'][0]:,.0f} to "
         f"{about['budgets'][-1]:,.0f} votes, {about['n_pool']:,} samples, judged on {about['n_judge']:,}",
     )
+    if done.orders:
+        session.table(
+            [(name, "whole" if i in (0, 4, 7) else "right") for i, name in enumerate(ORDER_COLUMNS)],
+            [order_row(one) for one in done.orders],
+            title=f"A round left half-way: gains in points where the queue learns after every "
+            f"{many(about['relearn'], 'vote')}",
+        )
     needed = done.seeds_needed
     if about["seeds"] < needed:
         session.say(f"[yellow]![/] too few seeds for p to show any difference: --seeds {needed} or more")

@@ -278,3 +278,20 @@ def timeless(text: str) -> dict[str, object]:
         del one["select_s"]
     del found["report"]
     return found
+
+
+@pytest.mark.slow
+def test_rounds_are_left_half_way_in_both_orders(
+    simulate: Simulate, votes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    found = simulate(f"csv:{votes}", "--strategies", "margin", "--no-ceiling", *SMALL, "--relearn", "3")
+    orders = found["orders"]
+    assert isinstance(orders, list) and found["relearn"] == 3
+    assert [(one["strategy"], one["share"]) for one in orders] == [
+        (name, share) for name in ("random", "margin") for share in (0.25, 0.5, 0.75)
+    ]
+    assert all(one["low"] <= one["gain"] <= one["high"] and one["rounds"] == 2 for one in orders)
+    assert "If the team leaves a round half-way" in (tmp_path / "simulation" / "report.html").read_text("utf-8")
+    assert run(["simulate", f"csv:{votes}", "--strategies", "margin", "--no-ceiling", *SMALL, "--relearn", "3"]) == 0
+    assert "A round left half-way" in capsys.readouterr().err
+    assert "differs in relearn" in failed(capsys, f"csv:{votes}", "--strategies", "margin", *SMALL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from emolab.results import Result, plain_data
 
 if TYPE_CHECKING:
     from emolab.active_learning.simulation.compare import StrategyVerdict
+    from emolab.active_learning.simulation.partial_rounds import OrderVerdict
     from emolab.active_learning.simulation.records import CampaignData
     from emolab.active_learning.simulation.vote_costs import Votes
     from emolab.config import Config
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Simulated(Result):
-    """What was replayed (``about``), the verdict on each of ``strategies``, and where the ``report`` is."""
+    """What was replayed (``about``), the verdict on each of ``strategies``, and where the ``report`` is.
+
+    ``orders`` say what a queue that learns is worth where a team leaves a round half-way; none unless it was asked for.
+    """
 
     about: dict[str, Any]
     strategies: list[StrategyVerdict]
     report: Path
+    orders: list[OrderVerdict] = field(default_factory=list)
 
     @property
     def seeds_needed(self) -> int:
@@ -40,7 +45,8 @@ class Simulated(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
-        return {**self.about, "strategies": plain_data(self.strategies), "report": str(self.report)}
+        orders = {"orders": plain_data(self.orders)} if self.orders else {}
+        return {**self.about, "strategies": plain_data(self.strategies), **orders, "report": str(self.report)}
 
 
 def simulate(request: SimulationRequest, *, config: Config | None = None, progress: Progress = SILENT) -> Simulated:
@@ -53,6 +59,7 @@ def simulate(request: SimulationRequest, *, config: Config | None = None, progre
     """
     from emolab.active_learning.simulation.campaign import EVERYTHING, check, worth
     from emolab.active_learning.simulation.compare import verdicts
+    from emolab.active_learning.simulation.partial_rounds import verdicts as order_verdicts
     from emolab.active_learning.simulation.simulate import simulate as play
     from emolab.active_learning.simulation.vote_costs import Votes
     from emolab.errors import MissingExtra
@@ -88,7 +95,9 @@ def simulate(request: SimulationRequest, *, config: Config | None = None, progre
     campaigns = [one for one in played if one.strategy != EVERYTHING]
     found = verdicts(campaigns, budgets, whole=whole)
     about = {**_about(request, config, sides, pool, terms), "everything": _mean(whole)}
-    return Simulated(about=about, strategies=found, report=_write_report(out, about, found, campaigns))
+    orders = order_verdicts(campaigns)
+    report = _write_report(out, about, found, orders, campaigns)
+    return Simulated(about=about, strategies=found, report=report, orders=orders)
 
 
 def campaign_config(
@@ -143,6 +152,7 @@ def _terms(
         "aggregator": aggregator,
         "prior": config.labeling.prior,
         "oracle": request.oracle,
+        **({"relearn": request.relearn} if request.relearn else {}),
     }
 
 
@@ -167,18 +177,23 @@ def _about(
         "labels": terms["aggregator"],
         "seeds": request.seeds,
         "budgets": terms["budgets"],
+        **({"relearn": request.relearn} if request.relearn else {}),
     }
 
 
 def _write_report(
-    out: Path, about: Mapping[str, Any], found: Sequence[StrategyVerdict], campaigns: Sequence[Any]
+    out: Path,
+    about: Mapping[str, Any],
+    found: Sequence[StrategyVerdict],
+    orders: Sequence[OrderVerdict],
+    campaigns: Sequence[Any],
 ) -> Path:
     from emolab.active_learning.simulation.curves import curves
     from emolab.files import write_text
     from emolab.loop.label.simulation.page import picture, render
 
     report = out / "report.html"
-    write_text(report, render(about, found, campaigns))
+    write_text(report, render(about, found, campaigns, orders))
     write_text(out / "curves.svg", picture(curves(campaigns, about["budgets"], "accuracy"), "accuracy"))
     return report
 

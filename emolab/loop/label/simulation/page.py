@@ -9,6 +9,7 @@ import numpy as np
 
 from emolab.active_learning.simulation.compare import CONTROL, Reached, StrategyVerdict, seeds_to_tell
 from emolab.active_learning.simulation.curves import Curves, curves
+from emolab.active_learning.simulation.partial_rounds import OrderVerdict
 from emolab.active_learning.simulation.records import SimulatedRound
 from emolab.pages.charts import alone, line
 from emolab.pages.html import DRAWN, PALETTE, Section, Tile, columns, facts, page, paragraph, table
@@ -18,6 +19,7 @@ from emolab.words import many
 COLUMNS = (
     "strategy", "accuracy", "gain", "p", "final", "macro-F1", "gain in F1", "p of F1", "votes saved", "CPU-s",
 )  # fmt: skip
+ORDER_COLUMNS = ("strategy", "round done", "accuracy", "gain", "95 %", "macro-F1", "gain in F1", "95 % of F1")
 #: From where on a difference is called one.
 SURE = 0.05
 #: Numbers of the page's colours: random's, and those of the others in turn.
@@ -41,6 +43,25 @@ def row(one: StrategyVerdict) -> list[str]:
     ]
 
 
+def order_row(one: OrderVerdict) -> list[str]:
+    """What a queue that learns is worth after a share of a round, as the cells of :data:`ORDER_COLUMNS`; in points."""
+    return [
+        one.strategy,
+        f"{one.share:.0%}",
+        f"{100 * one.accuracy:.1f}",
+        f"{100 * one.gain:+.2f}",
+        _between(one.low, one.high),
+        f"{100 * one.macro_f1:.1f}",
+        f"{100 * one.gain_f1:+.2f}",
+        _between(one.low_f1, one.high_f1),
+    ]
+
+
+def _between(low: float, high: float) -> str:
+    """An interval in points; nothing where a single seed has none."""
+    return f"{100 * low:+.2f} to {100 * high:+.2f}" if np.isfinite(low) else ""
+
+
 def gained(gain: float, error: float) -> str:
     """A gain in points with its standard error, which a single pair has not."""
     return f"{100 * gain:+.2f} ± {100 * error:.2f}" if np.isfinite(error) else f"{100 * gain:+.2f}"
@@ -61,12 +82,24 @@ def times(one: StrategyVerdict) -> str:
     return f"{value} ({low} to {high})" if (low, high) != ("never", "never") else value
 
 
-def render(about: Mapping[str, Any], found: Sequence[StrategyVerdict], rounds: Sequence[SimulatedRound]) -> str:
+def render(
+    about: Mapping[str, Any],
+    found: Sequence[StrategyVerdict],
+    rounds: Sequence[SimulatedRound],
+    orders: Sequence[OrderVerdict] = (),
+) -> str:
     """The report as one HTML document that needs nothing else."""
     best = max(found, key=lambda one: one.area)
     return page(
         "What choosing would have saved",
-        [_curves(about, rounds), _table(found), _asked(about, found), _levels(found), _protocol(about)],
+        [
+            _curves(about, rounds),
+            _table(found),
+            *([_orders(about, orders)] if orders else []),
+            _asked(about, found),
+            _levels(found),
+            _protocol(about),
+        ],
         eyebrow="emolab simulate",
         subtitle=f"{many(about['seeds'], 'campaign')} per strategy on {about['n_pool']:,} samples of "
         f"{about['dataset']}, judged on {about['n_judge']:,} others.",
@@ -155,6 +188,16 @@ def _table(found: Sequence[StrategyVerdict]) -> Section:
         "strategies (Holm). Votes saved: how many times fewer than random for random's final accuracy, with a 95 % "
         f"interval.{few}",
         body=table(COLUMNS, [row(one) for one in found], numeric=range(1, len(COLUMNS))),
+    )
+
+
+def _orders(about: Mapping[str, Any], orders: Sequence[OrderVerdict]) -> Section:
+    return Section(
+        title="If the team leaves a round half-way",
+        lead="Accuracy and macro-F1 by the votes up to then, with the order of the round; and the gain in points where "
+        f"the queue is put in a new order after every {many(about['relearn'], 'vote')}. Means over the rounds, paired "
+        "by seed. At the end of a round both orders have asked about the same samples.",
+        body=table(ORDER_COLUMNS, [order_row(one) for one in orders], numeric=range(1, len(ORDER_COLUMNS))),
     )
 
 

@@ -15,7 +15,8 @@ class SimulationRequest:
     ``budget`` and ``start`` are votes, ``per_round`` too, where rounds are not to grow by a factor. ``votes`` per
     sample are a number or a range, ``price`` what the first costs and each further one. ``oracle``: counted, shares or
     team. ``mode``: frozen features, of which ``features`` components are used, or finetune. ``ceiling`` also labels
-    everything. ``out`` is the folder of rounds and report.
+    everything. With ``relearn`` every round is also left half-way, in its order and in one that is renewed after so
+    many votes (0: not). ``out`` is the folder of rounds and report.
     """
 
     dataset: str
@@ -34,5 +35,6 @@ class SimulationRequest:
     mode: str = "frozen"
     features: int = 128
     ceiling: bool = True
+    relearn: int = 0
     jobs: int = 1
     out: Path = Path("simulation")

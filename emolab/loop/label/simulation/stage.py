@@ -47,7 +47,10 @@ def field_of(sides: Sides) -> CampaignData:
 
 
 def terms_of(settings: Mapping[str, Any]) -> Terms:
-    """Terms from plain data: ``budgets``, ``votes``, ``price``, ``sure``, ``aggregator``, ``prior`` and ``oracle``."""
+    """Terms from plain data: ``budgets``, ``votes``, ``price``, ``sure``, ``aggregator``, ``prior`` and ``oracle``.
+
+    ``relearn`` may be left out.
+    """
     first, further = settings["price"]
     return Terms(
         budgets=tuple(settings["budgets"]),
@@ -55,6 +58,7 @@ def terms_of(settings: Mapping[str, Any]) -> Terms:
         aggregator=settings["aggregator"],
         options=AggregatorOptions(prior=settings["prior"]),
         oracle=settings["oracle"],
+        relearn=settings.get("relearn", 0),
     )
 
 
