@@ -26,6 +26,8 @@ logger = logging.getLogger("emolab.serving")
 
 #: Pictures of one request that one thread reads in a row; more are shared among the threads.
 TOGETHER = 8
+#: Within which a last batch should be computed when the server ends.
+_SECONDS_TO_END = 30.0
 
 Pictures = Sequence[tuple[str, bytes]]
 
@@ -70,6 +72,7 @@ class ModelVersion:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        self._stopped = threading.Event()
         self._batcher: Batcher[tuple[Reading, ...], list[NDArray[np.float32]]] = Batcher(
             self._compute,
             largest=self.batching.largest,
@@ -123,13 +126,21 @@ class ModelVersion:
         if idle:
             self._stop()
 
+    def join(self, seconds: float) -> None:
+        """Wait until a retired version has stopped: a process must not end while an engine computes."""
+        self._stopped.wait(seconds)
+
     def _tell(self, weight: int) -> None:
         if self.on_batch is not None:
             self.on_batch(self.id, weight)
 
     def _stop(self) -> None:
         # A thread of its own: the last request may end in the batcher's thread, which cannot wait for itself.
-        threading.Thread(target=self._batcher.close, name="retire", daemon=True).start()
+        threading.Thread(target=self._close, name="retire", daemon=True).start()
+
+    def _close(self) -> None:
+        self._batcher.close()
+        self._stopped.set()
 
     def _compute(self, jobs: Sequence[tuple[Reading, ...]]) -> list[list[NDArray[np.float32]]]:
         """Probabilities of all crops of several requests, for each request a list with one array a reading."""
@@ -243,6 +254,7 @@ class ModelHost:
         """Answer what is under way, then stop."""
         self._pool.shutdown(wait=True)
         self.version.retire()
+        self.version.join(_SECONDS_TO_END)
 
     def _adopted(self, version: ModelVersion) -> ModelVersion:
         version.on_batch = lambda model, weight: None if self.on_batch is None else self.on_batch(model, weight)

@@ -81,6 +81,7 @@ class Shadow:
             self._lock.wait_for(lambda: self._waiting == 0, timeout=_SECONDS_TO_END)
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.version.retire()
+        self.version.join(_SECONDS_TO_END)
 
     def _compare(self, n: int, answered: Answered, done: Future[Answered]) -> None:
         with self._lock:

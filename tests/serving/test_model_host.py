@@ -80,6 +80,20 @@ def test_a_caller_that_gives_up_costs_no_batch() -> None:
     assert model.batches == [1]
 
 
+def test_close_waits_for_a_batch_that_nobody_waits_for_any_more() -> None:
+    gate = threading.Event()
+    model = FakeModel(gate=gate)
+    host = ModelHost(version(model))
+    future = host.submit(named(1))
+    until = time.monotonic() + 10
+    while not model.begun.is_set() and time.monotonic() < until:
+        time.sleep(0.001)
+    assert future.cancel()
+    threading.Timer(0.2, gate.set).start()
+    host.close()
+    assert model.batches == [1], "an engine that computes while its process ends brings it down"
+
+
 def test_a_swap_fails_no_request_and_the_old_version_ends_after_its_last_one() -> None:
     before = threads("batcher")
     gate = threading.Event()

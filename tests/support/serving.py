@@ -34,8 +34,10 @@ class FakeModel:
     preprocessing: Preprocessing = field(default_factory=lambda: Preprocessing(8, "gray"))
     gate: threading.Event | None = None
     batches: list[int] = field(default_factory=list)
+    begun: threading.Event = field(default_factory=threading.Event)
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.begun.set()
         if self.gate is not None:
             assert self.gate.wait(30)
         self.batches.append(len(pixels))
