@@ -12,6 +12,8 @@ beside boxes that are not.
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two frames before any were seen, and the most that are waited for, whatever the rate.
 _INTERVAL, _LONGEST_WAIT = 1 / 30, 0.1
+#: By how much the thread that asks the model is nicer than the one that looks.
+_LESS = 10
 #: The share of a new measurement in a running average.
 _SHARE = 0.2
 
@@ -201,6 +205,7 @@ class LivePipeline:
     # -- the thread that asks ------------------------------------------------------------------------------------------
 
     def _ask(self) -> None:
+        _step_back()
         while (look := self._looks.get()) is not None:
             with self._done:
                 self._asking = True
@@ -223,3 +228,11 @@ class LivePipeline:
             self._looks.close()
             with contextlib.suppress(RuntimeError), self._done:
                 self._done.notify_all()
+
+
+def _step_back() -> None:
+    """Let this thread take less of a busy core than the one that looks: its answers may be late, frames may not."""
+    if sys.platform == "linux":  # elsewhere a process has one priority for all threads
+        own = threading.get_native_id()
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, own, min(19, os.getpriority(os.PRIO_PROCESS, own) + _LESS))
