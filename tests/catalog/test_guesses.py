@@ -110,3 +110,23 @@ def test_only_what_changes_is_written_and_a_lost_guess_ends_the_comparison(faces
     assert compared(faces) == []
     with faces.connect() as conn:
         assert len(conn.execute(schema.remote_guesses.select()).all()) == 5
+
+
+def test_what_stands_on_the_forms_now_is_the_newest_shown_guess(faces: Catalog) -> None:
+    send(faces, {ONE: "happiness", TWO: "sadness", THREE: "neutral"}, blind={TWO})
+    with faces.connect() as conn:
+        (mine,) = remotes.projects(conn)
+        assert guesses.shown_now(conn, mine) == {ONE: "happiness", THREE: "neutral"}
+    send(faces, {ONE: "sadness", TWO: "sadness"})
+    with faces.connect() as conn:
+        assert guesses.shown_now(conn, mine) == {ONE: "sadness", TWO: "sadness"}
+
+
+def test_new_ranks_are_the_order_within_a_round(faces: Catalog) -> None:
+    with faces.begin() as tx:
+        (mine,) = remotes.projects(tx)
+        remotes.want(tx, mine, [remotes.TaskRequest(name, rank, 1, 1) for rank, name in enumerate((ONE, TWO))])
+        remotes.want(tx, mine, [remotes.TaskRequest(THREE, 0, 1, 2)])
+        remotes.set_ranks(tx, mine, {ONE: 1, TWO: 0})
+        assert [task.sample_id for task in remotes.tasks(tx, mine)] == [THREE, TWO, ONE]
+        assert {task.state for task in remotes.tasks(tx, mine)} == {"pending"}

@@ -195,3 +195,26 @@ def test_the_speed_of_the_team_is_that_of_its_people_of_late(catalog: Catalog, m
         assert activity.speeds(tx) == [4.0, 7.0]
         monkeypatch.setattr(activity, "_LATEST", 3)
         assert activity.speeds(tx) == [3.0, 7.0]
+
+
+def test_new_votes_are_counted_from_a_mark_or_a_moment_on(catalog: Catalog) -> None:
+    with catalog.begin() as tx:
+        assert votes.newest(tx) == 0
+        votes.append(tx, [vote("a", "ann", "happiness", "studio:1:1:1"), vote("a", "bob", "sadness", "studio:1:2:1")])
+        mark = votes.newest(tx)
+        votes.append(
+            tx,
+            [
+                vote("b", "ann", "unknown", "studio:1:1:2"),
+                vote("c", "ann", None, "studio:1:1:3", rejected="skipped"),
+                vote("d", "ann", "sadness", "studio:1:1:4"),
+                vote("d", "bob", "sadness", "studio:1:2:4"),
+            ],
+        )
+        votes.withdraw(tx, ["studio:1:1:4"], "deleted")
+    with catalog.connect() as conn:
+        assert votes.counted_after(conn, "studio:1:1:") == 2
+        assert votes.counted_after(conn, "studio:1:1:", mark=mark) == 1, "no skip, no withdrawn one, no other project"
+        assert votes.counted_after(conn, "studio:1:1:", mark=votes.newest(conn)) == 0
+        assert votes.counted_after(conn, "studio:1:1:", moment="2026") == 2
+        assert votes.counted_after(conn, "studio:1:1:", moment="9999") == 0
