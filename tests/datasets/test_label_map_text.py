@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from emolab.cli.main import run
@@ -51,6 +51,7 @@ odd = st.sampled_from(
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(anything | odd | st.builds("".join, st.lists(odd | anything, max_size=4)), min_size=1, max_size=6))
+@example(["000\ud800", "\r000\ud800"])
 def test_the_printed_map_loads_back_to_the_same_map(tmp_path: Path, names: list[str]) -> None:
     labels = {"happy": 3, **{name: 1 for name in names if resolve(name, CLASSES) is None}}
     if len(labels) == 1:

@@ -557,7 +557,7 @@ def test_any_number_of_stops_at_random_steps_gives_the_same_weights(tmp_path: Pa
 
 def test_the_bundled_models_hold_no_pickle() -> None:
     root = Path(bundled.__file__).parent / "pretrained"
-    assert {file.suffix for file in root.rglob("*") if file.is_file()} <= {".json", ".safetensors", ".md"}
+    assert {file.suffix for file in root.rglob("*") if file.is_file()} <= {".json", ".safetensors", ".md", ".onnx"}
 
 
 @pytest.mark.parametrize(

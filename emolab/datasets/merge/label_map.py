@@ -89,7 +89,8 @@ def plan(labels: Mapping[str, int], classes: Sequence[str], rules: Mapping[str, 
     chosen: dict[str, Target] = {}
     used: set[str] = set()
     for name in labels:
-        rule = name if name in rules else folded.get(_folded(name))
+        exact = next((spelling for spelling in (name, shown(name)) if spelling in rules), None)
+        rule = folded.get(_folded(name)) if exact is None else exact
         if rule is not None:
             used.add(rule)
             chosen[name] = rules[rule]
