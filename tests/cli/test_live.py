@@ -77,16 +77,17 @@ def test_a_network_camera_is_watched_for_some_seconds_and_recorded(tmp_path: Pat
         def send() -> None:
             connection, _ = server.accept()
             with connection, contextlib.suppress(OSError):
-                for begin in range(0, len(film), 20_000):
-                    connection.sendall(film[begin : begin + 20_000])
-                    time.sleep(0.02)
+                while True:  # a camera does not end; the session does
+                    for begin in range(0, len(film), 20_000):
+                        connection.sendall(film[begin : begin + 20_000])
+                        time.sleep(0.02)
 
         threading.Thread(target=send, daemon=True).start()
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         words = ("face48", "--seconds", "1", "--record", "r.mp4", "--timeline", "t.csv", "--json")
         told = json.loads(run_cli("live", address, *words, cwd=tmp_path, check=True).stdout)
     assert told["source"] == address
-    assert 0 < told["frames"] <= 80
+    assert told["frames"] > 0
     assert told["age_ms"]["p95"] < 1000
     with av.open(str(tmp_path / "r.mp4")) as container:
         assert len(list(container.decode(video=0))) == told["frames"]
@@ -167,7 +168,8 @@ def page(folder: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]
                 said += line
             yield found[0], run
         finally:
-            run.send_signal(signal.SIGINT)
+            if run.poll() is None:
+                run.send_signal(signal.SIGINT)
             run.wait(30)
 
 
@@ -233,8 +235,8 @@ def test_a_browser_shows_ones_own_face_with_bars(webcam: Path, tmp_path: Path) -
         until(lambda: answers(shown) > before + 3)
         run.send_signal(signal.SIGINT)
         until(lambda: "connection lost" in shown.locator("#state").inner_text())
+        assert run.wait(30) == 0
     assert errors == []
-    assert run.returncode == 0
 
 
 @pytest.mark.slow
