@@ -85,10 +85,16 @@ def to_onnx(graph: Graph, example: NDArray[np.uint8], file: Path) -> None:
 
 
 def describe_onnx(file: Path, document: Mapping[str, Any], card: str) -> None:
-    """Write document and card into the metadata of the ONNX ``file``."""
+    """Write document and card into the metadata of the ONNX ``file``, and nothing of where and by whom it was made.
+
+    The exporter notes the lines of source that each node came from, with the paths of this machine.
+    """
     import onnx
 
     model = onnx.load(file)
+    graph = model.graph
+    for noted in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del noted.metadata_props[:]
     onnx.helper.set_model_props(model, {DOCUMENT: json.dumps(document), CARD: card})
     model.producer_name = "emolab"
     model.graph.doc_string = f"Model {document['model']}"
