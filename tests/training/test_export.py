@@ -24,6 +24,7 @@ from emolab.training.export.parity import Parity, compare, synthetic
 from emolab.training.predict import load
 from emolab.workspace import Workspace
 from tests.support.learnable import bars, trained_workspace
+from tests.support.paths import ROOT
 
 #: What the tests share takes longer to make than most tests take.
 pytestmark = pytest.mark.slow
@@ -63,6 +64,14 @@ def material(trained: Workspace, folder: Path) -> ExportMaterial:
     return found
 
 
+def unpacked(file: Path) -> bytes:
+    """All that an exported file holds, out of its archive where it is one."""
+    if not zipfile.is_zipfile(file):
+        return file.read_bytes()
+    with zipfile.ZipFile(file) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist())
+
+
 @pytest.mark.parametrize(("to", "precision"), ALL)
 def test_a_file_says_what_the_model_says_and_describes_itself(
     to: str, precision: str, folder: Path, material: ExportMaterial, tmp_path: Path
@@ -76,6 +85,7 @@ def test_a_file_says_what_the_model_says_and_describes_itself(
     runner = graph.open_any(out, threads=1)
     assert runner.classes == predictor.checkpoint.classes
     assert runner.preprocessing == predictor.checkpoint.preprocessing
+    assert not {place for place in (str(ROOT), sys.prefix, str(Path.home())) if place.encode() in unpacked(out)}
     assert runner.document["model"] == predictor.checkpoint.id
     assert runner.document["temperature"] == predictor.checkpoint.temperature
     assert runner.document["mean"] == list(predictor.checkpoint.mean)

@@ -132,6 +132,17 @@ def to_torchscript(
         )
         frozen = torch.jit.freeze(traced.eval())
         torch.jit.save(frozen, str(file), _extra_files={DOCUMENT: json.dumps(document), CARD: card})
+    _without_sources(file)
+
+
+def _without_sources(file: Path) -> None:
+    """Leave out of a TorchScript archive the parts that only tell which lines of source, with paths, it came from."""
+    part = file.with_name(f"{file.name}.part")
+    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as kept:
+        for name in whole.namelist():
+            if not name.endswith(".debug_pkl"):
+                kept.writestr(zipfile.ZipInfo(name), whole.read(name))
+    part.replace(file)
 
 
 def open_torchscript(file: Path) -> Runner:
