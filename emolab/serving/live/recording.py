@@ -77,7 +77,8 @@ class Recorder:
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, _TICKS)
         if name == "libx264":
-            stream.options = {"preset": "veryfast", "crf": "23"}
+            # no B-frames: with times of any distance a file may begin before its first one, which readers leave out
+            stream.options = {"preset": "veryfast", "crf": "23", "bf": "0"}
         else:
             stream.bit_rate = 4_000_000
         return stream
