@@ -161,14 +161,16 @@ class Asked:
     @property
     def pictures(self) -> list[tuple[str, Media]]:
         """What can be looked at, by name."""
-        return [(file.name, file.media) for file in self.files if not _is_problem(file)]  # type: ignore[union-attr]
+        return _pictures(self.files)
 
     def answers(self, progress: Progress = SILENT) -> Iterator[ImageAnswer]:
         """One answer for each file, in order, as they come: memory stays the same however many there are."""
+        from emolab.modalities.problems import Problem
+
         found = self.predictor.predict(self.pictures)
         with progress.task("Predicting", len(self.files), unit="images") as bar:
             for file in self.files:
-                yield _problem(file, self.model) if _is_problem(file) else next(found)  # type: ignore[arg-type]
+                yield _problem(file, self.model) if isinstance(file, Problem) else next(found)
                 bar.advance()
 
 
@@ -194,7 +196,7 @@ def ask(
     config = config or (Config() if workspace is None else workspace.config)
     looking = apply(config, () if faces is None else (f"collect.faces={faces}",)).collect
     files, notes, ignored = _files(images, looking)
-    pictures = [(file.name, file.media) for file in files if not _is_problem(file)]  # type: ignore[union-attr]
+    pictures = _pictures(files)
     opened = model_for(
         workspace, model, config, pictures=pictures, looking=looking, flips=flips, device=device, progress=progress
     )
@@ -202,10 +204,11 @@ def ask(
     return Asked(predictor=predictor, files=files, notes=[*map(str, notes)], ignored=ignored)
 
 
-def _is_problem(file: File | Problem) -> bool:
-    from emolab.modalities.problems import Problem
+def _pictures(files: Sequence[File | Problem]) -> list[tuple[str, Media]]:
+    """Name and content of those that can be looked at."""
+    from emolab.loop.model.predicting.predict_files import File
 
-    return isinstance(file, Problem)
+    return [(file.name, file.media) for file in files if isinstance(file, File)]
 
 
 def _problem(problem: Problem, model: str) -> ImageAnswer:
