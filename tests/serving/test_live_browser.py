@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 pytest.importorskip("cv2")
@@ -251,3 +252,33 @@ def test_a_certificate_is_made_once_and_only_its_owner_reads_the_key(tmp_path: o
 def test_where_the_page_is_said_to_be(host: str, shown: str) -> None:
     assert browser_server.shown_host(host) == shown
     assert browser_server.shown_host("0.0.0.0") not in ("0.0.0.0", "")
+
+
+class Ending:
+    """A finder that sees one frame and then fails, as a model or a full memory might."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def find_pixels(self, pixels: NDArray[np.uint8]) -> list[object]:
+        self.seen += 1
+        if self.seen > 1:
+            raise RuntimeError("out of memory")
+        return []
+
+
+def test_a_page_whose_pictures_are_no_longer_looked_at_is_told_and_not_left_waiting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    at = browser_server.listen("127.0.0.1", 0)
+    port = int(at.getsockname()[1])
+    failing = lambda: FaceStream(FakeModel(), Ending(), StreamRules(detect_every=0.0))  # noqa: E731
+    with browser_server.serving(create(failing, BrowserRules()), at), tab(port) as socket:
+        greeted(socket)
+        socket.send(message(1, jpeg()))
+        assert json.loads(socket.recv(10))["number"] == 1
+        socket.send(message(2, jpeg()))  # and then nothing: a page waits for its answer before it sends more
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(10)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 4500
+    assert "out of memory" in caplog.text

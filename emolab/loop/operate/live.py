@@ -97,6 +97,8 @@ def live(
     looked: FrameSource | None = None
     with ExitStack() as stack:
         pool = stack.enter_context(PoolCollector(*collecting)) if collecting else None
+        if pool is not None:
+            session.end_when(lambda: pool.failed)
         listeners: list[Listener] = [session.see, *([] if pool is None else [pool.see])]
         if source is None:
             page = PageRequest(host=host, port=port, tls=tls, consent=None if pool is None else pool.consent)

@@ -55,6 +55,11 @@ class PoolCollector:
         if self._failure is not None:
             raise self._failure
 
+    @property
+    def failed(self) -> bool:
+        """Whether nothing is kept any more; leaving the context raises why."""
+        return self._failure is not None
+
     def see(self, stream: str, answer: LiveAnswer) -> None:
         """Judge one answer of ``stream`` (a tab, or the camera); quick, for it is called between two frames."""
         from PIL import Image

@@ -56,6 +56,7 @@ class LiveSession:
         on_status: Callable[[LiveStatus], None],
     ) -> None:
         self._classes, self._seconds, self._stopped, self._on_status = classes, seconds, stopped, on_status
+        self._ends: list[Callable[[], bool]] = []
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._told = 0.0
@@ -71,7 +72,12 @@ class LiveSession:
     @property
     def over(self) -> bool:
         """Whether the session is to end."""
-        return self._stopped() or (self._seconds is not None and self.passed >= self._seconds)
+        timed_out = self._seconds is not None and self.passed >= self._seconds
+        return timed_out or self._stopped() or any(ends() for ends in self._ends)
+
+    def end_when(self, ends: Callable[[], bool]) -> None:
+        """End it as soon as ``ends`` says so: a session whose pictures are no longer kept must not go on unnoticed."""
+        self._ends.append(ends)
 
     def see(self, stream: str, answer: LiveAnswer) -> None:
         """Count one answer."""
@@ -153,6 +159,11 @@ class LiveWriter:
         if self._failure is not None:
             raise self._failure
 
+    @property
+    def failed(self) -> bool:
+        """Whether nothing is written any more; leaving the context raises why."""
+        return self._failure is not None
+
     def see(self, stream: str, answer: LiveAnswer) -> None:
         """Take one answer with its frame."""
         del stream
@@ -200,6 +211,7 @@ def watch(
         if record is not None or timeline is not None:
             writer = LiveWriter(record, timeline, stream.model.classes, hurry=source.live)
             stack.callback(writer.tell, source.notes)
+            session.end_when(lambda: writer.failed)
             heard.append(stack.enter_context(writer).see)
 
         def tell(answer: LiveAnswer) -> None:

@@ -16,6 +16,7 @@ import asyncio
 import hmac
 import io
 import json
+import logging
 import secrets
 import struct
 from collections.abc import Callable, Mapping
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
     from emolab.serving.live.face_stream import FaceStream
 
+logger = logging.getLogger("emolab.serving")
+
 #: Names under which only this machine is reached.
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 #: The page and its parts -> their types.
@@ -52,7 +55,7 @@ MOST_BYTES, MOST_PIXELS, _BAD = 4 << 20, 4_000_000, 20
 #: Seconds in which the first message must come.
 _PATIENCE = 10.0
 #: What ends a connection: WebSocket codes that the page knows.
-NOT_HERE, NO_TOKEN, NO_CONSENT, FULL, RUBBISH = 4403, 4401, 4412, 4429, 4400
+NOT_HERE, NO_TOKEN, NO_CONSENT, FULL, RUBBISH, FAILED = 4403, 4401, 4412, 4429, 4400, 4500
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -185,18 +188,26 @@ async def _serve(
         on_answer(answer)
         loop.call_soon_threadsafe(outbox.put, answer)
 
-    with LivePipeline(stream, answered) as pipeline:
-        sender = asyncio.create_task(_send(socket, outbox, pipeline, classes))
-        try:
-            await _receive(socket, pipeline)
-        except WebSocketDisconnect:
-            pass
-        finally:
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
-            await asyncio.to_thread(pipeline.close)
+    end = (RUBBISH, "too many messages that are no frames")
+    failed = asyncio.Event()
+    try:
+        with LivePipeline(stream, answered, on_failure=lambda: loop.call_soon_threadsafe(failed.set)) as pipeline:
+            work = [
+                asyncio.create_task(each)
+                for each in (_receive(socket, pipeline), _send(socket, outbox, pipeline, classes), failed.wait())
+            ]
+            try:
+                await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in work:
+                    task.cancel()
+                await asyncio.gather(*work, return_exceptions=True)
+                await asyncio.to_thread(pipeline.close)
+    except Exception:  # whatever ended the pipeline: the page must not go on showing what is no longer looked at
+        logger.exception("a page's pictures are no longer looked at")
+        end = (FAILED, "the server failed; its terminal says more")
     if socket.application_state is WebSocketState.CONNECTED and socket.client_state is WebSocketState.CONNECTED:
-        await socket.close(RUBBISH, "too many messages that are no frames")
+        await socket.close(*end)
 
 
 class _Outbox:

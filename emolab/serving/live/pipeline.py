@@ -75,7 +75,10 @@ class LiveAnswer:
 
 
 class LivePipeline:
-    """The two threads behind one stream of frames; close it, or use it as a context manager."""
+    """The two threads behind one stream of frames; close it, or use it as a context manager.
+
+    ``on_failure`` is called, in a thread, when what follows from :attr:`failure` is that no answer comes any more.
+    """
 
     def __init__(
         self,
@@ -83,7 +86,9 @@ class LivePipeline:
         on_answer: Callable[[LiveAnswer], None],
         *,
         clock: Callable[[], float] = time.monotonic,
+        on_failure: Callable[[], object] = lambda: None,
     ) -> None:
+        self._on_failure = on_failure
         self._stream, self._on_answer, self._clock = stream, on_answer, clock
         self._frames: Latest[ArrivedFrame] = Latest()
         self._looks: Latest[Look] = Latest()
@@ -223,6 +228,8 @@ class LivePipeline:
             work()
         except BaseException as error:
             self.failure = self.failure or error
+            with contextlib.suppress(RuntimeError):  # whoever asked to be told has ended
+                self._on_failure()
         finally:
             self._frames.close()
             self._looks.close()
