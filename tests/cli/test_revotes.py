@@ -32,8 +32,13 @@ RANGE = "labeling.votes=1..3"
 CLASSES = ("happiness", "sadness", "neutral")
 
 
-def asked(workspace: Workspace, said: dict[str, dict[str, str]], *, overlap: int = 2) -> dict[str, str]:
-    """Samples that lie with the team with these answers, all of them pulled; names to ids."""
+def asked(
+    workspace: Workspace, said: dict[str, dict[str, str]], *, overlap: int = 2, shown: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Samples that lie with the team with these answers, all of them pulled; names to ids.
+
+    ``shown`` is the guess that was on the form of some, by name.
+    """
     ids = {name: f"{number:064x}" for number, name in enumerate(said)}
     people = sorted({who for each in said.values() for who in each})
     with workspace.catalog() as catalog, catalog.begin() as tx:
@@ -49,7 +54,13 @@ def asked(workspace: Workspace, said: dict[str, dict[str, str]], *, overlap: int
         votes.append(
             tx,
             [
-                Vote(sample_id=ids[name], annotator=who, label=label, origin=project.origin(number))
+                Vote(
+                    sample_id=ids[name],
+                    annotator=who,
+                    label=label,
+                    origin=project.origin(number),
+                    shown=(shown or {}).get(name, ""),
+                )
                 for number, (name, who, label) in enumerate(given)
             ],
         )
@@ -219,6 +230,20 @@ def test_a_model_that_has_not_learned_from_a_sample_is_one_more_opinion(workspac
     assert propose_revotes(careful, dry_run=True) == 2, "it is asked by default"
     without = replace(careful.config, labeling=replace(setting, model_opinion=False))
     assert propose_revotes(Workspace(workspace.root, without), dry_run=True) == len(alone)
+
+
+def test_a_guess_that_was_on_the_form_is_no_second_opinion(workspace: Workspace) -> None:
+    """The vote may be the guess, taken over: the model would confirm itself."""
+    base = agreeing(30)
+    single = {f"one{i}": {"ann": CLASSES[i % 3]} for i in range(30)}
+    right = {name: each["ann"] for name, each in {**base, **single}.items()}
+    ids = asked(workspace, {**base, **single}, overlap=1, shown={"one3": right["one3"], "one4": "?"})
+    champion(workspace, ids, ["clear0"], right)
+    setting = replace(between(workspace).config.labeling, sure=0.95)
+    careful = Workspace(workspace.root, replace(workspace.config, labeling=setting))
+    wanted = wanted_revotes(careful, opinion(workspace))
+    assert {each.sample_id for each in wanted} == {ids["one3"], ids["one4"]}
+    assert "the model says" not in wanted[0].reason
 
 
 def test_a_start_network_that_is_champion_is_an_opinion_on_what_its_record_does_not_hold(workspace: Workspace) -> None:

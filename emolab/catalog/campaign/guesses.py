@@ -116,6 +116,17 @@ def answers(conn: Connection) -> list[GuessedAnswer]:
     return found
 
 
+def answered_with_one(conn: Connection) -> set[str]:
+    """Ids of the samples that somebody answered on a form that showed a guess."""
+    query = (
+        select(_samples.c.id)
+        .join(_votes, _votes.c.sample == _samples.c.pk)
+        .where(_votes.c.shown.is_not(None), _votes.c.shown != NOTHING_SHOWN, _votes.c.rejected.is_(None), alive())
+        .distinct()
+    )
+    return set(conn.execute(query).scalars())
+
+
 def hidden(conn: Connection, project: Project, answered: Sequence[tuple[str, str, float | None]]) -> list[bool]:
     """Whether the form was to stay empty, for each (sample id, time, seconds taken); false where it is not known."""
     sent = _sent(conn, [project]) if answered else {}

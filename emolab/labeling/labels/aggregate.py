@@ -193,7 +193,7 @@ def _weights(found: Ballots, recipe: LabelRecipe) -> NDArray[np.float32] | None:
 
     Every sample of the table has a vote, so the rows are those that :func:`label_set` goes by.
     """
-    return anchored_votes.weights(found.votes, found.guessed) if recipe.anchoring == anchored_votes.CORRECT else None
+    return anchored_votes.by_setting(found.votes, found.guessed, recipe.anchoring)
 
 
 def version(

@@ -25,6 +25,11 @@ _TEAM, _CLASS = 20.0, 10.0
 _MOST = 0.95  # of the shown guesses that anybody is believed to take over
 
 
+def by_setting(votes: VoteTable, guessed: Sequence[GuessedAnswer], anchoring: str) -> NDArray[np.float32] | None:
+    """What :func:`weights` says where ``anchoring`` is :data:`CORRECT`; ``None`` where every vote counts as it is."""
+    return weights(votes, guessed) if anchoring == CORRECT else None
+
+
 def weights(votes: VoteTable, guessed: Sequence[GuessedAnswer]) -> NDArray[np.float32] | None:
     """What each vote is worth (m,), in people; ``None`` where shown guesses change nothing that can be told by now.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from emolab.labeling.labels.label_recipe import LabelRecipe
-    from emolab.records import Model, Predictions, Suggestion, VoteTable
+    from emolab.records import GuessedAnswer, Model, Predictions, Suggestion, VoteTable
     from emolab.workspace import Workspace
 
 STRATEGY = "votes"
@@ -68,11 +68,15 @@ def wanted_revotes(workspace: Workspace, predictions: Predictions | None = None)
 def review(workspace: Workspace, predictions: Predictions | None = None) -> Review:
     """Every sample that the team has answered, judged by its votes, the people's habits and ``predictions``.
 
-    What must be right is the label that the votes get, made as the current labels are.
+    What must be right is the label that the votes get, made as the current labels are. Where somebody answered with a
+    guess on the form, the model's opinion is in the votes already and does not count once more.
     Samples whose task still waits for somebody, or for which a suggestion waits to be sent, are not asked about again.
     Nothing is stored: the same votes give the same answer.
     """
+    import numpy as np
+
     from emolab.catalog import tallies
+    from emolab.catalog.campaign import guesses
     from emolab.labeling.labels.current_labels import current_recipe
     from emolab.taxonomy import META
     from emolab.votes.sufficiency import ENOUGH, ONE_MORE, decide
@@ -81,9 +85,12 @@ def review(workspace: Workspace, predictions: Predictions | None = None) -> Revi
     with workspace.catalog() as catalog, catalog.connect() as conn:
         asked = with_the_team(conn)
         votes = _of_the_team(tallies.table(conn, (*classes, *META)), len(classes), asked.keys())
+        guessed, led = guesses.answers(conn), guesses.answered_with_one(conn)
     waiting = [asked[sample] for sample in votes.samples]
     probs = _aligned(predictions, votes.samples, classes)
-    made = _labels(votes, current_recipe(workspace))
+    if probs is not None:
+        probs[np.array([sample in led for sample in votes.samples], dtype=bool)] = np.nan
+    made = _labels(votes, current_recipe(workspace), guessed)
     found = decide(votes, wanted=labeling.wanted, sure=labeling.sure, probs=probs, labels=made)
     states = Counter("waiting" if w else int(s) for s, w in zip(found.state.tolist(), waiting, strict=True))
     wanted = [
@@ -217,12 +224,13 @@ def _of_the_team(table: VoteTable, k: int, ids: Container[str]) -> VoteTable:
     )
 
 
-def _labels(votes: VoteTable, recipe: LabelRecipe) -> NDArray[np.int64]:
+def _labels(votes: VoteTable, recipe: LabelRecipe, guessed: Sequence[GuessedAnswer]) -> NDArray[np.int64]:
     """The class of each sample by ``recipe``; the last one where half of the people name no class."""
     from dataclasses import replace
 
     import numpy as np
 
+    from emolab.labeling.labels import anchored_votes
     from emolab.plugins import AGGREGATORS
     from emolab.votes.table import counts
 
@@ -232,7 +240,9 @@ def _labels(votes: VoteTable, recipe: LabelRecipe) -> NDArray[np.int64]:
         votes, classes=votes.classes[:k], sample=votes.sample[here], annotator=votes.annotator[here],
         label=votes.label[here], weight=votes.weight[here],
     )  # fmt: skip
-    made = AGGREGATORS.load(recipe.method)(voted, recipe.options)
+    weights = anchored_votes.by_setting(voted, guessed, recipe.anchoring)
+    weighed = voted if weights is None else replace(voted, weight=weights)
+    made = AGGREGATORS.load(recipe.method)(weighed, recipe.options)
     table = counts(votes)
     return np.where(2 * table[:, k] >= table.sum(axis=1), k, np.asarray(made).argmax(axis=1))
 
