@@ -13,7 +13,8 @@ from emolab.cli.ui.predict_table import show as show_table
 from emolab.cli.ui.video_table import has_video, predict_one_video
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections import Counter
+    from collections.abc import Mapping, Sequence
 
     from emolab.loop.model.predict import Asked, Predicted
     from emolab.loop.model.predicting.predict_files import File
@@ -133,10 +134,20 @@ def predict(
     }
     images = [_standard_input() if str(path) == "-" else path for path in paths]
     if as_lines:
+        _refuse_with_lines()
         _print_lines(session, ask(place, images, **how))
     else:
         done = run(place, images, draw_to=draw_to, explain_to=explain_to, out=out, **how)
         _show(session, done, as_csv=as_csv, written={draw_to: done.drawn, explain_to: done.explained}, out=out)
+
+
+def _refuse_with_lines() -> None:
+    """Raise ``UsageError`` for what cannot be had together with a line for each answer as it comes."""
+    asked = click.get_current_context().params
+    options = {"as_csv": "csv", "as_json": "json", "out": "out", "draw_to": "draw", "explain_to": "explain"}
+    given = [f"--{option}" for name, option in options.items() if asked.get(name)]
+    if given:
+        raise click.UsageError(f"--jsonl and {' and '.join(given)} exclude each other.")
 
 
 def _standard_input() -> File:
@@ -157,6 +168,7 @@ def _print_lines(session: Session, asked: Asked) -> None:
         failed += answer.error is not None
         for row in rows_of(answer, asked.classes):
             click.echo(json.dumps(row))
+    _passed_over(session, asked.notes, asked.ignored)
     _end(failed, len(asked.files), listed=True)
 
 
@@ -178,17 +190,24 @@ def _show(
     if as_csv and not session.json:
         click.echo(csv_text(rows, done.classes, faces=done.searched), nl=False)
     listed = session.json or as_csv or show_table(session, rows, faces=any("box" in row for row in rows))
-    for note in done.notes:
-        session.say(f"[yellow]note:[/] {escape(note)}")
     for folder, pictures in written.items():
         if folder is not None and pictures is not None:
             what = "boxes and bars" if pictures is done.drawn else "what mattered over the faces"
             session.say(f"[green]✓[/] {many(len(pictures), 'picture')} with {what} in {escape(str(folder))}")
     if out is not None:
         session.say(f"[green]✓[/] {many(len(rows), 'row')} in {escape(str(out))}")
-    if done.ignored:
-        session.say(f"[dim]Left alone: {other_files(done.ignored)[2]}[/]")
+    _passed_over(session, done.notes, done.ignored)
     _end(done.failed, done.files, listed=listed or out is not None)
+
+
+def _passed_over(session: Session, notes: Sequence[str], ignored: Counter[str]) -> None:
+    """Say what is worth a word, and which files are of other kinds."""
+    from emolab.cli.common import escape
+
+    for note in notes:
+        session.say(f"[yellow]note:[/] {escape(note)}")
+    if ignored:
+        session.say(f"[dim]Left alone: {other_files(ignored)[2]}[/]")
 
 
 def _end(failed: int, files: int, *, listed: bool) -> None:

@@ -37,10 +37,14 @@ Seats = Sequence[tuple[Annotator, "Studio"]]
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """The state of an arm after a round: ``votes`` counts every answer given so far, meta labels too."""
+    """The state of an arm after a round: ``votes`` counts every answer given so far, meta labels too.
+
+    ``doubtful`` faces still wanted one more opinion: where votes are left over, there are none.
+    """
 
     round: int
     votes: int
+    doubtful: int
     labelled: int
     accuracy: float
     macro_f1: float
@@ -81,17 +85,20 @@ def play_round(
     strategy = "random" if number == 1 else policy.strategy
     arm.rounds.append(suggest(arm.workspace, n=n, strategy=strategy, seed=seed, progress=progress))
     _ask(arm, data, team, total=n * parse(policy.votes).low, progress=progress)
+    doubtful = 0
     if parse(policy.votes).adaptive:
         while (left := number * budget - _given(arm.workspace)[0]) > 0 and (
             again := propose_revotes(arm.workspace, most=left)
         ):
             _ask(arm, data, team, total=again, progress=progress)
+        doubtful = propose_revotes(arm.workspace, dry_run=True)
     aggregate(arm.workspace)
     _learn(arm, data, progress)
     votes, labelled = _given(arm.workspace)
     point = Point(
         round=number,
         votes=votes,
+        doubtful=doubtful,
         labelled=labelled,
         accuracy=arm.report["accuracy"],
         macro_f1=arm.report["macro_f1"],

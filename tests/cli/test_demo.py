@@ -76,7 +76,8 @@ def test_the_whole_loop_runs_and_leaves_a_page_and_a_dataset(
     assert ours["policy"]["votes"] == "1..3"
     for point in ours["curve"]:
         budget = 36 * point["round"]
-        assert budget - 3 <= point["votes"] <= budget  # no more than the usual way, and hardly less
+        assert point["votes"] <= budget  # no more than the usual way
+        assert point["votes"] >= budget - 3 or point["doubtful"] == 0  # and less only where nobody is in doubt
         assert point["votes"] / 3 < point["labelled"] <= point["votes"]
     assert found["fiftyone_dataset"]
     assert found["replay"]["seeds"] == 3

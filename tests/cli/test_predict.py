@@ -132,6 +132,15 @@ def test_lines_of_json_are_the_rows_of_the_whole_answer(pile: Path) -> None:
     assert "1 of 6 images could not be classified; each is listed with its reason." in lines.err
 
 
+def test_what_cannot_be_had_with_lines_is_said_and_what_is_left_alone_too(pile: Path) -> None:
+    for more in (("--json",), ("--csv",), ("--out", "a.csv"), ("--draw", "d"), ("--explain", "e")):
+        said = emolab("predict", "face48", ".", "--jsonl", *more)
+        assert (said.code, said.out) == (2, "")
+        assert f"--jsonl and {more[0]} exclude each other" in said.err
+    (pile / "notes.docx").write_bytes(b"PK")
+    assert "Left alone: 1 .docx" in emolab("predict", "face48", ".", "--jsonl").err
+
+
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
 def test_answers_are_written_to_a_file_of_any_format(pile: Path, suffix: str) -> None:
     said = emolab("predict", "face48", ".", "--out", f"all{suffix}", "--coverage", "0.9", "--json")

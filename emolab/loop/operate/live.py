@@ -97,9 +97,7 @@ def live(
     looked: FrameSource | None = None
     with ExitStack() as stack:
         pool = stack.enter_context(PoolCollector(*collecting)) if collecting else None
-        if pool is not None:
-            session.end_when(lambda: pool.failed)
-        listeners: list[Listener] = [session.see, *([] if pool is None else [pool.see])]
+        listeners = _listeners(session, pool)
         if source is None:
             page = PageRequest(host=host, port=port, tls=tls, consent=None if pool is None else pool.consent)
             serve_page(session, new_stream, listeners, page, on_page)
@@ -107,6 +105,14 @@ def live(
             looked = open_source(source)
             watch(session, looked, new_stream, listeners, record=record, timeline=timeline)
     return _lived(session, opened, looked, pool, recording=record, timeline=timeline)
+
+
+def _listeners(session: LiveSession, pool: PoolCollector | None) -> list[Listener]:
+    """Who hears of every answer; a session whose frames can no longer be kept ends."""
+    if pool is None:
+        return [session.see]
+    session.end_when(lambda: pool.failed)
+    return [session.see, pool.see]
 
 
 def _lived(
