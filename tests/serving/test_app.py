@@ -362,3 +362,16 @@ def test_vertex_ai_finds_its_routes_and_forms(tmp_path: Path) -> None:
     assert [one["faces"][0]["label"] for one in predictions] == ["sadness", "happiness"]
     assert kind(api.post("/v1/endpoints/1:predict", json={"images": []})) == "wrong_form"
     made.close()
+
+
+def test_an_answer_reaches_its_caller_also_when_the_audit_log_cannot_be_written(
+    api: TestClient, made: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(line: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(made.audit, "write", full)
+    answer = api.post("/v1/predict", content=picture())
+    assert (answer.status_code, len(answer.json()["images"])) == (200, 1)
+    assert "is not in the audit log: No space left on device" in caplog.text
+    assert "emolab_audit_lines_lost_total 1.0" in api.get("/metrics").text

@@ -31,6 +31,7 @@ class Metrics:
         self._unsure = Counter("emolab_unsure_faces", "Faces that the model was unsure about", ("model",), **made)
         self._batches = Histogram("emolab_batch_size", "Crops of a batch", ("model",), buckets=_SIZES, **made)
         self._shadow = Counter("emolab_shadow_faces", "Faces that a candidate saw as well", ("model", "agreed"), **made)
+        self._unnoted = Counter("emolab_audit_lines_lost", "Requests that the audit log lacks", **made)
         waiting = Gauge("emolab_images_under_way", "Pictures that are being answered", **made)
         waiting.set_function(lambda: service.capacity.held_images)
         self._serving = Gauge("emolab_model_serving", "1 for the model that answers now", ("model",), **made)
@@ -53,6 +54,10 @@ class Metrics:
                 self._faces.labels(model, face.label).inc()
                 if face.unsure:
                     self._unsure.labels(model).inc()
+
+    def unnoted(self) -> None:
+        """Count one request that could not be noted in the audit log."""
+        self._unnoted.inc()
 
     def batch(self, model: str, size: int) -> None:
         """Count one batch."""

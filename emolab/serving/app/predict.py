@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,8 @@ from emolab.serving.audit import class_counts
 from emolab.serving.capacity import Capacity, Overloaded
 from emolab.serving.model_host import Answered, Pictures, TooManyFaces
 from emolab.serving.service import Service
+
+logger = logging.getLogger("emolab.serving")
 
 BOX = ("x", "y", "width", "height")
 LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
@@ -75,19 +78,25 @@ async def answers_to(request: Request, parse: Callable[[bytes], Pictures]) -> An
 
 
 def noted(request: Request, answered: Answered) -> None:
-    """Count the answers, and note who asked for them."""
+    """Count the answers, and note who asked for them.
+
+    Whoever asked gets the answer also where the note cannot be written, as on a full disk: that is logged and counted.
+    """
     state = request.app.state
     state.metrics.answers(answered.version.id, answered.answers)
-    state.service.audit.write(
-        {
-            "request": request.state.request_id,
-            "who": request.state.who,
-            "model": answered.version.id,
-            "images": len(answered.answers),
-            "errors": sum(answer.error is not None for answer in answered.answers),
-            "classes": class_counts(answered.answers),
-        }
-    )
+    line = {
+        "request": request.state.request_id,
+        "who": request.state.who,
+        "model": answered.version.id,
+        "images": len(answered.answers),
+        "errors": sum(answer.error is not None for answer in answered.answers),
+        "classes": class_counts(answered.answers),
+    }
+    try:
+        state.service.audit.write(line)
+    except OSError as error:
+        state.metrics.unnoted()
+        logger.error("request %s is not in the audit log: %s", line["request"], error.strerror or error)
 
 
 async def _answer(service: Service, pictures: Pictures) -> Answered:

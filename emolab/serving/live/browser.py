@@ -50,7 +50,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 PARTS = {"live.html": "text/html", "live.js": "text/javascript", "live.css": "text/css"}
 #: Before a frame: its number and the page's time.
 _HEAD = struct.Struct(">IQ")
-#: Bytes of a message and pixels of a frame that are taken, and bad messages in a row that are borne.
+#: Bytes of a message and pixels of a frame that are taken, and bad messages in a row that are allowed.
 MOST_BYTES, MOST_PIXELS, _BAD = 4 << 20, 4_000_000, 20
 #: Seconds in which the first message must come.
 _PATIENCE = 10.0
