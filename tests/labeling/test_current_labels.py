@@ -510,7 +510,7 @@ def test_second_opinions_settle_the_label_as_it_is_made(ready: Workspace, monkey
     asked_for: list[str] = []
     monkeypatch.setattr(
         "emolab.loop.label.revotes._labels",
-        lambda votes, recipe: asked_for.append(str(recipe)) or np.zeros(len(votes.samples), int),
+        lambda votes, recipe, *_: asked_for.append(str(recipe)) or np.zeros(len(votes.samples), int),
     )
     aggregate(ready, method="majority", min_votes=2)
     review(given(ready, "labeling.votes=1..3"))

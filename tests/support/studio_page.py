@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from tests.support.studio_screen import MARKED, Press, Said, Screen, next_task, one_task, word_of
@@ -130,12 +131,18 @@ class Annotator(Screen):
 
     def refused(self) -> str:
         """Try to submit, and return what the page says against it; submitting again is possible."""
+        from playwright.sync_api import TimeoutError as TooSlow
+
         self._kept = self.state()["key"]
         self.press("Control+Enter")
-        window = self.page.locator(".ant-modal-confirm", has=self.page.get_by_role("button", name="OK")).first
-        text = str(window.inner_text())
-        window.get_by_role("button", name="OK").click()
-        window.wait_for(state="detached")
+        windows = self.page.locator(".ant-modal-confirm", has=self.page.get_by_role("button", name="OK"))
+        text = str(windows.first.inner_text())
+        deadline = time.monotonic() + 60
+        while windows.count():  # a click on a window that is still opening may go astray
+            assert time.monotonic() < deadline, f"the window stays: {text}"
+            with suppress(TooSlow):  # it closes while we aim
+                windows.last.get_by_role("button", name="OK").click(timeout=2000)
+                windows.last.wait_for(state="detached", timeout=2000)
         return text
 
     def lose_the_reply(self) -> None:
