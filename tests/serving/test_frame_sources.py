@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from emolab.errors import DataError, EmolabError
+from emolab.serving.live import frame_sources
 from emolab.serving.live.frame_sources import AddressSource, CameraSource, VideoSource, open_source
 from tests.support import films
 
@@ -148,6 +149,24 @@ def test_a_camera_gives_frames_red_first_until_it_ends(tmp_path: Path) -> None:
     assert len(frames) == 10
     assert np.abs(frames[0].pixels.astype(int) - stripes(0.0)).mean() < 12
     assert source.notes[-1].endswith("sends no more pictures")
+
+
+def test_a_camera_that_opens_and_sends_nothing_is_an_error_and_no_empty_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    released = []
+
+    class Dark:
+        def read(self) -> tuple[bool, None]:
+            return False, None
+
+        def release(self) -> None:
+            released.append(True)
+
+    monkeypatch.setattr(frame_sources, "open_camera", lambda *_, **__: Dark())
+    with pytest.raises(EmolabError, match="camera 0 opened, but sent no picture; is another program using it"):
+        list(CameraSource(0))
+    assert released == [True]
 
 
 def test_a_network_camera_is_read_by_its_address_and_called_again_when_it_is_lost(tmp_path: Path) -> None:

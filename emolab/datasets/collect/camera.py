@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emolab.datasets.collect.ingest import Item, Problem
 from emolab.datasets.collect.video import Novelty
-from emolab.errors import EmolabError, MissingExtra
+from emolab.modalities.image.camera_device import open_camera
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +33,7 @@ def pictures(
     """
     from PIL import Image
 
-    capture = _open(device)
+    capture = open_camera(device, extra="data")
     sitting = f"camera {device} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     is_new = Novelty(similar)
     kept, due, ok = 0, clock(), True
@@ -55,33 +54,6 @@ def pictures(
     if not ok:
         message = "no more pictures" if kept else "it opened but sent no picture; is another program using it?"
         yield Problem(f"camera {device}", "camera", message, taken=bool(kept))
-
-
-def devices() -> list[str]:
-    """The video devices of this machine, as far as the system lists them."""
-    return sorted(str(path) for path in Path("/dev").glob("video*"))
-
-
-def _open(device: int | str) -> Any:
-    try:
-        import cv2
-    except ImportError as error:
-        raise MissingExtra("OpenCV", "data") from error
-    log = cv2.utils.logging
-    level = log.getLogLevel()
-    log.setLogLevel(log.LOG_LEVEL_SILENT)  # it prints warnings for a camera that is not there; ours says more
-    try:
-        capture = cv2.VideoCapture(device)
-    finally:
-        log.setLogLevel(level)
-    if not capture.isOpened():
-        found = ", ".join(devices()) or "none"
-        raise EmolabError(
-            f"Camera {device} cannot be opened. Video devices here: {found}.",
-            hint="Plug it in, close other programs that use it, and see that you may read the device "
-            "(on Linux: be in the group video).",
-        )
-    return capture
 
 
 def _rgb(pixels: NDArray[Any]) -> NDArray[Any]:

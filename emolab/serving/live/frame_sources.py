@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from emolab.errors import DataError, EmolabError, MissingExtra
+from emolab.modalities.image.camera_device import open_camera
 from emolab.modalities.image.video_frame import pixel_ratio, shown
 from emolab.modalities.problems import reason
 
@@ -209,39 +210,23 @@ class CameraSource:
         return f"camera {self.number}"
 
     def __iter__(self) -> Iterator[TimedFrame]:
-        """The frames until it sends no more. Raises :class:`EmolabError` when there is no such camera."""
-        capture, cv2 = _camera(self.number)
-        began = self.clock()
+        """The frames until it sends no more. Raises :class:`EmolabError` without such a camera or without a frame."""
+        capture = open_camera(self.number, extra="serve")
+        import cv2
+
+        began, n = self.clock(), 0
         try:
             while True:
                 there, pixels = capture.read()
                 if not there:
-                    self.notes.append(f"{self.name} sends no more pictures")
-                    return
+                    break
+                n += 1
                 yield TimedFrame(self.clock() - began, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
         finally:
             capture.release()
-
-
-def _camera(number: int | str) -> tuple[Any, Any]:
-    try:
-        import cv2
-    except ImportError as error:
-        raise MissingExtra("OpenCV", "serve") from error
-    log = cv2.utils.logging
-    level = log.getLogLevel()
-    log.setLogLevel(log.LOG_LEVEL_SILENT)  # it prints warnings for a camera that is not there; ours says more
-    try:
-        capture = cv2.VideoCapture(number)
-    finally:
-        log.setLogLevel(level)
-    if not capture.isOpened():
-        found = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
-        raise EmolabError(
-            f"Camera {number} cannot be opened. Video devices here: {found}.",
-            hint='Take the camera of a browser, also of another machine: "emolab live".',
-        )
-    return capture, cv2
+        if not n:
+            raise EmolabError(f"{self.name} opened, but sent no picture; is another program using it?")
+        self.notes.append(f"{self.name} sends no more pictures")
 
 
 def _av() -> Any:
