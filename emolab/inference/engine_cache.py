@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,14 +36,14 @@ def file_for(cache: Path, model: str, engine: str, precision: str) -> Path:
     return folder(cache) / f"{model[:24]}-{package}-{version(package)}-{precision}-v{LAYOUT}{suffix}"
 
 
-def kept(file: Path, threads: int | None) -> Runner | None:
-    """The export in ``file``, opened, when it is there and whole."""
+def kept(file: Path, opener: Callable[[Path], Runner]) -> Runner | None:
+    """The export in ``file``, opened by ``opener``, when it is there and whole."""
     beside = file.with_name(f"{file.name}.json")
     try:
         told: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
         if hashlib.sha256(file.read_bytes()).hexdigest() != told["sha256"]:
             return None
-        found = runtime.open_export(file, threads=threads)
+        found = opener(file)
     except (OSError, ValueError, KeyError, EmolabError):  # whatever it is, it is made again
         return None
     with suppress(OSError):  # the ones used last are kept; in a workspace that may only be read that does not matter
@@ -50,11 +51,11 @@ def kept(file: Path, threads: int | None) -> Runner | None:
     return found
 
 
-def any_kept(cache: Path, model: str, threads: int | None) -> Runner | None:
+def any_kept(cache: Path, model: str, opener: Callable[[Path], Runner]) -> Runner | None:
     """An export of ``model`` in single precision that is there and whole, by whichever engine is installed."""
     for engine in ("onnx", "openvino"):
         try:
-            found = kept(file_for(cache, model, engine, "fp32"), threads)
+            found = kept(file_for(cache, model, engine, "fp32"), opener)
         except PackageNotFoundError:
             continue
         if found is not None:

@@ -31,11 +31,16 @@ Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Runner:
-    """An exported model, ready. ``document`` says what it is, ``card`` is its model card in Markdown."""
+    """An exported model, ready. ``document`` says what it is, ``card`` is its model card in Markdown.
+
+    ``engine`` (onnx, openvino or torchscript) computes it, in ``precision`` (fp32, bf16 or int8).
+    """
 
     document: Mapping[str, Any]
     card: str
     compute: Callable[[NDArray[np.uint8]], Outputs]
+    engine: str
+    precision: str
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -61,15 +66,23 @@ def describe(file: Path) -> dict[str, Any]:
     return _reader(file)(file)[0]
 
 
-def open_export(file: Path, *, threads: int | None = None) -> Runner:
+def open_export(
+    file: Path, *, threads: int | None = None, by_openvino: bool = False, precision: str | None = None
+) -> Runner:
     """The model in ``file``, loaded to run on ``threads`` cores (``None``: all).
+
+    With ``by_openvino`` an ONNX file is run by OpenVINO too. ``precision`` = "bf16" makes OpenVINO compute a file of
+    single precision in bfloat16 [as the file was exported].
 
     Raises :class:`DataError` for a file that is damaged, foreign or newer, :class:`MissingExtra` without its engine.
     """
     document, card, content = _reader(file)(file)
-    start = _onnx if document["to"] == "onnx" else _openvino
+    engine = "onnx" if document["to"] == "onnx" and not by_openvino else "openvino"
+    start, wanted = _openvino if engine == "openvino" else _onnx, document["precision"]
+    if precision is not None and engine == "openvino" and wanted == "fp32":
+        wanted = precision
     try:
-        return Runner(document, card, start(content, document["precision"], threads))
+        return Runner(document, card, start(content, wanted, threads), engine, wanted)
     except MissingExtra:
         raise
     except Exception as error:  # both engines raise classes of their own for content they cannot read
@@ -175,6 +188,11 @@ def onnxruntime() -> Any:
     return module
 
 
+def has_bfloat16() -> bool:
+    """Whether OpenVINO computes in bfloat16 on this processor. Raises :class:`MissingExtra` without OpenVINO."""
+    return "BF16" in openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def openvino() -> Any:
     """The module; :class:`MissingExtra` where it is not installed.
 
@@ -186,7 +204,7 @@ def openvino() -> Any:
     try:
         import openvino as module
     except ImportError as error:
-        raise MissingExtra("OpenVINO", "export") from error
+        raise MissingExtra("OpenVINO", "openvino") from error
     return module
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emolab.errors import ConfigError, DataError, EmolabError, MissingExtra, UnknownName
-from emolab.inference import engine_cache
+from emolab.inference import engine_cache, runtime
 from emolab.loop.model import open_model as opening
 from emolab.loop.model.open_model import open_model
 from emolab.training import predict
@@ -70,7 +70,7 @@ def test_a_trained_model_is_prepared_once_by_a_process_of_its_own(
     monkeypatch.setattr(opening.subprocess, "run", counted)
     served = open_model(workspace, "champion", threads=1)
     assert [command[:3] for command in started] == [[sys.executable, "-m", "emolab.training.export.engine_process"]]
-    assert engine_cache.any_kept(workspace.cache, served.id, 1) is not None
+    assert engine_cache.any_kept(workspace.cache, served.id, runtime.open_export) is not None
     again = open_model(workspace, served.id[:10], threads=1)
     assert len(started) == 1
     assert again.id == served.id

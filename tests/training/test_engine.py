@@ -133,7 +133,7 @@ def test_work_is_counted_in_multiply_adds(predictor: Predictor) -> None:
 def test_bfloat16_that_changes_answers_gives_way_to_single_precision(
     predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(runtime, "has_bfloat16", lambda: True)
     monkeypatch.setattr(engine, "FLIPS", -1.0)
     quicker = quick(predictor, tmp_path, "openvino")
     assert quicker.runner is not None

@@ -267,10 +267,11 @@ def test_a_zip_of_something_else_and_an_unknown_suffix_are_no_exports(tmp_path: 
 def test_a_missing_engine_is_named_with_its_extra(
     files: dict[str, Path], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for package, name in (("onnxruntime", "ONNX Runtime"), ("openvino", "OpenVINO")):
+    missing = (("onnxruntime", "ONNX Runtime", "export"), ("openvino", "OpenVINO", "openvino"))
+    for package, name, extra in missing:
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, package, None)
-            with pytest.raises(MissingExtra, match=rf'{name} is not installed\. .*pip install "emolab\[export\]"'):
+            with pytest.raises(MissingExtra, match=rf'{name} is not installed\. .*pip install "emolab\[{extra}\]"'):
                 runtime.open_export(files["onnx"]) if package == "onnxruntime" else runtime.openvino()
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(MissingExtra, match=r"onnxscript is not installed"):

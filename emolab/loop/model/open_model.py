@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from emolab.progress import SILENT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from emolab.inference.model_document import Checkpoint
@@ -24,50 +26,61 @@ def open_model(
     *,
     threads: int | None = None,
     flips: bool | None = None,
+    engine: str = "auto",
+    exact: bool = True,
     progress: Progress = SILENT,
 ) -> ServedModel:
     """The model that ``name`` means: an exported file, face48, champion, the start of an id, or a folder.
 
     A trained model is run by an ONNX file that is made the first time, by a process of its own, and kept in the cache.
     ``flips`` judges images with or without their mirror images [as the model was trained to]; an exported file does
-    what it was exported to do. ``threads`` is the number of cores for one batch [all].
+    what it was exported to do. ``threads`` is the number of cores for one batch [all]. ``engine`` is the setting
+    training.engine; without ``exact`` a large network may answer in bfloat16, and a note says so
+    (:mod:`emolab.loop.model.quick_engine`).
 
-    Raises :class:`UnknownName`, :class:`DataError` for what is damaged, and :class:`MissingExtra` without ONNX Runtime
-    or, the first time, what makes the file.
+    Raises :class:`UnknownName`, :class:`DataError` for what is damaged, and :class:`MissingExtra` without ONNX Runtime,
+    without the engine that is asked for or, the first time, without what makes the file.
     """
     from emolab.errors import ConfigError
     from emolab.inference import model_document, runtime, served_model
     from emolab.loop.model.models import exported, folder_in
+    from emolab.loop.model.quick_engine import open_engine
 
+    if engine == "openvino":
+        runtime.openvino()
     path = exported(name)
     if path is not None:
         if flips is not None:
             raise ConfigError(
                 "An exported file judges images as it was exported to.", hint="Export it again with or without --flips."
             )
-        return served_model.of_file(runtime.open_export(path, threads=threads))
+        return served_model.of_file(runtime.open_export(path, threads=threads, by_openvino=engine == "openvino"))
     folder = folder_in(workspace, str(name))
     described = model_document.describe(folder)
     if flips is not None:
         described = described.with_flips(flips)
-    runner = _bundled(folder, described, threads) or _kept(workspace, folder, described, threads, progress)
+    opener = partial(open_engine, threads=threads, engine=engine, exact=exact, progress=progress)
+    runner = _bundled(folder, described, opener) or _kept(workspace, folder, described, opener, progress)
     return served_model.of_engine(runner, described)
 
 
-def _bundled(folder: Path, described: Checkpoint, threads: int | None) -> Runner | None:
+def _bundled(folder: Path, described: Checkpoint, opener: Callable[[Path], Runner]) -> Runner | None:
     """The ONNX file that lies beside a model that comes with emolab, if it is that model."""
-    from emolab.inference import runtime
     from emolab.training.networks.bundled import SERVED
 
     file = folder / SERVED
     if not file.is_file():
         return None
-    runner = runtime.open_export(file, threads=threads)
+    runner = opener(file)
     return runner if runner.document["model"] == described.id else None
 
 
 def _kept(
-    workspace: Workspace | None, folder: Path, described: Checkpoint, threads: int | None, progress: Progress
+    workspace: Workspace | None,
+    folder: Path,
+    described: Checkpoint,
+    opener: Callable[[Path], Runner],
+    progress: Progress,
 ) -> Runner:
     """The export in the cache, which is made where it is missing."""
     from emolab.errors import EmolabError, MissingExtra
@@ -76,7 +89,7 @@ def _kept(
 
     runtime.onnxruntime()
     cache = user_cache() if workspace is None or workspace.read_only else workspace.cache
-    found = engine_cache.any_kept(cache, described.id, threads)
+    found = engine_cache.any_kept(cache, described.id, opener)
     if found is not None:
         return found
     command = [sys.executable, "-m", "emolab.training.export.engine_process", str(folder.resolve()), str(cache)]
@@ -84,7 +97,7 @@ def _kept(
         done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode == 2:
         raise MissingExtra("What exports a model", "train,export")
-    found = engine_cache.any_kept(cache, described.id, threads) if done.returncode == 0 else None
+    found = engine_cache.any_kept(cache, described.id, opener) if done.returncode == 0 else None
     if found is None:
         said = done.stderr.strip().splitlines()
         raise EmolabError(

@@ -94,7 +94,8 @@ def predict_video(
     kind = _form(timeline, form)
     source = VideoSource(str(video))
     length = source.seconds()  # says now when it is no video
-    opened = open_model(workspace, model, threads=config.training.threads, flips=flips, progress=progress)
+    how = config.training
+    opened = open_model(workspace, model, threads=how.threads, flips=flips, engine=how.engine, progress=progress)
     looking = config.collect
     stream = FaceStream(opened, finder_for(looking), stream_rules(looking, smooth=smooth, detect_every=0.0))
     summary, portraits = TimelineSummary(), Portraits()

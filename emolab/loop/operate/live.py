@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Lived(Result):
     """What a live session came to. ``age_ms`` has the median and the 95th percentile of the frames' ages when they
-    left; ``collected`` what was kept for voting, ``None`` without --collect-uncertain.
+    left; ``collected`` what was kept for voting, ``None`` without --collect-uncertain. ``engine`` (onnx or openvino)
+    computed the model, in ``precision`` (fp32, bf16 or int8).
     """
 
     source: str
     model: str
+    engine: str
+    precision: str
     classes: tuple[str, ...]
     seconds: float
     frames: int
@@ -77,7 +80,6 @@ def live(
     """
     from emolab.config import Config
     from emolab.loop.model.models import champion
-    from emolab.loop.model.open_model import open_model
     from emolab.loop.operate.live_collecting import PoolCollector
     from emolab.loop.operate.live_page import PageRequest, serve_page
     from emolab.loop.operate.live_session import LiveSession, watch
@@ -87,7 +89,7 @@ def live(
     collecting = _checked(source, workspace, collect_uncertain, consent, record=record, timeline=timeline)
     config = config or (Config() if workspace is None else workspace.config)
     model = model or ("face48" if workspace is None or champion(workspace) is None else "champion")
-    opened = open_model(workspace, model, threads=config.training.threads or 1, flips=flips, progress=progress)
+    opened = _opened(workspace, model, config, flips, progress)
     looking = config.collect
 
     def new_stream() -> FaceStream:
@@ -105,6 +107,24 @@ def live(
             looked = open_source(source)
             watch(session, looked, new_stream, listeners, record=record, timeline=timeline)
     return _lived(session, opened, looked, pool, recording=record, timeline=timeline)
+
+
+def _opened(
+    workspace: Workspace | None, model: str | Path, config: Config, flips: bool | None, progress: Progress
+) -> ServedModel:
+    """``model`` for frames: on one core where no other number is set, and in bfloat16 where that is a large gain."""
+    from emolab.loop.model.open_model import open_model
+
+    settings = config.training
+    return open_model(
+        workspace,
+        model,
+        threads=settings.threads or 1,
+        flips=flips,
+        engine=settings.engine,
+        exact=False,
+        progress=progress,
+    )
 
 
 def _listeners(session: LiveSession, pool: PoolCollector | None) -> list[Listener]:
@@ -128,6 +148,8 @@ def _lived(
     return Lived(
         source="browser" if looked is None else looked.name,
         model=model.id,
+        engine=model.runner.engine,
+        precision=model.runner.precision,
         classes=model.classes,
         seconds=round(session.passed, 3),
         damaged=0 if looked is None else looked.damaged,

@@ -103,7 +103,7 @@ def _version(workspace: Workspace | None, name: str, config: Config, progress: P
     from emolab.serving.predictor import Predictor
 
     settings = config.serve
-    opened = open_model(workspace, name, threads=settings.threads, progress=progress)
+    opened = open_model(workspace, name, threads=settings.threads, engine=config.training.engine, progress=progress)
     looking = replace(config.collect, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
     return ModelVersion(
         predictor=Predictor(opened, looking, uncertainty=uncertainty_of(opened, settings.unsure, settings.coverage)),

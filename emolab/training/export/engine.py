@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -61,13 +62,14 @@ def runner(
     chosen = choose(engine, on_cpu=network.mean.device.type == "cpu")
     if chosen is None or n == 0:
         return None
-    low = chosen == "openvino" and not exact and has_bfloat16()
+    low = chosen == "openvino" and not exact and runtime.has_bfloat16()
     title = ENGINES[chosen][1]
     file = engine_cache.file_for(cache, made.id, chosen, "bf16" if low else "fp32")
     folder = file.parent
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
-        found = engine_cache.kept(file, threads)
+        opener = partial(runtime.open_export, threads=threads)
+        found = engine_cache.kept(file, opener)
         if found is not None or (engine == "auto" and n * multiply_adds(network, made) < WORTHWHILE):
             return found
         compared = images(min(COMPARED, max(2, n // 8)))
@@ -80,7 +82,7 @@ def runner(
             progress.note(f"{title} cannot run this model, so PyTorch does, more slowly: {error.message}")
             return None
         _forget(folder, file)
-        return engine_cache.kept(file, threads)
+        return engine_cache.kept(file, opener)
 
 
 def choose(engine: str, *, on_cpu: bool = True) -> str | None:
@@ -95,11 +97,6 @@ def choose(engine: str, *, on_cpu: bool = True) -> str | None:
     if engine == "torch" or not on_cpu or not all(map(find_spec, NEEDED)):
         return None
     return next((name for name, (package, _) in ENGINES.items() if find_spec(package)), None)
-
-
-def has_bfloat16() -> bool:
-    """Whether OpenVINO computes in bfloat16 on this processor."""
-    return "BF16" in runtime.openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def multiply_adds(network: Classifier, made: Checkpoint) -> int:

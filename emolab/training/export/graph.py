@@ -164,7 +164,8 @@ def open_torchscript(file: Path) -> Runner:
             probs, logits, features = module(torch.from_numpy(images))
         return probs.numpy(), logits.numpy(), features.numpy()
 
-    return Runner(runtime.check(file, texts[DOCUMENT]), texts[CARD], compute)
+    document = runtime.check(file, texts[DOCUMENT])
+    return Runner(document, texts[CARD], compute, "torchscript", document["precision"])
 
 
 def open_any(file: Path, *, threads: int | None = None) -> Runner:

@@ -79,7 +79,14 @@ def model_for(
     if exported(name) is None and wanted:
         return _by_torch(workspace, name, pictures, looking, flips=flips, device=device, progress=progress)
     try:
-        return open_model(workspace, name, threads=config.training.threads, flips=flips, progress=progress)
+        return open_model(
+            workspace,
+            name,
+            threads=config.training.threads,
+            flips=flips,
+            engine=config.training.engine,
+            progress=progress,
+        )
     except MissingExtra as error:
         if exported(name) is not None:
             raise
