@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from emolab.loop.data.split import splits as splits
     from emolab.loop.label.advise import advise as advise
     from emolab.loop.label.aggregate import aggregate as aggregate
+    from emolab.loop.label.backend.check_backend import check_studio as check_studio
     from emolab.loop.label.backend.connect_backend import connect_studio as connect_studio
     from emolab.loop.label.export_votes import export_votes as export_votes
     from emolab.loop.label.label_status import label_status as label_status
@@ -85,6 +86,7 @@ STEPS = {
     "restore": "emolab.loop.data.backup.restoring:restore",
     "check_backup": "emolab.loop.data.backup.restoring:check_backup",
     # label
+    "check_studio": "emolab.loop.label.backend.check_backend:check_studio",
     "connect_studio": "emolab.loop.label.backend.connect_backend:connect_studio",
     "start_studio": "emolab.loop.label.studio:start_studio",
     "stop_studio": "emolab.loop.label.studio:stop_studio",

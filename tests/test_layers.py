@@ -62,6 +62,7 @@ HOMES = {
     "fiftyone": ("datasets/inspect/",),
     "label_studio_sdk": ("labeling/label_studio/",),
     "httpx": ("labeling/label_studio/",),
+    "playwright": ("labeling/browser/",),
     "django": ("labeling/server_settings/",),
     "label_studio": ("labeling/server_settings/",),
     "emolab_studio": ("labeling/server_settings/",),
@@ -92,7 +93,7 @@ LIGHT = {
     "notebook": {"numpy", "pandas", "IPython"},
     "modalities": {"numpy", "scipy", "PIL", "pi_heif", "cv2"},
     "inference": {"numpy", "scipy", "filelock", "onnxruntime", "openvino"},
-    "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk"},
+    "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk", "playwright"},
     "serving": {
         *("numpy", "PIL", "cv2", "av", "filelock"),
         *("fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "pydantic", "python_multipart", "h11"),

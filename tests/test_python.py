@@ -297,6 +297,8 @@ ONLY_COMMAND = {
     "export": {"out": "the step's file"},
     "models show": {"model": "the step's name"},
     "models promote": {"model": "the step's name"},
+    "serve run --check-studio": {"check_studio": "is the step", **dict.fromkeys(
+        ("model", "host", "port", "allow_host", "shadow", "studio", "behind_iam", "keys"), "not with it")},
     "live": {"browser": "no source", "headless": 'source="0"', "yes": "nobody asks"},
     "status --repair": {"check": "status", "repair": "is the step"},
     "status": {"repair": "the step repair_counts"},
@@ -309,7 +311,7 @@ ONLY_STEP = {
     "stopped": "Ctrl-C", "config": "the settings of the workspace and --set", "problem": "of finding the workspace",
     "as_json": "--json", "path": "init DIRECTORY", "name": "MODEL, NICKNAME", "images": "PATHS", "file": "--out",
     "shares": "--train, --valid, --test", "on_page": "the command prints it", "on_status": "the command prints it",
-    "key": "$EMOLAB_SERVE_KEY",
+    "key": "$EMOLAB_SERVE_KEY", "title": "--set labeling.project",
 }  # fmt: skip
 
 

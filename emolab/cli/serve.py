@@ -47,9 +47,16 @@ def serve() -> None:
     help="Answer Label Studio as an ML backend too, with the samples of this workspace, and pull after answers.",
 )
 @click.option("--behind-iam", is_flag=True, help="Demand no keys: a platform in front lets only known callers through.")
+@click.option(
+    "--check-studio",
+    is_flag=True,
+    help="Serve nothing: try whether Label Studio's forms show the guesses of a server that runs with --studio.",
+)
 @_KEYS
 @workspace_command
+@click.pass_context
 def run(
+    ctx: click.Context,
     session: Session,
     model: str,
     *,
@@ -59,6 +66,7 @@ def run(
     shadow: str | None,
     for_studio: bool,
     behind_iam: bool,
+    check_studio: bool,
     key_file: Path | None,
 ) -> None:
     """Answer over HTTP with MODEL: champion, the start of an id, a folder, an exported file, or face48.
@@ -66,7 +74,12 @@ def run(
     On this machine alone no key is needed; under any other address or name every caller needs one. When another model
     becomes the champion, that one answers, without a failed request; SIGHUP makes the server look at once. SIGTERM and
     Ctrl-C end it when the requests under way are answered. GET /openapi.json describes the API.
+
+    With --check-studio each step is tried on the way of a guess to the annotators: connect, predict, and shown in a
+    browser. Ends with status 1 when one does not hold.
     """
+    if check_studio:
+        _check_studio(ctx, session)
     from emolab.cli.ui.model_options import workspace_of
     from emolab.cli.ui.signals import terminated_like_ctrl_c
     from emolab.errors import MissingExtra
@@ -101,6 +114,29 @@ def run(
     with ExitStack() as stack:
         routes = _studio_routes(session, stack) if for_studio else []
         running.run(service, bound, more=routes, ready=ready)
+
+
+def _check_studio(ctx: click.Context, session: Session) -> None:
+    """Print what each step on the way of a guess came to, and end: with status 1 where one does not hold."""
+    from emolab.loop.label.backend.check_backend import check_studio
+
+    given = [
+        name
+        for name in ctx.params
+        if name not in {"check_studio", "key_file"}
+        and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if any(name not in {"as_json", "overrides"} for name in given):
+        raise click.UsageError("--check-studio serves nothing, so it stands alone, or with --json and --set.", ctx)
+    found = check_studio(session.workspace, progress=session.progress)
+    session.emit(found)
+    marks = {"holds": "[green]✓[/]", "fails": "[red]✗[/]", "not tried": "[yellow]·[/]"}
+    for step in found.steps:
+        untried = " (not tried)" if step.state == "not tried" else ""
+        session.say(f"{marks[step.state]} [bold]{step.name}[/]{untried}: {escape(step.detail)}")
+        if step.fix and not session.json:
+            session.console.print(f"  [cyan]{escape(step.fix)}[/]", soft_wrap=True)
+    ctx.exit(0 if found.holds else 1)
 
 
 def _studio_routes(session: Session, stack: ExitStack) -> list[Any]:

@@ -46,6 +46,7 @@ COMMANDS = {
     "models show": "model",
     "models promote": "promote",
     "models card": "card",
+    "serve run --check-studio": "check_studio",
     "serve keys add": "add_serve_key",
     "serve keys list": "serve_keys",
     "serve keys revoke": "revoke_serve_key",

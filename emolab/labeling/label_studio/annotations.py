@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from emolab.errors import ServerError
 from emolab.labeling.label_studio.connection import ONCE
 from emolab.labeling.label_studio.projects import Projects
-from emolab.labeling.label_studio.records import RemoteAnnotation, RemoteTask, annotation_of, task_of
+from emolab.labeling.label_studio.records import (
+    RemoteAnnotation,
+    RemotePrediction,
+    RemoteTask,
+    annotation_of,
+    task_of,
+)
 from emolab.labeling.label_studio.response_shapes import JsonObject
 
 
@@ -33,6 +39,11 @@ class Annotations(Projects):
     def prediction(self, prediction: int) -> list[object]:
         """Return the result of one prediction; ``ServerError`` with status 404 when it is gone."""
         return _result(self.http.ask(f"/api/predictions/{prediction}/").row())
+
+    def predictions_of(self, task: int) -> list[RemotePrediction]:
+        """Return the predictions stored for a task, the oldest first."""
+        found = [_prediction(row) for row in self.http.ask("/api/predictions/", task=task).rows()]
+        return sorted(found, key=lambda one: one.id)
 
     def set_model_version(self, project: int, version: str) -> None:
         """Make the predictions of this model version the ones that order the queue."""
@@ -75,6 +86,16 @@ class Annotations(Projects):
             if error.status == 404:
                 return None
             raise
+
+
+def _prediction(row: JsonObject) -> RemotePrediction:
+    return RemotePrediction(
+        id=row.key("id"),
+        task=row.key("task"),
+        version=row.maybe_text("model_version"),
+        result=row.items("result"),
+        created_at=row.maybe_text("created_at"),
+    )
 
 
 def _result(prediction: JsonObject) -> list[object]:

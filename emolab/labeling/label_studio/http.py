@@ -106,6 +106,16 @@ class Http:
         """Close all connections."""
         self.client.close()
 
+    def authorization(self) -> str:
+        """The header that lets a request in as this user for the next minutes: for a browser that opens pages.
+
+        Raises ``ServerError`` as :meth:`call` does.
+        """
+        with explained(self.url, self.kind):
+            response = self.client.get("/api/current-user/whoami")
+            check(response)
+            return str(response.request.headers["Authorization"])
+
     def _seen(self, response: httpx.Response) -> None:
         """Count the answer, and stop keeping connections alive where that is slow.
 

@@ -6,7 +6,7 @@ import base64
 
 from emolab.errors import DataError
 from emolab.labeling.label_studio.connection import ONCE, Connection
-from emolab.labeling.label_studio.records import RemoteProject
+from emolab.labeling.label_studio.records import RemoteBackend, RemoteProject, RemoteTask, task_of
 from emolab.labeling.label_studio.response_shapes import JsonObject
 
 
@@ -90,6 +90,29 @@ class Projects(Connection):
             number = int(self.http.send("POST", "/api/ml/", json=body).row().key("id"))
         self._let_webhooks_in(project, f"{url}/webhook", password)
         return number
+
+    def backends(self, project: int) -> list[RemoteBackend]:
+        """Return the ML backends of a project; Label Studio asks each of them how it is."""
+        return [
+            RemoteBackend(
+                id=row.key("id"),
+                title=row.maybe_text("title"),
+                url=row.text("url"),
+                state=row.maybe_text("readable_state"),
+                version=row.maybe_text("model_version"),
+                problem=row.maybe_text("error_message"),
+                has_password=row.flag("basic_auth_pass_is_set"),
+            )
+            for row in self.http.ask("/api/ml/", project=project).rows()
+        ]
+
+    def try_backend(self, backend: int) -> tuple[RemoteTask, list[JsonObject]]:
+        """Let Label Studio ask an ML backend about a task that it draws; returns both, and nothing is stored.
+
+        Raises :class:`ServerError` (status 500) when no answer came.
+        """
+        answer = self.http.send("POST", f"/api/ml/{backend}/predict/test", params={"random": "true"}).row()
+        return task_of(answer.row("task"), need=("data",)), answer.rows("response")
 
     def _let_webhooks_in(self, project: int, url: str, password: str | None) -> None:
         """Let the webhooks that Label Studio made for its backend carry the key, and no answers: a pull reads those."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from emolab.labeling.answers import timestamps
 from emolab.labeling.form.controls import ANSWER
+from emolab.labeling.label_studio.records import task_of
 
 if TYPE_CHECKING:
     from emolab.labeling.label_studio.client import Studio
@@ -67,6 +68,22 @@ def drafted(studio: Studio, project: int) -> list[int]:
     """The tasks of which somebody, whoever it is, has kept a draft."""
     only = {"filter": "filter:tasks:draft_exists", "operator": "equal", "value": True, "type": "Boolean"}
     return [task.id for page in studio.pages(project, [only], include="id", size=PAGE) for task in page]
+
+
+def untouched(studio: Studio, project: int, *, n: int) -> list[Carrier]:
+    """Up to ``n`` tasks that nobody has answered, skipped or begun, from the end of the queue."""
+    items = [
+        {"filter": f"filter:tasks:{column}", "operator": "equal", "value": value, "type": kind}
+        for column, value, kind in (
+            ("total_annotations", 0, "Number"), ("cancelled_annotations", 0, "Number"),
+            ("draft_exists", False, "Boolean"),
+        )
+    ]  # fmt: skip
+    rows = _tasks(
+        studio, project, items, ordering="-tasks:predictions_score", include="id,data,updated_at", size=n
+    ).rows("tasks")
+    found = (task_of(row, need=("data",)) for row in rows)
+    return [Carrier(task.id, task.uid, task.updated_at) for task in found]
 
 
 def newest_task(studio: Studio, project: int) -> int:

@@ -40,6 +40,34 @@ class RemoteProject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteBackend:
+    """An ML backend of a project; ``state`` in Label Studio's words, such as "Connected", after it has just asked.
+
+    ``version`` is what the backend called its model then, ``problem`` why it failed, ``has_password`` whether Label
+    Studio sends one.
+    """
+
+    id: int
+    title: str
+    url: str
+    state: str
+    version: str
+    problem: str
+    has_password: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemotePrediction:
+    """A prediction stored for a task: its parts, as an answer has them, under the version of a model."""
+
+    id: int
+    task: int
+    version: str
+    result: tuple[object, ...]
+    created_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileUpload:
     """Bytes staged on the server; ``path`` is what a task refers to (``/data/upload/<project>/<hex>-<name>``)."""
 
