@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -26,7 +27,7 @@ from emolab.modalities.image.faces import chosen, searched
 from emolab.modalities.image.media import Picture
 from emolab.modalities.problems import Refused
 from emolab.serving.answers import Crop, ImageAnswer, Place, Reading, of_reading
-from emolab.serving.given import Media, as_bytes, as_image, size_of
+from emolab.serving.given import Media, as_bytes, as_image, from_jpeg, size_of
 
 if TYPE_CHECKING:
     from emolab.config import CollectConfig
@@ -84,7 +85,7 @@ class Predictor:
         try:
             if callable(given):
                 given = given()
-            if self._takes_as_it_is(name, given):
+            if self._takes_as_it_is(given):
                 return self._whole(name, given)
             picture = self._picture(given)
         except (Refused, UnreadableImage, TooLarge, OSError, DataError) as error:
@@ -132,13 +133,13 @@ class Predictor:
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def _takes_as_it_is(self, name: str, given: Media) -> bool:
+    def _takes_as_it_is(self, given: Media) -> bool:
         """Whether no face is looked for in it; one that is no image is opened to say why."""
         if self.looking.faces == "off":
             return True
         if self.looking.faces != "auto":
             return False
-        size = size_of(name, given)
+        size = size_of(given)
         return size is not None and not searched(size, mode="auto", tight=self.looking.tight)
 
     def _whole(self, name: str, given: Media) -> Reading:
@@ -153,9 +154,11 @@ class Predictor:
     def _picture(self, given: Media) -> Picture:
         image = as_image(given)
         if image is not None:
-            return media.from_pixels(image)
-        data = as_bytes(given, limit=self.looking.max_bytes)
-        return media.read(data, max_pixels=self.looking.max_pixels, reduce_to=None)
+            found = media.from_pixels(image)
+        else:
+            data = as_bytes(given, limit=self.looking.max_bytes)
+            found = media.read(data, max_pixels=self.looking.max_pixels, reduce_to=None)
+        return replace(found, format="JPEG") if from_jpeg(given) else found  # it is the file, by another way
 
     def _faces(self, name: str, picture: Picture) -> Reading:
         looking = self.looking

@@ -1,4 +1,4 @@
-"""One predictor: whatever way a picture comes in, its pixels get the same answer."""
+"""One predictor: answers, streams and refusals. That every way in gives the same answer: test_every_way.py."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import io
 import json
 import subprocess
 import sys
-import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -15,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 import emolab
 from emolab.config import CollectConfig
@@ -55,88 +53,6 @@ def encoded(image: Image.Image, kind: str, **more: object) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **more)
     return stream.getvalue()
-
-
-def turned(image: Image.Image, orientation: int) -> bytes:
-    """A PNG whose EXIF data turn what is stored into ``image``."""
-    back = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return encoded(image.transpose(back[orientation]), "PNG", exif=exif)
-
-
-def with_profile(image: Image.Image) -> bytes:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return encoded(image, "PNG", icc_profile=profile)
-
-
-#: Files that hold the pixels of :func:`picture` without loss, however they are turned, packed and coloured.
-SAME: dict[str, Callable[[Image.Image], bytes]] = {
-    "png": lambda image: encoded(image, "PNG"),
-    "bmp": lambda image: encoded(image, "BMP"),
-    "tiff": lambda image: encoded(image, "TIFF"),
-    "webp": lambda image: encoded(image, "WEBP", lossless=True),
-    "rgba": lambda image: encoded(image.convert("RGBA"), "PNG"),
-    "srgb profile": with_profile,
-    **{f"turned {n}": lambda image, n=n: turned(image, n) for n in (3, 6, 8)},  # type: ignore[misc]
-}
-
-
-@pytest.mark.parametrize("way", SAME)
-def test_the_same_pixels_in_any_file_give_the_same_answer(way: str) -> None:
-    predictor = Predictor(Seen(), OFF)
-    wanted = predictor.one(np.asarray(picture())).faces[0].probs
-    found = predictor.one(SAME[way](picture()))
-    assert found.error is None
-    np.testing.assert_allclose(found.faces[0].probs, wanted, atol=1e-5)
-
-
-FORMATS = {
-    "png": {"format": "PNG"},
-    "jpeg": {"format": "JPEG", "quality": 90},
-    "gray jpeg": {"format": "JPEG", "quality": 90, "mode": "L"},
-    "cmyk jpeg": {"format": "JPEG", "quality": 90, "mode": "CMYK"},
-    "palette": {"format": "PNG", "mode": "P"},
-    "gif": {"format": "GIF", "mode": "P"},
-    "16 bit": {"format": "PNG", "mode": "I;16"},
-}
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_the_same_bytes_by_any_way_give_the_same_answer(name: str, tmp_path: Path) -> None:
-    how = dict(FORMATS[name])
-    image = picture().convert("L").convert("I;16") if how.get("mode") == "I;16" else picture()
-    if "mode" in how:
-        image = image.convert(how.pop("mode"))
-    data = encoded(image, how.pop("format"), **how)
-    file = tmp_path / "a.img"
-    file.write_bytes(data)
-    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
-        archive.writestr("a.img", data)
-    with Image.open(io.BytesIO(data)) as opened:
-        opened.load()
-        ways = {
-            "bytes": data,
-            "path": file,
-            "function": lambda: data,
-            "zip": lambda: zipfile.ZipFile(tmp_path / "all.zip").read("a.img"),
-            "opened by Pillow": opened,
-        }
-        predictor = Predictor(Seen(), OFF)
-        found = {way: predictor.one(given).faces[0].probs for way, given in ways.items()}
-    for way, probs in found.items():
-        np.testing.assert_allclose(probs, found["bytes"], atol=1e-5, err_msg=way)
-
-
-@pytest.mark.slow
-def test_a_face_is_the_same_in_a_file_an_array_and_a_frame(portrait: Image.Image) -> None:
-    predictor = Predictor(Seen(), CollectConfig(faces="all"))
-    answers = [predictor.one(given) for given in (encoded(portrait, "PNG"), np.asarray(portrait), portrait.copy())]
-    for answer in answers:
-        assert answer.size == portrait.size
-        (face,) = answer.faces
-        assert face.place == answers[0].faces[0].place is not None
-        np.testing.assert_allclose(face.probs, answers[0].faces[0].probs, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -39,11 +39,11 @@ SMALL = 1 << 16
 class Picture:
     """A picture ready to be kept.
 
-    ``image`` has mode L or RGB, is upright, and may be a smaller grey version; ``size`` is (width, height) of the
-    full one. ``format`` is JPEG or PNG. ``origin`` is the hex sha256 of the stripped input before anything was
-    written again: the same photo has the same origin whatever was cut from it. ``source`` is the format the input
-    really had ("" for pixels), ``notes`` what had to be assumed about it, ``plain`` the stripped input where it can be
-    kept as it is.
+    ``image`` has mode L or RGB, is upright, says nothing about turns and colours any more, and may be a smaller grey
+    version; ``size`` is (width, height) of the full one. ``format`` is JPEG or PNG. ``origin`` is the hex sha256 of the
+    stripped input before anything was written again: the same photo has the same origin whatever was cut from it.
+    ``source`` is the format the input really had ("" for pixels), ``notes`` what had to be assumed about it, ``plain``
+    the stripped input where it can be kept as it is.
     """
 
     image: Image.Image
@@ -135,6 +135,7 @@ def _rewritten(data: bytes, plain: Stripped | None, max_pixels: int) -> Picture:
     source = "JPEG" if image.format == "MPO" else image.format or ""
     shown = reading.shown(reading.upright(image), image.info.get("icc_profile"))
     image = shown.image
+    image.info = {}  # it is upright and sRGB now; whoever cuts a face out of it would turn that once more
     origin = hashlib.sha256(plain.data).hexdigest() if plain else _pixel_hash(image)
     format = "JPEG" if source == "JPEG" else "PNG"
     return Picture(image, image.size, format, origin, source, shown.notes)

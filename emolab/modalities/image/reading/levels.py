@@ -12,8 +12,9 @@ from emolab.modalities.image.reading.unreadable import NOTHING, Unreadable
 WHITES = (1, 255, 1023, 4095, 16383, 65535)
 #: Values up to this one are stretched: as 8 bits they would be nearly black.
 FEW = 32
-#: TIFF's tag that says whether 0 is white, and the value that says so.
-_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+#: TIFF's tag that says whether 0 is white, with the value that says so.
+_PHOTOMETRIC = 262
+WHITE_IS_ZERO = {_PHOTOMETRIC: 0}
 
 
 def eight_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
@@ -36,7 +37,7 @@ def eight_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
     notes = [] if _as_declared(image.mode, low, high, white) else [_note(low, high, white)]
     shares = (np.where(finite, values, np.float32(low)) - np.float32(low)) * np.float32(255 / ((white - low) or 1))
     levels: NDArray[np.uint8] = shares.clip(0, 255).round().astype(np.uint8)
-    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+    if white_is_zero(image):
         levels = 255 - levels
     if not finite.all():
         levels[~finite] = 0
@@ -45,6 +46,12 @@ def eight_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if clear is not None:
         levels[clear] = 255
     return Image.fromarray(levels), notes
+
+
+def white_is_zero(image: Image.Image) -> bool:
+    """Whether the file of an ``image`` of more than 8 bits says that 0 is white; of others Pillow turns the values."""
+    tags = getattr(image, "tag_v2", {})
+    return image.mode.startswith(("I", "F")) and tags.get(_PHOTOMETRIC) == WHITE_IS_ZERO[_PHOTOMETRIC]
 
 
 def white_of(low: float, high: float) -> float:
