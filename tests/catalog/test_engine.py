@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from emolab.catalog.storage.engine import HEAD, alembic_config
 from emolab.catalog.storage.schema import metadata
 from emolab.errors import ConfigError, DataError, EmolabError
 from emolab.records import Sample
+from tests.support.new_catalogs import statements_of_a_new_one
 
 
 def add_many(url: str, letter: str) -> None:
@@ -34,6 +36,15 @@ def url(tmp_path: Path) -> str:
 def test_migrations_lead_to_exactly_the_declared_tables(url: str) -> None:
     with Catalog(url) as catalog, catalog.connect() as conn:
         assert compare_metadata(MigrationContext.configure(conn), metadata) == []
+
+
+def test_a_catalog_copied_for_tests_is_one_made_by_the_migrations(url: str, tmp_path: Path) -> None:
+    with Catalog(url) as catalog:
+        catalog.migrate()
+    made = statements_of_a_new_one(tmp_path / "new.db")
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as copied:
+        assert [line for line in copied.iterdump() if line not in {"BEGIN TRANSACTION;", "COMMIT;"}] == made
+    assert sum(line.startswith("CREATE TRIGGER") for line in made) > 5
 
 
 def test_the_newest_migration_is_the_one_the_code_expects() -> None:

@@ -34,7 +34,7 @@ def as_server() -> list[str]:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """The SQLAlchemy address of an empty server, without a database name."""
+    """The SQLAlchemy address of a server, without a database name; its database ``new`` holds an empty catalog."""
     folder = programs()
     if folder is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
@@ -45,7 +45,11 @@ def postgresql() -> Iterator[str]:
     subprocess.run(run, check=True, capture_output=True, timeout=300, cwd="/")
     try:
         server, port = serve(folder, home)
-        yield f"postgresql+pg8000://emolab@127.0.0.1:{port}"
+        address = f"postgresql+pg8000://emolab@127.0.0.1:{port}"
+        _make(address, "new")
+        with Catalog(f"{address}/new") as catalog:
+            catalog.migrate()
+        yield address
         stop(home)
         server.wait(60)
     finally:
@@ -94,16 +98,21 @@ def answers(port: int) -> bool:
 @pytest.fixture
 def postgresql_catalog(postgresql: str) -> Iterator[Catalog]:
     """An empty catalog in a database of its own on PostgreSQL."""
-    import pg8000.dbapi
-
-    port = int(postgresql.rpartition(":")[2])
     name = f"t{time.time_ns()}"
-    admin = pg8000.dbapi.connect(user="emolab", host="127.0.0.1", port=port, database="postgres")
-    admin.autocommit = True
-    admin.cursor().execute(f"CREATE DATABASE {name}")
-    admin.close()
+    _make(postgresql, f"{name} TEMPLATE new")
     with Catalog(f"{postgresql}/{name}") as made:
         yield made
+
+
+def _make(server: str, database: str) -> None:
+    import pg8000.dbapi
+
+    port = int(server.rpartition(":")[2])
+    with contextlib.closing(
+        pg8000.dbapi.connect(user="emolab", host="127.0.0.1", port=port, database="postgres")
+    ) as admin:
+        admin.autocommit = True
+        admin.cursor().execute(f"CREATE DATABASE {database}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
