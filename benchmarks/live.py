@@ -176,7 +176,7 @@ def engine_name(model: ServedModel) -> str:
     return f"{engine_cache.ENGINES[model.runner.engine][1]} {model.runner.precision}"
 
 
-def frame_by_frame(models: Mapping[str, ServedModel], n: int) -> dict[str, list[float]]:
+def frame_by_frame(models: Mapping[str, Model], n: int) -> dict[str, list[float]]:
     """The CPU milliseconds of `n` frames with one face for each of `models`, which see them in turns."""
     looking = CollectConfig()
     streams = {name: FaceStream(model, finder_for(looking), stream_rules(looking)) for name, model in models.items()}
