@@ -225,6 +225,7 @@ def test_a_browser_shows_ones_own_face_with_bars(webcam: Path, tmp_path: Path) -
         until(lambda: answers(shown) > 10 and shown.locator(".face").count() == 2)
         assert shown.locator(".face .row.first").first.inner_text().startswith("happiness")
         assert shown.locator("#state").inner_text() == "live"
+        assert shown.locator("#model").inner_text() == "face48"
         assert re.fullmatch(r"\d+ ms", shown.locator("#age").inner_text())
         other = browser.new_page()  # type: ignore[attr-defined]
         other.goto(url)

@@ -101,7 +101,8 @@ def live(
         pool = stack.enter_context(PoolCollector(*collecting)) if collecting else None
         listeners = _listeners(session, pool)
         if source is None:
-            page = PageRequest(host=host, port=port, tls=tls, consent=None if pool is None else pool.consent)
+            asked = None if pool is None else pool.consent
+            page = PageRequest(host=host, port=port, tls=tls, consent=asked, model_name=Path(model).name)
             serve_page(session, new_stream, listeners, page, on_page)
         else:
             looked = open_source(source)

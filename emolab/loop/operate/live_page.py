@@ -26,12 +26,16 @@ class BrowserPage:
 
 @dataclass(frozen=True, kw_only=True)
 class PageRequest:
-    """Where to serve it, by which certificate (``tls``: ``self`` or ``CERT,KEY``), and what people must agree to."""
+    """Where to serve it, by which certificate (``tls``: ``self`` or ``CERT,KEY``), and what people must agree to.
+
+    ``model_name`` is shown on it.
+    """
 
     host: str | None = None
     port: int | None = None
     tls: str | None = None
     consent: str | None = None
+    model_name: str | None = None
 
 
 def serve_page(
@@ -58,7 +62,9 @@ def serve_page(
     folder = user_cache() / "certificates"
     tls = browser_server.certificate(wanted.tls, folder=folder, names=names)
     token = None if plain else secrets.token_urlsafe(32)
-    rules = BrowserRules(names=LOOPBACK if plain else None, token=token, consent=wanted.consent)
+    rules = BrowserRules(
+        names=LOOPBACK if plain else None, token=token, consent=wanted.consent, model_name=wanted.model_name
+    )
 
     def tell(tab: str, answer: LiveAnswer) -> None:
         for listener in listeners:

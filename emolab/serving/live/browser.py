@@ -73,12 +73,14 @@ class BrowserRules:
     """``names``: hosts under which the page is asked for; ``None`` for any, which wants a ``token``.
 
     ``consent`` is a text that the person must agree to before the camera opens. ``most``: tabs at once.
+    ``model_name`` is what the page calls the model [the start of its id].
     """
 
     names: frozenset[str] | None = LOOPBACK
     token: str | None = None
     consent: str | None = None
     most: int = 4
+    model_name: str | None = None
 
 
 @dataclass
@@ -170,18 +172,22 @@ async def _tab(
         return
     doors.open += 1
     try:
-        await _serve(socket, key, new_stream, partial(on_answer, f"tab {secrets.token_hex(4)}"))
+        hello = {"model_name": rules.model_name, "key": key}
+        await _serve(socket, hello, new_stream, partial(on_answer, f"tab {secrets.token_hex(4)}"))
     finally:
         doors.open -= 1
 
 
 async def _serve(
-    socket: WebSocket, key: str | None, new_stream: Callable[[], FaceStream], on_answer: Callable[[LiveAnswer], None]
+    socket: WebSocket,
+    hello: dict[str, str | None],
+    new_stream: Callable[[], FaceStream],
+    on_answer: Callable[[LiveAnswer], None],
 ) -> None:
-    """Take frames and send answers, at the same time, until one of both ends."""
+    """Say ``hello`` and who answers; then take frames and send answers, at the same time, until one of both ends."""
     stream = await asyncio.to_thread(new_stream)
     classes = stream.model.classes
-    await socket.send_text(json.dumps({"model": stream.model.id, "classes": list(classes), "key": key}))
+    await socket.send_text(json.dumps({"model": stream.model.id, "classes": list(classes), **hello}))
     loop, outbox = asyncio.get_running_loop(), _Outbox()
 
     def answered(answer: LiveAnswer) -> None:

@@ -48,7 +48,8 @@
     if (told.classes) {
       state.tries = 0;
       state.classes = told.classes;
-      $("model").textContent = told.model.slice(0, 10);
+      $("model").textContent = told.model_name || told.model.slice(0, 10);
+      $("model").title = told.model;
       say("good", state.running ? "live" : "ready");
       if (!state.running) ask(null);
       return;
