@@ -1,6 +1,6 @@
-"""What `emolab serve` costs beside the bare runtime and a plain FastAPI handler: images per CPU second, start, memory.
+"""What `emolab serve` costs beside the bare runtime, plain FastAPI and LitServe: images per CPU second, start, memory.
 
-All callers, the server and the bare runtime share this machine. CPU time is that of the server's process alone, as the
+All callers, the server and the bare runtime share this machine. CPU time is that of the server's processes, as the
 system counts it. The bare runtime gets decoded pixels in batches of 32, from the same file, with as many threads;
 "with decoding" also turns the bytes into pixels, as the server must. ResNet50 has random weights: speed alone counts.
 """
@@ -8,6 +8,7 @@ system counts it. The bare runtime gets decoded pixels in batches of 32, from th
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 import os
@@ -18,8 +19,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ from PIL import Image, ImageFilter
 
 from benchmarks.harness import Result, cpu_seconds, main, summary
 from emolab.config import CollectConfig
+from emolab.files import user_cache
 from emolab.inference.runtime import open_export
 from emolab.inference.served_model import of_file
 from emolab.loop.model.open_model import open_model
@@ -60,6 +63,44 @@ async def predict(request: Request):
 
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[3]), log_level="critical", access_log=False)
 """
+#: LitServe with batches as large and waits as long as ours; a picture comes in JSON, as in its own examples.
+LITSERVE = """
+import base64, io, sys
+from pathlib import Path
+import litserve
+import numpy as np
+from PIL import Image
+from emolab.inference.runtime import open_export
+
+class Faces(litserve.LitAPI):
+    def setup(self, device):
+        self.model = open_export(Path(sys.argv[1]), threads=int(sys.argv[2]))
+
+    def decode_request(self, request):
+        image = Image.open(io.BytesIO(base64.b64decode(request["image"]))).convert("RGB").resize((224, 224))
+        return np.asarray(image)
+
+    def batch(self, inputs):
+        return np.stack(inputs)
+
+    def predict(self, pixels):
+        return self.model(pixels)[0]
+
+    def unbatch(self, output):
+        return list(output)
+
+    def encode_response(self, probs):
+        best = int(probs.argmax())
+        return {"label": self.model.classes[best], "probs": dict(zip(self.model.classes, map(float, probs)))}
+
+if __name__ == "__main__":
+    faces = Faces(max_batch_size=32, batch_timeout=0.005, api_path="/v1/predict")
+    server = litserve.LitServer(faces, accelerator="cpu", workers_per_device=1, timeout=False, fast_queue=True)
+    server.run(host="127.0.0.1", port=int(sys.argv[3]), log_level="critical", generate_client_file=False)
+"""
+#: Its environment, in the user's cache; what is installed beside it is of the same release as here.
+LITSERVE_HOME = user_cache() / "benchmarks" / "litserve"
+BESIDE = ("onnxruntime", "numpy", "scipy", "pillow", "filelock", "opencv-python-headless")
 BARE = """
 import resource, sys, time
 import numpy as np
@@ -89,9 +130,16 @@ class Server:
     port: int
 
     def cpu(self) -> float:
-        """CPU seconds of the process so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """CPU seconds so far of the process and of all that it has started."""
+        return sum(int(fields[11]) + int(fields[12]) for fields in self._family()) / TICKS
+
+    def _family(self) -> Iterator[list[str]]:
+        """What the system counts of each process: fields of ``stat`` behind the name, from the state on."""
+        for file in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = file.read_text().rpartition(")")[2].split()
+                if self.process.pid in (int(file.parent.name), int(fields[2])):  # itself, or of its group
+                    yield fields
 
     def memory_mb(self) -> float:
         """Resident memory now."""
@@ -132,6 +180,63 @@ def plain_server(file: Path, port: int, threads: int) -> Iterator[Server]:
         yield Server(process, port)
     finally:
         process.terminate()
+        process.wait(60)
+
+
+def litserve_python(quick: bool) -> Path:
+    """Python with LitServe, in an environment of its own, which a full run makes once.
+
+    Raises :class:`RuntimeError` where it cannot be made, or in a quick run where it is not there.
+    """
+    python = LITSERVE_HOME / "bin" / "python"
+    if python.exists():
+        return python
+    if quick:
+        raise RuntimeError("its environment is made by a full run")
+    part = LITSERVE_HOME.with_name("litserve-part")
+    packages = ["litserve>=0.2.19,<0.3", *(f"{name}=={version(name)}" for name in BESIDE)]
+    uv = [sys.executable, "-m", "uv"]
+    for command in (
+        [*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(part)],
+        [*uv, "pip", "install", "--quiet", "--python", str(part / "bin" / "python"), *packages],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"its environment cannot be made: {done.stderr.strip().splitlines()[-1:]}")
+    part.rename(LITSERVE_HOME)
+    return python
+
+
+@contextmanager
+def litserve_server(python: Path, file: Path, folder: Path, port: int, threads: int) -> Iterator[Server]:
+    """LitServe with the same file and threads, in processes of its own that make a group."""
+    script = folder / "litserve_faces.py"
+    script.write_text(LITSERVE)
+    place = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    process = subprocess.Popen(
+        [str(python), str(script), str(file), str(threads), str(port)],
+        text=True, env=place, cwd=folder, start_new_session=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(600):
+            try:
+                if asyncio.run(one_request(port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")) == 200:
+                    break
+            except (OSError, asyncio.IncompleteReadError):
+                pass
+            if process.poll() is not None:
+                raise RuntimeError(f"LitServe ended with status {process.returncode}")
+            time.sleep(0.1)
+        else:
+            raise RuntimeError("LitServe did not begin to answer within a minute")
+        yield Server(process, port)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(60)
 
 
@@ -197,6 +302,12 @@ def request_of(body: bytes, content_type: str = "application/octet-stream") -> b
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+def json_of(image: bytes) -> bytes:
+    """A request with the picture in JSON."""
+    body = json.dumps({"image": base64.b64encode(image).decode()}).encode()
+    return request_of(body, "application/json")
+
+
 def form_of(images: Sequence[bytes]) -> bytes:
     """A request with several images."""
     parts = b"".join(
@@ -247,7 +358,7 @@ async def callers(port: int, requests: Sequence[bytes], clients: int, seconds: f
 
 def under_load(server: Server, requests: Sequence[bytes], clients: int, seconds: float) -> tuple[Told, float, float]:
     """What callers heard, the server's CPU seconds, and the seconds it took."""
-    asyncio.run(callers(server.port, requests, min(clients, 4), min(1.0, seconds)))
+    asyncio.run(callers(server.port, requests, min(clients, 4), min(1.0, seconds / 2)))
     before, began = server.cpu(), time.monotonic()
     told = asyncio.run(callers(server.port, requests, clients, seconds))
     return told, server.cpu() - before, time.monotonic() - began
@@ -339,36 +450,56 @@ def face48(folder: Path, repeats: int, seconds: float) -> list[Result]:
     ]
 
 
-def resnet(folder: Path, repeats: int, seconds: float, clients: int) -> list[Result]:
-    """Single images of many callers, and a plain handler with the same file and threads."""
+def resnet(folder: Path, repeats: int, seconds: float, clients: int, *, quick: bool) -> list[Result]:
+    """Single images of many callers; a plain handler and LitServe take turns with the same file and threads."""
     file = resnet50(folder)
     images = pictures(16, 224, "JPEG")
     requests, read = [request_of(image) for image in images], decoding(str(file), images)
-    goodput, decoded, versus, per_cpu, waits, dropped = [], [], [], [], [], 0
-    with (
-        emolab_server(str(file), folder, LARGE, f"serve.queue={clients + 8}") as server,
-        plain_server(file, server.port + 1, LARGE) as plain,
-        bare_runtime(str(file), LARGE) as bare,
-    ):
+    goodput, decoded, waits, dropped = [], [], [], 0
+    versus: dict[str, list[tuple[float, float]]] = {}
+    with ExitStack() as stack:
+        server = stack.enter_context(emolab_server(str(file), folder, LARGE, f"serve.queue={clients + 8}"))
+        rivals = {"plain_fastapi": (stack.enter_context(plain_server(file, server.port + 1, LARGE)), requests)}
+        missing = []
+        try:
+            python = litserve_python(quick)
+            lit = stack.enter_context(litserve_server(python, file, folder, server.port + 2, LARGE))
+            rivals["litserve"] = lit, [json_of(image) for image in images]
+        except RuntimeError as error:
+            missing.append(Result("not run: vs_litserve", 0, "", note=str(error)))
+        bare = stack.enter_context(bare_runtime(str(file), LARGE))
         for _ in range(repeats):
             whole = bare(BATCH, seconds)
             told, cpu, wall = under_load(server, requests, clients, seconds)
-            rival, rival_cpu, rival_wall = under_load(plain, requests, clients, seconds)
             goodput.append(len(told.answered) / cpu / whole)
             decoded.append(goodput[-1] * (1 + read * whole))
-            versus.append((len(told.answered) / wall) / (len(rival.answered) / rival_wall))
-            per_cpu.append((len(told.answered) / cpu) / (len(rival.answered) / rival_cpu))
             waits.append(statistics.median(told.answered))
             dropped += told.dropped
+            for name, (rival, theirs) in rivals.items():
+                other, rival_cpu, rival_wall = under_load(rival, theirs, clients, seconds)
+                if other.refused or not other.answered:
+                    raise RuntimeError(f"{name} refused {len(other.refused)} and answered {len(other.answered)}")
+                by_clock = (len(told.answered) / wall) / (len(other.answered) / rival_wall)
+                by_cpu = (len(told.answered) / cpu) / (len(other.answered) / rival_cpu)
+                versus.setdefault(name, []).append((by_clock, by_cpu))
         refused = refusals(server, requests, 2 * clients, seconds)
     return [
         *refused,
         row("resnet50_goodput", goodput, "x", f"{clients} callers, single JPEGs, beside the bare runtime on pixels"),
         row("resnet50_goodput, with decoding", decoded, "x", "beside the bare runtime and the same decoding"),
-        row("vs_plain_fastapi", versus, "x", "images per second, ResNet50, same file and threads"),
-        row("vs_plain_fastapi, per CPU second", per_cpu, "x", "the same"),
+        *(each for name, pairs in versus.items() for each in beside(name, pairs)),
+        *missing,
         row("resnet50, median wait", waits, "s", f"of {clients} callers"),
         Result("dropped connections", dropped, "", n=clients * repeats),
+    ]
+
+
+def beside(name: str, pairs: Sequence[tuple[float, float]]) -> list[Result]:
+    """How many times as many images as `name` emolab answers, by the clock and by CPU time of all its processes."""
+    by_clock, by_cpu = zip(*pairs, strict=True)
+    return [
+        row(f"vs_{name}", by_clock, "x", "images per second, ResNet50, same file and threads"),
+        row(f"vs_{name}, per CPU second", by_cpu, "x", "the same"),
     ]
 
 
@@ -390,13 +521,15 @@ def run(quick: bool) -> list[Result]:
     """Measure the start, face48, ResNet50, and what is refused."""
     from emolab.workspace import Workspace
 
-    repeats, seconds = (3, 1.0) if quick else (9, 5.0)
+    repeats, seconds = (3, 0.5) if quick else (9, 5.0)
     with tempfile.TemporaryDirectory(prefix="emolab-serving-") as name:
         folder = Path(name)
         Workspace.init(folder, classes=("happiness", "sadness"))
         rows = start(folder, 1 if quick else 5)
         rows += face48(folder, repeats, seconds)
-        return rows + resnet(folder, 1 if quick else 5, 2.0 if quick else 15.0, QUICK_CLIENTS if quick else CLIENTS)
+        times, length, clients = (1, 1.5, QUICK_CLIENTS) if quick else (5, 15.0, CLIENTS)
+        rows += resnet(folder, times, length, clients, quick=quick)
+        return [*rows, Result("load", os.getloadavg()[0], "processes", note="of the machine, callers included")]
 
 
 if __name__ == "__main__":
