@@ -120,6 +120,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "training.device": ("auto", "cpu", "cuda", "mps"),
     "training.engine": ("auto", "openvino", "onnx", "torch"),
     "training.damaged": ("stop", "leave_out"),
+    "option.device": ("cpu", "cuda", "tensorrt"),
+    "option.predict_device": ("auto", "cpu", "cuda", "tensorrt", "mps"),
 }
 
 

@@ -214,6 +214,16 @@ def device_option(function: F) -> F:
     )(function)
 
 
+def answering_device_option(*, also_torch: bool = False) -> Callable[[F], F]:
+    """Give a command that answers ``--device``, passed on as ``device``; ``also_torch``: where PyTorch may answer."""
+    from emolab.ranges import WORDS
+
+    words = WORDS["option.predict_device" if also_torch else "option.device"]
+    more = "; a trained model is run by PyTorch on cuda and mps" if also_torch else ""
+    help = f"Where ONNX Runtime computes: the CPU, or an NVIDIA GPU{more}. Default: the CPU."
+    return click.option("--device", type=click.Choice(words), help=help)
+
+
 def flips_option(function: F) -> F:
     """Give a command ``--flips/--no-flips``, passed on as ``flips``; ``None`` where it was not given."""
     return click.option(

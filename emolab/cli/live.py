@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, consent, flips_option, within, workspace_command
+from emolab.cli.common import Session, answering_device_option, consent, flips_option, within, workspace_command
 
 if TYPE_CHECKING:
     from emolab.loop.operate.live import Lived
@@ -44,6 +44,7 @@ _SHOWN = 3
 @click.option("--yes", is_flag=True, help="Say that they agree, where nobody can be asked.")
 @click.option("--seconds", type=within("option.seconds"), metavar="SECONDS", help="End after so long.")
 @flips_option
+@answering_device_option()
 @workspace_command
 def live(
     session: Session,

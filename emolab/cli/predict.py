@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, device_option, flips_option, other_files, within, workspace_command
+from emolab.cli.common import Session, answering_device_option, flips_option, other_files, within, workspace_command
 from emolab.cli.ui.predict_table import show as show_table
 from emolab.cli.ui.video_table import has_video, predict_one_video
 
@@ -78,7 +78,7 @@ _MOST = 1 << 30
     help="Of a video: write a page with the time of each face to FILE.",
 )
 @flips_option
-@device_option
+@answering_device_option(also_torch=True)
 @workspace_command
 def predict(
     session: Session,
@@ -120,7 +120,8 @@ def predict(
     place = exported(model) or folder_of(session, model)
     if has_video(paths, timeline, report):
         form = "csv" if as_csv else "jsonl" if as_lines else None
-        predict_one_video(session, place, paths, form=form, flips=flips, timeline=timeline, report=report)
+        films = {"timeline": timeline, "report": report}
+        predict_one_video(session, place, paths, form=form, flips=flips, device=device, **films)
         return
     how: dict[str, Any] = {
         "workspace": workspace_of(session, settled=True),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, escape, workspace_command
+from emolab.cli.common import Session, answering_device_option, escape, workspace_command
 from emolab.cli.ui.groups import DefaultGroup, OrderedGroup
 from emolab.words import short
 
@@ -52,6 +52,7 @@ def serve() -> None:
     is_flag=True,
     help="Serve nothing: try whether Label Studio's forms show the guesses of a server that runs with --studio.",
 )
+@answering_device_option()
 @_KEYS
 @workspace_command
 @click.pass_context
@@ -67,6 +68,7 @@ def run(
     for_studio: bool,
     behind_iam: bool,
     check_studio: bool,
+    device: str | None,
     key_file: Path | None,
 ) -> None:
     """Answer over HTTP with MODEL: champion, the start of an id, a folder, an exported file, or face48.
@@ -95,14 +97,9 @@ def run(
     bound = running.bind(config.serve.host, config.serve.port)
     with terminated_like_ctrl_c():
         service = open_service(
-            workspace,
-            model,
-            config=config,
-            shadow=shadow,
-            keys=key_file,
-            behind_iam=behind_iam,
+            workspace, model, config=config, shadow=shadow, keys=key_file, behind_iam=behind_iam, device=device,
             progress=session.progress,
-        )
+        )  # fmt: skip
     name, port = bound.getsockname()[:2]
     address = f"http://{f'[{name}]' if ':' in name else name}:{port}"
 

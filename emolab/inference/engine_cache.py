@@ -12,6 +12,7 @@ from typing import Any
 
 from emolab.errors import EmolabError
 from emolab.inference import runtime
+from emolab.inference.providers import NoProvider
 from emolab.inference.runtime import Runner
 
 #: In order of speed (python -m benchmarks.export): in bfloat16 OpenVINO was the quicker one for every network, in
@@ -33,17 +34,30 @@ def file_for(cache: Path, model: str, engine: str, precision: str) -> Path:
     """
     package = ENGINES[engine][0]
     suffix = next(end for end, kind in runtime.SUFFIXES.items() if kind == engine)
-    return folder(cache) / f"{model[:24]}-{package}-{version(package)}-{precision}-v{LAYOUT}{suffix}"
+    return folder(cache) / f"{model[:24]}-{package}-{_release(package)}-{precision}-v{LAYOUT}{suffix}"
+
+
+def _release(package: str) -> str:
+    """The version of ``package`` or of its build for GPUs, which is installed in its place."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return version(f"{package}-gpu")
 
 
 def kept(file: Path, opener: Callable[[Path], Runner]) -> Runner | None:
-    """The export in ``file``, opened by ``opener``, when it is there and whole."""
+    """The export in ``file``, opened by ``opener``, when it is there and whole.
+
+    Raises :class:`NoProvider` where the file is whole and the device to run it on is missing.
+    """
     beside = file.with_name(f"{file.name}.json")
     try:
         told: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
         if hashlib.sha256(file.read_bytes()).hexdigest() != told["sha256"]:
             return None
         found = opener(file)
+    except NoProvider:
+        raise
     except (OSError, ValueError, KeyError, EmolabError):  # whatever it is, it is made again
         return None
     with suppress(OSError):  # the ones used last are kept; in a workspace that may only be read that does not matter

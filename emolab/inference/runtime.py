@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.errors import DataError, MissingExtra
+from emolab.errors import ConfigError, DataError, MissingExtra
+from emolab.inference.providers import NoProvider, session_on
 from emolab.modalities.image.decode import VERSIONS, Preprocessing
 
 FORMAT = "emolab-export/1"
@@ -67,23 +68,35 @@ def describe(file: Path) -> dict[str, Any]:
 
 
 def open_export(
-    file: Path, *, threads: int | None = None, by_openvino: bool = False, precision: str | None = None
+    file: Path,
+    *,
+    threads: int | None = None,
+    by_openvino: bool = False,
+    precision: str | None = None,
+    device: str = "cpu",
 ) -> Runner:
-    """The model in ``file``, loaded to run on ``threads`` cores (``None``: all).
+    """The model in ``file``, loaded to run on ``threads`` cores (``None``: all) or on ``device`` (cuda, tensorrt).
 
     With ``by_openvino`` an ONNX file is run by OpenVINO too. ``precision`` = "bf16" makes OpenVINO compute a file of
     single precision in bfloat16 [as the file was exported].
 
-    Raises :class:`DataError` for a file that is damaged, foreign or newer, :class:`MissingExtra` without its engine.
+    Raises :class:`DataError` for a file that is damaged, foreign or newer, :class:`MissingExtra` without its engine,
+    :class:`emolab.inference.providers.NoProvider` without its device, :class:`ConfigError` for OpenVINO on another
+    device than the CPU.
     """
     document, card, content = _reader(file)(file)
     engine = "onnx" if document["to"] == "onnx" and not by_openvino else "openvino"
     start, wanted = _openvino if engine == "openvino" else _onnx, document["precision"]
     if precision is not None and engine == "openvino" and wanted == "fp32":
         wanted = precision
+    if engine == "openvino" and device != "cpu":
+        raise ConfigError(
+            f"OpenVINO, which runs {file.name}, computes on the CPU and not by {device}.",
+            hint="Use --device cpu, or an ONNX file (emolab export MODEL --to onnx) and training.engine = onnx.",
+        )
     try:
-        return Runner(document, card, start(content, wanted, threads), engine, wanted)
-    except MissingExtra:
+        return Runner(document, card, start(content, wanted, threads, device), engine, wanted)
+    except (MissingExtra, NoProvider, ConfigError):
         raise
     except Exception as error:  # both engines raise classes of their own for content they cannot read
         raise DataError(f"{file} is damaged: {_short(error)}.", hint="Export the model again.") from error
@@ -137,7 +150,9 @@ def check(file: Path, text: str | None) -> dict[str, Any]:
     return found
 
 
-def _onnx(content: tuple[bytes, bytes], precision: str, threads: int | None) -> Callable[[NDArray[np.uint8]], Outputs]:
+def _onnx(
+    content: tuple[bytes, bytes], precision: str, threads: int | None, device: str
+) -> Callable[[NDArray[np.uint8]], Outputs]:
     del precision  # it is in the graph
     runtime = onnxruntime()
     options = runtime.SessionOptions()
@@ -146,7 +161,7 @@ def _onnx(content: tuple[bytes, bytes], precision: str, threads: int | None) -> 
     options.inter_op_num_threads = 1
     # Waiting threads otherwise burn their core, which other processes may need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = runtime.InferenceSession(content[0], options, providers=["CPUExecutionProvider"])
+    session = session_on(runtime, content[0], options, device)
 
     def compute(images: NDArray[np.uint8]) -> Outputs:
         probs, logits, features = session.run(list(OUTPUTS), {INPUT: images})
@@ -156,8 +171,9 @@ def _onnx(content: tuple[bytes, bytes], precision: str, threads: int | None) -> 
 
 
 def _openvino(
-    content: tuple[bytes, bytes], precision: str, threads: int | None
+    content: tuple[bytes, bytes], precision: str, threads: int | None, device: str
 ) -> Callable[[NDArray[np.uint8]], Outputs]:
+    del device  # always the CPU
     vino = openvino()
     core = vino.Core()
     network = core.read_model(model=content[0], weights=content[1])

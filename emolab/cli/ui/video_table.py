@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SHOWN = 20
 #: What means nothing for a video: parameter -> option.
 _ONLY_IMAGES = {
-    **{name: name for name in ("faces", "unsure", "coverage", "device", "out")},
+    **{name: name for name in ("faces", "unsure", "coverage", "out")},
     "draw_to": "draw",
     "explain_to": "explain",
 }
@@ -39,6 +39,7 @@ def predict_one_video(
     paths: Sequence[Path],
     *,
     flips: bool | None,
+    device: str | None,
     form: str | None,
     timeline: Path | None,
     report: Path | None,
@@ -66,6 +67,7 @@ def predict_one_video(
         workspace=workspace_of(session, settled=True),
         config=config_of(session),
         flips=flips,
+        device=device,
         timeline=sys.stdout if to_stdout else timeline,
         form=form if to_stdout else None,
         report=report,

@@ -28,6 +28,7 @@ def open_model(
     flips: bool | None = None,
     engine: str = "auto",
     exact: bool = True,
+    device: str | None = None,
     progress: Progress = SILENT,
 ) -> ServedModel:
     """The model that ``name`` means: an exported file, face48, champion, the start of an id, or a folder.
@@ -36,10 +37,11 @@ def open_model(
     ``flips`` judges images with or without their mirror images [as the model was trained to]; an exported file does
     what it was exported to do. ``threads`` is the number of cores for one batch [all]. ``engine`` is the setting
     training.engine; without ``exact`` a large network may answer in bfloat16, and a note says so
-    (:mod:`emolab.loop.model.quick_engine`).
+    (:mod:`emolab.loop.model.quick_engine`). ``device`` is cpu, cuda or tensorrt [cpu].
 
     Raises :class:`UnknownName`, :class:`DataError` for what is damaged, and :class:`MissingExtra` without ONNX Runtime,
-    without the engine that is asked for or, the first time, without what makes the file.
+    without the engine that is asked for or, the first time, without what makes the file; :class:`NoProvider` without
+    the device.
     """
     from emolab.errors import ConfigError
     from emolab.inference import model_document, runtime, served_model
@@ -48,20 +50,38 @@ def open_model(
 
     if engine == "openvino":
         runtime.openvino()
+    device = _checked_device(device, engine)
     path = exported(name)
     if path is not None:
         if flips is not None:
             raise ConfigError(
                 "An exported file judges images as it was exported to.", hint="Export it again with or without --flips."
             )
-        return served_model.of_file(runtime.open_export(path, threads=threads, by_openvino=engine == "openvino"))
+        by_openvino = engine == "openvino"
+        return served_model.of_file(runtime.open_export(path, threads=threads, by_openvino=by_openvino, device=device))
     folder = folder_in(workspace, str(name))
     described = model_document.describe(folder)
     if flips is not None:
         described = described.with_flips(flips)
-    opener = partial(open_engine, threads=threads, engine=engine, exact=exact, progress=progress)
+    opener = partial(open_engine, threads=threads, engine=engine, exact=exact, device=device, progress=progress)
     runner = _bundled(folder, described, opener) or _kept(workspace, folder, described, opener, progress)
     return served_model.of_engine(runner, described)
+
+
+def _checked_device(device: str | None, engine: str) -> str:
+    """The device that is meant, where it is there; a missing one is told before anything is made for it."""
+    from emolab.errors import ConfigError
+    from emolab.inference import providers, runtime
+
+    if device in (None, "auto", "cpu"):
+        return "cpu"
+    if engine == "openvino":
+        raise ConfigError(
+            f"OpenVINO computes on the CPU and not by {device}, and training.engine is openvino.",
+            hint=f"Use --device cpu, or: --device {device} --set training.engine=onnx",
+        )
+    providers.check_device(runtime.onnxruntime(), str(device))
+    return str(device)
 
 
 def _bundled(folder: Path, described: Checkpoint, opener: Callable[[Path], Runner]) -> Runner | None:

@@ -100,7 +100,8 @@ def predict(
     """Classify ``images`` with ``model``: face48, champion, the start of an id, a folder, or an exported file.
 
     ``faces``: ``off`` takes images as face crops, ``all`` and ``largest`` find faces, ``auto`` finds them in large
-    images [collect.faces]. ``flips`` judges each image with its mirror image [as the model was trained to]. Answers
+    images [collect.faces]. ``flips`` judges each image with its mirror image [as the model was trained to]. ``device``
+    is cpu, cuda, tensorrt or mps [an exported file: cpu; else training.device]. Answers
     with a confidence below ``unsure`` are marked; ``coverage`` (0.8, 0.9 or 0.95) gives for each the set of classes
     that holds the right one as often. ``draw_to`` is a folder for pictures with boxes, ``explain_to`` one for pictures
     of where the model looked, ``out`` a file for the predictions (.json, .jsonl, .csv, .parquet). Settings are

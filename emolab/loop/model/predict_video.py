@@ -70,6 +70,7 @@ def predict_video(
     config: Config | None = None,
     smooth: float = 0.5,
     flips: bool | None = None,
+    device: str | None = None,
     timeline: Path | TextIO | None = None,
     form: str | None = None,
     report: Path | None = None,
@@ -77,9 +78,10 @@ def predict_video(
 ) -> VideoPredicted:
     """Follow the faces of ``video`` and classify each in every frame with ``model`` (as :func:`predict` takes it).
 
-    ``smooth`` is the time constant, in seconds, over which probabilities are averaged (0: not at all). ``timeline``
-    gets a row for each face of each frame, as ``form``: csv or jsonl [by its name]. ``report`` is a page with the time
-    of each face. Damaged frames are left out and counted. However long the video is, memory does not grow with it.
+    ``smooth`` is the time constant, in seconds, over which probabilities are averaged (0: not at all). ``device`` is
+    cpu, cuda or tensorrt [cpu]. ``timeline`` gets a row for each face of each frame, as ``form``: csv or jsonl [by its
+    name]. ``report`` is a page with the time of each face. Damaged frames are left out and counted. However long the
+    video is, memory does not grow with it.
     Raises :class:`DataError` for a file that is no video.
     """
     from emolab.config import Config
@@ -94,15 +96,15 @@ def predict_video(
     kind = _form(timeline, form)
     source = VideoSource(str(video))
     length = source.seconds()  # says now when it is no video
-    how = config.training
-    opened = open_model(workspace, model, threads=how.threads, flips=flips, engine=how.engine, progress=progress)
-    looking = config.collect
+    looking, how = config.collect, config.training
+    opened = open_model(
+        workspace, model, threads=how.threads, flips=flips, engine=how.engine, device=device, progress=progress
+    )
     stream = FaceStream(opened, finder_for(looking), stream_rules(looking, smooth=smooth, detect_every=0.0))
     summary, portraits = TimelineSummary(), Portraits()
     with _written(timeline) as out, progress.task("Watching", _total(length), unit="s") as bar:
         writer = None if out is None else TimelineWriter(out, kind, opened.classes)
-        kept = None if report is None else portraits
-        _watch(source, stream, summary, writer=writer, portraits=kept, bar=bar)
+        _watch(source, stream, summary, writer=writer, portraits=portraits if report else None, bar=bar)
     done = VideoPredicted(
         model=opened.id,
         classes=opened.classes,

@@ -21,7 +21,13 @@ COMPARED = 16
 
 
 def open_engine(
-    file: Path, *, threads: int | None, engine: str = "auto", exact: bool = True, progress: Progress = SILENT
+    file: Path,
+    *,
+    threads: int | None,
+    engine: str = "auto",
+    exact: bool = True,
+    device: str = "cpu",
+    progress: Progress = SILENT,
 ) -> Runner:
     """The network in ``file``, an export in single precision, opened by the ``engine`` of the settings.
 
@@ -31,10 +37,14 @@ def open_engine(
        same within the tolerance of an export in bfloat16 (:mod:`emolab.training.export.parity`). A note says how far
        they differ, or why single precision is kept.
 
+    On another ``device`` (cuda, tensorrt) it is ONNX Runtime in single precision, whatever the rest says.
+
     Raises what :func:`emolab.inference.runtime.open_export` raises.
     """
     from emolab.inference import runtime
 
+    if device != "cpu":  # a GPU needs no help
+        return runtime.open_export(file, device=device)
     if not _by_openvino(file, engine, exact=exact, progress=progress):
         return runtime.open_export(file, threads=threads)
     plain = runtime.open_export(file, threads=threads, by_openvino=True)

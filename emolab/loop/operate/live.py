@@ -61,6 +61,7 @@ def live(
     timeline: Path | None = None,
     smooth: float = 0.5,
     flips: bool | None = None,
+    device: str | None = None,
     collect_uncertain: bool = False,
     consent: str | None = None,
     seconds: float | None = None,
@@ -71,11 +72,11 @@ def live(
 ) -> Lived:
     """Look at ``source`` (a camera's number, a video, an address) or, without one, serve a page with its own camera.
 
-    ``model`` as :func:`predict` takes it [champion, else face48]. ``record`` gets the picture with boxes and bars,
-    ``timeline`` (.csv or .jsonl) a row for each face of each frame. ``collect_uncertain`` keeps frames that deserve a
-    vote; ``consent`` is what the people in them agreed to, and is shown to them. It ends after ``seconds``, with the
-    source, or when ``stopped`` says so. ``host``, ``port`` and ``tls`` (``self`` or ``CERT,KEY``) are of the page.
-
+    ``model`` as :func:`predict` takes it [champion, else face48], on ``device``: cpu, cuda, tensorrt [cpu]. ``record``
+    gets the picture with boxes and bars, ``timeline`` (.csv, .jsonl) a row for each face of each frame. With
+    ``collect_uncertain`` frames that deserve a vote are kept; ``consent`` is what the people in them agreed to, and is
+    shown to them. It ends after ``seconds``, with the source, or when ``stopped`` says so; ``host``, ``port``, ``tls``
+    (``self`` or ``CERT,KEY``) are of the page.
     Raises :class:`ConfigError` for what does not go together, :class:`EmolabError` where there is no such camera.
     """
     from emolab.config import Config
@@ -89,11 +90,10 @@ def live(
     collecting = _checked(source, workspace, collect_uncertain, consent, record=record, timeline=timeline)
     config = config or (Config() if workspace is None else workspace.config)
     model = model or ("face48" if workspace is None or champion(workspace) is None else "champion")
-    opened = _opened(workspace, model, config, flips, progress)
-    looking = config.collect
+    opened = _opened(workspace, model, config, flips=flips, device=device, progress=progress)
 
     def new_stream() -> FaceStream:
-        return FaceStream(opened, finder_for(looking), stream_rules(looking, smooth=smooth))
+        return FaceStream(opened, finder_for(config.collect), stream_rules(config.collect, smooth=smooth))
 
     session = LiveSession(opened.classes, seconds=seconds, stopped=stopped, on_status=on_status)
     looked: FrameSource | None = None
@@ -101,7 +101,7 @@ def live(
         pool = stack.enter_context(PoolCollector(*collecting)) if collecting else None
         listeners = _listeners(session, pool)
         if source is None:
-            asked = None if pool is None else pool.consent
+            asked = pool.consent if pool else None
             page = PageRequest(host=host, port=port, tls=tls, consent=asked, model_name=Path(model).name)
             serve_page(session, new_stream, listeners, page, on_page)
         else:
@@ -111,7 +111,13 @@ def live(
 
 
 def _opened(
-    workspace: Workspace | None, model: str | Path, config: Config, flips: bool | None, progress: Progress
+    workspace: Workspace | None,
+    model: str | Path,
+    config: Config,
+    *,
+    flips: bool | None,
+    device: str | None,
+    progress: Progress,
 ) -> ServedModel:
     """``model`` for frames: on one core where no other number is set, and in bfloat16 where that is a large gain."""
     from emolab.loop.model.open_model import open_model
@@ -124,6 +130,7 @@ def _opened(
         flips=flips,
         engine=settings.engine,
         exact=False,
+        device=device,
         progress=progress,
     )
 

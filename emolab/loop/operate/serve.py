@@ -34,12 +34,13 @@ def open_service(
     shadow: str | None = None,
     keys: Path | None = None,
     behind_iam: bool = False,
+    device: str | None = None,
     progress: Progress = SILENT,
 ) -> Service:
     """A service that answers with ``model``, warm, and with ``shadow`` unseen; where they are names, it follows them.
 
     ``keys`` is the file of keys [the workspace's]. ``behind_iam`` demands none, because a platform in front lets only
-    known callers through. Close the service in the end.
+    known callers through. ``device`` is cpu, cuda or tensorrt [cpu]. Close the service in the end.
 
     Raises :class:`ConfigError` for an address that others reach without a key, and what ``open_model`` raises.
     """
@@ -54,7 +55,7 @@ def open_service(
     demand = _demands_keys(config, held, behind_iam=behind_iam)
 
     def loaded(name: str) -> ModelVersion:
-        return _version(workspace, name, config, progress)
+        return _version(workspace, name, config, device, progress)
 
     version = loaded(model)
     candidate = None
@@ -95,7 +96,9 @@ def _demands_keys(config: Config, keys: KeyFile | None, *, behind_iam: bool) -> 
     return demand
 
 
-def _version(workspace: Workspace | None, name: str, config: Config, progress: Progress) -> ModelVersion:
+def _version(
+    workspace: Workspace | None, name: str, config: Config, device: str | None, progress: Progress
+) -> ModelVersion:
     """The model called ``name``, opened to be served by the settings of the section serve."""
     from emolab.loop.model.open_model import open_model
     from emolab.loop.model.predicting.predict_model import uncertainty_of
@@ -103,7 +106,14 @@ def _version(workspace: Workspace | None, name: str, config: Config, progress: P
     from emolab.serving.predictor import Predictor
 
     settings = config.serve
-    opened = open_model(workspace, name, threads=settings.threads, engine=config.training.engine, progress=progress)
+    opened = open_model(
+        workspace,
+        name,
+        threads=settings.threads,
+        engine=config.training.engine,
+        device=device,
+        progress=progress,
+    )
     looking = replace(config.collect, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
     return ModelVersion(
         predictor=Predictor(opened, looking, uncertainty=uncertainty_of(opened, settings.unsure, settings.coverage)),

@@ -67,17 +67,19 @@ def model_for(
 ) -> Model:
     """The model called ``name``, opened for ``pictures``.
 
-    PyTorch runs it where this process has loaded it already, where a GPU is asked for, or where the settings ask for
-    it (training.engine = "torch"); otherwise an exported file does, which is far quicker to begin.
+    PyTorch runs it where this process has loaded it already, where CUDA or Apple's GPU is asked for, or where the
+    settings ask for it (training.engine = "torch"); otherwise an exported file does, which is far quicker to begin, on
+    the CPU or the ``device`` (cuda or tensorrt) that is asked for.
     """
     from emolab.errors import MissingExtra
     from emolab.loop.model.models import exported
     from emolab.loop.model.open_model import open_model
 
-    device = device or config.training.device
-    wanted = device not in ("auto", "cpu") or config.training.engine == "torch" or "torch" in sys.modules
-    if exported(name) is None and wanted:
-        return _by_torch(workspace, name, pictures, looking, flips=flips, device=device, progress=progress)
+    where = device or config.training.device
+    is_file = exported(name) is not None
+    wanted = where not in ("auto", "cpu") or config.training.engine == "torch" or "torch" in sys.modules
+    if not is_file and wanted and where != "tensorrt":
+        return _by_torch(workspace, name, pictures, looking, flips=flips, device=where, progress=progress)
     try:
         return open_model(
             workspace,
@@ -85,13 +87,14 @@ def model_for(
             threads=config.training.threads,
             flips=flips,
             engine=config.training.engine,
+            device=device,  # the setting is where PyTorch computes
             progress=progress,
         )
     except MissingExtra as error:
-        if exported(name) is not None:
+        if is_file or device == "tensorrt":
             raise
         progress.note(f"PyTorch answers, which takes longer to begin: {error.message}")
-        return _by_torch(workspace, name, pictures, looking, flips=flips, device=device, progress=progress)
+        return _by_torch(workspace, name, pictures, looking, flips=flips, device=where, progress=progress)
 
 
 def uncertainty_of(model: Model, unsure: float, coverage: float | None) -> Uncertainty:
