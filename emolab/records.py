@@ -82,6 +82,15 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
+class FormGuess:
+    """The model's guess that goes with a form: its class, whether people see it, and the share that stays blind."""
+
+    label: str
+    shown: bool
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class GuessedAnswer:
     """What somebody said about a sample for which the model had a ``guess``, and whether the form showed it."""
 

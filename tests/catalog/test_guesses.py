@@ -7,7 +7,7 @@ import pytest
 from emolab.catalog import Catalog, samples, votes
 from emolab.catalog.campaign import guesses, remotes
 from emolab.catalog.storage import schema
-from emolab.records import SKIPPED, GuessedAnswer, Sample, Vote
+from emolab.records import SKIPPED, FormGuess, GuessedAnswer, Sample, Vote
 
 ONE, TWO, THREE = (letter * 64 for letter in "abc")
 PUSHED, LATER = "2026-11-01T12:00:00.000Z", "2026-11-02T12:00:00.000Z"
@@ -112,14 +112,18 @@ def test_only_what_changes_is_written_and_a_lost_guess_ends_the_comparison(faces
         assert len(conn.execute(schema.remote_guesses.select()).all()) == 5
 
 
-def test_what_stands_on_the_forms_now_is_the_newest_shown_guess(faces: Catalog) -> None:
+def test_what_goes_with_the_forms_now_is_the_newest_guess(faces: Catalog) -> None:
     send(faces, {ONE: "happiness", TWO: "sadness", THREE: "neutral"}, blind={TWO})
     with faces.connect() as conn:
         (mine,) = remotes.projects(conn)
-        assert guesses.shown_now(conn, mine) == {ONE: "happiness", THREE: "neutral"}
+        assert guesses.standing(conn, mine) == {
+            ONE: FormGuess("happiness", True, 0.5),
+            TWO: FormGuess("sadness", False, 0.5),
+            THREE: FormGuess("neutral", True, 0.5),
+        }
     send(faces, {ONE: "sadness", TWO: "sadness"})
     with faces.connect() as conn:
-        assert guesses.shown_now(conn, mine) == {ONE: "sadness", TWO: "sadness"}
+        assert guesses.standing(conn, mine) == dict.fromkeys((ONE, TWO), FormGuess("sadness", True, 0.5))
 
 
 def test_new_ranks_are_the_order_within_a_round(faces: Catalog) -> None:

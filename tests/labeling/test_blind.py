@@ -54,7 +54,7 @@ def test_half_of_the_forms_stay_empty_in_emolabs_order_and_the_ledger_knows_it(
         name = str(task.uid)
         order.append(name)
         parts = next(row["result"] for row in ann.http.get(f"/api/tasks/{task.id}/")["predictions"])
-        assert [p["value"]["choices"] for p in parts] == ([] if name in blind else [[sent[name]]])
+        assert [p["value"]["choices"] for p in parts] == [[] if name in blind else [sent[name]]]
         submit(ann, task.id, "sadness", seconds=0.01)
     assert order == ids and set(uid.values()) == set(ids)
 

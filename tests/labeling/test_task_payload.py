@@ -6,7 +6,7 @@ import pytest
 
 from emolab.errors import DataError
 from emolab.labeling.sync import task_payload
-from emolab.records import Sample
+from emolab.records import FormGuess, Sample
 from tests.support.syncing import image
 
 SAMPLE = Sample(id="ab" * 32, media="media/ab.png", name="anna_crying.png", group="anna", consent="signed by Anna")
@@ -30,7 +30,10 @@ def test_files_travel_under_their_hash_and_the_type_their_bytes_show() -> None:
 
 
 def test_a_visible_guess_carries_its_class_and_a_place_in_the_queue_shows_nothing() -> None:
-    (part,) = task_payload.prediction(0.5, "v", guess="sadness")["result"]
-    assert (part["origin"], part["meta"]) == ("prediction", {"emolab_guess": "sadness"})
+    (part,) = task_payload.prediction(0.5, "v", guess=FormGuess("sadness", True, 0.5))["result"]
+    assert (part["origin"], part["meta"]) == ("prediction", {"emolab_guess": "sadness", "emolab_blind": 0.5})
     assert part["value"] == {"choices": ["sadness"]}
+    (part,) = task_payload.prediction(0.5, "v", guess=FormGuess("sadness", False, 0.5))["result"]
+    assert part["meta"] == {"emolab_hidden": "sadness", "emolab_blind": 0.5}
+    assert part["value"] == {"choices": []}, "nothing is marked"
     assert task_payload.prediction(0.5, "v")["result"] == []

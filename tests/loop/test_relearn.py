@@ -13,6 +13,7 @@ from emolab.catalog import events, models
 from emolab.catalog.campaign import guesses, remotes, rounds
 from emolab.errors import ServerError
 from emolab.inference import prediction_store
+from emolab.labeling.answers import parse
 from emolab.labeling.label_studio.client import Studio
 from emolab.labeling.sync import queue_order
 from emolab.labeling.sync.pull import pull
@@ -23,10 +24,10 @@ from emolab.loop.label.pull import pull as pull_and_learn
 from emolab.loop.label.pull import watch
 from emolab.loop.label.relearn import EVENT, Renewal, relearn
 from emolab.provenance import snapshots
-from emolab.records import Model, Predictions, Suggestion
+from emolab.records import FormGuess, Model, Predictions, Suggestion
 from emolab.workspace import Workspace
 from tests.support.servers import LabelStudioServer
-from tests.support.syncing import add_samples, half_blind, named, say, task_of
+from tests.support.syncing import add_samples, half_blind, named, other_machine, say, task_of
 
 pytestmark = pytest.mark.labelstudio
 CLASSES = ("happiness", "sadness", "neutral")
@@ -189,18 +190,41 @@ def test_guesses_stay_on_the_forms_and_in_the_catalog_as_they_were_sent(
     pull(team, studio)
     with team.catalog() as catalog, catalog.connect() as conn:
         (mine,) = remotes.projects(conn)
-        before = guesses.shown_now(conn, mine)
-    assert set(before) == {name for name in ids if not stays_blind(name, 0.5)}
+        before = guesses.standing(conn, mine)
+    assert before == {name: FormGuess("neutral", not stays_blind(name, 0.5), 0.5) for name in ids}
     assert relearn(team, studio).tasks > 0
     with team.catalog() as catalog, catalog.connect() as conn:
-        assert guesses.shown_now(conn, mine) == before
+        assert guesses.standing(conn, mine) == before
     project = studio.find_project(team.config.labeling.project)
     assert project is not None and project.show_predictions
     for name in ids[6:]:
         raw = studio.http.get(f"/api/tasks/{task_of(studio, project.id, name)}/")["predictions"]
         (mine_now,) = [row for row in raw if row["model_version"] == project.model_version]
-        shown = [part["value"]["choices"] for part in mine_now["result"]]
-        assert shown == ([] if stays_blind(name, 0.5) else [["neutral"]])
+        assert [part["value"]["choices"] for part in mine_now["result"]] == [
+            [] if stays_blind(name, 0.5) else ["neutral"]
+        ]
+
+
+def test_guesses_that_another_machine_sent_stay_on_the_forms(
+    team: Workspace, studio: Studio, label_studio: LabelStudioServer
+) -> None:
+    team = half_blind(team)
+    ids = add_samples(team, 16)
+    sent = dict.fromkeys(ids, "neutral")
+    push(team, studio, overlap=1, show_predictions=True, guesses=sent)
+    answer(label_studio.annotator()[1], team, ids, 6)
+    elsewhere = learning(half_blind(named(other_machine(team, n=16), team.config.labeling.project), 0.0), 6)
+    champion(elsewhere, ids)
+    pull(elsewhere, studio)
+    assert relearn(elsewhere, studio).tasks > 0
+    project = studio.find_project(team.config.labeling.project)
+    assert project is not None
+    order = [name for name in queue(elsewhere, studio) if name in ids[6:]]
+    assert order != ids[6:] and sorted(order) == sorted(ids[6:])
+    for name in order:
+        stored = studio.predictions_of(task_of(studio, project.id, name))
+        (form,) = [parse.read(one.result).form for one in stored if one.version == project.model_version]
+        assert form == FormGuess("neutral", not stays_blind(name, 0.5), 0.5)
 
 
 def test_whatever_cuts_it_off_the_next_pull_sends_the_order(

@@ -17,7 +17,9 @@ from starlette.testclient import TestClient
 
 from emolab.catalog import samples
 from emolab.errors import ServerError
+from emolab.labeling.answers import parse
 from emolab.loop.label.backend.assist import Assistant, PullSoon
+from emolab.records import FormGuess
 from emolab.serving.app import studio
 from emolab.serving.app.application import create
 from emolab.serving.service import Service
@@ -96,9 +98,9 @@ def test_many_tasks_take_no_more_than_their_share_of_the_server(tmp_path: Path, 
 
 def test_blind_samples_and_lost_files_get_an_empty_form(made: Service, faces: Workspace) -> None:
     asked = {"tasks": [task(str(i) * 64) for i in range(5)]}
-    assert all(
-        not one["result"] for one in api(made, half_blind(faces, 1.0)).post("/predict", json=asked).json()["results"]
-    )
+    blind = api(made, half_blind(faces, 1.0)).post("/predict", json=asked).json()["results"]
+    assert [chosen(one) for one in blind] == [[]] * 5
+    assert parse.read(blind[0]["result"]).form == FormGuess("sadness", False, 1.0), "it goes along unseen"
     (faces.media / "2.png").unlink()
     (faces.media / "3.png").write_text("Dear diary")
     results = api(made, faces).post("/predict", json=asked).json()["results"]

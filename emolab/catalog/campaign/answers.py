@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, String, cast, delete, exists, func, literal, select
+from sqlalchemy import Connection, Row, String, cast, delete, exists, func, literal, select, update
 
 from emolab.catalog.campaign.remotes import Project
 from emolab.catalog.samples import keys
@@ -13,6 +14,7 @@ from emolab.catalog.storage import schema
 from emolab.catalog.storage.chunks import chunks, insert_or_ignore
 from emolab.catalog.storage.engine import now
 from emolab.catalog.votes import alive
+from emolab.records import FormGuess
 
 _answers, _users = schema.remote_answers, schema.remote_users
 _samples, _annotators, _votes = schema.samples, schema.annotators, schema.votes
@@ -20,12 +22,16 @@ _samples, _annotators, _votes = schema.samples, schema.annotators, schema.votes
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:
-    """An annotation known to be on the server, with the pseudonym of who gave it."""
+    """An annotation known to be on the server, with the pseudonym of who gave it, and the guess its form had.
+
+    ``form`` is ``None`` where the answer does not tell it.
+    """
 
     annotation: int
     task: int
     sample_id: str
     annotator: str
+    form: FormGuess | None = None
 
 
 def find(
@@ -33,17 +39,34 @@ def find(
 ) -> list[RecordedAnswer]:
     """The answers known to be on the server for these tasks or samples."""
     query = (
-        select(_answers.c.annotation, _answers.c.task, _samples.c.id, _annotators.c.name)
+        select(
+            _answers.c.annotation,
+            _answers.c.task,
+            _samples.c.id,
+            _annotators.c.name,
+            _answers.c.guess,
+            _answers.c.shown,
+            _answers.c.share,
+        )
         .join(_samples, _samples.c.pk == _answers.c.sample)
         .join(_annotators, _annotators.c.pk == _answers.c.annotator)
         .where(_answers.c.project == project.pk)
     )
-    found: list[RecordedAnswer] = []
+    rows: list[Row[Any]] = []
     for part in chunks(by_task, 500):
-        found += [RecordedAnswer(*row) for row in conn.execute(query.where(_answers.c.task.in_(part)))]
+        rows += conn.execute(query.where(_answers.c.task.in_(part)))
     for ids in chunks(by_sample, 500):
-        found += [RecordedAnswer(*row) for row in conn.execute(query.where(_samples.c.id.in_(ids)))]
-    return found
+        rows += conn.execute(query.where(_samples.c.id.in_(ids)))
+    return [
+        RecordedAnswer(
+            row.annotation,
+            row.task,
+            row.id,
+            row.name,
+            None if row.guess is None else FormGuess(row.guess, bool(row.shown), row.share),
+        )
+        for row in rows
+    ]
 
 
 def counts(conn: Connection, project: Project, *, besides: str | None = None) -> dict[str, int]:
@@ -74,10 +97,38 @@ def add(tx: Connection, project: Project, seen: Sequence[RecordedAnswer], annota
     pk = keys(tx, list({answer.sample_id for answer in seen}))
     rows = [
         {"project": project.pk, "annotation": a.annotation, "task": a.task, "sample": pk[a.sample_id],
-         "annotator": annotator_keys[a.annotator]}
+         "annotator": annotator_keys[a.annotator], **_form(a)}
         for a in seen
     ]  # fmt: skip
     insert_or_ignore(tx, _answers, rows)
+
+
+def tell_forms(tx: Connection, project: Project, seen: Iterable[RecordedAnswer]) -> None:
+    """Remember which guess the forms of known answers had."""
+    for answer in seen:
+        here = (_answers.c.project == project.pk) & (_answers.c.annotation == answer.annotation)
+        tx.execute(update(_answers).where(here).values(_form(answer)))
+
+
+def _form(answer: RecordedAnswer) -> dict[str, Any]:
+    form = answer.form
+    return {
+        "guess": form and form.label,
+        "shown": form and form.shown,
+        "share": form and form.share,
+    }
+
+
+def forms(conn: Connection, of: Sequence[Project]) -> dict[str, FormGuess]:
+    """The guesses of the forms on which answers were given that tell it, by the answers' origins."""
+    origin = {project.pk: project.origin for project in of}
+    query = select(
+        _answers.c.project, _answers.c.annotation, _answers.c.guess, _answers.c.shown, _answers.c.share
+    ).where(_answers.c.guess.is_not(None), _answers.c.project.in_(list(origin)))
+    return {
+        origin[project](annotation): FormGuess(guess, bool(shown), share)
+        for project, annotation, guess, shown, share in conn.execute(query)
+    }
 
 
 def forget(tx: Connection, project: Project, annotations: Iterable[int]) -> None:

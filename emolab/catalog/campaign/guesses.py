@@ -1,7 +1,9 @@
 """Which guess of the model was sent with each task, whether people saw it, and the answers that can be compared.
 
-A row holds from its moment until the next one of its task. It is written before the guess goes out, so no guess that
-people may have seen is missing here.
+1. What an answer tells of its form comes first (``remote_answers``): whoever sent the guess, every machine reads it.
+2. Where an answer tells nothing, what this machine has sent counts (``remote_guesses``). A row holds from its moment
+   until the next one of its task. It is written before the guess goes out, so none that people may have seen is
+   missing.
 """
 
 from __future__ import annotations
@@ -11,17 +13,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, union
 
+from emolab.catalog.campaign.answers import forms
 from emolab.catalog.campaign.remotes import Project, projects
 from emolab.catalog.samples import keys
 from emolab.catalog.storage import schema
 from emolab.catalog.storage.chunks import chunks
 from emolab.catalog.storage.engine import now
 from emolab.catalog.votes import alive
-from emolab.records import NOTHING_SHOWN, SOME_GUESS, GuessedAnswer
+from emolab.records import NOTHING_SHOWN, SOME_GUESS, FormGuess, GuessedAnswer
 
-_guesses, _samples, _votes, _annotators = schema.remote_guesses, schema.samples, schema.votes, schema.annotators
+_guesses, _answers = schema.remote_guesses, schema.remote_answers
+_samples, _votes, _annotators = schema.samples, schema.votes, schema.annotators
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,13 @@ def record(
     return len(rows)
 
 
-def shown_now(conn: Connection, project: Project) -> dict[str, str]:
-    """The guesses that stand on the forms of the project's tasks now, by sample id; hidden ones are left out."""
-    return {name: label for name, (label, shown, _) in _newest(conn, project).items() if shown and label is not None}
+def standing(conn: Connection, project: Project) -> dict[str, FormGuess]:
+    """The guesses that this machine has sent last with the project's tasks, shown and hidden, by sample id."""
+    return {
+        name: FormGuess(label, shown, share)
+        for name, (label, shown, share) in _newest(conn, project).items()
+        if label is not None
+    }
 
 
 def _newest(conn: Connection, project: Project) -> dict[str, tuple[str | None, bool, float]]:
@@ -90,10 +98,13 @@ def answers(conn: Connection) -> list[GuessedAnswer]:
     *Unknown* and *no face* are answers too; skips are none. Left out are answers of which it is not known what their
     form showed.
     """
-    sent = _sent(conn, projects(conn))
-    if not sent:
+    known = projects(conn)
+    sent, told = _sent(conn, known), forms(conn, known)
+    if not (sent or told):
         return []
-    tried = select(_guesses.c.sample).where(_guesses.c.share > 0, _guesses.c.share < 1)
+    tried = union(
+        *(select(table.c.sample).where(table.c.share > 0, table.c.share < 1) for table in (_guesses, _answers))
+    )
     query = (
         select(
             _samples.c.id, _annotators.c.name, _votes.c.label, _votes.c.origin, _votes.c.shown, _votes.c.cast_at,
@@ -106,14 +117,20 @@ def answers(conn: Connection) -> list[GuessedAnswer]:
     )  # fmt: skip
     found = []
     for name, annotator, said, origin, shown, cast_at, seconds in conn.execute(query):
-        row = _at(sent.get((origin.rpartition(":")[0] + ":", name), ()), _opened(cast_at, seconds))
-        if row is None or row.label is None or not 0 < row.share < 1:
+        form = told.get(origin) or _form(
+            _at(sent.get((origin.rpartition(":")[0] + ":", name), ()), _opened(cast_at, seconds))
+        )
+        if form is None or not 0 < form.share < 1:
             continue
-        if row.shown and shown not in (None, NOTHING_SHOWN):
-            found.append(GuessedAnswer(name, annotator, said, row.label if shown == SOME_GUESS else shown, True))
-        elif not row.shown and shown in (None, NOTHING_SHOWN):
-            found.append(GuessedAnswer(name, annotator, said, row.label, False))
+        if form.shown and shown not in (None, NOTHING_SHOWN):
+            found.append(GuessedAnswer(name, annotator, said, form.label if shown == SOME_GUESS else shown, True))
+        elif not form.shown and shown in (None, NOTHING_SHOWN):
+            found.append(GuessedAnswer(name, annotator, said, form.label, False))
     return found
+
+
+def _form(row: _SentGuess | None) -> FormGuess | None:
+    return None if row is None or row.label is None else FormGuess(row.label, row.shown, row.share)
 
 
 def answered_with_one(conn: Connection) -> set[str]:

@@ -68,6 +68,9 @@ remote_answers = Table(
     Column("task", Integer, nullable=False),
     Column("sample", Key, ForeignKey("samples.pk"), nullable=False),
     Column("annotator", Key, ForeignKey("annotators.pk"), nullable=False),  # outlives the user's account
+    Column("guess", String(64)),  # of the form it was given on, as the answer tells it; null: it does not
+    Column("shown", Boolean),  # false: the form stayed empty
+    Column("share", Float),  # of the samples that were to stay blind when the guess was sent
     Index("ix_remote_answers_project_task", "project", "task"),
     Index("ix_remote_answers_project_sample", "project", "sample"),
 )

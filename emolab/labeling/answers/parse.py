@@ -3,7 +3,9 @@
 Label Studio sends a list of parts, one per control that was filled in. Only the control that emolab made is the answer.
 A part begins from a shown guess or from nothing, and Label Studio's page says which in ``origin``: ``prediction`` (left
 as it was), ``prediction-changed`` or ``manual``. What stood in ``meta`` of a guess stays with the answer, also when the
-person chose another class; so a guess that emolab shows carries its class there.
+person chose another class; so a guess that emolab shows carries its class there. A form that is to stay empty begins
+from a part without a choice, whose ``meta`` carries the guess that is hidden. So an answer tells every machine what its
+form had, whoever sent the guess, and also when the prediction is gone.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from typing import Any
 
 from emolab.labeling.answers import extra_questions as extra
 from emolab.labeling.form import controls
+from emolab.records import FormGuess
 
-MARK = "emolab_guess"
+MARK, HIDDEN, SHARE = "emolab_guess", "emolab_hidden", "emolab_blind"
 UNCHANGED = "prediction"
 CHANGED = "prediction-changed"
 MANUAL = "manual"
@@ -29,16 +32,25 @@ class Said:
     """One answer, read.
 
     ``labels`` are the distinct words chosen for emolab's question, ``confidence`` is 0 to 1, ``guess`` the word that
-    the form began with as far as the answer itself tells, ``origin`` how Label Studio says the answer came about,
-    ``extra`` what was said to the team's own questions.
+    the form began with as far as the answer itself tells, ``hidden`` the one that an empty form kept back, ``share``
+    how many were to stay empty then, ``origin`` how Label Studio says the answer came about, ``extra`` what was said to
+    the team's own questions.
     """
 
     labels: tuple[str, ...] = ()
     second: str | None = None
     confidence: float | None = None
     guess: str | None = None
+    hidden: str | None = None
+    share: float | None = None
     origin: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def form(self) -> FormGuess | None:
+        """The guess that the form had, where the answer tells all of it."""
+        label = self.hidden or self.guess
+        return None if label is None or self.share is None else FormGuess(label, self.hidden is None, self.share)
 
 
 def read(result: Iterable[object], theirs: frozenset[str] = frozenset()) -> Said:
@@ -50,6 +62,8 @@ def read(result: Iterable[object], theirs: frozenset[str] = frozenset()) -> Said
     second: str | None = None
     confidence: float | None = None
     guess: str | None = None
+    hidden: str | None = None
+    share: float | None = None
     origin: str | None = None
     others: list[Mapping[str, object]] = []
     for part in result:
@@ -60,19 +74,21 @@ def read(result: Iterable[object], theirs: frozenset[str] = frozenset()) -> Said
         chosen = words(part) if kind in (None, "choices") else ()
         ours = name not in theirs
         stars = _stars(part) if name == controls.CONFIDENCE and ours and kind in (None, "rating") else None
-        if name == controls.ANSWER and chosen:
+        mark, kept = marked(part), _text(_meta(part).get(HIDDEN))
+        if name == controls.ANSWER and (chosen or (kind == "choices" and (mark or kept))):
             labels.update(dict.fromkeys(chosen))
             origin = origin or _text(part.get("origin"))
-            guess = guess or marked(part)
+            guess, hidden = guess or mark, hidden or kept
+            share = _share(part) if share is None else share
         elif name == controls.SECOND and ours and len(chosen) == 1:
             second = chosen[0]
         elif stars is not None:
             confidence = stars / controls.CONFIDENCE_STEPS
         else:
             others.append(part)
-    if guess is None and origin == UNCHANGED and len(labels) == 1:
+    if guess is None and hidden is None and origin == UNCHANGED and len(labels) == 1:
         guess = next(iter(labels))
-    return Said(tuple(labels), second, confidence, guess, origin, extra.collect(others))
+    return Said(tuple(labels), second, confidence, guess, hidden, share, origin, extra.collect(others))
 
 
 def guessed(result: Sequence[object]) -> str:
@@ -92,8 +108,20 @@ def words(part: Mapping[str, object]) -> tuple[str, ...]:
 
 def marked(part: Mapping[str, object]) -> str | None:
     """The class of the guess that emolab put on the form, which the part carries since then."""
+    return _text(_meta(part).get(MARK))
+
+
+def _meta(part: Mapping[str, object]) -> Mapping[str, object]:
     meta = part.get("meta")
-    return _text(meta.get(MARK)) if isinstance(meta, Mapping) else None
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def _share(part: Mapping[str, object]) -> float | None:
+    """The share of the samples that were to stay blind, 0 to 1."""
+    share = _meta(part).get(SHARE)
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        return None
+    return float(share) if 0 <= share <= 1 else None
 
 
 def _stars(part: Mapping[str, object]) -> float | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emolab.catalog.campaign.remotes import Project, ProjectTask
     from emolab.catalog.votes import Known
     from emolab.labeling.label_studio.records import RemoteAnnotation, RemoteTask
-    from emolab.records import Vote
+    from emolab.records import FormGuess, Vote
 
 ANSWER_DELETED = "deleted in Label Studio"
 #: A vote that is withdrawn alone is somebody's own change of mind, whatever its share.
@@ -46,10 +46,10 @@ class PulledTasks:
     """What a pull saw in one project: ``tasks`` with all their answers, and what those are read against.
 
     ``names`` are pseudonyms by user id, ``overlap`` how many people see a sample, ``guesses`` what predictions put on
-    the form, by their ids, ``theirs`` names that the form uses for questions of the team's own. ``there``, if they were
-    listed, are all tasks of the server with the samples they carry, seen after ``tasks_before`` (those of the catalog)
-    was read: what hangs on tasks that are gone is withdrawn too. ``accept`` is the number of withdrawals that somebody
-    has agreed to.
+    the form, by their ids, ``forms`` all that they tell of it, ``theirs`` names that the form uses for questions of the
+    team's own. ``there``, if they were listed, are all tasks of the server with the samples they carry, seen after
+    ``tasks_before`` (those of the catalog) was read: what hangs on tasks that are gone is withdrawn too. ``accept`` is
+    the number of withdrawals that somebody has agreed to.
     """
 
     tasks: Sequence[RemoteTask]
@@ -57,6 +57,7 @@ class PulledTasks:
     names: Mapping[int, str]
     overlap: int
     guesses: Mapping[int, str] = field(default_factory=dict)
+    forms: Mapping[int, FormGuess] = field(default_factory=dict)
     theirs: frozenset[str] = frozenset()
     there: Mapping[int, str | None] | None = None
     tasks_before: Mapping[int, str] = field(default_factory=dict)
@@ -108,6 +109,9 @@ def record(tx: Connection, project: Project, pulled: PulledTasks) -> LedgerChang
     fresh = [answer for answer in now if answer.annotation not in ledger.before]
     _append(tx, project, pulled, made, fresh=fresh, changes=changes)
     answers.add(tx, project, fresh, votes.annotator_keys(tx, {a.annotator for a in now}))
+    before = ledger.before
+    told = [a for a in now if a.form is not None and a.annotation in before and before[a.annotation].form != a.form]
+    answers.tell_forms(tx, project, told)
     if not changes.held:
         changes.withdrawn = _withdraw(tx, project, vanished, ANSWER_DELETED)
         if pulled.there is not None:
@@ -198,7 +202,16 @@ def _read(
             continue
         held = ledger.state.get(sample_id)
         given = [(task.id, answer) for task in group for answer in task.annotations]
-        now += [RecordedAnswer(answer.id, task, sample_id, annotator_of(answer)) for task, answer in given]
+        now += [
+            RecordedAnswer(
+                answer.id,
+                task,
+                sample_id,
+                annotator_of(answer),
+                votes_from_answers.form(answer, forms=pulled.forms, terms=terms),
+            )
+            for task, answer in given
+        ]
         made += votes_from_answers.votes(
             [answer for _, answer in given],
             terms,

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from emolab.catalog.campaign.remotes import Project
     from emolab.catalog.votes import Known
     from emolab.labeling.label_studio.client import Studio
-    from emolab.labeling.label_studio.records import RemoteTask
+    from emolab.labeling.label_studio.records import RemoteAnnotation, RemoteTask
 
 #: Up to this many predictions are asked for one by one; for more of them the whole list is cheaper.
 _ONE_BY_ONE = 20
 
 
-def ask(studio: Studio, mine: Project, tasks: Iterable[RemoteTask], known: Mapping[str, Known]) -> dict[int, str]:
-    """The words that predictions put on the form (empty: none), by their ids, where that is not known otherwise.
+def ask(
+    studio: Studio, mine: Project, tasks: Iterable[RemoteTask], known: Mapping[str, Known]
+) -> dict[int, parse.Said]:
+    """What predictions put on the form or kept back, by their ids, where that is not known otherwise.
 
     ``known`` is what the ledger knows by origin. Predictions that are gone are left out.
     """
@@ -38,13 +40,11 @@ def ask(studio: Studio, mine: Project, tasks: Iterable[RemoteTask], known: Mappi
         answer.parent_prediction
         for task in tasks
         for answer in task.annotations
-        if answer.parent_prediction is not None
-        and parse.read(answer.result).guess is None
-        and _open(known.get(mine.origin(answer.id)))
+        if answer.parent_prediction is not None and _silent(answer) and _open(known.get(mine.origin(answer.id)))
     }
     if len(wanted) > _ONE_BY_ONE:
         listed = patiently(lambda: studio.predictions(mine.project))
-        return {number: parse.guessed(parts) for number, parts in listed.items() if number in wanted}
+        return {one.id: parse.read(one.result) for one in listed if one.id in wanted}
     found = {}
     for number in sorted(wanted):
         try:
@@ -53,8 +53,13 @@ def ask(studio: Studio, mine: Project, tasks: Iterable[RemoteTask], known: Mappi
             if error.status != 404:
                 raise
         else:
-            found[number] = parse.guessed(parts)
+            found[number] = parse.read(parts)
     return found
+
+
+def words(asked: Mapping[int, parse.Said]) -> dict[int, str]:
+    """The words that predictions put on the form, by their ids; empty where they put none."""
+    return {number: said.labels[0] if len(said.labels) == 1 else "" for number, said in asked.items()}
 
 
 def add_hidden(conn: Connection, mine: Project, tasks: Iterable[RemoteTask], guesses: dict[int, str]) -> None:
@@ -69,11 +74,17 @@ def add_hidden(conn: Connection, mine: Project, tasks: Iterable[RemoteTask], gue
         if task.uid is not None
         and answer.parent_prediction is not None
         and answer.parent_prediction not in guesses
-        and parse.read(answer.result).guess is None
+        and _silent(answer)
         and parse.read(answer.result).origin == parse.MANUAL
     ]
     blind = sent_guesses.hidden(conn, mine, [about for _, about in asked])
     guesses.update({prediction: "" for (prediction, _), kept in zip(asked, blind, strict=True) if kept})
+
+
+def _silent(answer: RemoteAnnotation) -> bool:
+    """Whether an answer does not tell itself what its form had."""
+    said = parse.read(answer.result)
+    return said.guess is None and said.hidden is None
 
 
 def _open(known: Known | None) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from emolab.labeling.answers import parse, timestamps
 from emolab.labeling.form import controls
 from emolab.labeling.label_studio.records import RemoteAnnotation
-from emolab.records import NOTHING_SHOWN, SKIPPED, SOME_GUESS, Vote
+from emolab.records import NOTHING_SHOWN, SKIPPED, SOME_GUESS, FormGuess, Vote
 from emolab.taxonomy import META, resolve
 
 if TYPE_CHECKING:
@@ -87,6 +87,13 @@ def vote(
     )
 
 
+def form(answer: RemoteAnnotation, *, forms: Mapping[int, FormGuess], terms: AnswerTerms) -> FormGuess | None:
+    """The guess that the form of an answer had, shown or hidden; ``None`` where neither the answer tells it nor the
+    prediction that it began from, one of ``forms`` by its id."""
+    found = parse.read(answer.result, terms.theirs).form or forms.get(answer.parent_prediction or 0)
+    return found and replace(found, label=resolve(found.label, terms.classes) or found.label[:_LONGEST])
+
+
 def seconds(lead_time: float | None) -> float | None:
     """A lead time that can be one: more than nothing, at most a day.
 
@@ -106,6 +113,8 @@ def _shown(
 
     The answer itself tells it best. Then the ledger: the server forgets the prediction when the next push replaces it.
     """
+    if said.hidden is not None:
+        return NOTHING_SHOWN
     word = said.guess
     if word is None and before is not None and before.shown not in (None, SOME_GUESS):
         return before.shown

@@ -31,10 +31,9 @@ class Annotations(Projects):
             )
         return self._answer(answer, request).row().number("created")
 
-    def predictions(self, project: int) -> dict[int, list[object]]:
-        """Return the results of all predictions of a project by their ids."""
-        rows = self.http.ask("/api/predictions/", project=project).rows()
-        return {row.key("id"): _result(row) for row in rows}
+    def predictions(self, project: int) -> list[RemotePrediction]:
+        """Return all predictions of a project."""
+        return [_prediction(row) for row in self.http.ask("/api/predictions/", project=project).rows()]
 
     def prediction(self, prediction: int) -> list[object]:
         """Return the result of one prediction; ``ServerError`` with status 404 when it is gone."""

@@ -14,6 +14,7 @@ from emolab.labeling.sync import merge_projects, queue_order, reconcile_tasks, t
 from emolab.labeling.sync.duplicate_tasks import Settled
 from emolab.labeling.sync.outbox import Order, Sent, send, settle
 from emolab.labeling.sync.reconcile_tasks import Link
+from emolab.records import FormGuess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,26 +57,26 @@ def deliver(
     outgoing = [task for task in outbox if task.sample_id in todo]
     version = queue_order.new_version()
     places = queue_order.scores(queue_order.queue(link))
-    shown = _choose_shown(link, places, request, sent)
+    guesses = _guesses(link, places, request, sent)
     with progress.task("Sending to Label Studio", total=len(outgoing), unit="images") as bar:
-        send(link, outgoing, Order(version, places, shown), root=root, sent=sent, bar=bar)
+        send(link, outgoing, Order(version, places, guesses), root=root, sent=sent, bar=bar)
     sent.twins.add(reconcile_tasks.sweep(link, after=newest, overlap=overlap))
     sent.twins.add(merge_projects.settle_across(link, surplus, overlap=overlap))
     seen = request.visible or remote.show_predictions
-    queue_order.apply(link, version, places, already=sent.scored, guesses=shown, visible=seen)
+    queue_order.apply(link, version, places, already=sent.scored, guesses=guesses, visible=seen)
     if unsure or sent.unknown:  # what was cut off may have come through meanwhile
         sent.twins.add(reconcile_tasks.sweep(link, after=newest, overlap=overlap))
     return sent, _reopen(link, progress)
 
 
-def _choose_shown(link: Link, queue: Collection[str], request: PushRequest, sent: Sent) -> dict[str, str]:
-    """The guesses that people are to see; the catalog is told of all that go with the samples in ``queue``."""
+def _guesses(link: Link, queue: Collection[str], request: PushRequest, sent: Sent) -> dict[str, FormGuess]:
+    """The guesses that go with the forms of the samples in ``queue``, shown or hidden; the catalog is told of them."""
     guesses = {sample_id: request.guesses[sample_id] for sample_id in queue if sample_id in request.guesses}
     blind = {sample_id for sample_id in guesses if task_payload.stays_blind(sample_id, request.blind)}
     with link.catalog.begin() as tx:
         guessed.record(tx, link.project, guesses, tasks=queue, blind=blind, share=request.blind)
     sent.guesses, sent.blind = len(guesses) - len(blind), len(blind)
-    return {sample_id: guess for sample_id, guess in guesses.items() if sample_id not in blind}
+    return {name: FormGuess(guess, name not in blind, request.blind) for name, guess in guesses.items()}
 
 
 def strays(link: Link, remote: RemoteProject, surplus: Sequence[RemoteProject], *, overlap: int) -> Settled:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from emolab.catalog.campaign.remotes import ProjectTask
     from emolab.labeling.sync.reconcile_tasks import Link
     from emolab.progress import Task as Bar
-    from emolab.records import Sample
+    from emolab.records import FormGuess, Sample
 
 TASKS_PER_IMPORT = 500
 FILES_PER_UPLOAD = 100
@@ -50,11 +50,11 @@ class Sent:
 
 @dataclass(frozen=True)
 class Order:
-    """The place of each sample in the queue, and guesses to show, if any."""
+    """The place of each sample in the queue, and the guesses that go with forms, shown or hidden."""
 
     version: str
     scores: Mapping[str, float]
-    guesses: Mapping[str, str]
+    guesses: Mapping[str, FormGuess]
 
 
 def send(link: Link, outgoing: Sequence[ProjectTask], order: Order, *, root: Path, sent: Sent, bar: Bar) -> None:

@@ -155,7 +155,8 @@ def _pull(sides: _Sides, mine: Project, remote: RemoteProject, total: PullTotal)
         strangers = authors - answers.people(conn, mine.server).keys()
         known = record_votes.known_of(conn, mine, seen.tasks)
     users = patiently(studio.users) if strangers else {}
-    shown = shown_guess.ask(studio, mine, seen.tasks, known)
+    asked = shown_guess.ask(studio, mine, seen.tasks, known)
+    shown = shown_guess.words(asked)
     with catalog.begin() as tx:
         shown_guess.add_hidden(tx, mine, seen.tasks, shown)
         pulled = record_votes.PulledTasks(
@@ -164,6 +165,7 @@ def _pull(sides: _Sides, mine: Project, remote: RemoteProject, total: PullTotal)
             names=pseudonyms.remember(tx, mine.server, strangers, users),
             overlap=remote.maximum_annotations,
             guesses=shown,
+            forms={number: said.form for number, said in asked.items() if said.form is not None},
             theirs=team_questions.reserved(remote.label_config),
             there=seen.there,
             tasks_before=seen.known,

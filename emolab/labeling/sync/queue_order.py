@@ -15,10 +15,11 @@ from emolab.catalog.campaign import answers, remotes
 from emolab.catalog.campaign import guesses as guessed
 from emolab.catalog.storage.chunks import chunks
 from emolab.errors import ServerError
+from emolab.labeling.answers import parse
 from emolab.labeling.label_studio.queries import carriers, drafted, model_versions
 from emolab.labeling.label_studio.retry import patiently
 from emolab.labeling.sync import task_payload
-from emolab.records import SKIPPED
+from emolab.records import SKIPPED, FormGuess
 
 if TYPE_CHECKING:
     from emolab.catalog.campaign.remotes import ProjectTask
@@ -76,9 +77,23 @@ def renew(link: Link, ranks: Mapping[str, int]) -> int:
     remote = patiently(lambda: link.studio.project(link.project.project))
     with link.catalog.begin() as tx:
         remotes.set_ranks(tx, link.project, ranks)
-        shown = guessed.shown_now(tx, link.project)
+        forms = guessed.standing(tx, link.project)
+    if remote.show_predictions:
+        forms |= _sent_by_others(link, remote.model_version)
     visible = remote.show_predictions
-    return apply(link, new_version(), scores(queue(link)), already=set(), guesses=shown, visible=visible)
+    return apply(link, new_version(), scores(queue(link)), already=set(), guesses=forms, visible=visible)
+
+
+def _sent_by_others(link: Link, version: str) -> dict[str, FormGuess]:
+    """The guesses of the order in force, whichever machine sent it, as far as they tell themselves; by sample id."""
+    with link.catalog.connect() as conn:
+        known = remotes.known_tasks(conn, link.project)
+    found = {}
+    for one in patiently(lambda: link.studio.predictions(link.project.project)):
+        form = parse.read(one.result).form
+        if one.version == version and one.task in known and form is not None:
+            found[known[one.task]] = form
+    return found
 
 
 def apply(
@@ -87,7 +102,7 @@ def apply(
     score_of: Mapping[str, float],
     *,
     already: set[str],
-    guesses: Mapping[str, str],
+    guesses: Mapping[str, FormGuess],
     visible: bool = False,
 ) -> int:
     """Give every task of ``score_of`` but those in ``already`` its score and make ``version`` the project's own.

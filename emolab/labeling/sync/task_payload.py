@@ -13,7 +13,7 @@ from emolab.errors import DataError
 from emolab.labeling.answers import parse
 from emolab.labeling.form import controls
 from emolab.labeling.label_studio.tasks import UID
-from emolab.records import Sample
+from emolab.records import FormGuess, Sample
 
 _MIME = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
 _MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"GIF8", "gif"), (b"BM", "bmp"))
@@ -50,9 +50,19 @@ def stays_blind(sample_id: str, share: float) -> bool:
     return place < share * 2**64
 
 
-def prediction(score: float, version: str, *, guess: str | None = None, modality: str = "image") -> dict[str, Any]:
-    """What gives a task its place in the queue (lower ``score`` comes first), with a visible guess or none."""
-    parts = [] if guess is None else controls.answer(guess, modality=modality)
+def prediction(
+    score: float, version: str, *, guess: FormGuess | None = None, modality: str = "image"
+) -> dict[str, Any]:
+    """What gives a task its place in the queue (lower ``score`` comes first), with a guess that people see or not.
+
+    A hidden guess marks nothing on the form: its part holds no choice, only what is not shown.
+    """
+    if guess is None:
+        return {"model_version": version, "score": score, "result": []}
+    parts = controls.answer(guess.label, modality=modality)
     for part in parts:  # an answer that begins from it carries this for ever, the prediction may be deleted
-        part.update(origin=parse.UNCHANGED, meta={parse.MARK: guess})
+        mark = parse.MARK if guess.shown else parse.HIDDEN
+        part.update(origin=parse.UNCHANGED, meta={mark: guess.label, parse.SHARE: guess.share})
+        if not guess.shown:
+            part["value"] = {"choices": []}
     return {"model_version": version, "score": score, "result": parts}

@@ -67,7 +67,7 @@ async def predict(request: Request, *, assistant: Assistant) -> Response:
     for start in range(0, len(numbers), TOGETHER):
         part = {number: pictures[number] for number in numbers[start : start + TOGETHER]}
         found |= await _answers(request, service, part)
-    results = [assistant.result(found.get(number), version) for number in range(len(tasks))]
+    results = [assistant.result(task, found.get(number), version) for number, task in enumerate(tasks)]
     return JSONAnswer({"results": results, "model_version": version})
 
 

@@ -29,33 +29,36 @@ class Assistant:
     """What an ML backend says about the tasks of ``workspace``.
 
     A task names its sample, whose file is the workspace's own, so nothing is fetched from anywhere. Samples that stay
-    blind (``labeling.blind``) get an empty form, as in emolab's own push.
+    blind (``labeling.blind``) get an empty form, as in emolab's own push; what the model says about them goes along
+    unseen, so that answers to shown and to hidden guesses can be compared.
     """
 
     workspace: Workspace
 
     def files(self, tasks: Iterable[Mapping[str, Any]]) -> list[Path | None]:
-        """The file of each task's sample; ``None`` where nothing is to be said: blind, unknown, or not emolab's."""
+        """The file of each task's sample; ``None`` where nothing is to be said: unknown, or not emolab's."""
         from emolab.catalog import samples
-        from emolab.labeling.sync.task_payload import stays_blind
 
         ids = [sample_of(task) for task in tasks]
-        share = self.workspace.config.labeling.blind
         with self.workspace.catalog() as catalog, catalog.connect() as conn:
-            wanted = [one for one in ids if one is not None and not stays_blind(one, share)]
+            wanted = [one for one in ids if one is not None]
             there = samples.keys(conn, wanted)
             found = samples.by_ids(conn, [one for one in wanted if one in there])
         known = {sample.id: self.workspace.locate(sample.media) for sample in found}
         return [None if one is None else known.get(one) for one in ids]
 
-    def result(self, answer: ImageAnswer | None, version: str) -> dict[str, Any]:
+    def result(self, task: Mapping[str, Any], answer: ImageAnswer | None, version: str) -> dict[str, Any]:
         """What Label Studio gets for one task: a guess that says it is one, and how sure it is; or an empty form."""
-        from emolab.labeling.sync.task_payload import prediction
+        from emolab.labeling.sync.task_payload import prediction, stays_blind
+        from emolab.records import FormGuess
 
-        if answer is None or answer.error is not None or not answer.faces:
+        sample_id = sample_of(task)
+        if sample_id is None or answer is None or answer.error is not None or not answer.faces:
             return {**NOTHING, "model_version": version}
-        face = answer.faces[0]  # the largest
-        guess = face.label if face.label in self.workspace.config.project.classes else None
+        face, share = answer.faces[0], self.workspace.config.labeling.blind  # the largest
+        if face.label not in self.workspace.config.project.classes:
+            return prediction(round(face.confidence, 6), version)
+        guess = FormGuess(face.label, not stays_blind(sample_id, share), share)
         return prediction(round(face.confidence, 6), version, guess=guess)
 
 
