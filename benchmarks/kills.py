@@ -34,6 +34,7 @@ from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
+from emolab.loop.label.relearn import relearn
 from emolab.records import Sample
 from emolab.taxonomy import PRESETS
 from emolab.workspace import Workspace
@@ -50,6 +51,7 @@ _PRELOAD = (
     "label_studio_sdk",
     "emolab.labeling.sync.pull",
     "emolab.labeling.sync.push",
+    "emolab.loop.label.relearn",
     "emolab.labeling.server.embedded",
 )
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -164,6 +166,22 @@ def kill_pulls(
     return Outcome(runs, where.total(), len(there), len(there - held.keys()), doubled, where)
 
 
+def kill_relearns(
+    workspace: Workspace,
+    studio: Studio,
+    *,
+    token: str,
+    kills: int,
+    rng: np.random.Generator,
+    more: Callable[[], None],
+) -> tuple[int, Counter[str]]:
+    """Kill pulls that put the queue in a new order; ``more`` looks at what is left and gives the next answers.
+
+    Returns how many runs there were, and the kills by moment.
+    """
+    return _kill_often(_learn, workspace.root, studio.url, token, kills=kills, more=more, rng=rng)
+
+
 def _tasks(workspace: Workspace, studio: Studio) -> Counter[str]:
     project = studio.find_project(workspace.config.labeling.project)
     found: Counter[str] = Counter()
@@ -253,6 +271,11 @@ def _push(workspace: Workspace, studio: Studio) -> None:
 
 def _pull(workspace: Workspace, studio: Studio) -> None:
     pull(workspace, studio)
+
+
+def _learn(workspace: Workspace, studio: Studio) -> None:
+    pull(workspace, studio)
+    relearn(workspace, studio)
 
 
 def measure(folder: Path, studio: Studio, *, token: str, kills: int) -> list[Result]:
