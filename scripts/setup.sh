@@ -2,7 +2,8 @@
 # Makes ./.venv ready for `make demo` and `make test`. Safe to run again; quick when nothing has changed.
 #
 #   scripts/setup.sh          the environment, and MongoDB for FiftyOne
-#   scripts/setup.sh test     the same, Chromium for the tests that look at pages, PostgreSQL for those of a shared catalog
+#   scripts/setup.sh test     the same, Chromium for the tests that look at pages, PostgreSQL for those of a shared
+#                             catalog, slowhttptest for those of the server
 #   scripts/setup.sh again    the same, looking at everything again even when nothing seems to have changed
 #
 # Uses only what is missing: Python 3.11 or newer, python3-venv, libcurl4 and Chromium come from Debian or Ubuntu
@@ -114,6 +115,14 @@ install_postgresql() {
     say "No PostgreSQL: those tests will be skipped. To have them: $(ask_for postgresql)"
 }
 
+# slowhttptest, which attacks the server of `emolab serve` in its tests.
+install_slowhttptest() {
+    if command -v slowhttptest >/dev/null; then return 0; fi
+    step "slowhttptest, for the tests of the server"
+    if install_debian slowhttptest; then return 0; fi
+    say "No slowhttptest: those tests will be skipped. To have them: $(ask_for slowhttptest)"
+}
+
 main() {
     case "$for_what" in demo | test | again) ;; *) die "unknown use \"$for_what\"" "scripts/setup.sh [test|again]" ;; esac
     [ -f setup.cfg ] || die "no setup.cfg in $PWD" "Run this from a clone of emolab."
@@ -133,6 +142,7 @@ main() {
     if [ "$for_what" = test ]; then
         install_browser
         install_postgresql
+        install_slowhttptest
     fi
 }
 

@@ -1,8 +1,10 @@
-"""HTTP/1.1 as uvicorn speaks it, with what it leaves open: headers that never end, and too many connections.
+"""HTTP/1.1 as uvicorn speaks it, with what it leaves open: headers that never end, readers that never read, and too
+many connections.
 
 A request whose headers do not come in time is refused with 408; what is no HTTP, or has headers that are too long, with
 400. Above the allowed number of connections, requests on new ones are refused with 503; at twice the number, new
-connections are closed.
+connections are closed. Whoever takes nothing of an answer in time loses the connection; otherwise a few callers who ask
+and never read would hold their places for ever.
 """
 
 from __future__ import annotations
@@ -18,15 +20,19 @@ from emolab.serving.app.errors import CLOSE, JSONAnswer, RequestRefused, as_resp
 from emolab.serving.capacity import SOONEST, Overloaded
 
 
-def protocol(*, connections: int, header_seconds: float) -> type[H11Protocol]:
-    """The protocol with these limits."""
-    return type("LimitedProtocol", (_Limited,), {"most": connections, "header_seconds": header_seconds})
+def protocol(*, connections: int, header_seconds: float, read_seconds: float) -> type[H11Protocol]:
+    """The protocol with these limits: connections at once, seconds for headers, and for a reader to go on."""
+    limits = {"most": connections, "header_seconds": header_seconds, "read_seconds": read_seconds}
+    return type("LimitedProtocol", (_Limited,), limits)
 
 
 class _Limited(H11Protocol):
     most: int
     header_seconds: float
+    read_seconds: float
     _timer: asyncio.TimerHandle | None = None
+    _reader: asyncio.TimerHandle | None = None
+    _taken = 0  # times that answers were ended, or that a reader caught up with one
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -39,7 +45,22 @@ class _Limited(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        if self._reader is not None:
+            self._reader.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._taken += 1
+
+    def on_response_complete(self) -> None:
+        self._taken += 1
+        super().on_response_complete()
+        self._expect_reading()
 
     def handle_events(self) -> None:
         super().handle_events()
@@ -64,6 +85,18 @@ class _Limited(H11Protocol):
             self._timer.cancel()
             self._timer = None
 
+    def _expect_reading(self) -> None:
+        """End the connection where nobody reads on in time; nothing to do once all is on its way."""
+        if self._reader is None and self.transport.get_write_buffer_size():
+            self._reader = self.loop.call_later(self.read_seconds, self._not_read, self._taken)
+
+    def _not_read(self, taken: int) -> None:
+        self._reader = None
+        if taken == self._taken and self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self._expect_reading()
+
     def _too_slow(self) -> None:
         self._timer = None
         message = f"The headers did not come within {self.header_seconds:g} s."
@@ -85,6 +118,7 @@ class _Limited(H11Protocol):
         except h11.LocalProtocolError:  # an answer is under way already
             pass
         self.transport.close()
+        self._expect_reading()
 
 
 async def _busy(scope: Scope, receive: Receive, send: Send) -> None:

@@ -64,7 +64,11 @@ def run(
     settings = service.config
     config = uvicorn.Config(
         create(service, more=more),
-        http=protocol(connections=settings.connections, header_seconds=min(_HEADER_SECONDS, settings.upload_timeout)),
+        http=protocol(
+            connections=settings.connections,
+            header_seconds=min(_HEADER_SECONDS, settings.upload_timeout),
+            read_seconds=settings.timeout,
+        ),
         loop="asyncio",
         lifespan="off",
         access_log=False,
