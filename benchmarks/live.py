@@ -29,15 +29,16 @@ from benchmarks.harness import Result, main, ratio
 from emolab.config import CollectConfig
 from emolab.demonstration.drawn_faces import draw_faces
 from emolab.inference import engine_cache
-from emolab.inference.served_model import ServedModel
+from emolab.inference.runtime import Runner, open_export
+from emolab.inference.served_model import of_file
 from emolab.loop.model.open_model import open_model
+from emolab.loop.model.quick_engine import open_engine
 from emolab.modalities.image.decode import Preprocessing
 from emolab.serving.live.browser import read_jpeg
 from emolab.serving.live.face_stream import FaceStream, finder_for, stream_rules
 from emolab.serving.live.frame_answers import plain
 from emolab.serving.live.pipeline import ArrivedFrame, LiveAnswer, LivePipeline
 from emolab.serving.predictor import Model
-from emolab.workspace import Workspace
 
 RATE, WIDTH, HEIGHT = 30, 640, 480
 #: Milliseconds: the aim for one face, for one face with ResNet50, and what a frame may take beyond one interval.
@@ -126,38 +127,34 @@ def cpu_per_frame(model: Model, faces: int, n: int) -> tuple[list[float], float]
 
 
 def write_resnet50(place: str, quick: str) -> None:
-    """Write ResNet50 into `place`: as a trained model, and in a full run exported for OpenVINO in 8-bit integers.
+    """Write ResNet50 into `place` as the ONNX file that emolab makes of a trained model; in a full run in int8 too.
 
     What this processor makes of bfloat16 is no file of its own: OpenVINO computes the same one in it.
     """
     from benchmarks.export import built
-    from emolab.training import checkpoint
     from emolab.training.export import formats, parity
 
     network, made = built("resnet50", 224)
-    checkpoint.write(Path(place) / "model", made, network.state_dict())
-    if quick:
-        return
-    document = formats.describe(made, to="openvino", precision="int8", width=network.head.in_features)
     images = parity.synthetic(16, made.preprocessing)
-    formats.write(network, Path(place) / "int8.zip", document, "", images, calibration=images)
+    for to, precision in [("onnx", "fp32")] if quick else [("onnx", "fp32"), ("openvino", "int8")]:
+        document = formats.describe(made, to=to, precision=precision, width=network.head.in_features)
+        file = Path(place) / f"{precision}{formats.SUFFIX[to]}"
+        formats.write(network, file, document, "", images, calibration=images if precision == "int8" else None)
 
 
 def large(quick: bool) -> list[Result]:
     """CPU milliseconds of a frame with ResNet50, by each engine and precision that this machine has."""
     rows = []
-    with tempfile.TemporaryDirectory(prefix="emolab-live-") as name:
-        place = Path(name)
+    with tempfile.TemporaryDirectory(prefix="emolab-live-") as place:
         code = "import sys; from benchmarks.live import write_resnet50; write_resnet50(*sys.argv[1:])"
-        subprocess.run([sys.executable, "-c", code, name, "quick" if quick else ""], check=True)
-        workspace = Workspace.init(place / "faces", classes=("happiness", "sadness"))
-        models: dict[str, ServedModel] = {}
-        for engine, exact in [("onnx", True), ("auto", False)] if quick else ENGINES:
-            model = open_model(workspace, place / "model", threads=1, engine=engine, exact=exact)
-            models[engine_name(model)] = model
+        subprocess.run([sys.executable, "-c", code, place, "quick" if quick else ""], check=True)
+        runners = [
+            open_engine(Path(place) / "fp32.onnx", threads=1, engine=engine, exact=exact)
+            for engine, exact in ([("onnx", True), ("auto", False)] if quick else ENGINES)
+        ]
         if not quick:
-            int8 = open_model(None, place / "int8.zip", threads=1)
-            models[engine_name(int8)] = int8
+            runners.append(open_export(Path(place) / "int8.zip", threads=1))
+    models = {engine_name(runner): of_file(runner) for runner in runners}
     taken = frame_by_frame(models, 30 if quick else 300)
     base = next(iter(taken))
     for engine, spent in taken.items():
@@ -171,9 +168,9 @@ def large(quick: bool) -> list[Result]:
     return rows
 
 
-def engine_name(model: ServedModel) -> str:
-    """What computes `model`, and in which precision."""
-    return f"{engine_cache.ENGINES[model.runner.engine][1]} {model.runner.precision}"
+def engine_name(runner: Runner) -> str:
+    """What computes, and in which precision."""
+    return f"{engine_cache.ENGINES[runner.engine][1]} {runner.precision}"
 
 
 def frame_by_frame(models: Mapping[str, Model], n: int) -> dict[str, list[float]]:
