@@ -27,6 +27,7 @@ from emolab.records import Sample, Vote
 from emolab.taxonomy import MOST_CLASSES
 from emolab.training import checkpoint
 from emolab.training.fitting import fit
+from emolab.training.fitting.fitted import Fitted
 from emolab.training.networks import backbones, bundled
 from emolab.training.networks.classifier import Classifier
 from emolab.training.networks.weights import load_into
@@ -60,19 +61,32 @@ def ready(workspace: Workspace) -> Workspace:
     return configure(workspace, QUICK + "\ntensorboard = false")
 
 
-@pytest.fixture
-def halfway(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def after_three_epochs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of four epochs that was stopped after the third."""
 
     def stop(row: dict[str, object]) -> None:
         if row["epoch"] == 3:
             raise Stopped
 
-    folder = tmp_path / "run"
+    folder = tmp_path_factory.mktemp("stopped") / "run"
     pixels, data = problem()
     with pytest.raises(Stopped):
         fit.fit(pixels, data, quick(epochs=4), folder, watch=stop)
     return folder
+
+
+@pytest.fixture
+def halfway(after_three_epochs: Path, tmp_path: Path) -> Path:
+    """A copy of it for one test."""
+    return Path(shutil.copytree(after_three_epochs, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    """What the same run gives when nobody stops it."""
+    pixels, data = problem()
+    return fit.fit(pixels, data, quick(epochs=4), tmp_path_factory.mktemp("whole"))
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -105,10 +119,9 @@ DAMAGES = (cut, flip, empty, remove)
 @pytest.mark.parametrize("name", [state.STATE, state.TENSORS])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_newest_state_falls_back_to_the_one_before_and_ends_the_same(
-    halfway: Path, tmp_path: Path, name: str, damage: Callable[[Path], None]
+    halfway: Path, whole: Fitted, name: str, damage: Callable[[Path], None]
 ) -> None:
     pixels, data = problem()
-    whole = fit.fit(pixels, data, quick(epochs=4), tmp_path / "whole")
     older, newer = sorted(halfway.glob("at-*"))
     damage(newer / name)
     heard = Heard()
