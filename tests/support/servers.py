@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import uuid
@@ -66,7 +67,8 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
         pytest.skip(str(missing))
     workspace = Workspace.init(tmp_path_factory.mktemp("label-studio"), classes=CLASSES)
     server = EmbeddedServer(workspace)
-    started = server.start(port=free_port(), timeout=400.0)
+    with quick_passwords():
+        started = server.start(port=free_port(), timeout=400.0)
     try:
         with connect(started.server.url, server.token()) as admin:
             admin.http.call("POST", "/api/jwt/settings", json={"legacy_api_tokens_enabled": True})
@@ -74,6 +76,24 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
         yield LabelStudioServer(started.server.url, server.token(), legacy, server)
     finally:
         server.stop(grace=3.0)
+
+
+@contextlib.contextmanager
+def quick_passwords() -> Iterator[None]:
+    """A server that is started here checks passwords quickly; all else is as emolab starts it."""
+    real, more = installation.environment, Path(__file__).parent / "studio_settings"
+
+    def environment(folder: Path, **extra: str) -> dict[str, str]:
+        made = real(folder, **extra)
+        return {
+            **made,
+            "PYTHONPATH": f"{more}{os.pathsep}{made['PYTHONPATH']}",
+            "DJANGO_SETTINGS_MODULE": "quick_passwords",
+        }
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(installation, "environment", environment)
+        yield
 
 
 def copy_studio(source: Path, target: Path) -> None:
