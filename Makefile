@@ -5,8 +5,10 @@
 
 VENV   := .venv/bin
 ARGS   ?=
-# Two test processes; the tests of a file stay together, and each process starts a server of its own when it needs one.
-JOBS   ?= 2
+# Test processes: more than two cores, as servers are waited for. The tests of a file stay together, in the order of
+# tests/conftest.py, and each process starts a server of its own when it needs one.
+JOBS   ?= 3
+PYTEST := $(VENV)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=10
 FAST   := -m "not slow and not labelstudio and not fiftyone and not browser"
 BENCHMARKS := $(filter-out __init__ harness,$(basename $(notdir $(sort $(wildcard benchmarks/[a-z]*.py)))))
 
@@ -25,10 +27,10 @@ demo: ready  ## the whole loop on drawn faces, and how many votes it saves
 
 test:  ## every test, against a real Label Studio and a real FiftyOne
 	@scripts/setup.sh test
-	@$(VENV)/python -m pytest -n $(JOBS) --dist loadfile --durations=10 $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-fast: ready  ## the tests that need no server and little time, for while you work
-	@$(VENV)/python -m pytest -n $(JOBS) --dist loadfile -q --durations=10 $(FAST) $(ARGS)
+	@$(PYTEST) -q $(FAST) $(ARGS)
 
 lint: ready  ## ruff: rules and layout
 	@$(VENV)/ruff check .

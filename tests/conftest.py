@@ -20,6 +20,8 @@ from tests.support.new_catalogs import copied_catalogs  # noqa: F401 (fixture)
 from tests.support.servers import embedded, label_studio, project, studio  # noqa: F401 (fixtures)
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Markers of tests whose file waits for a server of another program.
+SERVERS = ("labelstudio", "fiftyone", "browser")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,10 +43,32 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the tests into the order that was asked for."""
+    """Put the tests into the order that was asked for, else into one that keeps all processes busy to the end."""
     seed = config.getoption("--shuffle")
     if seed is not None:
         shuffle(items, seed)
+    else:
+        longest_first(items)
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Files that need a server come early, between those with slow tests; the quick ones fill up the end.
+
+    A file stays whole: what its tests share is made once, and one process runs it.
+    """
+    tests: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        tests.setdefault(item.path, []).append(item)
+    place = dict.fromkeys(tests, 2.0)
+    for markers, share in ((("slow",), 1.0), (SERVERS, 0.7)):
+        marked = {path: sum(_marked(item, *markers) for item in tests[path]) for path in tests}
+        files = sorted((path for path in tests if marked[path]), key=lambda path: -marked[path])
+        place |= {path: share * i / len(files) for i, path in enumerate(files)}
+    items.sort(key=lambda item: place[item.path])
+
+
+def _marked(item: pytest.Item, *names: str) -> bool:
+    return any(item.get_closest_marker(name) for name in names)
 
 
 def shuffle(items: list[pytest.Item], seed: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from emolab.active_learning.selection.pool import Pool
 from emolab.records import VoteTable
-from tests.conftest import shuffle
+from tests.conftest import longest_first, shuffle
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -85,3 +85,18 @@ def test_a_seed_gives_all_tests_one_order_and_leaves_files_whole() -> None:
         dict.fromkeys(item.path for item in order(1))
     )
     assert [item.name for item in order(1)] != [item.name for item in tests]
+
+
+def test_files_that_need_a_server_begin_early_and_quick_ones_end_and_all_stay_whole() -> None:
+    kinds = {"a": "", "b": "slow", "c": "labelstudio", "d": "slow", "e": "browser", "f": ""}
+
+    def case(path: str, name: int) -> Any:
+        return SimpleNamespace(path=path, name=name, get_closest_marker=lambda name: name == kinds[path])
+
+    tests = [case(path, name) for path in kinds for name in range(5)]
+    tests.append(case("e", 5))
+    ordered = list(tests)
+    longest_first(ordered)
+    assert [path for path, _ in groupby(ordered, lambda item: item.path)] == ["b", "e", "c", "d", "a", "f"]
+    assert [item.name for item in ordered if item.path == "e"] == [0, 1, 2, 3, 4, 5]
+    assert sorted(ordered, key=id) == sorted(tests, key=id)
