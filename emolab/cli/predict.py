@@ -51,7 +51,8 @@ _MOST = 1 << 30
     "explain_to",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write each face to DIR with what mattered for its answer over it; 290 times the work of the answer.",
+    help="Write each face to DIR with what mattered for its answer over it; without a map in the network's file 290 "
+    "times the work of the answer.",
 )
 @click.option(
     "--unsure",

@@ -34,7 +34,8 @@ Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 class Runner:
     """An exported model, ready. ``document`` says what it is, ``card`` is its model card in Markdown.
 
-    ``engine`` (onnx, openvino or torchscript) computes it, in ``precision`` (fp32, bf16 or int8).
+    ``engine`` (onnx, openvino or torchscript) computes it, in ``precision`` (fp32, bf16 or int8). ``file`` is where it
+    was read, ``None`` where that is not known.
     """
 
     document: Mapping[str, Any]
@@ -42,6 +43,7 @@ class Runner:
     compute: Callable[[NDArray[np.uint8]], Outputs]
     engine: str
     precision: str
+    file: Path | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -95,7 +97,7 @@ def open_export(
             hint="Use --device cpu, or an ONNX file (emolab export MODEL --to onnx) and training.engine = onnx.",
         )
     try:
-        return Runner(document, card, start(content, wanted, threads, device), engine, wanted)
+        return Runner(document, card, start(content, wanted, threads, device), engine, wanted, file)
     except (MissingExtra, NoProvider, ConfigError):
         raise
     except Exception as error:  # both engines raise classes of their own for content they cannot read
@@ -168,6 +170,15 @@ def _onnx(
         return probs, logits, features
 
     return compute
+
+
+def plain_session(content: bytes) -> Any:
+    """A session of the ONNX file ``content`` on one core of the CPU, for what is asked seldom."""
+    runtime = onnxruntime()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return session_on(runtime, content, options, "cpu")
 
 
 def _openvino(

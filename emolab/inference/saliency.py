@@ -1,5 +1,7 @@
 """Where in an image a model looks, found by asking it alone: no gradients, so any exported file can be explained.
 
+It is for what has no feature map of its own (:mod:`emolab.inference.activation`), which costs a hundredth.
+
 Occlusion (Zeiler, Fergus 2014, "Visualizing and understanding convolutional networks"): parts of the image are covered
 with what surrounds them, and the map says how much the probability of a class falls. The deletion test (Petsiuk, Das,
 Saenko 2018, "RISE: randomized input sampling for explanation of black-box models") judges a map: when the pixels it

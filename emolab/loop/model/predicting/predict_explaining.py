@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,31 +30,46 @@ def explain(
     from emolab.loop.model.predicting.predict_drawing import drawing_targets, save_jpeg
 
     targets = drawing_targets([name for name, _ in pictures], folder)
+    mapped = _mapper(predictor)
     written = []
     with progress.task("Explaining", len(pictures), unit="images") as bar:
         for name, given in pictures:
             reading = predictor.read(name, given)
             if reading.crops:
                 probs = predictor.probabilities([reading])[0]
-                rows = [_row(predictor, crop.pixels, p) for crop, p in zip(reading.crops, probs, strict=True)]
+                classes = predictor.model.classes
+                rows = [_row(classes, crop.pixels, p, mapped) for crop, p in zip(reading.crops, probs, strict=True)]
                 save_jpeg(_stacked(rows), targets[name])
                 written.append(targets[name])
             bar.advance()
     return written
 
 
-def _row(predictor: Predictor, pixels: NDArray[np.uint8], probs: NDArray[np.float32]) -> Image.Image:
+def _mapper(predictor: Predictor) -> Callable[[NDArray[np.uint8], int], NDArray[np.float32]]:
+    """What makes a map of pixels for a class: from the exported file's own feature map, else by covering parts."""
+    from emolab.inference.activation import activation
+    from emolab.inference.saliency import occlusion
+    from emolab.inference.served_model import ServedModel
+
+    found = activation(predictor.model) if isinstance(predictor.model, ServedModel) else None
+    return found or partial(occlusion, predictor.model.probabilities)
+
+
+def _row(
+    classes: Sequence[str],
+    pixels: NDArray[np.uint8],
+    probs: NDArray[np.float32],
+    mapped: Callable[[NDArray[np.uint8], int], NDArray[np.float32]],
+) -> Image.Image:
     """A face, the map over it, and above both what the answer is."""
     from PIL import Image, ImageDraw, ImageFont
 
-    from emolab.inference.saliency import occlusion
-
     best = int(probs.argmax())
-    found = occlusion(predictor.model.probabilities, pixels, best)
+    found = mapped(pixels, best)
     face = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
     face = face.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
     row = Image.new("RGB", (2 * _SIDE, _SIDE + _HEAD), "white")
-    words = f"{predictor.model.classes[best]} {probs[best]:.0%}"
+    words = f"{classes[best]} {probs[best]:.0%}"
     ImageDraw.Draw(row).text((6, 4), words, fill="black", font=ImageFont.load_default(size=15))
     row.paste(face, (0, _HEAD))
     row.paste(_over(face, found), (_SIDE, _HEAD))
