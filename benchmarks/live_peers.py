@@ -48,6 +48,11 @@ PACKAGES: Mapping[str, tuple[str, tuple[str, str], Preprocessing, tuple[str, ...
         ("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise"),
     ),
 }
+#: What accuracy rests on.
+JUDGED = (
+    "FER+ valid, majority of 8 classes; face48 learned from FER+ train without copies of these, mini_XCEPTION from "
+    "FER2013, face-api from pictures of its own"
+)
 #: face48 in 8-bit integers, as "emolab export" makes it, fitted to faces that nobody is judged on.
 INT8, FITTED = "face48-int8.onnx", 256
 #: Whether more is better, and why face48 may be behind.
@@ -398,9 +403,7 @@ def accuracy(models: Mapping[str, Model], most: int) -> list[Result]:
         order = [model.classes.index(label) for label in CLASSES]
         found: dict[str, Any] = metrics.summary(_answers(model, images)[:, order], truth, CLASSES)
         for key in ("accuracy", "macro_f1"):
-            rows.append(
-                Result(f"{key}, {name}", float(found[key]), "share", n=len(truth), note="FER+ valid, 8 classes")
-            )
+            rows.append(Result(f"{key}, {name}", float(found[key]), "share", n=len(truth), note=JUDGED))
     return rows
 
 
