@@ -130,9 +130,10 @@ def _check_studio(ctx: click.Context, session: Session) -> None:
     marks = {"holds": "[green]✓[/]", "fails": "[red]✗[/]", "not tried": "[yellow]·[/]"}
     for step in found.steps:
         untried = " (not tried)" if step.state == "not tried" else ""
-        session.say(f"{marks[step.state]} [bold]{step.name}[/]{untried}: {escape(step.detail)}")
-        if step.fix and not session.json:
-            session.console.print(f"  [cyan]{escape(step.fix)}[/]", soft_wrap=True)
+        lines = [f"{marks[step.state]} [bold]{step.name}[/]{untried}: {escape(step.detail)}"]
+        lines += [f"  [cyan]{escape(step.fix)}[/]"] if step.fix else []
+        if not session.json:
+            session.console.print("\n".join(lines), soft_wrap=True)  # a command that is wrapped cannot be copied
     ctx.exit(0 if found.holds else 1)
 
 

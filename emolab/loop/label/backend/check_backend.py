@@ -122,7 +122,7 @@ class _Walk:
 
     def _answers(self) -> str:
         user = self._studio.whoami()
-        return f"Label Studio {self._studio.version()} answers at {self._studio.url}, as {user.email}"
+        return f"release {self._studio.version()} answers at {self._studio.url}, as {user.email}"
 
     def _exists(self) -> str:
         from emolab.labeling.sync import project as projects
