@@ -50,8 +50,8 @@ PACKAGES: Mapping[str, tuple[str, tuple[str, str], Preprocessing, tuple[str, ...
 }
 #: What accuracy rests on.
 JUDGED = (
-    "FER+ valid, majority of 8 classes; face48 learned from FER+ train without copies of these, mini_XCEPTION from "
-    "FER2013, face-api from pictures of its own"
+    "FER+ valid, majority of 8 classes; face48 learned from FER+ train without copies of these; "
+    "what the peers learned from is not in their packages"
 )
 #: face48 in 8-bit integers, as "emolab export" makes it, fitted to faces that nobody is judged on.
 INT8, FITTED = "face48-int8.onnx", 256
