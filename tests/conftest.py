@@ -20,6 +20,8 @@ from tests.support.new_catalogs import copied_catalogs  # noqa: F401 (fixture)
 from tests.support.servers import embedded, label_studio, project, studio  # noqa: F401 (fixtures)
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Files with few tests that take long.
+LONG = ("test_face48.py", "test_docs.py", "test_demo.py", "test_notebooks.py", "test_merge.py")
 #: Markers of tests whose file waits for a server of another program.
 SERVERS = ("labelstudio", "fiftyone", "browser")
 
@@ -52,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """Files that need a server come early, between those with slow tests; the quick ones fill up the end.
+    """Long files first, those that need a server early, between those with slow tests, and quick ones at the end.
 
     A file stays whole: what its tests share is made once, and one process runs it.
     """
@@ -64,6 +66,7 @@ def longest_first(items: list[pytest.Item]) -> None:
         marked = {path: sum(_marked(item, *markers) for item in tests[path]) for path in tests}
         files = sorted((path for path in tests if marked[path]), key=lambda path: -marked[path])
         place |= {path: share * i / len(files) for i, path in enumerate(files)}
+    place |= {path: 0.0 for path in tests if Path(path).name in LONG}
     items.sort(key=lambda item: place[item.path])
 
 

@@ -298,7 +298,7 @@ ONLY_COMMAND = {
     "models show": {"model": "the step's name"},
     "models promote": {"model": "the step's name"},
     "serve run --check-studio": {"check_studio": "is the step", **dict.fromkeys(
-        ("model", "host", "port", "allow_host", "shadow", "studio", "behind_iam", "keys"), "not with it")},
+        ("model", "host", "port", "device", "allow_host", "shadow", "studio", "behind_iam", "keys"), "not with it")},
     "live": {"browser": "no source", "headless": 'source="0"', "yes": "nobody asks"},
     "status --repair": {"check": "status", "repair": "is the step"},
     "status": {"repair": "the step repair_counts"},

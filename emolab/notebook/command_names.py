@@ -80,10 +80,11 @@ OPTIONS = {
 }
 #: (Function, option) -> argument, where only this function calls it so.
 OPTIONS_OF = {("export", "out"): "file"}
-#: Options that are said by other means in Python, or not needed there, and those of other programs (pip, rm, torchrun).
+#: Options that are said by other means in Python, or not needed there, and those of other programs (pip, rm, torchrun,
+#: playwright).
 ELSEWHERE = {
     *("yes", "json", "help", "no-app", "upgrade", "push", "watch", "advise", "nproc-per-node", "y", "r"),
-    *("allow-host", "behind-iam"),
+    *("allow-host", "behind-iam", "studio", "with-deps"),
 }
 
 #: Sections of the settings, and settings that hold several values.
