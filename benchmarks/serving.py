@@ -159,7 +159,10 @@ def emolab_server(model: str, folder: Path, threads: int, *settings: str) -> Ite
         assert process.stdout is not None
         told = ""
         while not told.endswith("}\n"):
-            told += process.stdout.readline()
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"emolab serve {model} did not start; status {process.wait(60)}")
+            told += line
         yield Server(process, int(json.loads(told)["url"].rpartition(":")[2]))
     finally:
         process.send_signal(signal.SIGTERM)

@@ -18,9 +18,10 @@ minutes, and stops unless there are as many to train on and as many of each clas
 from __future__ import annotations
 
 import argparse
+import io
 import json
-import subprocess
 import sys
+from contextlib import chdir, nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from emolab.cli.main import run
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.inference import model_document, uncertainty
 from emolab.loop.model.training_material import training_material
@@ -66,11 +68,12 @@ KEPT = ("on", "protocol", "flips", "n", "accuracy", "macro_f1", "balanced_accura
 
 def emolab(*words: str | Path, where: Path, json_output: bool = False) -> Any:
     """Run a command of emolab in ``where``, return its JSON where that was asked for, and stop if it fails."""
-    command = [sys.executable, "-m", "emolab", *map(str, words), *(["--json"] if json_output else [])]
-    done = subprocess.run(command, cwd=where, stdout=subprocess.PIPE if json_output else None, check=False)
-    if done.returncode:
-        sys.exit(f"face48: emolab {words[0]} ended with status {done.returncode}")
-    return json.loads(done.stdout) if json_output else None
+    said = io.StringIO()
+    with chdir(where), redirect_stdout(said) if json_output else nullcontext():
+        status = run([*map(str, words), *(["--json"] if json_output else [])])
+    if status:
+        sys.exit(f"face48: emolab {words[0]} ended with status {status}")
+    return json.loads(said.getvalue()) if json_output else None
 
 
 def prepare(workspace: Path, train_zip: Path, valid_zip: Path) -> None:
