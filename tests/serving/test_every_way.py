@@ -49,6 +49,7 @@ from tests.support.encodings import Encoding, encodings
 from tests.support.forms import encoded
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.xdist_group("every way"),
     pytest.mark.filterwarnings("ignore:.*:UserWarning"),  # Pillow's about damaged profiles
 ]
