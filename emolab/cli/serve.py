@@ -117,13 +117,8 @@ def _check_studio(ctx: click.Context, session: Session) -> None:
     """Print what each step on the way of a guess came to, and end: with status 1 where one does not hold."""
     from emolab.loop.label.backend.check_backend import check_studio
 
-    given = [
-        name
-        for name in ctx.params
-        if name not in {"check_studio", "key_file"}
-        and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    ]
-    if any(name not in {"as_json", "overrides"} for name in given):
+    typed = {name for name in ctx.params if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
+    if typed - {"check_studio", "as_json", "overrides"}:
         raise click.UsageError("--check-studio serves nothing, so it stands alone, or with --json and --set.", ctx)
     found = check_studio(session.workspace, progress=session.progress)
     session.emit(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -25,7 +26,16 @@ pytestmark = pytest.mark.labelstudio
 N = 40
 
 
-def figures(workspace: Workspace) -> Mapping[str, object]:
+class Figures(NamedTuple):
+    """What a machine says: (sample, said, guess, shown) of each answer, the anchoring, and labels corrected by it."""
+
+    answers: list[tuple[str, str, str, bool]]
+    anchoring: Mapping[str, object]
+    labels: list[list[float]]
+    corrected: bool
+
+
+def figures(workspace: Workspace) -> Figures:
     """What this machine says of the anchoring, answer by answer and in sum, and its corrected labels."""
     with workspace.catalog() as catalog, catalog.connect() as conn:
         compared = guesses.answers(conn)
@@ -33,12 +43,12 @@ def figures(workspace: Workspace) -> Mapping[str, object]:
     labels = aggregate.labels_of(ballots, LabelRecipe(method="soft", anchoring=anchored_votes.CORRECT))
     ignored = aggregate.labels_of(ballots, LabelRecipe(method="soft", anchoring=anchored_votes.IGNORE))
     order, told = np.argsort(labels.samples), label_status(workspace).to_dict()["anchoring"]
-    return {
-        "answers": sorted((each.sample_id, each.said, each.guess, each.shown) for each in compared),
-        "anchoring": {**told, "annotators": sorted(each["agree_hidden"] for each in told["annotators"])},
-        "labels": labels.probs[order].round(6).tolist(),
-        "corrected": not np.allclose(labels.probs, ignored.probs),
-    }
+    return Figures(
+        answers=sorted((each.sample_id, each.said, each.guess, each.shown) for each in compared),
+        anchoring={**told, "annotators": sorted(each["agree_hidden"] for each in told["annotators"])},
+        labels=labels.probs[order].round(6).tolist(),
+        corrected=not np.allclose(labels.probs, ignored.probs),
+    )
 
 
 def test_a_fresh_workspace_knows_what_stood_on_the_forms_that_another_one_sent(
@@ -67,6 +77,7 @@ def test_a_fresh_workspace_knows_what_stood_on_the_forms_that_another_one_sent(
         pull(machine, studio)
     here, there = figures(team), figures(elsewhere)
     assert here == there
-    assert len(here["answers"]) == 2 * N and here["corrected"], "the correction was at work"  # type: ignore[arg-type]
-    assert {guess for _, _, guess, _ in here["answers"]} == {"sadness", "happiness", "neutral"}  # type: ignore[attr-defined]
-    assert {shown for *_, shown in here["answers"]} == {True, False}  # type: ignore[attr-defined]
+    assert len(here.answers) == 2 * N
+    assert here.corrected, "the correction was not at work"
+    assert {guess for _, _, guess, _ in here.answers} == {"sadness", "happiness", "neutral"}
+    assert {shown for *_, shown in here.answers} == {True, False}

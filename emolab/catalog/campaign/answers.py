@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, String, cast, delete, exists, func, literal, select, update
+from sqlalchemy import Connection, Row, String, bindparam, cast, delete, exists, func, literal, select, update
 
 from emolab.catalog.campaign.remotes import Project
 from emolab.catalog.samples import keys
@@ -18,6 +18,8 @@ from emolab.records import FormGuess
 
 _answers, _users = schema.remote_answers, schema.remote_users
 _samples, _annotators, _votes = schema.samples, schema.annotators, schema.votes
+#: The columns that say which guess the form had.
+_FORM = ("guess", "shown", "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +107,22 @@ def add(tx: Connection, project: Project, seen: Sequence[RecordedAnswer], annota
 
 def tell_forms(tx: Connection, project: Project, seen: Iterable[RecordedAnswer]) -> None:
     """Remember which guess the forms of known answers had."""
-    for answer in seen:
-        here = (_answers.c.project == project.pk) & (_answers.c.annotation == answer.annotation)
-        tx.execute(update(_answers).where(here).values(_form(answer)))
+    statement = (
+        update(_answers)
+        .where(_answers.c.project == project.pk, _answers.c.annotation == bindparam("_annotation"))
+        .values({name: bindparam(f"new_{name}") for name in _FORM})
+    )
+    rows = [
+        {"_annotation": answer.annotation, **{f"new_{name}": value for name, value in _form(answer).items()}}
+        for answer in seen
+    ]
+    if rows:
+        tx.execute(statement, rows)
 
 
 def _form(answer: RecordedAnswer) -> dict[str, Any]:
     form = answer.form
-    return {
-        "guess": form and form.label,
-        "shown": form and form.shown,
-        "share": form and form.share,
-    }
+    return dict.fromkeys(_FORM) if form is None else dict(zip(_FORM, (form.label, form.shown, form.share), strict=True))
 
 
 def forms(conn: Connection, of: Sequence[Project]) -> dict[str, FormGuess]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emolab.catalog.campaign.remotes import Project
     from emolab.catalog.votes import Known
     from emolab.labeling.label_studio.client import Studio
-    from emolab.labeling.label_studio.records import RemoteAnnotation, RemoteTask
+    from emolab.labeling.label_studio.records import RemoteTask
 
 #: Up to this many predictions are asked for one by one; for more of them the whole list is cheaper.
 _ONE_BY_ONE = 20
@@ -40,7 +40,9 @@ def ask(
         answer.parent_prediction
         for task in tasks
         for answer in task.annotations
-        if answer.parent_prediction is not None and _silent(answer) and _open(known.get(mine.origin(answer.id)))
+        if answer.parent_prediction is not None
+        and _open(known.get(mine.origin(answer.id)))
+        and _silent(parse.read(answer.result))
     }
     if len(wanted) > _ONE_BY_ONE:
         listed = patiently(lambda: studio.predictions(mine.project))
@@ -74,16 +76,15 @@ def add_hidden(conn: Connection, mine: Project, tasks: Iterable[RemoteTask], gue
         if task.uid is not None
         and answer.parent_prediction is not None
         and answer.parent_prediction not in guesses
-        and _silent(answer)
-        and parse.read(answer.result).origin == parse.MANUAL
+        and _silent(said := parse.read(answer.result))
+        and said.origin == parse.MANUAL
     ]
     blind = sent_guesses.hidden(conn, mine, [about for _, about in asked])
     guesses.update({prediction: "" for (prediction, _), kept in zip(asked, blind, strict=True) if kept})
 
 
-def _silent(answer: RemoteAnnotation) -> bool:
+def _silent(said: parse.Said) -> bool:
     """Whether an answer does not tell itself what its form had."""
-    said = parse.read(answer.result)
     return said.guess is None and said.hidden is None
 
 

@@ -12,6 +12,7 @@ Label Studio keeps a task for whoever opens it, an hour in the embedded server, 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,8 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 #: Seconds that one page may take, on a machine that does other work.
 PATIENCE = 60.0
 _QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-quic", "--no-first-run",
+    "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-quic", "--no-first-run",
 )  # fmt: skip
 # ``Htx`` and the names that begin with ``lsf-`` are Label Studio's (releases 1.20 to 1.23).
 _READY = """() => {
@@ -113,7 +114,9 @@ def screen(studio: Studio) -> Iterator[FormScreen]:
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     with sync_playwright() as driver:
         try:
-            browser = driver.chromium.launch(executable_path=program, args=list(_QUIET))
+            # the superuser's Chromium starts without its sandbox only; nobody else's goes without
+            sandbox = os.geteuid() != 0
+            browser = driver.chromium.launch(executable_path=program, args=list(_QUIET), chromium_sandbox=sandbox)
         except Error as error:
             if program is not None:
                 raise ServerError(f"{program} does not start: {str(error).splitlines()[0][:160]}") from None

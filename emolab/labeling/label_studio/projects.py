@@ -6,7 +6,7 @@ import base64
 
 from emolab.errors import DataError
 from emolab.labeling.label_studio.connection import ONCE, Connection
-from emolab.labeling.label_studio.records import RemoteBackend, RemoteProject, RemoteTask, task_of
+from emolab.labeling.label_studio.records import RemoteBackend, RemoteProject, RemoteTask, backend_of, task_of
 from emolab.labeling.label_studio.response_shapes import JsonObject
 
 
@@ -82,9 +82,9 @@ class Projects(Connection):
         if password is not None:
             access = {"auth_method": "BASIC_AUTH", "basic_auth_user": "emolab", "basic_auth_pass": password}
         body = {"project": project, "title": title, "url": url, "is_interactive": False, **access}
-        known = [row for row in self.http.ask("/api/ml/", project=project).rows() if row.maybe_text("title") == title]
+        known = [one.id for one in self.backends(project) if one.title == title]
         if known:
-            number = int(known[0].key("id"))
+            number = known[0]
             self.http.call("PATCH", f"/api/ml/{number}", json=body)
         else:
             number = int(self.http.send("POST", "/api/ml/", json=body).row().key("id"))
@@ -93,18 +93,7 @@ class Projects(Connection):
 
     def backends(self, project: int) -> list[RemoteBackend]:
         """Return the ML backends of a project; Label Studio asks each of them how it is."""
-        return [
-            RemoteBackend(
-                id=row.key("id"),
-                title=row.maybe_text("title"),
-                url=row.text("url"),
-                state=row.maybe_text("readable_state"),
-                version=row.maybe_text("model_version"),
-                problem=row.maybe_text("error_message"),
-                has_password=row.flag("basic_auth_pass_is_set"),
-            )
-            for row in self.http.ask("/api/ml/", project=project).rows()
-        ]
+        return [backend_of(row) for row in self.http.ask("/api/ml/", project=project).rows()]
 
     def try_backend(self, backend: int) -> tuple[RemoteTask, list[JsonObject]]:
         """Let Label Studio ask an ML backend about a task that it draws; returns both, and nothing is stored.

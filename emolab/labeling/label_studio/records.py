@@ -122,6 +122,19 @@ class RemoteTask:
 WHOLE = ("updated_at", "data", "annotations")
 
 
+def backend_of(raw: JsonObject) -> RemoteBackend:
+    """Build an ML backend from the server's JSON."""
+    return RemoteBackend(
+        id=raw.key("id"),
+        title=raw.maybe_text("title"),
+        url=raw.text("url"),
+        state=raw.maybe_text("readable_state"),
+        version=raw.maybe_text("model_version"),
+        problem=raw.maybe_text("error_message"),
+        has_password=raw.flag("basic_auth_pass_is_set"),
+    )
+
+
 def task_of(raw: JsonObject | Mapping[str, object], *, need: Sequence[str] = ()) -> RemoteTask:
     """Build a task from the server's JSON; the fields that were asked for (``need``) must be there.
 
