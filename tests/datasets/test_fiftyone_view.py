@@ -16,7 +16,7 @@ import urllib.request
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,10 +33,10 @@ from emolab.demonstration.drawn_faces import DrawnFace, draw_faces
 from emolab.errors import EmolabError
 from emolab.inference import prediction_store
 from emolab.labeling.labels.aggregate import aggregate
-from emolab.progress import Progress
 from emolab.records import Model, Predictions, Sample, Suggestion, Vote
 from emolab.taxonomy import META, PRESETS
 from emolab.workspace import Workspace
+from tests.support.heard import Heard
 
 CLASSES = PRESETS["ferplus8"]
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -293,20 +293,15 @@ def test_both_paths_write_the_same(faces: Workspace, address: str) -> None:
 def test_where_fiftyone_stores_samples_in_another_way_the_public_path_is_taken_and_announced(
     faces: Workspace, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Notes(Progress):
-        said: ClassVar[list[str]] = []
-
-        def note(self, text: str) -> None:
-            self.said.append(text)
-
     add = sync.sample
     monkeypatch.setattr(
         sync, "sample", lambda fo, content: add(fo, {**content, "uid": content["uid"], "vintage": "2031"})
     )
-    report = fiftyone_view.write(faces, address, progress=Notes())
+    heard = Heard()
+    report = fiftyone_view.write(faces, address, progress=heard)
     assert (report.path, report.samples) == ("public", 40)
-    assert len(Notes.said) == 1
-    assert 'in another way than emolab knows (FiftyOne also writes "vintage")' in Notes.said[0]
+    assert len(heard.notes) == 1
+    assert 'in another way than emolab knows (FiftyOne also writes "vintage")' in heard.notes[0]
 
 
 @pytest.mark.fiftyone

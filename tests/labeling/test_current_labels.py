@@ -33,6 +33,7 @@ from emolab.provenance import snapshots
 from emolab.records import LabelSet, Sample, Vote
 from emolab.training.runs import runs
 from emolab.workspace import Workspace
+from tests.support.heard import Heard
 from tests.support.learnable import QUICK, configure, fill_workspace
 from tests.support.voting import vote
 
@@ -44,16 +45,6 @@ ANSWERS: Mapping[str, Mapping[str, str | None]] = {
 }
 
 
-class Lines(Progress):
-    """What was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-
 def withdraw(workspace: Workspace, *places: tuple[str, str]) -> None:
     with workspace.catalog() as catalog, catalog.begin() as tx:
         ledger.withdraw(tx, [f"test:{sample[:4]}:{who}" for sample, who in places], "withdrawn")
@@ -61,10 +52,10 @@ def withdraw(workspace: Workspace, *places: tuple[str, str]) -> None:
 
 def asked(workspace: Workspace) -> tuple[LabelSet, str]:
     """The current labels and the one line about them."""
-    lines = Lines()
-    found = current_labels(workspace, progress=lines)
-    assert len(lines.said) <= 1
-    return found, "".join(lines.said)
+    heard = Heard()
+    found = current_labels(workspace, progress=heard)
+    assert len(heard.notes) <= 1
+    return found, "".join(heard.notes)
 
 
 def given(workspace: Workspace, *overrides: str) -> Workspace:
@@ -500,10 +491,10 @@ def test_a_resumed_run_keeps_the_labels_it_began_with(ready: Workspace) -> None:
         train(ready, progress=Stop())
     began = runs.unfinished(ready)
     aggregate(ready, method="soft")
-    lines = Lines()
-    trained = train(ready, resume=True, progress=lines)
+    heard = Heard()
+    trained = train(ready, resume=True, progress=heard)
     assert began is not None and trained.model.snapshot == began.data.snapshot
-    assert not any("abels" in line for line in lines.said)
+    assert not any("abels" in line for line in heard.notes)
 
 
 def test_second_opinions_settle_the_label_as_it_is_made(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

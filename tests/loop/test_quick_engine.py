@@ -15,22 +15,12 @@ from emolab.inference.runtime import Runner
 from emolab.loop.model import quick_engine
 from emolab.loop.model.open_model import open_model
 from emolab.loop.model.quick_engine import open_engine
-from emolab.progress import Progress
 from emolab.training.export import parity
 from emolab.training.networks import bundled
+from tests.support.heard import Heard
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
-
-
-class Told(Progress):
-    """Keeps the notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 @pytest.fixture(name="file")
@@ -92,7 +82,7 @@ def test_a_small_network_stays_as_it_is(file: Path) -> None:
 
 def test_bfloat16_is_announced_with_how_far_it_differs(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "has_bfloat16", lambda: True)
-    told = Told()
+    told = Heard()
     found = open_engine(large, threads=1, exact=False, progress=told)
     assert (found.engine, found.precision) == ("openvino", "bf16")
     assert len(told.notes) == 1
@@ -115,7 +105,7 @@ def test_bfloat16_that_says_something_else_is_not_used(large: Path, monkeypatch:
 
     monkeypatch.setattr(runtime, "has_bfloat16", lambda: True)
     monkeypatch.setattr(runtime, "open_export", other)
-    told = Told()
+    told = Heard()
     assert open_engine(large, threads=1, exact=False, progress=told).precision == "fp32"
     assert "in single precision, because in bfloat16 the best class differs on" in told.notes[0]
 
@@ -124,7 +114,7 @@ def test_without_openvino_a_large_network_runs_and_says_what_to_install(
     large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quick_engine, "find_spec", lambda _: None)
-    told = Told()
+    told = Heard()
     assert open_engine(large, threads=1, exact=False, progress=told).engine == "onnx"
     assert 'pip install "emolab[openvino]"' in told.notes[0]
 

@@ -19,12 +19,12 @@ from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DamagedMedia, DataError
 from emolab.loop.model.train import train
 from emolab.modalities.image.decode import Preprocessing
-from emolab.progress import Progress
 from emolab.records import Sample, Vote
 from emolab.training.inputs import media_check, pixel_cache
 from emolab.training.runs import run_folders
 from emolab.training.simulation_trainer import preprocessing
 from emolab.workspace import Workspace
+from tests.support.heard import Heard
 from tests.support.learnable import QUICK, bars, configure, fill_workspace, png
 
 SETTINGS = QUICK.replace("epochs = 3", "epochs = 1") + "\ntensorboard = false"
@@ -46,14 +46,6 @@ KINDS: Mapping[str, tuple[Callable[[Path], object], str]] = {
     "another image": (lambda f: f.write_bytes(OTHER), "holds another image than was collected"),
     "bytes behind": (lambda f: f.write_bytes(f.read_bytes() + b"x"), "holds another image than was collected"),
 }
-
-
-class Lines(Progress):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.said.append(text)
 
 
 @pytest.fixture
@@ -116,10 +108,10 @@ def test_left_out_is_said_and_counted_and_nothing_of_them_is_learned(ready: Work
     gone = files(ready)[:5]
     for file in gone:
         file.write_bytes(b"x")
-    lines = Lines()
-    trained = train(Workspace.open(ready.root, overrides=["training.damaged=leave_out"]), progress=lines)
+    heard = Heard()
+    trained = train(Workspace.open(ready.root, overrides=["training.damaged=leave_out"]), progress=heard)
     assert trained.checkpoint.metrics["n_train"] + trained.checkpoint.metrics["valid"]["n"] == 43
-    (line,) = [line for line in lines.said if "damaged" in line]
+    (line,) = [line for line in heard.warnings if "damaged" in line]
     assert line.startswith("Left out, because their files are damaged: 5 of 48 samples. The first is ")
     assert "cannot be read as an image" in line
 

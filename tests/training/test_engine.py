@@ -19,6 +19,7 @@ from emolab.progress import Progress
 from emolab.training.export import engine, formats
 from emolab.training.predict import Predictor, load, predict_pool, quickened
 from emolab.workspace import Workspace
+from tests.support.heard import Heard
 from tests.support.learnable import bars, png, trained_workspace
 
 #: What the tests share takes longer to make than most tests take.
@@ -27,16 +28,6 @@ pytestmark = pytest.mark.slow
 for package in ("onnx", "onnxscript", "onnxruntime", "openvino"):
     if find_spec(package) is None:
         pytest.skip(f"{package} is not installed", allow_module_level=True)
-
-
-class Notes(Progress):
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +52,7 @@ def quick(
         n=n,
         images=lambda k: IMAGES[:k],
         cache=cache,
-        progress=progress or Notes(),
+        progress=progress or Heard(),
     )
 
 
@@ -141,7 +132,7 @@ def test_bfloat16_that_changes_answers_gives_way_to_single_precision(
 
 
 def test_an_export_that_says_something_else_is_told_and_pytorch_predicts(predictor: Predictor, tmp_path: Path) -> None:
-    notes = Notes()
+    heard = Heard()
 
     def lies(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.roll(predictor.probabilities(images)[0], 1, axis=1)
@@ -154,11 +145,11 @@ def test_an_export_that_says_something_else_is_told_and_pytorch_predicts(predict
         images=lambda k: IMAGES[:k],
         reference=lies,
         cache=tmp_path,
-        progress=notes,
+        progress=heard,
     )
     assert found is None
     assert kept(tmp_path) == []
-    (said,) = notes.said
+    (said,) = heard.notes
     assert said.startswith("ONNX Runtime cannot run this model, so PyTorch does, more slowly: its export does not say ")
 
 
@@ -169,9 +160,9 @@ def test_a_network_that_cannot_be_exported_is_told_and_pytorch_predicts(
         raise EmolabError("Odd cannot be exported to ONNX: no such operator")
 
     monkeypatch.setattr(formats, "write", fails)
-    notes = Notes()
-    assert quick(predictor, tmp_path, "auto", progress=notes).runner is None
-    assert notes.said == [
+    heard = Heard()
+    assert quick(predictor, tmp_path, "auto", progress=heard).runner is None
+    assert heard.notes == [
         "OpenVINO cannot run this model, so PyTorch does, more slowly: Odd cannot be exported to ONNX: no such operator"
     ]
 

@@ -22,7 +22,6 @@ from emolab.catalog import samples, votes
 from emolab.cli.main import run
 from emolab.errors import DataError, EmolabError
 from emolab.loop.model.train import train
-from emolab.progress import Progress
 from emolab.records import Sample, Vote
 from emolab.taxonomy import MOST_CLASSES
 from emolab.training import checkpoint
@@ -34,20 +33,8 @@ from emolab.training.networks.weights import load_into
 from emolab.training.predict import load
 from emolab.training.runs import run_folders, runs, state
 from emolab.workspace import Workspace
+from tests.support.heard import Heard
 from tests.support.learnable import QUICK, bars, configure, fill_workspace, png, problem, quick
-
-
-class Heard(Progress):
-    """Keeps what was said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
-
-    def warn(self, text: str) -> None:
-        self.lines.append(text)
 
 
 class Stopped(Exception):
