@@ -215,8 +215,17 @@ class Screen:
         if not (copied or state["draft"]) or sample not in self._said:
             guess = self.guess_of(sample)
             self._said[sample] = self._given(state["pk"]) if state["pk"] else Said(label=guess, shown=guess)
-        want = self.said().label
-        assert self.marked() == ([] if want is None else [want]), "the form does not show what stands in it"
+        self._shows(self.said().label)
+
+    def _shows(self, want: str | None) -> None:
+        """Wait for the form to mark one answer alone: the page marks a guess a moment after it shows the buttons."""
+        from playwright.sync_api import TimeoutError as TooSlow
+
+        words = [] if want is None else [word_of(want)]
+        try:
+            self._when(f"want => JSON.stringify(({MARKED})()) === JSON.stringify(want)", words)
+        except TooSlow as error:
+            raise AssertionError(f"the form should mark {words} and marks {self.marked()}") from error
 
     def _given(self, answer: str) -> Said:
         """What an answer said that was submitted before, perhaps by somebody else."""
