@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -38,6 +38,7 @@ from emolab.serving.live.browser import read_jpeg
 from emolab.serving.live.face_stream import FaceStream, finder_for, stream_rules
 from emolab.serving.live.frame_answers import plain
 from emolab.serving.live.pipeline import ArrivedFrame, LiveAnswer, LivePipeline
+from emolab.serving.pauses import short_pauses
 from emolab.serving.predictor import Model
 
 RATE, WIDTH, HEIGHT = 30, 640, 480
@@ -192,42 +193,42 @@ def frame_by_frame(models: Mapping[str, Model], n: int) -> dict[str, list[float]
 
 
 def ages(model: Model, seconds: float) -> list[LiveAnswer]:
-    """Return what left a pipeline that got a frame every thirtieth of a second."""
+    """Return what left a pipeline that got a frame every thirtieth of a second, the late ones too."""
     looking = CollectConfig()
     left: list[LiveAnswer] = []
     stream = FaceStream(model, finder_for(looking), stream_rules(looking))
     frames = film(1)
-    with LivePipeline(stream, left.append) as pipeline:
+    with short_pauses(), LivePipeline(stream, lambda answer: left.append(without_picture(answer))) as pipeline:
         began = pipeline.now
         for number in range(round(seconds * RATE)):
             time.sleep(max(0.0, began + number / RATE - pipeline.now))
             arrived = pipeline.now
             read = partial(read_jpeg, frames[number % len(frames)])
             pipeline.offer(ArrivedFrame(number, arrived, arrived - began, read))
-            left[:] = [each if each.pixels is None else _light(each) for each in left]
     return left
 
 
-def _light(answer: LiveAnswer) -> LiveAnswer:
-    """Return `answer` without its pixels."""
-    return LiveAnswer(
-        number=answer.number, arrived=answer.arrived, age=answer.age, dropped=answer.dropped, fps=answer.fps,
-        lag=answer.lag,
-    )  # fmt: skip
+def without_picture(answer: LiveAnswer) -> LiveAnswer:
+    """Return `answer` without its pixels and faces, as light as it can be."""
+    return replace(answer, pixels=None, answer=None, error=None if answer.is_late else "answered")
 
 
 def age_rows(name: str, left: Sequence[LiveAnswer], sent: int) -> list[Result]:
-    """Return rows on how old frames were, and how many came too late."""
-    found = sorted(1000 * each.age for each in left)
+    """Return rows on how old the frames were that left, and how many did not because they would have been too old."""
+    shown = [each for each in left if not each.is_late]
+    found = sorted(1000 * each.age for each in shown)
     limit = 1000 / RATE + SLACK
-    late = sum(age > limit for age in found)
-    lags = [1000 * each.lag for each in left if each.lag is not None]
-    note = f"{len(found)} of {sent} frames answered; at most {limit:.1f} ms wanted: {late} frames were older"
+    older = sum(age > limit for age in found)
+    late, dropped = len(left) - len(shown), left[-1].dropped
+    lags = [1000 * each.lag for each in shown if each.lag is not None]
+    note = f"{len(found)} of {sent} frames left; at most {limit:.1f} ms wanted: {older} were older"
     return [
         Result(f"age_ms_p99{name}", found[int(0.99 * (len(found) - 1))], "ms", n=len(found), note=note),
         Result(f"age_ms_max{name}", found[-1], "ms", n=len(found)),
         Result(f"age_ms_median{name}", statistics.median(found), "ms", n=len(found),
                note=f"probabilities are older by {statistics.median(lags):.0f} ms" if lags else ""),
+        Result(f"late_frames{name}", late, "frames", n=sent,
+               note=f"did not leave, for a newer one was there; {dropped} more were never looked at"),
     ]  # fmt: skip
 
 

@@ -150,7 +150,7 @@ def _show_status(session: Session, status: LiveStatus) -> None:
 
     faces = ", ".join(f"{track}: {escape(name)} {share:.0%}" for track, name, share in status.faces[:_SHOWN])
     more = f" and {len(status.faces) - _SHOWN} more" if len(status.faces) > _SHOWN else ""
-    figures = f"{status.fps:5.1f} fps  age {status.age_ms:3.0f} ms  dropped {status.dropped:,}"
+    figures = f"{status.fps:5.1f} fps  age {status.age_ms:3.0f} ms  dropped {status.dropped:,}  late {status.late:,}"
     session.say(f"[dim]{figures}[/]  {faces or 'no face'}{more}")
 
 
@@ -162,7 +162,7 @@ def _show(session: Session, done: Lived) -> None:
     session.say(
         f"{many(done.frames, 'frame')} in {done.seconds:.1f} s ({done.fps:.1f} fps), "
         f"age when they left: median {age['median'] or 0:.0f} ms, 95 % below {age['p95'] or 0:.0f} ms; "
-        f"{done.dropped:,} dropped for newer ones, {done.damaged:,} damaged"
+        f"{done.dropped:,} dropped for newer ones, {done.late:,} too late to be shown, {done.damaged:,} damaged"
     )
     for note in done.notes:
         session.say(f"[yellow]note:[/] {escape(note)}")

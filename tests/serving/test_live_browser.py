@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
 from websockets.sync.client import ClientConnection, connect  # noqa: E402
 
 from emolab.errors import ConfigError  # noqa: E402
+from emolab.modalities.image.faces import Face  # noqa: E402
 from emolab.serving.live import browser_server  # noqa: E402
 from emolab.serving.live.browser import BrowserRules, Doors, create, read_jpeg  # noqa: E402
 from emolab.serving.live.face_stream import FaceStream, StreamRules  # noqa: E402
@@ -46,11 +47,11 @@ def new_stream() -> FaceStream:
 
 
 @contextmanager
-def served(rules: BrowserRules | None = None) -> Iterator[int]:
-    """The port of a server with ``rules``."""
+def served(rules: BrowserRules | None = None, make: Callable[[], FaceStream] = new_stream) -> Iterator[int]:
+    """The port of a server with ``rules``; ``make`` gives each tab its stream."""
     at = browser_server.listen("127.0.0.1", 0)
     port = int(at.getsockname()[1])
-    with browser_server.serving(create(new_stream, rules or BrowserRules()), at):
+    with browser_server.serving(create(make, rules or BrowserRules()), at):
         yield port
 
 
@@ -77,6 +78,33 @@ def test_a_frame_comes_back_with_its_faces() -> None:
         assert told["age_ms"] >= 0
         (face,) = told["faces"]
         assert (face["track"], face["box"], face["label"]) == (1, [100, 80, 80, 100], "happiness")
+
+
+def test_a_frame_that_is_too_old_is_told_without_faces_and_counted() -> None:
+    """Its number comes back all the same: the page waits for it before it sends more."""
+    places, n = iter([0.0, 0.0, 0.0, 0.0, 0.3]), 5
+
+    def slow_at_last() -> FaceStream:
+        made = new_stream()
+        find = made._finder.find_pixels
+
+        def slowly(pixels: NDArray[np.uint8]) -> list[Face]:
+            time.sleep(next(places))
+            return find(pixels)
+
+        made._finder.find_pixels = slowly  # type: ignore[method-assign]
+        return made
+
+    with served(make=slow_at_last) as port, tab(port) as socket:
+        greeted(socket)
+        told: dict[str, object] = {}
+        for number in range(n):
+            socket.send(message(number, jpeg()))
+            while told.get("number") != number:
+                told = json.loads(socket.recv(10))
+        assert told["too_old"] is True
+        assert "faces" not in told
+        assert told["late"] >= 1  # type: ignore[operator]
 
 
 def test_two_tabs_have_faces_of_their_own_and_one_may_leave() -> None:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Lived(Result):
-    """What a live session came to. ``age_ms`` has the median and the 95th percentile of the frames' ages when they
-    left; ``collected`` what was kept for voting, ``None`` without --collect-uncertain. ``engine`` (onnx or openvino)
+    """What a live session came to. ``dropped`` frames were left for newer ones before anybody looked at them, ``late``
+    ones after. ``age_ms`` has the median and the 95th percentile of the ages of all others when they left;
+    ``collected`` what was kept for voting, ``None`` without --collect-uncertain. ``engine`` (onnx or openvino)
     computed the model, in ``precision`` (fp32, bf16 or int8).
     """
 
@@ -38,6 +39,7 @@ class Lived(Result):
     seconds: float
     frames: int
     dropped: int
+    late: int
     damaged: int
     faces: int
     age_ms: dict[str, float | None]

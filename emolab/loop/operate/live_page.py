@@ -54,6 +54,7 @@ def serve_page(
     from emolab.files import user_cache
     from emolab.serving.live import browser_server
     from emolab.serving.live.browser import LOOPBACK, BrowserRules, create
+    from emolab.serving.pauses import short_pauses
 
     host = wanted.host or HOST
     shown = browser_server.shown_host(host)
@@ -73,7 +74,8 @@ def serve_page(
     at = browser_server.listen(host, PORT if wanted.port is None else wanted.port)
     port = at.getsockname()[1]
     fingerprint = browser_server.fingerprint(tls) if tls is not None and wanted.tls == "self" else None
-    with browser_server.serving(create(new_stream, rules, on_answer=tell), at, tls=tls) as running:
+    app = create(new_stream, rules, on_answer=tell)
+    with short_pauses(), browser_server.serving(app, at, tls=tls) as running:
         address = f"{'http' if tls is None else 'https'}://{shown}:{port}/"
         on_page(BrowserPage(url=address + (f"#token={token}" if token else ""), fingerprint=fingerprint))
         while running() and not session.over:

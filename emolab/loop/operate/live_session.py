@@ -34,13 +34,14 @@ _WAITING = 64
 @dataclass(frozen=True, kw_only=True)
 class LiveStatus:
     """How it goes: ``fps`` answers a second, ``age_ms`` of the last frame when it left, ``faces`` (track, class,
-    probability) in it, ``frames`` answered and ``dropped`` so far.
+    probability) in it, ``frames`` answered, ``dropped`` and too ``late`` so far.
     """
 
     fps: float
     age_ms: float
     frames: int
     dropped: int
+    late: int = 0
     faces: tuple[tuple[int, str, float], ...] = ()
 
 
@@ -63,6 +64,7 @@ class LiveSession:
         self._ages: dict[int, int] = {}
         self._frames = self._faces = 0
         self._dropped: dict[str, int] = {}
+        self._late: dict[str, int] = {}
 
     @property
     def passed(self) -> float:
@@ -85,7 +87,7 @@ class LiveSession:
 
         status = None
         with self._lock:
-            self._dropped[stream] = answer.dropped
+            self._dropped[stream], self._late[stream] = answer.dropped, answer.late
             if answer.answer is not None:
                 self._frames += 1
                 self._faces += len(answer.answer.faces)
@@ -99,6 +101,7 @@ class LiveSession:
                         age_ms=1000 * answer.age,
                         frames=self._frames,
                         dropped=sum(self._dropped.values()),
+                        late=sum(self._late.values()),
                         faces=tuple((track, *found) for track, found in shown if found is not None),
                     )
         if status is not None:
@@ -110,6 +113,7 @@ class LiveSession:
             return {
                 "frames": self._frames,
                 "dropped": sum(self._dropped.values()),
+                "late": sum(self._late.values()),
                 "faces": self._faces,
                 "fps": round(self._frames / max(self.passed, 1e-9), 2),
                 "age_ms": {"median": self._age(0.5), "p95": self._age(0.95)},
@@ -225,8 +229,9 @@ def _newest(session: LiveSession, source: FrameSource, stream: FaceStream, tell:
     from functools import partial
 
     from emolab.serving.live.pipeline import ArrivedFrame, LivePipeline
+    from emolab.serving.pauses import short_pauses
 
-    with LivePipeline(stream, tell) as pipeline:
+    with short_pauses(), LivePipeline(stream, tell) as pipeline:
         for number, frame in enumerate(source):
             pipeline.offer(ArrivedFrame(number, pipeline.now, frame.seconds, partial(_pixels, frame)))
             if session.over or pipeline.failure is not None:

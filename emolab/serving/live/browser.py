@@ -2,8 +2,9 @@
 
 Every tab has a stream of its own. The page sends, after the connection is made, one text: ``{"token": ..., "consent":
 ...}``; then binary messages of 12 bytes (the frame's number, 4; milliseconds since the page's start, 8; both big-endian
-whole numbers) and a JPEG. It gets a greeting and then one text for each answered frame. What is no such message is
-counted, answered with an ``error``, and ends the connection after a few.
+whole numbers) and a JPEG. It gets a greeting and then one text for each answered frame, or ``too_old`` in the place of
+faces for one that would leave too late. What is no such message is counted, answered with an ``error``, and ends the
+connection after a few.
 
 Who may come: pages of this server alone (by Origin), under names that are this server's. At addresses other than
 loopback the page needs the token that was printed with its address; it works once, and is exchanged for a key of that
@@ -224,7 +225,8 @@ class _Outbox:
         self._there = asyncio.Event()
 
     def put(self, answer: LiveAnswer) -> None:
-        self._held = answer
+        if not (answer.is_late and self._there.is_set()):  # which shows nothing, so it takes no answer's place
+            self._held = answer
         self._there.set()
 
     async def get(self) -> LiveAnswer:
@@ -256,15 +258,25 @@ async def _receive(socket: WebSocket, pipeline: LivePipeline) -> None:
 async def _send(socket: WebSocket, outbox: _Outbox, pipeline: LivePipeline, classes: tuple[str, ...]) -> None:
     while True:
         answer = await outbox.get()
-        told: dict[str, Any] = {
-            "number": answer.number,
-            "age_ms": round(1000 * (pipeline.now - answer.arrived), 2),
-            "fps": round(answer.fps, 1),
-            "dropped": answer.dropped,
-            "lag_ms": None if answer.lag is None else round(1000 * answer.lag, 1),
-        }
-        told |= {"error": answer.error} if answer.answer is None else plain(answer.answer, classes)
-        await socket.send_text(json.dumps(told))
+        await socket.send_text(json.dumps(_told(answer, pipeline, classes)))
+
+
+def _told(answer: LiveAnswer, pipeline: LivePipeline, classes: tuple[str, ...]) -> dict[str, Any]:
+    """What the page is told of a frame; of one that is too old by now, only that it is."""
+    now, late, found = pipeline.now, answer.late, answer.answer
+    if found is not None and pipeline.too_old(answer.arrived, now):
+        late, found = pipeline.leaves_late(), None
+    told: dict[str, Any] = {
+        "number": answer.number,
+        "age_ms": round(1000 * (now - answer.arrived), 2),
+        "fps": round(answer.fps, 1),
+        "dropped": answer.dropped,
+        "late": late,
+        "lag_ms": None if answer.lag is None else round(1000 * answer.lag, 1),
+    }
+    if found is not None:
+        return told | plain(found, classes)
+    return told | ({"error": answer.error} if answer.error is not None else {"too_old": True})
 
 
 def read_jpeg(data: bytes) -> NDArray[np.uint8]:

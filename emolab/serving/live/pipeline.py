@@ -6,16 +6,20 @@
    else the frame leaves with the probabilities that are known, and the answer counts from the next frame on.
 
 So the age of a frame does not depend on the model: one that takes a second gives probabilities that are a second old,
-beside boxes that are not.
+beside boxes that are not. Where the process was held up all the same, the frame does not leave: it is counted as late,
+and the newest one is looked at instead (:meth:`LivePipeline.too_old`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import statistics
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,6 +39,12 @@ _INTERVAL, _LONGEST_WAIT = 1 / 30, 0.1
 _LESS = 10
 #: The share of a new measurement in a running average.
 _SHARE = 0.2
+#: Seconds by which a frame may be older than one interval when it leaves.
+SLACK = 0.010
+#: The shortest interval that counts, in seconds, and how many times as old as one look takes a frame may always be.
+_SHORTEST, _SLOW = 1 / 60, 1.2
+#: Arrivals and looks whose medians say how long they take.
+_ARRIVALS, _LOOKS = 16, 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +66,11 @@ class BadFrame(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveAnswer:
-    """``answer`` for frame ``number``, or the ``error`` of that frame.
+    """``answer`` for frame ``number``, or the ``error`` of that frame; neither for one that is too old to be shown.
 
     ``age`` is how many seconds ago it arrived. ``pixels`` are its own. ``lag``: by how many seconds the probabilities
     are older than the frame, ``None`` before there are any. ``fps`` counts answers a second, ``dropped`` the frames
-    that nobody took in time.
+    that nobody took in time, ``late`` those that were too old when they were to leave.
     """
 
     number: int
@@ -68,10 +78,16 @@ class LiveAnswer:
     age: float
     dropped: int
     fps: float
+    late: int = 0
     answer: FrameAnswer | None = None
     pixels: NDArray[np.uint8] | None = None
     lag: float | None = None
     error: str | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether this frame was too old to be shown."""
+        return self.answer is None and self.error is None
 
 
 class LivePipeline:
@@ -97,6 +113,9 @@ class LivePipeline:
         self._asking = False
         self._took = _INTERVAL / 2
         self._interval, self._last_arrival = _INTERVAL, -1.0
+        self._arrivals: tuple[float, ...] = ()
+        self._looking: deque[float] = deque(maxlen=_LOOKS)
+        self._late = 0
         self._fps, self._last_left = 0.0, -1.0
         self._probs_of = -1.0
         self.failure: BaseException | None = None
@@ -119,7 +138,27 @@ class LivePipeline:
             gap = min(max(frame.arrived - self._last_arrival, 1e-3), 1.0)
             self._interval += _SHARE * (gap - self._interval)
         self._last_arrival = frame.arrived
+        self._arrivals = (*self._arrivals[1 - _ARRIVALS :], frame.arrived)
         self._frames.put(frame)
+
+    def too_old(self, arrived: float, now: float) -> bool:
+        """Whether a frame that came at ``arrived`` is older ``now`` than one interval of the camera and :data:`SLACK`.
+
+        Such a frame is not shown. A machine on which a look takes longer than an interval would then show nothing, so
+        there frames may be older by a look and a fifth than the interval. Both times are medians of late.
+        """
+        gaps = [after - before for before, after in itertools.pairwise(self._arrivals)]
+        if not gaps:
+            return False
+        interval = max(statistics.median(gaps), _SHORTEST)
+        usual = statistics.median(self._looking) if self._looking else 0.0
+        return now - arrived > interval + (SLACK if usual <= interval else _SLOW * usual)
+
+    def leaves_late(self) -> int:
+        """Count one more frame that is too old to be shown; how many there are."""
+        with self._done:
+            self._late += 1
+            return self._late
 
     @property
     def now(self) -> float:
@@ -139,6 +178,7 @@ class LivePipeline:
 
     def _look(self) -> None:
         while (frame := self._frames.get()) is not None:
+            began = self._clock()
             try:
                 pixels = frame.read()
             except BadFrame as error:
@@ -146,6 +186,7 @@ class LivePipeline:
                 continue
             self._take_learned()
             look = self._stream.look(frame.seconds, pixels)
+            self._looking.append(self._clock() - began)
             probs = self._probs(frame, look)
             answer = self._stream.answer_of(look, probs)
             self._leave(frame, answer=answer, pixels=pixels)
@@ -188,10 +229,14 @@ class LivePipeline:
         error: str | None = None,
     ) -> None:
         now = self._clock()
-        if self._last_left >= 0:
-            rate = 1 / max(now - self._last_left, 1e-3)
-            self._fps = rate if not self._fps else self._fps + _SHARE * (rate - self._fps)
-        self._last_left = now
+        if self.too_old(frame.arrived, now):
+            self.leaves_late()
+            answer, pixels, error = None, None, None
+        else:
+            if self._last_left >= 0:
+                rate = 1 / max(now - self._last_left, 1e-3)
+                self._fps = rate if not self._fps else self._fps + _SHARE * (rate - self._fps)
+            self._last_left = now
         known = answer is not None and any(face.smoothed is not None for face in answer.faces)
         self._on_answer(
             LiveAnswer(
@@ -200,6 +245,7 @@ class LivePipeline:
                 age=now - frame.arrived,
                 dropped=self._frames.dropped,
                 fps=self._fps,
+                late=self._late,
                 answer=answer,
                 pixels=pixels,
                 lag=max(0.0, frame.seconds - self._probs_of) if known else None,

@@ -58,6 +58,8 @@
     const taken = state.sent.get(told.number);
     for (const number of state.sent.keys()) if (number <= told.number) state.sent.delete(number);
     if (told.error) { say("bad", told.error); return; }
+    $("late").textContent = told.late.toLocaleString("en");
+    if (told.too_old) return;  // a newer one comes
     say("good", "live");
     $("fps").textContent = told.fps.toFixed(1);
     if (taken !== undefined) number("age", performance.now() - taken);
