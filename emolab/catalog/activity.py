@@ -56,11 +56,8 @@ class Activity:
 
 def rounds(conn: Connection) -> list[RoundProgress]:
     """Every round that has suggestions or tasks, in order; samples sent without a round come first."""
-    suggestions, tasks = schema.suggestions, schema.remote_tasks
-    suggested: dict[int, int] = {
-        key: value
-        for key, value in conn.execute(select(suggestions.c.round, func.count()).group_by(suggestions.c.round))
-    }
+    tasks = schema.remote_tasks
+    proposed = suggested(conn)
     strategies: dict[int, str] = {
         key: value for key, value in conn.execute(select(schema.rounds.c.number, schema.rounds.c.strategy))
     }
@@ -81,13 +78,13 @@ def rounds(conn: Connection) -> list[RoundProgress]:
     sent = {row[0]: tuple(int(value) for value in row[1:]) for row in conn.execute(query)}
     more = _surplus(conn)
     found = []
-    for number in sorted({*suggested, *sent}, key=lambda value: -1 if value is None else value):
+    for number in sorted({*proposed, *sent}, key=lambda value: -1 if value is None else value):
         on_server, answered, done, votes, wanted = sent.get(number, (0, 0, 0, 0, 0))
         found.append(
             RoundProgress(
                 round=number,
                 strategy=None if number is None else strategies.get(number),
-                suggested=suggested.get(number, 0),
+                suggested=proposed.get(number, 0),
                 sent=on_server,
                 answered=answered,
                 done=done,
@@ -97,6 +94,13 @@ def rounds(conn: Connection) -> list[RoundProgress]:
             )
         )
     return found
+
+
+def suggested(conn: Connection) -> dict[int, int]:
+    """How many samples each round proposed, by its number."""
+    number = schema.suggestions.c.round
+    query = select(number, func.count()).group_by(number).order_by(number)
+    return {int(key): int(n) for key, n in conn.execute(query)}
 
 
 def _surplus(conn: Connection) -> dict[int | None, int]:

@@ -1,0 +1,226 @@
+"""A wall of samples: which ones fit, page by page, with how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from emolab.results import Result
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from emolab.catalog.sample_pages import Order, PageMark, PageRow, SampleFilter
+    from emolab.loop.look.sample_lists import SampleList
+    from emolab.workspace import Workspace
+
+#: Samples of a page, where nothing else is asked for, and at most.
+PAGE, MOST = 60, 500
+#: How far the samples that fit are counted; beyond it a page says "more than".
+COUNTED = 10_000
+#: Ids of a list that are read at a time, and how many of those readings one page may take.
+_TOGETHER, _READINGS = 500, 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class WallRequest:
+    """Which samples a wall shows, and in which order; what is not given lets all through.
+
+    The filters are those of :class:`emolab.catalog.sample_pages.SampleFilter`. ``of`` names a list instead of all
+    samples, such as ``doubtful`` (:mod:`emolab.loop.look.sample_lists`). ``order``: ``newest``, ``disagreement``, or
+    ``rank`` within a round; a list has its own.
+    """
+
+    label: str | None = None
+    source: str | None = None
+    split: str | None = None
+    round: int | None = None
+    agreement: float | None = None
+    duplicates: bool = False
+    unfit: str | None = None
+    answered: bool | None = None
+    of: str | None = None
+    order: Order = "newest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wall(Result):
+    """One page: its ``samples``, where the ``next`` one begins (``None``: this is the last), and how many fit.
+
+    ``total`` counts those that fit, up to ``counted_to``; it is ``None`` on later pages, where the first one told it.
+    ``notes`` are by sample id what its list says about it; ``lacking`` says why there is no list, and what to type.
+    """
+
+    samples: list[PageRow]
+    next: str | None
+    total: int | None
+    counted_to: int
+    notes: Mapping[str, str]
+    lacking: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WallChoices(Result):
+    """What can be chosen from, each with how many samples there are: by class, source, split and round."""
+
+    samples: int
+    classes: Mapping[str, int]
+    unlabelled: int
+    sources: Mapping[str, int]
+    splits: Mapping[str, int]
+    rounds: Mapping[int, int]
+    unfit: Sequence[str]
+    lists: Mapping[str, int | None]
+
+
+def wall(workspace: Workspace, request: WallRequest, *, after: str | None = None, n: int = PAGE) -> Wall:
+    """The page of ``n`` samples behind ``after``, which the page before it told as ``next``.
+
+    Raises :class:`DataError` for an ``after`` that no page told, :class:`UnknownName` for a list that there is not.
+    """
+    from emolab.loop.look.sample_lists import read_list
+
+    n = min(max(1, n), MOST)
+    wanted = _filter(workspace, request)
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        if request.of is not None:
+            return _of_list(conn, wanted, read_list(workspace, conn, request.of), after, n)
+        return _of_all(conn, wanted, request.order, after, n)
+
+
+def wall_choices(workspace: Workspace) -> WallChoices:
+    """What a wall can be filtered by, with how many samples each holds; all of it from counts that are kept."""
+    from emolab.catalog import activity, fitness, labels, samples
+    from emolab.loop.look.sample_lists import sizes
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        told = labels.summary(conn)
+        by_class: Mapping[str, int] = told["per_class"] if told else {}
+        n = samples.count(conn)
+        return WallChoices(
+            samples=n,
+            classes={name: by_class.get(name, 0) for name in workspace.config.project.classes} | dict(by_class),
+            unlabelled=n - sum(by_class.values()),
+            sources={str(name): count for name, count in samples.count_by(conn, "source").items()},
+            splits={name or "none": count for name, count in samples.count_by(conn, "split").items()},
+            rounds=activity.suggested(conn),
+            unfit=[fitness.FACELESS, fitness.BLURRED, fitness.FLAT, fitness.SMALL],
+            lists=sizes(workspace, conn),
+        )
+
+
+def _filter(workspace: Workspace, request: WallRequest) -> SampleFilter:
+    from emolab.catalog.sample_pages import SampleFilter
+
+    return SampleFilter(
+        label=request.label,
+        source=request.source,
+        split=request.split,
+        round=request.round,
+        agreement=request.agreement,
+        duplicates=request.duplicates,
+        unfit=request.unfit,
+        answered=request.answered,
+        bar=workspace.config.labeling.bar,
+    )
+
+
+def _of_all(conn: Connection, wanted: SampleFilter, order: Order, after: str | None, n: int) -> Wall:
+    from emolab.catalog import sample_pages
+
+    found = sample_pages.page(conn, wanted, order=order, after=_mark(after), n=n + 1)
+    shown = found[:n]
+    return Wall(
+        samples=shown,
+        next=f"{shown[-1].value!r}:{shown[-1].pk}" if len(found) > n else None,
+        total=_total(conn, wanted, len(found) if len(found) <= n else None) if after is None else None,
+        counted_to=COUNTED,
+        notes={},
+    )
+
+
+def _total(conn: Connection, wanted: SampleFilter, known: int | None) -> int:
+    """How many samples fit: ``known`` where one page holds them all, from the counts that are kept, or counted."""
+    from emolab.catalog import sample_pages
+
+    if known is not None:
+        return known
+    kept = _kept(conn, wanted)
+    return sample_pages.count(conn, wanted, most=COUNTED + 1) if kept is None else kept
+
+
+def _kept(conn: Connection, wanted: SampleFilter) -> int | None:
+    """The count that the catalog keeps of samples that fit; ``None`` where it keeps none."""
+    from emolab.catalog import labels, samples
+
+    given = [name for name in ("label", "source", "split") if getattr(wanted, name) is not None]
+    if len(given) > 1 or not _lets_all_through(replace(wanted, label=None, source=None, split=None)):
+        return None
+    if not given:
+        return samples.count(conn)
+    if wanted.label is not None:
+        told = labels.summary(conn)
+        return None if told is None or wanted.label == "none" else int(told["per_class"].get(wanted.label, 0))
+    if wanted.source is not None:
+        return samples.count_by(conn, "source").get(wanted.source, 0)
+    return samples.count_by(conn, "split").get(None if wanted.split == "none" else wanted.split, 0)
+
+
+def _lets_all_through(wanted: SampleFilter) -> bool:
+    """Whether every sample fits; the bar alone, which says what is unfit, leaves none out."""
+    from emolab.catalog.sample_pages import SampleFilter
+
+    return replace(wanted, bar=None) == SampleFilter()
+
+
+def _of_list(conn: Connection, wanted: SampleFilter, named: SampleList, after: str | None, n: int) -> Wall:
+    """A page of a list: its ids are read on until enough of them fit, or for as long as one page may take."""
+    from emolab.catalog import sample_pages
+
+    place = 0 if after is None else _place(after)
+    found: list[tuple[int, PageRow]] = []
+    for _ in range(_READINGS):
+        ids = named.ids[place : place + _TOGETHER]
+        if not ids or len(found) > n:
+            break
+        at = {each: place + number for number, each in enumerate(ids)}
+        found += [(at[row.id], row) for row in sample_pages.of_ids(conn, ids, wanted)]
+        place += len(ids)
+    shown = found[:n]
+    following = found[n][0] if len(found) > n else place
+    return Wall(
+        samples=[row for _, row in shown],
+        next=f"@{following}" if following < len(named.ids) else None,
+        total=len(named.ids) if after is None and _lets_all_through(wanted) else None,
+        counted_to=COUNTED,
+        notes={row.id: named.notes[row.id] for _, row in shown if row.id in named.notes},
+        lacking=named.lacking,
+        hint=named.hint,
+    )
+
+
+def _mark(after: str | None) -> PageMark | None:
+    from emolab.catalog.sample_pages import PageMark
+
+    if after is None:
+        return None
+    value, _, pk = after.partition(":")
+    try:
+        return PageMark(float(value), int(pk))
+    except ValueError:
+        raise _no_page(after) from None
+
+
+def _place(after: str) -> int:
+    if not (after.startswith("@") and after[1:].isdecimal() and len(after) < 16):
+        raise _no_page(after)
+    return int(after[1:])
+
+
+def _no_page(after: str) -> Exception:
+    from emolab.errors import DataError
+    from emolab.safe_text import visible
+
+    return DataError(f'No page begins behind "{visible(after)[:40]}".', hint="Begin with the first page again.")
