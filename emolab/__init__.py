@@ -62,6 +62,9 @@ if TYPE_CHECKING:
     from emolab.loop.operate.serve_keys import add_serve_key as add_serve_key
     from emolab.loop.operate.serve_keys import revoke_serve_key as revoke_serve_key
     from emolab.loop.operate.serve_keys import serve_keys as serve_keys
+    from emolab.loop.operate.serve_people import add_serve_person as add_serve_person
+    from emolab.loop.operate.serve_people import revoke_serve_person as revoke_serve_person
+    from emolab.loop.operate.serve_people import serve_people as serve_people
     from emolab.loop.operate.status import repair_counts as repair_counts
     from emolab.loop.operate.status import status as status
     from emolab.progress import SILENT as SILENT
@@ -119,6 +122,9 @@ STEPS = {
     "add_serve_key": "emolab.loop.operate.serve_keys:add_serve_key",
     "serve_keys": "emolab.loop.operate.serve_keys:serve_keys",
     "revoke_serve_key": "emolab.loop.operate.serve_keys:revoke_serve_key",
+    "add_serve_person": "emolab.loop.operate.serve_people:add_serve_person",
+    "serve_people": "emolab.loop.operate.serve_people:serve_people",
+    "revoke_serve_person": "emolab.loop.operate.serve_people:revoke_serve_person",
     "repair_counts": "emolab.loop.operate.status:repair_counts",
     "doctor": "emolab.loop.operate.doctor:doctor",
 }

@@ -101,6 +101,7 @@ RANGES: Mapping[str, Range] = {
     "option.smooth": Range(0.0, 60.0),
     "option.seconds": Range(0.0, 31_536_000.0, between=True),
     "option.pause": Range(0.2, 86_400.0),
+    "option.days": Range(0.0, 3_650.0, between=True),
     "option.features": Range(2, 100_000),
     "option.seeds": Range(1, 10_000),
     "option.share": SHARE,

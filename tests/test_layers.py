@@ -26,7 +26,7 @@ LOOP = {"loop"}
 #: They parse, call the loop and print; nothing imports them, but the commands that start them.
 FRONTS = {"demonstration", "cli", "api"}
 #: The folders of the front called "api": what reads requests and shows pages.
-API = ("serving/app", "serving/pages")
+API = ("serving/app", "serving/workbench", "serving/pages")
 
 #: What a command may import at run time beside `loop` and the fronts: words, numbers and what they are made of.
 COMMANDS_MAY = (

@@ -121,6 +121,7 @@ STEPS = {
         ("pretrain", "--epochs", "1", "--set", "training.backbone=tiny"),
         lambda ws, _: emolab.pretrain(ws.with_settings({"training.backbone": "tiny"}), epochs=1),
     ),
+    "serve people": Step(("serve", "people", "list"), lambda ws, _: emolab.serve_people(ws)),
     "serve keys": Step(("serve", "keys", "list"), lambda ws, _: emolab.serve_keys(ws)),
     "evaluate": Step(
         ("evaluate", "champion", "--on", "valid"),
@@ -298,7 +299,8 @@ ONLY_COMMAND = {
     "models show": {"model": "the step's name"},
     "models promote": {"model": "the step's name"},
     "serve run --check-studio": {"check_studio": "is the step", **dict.fromkeys(
-        ("model", "host", "port", "device", "allow_host", "shadow", "studio", "behind_iam", "keys"), "not with it")},
+        ("model", "host", "port", "device", "allow_host", "shadow", "studio", "app", "behind_iam", "keys"),
+        "not with it")},
     "live": {"browser": "no source", "headless": 'source="0"', "yes": "nobody asks"},
     "status --repair": {"check": "status", "repair": "is the step"},
     "status": {"repair": "the step repair_counts"},

@@ -50,6 +50,9 @@ COMMANDS = {
     "serve keys add": "add_serve_key",
     "serve keys list": "serve_keys",
     "serve keys revoke": "revoke_serve_key",
+    "serve people add": "add_serve_person",
+    "serve people list": "serve_people",
+    "serve people revoke": "revoke_serve_person",
     "live": "live",
     "status --repair": "repair_counts",
     "status": "status",
@@ -84,7 +87,7 @@ OPTIONS_OF = {("export", "out"): "file"}
 #: playwright).
 ELSEWHERE = {
     *("yes", "json", "help", "no-app", "upgrade", "push", "watch", "advise", "nproc-per-node", "y", "r"),
-    *("allow-host", "behind-iam", "studio", "with-deps"),
+    *("allow-host", "behind-iam", "studio", "app", "with-deps"),
 }
 
 #: Sections of the settings, and settings that hold several values.

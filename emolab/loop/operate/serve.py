@@ -34,13 +34,16 @@ def open_service(
     shadow: str | None = None,
     keys: Path | None = None,
     behind_iam: bool = False,
+    with_app: bool = False,
     device: str | None = None,
     progress: Progress = SILENT,
 ) -> Service:
     """A service that answers with ``model``, warm, and with ``shadow`` unseen; where they are names, it follows them.
 
     ``keys`` is the file of keys [the workspace's]. ``behind_iam`` demands none, because a platform in front lets only
-    known callers through. ``device`` is cpu, cuda or tensorrt [cpu]. Close the service in the end.
+    known callers through. ``with_app``: there are people with links too, so nobody needs to have a key; and until there
+    is a champion, the network that comes with emolab answers, which is said. ``device`` is cpu, cuda or tensorrt [cpu].
+    Close the service in the end.
 
     Raises :class:`ConfigError` for an address that others reach without a key, and what ``open_model`` raises.
     """
@@ -52,12 +55,16 @@ def open_service(
 
     settings = config.serve
     held = None if keys is None and workspace is None else key_file(workspace, keys)
-    demand = _demands_keys(config, held, behind_iam=behind_iam)
+    demand = _demands_keys(config, held, behind_iam=behind_iam, with_app=with_app)
 
     def loaded(name: str) -> ModelVersion:
         return _version(workspace, name, config, device, progress)
 
-    version = loaded(model)
+    first = model
+    if with_app and model == "champion" and workspace is not None and _id_of(workspace, model) is None:
+        first = "face48"
+        progress.note("There is no champion yet: face48, which comes with emolab, answers until there is one.")
+    version = loaded(first)
     candidate = None
     if shadow is not None:
         candidate = Shadow(loaded(shadow), share=settings.shadow_share, rng=random.Random())
@@ -77,7 +84,7 @@ def open_service(
     return service
 
 
-def _demands_keys(config: Config, keys: KeyFile | None, *, behind_iam: bool) -> bool:
+def _demands_keys(config: Config, keys: KeyFile | None, *, behind_iam: bool, with_app: bool) -> bool:
     """Whether callers need a key: everywhere but on this machine under its own names.
 
     Raises :class:`ConfigError` where they need one and there is none.
@@ -87,7 +94,7 @@ def _demands_keys(config: Config, keys: KeyFile | None, *, behind_iam: bool) -> 
 
     settings = config.serve
     demand = not behind_iam and (not is_loopback(settings.host) or bool(settings.hosts))
-    if demand and (keys is None or not keys.all()):
+    if demand and not with_app and (keys is None or not keys.all()):
         raise ConfigError(
             f"Others can reach {settings.host}{' as ' + ', '.join(settings.hosts) if settings.hosts else ''}, "
             "and there is no key yet.",

@@ -23,16 +23,28 @@ ROUTES: list[Route] = [*predict.ROUTES, *models.ROUTES, *health.ROUTES, *metrics
 
 
 def create(
-    service: Service, *, more: Sequence[BaseRoute] = (), environment: Mapping[str, str] = os.environ
+    service: Service,
+    *,
+    more: Sequence[BaseRoute] = (),
+    by_session: str | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Starlette:
-    """The application that serves ``service``, with ``more`` routes and those that the platform asks for."""
+    """The application that serves ``service``, with ``more`` routes and those that the platform asks for.
+
+    Below the path ``by_session`` no key is asked for: the routes there know their people by sessions.
+    """
     counters = Metrics(service)
     platform = platforms.routes(environment)
     app = Starlette(
         routes=[*ROUTES, *platform, *more],
         middleware=[
             Middleware(Envelope, metrics=counters, service=service),
-            Middleware(Guard, service=service, free=tuple(route.path for route in platform if "GET" in _of(route))),
+            Middleware(
+                Guard,
+                service=service,
+                free=tuple(route.path for route in platform if "GET" in _of(route)),
+                by_session=by_session,
+            ),
         ],
         exception_handlers={RequestRefused: _refused, HTTPException: _unknown},
     )

@@ -26,10 +26,15 @@ OPEN = ("/health", "/ready")
 
 
 class Guard:
-    """Answers what may not pass; ``free`` are further paths that platforms ask without a key."""
+    """Answers what may not pass; ``free`` are further paths that platforms ask without a key.
 
-    def __init__(self, app: ASGIApp, service: Service, free: tuple[str, ...] = ()) -> None:
-        self.app, self.service = app, service
+    What is ``by_session``, a path with all below it, knows by itself who asks, and needs no key.
+    """
+
+    def __init__(
+        self, app: ASGIApp, service: Service, free: tuple[str, ...] = (), by_session: str | None = None
+    ) -> None:
+        self.app, self.service, self.by_session = app, service, by_session
         self.free = frozenset((*OPEN, *free))
         own = ("localhost", socket.gethostname(), service.config.host)
         self.names = {name.lower() for name in (*own, *service.config.hosts)}
@@ -63,7 +68,9 @@ class Guard:
             self._origin(headers, origin)
         if scope.get("method") == "OPTIONS" and origin in self.origins:
             return  # a browser asks whether it may, without the key
-        who = self._key(headers, scope.get("client"))
+        client = scope.get("client")
+        own = self.by_session is not None and under(scope["path"], self.by_session)
+        who = (client[0] if client else "local") if own else self._key(headers, client)
         scope.setdefault("state", {})["who"] = who
         wait = self.service.rate.wait(who)
         if wait:
@@ -142,6 +149,15 @@ def key_in(headers: Mapping[str, str]) -> str | None:
         except (binascii.Error, ValueError):
             return ""
     return headers.get("x-api-key")
+
+
+def under(path: str, folder: str) -> bool:
+    """Whether ``path`` is ``folder`` or lies below it.
+
+    >>> under("/app", "/app"), under("/app/api/me", "/app"), under("/apple", "/app")
+    (True, True, False)
+    """
+    return path == folder or path.startswith(f"{folder}/")
 
 
 def host_name(header: str) -> str:

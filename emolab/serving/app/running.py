@@ -52,9 +52,16 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def run(
-    service: Service, bound: socket.socket, *, more: Sequence[BaseRoute] = (), ready: Callable[[], None] = lambda: None
+    service: Service,
+    bound: socket.socket,
+    *,
+    more: Sequence[BaseRoute] = (),
+    by_session: str | None = None,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve on the ``bound`` socket until SIGTERM or Ctrl-C; ``ready`` is called when requests are taken.
+
+    ``more`` routes and ``by_session`` are those of :func:`emolab.serving.app.application.create`.
 
     SIGHUP looks at once for a new champion. Requests under way are answered before the end.
     """
@@ -63,7 +70,7 @@ def run(
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it logs each request that is no HTTP
     settings = service.config
     config = uvicorn.Config(
-        create(service, more=more),
+        create(service, more=more, by_session=by_session),
         http=protocol(
             connections=settings.connections,
             header_seconds=min(_HEADER_SECONDS, settings.upload_timeout),

@@ -30,11 +30,11 @@ from emolab.workspace import STATE, Workspace
 #: Folders of the state that are made again by themselves.
 REBUILT = ("cache", "predictions", "locks", "logs", "fiftyone")
 
-#: Files that are wrong anywhere else or secret: the server's token (a new one is made) and its process, and the keys of
-#: `emolab serve`, of which a backup would bring back the revoked ones.
+#: Files that are wrong anywhere else or secret: the server's token (a new one is made) and its process, and the keys
+#: and personal links of `emolab serve`, of which a backup would bring back the revoked ones.
 NOT_KEPT = (
     *("studio/token", "studio/server.json", "studio/unfinished", "studio/unfinished.json", "media/incoming"),
-    *("serving/keys.json", "serving/keys.json.lock"),
+    *("serving/keys.json", "serving/keys.json.lock", "serving/people.json", "serving/people.json.lock"),
 )
 
 _MAGIC = b"SQLite format 3\x00"

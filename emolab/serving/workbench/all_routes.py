@@ -1,0 +1,16 @@
+"""All routes of the app, put together from the files beside this one."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from starlette.routing import BaseRoute
+
+from emolab.serving.workbench import shell
+from emolab.serving.workbench.session import Workbench
+
+
+def routes(bench: Workbench, stack: ExitStack) -> list[BaseRoute]:
+    """The routes of every page; ``stack`` ends what they started."""
+    del stack
+    return [*shell.routes(bench)]
