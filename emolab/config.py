@@ -64,6 +64,7 @@ class LabelingConfig:
     """The team's side of the loop."""
 
     url: str = ""  # a Label Studio server; empty: the embedded one
+    public_url: str = ""  # address under which people reach that server, where it is another one; for links
     host: str = ""  # address the embedded one listens on; empty: this machine only; 0.0.0.0: the network
     port: int = 0  # port of the embedded one; 0: the last one used, else 8080 or the next free one
     project: str = ""  # project title; empty: named after the workspace

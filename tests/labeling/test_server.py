@@ -570,6 +570,21 @@ def test_emolabs_own_variable_wins_over_the_sdks(workspace: Workspace) -> None:
     assert address.locate(workspace, {**env, "EMOLAB_STUDIO_TOKEN": "a" * 40}).token == "a" * 40
 
 
+def test_links_for_people_have_the_address_that_people_use(workspace: Workspace) -> None:
+    inside = {"LABEL_STUDIO_URL": "http://studio:8080/"}
+    link = "http://studio:8080/user/signup/?token=x&next=%2Fprojects%2F1"
+    assert address.for_people(workspace, link, inside) == link
+    outside = Workspace.open(workspace.root, overrides=["labeling.public_url=https://faces.example/"])
+    assert (
+        address.for_people(outside, link, inside) == "https://faces.example/user/signup/?token=x&next=%2Fprojects%2F1"
+    )
+    both = {**inside, "LABEL_STUDIO_PUBLIC_URL": "https://other.example"}
+    assert address.for_people(outside, link, both).startswith("https://other.example/user")
+    assert address.for_people(outside, "http://127.0.0.1:8080/x", {}) == "http://127.0.0.1:8080/x", "the embedded one"
+    with pytest.raises(ConfigError, match="LABEL_STUDIO_PUBLIC_URL"):
+        address.for_people(workspace, link, {**inside, "LABEL_STUDIO_PUBLIC_URL": "faces.example"})
+
+
 def test_a_server_without_a_token_says_where_to_get_one(workspace: Workspace) -> None:
     with pytest.raises(ConfigError, match="There is no token for Label Studio at http://x") as caught:
         address.locate(workspace, {"LABEL_STUDIO_URL": "http://x.example"})

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,6 +78,27 @@ def test_faces_in_a_photo_are_found_and_told_as_predict_does(home: Workspace, se
         assert {key: found[key] for key in ("face", "box", "landmarks", "score")} == {
             key: row[key] for key in ("face", "box", "landmarks", "score")
         }
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_calls_of_the_documentation_are_answered(home: Workspace, server: ServeProcess, tmp_path: Path) -> None:
+    for name in ("photo.jpg", "a.jpg", "b.jpg"):
+        Image.open(io.BytesIO(face())).save(tmp_path / name)
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    calls = re.findall(r"^curl .+$", page, re.MULTILINE)
+    assert len(calls) == 4
+    for call in calls:
+        here = re.sub(r"http://[\w.]+:8000", server.url, call)
+        done = subprocess.run(
+            ["bash", "-c", f"{here} --fail-with-body --silent --noproxy '*'"],
+            cwd=tmp_path, env={**os.environ, "KEY": "any"}, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        if "$KEY" in call:
+            assert "key_wrong" in done.stdout  # this server has no keys: the call went through to the check
+            continue
+        assert done.returncode == 0, f"{call}: {done.stdout}"
+        answer = json.loads(done.stdout)
+        assert len(answer.get("images", ())) == call.count("@"), answer
 
 
 def told(answer: dict[str, object]) -> dict[str, float]:

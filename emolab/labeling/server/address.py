@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from emolab.workspace import Workspace
 
 URL = "LABEL_STUDIO_URL"
+PUBLIC_URL = "LABEL_STUDIO_PUBLIC_URL"
 TOKENS = ("EMOLAB_STUDIO_TOKEN", "LABEL_STUDIO_API_KEY")
 
 
@@ -45,6 +46,24 @@ def external_url(workspace: Workspace | None, env: Mapping[str, str] = os.enviro
         if url:
             return checked(url, source), source
     return None
+
+
+def for_people(workspace: Workspace, link: str, env: Mapping[str, str] = os.environ) -> str:
+    """``link`` to a server that is not the embedded one, with the address under which people reach that server.
+
+    In containers emolab calls Label Studio by a name that no browser knows. ``LABEL_STUDIO_PUBLIC_URL``, else
+    ``labeling.public_url``, says the other address; without it the link stays as it is. Raises ``ConfigError`` for one
+    that cannot be an address.
+    """
+    external = external_url(workspace, env)
+    called = external[0].rstrip("/") if external else ""
+    for public, source in (
+        (env.get(PUBLIC_URL), f"${PUBLIC_URL}"),
+        (workspace.config.labeling.public_url, "labeling.public_url"),
+    ):
+        if public and called and link.startswith(called):
+            return checked(public, source).rstrip("/") + link[len(called) :]
+    return link
 
 
 def checked(url: str, source: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emolab.loop.given import check_given, check_one_of
@@ -37,7 +38,7 @@ def push(
     ``revotes`` asks one more person where the votes are not enough. Shows the model's guess with ``show_predictions``
     [labeling.show_predictions]. Raises :class:`EmolabError` without a server, :class:`ConfigError` for two of these.
     """
-    from emolab.labeling.server.address import open_studio
+    from emolab.labeling.server.address import for_people, open_studio
     from emolab.labeling.sync.push import push as run
     from emolab.loop.label.revotes import propose_revotes
 
@@ -48,7 +49,7 @@ def push(
         count = propose_revotes(workspace, dry_run=dry_run)
         progress.note(f"{many(count, 'answered sample wants', 'answered samples want')} one more opinion.")
     with open_studio(workspace, progress=progress) as studio:
-        return run(
+        report = run(
             workspace,
             studio,
             n=n,
@@ -62,16 +63,18 @@ def push(
             dry_run=dry_run,
             progress=progress,
         )
+    return replace(report, url=for_people(workspace, report.url))
 
 
 def push_round(workspace: Workspace, proposal: Proposal, *, progress: Progress = SILENT) -> PushReport:
     """Send a round that was just proposed, with its model's guesses where ``labeling.show_predictions`` says so."""
-    from emolab.labeling.server.address import open_studio
+    from emolab.labeling.server.address import for_people, open_studio
     from emolab.labeling.sync.push import push as run
 
     guesses = _guesses(workspace, proposal) if workspace.config.labeling.show_predictions else {}
     with open_studio(workspace, progress=progress) as studio:
-        return run(workspace, studio, suggestions=True, guesses=guesses, progress=progress)
+        report = run(workspace, studio, suggestions=True, guesses=guesses, progress=progress)
+    return replace(report, url=for_people(workspace, report.url))
 
 
 def latest_guesses(workspace: Workspace) -> Mapping[str, str]:

@@ -119,10 +119,14 @@ def wait_for_studio(workspace: Workspace) -> None:
 
 def studio_url(workspace: Workspace) -> StudioAddress:
     """The address of the Label Studio in use. Raises :class:`EmolabError` where the embedded one is not running."""
-    from emolab.labeling.server.address import external_url, locate
+    from emolab.labeling.server.address import external_url, for_people, locate
 
     external = external_url(workspace)
-    return StudioAddress(external[0], False) if external else StudioAddress(locate(workspace).url, True)
+    return (
+        StudioAddress(for_people(workspace, external[0]), False)
+        if external
+        else StudioAddress(locate(workspace).url, True)
+    )
 
 
 def invite(workspace: Workspace, *, progress: Progress = SILENT) -> StudioInvitation:
@@ -131,7 +135,7 @@ def invite(workspace: Workspace, *, progress: Progress = SILENT) -> StudioInvita
     Raises :class:`EmolabError` without a server.
     """
     from emolab.labeling.label_studio.accounts import invitation
-    from emolab.labeling.server.address import external_url, open_studio
+    from emolab.labeling.server.address import external_url, for_people, open_studio
     from emolab.labeling.server.embedded import EmbeddedServer
     from emolab.labeling.sync import project
 
@@ -143,7 +147,7 @@ def invite(workspace: Workspace, *, progress: Progress = SILENT) -> StudioInvita
     if running is not None and running.open_to_network:
         link = link.replace(running.url, _outside(running), 1)
     return StudioInvitation(
-        invite=link,
+        invite=for_people(workspace, link),
         project=found.title if found else None,
         this_machine_only=running is not None and not running.open_to_network,
         port=running.port if running else None,

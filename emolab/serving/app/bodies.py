@@ -63,6 +63,10 @@ async def parsed(body: bytes, parse: Callable[[bytes], T]) -> T:
     return await asyncio.to_thread(parse, body) if len(body) > LARGE else parse(body)
 
 
+#: Types of a body that is one picture, beside image/...; the last is what curl --data-binary sends when told nothing.
+RAW = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+
+
 def pictures_of(body: bytes, content_type: str, config: ServeConfig) -> Pictures:
     """(name, content) of every picture in ``body``. Raises :class:`RequestRefused`."""
     kind = content_type.partition(";")[0].strip().lower()
@@ -71,7 +75,7 @@ def pictures_of(body: bytes, content_type: str, config: ServeConfig) -> Pictures
     if kind == "multipart/form-data":
         found = files_of(body, content_type, most=config.max_images)
         return _some([(_name(name, place), data) for place, (name, data) in enumerate(found)], config)
-    if kind.startswith("image/") or kind in ("", "application/octet-stream"):
+    if kind.startswith("image/") or kind in RAW:
         return _some([("image", body)] if body else [], config)
     raise RequestRefused(
         415,
