@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,10 +31,10 @@ class AuditLog:
 
     def write(self, line: Mapping[str, object]) -> None:
         """Add ``line``, with the time in UTC before it."""
-        moment = datetime.now(UTC)
-        text = json.dumps({"at": moment.isoformat(timespec="milliseconds"), **line}, ensure_ascii=True) + "\n"
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        text = json.dumps({"at": at, **line}) + "\n"  # in ASCII
         with self._lock:
-            stream = self._of_day(moment.date().isoformat())
+            stream = self._of_day(at[:10])
             stream.write(text)
             stream.flush()
 
@@ -60,4 +59,8 @@ class AuditLog:
 
 def class_counts(answers: Sequence[ImageAnswer]) -> dict[str, int]:
     """How many faces of each class there are in ``answers``."""
-    return dict(Counter(face.label for answer in answers for face in answer.faces))
+    found: dict[str, int] = {}
+    for answer in answers:
+        for face in answer.faces:
+            found[face.label] = found.get(face.label, 0) + 1
+    return found

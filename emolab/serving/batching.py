@@ -2,7 +2,8 @@
 
 One thread computes. It takes the jobs that are there, up to a largest weight. While it knows of jobs that are on their
 way (:meth:`Batcher.announce`), it waits for them, but never longer than ``wait`` after the first job came. So a single
-caller never waits, and many callers fill the batches by themselves.
+caller never waits, and many callers fill the batches by themselves. A job that is alone may be computed by the thread
+that brings it, which saves waking another one; two batches are never computed at once.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Batcher(Generic[Job, Answer]):
         self._queue: deque[_Queued[Job, Answer]] = deque()
         self._weight = 0
         self._announced = 0
+        self._computing = False
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
@@ -64,21 +66,29 @@ class Batcher(Generic[Job, Answer]):
             if self._announced == 0:
                 self._changed.notify()
 
-    def submit(self, job: Job, weight: int) -> Future[Answer]:
+    def submit(self, job: Job, weight: int, *, here: bool = False) -> Future[Answer]:
         """Queue an announced job; its answer, or what ``compute`` raised, comes with the future.
 
-        A future that is cancelled before its batch begins costs nothing.
+        A future that is cancelled before its batch begins costs nothing. With ``here`` a job that could share a batch
+        with no other is computed at once, by the calling thread.
         """
         queued: _Queued[Job, Answer] = _Queued(job, weight, time.monotonic(), Future())
         with self._changed:
             if self._closed:
                 raise RuntimeError("this batcher is closed")
             self._announced -= 1
-            self._queue.append(queued)
-            self._weight += weight
-            # The thread is woken when it has work to begin, not for each job that joins a batch it still waits for.
-            if len(self._queue) == 1 or self._weight >= self._largest or self._announced == 0:
-                self._changed.notify()
+            alone = here and not (self._computing or self._queue or self._announced)
+            if alone:
+                self._computing = True
+            else:
+                self._queue.append(queued)
+                self._weight += weight
+                # It is woken when it has work to begin, not for each job that joins a batch it still waits for.
+                begins = len(self._queue) == 1 or self._weight >= self._largest or self._announced == 0
+                if begins and not self._computing:
+                    self._changed.notify()
+        if alone:
+            self._answer([queued])
         return queued.future
 
     def close(self) -> None:
@@ -90,27 +100,39 @@ class Batcher(Generic[Job, Answer]):
 
     def _run(self) -> None:
         while batch := self._next():
-            wanted = [queued for queued in batch if queued.future.set_running_or_notify_cancel()]
-            if wanted:
-                self._answer(wanted)
+            self._answer(batch)
 
     def _answer(self, batch: Sequence[_Queued[Job, Answer]]) -> None:
+        """Compute ``batch``, in whichever thread has set :attr:`_computing`; then let the next one be computed."""
+        wanted = [queued for queued in batch if queued.future.set_running_or_notify_cancel()]
+        try:
+            answers = self._computed(wanted) if wanted else []
+        finally:
+            with self._changed:
+                self._computing = False
+                self._changed.notify()
+        for queued, answer in zip(wanted, answers, strict=True):
+            if isinstance(answer, BaseException):
+                queued.future.set_exception(answer)
+            else:
+                queued.future.set_result(answer)
+
+    def _computed(self, batch: Sequence[_Queued[Job, Answer]]) -> Sequence[Answer | BaseException]:
+        """The answers, or what was raised instead of them, once for each job."""
         if self._on_batch is not None:
             self._on_batch(sum(queued.weight for queued in batch))
         try:
             answers = self._compute([queued.job for queued in batch])
-            pairs = list(zip(batch, answers, strict=True))
+            if len(answers) != len(batch):
+                raise ValueError(f"{len(answers)} answers to {len(batch)} jobs")
         except BaseException as error:  # the callers must hear of it, and the next batch must be computed
-            for queued in batch:
-                queued.future.set_exception(error)
-            return
-        for queued, answer in pairs:
-            queued.future.set_result(answer)
+            return [error] * len(batch)
+        return answers
 
     def _next(self) -> list[_Queued[Job, Answer]]:
         """The jobs of the next batch; none after :meth:`close`, when all are done."""
         with self._changed:
-            while not self._queue and not self._closed:
+            while self._computing or not (self._queue or self._closed):
                 self._changed.wait()
             if not self._queue:
                 return []
@@ -125,4 +147,5 @@ class Batcher(Generic[Job, Answer]):
                 batch.append(self._queue.popleft())
                 total += batch[-1].weight
             self._weight -= total
+            self._computing = True
             return batch

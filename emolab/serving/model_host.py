@@ -190,7 +190,7 @@ class _Request:
             none = np.empty((0, len(self.version.classes)), np.float32)
             self._answer(readings, [none] * len(readings))
         else:
-            computed = batcher.submit(readings, crops)
+            computed = batcher.submit(readings, crops, here=True)
             computed.add_done_callback(lambda done: self._computed(readings, done))
             # a caller that gives up takes its crops out of the queue
             self.future.add_done_callback(lambda done: computed.cancel() if done.cancelled() else None)

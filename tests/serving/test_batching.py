@@ -48,6 +48,56 @@ def test_jobs_that_come_while_a_batch_is_computed_share_the_next_ones() -> None:
     batcher.close()
 
 
+def test_a_job_alone_is_computed_by_the_thread_that_brings_it() -> None:
+    threads: list[str] = []
+
+    def compute(jobs: Sequence[int]) -> list[int]:
+        threads.append(threading.current_thread().name)
+        return list(jobs)
+
+    batcher = Batcher(compute, largest=4, wait=0.2)
+    batcher.announce()
+    assert batcher.submit(1, 1, here=True).result(0) == 1
+    batcher.announce()
+    batcher.announce()
+    first = batcher.submit(2, 1, here=True)  # another one is on its way
+    assert (batcher.submit(3, 1, here=True).result(10), first.result(10)) == (3, 2)
+    batcher.close()
+    assert threads == [threading.current_thread().name, "batcher"]
+
+
+def test_jobs_that_come_while_another_thread_computes_share_the_next_batch() -> None:
+    seen: list[list[int]] = []
+    gate = threading.Event()
+    batcher = Batcher(doubling(seen, gate), largest=4, wait=0.0)
+    batcher.announce()
+    first = threading.Thread(target=lambda: batcher.submit(0, 1, here=True))
+    first.start()
+    while not batcher._computing:
+        time.sleep(0.001)
+    batcher.announce()
+    batcher.announce()
+    futures = [batcher.submit(job, 1, here=True) for job in (1, 2)]
+    assert not any(future.running() for future in futures)
+    gate.set()
+    assert [future.result(10) for future in futures] == [2, 4]
+    assert seen == [[0], [1, 2]]
+    first.join(10)
+    batcher.close()
+
+
+def test_what_is_raised_in_the_thread_that_brings_a_job_reaches_its_caller() -> None:
+    def compute(jobs: Sequence[int]) -> list[int]:
+        return [job // 0 for job in jobs]
+
+    batcher = Batcher(compute, largest=4, wait=0.0)
+    for _ in range(2):
+        batcher.announce()
+        with pytest.raises(ZeroDivisionError):
+            batcher.submit(1, 1, here=True).result(10)
+    batcher.close()
+
+
 def test_a_batch_waits_for_an_announced_job_but_not_for_ever() -> None:
     seen: list[list[int]] = []
     batcher = Batcher(doubling(seen), largest=8, wait=0.2)

@@ -7,6 +7,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -37,15 +38,15 @@ async def read_body(request: Request, config: ServeConfig, hold: Callable[[int],
     if stated is not None and int(stated) > config.max_bytes:
         await _drain(request)
         raise _too_large(config)
-    parts, held = [], 0
+    parts, held, more = list[bytes](), 0, True
     try:
         async with asyncio.timeout(config.upload_timeout):
-            async for part in request.stream():
+            while more and held <= config.max_bytes:
+                part, more = await _part(request)
                 held += len(part)
-                if held > config.max_bytes:
-                    break
-                hold(len(part))
-                parts.append(part)
+                if held <= config.max_bytes:
+                    hold(len(part))
+                    parts.append(part)
     except TimeoutError:
         raise RequestRefused(
             408, "slow_upload", f"The body did not come within {config.upload_timeout:g} s.", headers=CLOSE
@@ -53,9 +54,18 @@ async def read_body(request: Request, config: ServeConfig, hold: Callable[[int],
     except ClientDisconnect:
         raise RequestRefused(400, "gave_up", "The connection ended before the body did.", headers=CLOSE) from None
     if held > config.max_bytes:
-        await _drain(request)
+        if more:
+            await _drain(request)
         raise _too_large(config)
     return b"".join(parts)
+
+
+async def _part(request: Request) -> tuple[bytes, bool]:
+    """A piece of the body, and whether more comes. Raises :class:`ClientDisconnect`."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
 
 
 async def parsed(body: bytes, parse: Callable[[bytes], T]) -> T:
@@ -130,15 +140,12 @@ async def _drain(request: Request) -> None:
     """Read on for a moment and keep nothing: who still sends would see a broken connection instead of the answer."""
     if "expect" in request.headers:
         return
-    left = _DRAINED
-    try:
+    left, more = _DRAINED, True
+    with suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(_DRAIN_SECONDS):
-            async for part in request.stream():
+            while more and left >= 0:
+                part, more = await _part(request)
                 left -= len(part)
-                if left < 0:
-                    return
-    except (TimeoutError, ClientDisconnect, RuntimeError):
-        return
 
 
 def _too_large(config: ServeConfig) -> RequestRefused:

@@ -24,6 +24,9 @@ class RequestRefused(Exception):
         self.headers = dict(headers or {})
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 class JSONAnswer(Response):
     """JSON without spaces, in UTF-8."""
 
@@ -31,9 +34,7 @@ class JSONAnswer(Response):
 
     def render(self, content: object) -> bytes:
         """``content`` as bytes. NaN, which JSON has no word for, is a bug and raises :class:`ValueError`."""
-        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
-            "utf-8", "backslashreplace"
-        )
+        return _JSON.encode(content).encode("utf-8", "backslashreplace")
 
 
 def as_response(error: RequestRefused) -> Response:

@@ -14,7 +14,6 @@ import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -45,7 +44,7 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers = headers_of(scope)
         origin = headers.get("origin", "").lower()
         try:
             if scope["path"] not in self.free:
@@ -62,7 +61,7 @@ class Guard:
         else:
             await self.app(scope, receive, send)
 
-    def _check(self, scope: Scope, headers: Headers, origin: str) -> None:
+    def _check(self, scope: Scope, headers: Mapping[str, str], origin: str) -> None:
         self._name(headers)
         if scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             self._origin(headers, origin)
@@ -82,7 +81,7 @@ class Guard:
                 headers={"retry-after": str(math.ceil(wait))},
             )
 
-    def _name(self, headers: Headers) -> None:
+    def _name(self, headers: Mapping[str, str]) -> None:
         name = host_name(headers.get("host", ""))
         if name in self.names or "*" in self.names or is_address(name):
             return
@@ -90,7 +89,7 @@ class Guard:
             421, "wrong_host", "This server is not known by that name.", "Allow it with: emolab serve --allow-host NAME"
         )
 
-    def _origin(self, headers: Headers, origin: str) -> None:
+    def _origin(self, headers: Mapping[str, str], origin: str) -> None:
         if not origin or origin in self.origins or urlsplit(origin).netloc == headers.get("host", "").lower():
             return
         raise RequestRefused(
@@ -100,7 +99,7 @@ class Guard:
             "Allow its address with: emolab serve --set serve.origins=https://...",
         )
 
-    def _key(self, headers: Headers, client: tuple[str, int] | None) -> str:
+    def _key(self, headers: Mapping[str, str], client: tuple[str, int] | None) -> str:
         given = key_in(headers)
         keys = self.service.keys
         who = None if given is None or keys is None else keys.who(given)
@@ -117,7 +116,9 @@ class Guard:
             headers={"www-authenticate": "Bearer"},
         )
 
-    async def _across(self, scope: Scope, receive: Receive, send: Send, headers: Headers, origin: str) -> None:
+    async def _across(
+        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str], origin: str
+    ) -> None:
         """Tell the browser that the page at ``origin`` may read the answer (CORS)."""
         allow = [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
@@ -136,6 +137,11 @@ class Guard:
             await send(message)
 
         await self.app(scope, receive, allowing)  # type: ignore[arg-type]
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers of a request by their names in small letters; of several with one name the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 def key_in(headers: Mapping[str, str]) -> str | None:

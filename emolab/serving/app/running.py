@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 from emolab.errors import ConfigError
 from emolab.serving.app.application import create
 from emolab.serving.app.protocol import protocol
+from emolab.serving.pauses import short_pauses
 from emolab.serving.service import Service
 
 #: Connections that the system holds before they are accepted.
@@ -92,7 +93,8 @@ def run(
         before[hang_up] = signal.signal(hang_up, lambda *_: service.reload())
     bound.listen(BACKLOG)
     try:
-        _Server(config, service, ready).run(sockets=[bound])
+        with short_pauses():
+            _Server(config, service, ready).run(sockets=[bound])
     finally:
         service.close()
         for number, handler in before.items():
