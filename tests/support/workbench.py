@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from starlette.testclient import TestClient
 
+from emolab.catalog.campaign import remotes
+from emolab.labeling.sync.project import title_of
 from emolab.serving.app.application import create
 from emolab.serving.workbench import all_routes
 from emolab.serving.workbench.session import APP, Workbench
 from emolab.workspace import Workspace
 from tests.support.serving import service
+from tests.support.syncing import add_samples
 
 ADDRESS = "http://localhost:8000"
 
@@ -39,3 +43,19 @@ def enter(client: TestClient, token: str) -> None:
     """Let the browser come in by ``token``."""
     answer = client.post("/app/session", json={"token": token})
     assert answer.status_code == 200, answer.text
+
+
+def pushed(workspace: Workspace, n: int, *, overlap: int = 2) -> list[str]:
+    """Samples that the catalog knows to be tasks on a server that nobody has started; their ids in order."""
+    names = add_samples(workspace, n)
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        mine = remotes.add_project(tx, server="s" * 16, project=1, title=title_of(workspace.config))
+        remotes.want(tx, mine, [remotes.TaskRequest(name, rank, overlap, 1) for rank, name in enumerate(names)])
+        remotes.arrived(tx, mine, {name: 100 + rank for rank, name in enumerate(names)})
+    return names
+
+
+def answer(sample: str, label: str | None = "happiness", **more: object) -> dict[str, object]:
+    """The body of an answer as the page sends it."""
+    said = {"skip": True} if label is None else {"label": label}
+    return {"id": str(uuid.uuid4()), "sample": sample, "seconds": 1.5, "shown": None, **said, **more}

@@ -88,6 +88,29 @@ def counts(conn: Connection, project: Project, *, besides: str | None = None) ->
     return {key: value for key, value in conn.execute(query)}
 
 
+def answered_by(conn: Connection, project: Project) -> dict[str, set[str]]:
+    """The samples of the project that each annotator has answered or skipped on the server."""
+    query = (
+        select(_annotators.c.name, _samples.c.id)
+        .join(_answers, _answers.c.annotator == _annotators.c.pk)
+        .join(_samples, _samples.c.pk == _answers.c.sample)
+        .where(_answers.c.project == project.pk)
+    )
+    found: dict[str, set[str]] = {}
+    for name, sample in conn.execute(query):
+        found.setdefault(name, set()).add(sample)
+    return found
+
+
+def known(conn: Connection, project: Project, among: Sequence[int]) -> set[int]:
+    """Those of the annotations ``among`` that a pull has seen."""
+    found: set[int] = set()
+    for part in chunks(sorted(among), 500):
+        query = select(_answers.c.annotation).where(_answers.c.project == project.pk, _answers.c.annotation.in_(part))
+        found.update(conn.execute(query).scalars())
+    return found
+
+
 def by_task(conn: Connection, project: Project) -> dict[int, int]:
     """How many answers each task of the project is known to have on the server, skips included."""
     query = select(_answers.c.task, func.count()).where(_answers.c.project == project.pk).group_by(_answers.c.task)

@@ -208,6 +208,17 @@ def tasks(conn: Connection, project: Project, *states: str) -> list[ProjectTask]
     return [ProjectTask(*row) for row in conn.execute(query)]
 
 
+def task_of(conn: Connection, project: Project, sample_id: str) -> int | None:
+    """The server's task for a sample; ``None`` where there is none, or none any more."""
+    query = (
+        select(_tasks.c.task)
+        .join(_samples, _samples.c.pk == _tasks.c.sample)
+        .where(_tasks.c.project == project.pk, _samples.c.id == sample_id, _tasks.c.state != "deleted")
+    )
+    found: int | None = conn.execute(query).scalar()
+    return found
+
+
 def known_tasks(conn: Connection, project: Project) -> dict[int, str]:
     """Every task on the server that the catalog knows of, with its sample; deleted ones are left out."""
     query = (

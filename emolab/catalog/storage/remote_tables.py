@@ -83,3 +83,29 @@ remote_users = Table(
     Column("annotator", Key, ForeignKey("annotators.pk"), nullable=False),
     Column("first_seen", String(32), nullable=False),
 )
+
+app_answers = Table(
+    "app_answers",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),  # made by the page, so that nothing is counted twice
+    Column("person", String(64), nullable=False),  # by the name in the app's file of people
+    Column("project", Key, ForeignKey("projects.pk"), nullable=False),
+    Column("sample", Key, ForeignKey("samples.pk"), nullable=False),
+    Column("label", String(64)),  # a class or meta label; null: skipped, or an earlier answer taken back
+    Column("second", String(64)),
+    Column("stars", Integer),
+    Column("seconds", Float),
+    Column("guess", String(64)),  # of the form it was given on; null: there was none
+    Column("shown", Boolean),
+    Column("share", Float),
+    Column("at", String(32), nullable=False),
+    Column("state", String(16), nullable=False),  # pending | sending | sent | refused
+    Column("annotation", Integer),  # on the server, once known
+    Column("problem", Text),  # why the server refused it
+    Column("undoes", String(36)),  # the id of the answer that this one takes back
+    Column("undone", Boolean, nullable=False, default=False, server_default="0"),  # taken back
+    Index("ix_app_answers_project_sample", "project", "sample"),
+    Index("ix_app_answers_person", "person"),
+    Index("ix_app_answers_state", "state"),
+)

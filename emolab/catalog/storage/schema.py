@@ -23,10 +23,18 @@ from sqlalchemy import (
 
 from emolab.catalog.storage.count_tables import label_counts, sample_counts, vote_counts
 from emolab.catalog.storage.metadata import Key, metadata
-from emolab.catalog.storage.remote_tables import projects, remote_answers, remote_guesses, remote_tasks, remote_users
+from emolab.catalog.storage.remote_tables import (
+    app_answers,
+    projects,
+    remote_answers,
+    remote_guesses,
+    remote_tasks,
+    remote_users,
+)
 
 __all__ = [
     "annotators",
+    "app_answers",
     "events",
     "label_counts",
     "label_sets",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emolab.catalog import samples, votes
-from emolab.catalog.campaign import answers, remotes
+from emolab.catalog.campaign import answers, app_answers, remotes
 from emolab.catalog.campaign.answers import RecordedAnswer
 from emolab.labeling.answers import across_projects, pseudonyms, votes_from_answers
 
@@ -240,7 +240,9 @@ def _append(
     changes: LedgerChanges,
 ) -> None:
     """Append what is new or edited to the ledger, and count it."""
-    borrowed = {project.origin(a.id) for task in pulled.tasks for a in task.annotations if in_another_name(a)}
+    others = {a.id for task in pulled.tasks for a in task.annotations if in_another_name(a)}
+    ours = app_answers.written_through(tx, project, others & {answer.annotation for answer in fresh})
+    borrowed = {project.origin(annotation) for annotation in others - ours}
     changes.by_others = votes.append(tx, [vote for vote in made if vote.origin in borrowed])
     changed = changes.by_others + votes.append(tx, [vote for vote in made if vote.origin not in borrowed])
     origins = {project.origin(answer.annotation) for answer in fresh}

@@ -60,13 +60,19 @@ class Annotations(Projects):
         lead_time: float | None = None,
         unique_id: str | None = None,
         was_cancelled: bool = False,
+        completed_by: int | None = None,
     ) -> RemoteAnnotation:
-        """Answer a task as the user of this token; a repeated ``unique_id`` is refused with status 409."""
+        """Answer a task as the user of this token, or as ``completed_by``.
+
+        A repeated ``unique_id`` is refused with status 409.
+        """
         body: dict[str, object] = {"result": list(result), "was_cancelled": was_cancelled}
         if lead_time is not None:
             body["lead_time"] = lead_time
         if unique_id is not None:
             body["unique_id"] = unique_id
+        if completed_by is not None:
+            body["completed_by"] = completed_by
         return annotation_of(self.http.send("POST", f"/api/tasks/{task}/annotations/", json=body).row(), task)
 
     def update_annotation(self, annotation: int, **fields: object) -> RemoteAnnotation:

@@ -11,6 +11,7 @@ from emolab.loop.label.relearn import relearn
 from emolab.progress import SILENT
 
 if TYPE_CHECKING:
+    from emolab.labeling.label_studio.client import Studio
     from emolab.labeling.sync.pull import PullReport
     from emolab.progress import Progress
     from emolab.workspace import Workspace
@@ -26,7 +27,8 @@ def pull(
 ) -> PullReport:
     """Bring new, edited and deleted answers into the ledger of votes; each counts once.
 
-    After ``labeling.relearn`` new votes the open tasks are put in a new order.
+    Answers of the app that are not on the server yet are sent first. After ``labeling.relearn`` new votes the open
+    tasks are put in a new order.
 
     ``title`` names one project [all that were pushed to]; ``reconcile`` reads every task again; ``accept_withdrawn``
     withdraws exactly so many votes that an earlier pull held back. Raises :class:`EmolabError` without a server.
@@ -36,6 +38,7 @@ def pull(
 
     check_given({"option.count": accept_withdrawn})
     with open_studio(workspace, progress=progress) as studio:
+        _send_first(workspace, studio, progress)
         report = run(
             workspace, studio, title=title, reconcile=reconcile, accept_withdrawn=accept_withdrawn, progress=progress
         )
@@ -43,6 +46,17 @@ def pull(
     if renewed.problem:
         progress.note(renewed.problem)
     return replace(report, reordered=renewed.tasks)
+
+
+def _send_first(workspace: Workspace, studio: Studio, progress: Progress) -> None:
+    """Send what waits in the app; what cannot be sent is said and goes on waiting, and the pull goes on."""
+    from emolab.errors import EmolabError
+    from emolab.loop.label.voting.sending import send_waiting
+
+    try:
+        send_waiting(workspace, studio)
+    except EmolabError as error:
+        progress.note(f"Answers of the app wait: {error}")
 
 
 def watch(
@@ -59,7 +73,9 @@ def watch(
     with open_studio(workspace, progress=progress) as studio:
         progress.note(f"watching {studio.url} every {every:g} s; Ctrl-C ends it.")
         told = ""
+        _send_first(workspace, studio, progress)
         for report in run(workspace, studio, title=title, every=every, progress=progress):
+            _send_first(workspace, studio, SILENT)
             renewed = relearn(workspace, studio, progress=progress)
             if renewed.problem and renewed.problem != told:
                 progress.note(renewed.problem)

@@ -6,11 +6,12 @@ from contextlib import ExitStack
 
 from starlette.routing import BaseRoute
 
-from emolab.serving.workbench import shell
+from emolab.serving.workbench import shell, vote
 from emolab.serving.workbench.session import Workbench
 
 
 def routes(bench: Workbench, stack: ExitStack) -> list[BaseRoute]:
     """The routes of every page; ``stack`` ends what they started."""
-    del stack
-    return [*shell.routes(bench)]
+    voting = vote.open_voting(bench)
+    stack.callback(voting.close)
+    return [*shell.routes(bench), *vote.routes(bench, voting)]

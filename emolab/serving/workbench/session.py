@@ -119,7 +119,8 @@ def _check_time(person: Person) -> None:
         raise RequestRefused(403, "link_expired", "The time of this link is over.", "Ask the owner for a new one.")
 
 
-Handler = Callable[[Request, Workbench, Person], Awaitable[Response]]
+#: Takes the request, the :class:`Workbench`, the person, and by name whatever its route was made with.
+Handler = Callable[..., Awaitable[Response]]
 
 
 def allowed(role: str) -> Callable[[Handler], Callable[..., Awaitable[Response]]]:
@@ -130,9 +131,10 @@ def allowed(role: str) -> Callable[[Handler], Callable[..., Awaitable[Response]]
 
     def wrap(handler: Handler) -> Callable[..., Awaitable[Response]]:
         @functools.wraps(handler)
-        async def asked(request: Request, *, bench: Workbench) -> Response:
+        async def asked(request: Request, *, bench: Workbench, **more: Any) -> Response:
             own_page(request)
-            return await handler(request, bench, bench.person(request.cookies.get(cookie_name(request)), role))
+            person = bench.person(request.cookies.get(cookie_name(request)), role)
+            return await handler(request, bench, person, **more)
 
         return asked
 
