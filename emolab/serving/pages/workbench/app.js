@@ -57,6 +57,7 @@ function frame() {
   $("project").textContent = app.me.project;
   $("who").textContent = app.me.name;
   const select = $("language");
+  $("languages").hidden = false;
   fill(select, app.me.languages.map((code) => el("option", { value: code, selected: code === app.language }, code)));
   select.onchange = async () => {
     localStorage.setItem(LANGUAGE, select.value);

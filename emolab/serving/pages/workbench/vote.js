@@ -7,6 +7,7 @@ import { Outbox } from "./outbox.js";
 const AHEAD = 6;              // faces that are held, the one on the screen included
 const TOO_QUICK_MS = 120;     // nobody judges a face so soon: a key that was pressed twice
 const LOOK_AGAIN_MS = 15000;  // with an empty queue
+const LARGEST = 5;            // times the size that a picture has: more shows pixels, not faces
 const API = "/app/api/vote";
 
 export async function show(main, app) {
@@ -308,7 +309,11 @@ class VotePage {
 /** A face with its element and a promise that it can be looked at. Further kinds of samples are further elements. */
 function preload(face) {
   const element = el("img", { src: face.picture, alt: "", draggable: "false", decoding: "async" });
-  return { ...face, element, ready: element.decode() };
+  const ready = element.decode().then(() => {
+    element.style.maxWidth = `${LARGEST * element.naturalWidth}px`;
+    element.style.maxHeight = `${LARGEST * element.naturalHeight}px`;
+  });
+  return { ...face, element, ready };
 }
 
 /** For pages without TLS on another machine, where browsers have no randomUUID. */
