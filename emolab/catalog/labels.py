@@ -114,6 +114,12 @@ def head(conn: Connection) -> LabelHead | None:
     )
 
 
+def of(conn: Connection, sample_id: str) -> LabelSet | None:
+    """The current label of one sample as a set of one; of none where it has no label, ``None`` before the first set."""
+    found = conn.execute(select(_sets).where(_sets.c.current)).one_or_none()
+    return None if found is None else _read(conn, found, sample_id)
+
+
 def current(conn: Connection) -> LabelSet | None:
     """The current label set, or ``None`` before the first aggregation. Samples in the order they were added.
 
@@ -130,14 +136,16 @@ def current(conn: Connection) -> LabelSet | None:
             return read
 
 
-def _read(conn: Connection, found: Row[Any]) -> LabelSet:
-    """The set of this row, with its labels."""
+def _read(conn: Connection, found: Row[Any], only: str | None = None) -> LabelSet:
+    """The set of this row with its labels, or with that of one sample."""
     query = (
         select(_samples.c.id, _labels.c.hard, _labels.c.votes, _labels.c.agreement, _labels.c.probs)
         .join(_samples, _samples.c.pk == _labels.c.sample)
         .where(_labels.c.label_set == found.pk)
         .order_by(_labels.c.sample)
     )
+    if only is not None:
+        query = query.where(_samples.c.id == only)
     ids: list[str] = []
     numbers: list[NDArray[Any]] = []
     blobs: list[bytes] = []

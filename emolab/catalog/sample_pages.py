@@ -1,11 +1,13 @@
 """Samples page by page, as a wall of pictures shows them: filtered, in an order, and counted.
 
-A page begins where the one before it ended (keyset paging), so page 10,000 costs what the first does.
+A page begins where the one before it ended (keyset paging), so page 10,000 costs what the first does. What few samples
+fit is searched for in ranges of keys and for a limited time; the page then says where the search goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -23,6 +25,8 @@ _samples, _labels, _suggestions, _sets = schema.samples, schema.labels, schema.s
 Order = Literal["newest", "disagreement", "rank"]
 #: The split of samples that have none, and the class of samples without a label.
 NONE = "none"
+#: Seconds that a search takes before it says how far it came. It goes through keys in ranges, the first and longest:
+SECONDS, _FIRST, _LONGEST = 0.3, 20_000, 80_000
 #: Quality below the bar for whatever reason.
 ANY = "any"
 
@@ -74,35 +78,153 @@ class PageRow:
     quality: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoundPage:
+    """The ``rows`` of a page, and where the next one begins; ``None``: no further sample fits.
+
+    A page may hold few rows, or none, and still lead on: the search for more of them had taken its time.
+    """
+
+    rows: list[PageRow]
+    end: PageMark | None
+
+
 def page(
-    conn: Connection, wanted: SampleFilter, *, order: Order = "newest", after: PageMark | None = None, n: int = 60
-) -> list[PageRow]:
-    """Up to ``n`` samples that fit, those behind ``after`` in this ``order``.
+    conn: Connection,
+    wanted: SampleFilter,
+    *,
+    order: Order = "newest",
+    after: PageMark | None = None,
+    n: int = 60,
+    seconds: float = SECONDS,
+) -> FoundPage:
+    """Up to ``n`` samples that fit, those behind ``after`` in this ``order``; the search ends after some ``seconds``.
 
     ``newest``: what was added last comes first. ``disagreement``: labelled samples, the least agreed upon first.
     ``rank``: those of a round, as it ranked them.
     """
     head = labels.head(conn)
     if _nothing(wanted, order, head):
-        return []
-    by = _ordered_by(order)
-    key = _key(wanted, order)
-    query = _query(wanted, order, head, [*_columns(wanted), by.label("value")])
-    if after is not None:
-        behind = key < after.pk
-        query = query.where(behind if order == "newest" else or_(by > after.value, and_(by == after.value, behind)))
-    ordered = query.order_by(key.desc()) if order == "newest" else query.order_by(by, key.desc())
-    classes = head.classes if head else ()
-    return [_row(row, classes) for row in conn.execute(ordered.limit(n))]
+        return FoundPage(rows=[], end=None)
+    search = _Search(conn, wanted, order, head)
+    if order == "disagreement":
+        return _by_agreement(search, after, n, seconds)
+    if order == "rank" or wanted.round is not None:
+        rows = search.rows(after, n + 1)
+        return _cut(rows, n, PageMark(0, 0) if len(rows) > n else None)
+    found: list[PageRow] = []
+    below = _newest(conn) + 1 if after is None else after.pk
+    for low, high in _ranges(below, seconds):
+        found += search.rows(None, n + 1 - len(found), between=(low, high))
+        below = low
+        if len(found) > n:
+            break
+    return _cut(found, n, PageMark(below, below) if below > 1 else None)
 
 
-def count(conn: Connection, wanted: SampleFilter, *, most: int) -> int:
-    """How many samples fit, counted up to ``most``."""
+def count(
+    conn: Connection, wanted: SampleFilter, *, below: int | None = None, seconds: float = SECONDS
+) -> tuple[int, int | None]:
+    """How many samples fit among those added before the key ``below``, and down to which key they were counted.
+
+    The second is ``None`` when all were; else counting goes on below it.
+    """
     head = labels.head(conn)
     if _nothing(wanted, "newest", head):
-        return 0
-    some = _query(wanted, "newest", head, [_key(wanted, "newest")]).limit(most).subquery()
-    return int(conn.execute(select(func.count()).select_from(some)).scalar_one())
+        return 0, None
+    search = _Search(conn, wanted, "newest", head)
+    if wanted.round is not None:
+        return search.count(None), None
+    n, end = 0, _newest(conn) + 1 if below is None else below
+    for low, high in _ranges(end, seconds):
+        n += search.count((low, high))
+        end = low
+    return n, end if end > 1 else None
+
+
+def _by_agreement(search: _Search, after: PageMark | None, n: int, seconds: float) -> FoundPage:
+    """A page of labelled samples, searched for in stretches of the index of agreement."""
+    found: list[PageRow] = []
+    began, step = time.monotonic(), _FIRST
+    while True:
+        end = search.ahead(after, step)
+        found += search.rows(after, n + 1 - len(found), until=end)
+        if len(found) > n or end is None:
+            return _cut(found, n, None)
+        after, step = end, min(2 * step, _LONGEST)
+        if time.monotonic() - began > seconds:
+            return _cut(found, n, end)
+
+
+def _newest(conn: Connection) -> int:
+    return int(conn.execute(select(func.coalesce(func.max(_samples.c.pk), 0))).scalar_one())
+
+
+def _ranges(below: int, seconds: float) -> Iterator[tuple[int, int]]:
+    """Ranges [low, high) of keys, downwards from ``below``, each twice as long, until the time is over."""
+    began, step = time.monotonic(), _FIRST
+    while below > 1:
+        low = max(1, below - step)
+        yield low, below
+        below, step = low, min(2 * step, _LONGEST)
+        if time.monotonic() - began > seconds:
+            return
+
+
+def _cut(rows: list[PageRow], n: int, end: PageMark | None) -> FoundPage:
+    """A page of ``n`` of the ``rows``; where there are more of them, it ends at its last one."""
+    if len(rows) <= n:
+        return FoundPage(rows=rows, end=end)
+    return FoundPage(rows=rows[:n], end=PageMark(rows[n - 1].value, rows[n - 1].pk))
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One filter in one order, ready to be asked for rows."""
+
+    conn: Connection
+    wanted: SampleFilter
+    order: Order
+    head: LabelHead | None
+
+    def rows(
+        self,
+        after: PageMark | None,
+        n: int,
+        *,
+        between: tuple[int, int] | None = None,
+        until: PageMark | None = None,
+    ) -> list[PageRow]:
+        """Up to ``n`` rows behind ``after``, ``between`` two keys (the lower one included), ``until`` one included."""
+        by, key = _ordered_by(self.order), _key(self.wanted, self.order)
+        query = _query(self.wanted, self.order, self.head, [*_columns(self.wanted), by.label("value")])
+        if between is not None:
+            query = query.where(key >= between[0], key < between[1])
+        newest = self.order == "newest"
+        if after is not None:
+            query = query.where(key < after.pk) if newest else query.where(*_behind(by, key, after))
+        if until is not None:
+            query = query.where(by <= until.value, or_(by < until.value, key <= until.pk))
+        query = query.order_by(key.desc()) if newest else query.order_by(by, key)
+        classes = self.head.classes if self.head else ()
+        return [_row(row, classes) for row in self.conn.execute(query.limit(n))]
+
+    def ahead(self, after: PageMark | None, steps: int) -> PageMark | None:
+        """The place so many labels behind ``after`` in the order of agreement; ``None``: there are not so many."""
+        by, key = _labels.c.agreement, _labels.c.sample
+        query = select(by, key).where(_labels.c.label_set == _current()).order_by(by, key)
+        if after is not None:
+            query = query.where(*_behind(by, key, after))
+        row = self.conn.execute(query.offset(steps).limit(1)).one_or_none()  # within the index alone
+        return None if row is None else PageMark(float(row[0]), int(row[1]))
+
+    def count(self, between: tuple[int, int] | None) -> int:
+        """How many rows there are ``between`` two keys, or in all."""
+        key = _key(self.wanted, "newest")
+        query = _query(self.wanted, "newest", self.head, [func.count()])
+        if between is not None:
+            query = query.where(key >= between[0], key < between[1])
+        return int(self.conn.execute(query).scalar_one())
 
 
 def of_ids(conn: Connection, ids: Sequence[str], wanted: SampleFilter) -> list[PageRow]:
@@ -114,6 +236,11 @@ def of_ids(conn: Connection, ids: Sequence[str], wanted: SampleFilter) -> list[P
     classes = head.classes if head else ()
     found = {row.id: _row(row, classes) for row in conn.execute(query.where(_samples.c.id.in_(ids)))}
     return [found[each] for each in ids if each in found]
+
+
+def _behind(by: ColumnElement[Any], key: ColumnElement[int], mark: PageMark) -> tuple[ColumnElement[bool], ...]:
+    """True behind ``mark``, in a form at which the indexes of SQLite and PostgreSQL can begin."""
+    return by >= mark.value, or_(by > mark.value, key > mark.pk)
 
 
 def _nothing(wanted: SampleFilter, order: Order, head: LabelHead | None) -> bool:

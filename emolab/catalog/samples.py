@@ -150,6 +150,15 @@ def _kept(conn: Connection, *which: ColumnElement[bool]) -> int:
     return int(conn.execute(select(func.sum(_counts.c.n)).where(*which)).scalar_one() or 0)
 
 
+def answered(conn: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of ``ids`` that have at least one active answer, a class or a meta label."""
+    found: set[str] = set()
+    for part in chunks(ids, 500):
+        query = select(_table.c.id).where(_table.c.id.in_(part), schema.present, _table.c.n_votes > 0)
+        found.update(conn.execute(query).scalars())
+    return found
+
+
 def count_waiting(conn: Connection) -> int:
     """How many samples lie on a labelling server without an answer."""
     return _count_open(conn, _table.c.n_votes == 0)

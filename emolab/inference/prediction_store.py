@@ -80,6 +80,27 @@ def read(folder: Path, samples: Sequence[str] | None = None) -> Predictions:
     )
 
 
+def pick(folder: Path, samples: Sequence[str]) -> tuple[list[str], tuple[str, ...], NDArray[np.float32]]:
+    """Those of ``samples`` that are stored, in their order, the classes, and the probabilities (m, k) of each.
+
+    The parts are gone through one by one, so that little is held in memory however many are stored. Without any
+    predictions there are no classes.
+    """
+    index = _index(folder)
+    if index is None:
+        return [], (), np.empty((0, 0), dtype=np.float32)
+    wanted = set(samples)
+    rows: dict[str, NDArray[np.float32]] = {}
+    for part in index["parts"]:
+        here = [(row, sample) for row, sample in enumerate(_ids(folder, part)) if sample in wanted]
+        if here:
+            probs = np.load(folder / f"{part}.probs.npy", mmap_mode="r")
+            rows.update((sample, np.array(probs[row])) for row, sample in here)
+    found = [sample for sample in samples if sample in rows]
+    k = len(index["classes"])
+    return found, tuple(index["classes"]), np.array([rows[each] for each in found], dtype=np.float32).reshape(-1, k)
+
+
 def in_order(found: Predictions, classes: tuple[str, ...]) -> Predictions:
     """``found`` with its columns in the order of ``classes``, which are the same ones."""
     if classes == found.classes:

@@ -10,7 +10,7 @@ import pytest
 
 from emolab.catalog import Catalog, fitness, labels, sample_pages, samples, votes
 from emolab.catalog.campaign import rounds
-from emolab.catalog.sample_pages import ANY, NONE, Order, PageMark, PageRow, SampleFilter, count, of_ids, page
+from emolab.catalog.sample_pages import ANY, NONE, FoundPage, Order, PageRow, SampleFilter, count, of_ids, page
 from emolab.records import LabelSet, Sample, Suggestion, Vote
 from emolab.votes.picture_bar import Bar
 
@@ -85,20 +85,29 @@ def labelled(numbers: list[int], rng: np.random.Generator) -> LabelSet:
     )  # fmt: skip
 
 
-def pages(catalog: Catalog, wanted: SampleFilter, order: Order) -> Iterator[list[PageRow]]:
+def pages(catalog: Catalog, wanted: SampleFilter, order: Order, seconds: float = 9.0) -> Iterator[list[PageRow]]:
     after = None
     while True:
         with catalog.connect() as conn:
-            found = page(conn, wanted, order=order, after=after, n=PAGE)
-        if not found:
+            found = page(conn, wanted, order=order, after=after, n=PAGE, seconds=seconds)
+        yield found.rows
+        after = found.end
+        if after is None:
             return
-        yield found
-        after = PageMark(found[-1].value, found[-1].pk)
+
+
+def counts(catalog: Catalog, wanted: SampleFilter, seconds: float = 9.0) -> list[int]:
+    found, below = [], None
+    while not found or below is not None:
+        with catalog.connect() as conn:
+            n, below = count(conn, wanted, below=below, seconds=seconds)
+        found.append(n)
+    return found
 
 
 def everything(catalog: Catalog) -> list[PageRow]:
     with catalog.connect() as conn:
-        return page(conn, SampleFilter(bar=BAR), n=10 * N)
+        return page(conn, SampleFilter(bar=BAR), n=10 * N).rows
 
 
 def fits(row: PageRow, wanted: SampleFilter, in_round: set[str]) -> bool:
@@ -117,16 +126,29 @@ def fits(row: PageRow, wanted: SampleFilter, in_round: set[str]) -> bool:
 
 @pytest.mark.parametrize("wanted", FILTERS, ids=str)
 def test_pages_hold_each_sample_that_fits_once_and_the_count_says_how_many(
-    filled: Catalog, wanted: SampleFilter
+    filled: Catalog, wanted: SampleFilter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with filled.connect() as conn:
         proposed = {s.sample_id for s in rounds.suggestions(conn, round_number=wanted.round)} if wanted.round else set()
-        counted = count(conn, wanted, most=1000)
-        up_to_five = count(conn, wanted, most=5)
     expected = [row.id for row in everything(filled) if fits(row, wanted, proposed)]
-    shown = [row.id for row in itertools.chain(*pages(filled, wanted, "newest"))]
-    assert shown == expected
-    assert (counted, up_to_five) == (len(expected), min(5, len(expected)))
+    assert [row.id for row in itertools.chain(*pages(filled, wanted, "newest"))] == expected
+    assert counts(filled, wanted) == [len(expected)]
+    monkeypatch.setattr(sample_pages, "_FIRST", 5)
+    monkeypatch.setattr(sample_pages, "_LONGEST", 9)
+    assert [row.id for row in itertools.chain(*pages(filled, wanted, "newest"))] == expected
+    assert counts(filled, wanted) == [len(expected)]
+
+
+def test_a_search_whose_time_is_over_says_where_it_goes_on(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample_pages, "_FIRST", 5)
+    monkeypatch.setattr(sample_pages, "_LONGEST", 9)
+    rare = SampleFilter(source="camera", split="test", label="fear")
+    expected = [row.id for row in everything(filled) if fits(row, rare, set())]
+    found = list(pages(filled, rare, "newest", seconds=0.0))
+    assert [row.id for row in itertools.chain(*found)] == expected
+    assert len(found) == N // 5, "each search looks through one range of keys"
+    parts = counts(filled, rare, seconds=0.0)
+    assert sum(parts) == len(expected) and len(parts) > 5
 
 
 def test_samples_that_were_taken_out_are_on_no_page(filled: Catalog) -> None:
@@ -137,14 +159,22 @@ def test_samples_that_were_taken_out_are_on_no_page(filled: Catalog) -> None:
     assert [row.pk for row in there] == sorted((row.pk for row in there), reverse=True)
 
 
-@pytest.mark.parametrize("wanted", [SampleFilter(), SampleFilter(label="fear"), SampleFilter(split="train")], ids=str)
+@pytest.mark.parametrize(
+    "wanted",
+    [SampleFilter(), SampleFilter(label="fear"), SampleFilter(split="train"), SampleFilter(source="nowhere")],
+    ids=str,
+)
 def test_the_least_agreed_upon_come_first_and_equals_are_not_lost_between_pages(
-    filled: Catalog, wanted: SampleFilter
+    filled: Catalog, wanted: SampleFilter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [row for row in everything(filled) if row.label is not None and fits(row, wanted, set())]
-    expected = [row.id for row in sorted(rows, key=lambda row: (row.agreement, -row.pk))]
-    assert len(expected) > 2 * PAGE
+    expected = [row.id for row in sorted(rows, key=lambda row: (row.agreement, row.pk))]
+    assert len(expected) > PAGE or wanted.source is not None
     assert [row.id for row in itertools.chain(*pages(filled, wanted, "disagreement"))] == expected
+    monkeypatch.setattr(sample_pages, "_FIRST", 4)
+    found = list(pages(filled, wanted, "disagreement", seconds=0.0))
+    assert [row.id for row in itertools.chain(*found)] == expected
+    assert len(found) > 10, "each search looks through a stretch of the order"
 
 
 def test_a_round_is_shown_as_it_was_ranked(filled: Catalog) -> None:
@@ -153,7 +183,7 @@ def test_a_round_is_shown_as_it_was_ranked(filled: Catalog) -> None:
         expected = [s.sample_id for s in rounds.suggestions(conn, round_number=2) if s.sample_id in there]
     assert [row.id for row in itertools.chain(*pages(filled, SampleFilter(round=2), "rank"))] == expected
     with filled.connect() as conn:
-        assert page(conn, SampleFilter(), order="rank") == []
+        assert page(conn, SampleFilter(), order="rank").rows == []
 
 
 def test_a_list_keeps_its_order_and_loses_what_does_not_fit(filled: Catalog) -> None:
@@ -169,14 +199,14 @@ def test_before_the_first_labels_every_sample_is_without_one(catalog: Catalog) -
     with catalog.begin() as tx:
         samples.add(tx, [Sample(id=name(1), media="m")])
     with catalog.connect() as conn:
-        assert [row.label for row in page(conn, SampleFilter(label=NONE))] == [None]
-        assert page(conn, SampleFilter(label="fear")) == page(conn, SampleFilter(agreement=1.0)) == []
-        assert page(conn, SampleFilter(), order="disagreement") == []
-        assert count(conn, SampleFilter(label="fear"), most=9) == 0
+        assert [row.label for row in page(conn, SampleFilter(label=NONE)).rows] == [None]
+        for wanted in (SampleFilter(label="fear"), SampleFilter(agreement=1.0)):
+            assert (page(conn, wanted), count(conn, wanted)) == (FoundPage(rows=[], end=None), (0, None))
+        assert page(conn, SampleFilter(), order="disagreement").rows == []
 
 
 def test_what_is_below_the_bar_says_why(filled: Catalog) -> None:
     reasons = {row.unfit for row in everything(filled)}
     assert reasons == {None, fitness.FACELESS, fitness.BLURRED, fitness.SMALL}
     with filled.connect() as conn:
-        assert {row.unfit for row in page(conn, sample_pages.SampleFilter(), n=N)} == {None}
+        assert {row.unfit for row in page(conn, SampleFilter(), n=N).rows} == {None}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, select
 
 from emolab.catalog.samples import keys
 from emolab.catalog.storage import schema
@@ -100,15 +100,28 @@ def suggestions(conn: Connection, *, round_number: int | None = None, unsent: bo
 
     With ``unsent``, new samples that somebody has answered meanwhile are left out as well.
     """
-    query = (
-        select(_samples.c.id, _suggestions)
-        .join(_samples, _samples.c.pk == _suggestions.c.sample)
-        .order_by(_suggestions.c.round, _suggestions.c.rank)
-    )
+    query = _with_ids()
     if round_number is not None:
         query = query.where(_suggestions.c.round == round_number)
     if unsent:
         query = query.where(*_waiting())
+    return _read(conn, query)
+
+
+def of_sample(conn: Connection, sample_id: str) -> list[Suggestion]:
+    """Every suggestion of one sample, by round."""
+    return _read(conn, _with_ids().where(_samples.c.id == sample_id))
+
+
+def _with_ids() -> Select[Any]:
+    return (
+        select(_samples.c.id, _suggestions)
+        .join(_samples, _samples.c.pk == _suggestions.c.sample)
+        .order_by(_suggestions.c.round, _suggestions.c.rank)
+    )
+
+
+def _read(conn: Connection, query: Select[Any]) -> list[Suggestion]:
     return [
         Suggestion(
             sample_id=row.id,

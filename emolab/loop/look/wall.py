@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 #: Samples of a page, where nothing else is asked for, and at most.
 PAGE, MOST = 60, 500
-#: How far the samples that fit are counted; beyond it a page says "more than".
-COUNTED = 10_000
 #: Ids of a list that are read at a time, and how many of those readings one page may take.
 _TOGETHER, _READINGS = 500, 40
 
@@ -46,19 +44,25 @@ class WallRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Wall(Result):
-    """One page: its ``samples``, where the ``next`` one begins (``None``: this is the last), and how many fit.
+    """One page: its ``samples``, and where the ``next`` one begins (``None``: this is the last).
 
-    ``total`` counts those that fit, up to ``counted_to``; it is ``None`` on later pages, where the first one told it.
+    Where few samples fit a page may be short and lead on all the same, so that nobody waits for a long search.
     ``notes`` are by sample id what its list says about it; ``lacking`` says why there is no list, and what to type.
     """
 
     samples: list[PageRow]
     next: str | None
-    total: int | None
-    counted_to: int
     notes: Mapping[str, str]
     lacking: str | None = None
     hint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WallCount(Result):
+    """How many more samples fit: ``n``, and where counting goes on (``None``: these were the last)."""
+
+    n: int
+    next: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,27 @@ def wall(workspace: Workspace, request: WallRequest, *, after: str | None = None
         if request.of is not None:
             return _of_list(conn, wanted, read_list(workspace, conn, request.of), after, n)
         return _of_all(conn, wanted, request.order, after, n)
+
+
+def wall_count(workspace: Workspace, request: WallRequest, *, after: str | None = None) -> WallCount:
+    """How many samples fit: at once where the catalog keeps that count, else counted part by part from ``after`` on.
+
+    The sum over all parts is the total. Raises what :func:`wall` raises.
+    """
+    from emolab.catalog import sample_pages
+    from emolab.loop.look.sample_lists import read_list
+
+    wanted = _filter(workspace, request)
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        if request.of is not None:
+            return _count_list(conn, wanted, read_list(workspace, conn, request.of), after)
+        labelled = request.order == "disagreement" and wanted.label is None and wanted.agreement is None
+        kept = _kept(conn, wanted, labelled=labelled) if after is None else None
+        wanted = replace(wanted, agreement=1.0) if labelled else wanted
+        if kept is not None:
+            return WallCount(n=kept, next=None)
+        n, end = sample_pages.count(conn, wanted, below=None if after is None else _place(after))
+        return WallCount(n=n, next=None if end is None else f"@{end}")
 
 
 def wall_choices(workspace: Workspace) -> WallChoices:
@@ -130,38 +155,23 @@ def _filter(workspace: Workspace, request: WallRequest) -> SampleFilter:
 def _of_all(conn: Connection, wanted: SampleFilter, order: Order, after: str | None, n: int) -> Wall:
     from emolab.catalog import sample_pages
 
-    found = sample_pages.page(conn, wanted, order=order, after=_mark(after), n=n + 1)
-    shown = found[:n]
-    return Wall(
-        samples=shown,
-        next=f"{shown[-1].value!r}:{shown[-1].pk}" if len(found) > n else None,
-        total=_total(conn, wanted, len(found) if len(found) <= n else None) if after is None else None,
-        counted_to=COUNTED,
-        notes={},
-    )
+    found = sample_pages.page(conn, wanted, order=order, after=_mark(after), n=n)
+    return Wall(samples=found.rows, next=None if found.end is None else f"{found.end.value!r}:{found.end.pk}", notes={})
 
 
-def _total(conn: Connection, wanted: SampleFilter, known: int | None) -> int:
-    """How many samples fit: ``known`` where one page holds them all, from the counts that are kept, or counted."""
-    from emolab.catalog import sample_pages
-
-    if known is not None:
-        return known
-    kept = _kept(conn, wanted)
-    return sample_pages.count(conn, wanted, most=COUNTED + 1) if kept is None else kept
-
-
-def _kept(conn: Connection, wanted: SampleFilter) -> int | None:
-    """The count that the catalog keeps of samples that fit; ``None`` where it keeps none."""
+def _kept(conn: Connection, wanted: SampleFilter, *, labelled: bool) -> int | None:
+    """The count that the catalog keeps of samples that fit, ``labelled`` ones alone; ``None`` where it keeps none."""
     from emolab.catalog import labels, samples
 
     given = [name for name in ("label", "source", "split") if getattr(wanted, name) is not None]
     if len(given) > 1 or not _lets_all_through(replace(wanted, label=None, source=None, split=None)):
         return None
+    told = labels.summary(conn)
+    if labelled:
+        return int(told["n"]) if told and not given else None
     if not given:
         return samples.count(conn)
     if wanted.label is not None:
-        told = labels.summary(conn)
         return None if told is None or wanted.label == "none" else int(told["per_class"].get(wanted.label, 0))
     if wanted.source is not None:
         return samples.count_by(conn, "source").get(wanted.source, 0)
@@ -193,12 +203,21 @@ def _of_list(conn: Connection, wanted: SampleFilter, named: SampleList, after: s
     return Wall(
         samples=[row for _, row in shown],
         next=f"@{following}" if following < len(named.ids) else None,
-        total=len(named.ids) if after is None and _lets_all_through(wanted) else None,
-        counted_to=COUNTED,
         notes={row.id: named.notes[row.id] for _, row in shown if row.id in named.notes},
         lacking=named.lacking,
         hint=named.hint,
     )
+
+
+def _count_list(conn: Connection, wanted: SampleFilter, named: SampleList, after: str | None) -> WallCount:
+    from emolab.catalog import sample_pages
+
+    place, n = 0 if after is None else _place(after), 0
+    for _ in range(_READINGS):
+        ids = named.ids[place : place + _TOGETHER]
+        n += len(sample_pages.of_ids(conn, ids, wanted)) if ids else 0
+        place += len(ids)
+    return WallCount(n=n, next=f"@{place}" if place < len(named.ids) else None)
 
 
 def _mark(after: str | None) -> PageMark | None:

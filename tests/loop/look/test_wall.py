@@ -17,7 +17,7 @@ from emolab.loop.label.aggregate import aggregate
 from emolab.loop.look import wall as step
 from emolab.loop.look.sample_lists import DOUBTFUL
 from emolab.loop.look.thumbnails import Thumbnails
-from emolab.loop.look.wall import Wall, WallRequest, wall, wall_choices
+from emolab.loop.look.wall import Wall, WallRequest, wall, wall_choices, wall_count
 from emolab.records import Model, Sample
 from emolab.workspace import Workspace
 from tests.support.voting import vote
@@ -46,26 +46,38 @@ def ids(found: Wall) -> list[int]:
     return [int(row.id[:4]) for row in found.samples]
 
 
-def test_pages_follow_each_other_and_only_the_first_one_counts(team: Workspace) -> None:
+def total(workspace: Workspace, request: WallRequest) -> int:
+    n, after = 0, None
+    while True:
+        found = wall_count(workspace, request, after=after)
+        n, after = n + found.n, found.next
+        if after is None:
+            return n
+
+
+def test_pages_follow_each_other(team: Workspace) -> None:
     first = wall(team, WallRequest(), n=10)
     second = wall(team, WallRequest(), after=first.next, n=10)
     assert ids(first) + ids(second) == [22, 21, 20, *range(11, -1, -1)]
-    assert (first.total, second.total, second.next) == (15, None, None)
+    assert second.next is None
 
 
 def test_the_disputed_ones_come_first(team: Workspace) -> None:
-    assert ids(wall(team, WallRequest(order="disagreement")))[:2] == [7, 4]
+    assert ids(wall(team, WallRequest(order="disagreement")))[:2] == [4, 7]
     assert sorted(ids(wall(team, WallRequest(agreement=0.5)))) == [4, 7]
 
 
 @pytest.mark.parametrize(
-    ("request_", "total"),
+    ("request_", "expected"),
     [
         (WallRequest(source="camera"), 3),
         (WallRequest(split="test"), 3),
         (WallRequest(split="none"), 12),
         (WallRequest(source="camera", split="test"), 3),
-        (WallRequest(label=H), None),
+        (WallRequest(source="camera", order="disagreement"), 0),
+        (WallRequest(order="disagreement"), 12),
+        (WallRequest(order="disagreement", agreement=0.5), 2),
+        (WallRequest(answered=False), 3),
         (WallRequest(label="none"), 3),
         (WallRequest(label="joy"), 0),
         (WallRequest(source="nowhere"), 0),
@@ -73,17 +85,14 @@ def test_the_disputed_ones_come_first(team: Workspace) -> None:
     ],
     ids=str,
 )
-def test_the_total_is_that_of_all_pages(team: Workspace, request_: WallRequest, total: int | None) -> None:
-    everything = wall(team, request_, n=500)
-    if total is not None:
-        assert len(everything.samples) == total
-    assert wall(team, request_, n=1).total == everything.total == len(everything.samples)
+def test_the_count_is_that_of_all_pages(team: Workspace, request_: WallRequest, expected: int) -> None:
+    assert total(team, request_) == expected == len(wall(team, request_, n=500).samples)
 
 
-def test_what_is_many_is_counted_up_to_a_limit(team: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "COUNTED", 5)
-    assert wall(team, WallRequest(answered=True), n=2).total == 6, "one beyond the limit says: more than that"
-    assert wall(team, WallRequest(), n=2).total == 15, "this count is kept, however many there are"
+@pytest.mark.parametrize("label", [H, S, N])
+def test_a_class_is_counted_as_its_pages_are(team: Workspace, label: str) -> None:
+    there = len(wall(team, WallRequest(label=label), n=500).samples)
+    assert there > 1 and total(team, WallRequest(label=label)) == wall_choices(team).classes[label] == there
 
 
 def test_choices_say_how_many_there_are_of_each(team: Workspace) -> None:
@@ -141,7 +150,7 @@ def doubt(workspace: Workspace, model: str, doubtful: list[int]) -> None:
 def test_suspected_wrong_labels_come_worst_first_with_what_is_said_about_them(team: Workspace) -> None:
     doubt(team, champion(team), [9, 3, 6])
     first = wall(team, WallRequest(of=DOUBTFUL), n=2)
-    assert ids(first) == [9, 3] and first.total == 3
+    assert ids(first) == [9, 3] and total(team, WallRequest(of=DOUBTFUL)) == 3
     assert first.notes[name(9)] == "happiness is wrong with a chance of 81%; look at sadness"
     assert ids(wall(team, WallRequest(of=DOUBTFUL), after=first.next, n=2)) == [6]
     assert wall_choices(team).lists == {DOUBTFUL: 3}
@@ -165,6 +174,7 @@ def test_a_long_list_is_read_in_parts(team: Workspace, monkeypatch: pytest.Monke
         page = wall(team, only, after=after, n=1)
         found, after, pages = found + ids(page), page.next, pages + 1
         assert len(page.samples) <= 1
+    assert total(team, only) == len(found)
     assert found == [i for i in range(12) if i in {int(row.id[:4]) for row in wall(team, WallRequest(label=N)).samples}]
     assert pages > len(found) > 1, "a part of the list without any of them gives a page that only leads on"
 

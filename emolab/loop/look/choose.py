@@ -1,0 +1,59 @@
+"""What is done with samples that a person has chosen on a wall: asked about, put into a split, taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emolab.results import Result
+
+if TYPE_CHECKING:
+    from emolab.workspace import Workspace
+
+#: The strategy of a round that a person chose.
+STRATEGY = "by hand"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenRound(Result):
+    """The round that was stored: ``new`` samples that nobody has answered, and those to be asked about ``again``.
+
+    ``already`` were left out, because a suggestion of them waits to be sent.
+    """
+
+    round: int | None
+    new: int
+    again: int
+    already: int
+
+
+def ask_about(workspace: Workspace, ids: Sequence[str], *, by: str) -> ChosenRound:
+    """Store the samples ``ids`` as a round of suggestions, chosen ``by`` somebody; ``push`` sends it like any other.
+
+    Where all of them wait to be sent already there is no new round, which is no error. Raises :class:`DataError` for a
+    sample that there is not.
+    """
+    from emolab.catalog import samples
+    from emolab.catalog.campaign import rounds
+    from emolab.records import Suggestion
+
+    wanted = list(dict.fromkeys(ids))
+    with workspace.lock("suggest"), workspace.catalog() as catalog, catalog.begin() as tx:
+        samples.by_ids(tx, wanted)
+        waiting = {s.sample_id for s in rounds.suggestions(tx, unsent=True)}
+        answered = samples.answered(tx, wanted)
+        fresh = [each for each in wanted if each not in waiting]
+        if not fresh:
+            return ChosenRound(round=None, new=0, again=0, already=len(wanted))
+        number = rounds.next_number(tx)
+        chosen = [
+            Suggestion(
+                sample_id=each, score=0.0, reason=f"chosen by {by}", strategy=STRATEGY, round=number, rank=rank,
+                kind="revote" if each in answered else "new",
+            )
+            for rank, each in enumerate(fresh)
+        ]  # fmt: skip
+        rounds.create(tx, chosen, strategy=STRATEGY, model=None, seed=0, settings={"by": by})
+    again = sum(each in answered for each in fresh)
+    return ChosenRound(round=number, new=len(fresh) - again, again=again, already=len(wanted) - len(fresh))
