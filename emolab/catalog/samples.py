@@ -89,8 +89,10 @@ def get(conn: Connection, sample_id: str) -> Sample:
 
     Raises :class:`DataError` when there is none or more than one.
     """
-    near = _table.c.id.startswith(sample_id, autoescape=True)
-    rows = conn.execute(select(_table).where(near, schema.present).limit(2)).all()
+    rows = conn.execute(select(_table).where(_table.c.id == sample_id, schema.present)).all()
+    if not rows:  # no index helps to find the start of an id
+        near = _table.c.id.startswith(sample_id, autoescape=True)
+        rows = conn.execute(select(_table).where(near, schema.present).limit(2)).all()
     if len(rows) != 1:
         what = "no sample" if not rows else "more than one sample"
         raise DataError(f'There is {what} whose id starts with "{sample_id}".', hint="Give more of the id.")

@@ -38,7 +38,7 @@ def sample_view(workspace: Workspace, sample_id: str) -> SampleView:
     from emolab.catalog.campaign import rounds
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        sample = samples.get(conn, sample_id)
+        sample = samples.by_ids(conn, [sample_id])[0]
         held = labels.of(conn, sample.id)
         called = nicknames.by_pseudonym(conn)
         said = list(votes.iterate(conn, include_rejected=True, sample_id=sample.id))

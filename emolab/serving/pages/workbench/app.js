@@ -6,6 +6,7 @@ import { $, el, fill, filled } from "./dom.js";
 /** Page -> its module, which has show(main, app) and gives back a function that ends it. */
 const PAGES = {
   vote: () => import("./vote.js"),
+  data: () => import("./data.js"),
 };
 const LANGUAGE = "emolab-language";
 
@@ -44,8 +45,8 @@ async function start() {
 
 async function loadWords(language) {
   const known = ["en", "de", "es", "fr", "ru"].includes(language) ? language : "en";
-  const response = await fetch(`/app/static/words/${known}.json`);
-  app.words = await response.json();
+  const texts = await Promise.all(["", "look/"].map(async (folder) => (await fetch(`/app/static/words/${folder}${known}.json`)).json()));
+  app.words = Object.assign({}, ...texts);
   app.language = known;
   document.documentElement.lang = known;
   $("skip-link").textContent = app.t("shell.skip");
@@ -67,7 +68,7 @@ function frame() {
   };
   const pages = app.me.pages.filter((page) => page in PAGES);
   fill($("nav"), pages.length < 2 ? [] : pages.map((page) =>
-    el("a", { href: `#/${page}`, data: { page } }, app.t(`shell.pages.${page}`))));
+    el("a", { href: `#/${page}`, data: { page } }, app.t(app.words.pages[page] ? `pages.${page}` : `shell.pages.${page}`))));
 }
 
 async function open(again = false) {
