@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     SmallInteger,
@@ -171,6 +172,7 @@ labels = Table(
     Column("votes", Integer, nullable=False),
     Column("agreement", Float, nullable=False),
     Column("probs", LargeBinary, nullable=False),  # float32, little endian, one per class
+    Index(None, "label_set", "agreement", "sample"),  # of a million the least agreed upon, in a fortieth of the time
 )
 
 rounds = Table(
