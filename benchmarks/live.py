@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import cycle
 from pathlib import Path
 
@@ -95,6 +95,7 @@ def people(n: int, side: int) -> list[Image.Image]:
     raise RuntimeError(f"only {len(found)} faces are found")
 
 
+@cache
 def film(faces: int) -> list[bytes]:
     """Return JPEG frames in which so many people move a little."""
     side = 220 if faces == 1 else 200 if faces <= 3 else 150
@@ -234,7 +235,7 @@ def age_rows(name: str, left: Sequence[LiveAnswer], sent: int) -> list[Result]:
 
 def run(quick: bool) -> list[Result]:
     """Measure the CPU time first, then the age of frames before a slow model."""
-    n = 90 if quick else 900
+    n = 60 if quick else 900
     alone = open_model(None, "face48", threads=1, flips=False)
     model = open_model(None, "face48", threads=1)
     results = []
@@ -248,7 +249,7 @@ def run(quick: bool) -> list[Result]:
                        note=f"median {statistics.median(taken):.1f}; {found:.1f} faces found{aim}")
             )  # fmt: skip
     results += large(quick)
-    seconds = 6.0 if quick else 600.0
+    seconds = 4.0 if quick else 600.0
     before = os.getloadavg()[0]
     for label, asked in [("", model), (", ten times slower", SlowModel(model, 10))]:
         part = seconds if label else min(seconds, 60.0)

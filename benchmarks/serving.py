@@ -1,6 +1,7 @@
 """What `emolab serve` costs beside the bare runtime, plain FastAPI and LitServe: images per CPU second, start, memory.
 
-All callers, the server and the bare runtime share this machine. CPU time is that of the server's processes, as the
+All callers, the server and the bare runtime share this machine; each server has a session of its own, for Linux shares
+cores among sessions first. CPU time is that of the server's processes, as the
 system counts it. The bare runtime gets decoded pixels in batches of 32, from the same file, with as many threads;
 "with decoding" also turns the bytes into pixels, as the server must. ResNet50 has random weights: speed alone counts.
 """
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -154,7 +156,7 @@ def emolab_server(model: str, folder: Path, threads: int, *settings: str) -> Ite
         word for setting in (f"serve.threads={threads}", "collect.faces=off", *settings) for word in ("--set", setting)
     ]
     command = [sys.executable, "-m", "emolab", "-w", str(folder), "serve", model, "--port", "0", "--json", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert process.stdout is not None
         told = ""
@@ -172,7 +174,8 @@ def emolab_server(model: str, folder: Path, threads: int, *settings: str) -> Ite
 @contextmanager
 def plain_server(file: Path, port: int, threads: int) -> Iterator[Server]:
     """A FastAPI handler as anybody would write it, with the same file and threads."""
-    process = subprocess.Popen([sys.executable, "-c", PLAIN, str(file), str(threads), str(port)], text=True)
+    command = [sys.executable, "-c", PLAIN, str(file), str(threads), str(port)]
+    process = subprocess.Popen(command, text=True, start_new_session=True)
     try:
         for _ in range(300):
             try:
@@ -460,17 +463,18 @@ def resnet(folder: Path, repeats: int, seconds: float, clients: int, *, quick: b
     requests, read = [request_of(image) for image in images], decoding(str(file), images)
     goodput, decoded, waits, dropped = [], [], [], 0
     versus: dict[str, list[tuple[float, float]]] = {}
-    with ExitStack() as stack:
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
         server = stack.enter_context(emolab_server(str(file), folder, LARGE, f"serve.queue={clients + 8}"))
-        rivals = {"plain_fastapi": (stack.enter_context(plain_server(file, server.port + 1, LARGE)), requests)}
+        plain = pool.submit(stack.enter_context, plain_server(file, server.port + 1, LARGE))
+        opened = pool.submit(stack.enter_context, bare_runtime(str(file), LARGE))
         missing = []
         try:
-            python = litserve_python(quick)
-            lit = stack.enter_context(litserve_server(python, file, folder, server.port + 2, LARGE))
-            rivals["litserve"] = lit, [json_of(image) for image in images]
+            lit = stack.enter_context(litserve_server(litserve_python(quick), file, folder, server.port + 2, LARGE))
         except RuntimeError as error:
             missing.append(Result("not run: vs_litserve", 0, "", note=str(error)))
-        bare = stack.enter_context(bare_runtime(str(file), LARGE))
+        bare, rivals = opened.result(), {"plain_fastapi": (plain.result(), requests)}
+        if not missing:
+            rivals["litserve"] = lit, [json_of(image) for image in images]
         for _ in range(repeats):
             whole = bare(BATCH, seconds)
             told, cpu, wall = under_load(server, requests, clients, seconds)
@@ -524,13 +528,13 @@ def run(quick: bool) -> list[Result]:
     """Measure the start, face48, ResNet50, and what is refused."""
     from emolab.workspace import Workspace
 
-    repeats, seconds = (3, 0.5) if quick else (9, 5.0)
+    repeats, seconds = (3, 0.4) if quick else (9, 5.0)
     with tempfile.TemporaryDirectory(prefix="emolab-serving-") as name:
         folder = Path(name)
         Workspace.init(folder, classes=("happiness", "sadness"))
         rows = start(folder, 1 if quick else 5)
         rows += face48(folder, repeats, seconds)
-        times, length, clients = (1, 1.5, QUICK_CLIENTS) if quick else (5, 15.0, CLIENTS)
+        times, length, clients = (1, 1.0, QUICK_CLIENTS) if quick else (5, 15.0, CLIENTS)
         rows += resnet(folder, times, length, clients, quick=quick)
         return [*rows, Result("load", os.getloadavg()[0], "processes", note="of the machine, callers included")]
 

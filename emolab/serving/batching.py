@@ -1,9 +1,10 @@
 """Dynamic batching: the jobs of many callers are computed together. It knows neither models nor HTTP.
 
-One thread computes. It takes the jobs that are there, up to a largest weight. While it knows of jobs that are on their
+A thread computes. It takes the jobs that are there, up to a largest weight. While it knows of jobs that are on their
 way (:meth:`Batcher.announce`), it waits for them, but never longer than ``wait`` after the first job came. So a single
 caller never waits, and many callers fill the batches by themselves. A job that is alone may be computed by the thread
-that brings it, which saves waking another one; two batches are never computed at once.
+that brings it, which saves waking another one. A second batch begins beside another one only when it is full: the
+cores of a large model then have work while one of them waits for the other, and no batch is smaller for it.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class _Queued(Generic[Job, Answer]):
 class Batcher(Generic[Job, Answer]):
     """Computes jobs in batches of a total weight of at most ``largest``; a heavier job is a batch of its own.
 
-    ``compute`` gets the jobs of a batch and gives an answer for each. ``wait`` is in seconds; ``on_batch`` is told the
-    weight of each batch.
+    ``compute`` gets the jobs of a batch and gives an answer for each; it runs ``at_once`` times at most. ``wait`` is in
+    seconds; ``on_batch`` is told the weight of each batch.
     """
 
     def __init__(
@@ -41,18 +42,20 @@ class Batcher(Generic[Job, Answer]):
         *,
         largest: int,
         wait: float,
+        at_once: int = 1,
         on_batch: Callable[[int], object] | None = None,
     ) -> None:
         self._compute = compute
-        self._largest, self._wait, self._on_batch = largest, wait, on_batch
+        self._largest, self._wait, self._at_once, self._on_batch = largest, wait, at_once, on_batch
         self._queue: deque[_Queued[Job, Answer]] = deque()
         self._weight = 0
         self._announced = 0
-        self._computing = False
+        self._computing = 0  # batches
         self._closed = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._run, name="batcher", daemon=True) for _ in range(at_once)]
+        for thread in self._threads:
+            thread.start()
 
     def announce(self) -> None:
         """Say that a job is on its way; :meth:`submit` or :meth:`withdraw` must follow."""
@@ -79,38 +82,42 @@ class Batcher(Generic[Job, Answer]):
             self._announced -= 1
             alone = here and not (self._computing or self._queue or self._announced)
             if alone:
-                self._computing = True
+                self._computing += 1
             else:
                 self._queue.append(queued)
                 self._weight += weight
                 # It is woken when it has work to begin, not for each job that joins a batch it still waits for.
                 begins = len(self._queue) == 1 or self._weight >= self._largest or self._announced == 0
-                if begins and not self._computing:
+                if begins and self._may_begin():
                     self._changed.notify()
         if alone:
             self._answer([queued])
         return queued.future
 
     def close(self) -> None:
-        """Compute what is queued, then stop the thread."""
+        """Compute what is queued, then stop the threads."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
         while batch := self._next():
             self._answer(batch)
 
     def _answer(self, batch: Sequence[_Queued[Job, Answer]]) -> None:
-        """Compute ``batch``, in whichever thread has set :attr:`_computing`; then let the next one be computed."""
+        """Compute ``batch``, in the thread that has counted it in ``_computing``; then let the next one begin."""
         wanted = [queued for queued in batch if queued.future.set_running_or_notify_cancel()]
         try:
             answers = self._computed(wanted) if wanted else []
         finally:
             with self._changed:
-                self._computing = False
-                self._changed.notify()
+                self._computing -= 1
+                if self._closed:
+                    self._changed.notify_all()
+                elif self._queue:
+                    self._changed.notify()
         for queued, answer in zip(wanted, answers, strict=True):
             if isinstance(answer, BaseException):
                 queued.future.set_exception(answer)
@@ -129,23 +136,32 @@ class Batcher(Generic[Job, Answer]):
             return [error] * len(batch)
         return answers
 
+    def _may_begin(self) -> bool:
+        """Whether a batch of what is queued may begin, as far as the others go that are computed now."""
+        full = self._weight >= self._largest
+        return bool(self._queue) and (not self._computing or (full and self._computing < self._at_once))
+
     def _next(self) -> list[_Queued[Job, Answer]]:
         """The jobs of the next batch; none after :meth:`close`, when all are done."""
         with self._changed:
-            while self._computing or not (self._queue or self._closed):
-                self._changed.wait()
-            if not self._queue:
-                return []
-            until = self._queue[0].at + self._wait
-            while self._weight < self._largest and self._announced > 0 and not self._closed:
-                left = until - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    break
+            while not self._may_begin() or not self._is_due():
+                if self._closed and not self._queue:
+                    return []
+                left = self._queue[0].at + self._wait - time.monotonic() if self._may_begin() else None
+                self._changed.wait(left)
             batch = [self._queue.popleft()]
             total = batch[0].weight
             while self._queue and total + self._queue[0].weight <= self._largest:
                 batch.append(self._queue.popleft())
                 total += batch[-1].weight
             self._weight -= total
-            self._computing = True
+            self._computing += 1
+            if self._may_begin():
+                self._changed.notify()
             return batch
+
+    def _is_due(self) -> bool:
+        """Whether the next batch waits for no other job: it is full, none is on its way, or the first waited enough."""
+        if self._weight >= self._largest or self._announced <= 0 or self._closed:
+            return True
+        return time.monotonic() >= self._queue[0].at + self._wait

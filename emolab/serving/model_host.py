@@ -42,10 +42,13 @@ class TooManyFaces(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Batching:
-    """``largest`` crops of a batch; ``wait`` seconds for more; ``faces`` that one request may hold at most."""
+    """``largest`` crops of a batch; ``wait`` seconds for more; ``at_once`` batches that may be computed together;
+    ``faces`` that one request may hold at most.
+    """
 
     largest: int = 32
     wait: float = 0.005
+    at_once: int = 1
     faces: int = 256
 
 
@@ -77,6 +80,7 @@ class ModelVersion:
             self._compute,
             largest=self.batching.largest,
             wait=self.batching.wait,
+            at_once=self.batching.at_once,
             on_batch=self._tell,
         )
 

@@ -86,6 +86,38 @@ def test_jobs_that_come_while_another_thread_computes_share_the_next_batch() -> 
     batcher.close()
 
 
+def test_a_second_batch_begins_beside_another_one_only_when_it_is_full() -> None:
+    now, most, seen = [0], [0], list[list[int]]()
+    gate, lock = threading.Event(), threading.Lock()
+
+    def compute(jobs: Sequence[int]) -> list[int]:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+            seen.append(list(jobs))
+        assert gate.wait(10)
+        with lock:
+            now[0] -= 1
+        return list(jobs)
+
+    batcher = Batcher(compute, largest=2, wait=0.0, at_once=2)
+    batcher.announce()
+    futures = [batcher.submit(0, 1)]
+    until = time.monotonic() + 10
+    for job, begun in ((1, 1), (2, 2), (3, 2), (4, 2), (5, 2)):
+        while len(seen) < (begun if job != 2 else 1):
+            assert time.monotonic() < until
+            time.sleep(0.001)
+        batcher.announce()
+        futures.append(batcher.submit(job, 1))
+        assert len(seen) <= begun
+    gate.set()
+    assert [future.result(10) for future in futures] == list(range(6))
+    batcher.close()
+    assert sorted(seen) == [[0], [1, 2], [3, 4], [5]]
+    assert most == [2]
+
+
 def test_what_is_raised_in_the_thread_that_brings_a_job_reaches_its_caller() -> None:
     def compute(jobs: Sequence[int]) -> list[int]:
         return [job // 0 for job in jobs]

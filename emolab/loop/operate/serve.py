@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from dataclasses import replace
@@ -126,8 +127,22 @@ def _version(
         predictor=Predictor(opened, looking, uncertainty=uncertainty_of(opened, settings.unsure, settings.coverage)),
         name=str(name),
         card=opened.card,
-        batching=Batching(largest=settings.batch, wait=settings.wait_ms / 1000, faces=settings.max_faces),
+        batching=Batching(
+            largest=settings.batch,
+            wait=settings.wait_ms / 1000,
+            at_once=_at_once(settings.threads),
+            faces=settings.max_faces,
+        ),
     )
+
+
+def _at_once(threads: int | None) -> int:
+    """How many batches may be computed together: two where the model may have every core of several.
+
+    Each has a thread of its own beside those of the engine, which is more than a smaller number of ``threads`` allows.
+    """
+    cores = os.cpu_count() or 1
+    return 2 if cores > 1 and (threads is None or threads >= cores) else 1
 
 
 def _follow(
