@@ -150,6 +150,23 @@ def read(folder: Path) -> Content:
         ) from error
 
 
+def read_split(folder: Path, split: str) -> tuple[tuple[str, ...], list[str], NDArray[np.int64]]:
+    """The classes of the snapshot in ``folder``, and of one ``split`` the ids and the likeliest class (n,) of each.
+
+    Little more than these is read. Raises :class:`DataError` when a part is missing or broken.
+    """
+    try:
+        about = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
+        found = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "targets", "splits")}
+        rows = np.flatnonzero(found["splits"] == SPLIT_CODES[split])
+        ids = [bytes(row).hex() for row in found["ids"][rows]]
+        return tuple(about["classes"]), ids, found["targets"][rows].argmax(axis=1)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"The snapshot in {folder} cannot be read: {error}.", hint="Restore it from a backup."
+        ) from error
+
+
 def verify(workspace: Workspace, snapshot: Snapshot) -> Content:
     """The content of ``snapshot``, proven: raises :class:`DataError` when it is not what the id says."""
     content = read(workspace.root / snapshot.path)

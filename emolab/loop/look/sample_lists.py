@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from sqlalchemy import Connection
 
     from emolab.loop.label.advise import Advice
+    from emolab.loop.look.judged import Judged
     from emolab.workspace import Workspace
 
 #: The labels that ``suggest --advise`` doubts, worst first.
 DOUBTFUL = "doubtful"
+#: Validation samples of one class that a model took for another one (or the same), the surest answers first.
+CELL = "cell"
+#: Validation samples that a second model got right, got wrong, or answered in another way than the first.
+DIFFERENCES = ("fixed", "broken", "changed")
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,67 @@ def read_list(workspace: Workspace, conn: Connection, name: str) -> SampleList:
     """The list called ``name``. Raises :class:`UnknownName` for one that there is not."""
     from emolab.errors import UnknownName
 
-    if name == DOUBTFUL:
+    kind, _, about = name.partition(":")
+    if kind == DOUBTFUL and not about:
         return _doubtful(workspace, conn)
-    raise UnknownName("list of samples", name, (DOUBTFUL,))
+    parts = about.split(":")
+    if kind == CELL and len(parts) == 3:
+        return _cell(workspace, conn, *parts)
+    if kind in DIFFERENCES and len(parts) == 2:
+        return _differing(workspace, conn, kind, *parts)
+    raise UnknownName(
+        "list of samples", name, (DOUBTFUL, f"{CELL}:MODEL:TRUE:SAID", *(f"{d}:A:B" for d in DIFFERENCES))
+    )
 
 
 def sizes(workspace: Workspace, conn: Connection) -> dict[str, int | None]:
     """How many samples each list holds; ``None`` where it has not been worked out."""
     found = _doubtful(workspace, conn)
     return {DOUBTFUL: None if found.lacking else len(found.ids)}
+
+
+def _cell(workspace: Workspace, conn: Connection, name: str, true: str, said: str) -> SampleList:
+    from emolab.catalog import models
+    from emolab.errors import UnknownName
+    from emolab.loop.look.judged import judged
+
+    found = judged(workspace, conn, models.get(conn, name))
+    for each in (true, said):
+        if each not in found.classes:
+            raise UnknownName("class", each, found.classes)
+    inside = (found.truth == found.classes.index(true)) & (found.guess == found.classes.index(said))
+    return _surest_first(found, inside, missing=found.missing)
+
+
+def _differing(workspace: Workspace, conn: Connection, kind: str, one: str, other: str) -> SampleList:
+    from emolab.catalog import models
+    from emolab.loop.look.judged import HINT, aligned, judged
+    from emolab.loop.look.model_view import differences
+
+    both = aligned(*(judged(workspace, conn, models.get(conn, name)) for name in (one, other)))
+    if both is None:
+        return SampleList((), lacking="The two models tell different classes apart.", hint=HINT)
+    return _surest_first(both[1], differences(*both)[kind], before=both[0])
+
+
+def _surest_first(
+    found: Judged, inside: NDArray[np.bool_], *, before: Judged | None = None, missing: int = 0
+) -> SampleList:
+    """The samples ``inside`` (n,) of those that were judged, with what was said of each."""
+    import numpy as np
+
+    from emolab.loop.look.judged import HINT
+
+    rows = np.flatnonzero(inside)
+    rows = rows[np.argsort(-found.probs[rows].max(axis=1), kind="stable")] if len(rows) else rows
+    notes = {}
+    for row in rows.tolist():
+        said = f"{found.classes[found.guess[row]]} ({found.probs[row].max():.0%})"
+        if before is not None:
+            said = f"{before.classes[before.guess[row]]} ({before.probs[row].max():.0%}), then {said}"
+        notes[found.ids[row]] = f"{found.classes[found.truth[row]]}; the model says {said}"
+    lacking = f"{missing:,} validation samples have no stored prediction, so some may be missing." if missing else None
+    return SampleList([found.ids[row] for row in rows.tolist()], notes, lacking, HINT if missing else None)
 
 
 def _doubtful(workspace: Workspace, conn: Connection) -> SampleList:

@@ -7,6 +7,7 @@ import { $, el, fill, filled } from "./dom.js";
 const PAGES = {
   vote: () => import("./vote.js"),
   data: () => import("./data.js"),
+  model: () => import("./model.js"),
 };
 const LANGUAGE = "emolab-language";
 

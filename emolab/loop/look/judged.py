@@ -1,0 +1,100 @@
+"""What a model said of the validation samples that it was judged on, face by face, from what was stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+    from emolab.records import Model
+    from emolab.workspace import Workspace
+
+#: What makes the predictions that are missing.
+HINT = "Let the model look at all samples: emolab inspect, or emolab suggest while there are new ones."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Validation samples ``ids`` of a model with predictions: ``truth`` (n,) and ``probs`` (n, k) by ``classes``.
+
+    ``missing`` counts the validation samples that it has no stored prediction of.
+    """
+
+    model: Model
+    classes: tuple[str, ...]
+    ids: Sequence[str]
+    truth: NDArray[np.int64]
+    probs: NDArray[np.float32]
+    missing: int
+
+    @property
+    def guess(self) -> NDArray[np.int64]:
+        """The class (n,) that the model thought likeliest."""
+        return self.probs.argmax(axis=1)
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is a prediction of every validation sample, and there is any."""
+        return not self.missing and len(self.ids) > 0
+
+
+def judged(workspace: Workspace, conn: Connection, model: Model) -> Judged:
+    """What ``model`` said of its validation samples, as far as it was stored.
+
+    The truth is what its snapshot says, so these are the samples behind the figures that were stored with it. Raises
+    :class:`DataError` for a snapshot that cannot be read.
+    """
+    import numpy as np
+
+    from emolab.catalog import snapshots as known
+    from emolab.inference import prediction_store
+    from emolab.provenance import snapshots
+
+    kept = known.find(conn, model.snapshot)
+    nothing = np.empty(0, dtype=np.int64)
+    if kept is None:
+        return Judged(
+            model=model, classes=model.classes, ids=(), truth=nothing, missing=0,
+            probs=np.empty((0, len(model.classes)), dtype=np.float32),
+        )  # fmt: skip
+    classes, ids, truth = snapshots.read_split(workspace.root / kept.path, "valid")
+    found, own, probs = prediction_store.pick(workspace.predictions_folder / model.id, ids)
+    if set(own) != set(classes):
+        found, probs = [], np.empty((0, len(classes)), dtype=np.float32)
+    else:
+        probs = probs[:, [own.index(name) for name in classes]]
+    place = {each: row for row, each in enumerate(ids)}
+    rows = np.array([place[each] for each in found], dtype=np.int64)
+    return Judged(
+        model=model, classes=classes, ids=found, truth=truth[rows], probs=probs, missing=len(ids) - len(found)
+    )
+
+
+def aligned(one: Judged, other: Judged) -> tuple[Judged, Judged] | None:
+    """Both on the validation samples they share, with the same truth; ``None`` where their classes differ."""
+    import numpy as np
+
+    if set(one.classes) != set(other.classes):
+        return None
+    place = {each: row for row, each in enumerate(other.ids)}
+    mine = [row for row, each in enumerate(one.ids) if each in place]
+    theirs = [place[one.ids[row]] for row in mine]
+    order = [other.classes.index(name) for name in one.classes]
+    renamed = np.array([one.classes.index(name) for name in other.classes], dtype=np.int64)
+    truth = one.truth[mine]
+    same = renamed[other.truth[theirs]] == truth if theirs else np.empty(0, dtype=bool)
+    mine, theirs = (
+        [r for r, s in zip(mine, same, strict=True) if s],
+        [r for r, s in zip(theirs, same, strict=True) if s],
+    )
+    return (
+        Judged(model=one.model, classes=one.classes, ids=[one.ids[r] for r in mine], truth=one.truth[mine],
+               probs=one.probs[mine], missing=0),
+        Judged(model=other.model, classes=one.classes, ids=[one.ids[r] for r in mine], truth=one.truth[mine],
+               probs=other.probs[theirs][:, order], missing=0),
+    )  # fmt: skip
