@@ -92,6 +92,31 @@ def count_annotators(conn: Connection, kind: str = "person") -> int:
     return int(conn.execute(query).scalar_one())
 
 
+def annotator_keys(conn: Connection) -> dict[str, int]:
+    """The catalog's key of every annotator, by name."""
+    return {name: key for name, key in conn.execute(select(_annotators.c.name, _annotators.c.pk))}
+
+
+def differing(conn: Connection, one: int, other: int, classes: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Samples on which two annotators, by key, gave different ``classes``: id, what the one and the other said."""
+    first, second = _votes.alias("first"), _votes.alias("second")
+    gone = schema.tombstones.c.vote
+
+    def counts(vote: Any) -> list[Any]:
+        dead = select(gone).where(gone == vote.c.pk).exists()
+        return [~dead, vote.c.rejected.is_(None), vote.c.label.in_(list(classes))]
+
+    query = (
+        select(_samples.c.id, first.c.label, second.c.label)
+        .join(first, first.c.sample == _samples.c.pk)
+        .join(second, second.c.sample == _samples.c.pk)
+        .where(first.c.annotator == one, second.c.annotator == other, first.c.label != second.c.label)
+        .where(*counts(first), *counts(second), schema.present)
+        .order_by(_samples.c.pk.desc())
+    )
+    return [(sample, said, told) for sample, said, told in conn.execute(query)]
+
+
 def voters(conn: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
     """Names of those who gave the votes that count on these samples, by kind: ``person``, ``dataset``, ..."""
     found: dict[str, set[str]] = {}

@@ -35,7 +35,8 @@ class Judged:
     @property
     def guess(self) -> NDArray[np.int64]:
         """The class (n,) that the model thought likeliest."""
-        return self.probs.argmax(axis=1)
+        best: NDArray[np.int64] = self.probs.argmax(axis=1)
+        return best
 
     @property
     def whole(self) -> bool:

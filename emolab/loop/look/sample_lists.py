@@ -24,6 +24,8 @@ DOUBTFUL = "doubtful"
 CELL = "cell"
 #: Validation samples that a second model got right, got wrong, or answered in another way than the first.
 DIFFERENCES = ("fixed", "broken", "changed")
+#: Samples that two annotators, named by their keys in the catalog, gave different classes.
+PAIR = "pair"
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,10 @@ def read_list(workspace: Workspace, conn: Connection, name: str) -> SampleList:
         return _cell(workspace, conn, *parts)
     if kind in DIFFERENCES and len(parts) == 2:
         return _differing(workspace, conn, kind, *parts)
+    if kind == PAIR and len(parts) == 2 and all(part.isdecimal() and len(part) < 10 for part in parts):
+        return _pair(workspace, conn, int(parts[0]), int(parts[1]))
     raise UnknownName(
-        "list of samples", name, (DOUBTFUL, f"{CELL}:MODEL:TRUE:SAID", *(f"{d}:A:B" for d in DIFFERENCES))
+        "list of samples", name, (DOUBTFUL, f"{CELL}:MODEL:TRUE:SAID", *(f"{d}:A:B" for d in (*DIFFERENCES, PAIR)))
     )
 
 
@@ -81,6 +85,16 @@ def _differing(workspace: Workspace, conn: Connection, kind: str, one: str, othe
     if both is None:
         return SampleList((), lacking="The two models tell different classes apart.", hint=HINT)
     return _surest_first(both[1], differences(*both)[kind], before=both[0])
+
+
+def _pair(workspace: Workspace, conn: Connection, one: int, other: int) -> SampleList:
+    from emolab.catalog import nicknames, tallies
+
+    called, names = nicknames.by_pseudonym(conn), {key: name for name, key in tallies.annotator_keys(conn).items()}
+    who = [called.get(names.get(key, ""), names.get(key, str(key))) for key in (one, other)]
+    found = tallies.differing(conn, one, other, workspace.config.project.classes)
+    notes = {sample: f"{who[0]}: {said}; {who[1]}: {told}" for sample, said, told in found}
+    return SampleList(list(notes), notes)
 
 
 def _surest_first(

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from starlette.routing import BaseRoute
 
-from emolab.serving.workbench import data, model, shell, vote
+from emolab.serving.workbench import data, model, shell, team, vote
 from emolab.serving.workbench.session import Workbench
 
 
@@ -14,4 +14,10 @@ def routes(bench: Workbench, stack: ExitStack) -> list[BaseRoute]:
     """The routes of every page; ``stack`` ends what they started."""
     voting = vote.open_voting(bench)
     stack.callback(voting.close)
-    return [*shell.routes(bench), *vote.routes(bench, voting), *data.routes(bench), *model.routes(bench)]
+    return [
+        *shell.routes(bench),
+        *vote.routes(bench, voting),
+        *data.routes(bench),
+        *model.routes(bench),
+        *team.routes(bench),
+    ]

@@ -8,6 +8,7 @@ const PAGES = {
   vote: () => import("./vote.js"),
   data: () => import("./data.js"),
   model: () => import("./model.js"),
+  team: () => import("./team.js"),
 };
 const LANGUAGE = "emolab-language";
 

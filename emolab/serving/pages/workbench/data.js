@@ -60,7 +60,7 @@ class Page {
     this.wanted = wantedOf(location.hash);
     this.showFilters();
     this.closeSide();
-    fill(this.note);
+    fill(this.note, this.wanted.of?.includes(":") && el("p", { class: "list-name" }, this.listName(this.wanted.of)));
     this.grid.clear();
     [this.next, this.loading] = [null, false];
     const turn = this.turn;
@@ -150,6 +150,7 @@ class Page {
   listName(of) {
     const [kind, ...parts] = of.split(":");
     const name = this.t(kind);
+    if (kind === "pair") return name;
     return parts.length ? `${name}: ${parts.map((part) => (/^[0-9a-f]{64}$/.test(part) ? part.slice(0, 8) : part)).join(" → ")}` : name;
   }
 
