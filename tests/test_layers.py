@@ -68,7 +68,7 @@ HOMES = {
     "emolab_studio": ("labeling/server_settings/",),
     "onnxruntime": ("inference/", "training/export/"),
     **dict.fromkeys(("fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "pydantic"), ("serving/",)),
-    **dict.fromkeys(("python_multipart", "h11"), ("serving/app/",)),
+    **dict.fromkeys(("python_multipart",), ("serving/app/",)),
     "openvino": ("inference/",),
     "pi_heif": ("modalities/image/reading/",),
     "onnx": ("training/export/",),
@@ -96,7 +96,7 @@ LIGHT = {
     "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk", "playwright"},
     "serving": {
         *("numpy", "PIL", "cv2", "av", "filelock"),
-        *("fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "pydantic", "python_multipart", "h11"),
+        *("fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "pydantic", "python_multipart"),
     },
     "active_learning": {"numpy", "scipy", "sqlalchemy", "faiss"},
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import re
 import socket
 import struct
 import threading
@@ -148,13 +149,19 @@ HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
         (HEAD + b"Content-Length: 5\r\nTransfer-Encoding: nonsense\r\n\r\n", 501, ""),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "malformed"),
         (HEAD + b"X: " + b"y" * 100_000, 400, "malformed"),
+        (HEAD + b"X: " + b"y" * 70_000 + b"\r\n\r\n", 400, "malformed"),
+        (HEAD + b"Host: evil.example\r\n\r\n", 400, "malformed"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"y" * 300_000, 400, "malformed"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"y" * 300_000, 400, "malformed"),
+        (b"\r\n" * 100, 408, "slow_headers"),
         (HEAD + b"Content-Length: 99999999999999\r\nExpect: 100-continue\r\n\r\n", 413, "too_large"),
         (HEAD + b"Content-Length: 100\r\n\r\nhalf", 408, "slow_upload"),
         (HEAD + b"X-Slow: 1\r\n", 408, "slow_headers"),
         (b"P", 408, "slow_headers"),
         (b"", 408, "slow_headers"),
     ],
-    ids=["TLS", "no host", "negative length", "two lengths", "unknown coding", "no chunk", "long headers", "huge",
+    ids=["TLS", "no host", "negative length", "two lengths", "unknown coding", "no chunk", "headers without end",
+         "long headers", "two hosts", "a trailer without end", "a chunk's extension without end", "empty lines", "huge",
          "half a body", "half of the headers", "one byte", "nothing"],
 )  # fmt: skip
 def test_what_is_no_whole_request_ends_soon(server: ServeProcess, data: bytes, status: int, kind: str) -> None:
@@ -166,6 +173,23 @@ def test_what_is_no_whole_request_ends_soon(server: ServeProcess, data: bytes, s
         return
     assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:300]
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["kind"] == kind
+
+
+def test_requests_in_a_row_are_answered_in_order_whatever_follows_them(server: ServeProcess) -> None:
+    body = gray()
+    one = HEAD + b"X-Request-Id: %d\r\nContent-Length: %d\r\n\r\n" + body
+    answer = raw(server, b"".join(one % (number, len(body)) for number in (1, 2, 3)) + HEAD + b"X-Slow: ")
+    assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"200", b"408"]
+    assert re.findall(rb"x-request-id: (\d)", answer) == [b"1", b"2", b"3"]
+
+
+def test_who_offers_another_protocol_is_answered_in_this_one_or_told_to_leave_it(server: ServeProcess) -> None:
+    body, more = gray(), b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    answer = raw(server, HEAD + more + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["kind"] == "upgrade"
+    answer = raw(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + more + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_body_that_is_too_large_is_refused_while_it_is_sent(server: ServeProcess) -> None:
