@@ -22,8 +22,8 @@ from tests.support.serve_process import ServeProcess, serving
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
 
-#: Seconds for one upload, and MiB by which the server may grow, on a machine that has other work as well. The largest
-#: picture allowed has 30 million pixels, of which the search for faces makes about eleven bytes each.
+#: CPU seconds of the server for one upload (the clock's grow with other work on the machine), and MiB by which it may
+#: grow. The largest picture allowed has 30 million pixels, of which the search for faces makes about eleven bytes each.
 SECONDS, GROWTH_MB = 10.0, 400.0
 
 
@@ -111,16 +111,16 @@ BOMBS = {
 def test_a_bomb_ends_in_bounded_time_and_memory(server: ServeProcess, name: str) -> None:
     body, expected = BOMBS[name]()
     assert len(body) < 2_000_000, f"{len(body):,} bytes test another limit"
-    before, began = server.memory_mb("VmRSS"), time.monotonic()
+    before, used = server.memory_mb("VmRSS"), server.cpu_seconds()
     status, told = server.post(body)
     assert status in (expected if isinstance(expected, tuple) else (expected,)), told
-    assert time.monotonic() - began < SECONDS
+    assert server.cpu_seconds() - used < SECONDS
     assert server.memory_mb() - before < GROWTH_MB, f"{before:.0f} MiB became {server.memory_mb():.0f}"
     assert server.post(gray())[0] == 200
 
 
-def raw(server: ServeProcess, data: bytes, *, wait: float = 8.0) -> bytes:
-    """What the server says to ``data`` before it closes the connection."""
+def raw(server: ServeProcess, data: bytes, *, wait: float = 30.0) -> bytes:
+    """What the server says to ``data`` before it closes the connection, which must be within ``wait`` seconds."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=wait) as connection:
         connection.sendall(data)
         return everything(connection)
@@ -165,9 +165,7 @@ HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
          "half a body", "half of the headers", "one byte", "nothing"],
 )  # fmt: skip
 def test_what_is_no_whole_request_ends_soon(server: ServeProcess, data: bytes, status: int, kind: str) -> None:
-    began = time.monotonic()
     answer = raw(server, data)
-    assert time.monotonic() - began < 6
     if status == 501:  # whatever it is called, it must not be taken for a request with a body
         assert answer.startswith((b"HTTP/1.1 501", b"HTTP/1.1 400")), answer
         return
@@ -216,10 +214,10 @@ def test_bytes_that_drip_do_not_hold_a_place_for_ever(server: ServeProcess) -> N
 
     def drip(text: bytes) -> None:
         began = time.monotonic()
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=40) as connection:
             try:
                 connection.sendall(text)
-                while time.monotonic() - began < 8:
+                while time.monotonic() - began < 40:
                     connection.sendall(b"x")
                     time.sleep(0.1)
             except OSError:
@@ -232,20 +230,22 @@ def test_bytes_that_drip_do_not_hold_a_place_for_ever(server: ServeProcess) -> N
     time.sleep(0.5)
     assert server.post(gray())[0] == 200, "others are answered meanwhile"
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(ends) == len(texts), "every one was ended"
-    assert max(ends) < 6
+    assert max(ends) < 30, "long before the drops would have stopped by themselves"
 
 
 def test_connections_that_are_too_many_are_refused_and_the_rest_work_on(server: ServeProcess) -> None:
     idle = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(20)]
-    time.sleep(0.2)
-    status, told = server.get("/health")
+    until, status = time.monotonic() + 60, 200
+    while status == 200:  # they are taken in a moment
+        assert time.monotonic() < until
+        status, told = server.get("/health")
     assert (status, told["error"]["kind"]) == (503, "overloaded")  # type: ignore[index]
     more = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(40)]
     for connection in [*idle, *more]:
         connection.close()
-    until, status = time.monotonic() + 10, 0
+    until, status = time.monotonic() + 60, 0
     while status != 200:
         assert time.monotonic() < until
         time.sleep(0.1)
@@ -266,10 +266,10 @@ def test_a_reader_that_never_reads_stops_nobody(server: ServeProcess) -> None:
 def test_a_form_of_a_thousand_parts_is_refused_early(server: ServeProcess) -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\nx\r\n'
     body = part * 20_000 + b"--b--\r\n"
-    began = time.monotonic()
+    used = server.cpu_seconds()
     status, told = server.post(body, {"content-type": "multipart/form-data; boundary=b"})
     assert (status, told["error"]["kind"]) == (422, "too_many_images")  # type: ignore[index]
-    assert time.monotonic() - began < 2
+    assert server.cpu_seconds() - used < 2
 
 
 def test_a_server_stays_well_after_all_of_that(server: ServeProcess) -> None:

@@ -126,7 +126,7 @@ def test_an_attack_by_slowhttptest_ends_while_others_are_answered(server: ServeP
             assert server.post(gray())[0] == 200
             answered, most = answered + 1, max(most, sockets(server))
             time.sleep(0.1)
-            assert time.monotonic() - began < 4 * LENGTH
+            assert time.monotonic() - began < 20 * LENGTH
     finally:
         attack.kill()
         said = attack.communicate()[0]

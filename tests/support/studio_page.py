@@ -53,15 +53,18 @@ class Annotator(Screen):
 
     def stars(self, n: int) -> None:
         """Say how sure: 1 to 3 stars."""
-        self.page.locator(".ant-rate-star > div").nth(n - 1).click()
-        self.page.locator(".ant-rate-star-full").nth(n - 1).wait_for()
+        self._until(
+            self.page.locator(".ant-rate-star > div").nth(n - 1).click,
+            self.page.locator(".ant-rate-star-full").nth(n - 1),
+        )
         self.said().confidence = n
 
     def tick(self, control: str, value: str) -> None:
         """Answer a question of the team's own, one with choices."""
         if self.said().extra.get(control) == value:
             return  # a second click would take it back
-        self.page.locator(f".lsf-choices input[type=checkbox][name='{value}']").click()
+        box = f".lsf-choices input[type=checkbox][name='{value}']"
+        self._until(self.page.locator(box).click, self.page.locator(f"{box}:checked"))
         self.said().extra[control] = value
 
     def write(self, control: str, text: str) -> None:
@@ -72,6 +75,20 @@ class Annotator(Screen):
         self.page.get_by_text(text).first.wait_for()
         self.page.locator("h3, h4, h5").first.click()  # out of the text, so that keys mean answers again
         self.said().extra[control] = text
+
+    def _until(self, click: Callable[[], object], shown: Any) -> None:
+        """Click until the form shows what was clicked: while the form grows, a click may land beside its target."""
+        from playwright.sync_api import TimeoutError as TooSlow
+
+        deadline = time.monotonic() + 60
+        while True:
+            click()
+            try:
+                shown.wait_for(state="attached", timeout=15_000)
+            except TooSlow:
+                assert time.monotonic() < deadline, "no click is taken"
+            else:
+                return
 
     def _again(self, name: str, key: str, label: str | None, by: str) -> None:
         button = self.page.get_by_role("button", name=name, exact=True).first
