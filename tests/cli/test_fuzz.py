@@ -32,6 +32,7 @@ from emolab.errors import EmolabError
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.loop.operate.checks import check, servers
 from emolab.ranges import RANGES, WORDS
+from emolab.serving.app import running
 from tests.support.pictures import png, put
 
 CALLS = int(os.environ.get("EMOLAB_FUZZ_CALLS", "200"))
@@ -150,6 +151,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(camera, "pictures", refused)
     monkeypatch.setattr(data, "drawn", refused)
     monkeypatch.setattr(campaign, "run", refused)
+    monkeypatch.setattr(running, "run", refused)
     monkeypatch.setattr(check, "probe", lambda *_, **__: check.Probe(None, "not looked at"))
     monkeypatch.setattr(servers, "probe", lambda *_, **__: check.Probe(None, "not looked at"))
     for name in ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "EMOLAB_STUDIO_TOKEN", "EMOLAB_WORKSPACE", mongod.URI):

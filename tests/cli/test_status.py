@@ -179,7 +179,8 @@ def test_the_data_of_status_keeps_its_names_and_their_order(workspace: Workspace
     assert list(told) == [
         "workspace", "project", "classes", "healthy", "problems", "checked", "miscounts", "samples", "sources",
         "splits", "answered", "waiting", "unfinished", "votes", "annotators", "labels", "models", "champion",
-        "untrained", "rounds", "unsent", "push", "training", "advice", "next",
+        "untrained", "rounds", "unsent", "push", "training", "advice", "app",
+        "next",
     ]  # fmt: skip
     assert list(told["labels"]) == [
         "version", "method", "n", "created_at", "per_class", "made_by", "min_votes", "prior", "outdated",

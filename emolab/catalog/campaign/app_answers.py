@@ -19,6 +19,7 @@ from emolab.catalog.storage import schema
 from emolab.catalog.storage.chunks import chunks
 from emolab.catalog.storage.engine import now
 from emolab.records import FormGuess
+from emolab.words import many
 
 _rows, _samples, _seen = schema.app_answers, schema.samples, schema.remote_answers
 
@@ -54,10 +55,25 @@ class AppAnswer:
 
 @dataclass(frozen=True, slots=True)
 class AppCounts:
-    """How many answers ``wait`` for the labelling server, and how many it ``refused``."""
+    """How many answers are ``waiting`` for the labelling server, and how many it ``refused``."""
 
     waiting: int
     refused: int
+
+    def lines(self) -> list[str]:
+        """What to know about them; nothing where all is well.
+
+        >>> AppCounts(2, 0).lines()
+        ['2 answers of the app wait for Label Studio; "emolab label pull" sends them']
+        """
+        found = []
+        if self.waiting:
+            verb = "waits" if self.waiting == 1 else "wait"
+            text = f"{many(self.waiting, 'answer')} of the app {verb} for Label Studio"
+            found.append(f'{text}; "emolab label pull" sends them')
+        if self.refused:
+            found.append(f"Label Studio refused {many(self.refused, 'answer')} of the app, which do not count")
+        return found
 
 
 def add(tx: Connection, project: Project, answer: AppAnswer) -> None:

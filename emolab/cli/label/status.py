@@ -41,6 +41,8 @@ def status(session: Session) -> None:
             f"[yellow]![/] {many(count, 'vote')} of “{escape(title)}” still count, but Label Studio does not show "
             "their answers any more: see emolab label pull"
         )
+    for line in found.app.lines():
+        session.say(f"[yellow]![/] {line}")
     if found.labels is not None:
         session.say(f"[bold]Labels[/]: {found.labels.n:,}, {'; '.join(found.labels.lines())}\n")
     if found.sufficiency is not None:

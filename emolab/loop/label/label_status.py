@@ -10,6 +10,7 @@ from emolab.results import Result, plain_data
 
 if TYPE_CHECKING:
     from emolab.catalog.activity import Activity, RoundProgress
+    from emolab.catalog.campaign.app_answers import AppCounts
     from emolab.catalog.campaign.questions import Question
     from emolab.labeling.labels.agreement import Alpha, AnnotatorAgreement, ClassAgreement
     from emolab.loop.label.revotes import Review
@@ -31,7 +32,8 @@ class LabelStatus(Result):
     votes by project whose withdrawal waits for consent. ``users`` are Label Studio's numbers and ``nicknames`` the
     names kept here, by pseudonym. ``sufficiency``: whose votes are enough, where ``labeling.votes`` is a range.
     ``anchoring`` says how far guesses on the form pull the answers of the team (first) and of each annotator; it is
-    empty where not both shown and hidden guesses were answered.
+    empty where not both shown and hidden guesses were answered. ``app`` counts answers of the app that wait for Label
+    Studio, or that it refused.
     """
 
     rounds: list[RoundProgress]
@@ -49,6 +51,7 @@ class LabelStatus(Result):
     nicknames: dict[str, str]
     questions: list[Question]
     anchoring: list[Anchoring]
+    app: AppCounts
 
     @property
     def next(self) -> str:
@@ -111,6 +114,7 @@ class LabelStatus(Result):
             "datasets": [self._annotator(each) for each in self.datasets],
             "anchoring": _anchoring(self.anchoring[0], self.anchoring[1:]) if self.anchoring else None,
             "extra_questions": self.questions,
+            "app": self.app,
         }
         return {key: plain_data(value) for key, value in told.items()}
 
@@ -142,7 +146,7 @@ def label_status(workspace: Workspace) -> LabelStatus:
     import numpy as np
 
     from emolab.catalog import activity, nicknames, tallies
-    from emolab.catalog.campaign import answers, guesses, questions, remotes
+    from emolab.catalog.campaign import answers, app_answers, guesses, questions, remotes
     from emolab.labeling.labels import agreement
     from emolab.loop.operate.status import label_state
     from emolab.votes.table import of
@@ -160,6 +164,7 @@ def label_status(workspace: Workspace) -> LabelStatus:
             "held_back": remotes.held(conn),
             "nicknames": nicknames.by_pseudonym(conn),
             "questions": questions.count(conn),
+            "app": app_answers.counts(conn),
         }
     people = [each for each in everybody if each.kind != "dataset"]
     datasets = [each for each in everybody if each.kind == "dataset"]

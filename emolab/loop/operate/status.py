@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from emolab.catalog import labels, models, samples, tallies
-from emolab.catalog.campaign import rounds
+from emolab.catalog.campaign import app_answers, rounds
 from emolab.labeling.labels.current_labels import standing
 from emolab.notebook.command_names import in_python
 from emolab.results import Result, Table, in_words
@@ -18,6 +18,7 @@ from emolab.words import many, push_command, short
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from emolab.catalog.campaign.app_answers import AppCounts
     from emolab.records import Model
     from emolab.workspace import Workspace
 
@@ -84,6 +85,7 @@ class Status(Result):
 
     ``answered`` samples have an answer, ``waiting`` ones lie on a labelling server without one, ``unfinished`` ones
     with fewer than asked for. ``votes`` are counted by kind. ``untrained``: the labels are newer than every model.
+    ``app`` counts answers of the app that wait for Label Studio, or that it refused.
     """
 
     workspace: str
@@ -109,6 +111,7 @@ class Status(Result):
     push: str
     training: TrainingState | None
     advice: str | None
+    app: AppCounts
 
     @property
     def healthy(self) -> bool:
@@ -141,6 +144,7 @@ class Status(Result):
         ]
         told: list[tuple[str, str | None]] = [("problem", line) for line in self.problems]
         told += [("advice", self.advice)] if self.advice else []
+        told += [("app", line) for line in self.app.lines()]
         told += [("next", self.next), ("in Python", in_python(self.next))]
         return [
             Table(f"{self.project}: {self.workspace}", ("", "count", ""), rows),
@@ -204,6 +208,7 @@ def status(workspace: Workspace, *, check: bool = False) -> Status:
                 push=push_command(n_samples - answered, workspace.config.suggest.n),
                 training=_training(workspace, trained),
                 advice=_advice(workspace, best, stands, votes["people"]),
+                app=app_answers.counts(conn),
             )
 
 

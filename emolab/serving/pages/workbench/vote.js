@@ -7,7 +7,7 @@ import { Outbox } from "./outbox.js";
 const AHEAD = 6;              // faces that are held, the one on the screen included
 const TOO_QUICK_MS = 120;     // nobody judges a face so soon: a key that was pressed twice
 const LOOK_AGAIN_MS = 15000;  // with an empty queue
-const LARGEST = 5;            // times the size that a picture has: more shows pixels, not faces
+const LARGEST = 8;            // times the size that a picture has: more shows pixels, not faces
 const API = "/app/api/vote";
 
 export async function show(main, app) {
@@ -130,6 +130,7 @@ class VotePage {
 
   line(kind) {
     if (this.ended) return;
+    this.lineKind = kind;
     const waits = this.outbox.size;
     if (kind === "bad") this.app.line("bad", this.t("vote.offline", { n: waits }));
     else if (this.refusedOnes) this.app.line("bad", this.t("vote.refused", { n: this.refusedOnes }));
@@ -274,6 +275,7 @@ class VotePage {
     this.showFace();
     this.buttons();
     this.outbox.add(`${API}/answers`, body);
+    if (this.lineKind === "bad") this.line("bad");
   }
 
   undo() {
