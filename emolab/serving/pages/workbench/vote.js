@@ -76,10 +76,10 @@ class VotePage {
       onclick: () => this.chooseSecond() }, el("span", {}), " ", el("kbd", { "aria-hidden": "true" }, t("vote.shift")));
     this.starButtons = form.confidence ? [1, 2, 3].map((n) => el("button", { type: "button", class: "star",
       "aria-label": `${t("vote.sure")} ${n}/3`, "aria-pressed": "false", onclick: () => this.sure(n === this.stars ? 0 : n) },
-      "★")) : [];
+    )) : [];
     this.panel = el("section", { class: "panel", "aria-label": form.question },
-      el("div", { class: "answers" }, form.buttons.filter((one) => !one.meta).map(button)),
-      el("div", { class: "answers metas" }, form.buttons.filter((one) => one.meta).map(button)),
+      el("div", { class: "choices" }, form.buttons.filter((one) => !one.meta).map(button)),
+      el("div", { class: "choices metas" }, form.buttons.filter((one) => one.meta).map(button)),
       (form.second || form.confidence) && el("div", { class: "more" },
         this.secondButton,
         form.confidence && el("span", { class: "stars" }, t("vote.sure"), " ", this.starButtons,
@@ -123,7 +123,10 @@ class VotePage {
       this.secondButton.firstChild.textContent = this.second
         ? `${this.t("vote.second")}: ${this.text(this.second)}` : this.t("vote.second");
     }
-    this.starButtons.forEach((star, i) => star.setAttribute("aria-pressed", String(i < this.stars)));
+    this.starButtons.forEach((star, i) => {
+      star.setAttribute("aria-pressed", String(i < this.stars));
+      star.textContent = i < this.stars ? "★" : "☆";
+    });
   }
 
   text(label) { return this.form.buttons.find((one) => one.label === label)?.text ?? label; }
