@@ -229,7 +229,7 @@ def age_rows(name: str, left: Sequence[LiveAnswer], sent: int) -> list[Result]:
         Result(f"age_ms_median{name}", statistics.median(found), "ms", n=len(found),
                note=f"probabilities are older by {statistics.median(lags):.0f} ms" if lags else ""),
         Result(f"late_frames{name}", late, "frames", n=sent,
-               note=f"did not leave, for a newer one was there; {dropped} more were never looked at"),
+               note=f"too old, so they did not leave; {dropped} more were never looked at"),
     ]  # fmt: skip
 
 
