@@ -40,7 +40,7 @@ def run(quick: bool) -> list[Result]:
 def bulk(workspace: Workspace, predictions: Predictions, address: str, n: int, repeats: int) -> list[Result]:
     """The write itself, from rows in memory to the database, three ways into one empty dataset."""
     fo = fiftyone_view.connect(address)
-    dataset = fiftyone_dataset._prepared(fo, "bulk", fields(CLASSES, ["blur", "brightness"]))
+    dataset = fiftyone_dataset.prepared(fo, "bulk", fields(CLASSES, ["blur", "brightness"]))
     collection = dataset._sample_collection
     with workspace.catalog() as opened, opened.connect() as conn:
         found = list(row_batches.batches(conn, root=workspace.root, classes=CLASSES, predictions=predictions))
