@@ -18,6 +18,7 @@ from tests.support.calling import emolab
 from tests.support.databases import catalog, postgresql, postgresql_catalog  # noqa: F401 (fixtures)
 from tests.support.new_catalogs import copied_catalogs  # noqa: F401 (fixture)
 from tests.support.servers import embedded, label_studio, project, studio  # noqa: F401 (fixtures)
+from tests.support.tracing import traced_once  # noqa: F401 (fixture)
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Files with few tests that take long.

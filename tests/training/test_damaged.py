@@ -227,6 +227,7 @@ def test_pretraining_stops_or_leaves_out(ready: Workspace, capsys: pytest.Captur
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("traced_once")
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_an_export_stops_or_calibrates_and_is_checked_on_the_rest(
     workspace: Workspace, capsys: pytest.CaptureFixture[str], precision: str, tmp_path: Path

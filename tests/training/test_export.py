@@ -27,7 +27,7 @@ from tests.support.learnable import bars, trained_workspace
 from tests.support.paths import ROOT
 
 #: What the tests share takes longer to make than most tests take.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traced_once")]
 
 for package in ("onnx", "onnxscript", "onnxruntime", "openvino"):
     if find_spec(package) is None:
