@@ -38,8 +38,8 @@ def build(plan: Plan) -> Augment:
         images = images.copy()
         images[mirrored] = images[mirrored, :, ::-1]
         batch = torch.from_numpy(images).permute(0, 3, 1, 2)
-        with torch.random.fork_rng(devices=[]):  # v2 draws from torch's global generator
-            torch.manual_seed(int(rng.integers(2**62)))
+        with torch.random.fork_rng(devices=[]):  # v2 draws from torch's global generator, for images on the CPU
+            torch.default_generator.manual_seed(int(rng.integers(2**62)))
             parts: list[Tensor] = [moves(part) for part in torch.split(batch, GROUP)]
         changed: NDArray[np.uint8] = torch.cat(parts).permute(0, 2, 3, 1).contiguous().numpy()
         return changed

@@ -32,6 +32,16 @@ def pick_device(wanted: str) -> torch.device:
     return torch.device(("cuda" if cuda else "cpu") if wanted == "auto" else wanted)
 
 
+def seed(number: int, device: torch.device) -> None:
+    """Seed what draws on the CPU and on ``device``.
+
+    ``torch.manual_seed`` also does so for each kind of accelerator that is not there, and writes down the stack for it.
+    """
+    torch.default_generator.manual_seed(number)
+    if device.type != "cpu":
+        torch.manual_seed(number)
+
+
 @contextmanager
 def cpu_threads(wanted: int) -> Iterator[None]:
     """Let torch use that many threads inside the block."""

@@ -18,7 +18,7 @@ from emolab.progress import SILENT, Progress, Task
 from emolab.training import augment
 from emolab.training.fitting import head_start, tuning, validation
 from emolab.training.fitting.allocator import keep_freed_memory
-from emolab.training.fitting.devices import cpu_threads
+from emolab.training.fitting.devices import cpu_threads, seed
 from emolab.training.fitting.distributed import ALONE, Team
 from emolab.training.fitting.fitted import Fitted
 from emolab.training.fitting.losses import soft_cross_entropy
@@ -201,7 +201,7 @@ class _Run:
         rng = batches.step_rng(self.plan.seed, self.at.step)
         mine = self.team.part(len(chosen))  # the whole batch is drawn for, so that its images are the same for any team
         images = batches.as_images(self.augment(self.pixels.take(chosen), rng)[mine], self.device)
-        torch.manual_seed(int(rng.integers(2**62)) + self.team.rank)
+        seed(int(rng.integers(2**62)) + self.team.rank, self.device)
         self.set_rates()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.choice.precision == "bfloat16"):
             logits = self.model(images)
