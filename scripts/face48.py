@@ -21,6 +21,7 @@ import argparse
 import io
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import chdir, nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -46,10 +47,9 @@ from emolab.training.runs import runs
 from emolab.workspace import Workspace
 
 FOLDER = ROOT / "face48"
-#: Epochs of the first training, from random weights by the recipe of ``face48``, and settings of the second.
-EPOCHS = 40
+#: Epochs of the first training, from random weights by the recipe of ``face48``, and of the second; its settings.
+EPOCHS, SECOND_EPOCHS = 40, 8
 SECOND = {
-    "epochs": 8,
     "strength": 0.3,
     "dropout": 0.1,
     "optimizer": "sgd",
@@ -97,13 +97,14 @@ def train(workspace: Path, settings: dict[str, Any], *, weights: str | Path) -> 
     return workspace / str(made["path"])
 
 
-def both(workspace: Path, settings: dict[str, Any], *, epochs: int, teacher: Path | None) -> Path:
+def both(workspace: Path, settings: dict[str, Any], *, epochs: tuple[int, int], teacher: Path | None) -> Path:
     """Return the folder of a model after both trainings, the second one with the help of the model in ``teacher``."""
-    learned = train(workspace, {**settings, "epochs": epochs, "teacher": ""}, weights="none")
+    learned = train(workspace, {**settings, "epochs": epochs[0], "teacher": ""}, weights="none")
     taught = (
         {"teacher": ""} if teacher is None else {"teacher": model_document.describe(teacher).id, "teacher_share": SHARE}
     )
-    return train(workspace, {**settings, **SECOND, **taught}, weights=learned / checkpoint.WEIGHTS)
+    again = {**settings, **SECOND, "epochs": epochs[1], **taught}
+    return train(workspace, again, weights=learned / checkpoint.WEIGHTS)
 
 
 def pack(folder: Path, valid_zip: Path, out: Path) -> None:
@@ -161,7 +162,7 @@ def record(workspace: Path, out: Path) -> int:
     return found.n
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Parse the command line, train, pack and say where the model is."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--train", type=Path, required=True, help="FER+ train, a folder or zip")
@@ -173,6 +174,7 @@ def main() -> None:
         help="where to work: a new folder, or that of a stopped run with the same files",
     )
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the first training")
+    parser.add_argument("--second-epochs", type=int, default=SECOND_EPOCHS, help="of the second training")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--teacher", type=int, default=TEACHER, help="seed of the network it learns from")
@@ -183,7 +185,7 @@ def main() -> None:
     parser.add_argument(
         "--record-only", action="store_true", help="write what the model in --out learned from, and end"
     )
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(words)
     train_zip, valid_zip = chosen.train.resolve(), chosen.valid.resolve()
     if chosen.serve_only:
         serve(chosen.out.resolve(), valid_zip)
@@ -195,8 +197,9 @@ def main() -> None:
         print(f"face48: {record(workspace, chosen.out.resolve()):,} images are in {chosen.out / learned.FILE}")
         return
     how = {"backbone": "face48", "objective": "macro_f1", "threads": chosen.threads}
-    teacher = both(workspace, {**how, "seed": chosen.teacher}, epochs=chosen.epochs, teacher=None)
-    finished = both(workspace, {**how, "seed": chosen.seed}, epochs=chosen.epochs, teacher=teacher)
+    epochs = (chosen.epochs, chosen.second_epochs)
+    teacher = both(workspace, {**how, "seed": chosen.teacher}, epochs=epochs, teacher=None)
+    finished = both(workspace, {**how, "seed": chosen.seed}, epochs=epochs, teacher=teacher)
     pack(finished, valid_zip, chosen.out.resolve())
     record(workspace, chosen.out.resolve())
     name = "face48" if chosen.out == FOLDER else chosen.out
