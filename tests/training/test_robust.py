@@ -41,11 +41,39 @@ class Stopped(Exception):
     pass
 
 
-@pytest.fixture
-def ready(workspace: Workspace) -> Workspace:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with 48 labelled bar images and settings that train within seconds."""
-    fill_workspace(workspace)
-    return configure(workspace, QUICK + "\ntensorboard = false")
+    made = Workspace.init(tmp_path_factory.mktemp("filled") / "faces", classes=("happiness", "sadness", "neutral"))
+    fill_workspace(made)
+    return configure(made, QUICK + "\ntensorboard = false").root
+
+
+@pytest.fixture(scope="module")
+def stopped_before(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with an unfinished run, of two epochs."""
+    root = Path(shutil.copytree(filled, tmp_path_factory.mktemp("unfinished") / "faces"))
+    stopped_run(Workspace.open(root))
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained_before(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a champion."""
+    root = Path(shutil.copytree(filled, tmp_path_factory.mktemp("trained") / "faces"))
+    train(Workspace.open(root))
+    return root
+
+
+@pytest.fixture
+def ready(filled: Path, tmp_path: Path) -> Workspace:
+    """A copy for one test."""
+    return copied(filled, tmp_path)
+
+
+def copied(root: Path, folder: Path) -> Workspace:
+    """A workspace like the one in ``root`` for one test."""
+    return Workspace.open(Path(shutil.copytree(root, folder / "faces")))
 
 
 @pytest.fixture(scope="module")
@@ -215,14 +243,17 @@ def test_the_command_says_that_a_state_was_damaged_and_goes_on(
     ],
 )
 def test_a_damaged_run_stands_in_nobodys_way_but_is_not_resumed(
-    ready: Workspace, name: str, damage: Callable[[Path], None]
+    stopped_before: Path, tmp_path: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
-    folder = stopped_run(ready).folder
-    damage(folder / name)
+    ready = copied(stopped_before, tmp_path)
+    stopped = runs.unfinished(ready)
+    assert stopped is not None
+    damage(stopped.folder / name)
     with pytest.raises(DataError, match=r"The unfinished run in .* cannot be read .* To forget it: rm -r "):
         train(ready, resume=True)
     heard = Heard()
-    trained = train(Workspace.find(ready.root, overrides=["training.seed=5"]), progress=heard)
+    other = Workspace.find(ready.root, overrides=["training.seed=5", "training.epochs=1"])
+    trained = train(other, progress=heard)
     assert trained.alias == "champion"
     assert any(
         line.startswith("An earlier run is of no use and left alone: The unfinished run") for line in heard.lines
@@ -232,16 +263,16 @@ def test_a_damaged_run_stands_in_nobodys_way_but_is_not_resumed(
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [cut, flip, empty])
 def test_a_damaged_model_is_a_clear_error_in_every_command(
-    ready: Workspace, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None]
+    trained_before: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None]
 ) -> None:
-    model = train(ready).model
-    weights = ready.root / model.path / checkpoint.WEIGHTS
+    ready = copied(trained_before, tmp_path)
+    (weights,) = ready.models.glob(f"*/{checkpoint.WEIGHTS}")
     damage(weights)
     for words in (["evaluate", "champion", "--on", "valid"], ["predict", "champion", str(ready.media)]):
         capsys.readouterr()
         assert run(["-w", str(ready.root), *words]) == 1
         assert "model.safetensors" in capsys.readouterr().err
-    again = train(Workspace.find(ready.root, overrides=["training.seed=5"]))
+    again = train(Workspace.find(ready.root, overrides=["training.seed=5", "training.epochs=1"]))
     assert again.alias == "candidate"
     assert again.reason.startswith("the champion could not be judged")
 
@@ -523,12 +554,12 @@ def test_two_trainings_at_once_do_not_collide(ready: Workspace, capsys: pytest.C
 
 @pytest.mark.slow
 def test_any_number_of_stops_at_random_steps_gives_the_same_weights(tmp_path: Path) -> None:
-    """Six runs, each stopped at random between two writes or in the middle of one, end bit for bit alike."""
+    """Three runs, each stopped at random between two writes or in the middle of one, end bit for bit alike."""
     pixels, data = problem(n=44, valid=8)
     plan = quick(n_train=36, epochs=3, batch=8)
     whole = fit.fit(pixels, data, plan, tmp_path / "whole")
     real = state._write
-    for seed in range(6):
+    for seed in range(3):
         rng = random.Random(seed)
         for _ in range(200):
             left = rng.randrange(1, 8)
