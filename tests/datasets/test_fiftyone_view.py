@@ -463,6 +463,7 @@ def test_the_app_shows_faces_views_and_groups_in_a_real_browser(faces: Workspace
         deadline = time.monotonic() + 60
         while colours_of_the_grid(page, tmp_path / "app.png") <= 20_000:
             assert time.monotonic() < deadline, "the grid shows no pictures"
+            time.sleep(0.5)
         groups = page.evaluate("[...document.querySelectorAll('input')].map(i => i.value.toLowerCase())")
         loaded = page.evaluate("url => performance.getEntriesByType('resource').filter(e => e.name.startsWith(url))"
                                ".length", media)  # fmt: skip

@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -354,6 +355,7 @@ def test_kill_9_of_the_command_leaves_a_healthy_workspace_that_goes_on(ready: Wo
             unfinished = runs.unfinished(ready)
             if unfinished is not None and unfinished.epochs_done() >= 2:
                 break
+            time.sleep(0.1)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=30)
