@@ -38,7 +38,9 @@ def drawn() -> list[Image.Image]:
     for each in draw_faces(360, np.random.default_rng(3)):
         if each.person:
             first.setdefault(each.person, each.png)
-    return [Image.open(io.BytesIO(data)).convert("L") for data in first.values()][:40]
+        if len(first) == 40:
+            break
+    return [Image.open(io.BytesIO(data)).convert("L") for data in first.values()]
 
 
 def face(number: int, side: int = 64) -> Image.Image:
