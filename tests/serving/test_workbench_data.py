@@ -155,7 +155,7 @@ def test_what_is_taken_out_is_gone_with_its_thumbnail(app: tuple[Workbench, Test
     assert browser.get(f"/app/pictures/small/{name(5)}").status_code == 422
     assert not list((seen.cache / "thumbnails").rglob(f"{name(5)}*"))
     assert browser.get("/app/api/data/choices").json()["samples"] == 11
-    assert lines(bench)[0]["samples"] == [name(5)]
+    assert (lines(bench)[0]["samples"], lines(bench)[0]["removed"]) == ([name(5)], 1)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emolab.workspace import Workspace
 
-#: What the other process runs: the step of a module, on a workspace, with words; the answer is JSON.
+#: What the other process runs: the step of a module, on a workspace, with words (plain data); the answer is JSON.
 _CODE = """
 import json, sys
 from importlib import import_module
@@ -31,7 +31,7 @@ json.dump(told, sys.stdout)
 PATIENCE = 600.0
 
 
-def apart(workspace: Workspace, module: str, step: str, **words: str) -> Any:
+def apart(workspace: Workspace, module: str, step: str, **words: Any) -> Any:
     """What the ``step`` of ``module`` makes of ``workspace``, as plain data, computed in a process of its own.
 
     Raises :class:`DataError` with the message and hint of the step's own error, or where the process failed.

@@ -12,8 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from emolab.files import TooLarge, read_file
-from emolab.loop.data.remove import remove
-from emolab.loop.data.split import set_split
+from emolab.loop.look.apart import apart
 from emolab.loop.look.choose import ask_about
 from emolab.loop.look.sample_view import media_of, sample_view
 from emolab.loop.look.thumbnails import Thumbnails
@@ -27,6 +26,8 @@ from emolab.serving.workbench.session import APP, Workbench, allowed, json_body
 
 #: Samples that one request may change.
 MOST_CHOSEN = 500
+#: Steps that go through all samples: in processes of their own, for of a million they need 600 MB.
+REMOVE, SET_SPLIT = ("emolab.loop.data.remove", "remove"), ("emolab.loop.data.split", "set_split")
 #: Pictures are called by their content, so a browser may keep them; but nobody else on its way.
 KEPT = {"cache-control": "private, max-age=86400, immutable", "content-security-policy": "default-src 'none'"}
 #: Thumbnails that are made at the same time.
@@ -51,11 +52,11 @@ def routes(bench: Workbench) -> list[BaseRoute]:
         """Take samples out; with ``dry_run`` only say what would go."""
         body = await json_body(request)
         ids, dry_run = texts(body, "ids", most=MOST_CHOSEN), _dry(body)
-        found = await step(remove, bench.workspace, ids=ids, dry_run=dry_run)
+        found = await step(apart, bench.workspace, *REMOVE, ids=ids, dry_run=dry_run)
         if not dry_run:
-            thumbnails.forget(found.plan.samples)
-            bench.note(person, "exclude", {"samples": list(found.plan.samples), "votes": found.withdrawn})
-        return JSONAnswer(found.to_dict())
+            thumbnails.forget(ids)
+            bench.note(person, "exclude", {"samples": ids, "removed": found["removed"]})
+        return JSONAnswer(found)
 
     def at(path: str, handler: Callable[..., Any], method: str = "GET") -> Route:
         return Route(f"{APP}/{path}", functools.partial(handler, bench=bench), methods=[method])
@@ -137,10 +138,10 @@ async def split(request: Request, bench: Workbench, person: Person) -> Response:
     if name not in (*SPLITS, "none"):
         raise RequestRefused(422, "wrong_form", f"A split is one of {', '.join(SPLITS)}, none.")
     wanted = None if name == "none" else name
-    found = await step(set_split, bench.workspace, wanted, ids=ids, dry_run=dry_run)
+    found = await step(apart, bench.workspace, *SET_SPLIT, name=wanted, ids=ids, dry_run=dry_run)
     if not dry_run:
-        bench.note(person, "split", {"split": name, "samples": sorted(found.moves.to)})
-    return JSONAnswer(found.to_dict())
+        bench.note(person, "split", {"split": name, "samples": ids, "moved": found["moved"]})
+    return JSONAnswer(found)
 
 
 def _small(bench: Workbench, thumbnails: Thumbnails, sample_id: str) -> bytes:

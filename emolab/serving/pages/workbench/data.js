@@ -214,7 +214,10 @@ class Page {
   async act(what, more = {}) {
     const { t, chosen } = this;
     const ids = [...chosen], body = { ids, ...more };
-    const post = (extra) => this.app.api("POST", `/app/api/data/${what}`, { ...body, ...extra });
+    const post = (extra) => {
+      fill(this.bar, el("b", { role: "status" }, t("working")));
+      return this.app.api("POST", `/app/api/data/${what}`, { ...body, ...extra });
+    };
     try {
       if (what === "ask") {
         const made = await post({});
