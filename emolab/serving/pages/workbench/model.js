@@ -64,7 +64,7 @@ class Page {
       el("td", { class: "n" }, share(model.accuracy), model.low !== null && el("span", { class: "soft" }, ` ${Math.round(100 * model.low)}–${Math.round(100 * model.high)}`)),
       el("td", { class: "n" }, figure(model.macro_f1)), el("td", { class: "n" }, figure(model.ece))) }));
     const heads = ["model", "made", "backbone", "votes", "learned_from", "accuracy", "macro_f1", "ece"];
-    return el("div", { class: "scroll" }, el("table", { class: "figures" }, el("thead", {}, el("tr", {}, heads.map((name) => el("th", { scope: "col" }, t(name))))),
+    return el("div", { class: "scroll", tabindex: "0" }, el("table", { class: "figures" }, el("thead", {}, el("tr", {}, heads.map((name) => el("th", { scope: "col" }, t(name))))),
       el("tbody", {}, this.rows.map((row) => row.element))));
   }
 
@@ -100,7 +100,7 @@ class Page {
       const body = n && view.opens ? el("a", { href: address({ of: `cell:${model.id}:${classes[row]}:${classes[column]}` }), "aria-label": told, title: told }, String(n)) : n ? el("span", { title: told }, String(n)) : "";
       return el("td", { data: { right: row === column }, style: { "--share": (n / total).toFixed(3) } }, body);
     };
-    return el("div", { class: "scroll" }, el("table", { class: "matrix" },
+    return el("div", { class: "scroll", tabindex: "0" }, el("table", { class: "matrix" },
       el("thead", {}, el("tr", {}, el("td", { class: "soft" }, `${t("true")} ↓ ${t("said")} →`), classes.map((name) => el("th", { scope: "col" }, el("span", {}, name))))),
       el("tbody", {}, valid.confusion.map((row, place) => el("tr", {}, el("th", { scope: "row" }, classes[place]), row.map((n, column) => cell(n, place, column)))))));
   }
@@ -135,8 +135,8 @@ class Page {
       return [
         el("p", {}, t("same_faces", { n: found.n.toLocaleString(this.app.language) })),
         el("p", { class: "counts" }, link("fixed"), link("broken"), link("changed")),
-        el("div", { class: "scroll" }, el("table", { class: "figures" },
-          el("thead", {}, el("tr", {}, el("th", { scope: "col" }, ""), found.models.map((model) => el("th", { scope: "col", class: "n" }, call(model, t))))),
+        el("div", { class: "scroll", tabindex: "0" }, el("table", { class: "figures" },
+          el("thead", {}, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "hidden-text" }, t("model"))), found.models.map((model) => el("th", { scope: "col", class: "n" }, call(model, t))))),
           el("tbody", {}, rows.map(([name, text]) => el("tr", {}, el("th", { scope: "row" }, t(name)), el("td", { class: "n" }, text(first[name])), el("td", { class: "n" }, text(second[name])))),
             first.per_class.map((row, place) => row.support > 0 && el("tr", {}, el("th", { scope: "row" }, `F1 ${row.class}`), el("td", { class: "n" }, figure(row.f1)), el("td", { class: "n" }, figure(second.per_class[place].f1))))))),
       ];
@@ -186,7 +186,7 @@ function reliability(bins, t) {
 }
 
 function byClass(rows, t) {
-  return el("div", { class: "scroll" }, el("table", { class: "figures" },
+  return el("div", { class: "scroll", tabindex: "0" }, el("table", { class: "figures" },
     el("thead", {}, el("tr", {}, ["class", "precision", "recall", "f1", "faces"].map((name, place) => el("th", { scope: "col", class: place ? "n" : null }, t(name))))),
     el("tbody", {}, [...rows].sort((a, b) => (a.f1 ?? 0) - (b.f1 ?? 0)).map((row) => el("tr", {}, el("th", { scope: "row" }, el("a", { href: address({ class: row.class, split: "valid" }) }, row.class)),
       ["precision", "recall", "f1"].map((name) => el("td", { class: "n" }, row[name] === null ? "–" : row[name].toFixed(2))), el("td", { class: "n" }, String(row.support)))))));

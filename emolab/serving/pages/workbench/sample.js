@@ -38,7 +38,7 @@ function sideBySide(view, t) {
     .filter((name) => columns.some((column) => (column.shares[name] ?? 0) >= 0.005));
   const best = columns.map((column) => classes.reduce((top, name) => ((column.shares[name] ?? 0) > (column.shares[top] ?? 0) ? name : top), classes[0]));
   return [
-    el("div", { class: "beside" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("class")), columns.map((column) => el("th", { scope: "col" }, column.name)))),
+    el("div", { class: "beside", tabindex: "0" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("class")), columns.map((column) => el("th", { scope: "col" }, column.name)))),
       el("tbody", {}, classes.map((name) => el("tr", {}, el("th", { scope: "row" }, name),
         columns.map((column, place) => el("td", { data: { best: best[place] === name } }, bar(column.shares[name] ?? 0)))))))),
     !view.predictions.length && el("p", { class: "soft" }, t("no_prediction")),

@@ -54,7 +54,7 @@ function persons(view, app, t) {
   const known = new Map(view.status.annotators.map((one) => [one.name, one]));
   const most = Object.fromEntries(view.classes.map((name) => [name, Math.max(1, ...view.people.map((one) => one.by_class[name]))]));
   const heads = [t("person"), t("votes"), t("same_as_others"), t("seconds"), t("skips"), ...view.classes];
-  return el("div", { class: "scroll" }, el("table", { class: "figures" },
+  return el("div", { class: "scroll", tabindex: "0" }, el("table", { class: "figures" },
     el("thead", {}, el("tr", {}, heads.map((name, place) => el("th", { scope: "col", class: place ? "n" : null }, name)), el("th", { scope: "col" }, t("habit")))),
     el("tbody", {}, view.people.map((one) => {
       const told = known.get(one.name);
@@ -67,7 +67,7 @@ function persons(view, app, t) {
 }
 
 function classes(rows, app, t) {
-  return el("div", { class: "scroll" }, el("table", { class: "figures" },
+  return el("div", { class: "scroll", tabindex: "0" }, el("table", { class: "figures" },
     el("thead", {}, el("tr", {}, ["class", "votes", "agreement", "confused_with"].map((name, place) => el("th", { scope: "col", class: place && place < 3 ? "n" : null }, t(name))))),
     el("tbody", {}, [...rows].sort((a, b) => (a.agreement ?? 2) - (b.agreement ?? 2)).map((row) => el("tr", {},
       el("th", { scope: "row" }, el("a", { href: address({ class: row.class, order: "disagreement" }) }, row.class)), cell(n(app, row.votes)),
@@ -83,9 +83,9 @@ function pairs(view, t) {
     const told = t("pair", { one: view.people[a].called, other: view.people[b].called, same: pair.same, shared: pair.shared });
     const text = percent(pair.same / pair.shared);
     const differ = 1 - pair.same / pair.shared;
-    return el("td", { style: { "--share": differ.toFixed(3) } }, differ ? el("a", { href: address({ of: `pair:${view.people[a].key}:${view.people[b].key}` }), title: told, "aria-label": told }, text) : el("span", { title: told }, text));
+    return el("td", { style: { "--share": differ.toFixed(3) } }, differ ? el("a", { href: address({ of: `pair:${view.people[a].key}:${view.people[b].key}` }), title: told, "aria-label": `${text}: ${told}` }, text) : el("span", { title: told }, text));
   };
-  return el("div", { class: "scroll" }, el("table", { class: "matrix" },
+  return el("div", { class: "scroll", tabindex: "0" }, el("table", { class: "matrix" },
     el("thead", {}, el("tr", {}, el("td", {}), shown.map((a) => el("th", { scope: "col" }, el("span", { class: "voter" }, view.people[a].called))))),
     el("tbody", {}, shown.map((a) => el("tr", {}, el("th", { scope: "row" }, el("span", { class: "voter" }, view.people[a].called)), shown.map((b) => box(a, b)))))));
 }

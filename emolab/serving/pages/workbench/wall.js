@@ -9,12 +9,12 @@ export function grid({ t, chosen, mayChange, open, changed }) {
 
   function tile(row) {
     const note = notes.get(row.id);
-    const about = [row.label ?? t("unlabelled"), row.agreement !== null && row.agreement < 1 && percent(row.agreement), row.split, row.unfit, note].filter(Boolean).join(", ");
-    const button = el("button", { type: "button", class: "tile", tabindex: tiles.size ? "-1" : "0", title: note ?? row.name ?? row.id, data: { id: row.id },
-      "aria-label": `${t("picture", { id: row.id.slice(0, 8) })}: ${about}`, onclick: () => { move(row.id); open(row); } },
+    const about = [t("picture", { id: row.id.slice(0, 8) }), row.split, row.unfit, note].filter(Boolean).join(", ");
+    const button = el("button", { type: "button", class: "tile", tabindex: tiles.size ? "-1" : "0", title: note ?? row.name ?? row.id, data: { id: row.id }, onclick: () => { move(row.id); open(row); } },
       picture(row.id, t), el("span", { class: "what" }, row.label ?? "–"),
       el("span", { class: "marks" }, row.agreement !== null && row.agreement < 1 && el("span", { class: "mark", data: { kind: "split" } }, percent(row.agreement)),
-        row.duplicate_of && el("span", { class: "mark" }, "≈"), row.unfit && el("span", { class: "mark", data: { kind: "bad" } }, "!")));
+        row.duplicate_of && el("span", { class: "mark" }, "≈"), row.unfit && el("span", { class: "mark", data: { kind: "bad" } }, "!")),
+      el("span", { class: "hidden-text" }, about));
     const tick = mayChange && el("input", { type: "checkbox", class: "tick-tile", tabindex: "-1", "aria-label": `${t("select")} ${row.id.slice(0, 8)}`,
       checked: chosen.has(row.id), onchange: () => choose(row.id, tick.checked) });
     const item = el("li", { data: { chosen: chosen.has(row.id) } }, button, tick);
