@@ -108,6 +108,13 @@ def test_an_answer_taken_back_before_and_after_it_was_sent_leaves_only_the_new_o
     assert ann.undo() == first  # also by a page that was opened again
     ann.press(KEYS["neutral"], "neutral")
     ann.press(KEYS["no_face"], "no_face")
+    ann.press(KEYS["happiness"], "happiness")
+    arrive(place.workspace, ann)
+    for _ in range(3):  # so many at once would wait for consent if somebody had deleted them in Label Studio
+        ann.undo()
+    assert ann.said == {}
+    for _ in range(3):
+        ann.press(KEYS["unknown"], "unknown")
     arrive(place.workspace, ann)
     assert sorted(sample for sample, *_ in annotations(place.room.studio, place.room)) == sorted(ann.said)
 

@@ -170,6 +170,15 @@ def written_through(conn: Connection, project: Project, among: Iterable[int]) ->
     return found
 
 
+def taken_back(conn: Connection, project: Project, among: Iterable[int]) -> set[int]:
+    """Those of the annotations ``among`` that somebody in the app has taken back."""
+    found: set[int] = set()
+    for part in chunks(sorted(among), 500):
+        mine = (_rows.c.project == project.pk, _rows.c.annotation.in_(part), _rows.c.undone)
+        found.update(conn.execute(select(_rows.c.annotation).where(*mine)).scalars())
+    return found
+
+
 def unread(conn: Connection) -> bool:
     """Whether an answer is on the server that no pull has seen yet."""
     seen = exists().where(_seen.c.project == _rows.c.project, _seen.c.annotation == _rows.c.annotation)

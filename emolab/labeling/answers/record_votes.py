@@ -99,11 +99,14 @@ def record(tx: Connection, project: Project, pulled: PulledTasks) -> LedgerChang
     changes.adopted = remotes.adopt(tx, project, _strange(ledger, by_sample), overlap=pulled.overlap)
     made, now = _read(project, pulled, by_sample, ledger)
     vanished = ledger.before.keys() - {answer.annotation for answer in now}
+    meant = app_answers.taken_back(tx, project, vanished)  # one by one, by whoever gave them
     leaving = {project.origin(a) for a in vanished | {a.annotation for a in ledger.lost}}
     ceasing, counted = _ceasing(tx, project, made, leaving)
+    ceasing -= {project.origin(annotation) for annotation in meant}
     if too_many(len(ceasing), counted) and pulled.accept != len(ceasing):
         changes.held = len(ceasing)
-        made, leaving = [vote for vote in made if vote.origin not in ceasing], set()
+        made = [vote for vote in made if vote.origin not in ceasing]
+        leaving, vanished = {project.origin(annotation) for annotation in meant}, meant
     about = [*(s for s in by_sample if s in ledger.ours), *(a.sample_id for a in ledger.lost)]
     made = across_projects.once(tx, project, made, samples=about, leaving=leaving, held=bool(changes.held))
     fresh = [answer for answer in now if answer.annotation not in ledger.before]
@@ -112,11 +115,10 @@ def record(tx: Connection, project: Project, pulled: PulledTasks) -> LedgerChang
     before = ledger.before
     told = [a for a in now if a.form is not None and a.annotation in before and before[a.annotation].form != a.form]
     answers.tell_forms(tx, project, told)
-    if not changes.held:
-        changes.withdrawn = _withdraw(tx, project, vanished, ANSWER_DELETED)
-        if pulled.there is not None:
-            changes.tasks_deleted = _gone(tx, project, pulled.there, pulled.tasks_before)
-            changes.withdrawn += _withdraw(tx, project, {a.annotation for a in ledger.lost}, TASK_DELETED)
+    changes.withdrawn = _withdraw(tx, project, vanished, ANSWER_DELETED)
+    if not changes.held and pulled.there is not None:
+        changes.tasks_deleted = _gone(tx, project, pulled.there, pulled.tasks_before)
+        changes.withdrawn += _withdraw(tx, project, {a.annotation for a in ledger.lost}, TASK_DELETED)
     return changes
 
 
