@@ -122,6 +122,9 @@ def run(
         running.run(service, bound, more=routes, by_session="/app" if with_app else None, ready=ready)
 
 
+_OWN_LINK = "emolab serve people add NAME --role owner"
+
+
 def _say_ready(session: Session, service: Service, address: str, link: str | None) -> None:
     """Say that requests are taken, by which model and where; ``link`` is the owner's to the app."""
     told = {"url": address, "model": service.host.version.id, "pid": os.getpid()}
@@ -129,6 +132,8 @@ def _say_ready(session: Session, service: Service, address: str, link: str | Non
     session.say(f"{escape(service.host.version.name)} ({short(service.host.version.id)}) answers at {address}")
     if link is not None and not session.json:
         text = f"The app, for its owner, until this server ends: [bold]{link}[/]"
+        if not session.console.is_terminal:  # a link in a log file would be there for whoever reads it
+            text = f"The app is at {link.partition('#')[0]}. A link for yourself: {_OWN_LINK}"
         session.console.print(text, soft_wrap=True)
     session.say("[dim]Ctrl-C stops it.[/]")
 

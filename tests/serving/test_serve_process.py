@@ -300,3 +300,18 @@ def test_a_port_that_is_taken_is_said_in_one_line(server: ServeProcess, tmp_path
     )  # fmt: skip
     assert done.returncode == 1
     assert f"127.0.0.1, port {server.port}, cannot be listened on: Address already in use." in done.stderr
+
+
+def test_the_owners_link_to_the_app_gets_into_no_log(home: Workspace) -> None:
+    command = [sys.executable, "-m", "emolab", "-w", home.root, "serve", "face48", "--app", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "Ctrl-C" in line:
+                process.send_signal(signal.SIGTERM)
+    assert re.search(r"The app is at http://127.0.0.1:\d+/app\. A link for yourself: emolab serve people add", said), (
+        said
+    )
+    assert "emolab_p_" not in said
