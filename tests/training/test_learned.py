@@ -76,10 +76,10 @@ def test_a_learned_face_is_recognised_however_it_comes(faces: list[Image.Image],
 
 def test_other_faces_are_not_taken_for_learned_ones() -> None:
     face48 = learned_images.read(bundled.ROOT / "face48" / learned_images.FILE, of="face48")
-    drawn = [face.png for face in draw_faces(400, np.random.default_rng(5))]
+    drawn = [face.png for face in draw_faces(120, np.random.default_rng(5))]
     assert (face48.n, face48.unknown) == (27001, ())
     assert face48.rates == (1e-4, 1e-3)
-    assert face48.has(fingerprints.of_media(drawn)).sum() <= 3
+    assert face48.has(fingerprints.of_media(drawn)).sum() <= 1
     assert (bundled.ROOT / "face48" / learned_images.FILE).stat().st_size < 200_000
 
 
