@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from emolab.cli.main import cli
 from scripts import figures
 from tests.support import docpages
 from tests.support.docpages import ROOT, Block
+from tests.support.servers import share_empty_database
 
 PAGES = docpages.pages()
 SHARED = Path(os.environ.get("EMOLAB_TEST_DATA", ROOT.parent / "shared"))
@@ -202,21 +204,27 @@ RUNNABLE = {
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Path:
+def prepared(drawn: Path, tmp_path: Path) -> Path:
     """A folder with what the pages' commands work on: photos/PERSON/*.png, and open_data/CLASS/*.png with labels."""
+    shutil.copytree(drawn, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
 
     from emolab.demonstration.drawn_faces import draw_faces
     from emolab.taxonomy import PRESETS
 
-    rng = np.random.default_rng(7)
+    root, rng = tmp_path_factory.mktemp("drawn"), np.random.default_rng(7)
     for i, face in enumerate(draw_faces(40, rng)):
-        write(tmp_path / "photos" / face.person / f"{i:03}.png", face.png)
-    for i, face in enumerate(draw_faces(160, rng)):
+        write(root / "photos" / face.person / f"{i:03}.png", face.png)
+    for i, face in enumerate(draw_faces(100, rng)):
         likeliest = max(face.answers, key=lambda name: face.answers[name])
         if likeliest in PRESETS["ferplus8"]:
-            write(tmp_path / "open_data" / likeliest / f"{i:03}.png", face.png)
-    return tmp_path
+            write(root / "open_data" / likeliest / f"{i:03}.png", face.png)
+    return root
 
 
 def write(path: Path, data: bytes) -> None:
@@ -240,6 +248,7 @@ def test_runnable_blocks_run_one_after_another(page: str, prepared: Path) -> Non
     for block in RUNNABLE[page]:
         for line in block.commands():
             script += [f"echo '--- {page}:{block.line}' >&2", line]
+    share_empty_database(prepared)
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -20,6 +20,7 @@ from emolab.demonstration.drawn_faces import draw_faces
 from emolab.taxonomy import PRESETS
 from tests.support import docpages
 from tests.support.paths import ROOT
+from tests.support.servers import share_empty_database
 
 PAGE = ROOT / "docs" / "python.md"
 NOTEBOOK = ROOT / "examples" / "first_round.ipynb"
@@ -65,6 +66,7 @@ def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
 @pytest.mark.labelstudio
 def test_the_examples_of_the_page_run_with_label_studio(tmp_path: Path) -> None:
     write_faces(tmp_path)
+    share_empty_database(tmp_path)
     assert "http://127.0.0.1" in run(examples(with_studio=True), tmp_path)
 
 

@@ -41,7 +41,7 @@ def test_a_pool_that_the_votes_would_use_up_is_refused_at_once(
 @pytest.mark.slow
 @pytest.mark.labelstudio
 def test_a_killed_demo_stops_its_label_studio(tmp_path: Path) -> None:
-    arguments = ("demo", "d", "--rounds", "1", "--per-round", "10", "--pool", "40")
+    arguments = ("demo", "d", "--rounds", "1", "--per-round", "10", "--pool", "40", "--seeds", "2")
     with subprocess.Popen(
         [sys.executable, "-m", "emolab", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     ) as running:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from emolab.errors import MissingExtra
+from emolab.files import user_cache
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.server import installation
 from emolab.labeling.server.daemon import free_port
@@ -68,14 +70,35 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
     workspace = Workspace.init(tmp_path_factory.mktemp("label-studio"), classes=CLASSES)
     server = EmbeddedServer(workspace)
     with quick_passwords():
-        started = server.start(port=free_port(), timeout=400.0)
+        with made_by_one_worker(tmp_path_factory) as made:
+            if made is not None and (made / "token").exists():
+                copy_studio(made, workspace.studio)
+            else:
+                server.start(port=free_port(), timeout=400.0)
+                if made is not None:
+                    copy_studio(server.folder, made)
+        running = server.running() or server.start(port=free_port(), timeout=400.0).server
     try:
-        with connect(started.server.url, server.token()) as admin:
+        with connect(running.url, server.token()) as admin:
             admin.http.call("POST", "/api/jwt/settings", json={"legacy_api_tokens_enabled": True})
             legacy = str(admin.http.get("/api/current-user/token")["token"])
-        yield LabelStudioServer(started.server.url, server.token(), legacy, server)
+        yield LabelStudioServer(running.url, server.token(), legacy, server)
     finally:
         server.stop(grace=3.0)
+
+
+@contextlib.contextmanager
+def made_by_one_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
+    """Where the first worker leaves a server's data, with its administrator, for the others; ``None`` without workers.
+
+    Making them takes as long as starting the server does. One worker at a time is inside.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield None
+        return
+    place = tmp_path_factory.getbasetemp().parent / "label-studio-made"
+    with FileLock(f"{place}.lock"):
+        yield place
 
 
 @contextlib.contextmanager
@@ -94,6 +117,14 @@ def quick_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(installation, "environment", environment)
         yield
+
+
+def share_empty_database(home: Path) -> None:
+    """Let what runs with the home ``home`` use this user's empty database, or make it: else each makes its own."""
+    kept = user_cache() / "label-studio"
+    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (home / ".cache" / "emolab").mkdir(parents=True)
+    (home / ".cache" / "emolab" / "label-studio").symlink_to(kept)
 
 
 def copy_studio(source: Path, target: Path) -> None:
