@@ -31,7 +31,7 @@ export async function enter() {
   return await ask("POST", "/app/session", { token: sessionStorage.getItem(TOKEN) });
 }
 
-/** JSON in, JSON out; `path` begins with /app. */
+/** JSON in (or the bytes of options.raw), JSON out; `path` begins with /app. */
 export async function api(method, path, body, options = {}) {
   try {
     return await ask(method, path, body, options);
@@ -42,13 +42,13 @@ export async function api(method, path, body, options = {}) {
   }
 }
 
-async function ask(method, path, body, { signal, keepalive } = {}) {
+async function ask(method, path, body, { signal, keepalive, raw } = {}) {
   let response;
   try {
     response = await fetch(path, {
       method, signal, keepalive, credentials: "same-origin", redirect: "error",
-      headers: body === undefined ? {} : { "content-type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: raw ? { "content-type": "application/octet-stream" } : body === undefined ? {} : { "content-type": "application/json" },
+      body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;

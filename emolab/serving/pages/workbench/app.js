@@ -9,6 +9,7 @@ const PAGES = {
   data: () => import("./data.js"),
   model: () => import("./model.js"),
   team: () => import("./team.js"),
+  try: () => import("./try.js"),
 };
 const LANGUAGE = "emolab-language";
 
