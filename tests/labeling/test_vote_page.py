@@ -6,6 +6,7 @@ Lines that break, tabs that meet, servers that are killed: each answer counts ex
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ import emolab
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.labeling.sync.task_payload import stays_blind
+from emolab.loop.label.voting.desk import GivenAnswer, VotingDesk
+from emolab.loop.operate.serve_people import people_file
 from tests.support import page_rooms
 from tests.support.app_page import Voter, app_server, arrive, kill, screenshot, votes_of, wait_until, waiting
 from tests.support.page_rooms import Room
@@ -232,6 +235,27 @@ def test_the_app_killed_and_started_again_loses_nothing_and_the_page_enters_by_i
             ann.press(KEYS["neutral"], "neutral")
             arrive(room.workspace, ann)
             assert len(annotations(studio, room)) == 3
+
+
+def test_a_pull_sends_what_waits_as_its_people_and_the_owner_is_emolabs_own_account(
+    label_studio: LabelStudioServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", label_studio.url)
+    monkeypatch.setenv("EMOLAB_STUDIO_TOKEN", label_studio.token)
+    with label_studio.client() as studio:
+        room = page_rooms.make(tmp_path / "room", studio, n=2, overlap=2)
+        emolab.add_serve_person(room.workspace, "ann")
+        desk = VotingDesk(room.workspace, people_file(room.workspace))
+        for person in ("ann", "owner"):
+            for sample in room.truth:
+                desk.answer(person, GivenAnswer(id=str(uuid.uuid4()), sample=sample, label="sadness", seconds=1.0))
+        desk.close()
+        report = emolab.pull(room.workspace)
+        assert (report.new, report.by_others) == (4, 0)
+        assert {user for _, user, _ in annotations(studio, room)} > {studio.whoami().id}
+        assert len(votes_of(room.workspace)) == 2
+        assert votes_of(room.workspace)["ann"] == dict.fromkeys(room.truth, "sadness")
+        assert emolab.pull(room.workspace).new == 0
 
 
 @pytest.mark.parametrize("way", ["revoked", "expired"])

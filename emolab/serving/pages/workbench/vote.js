@@ -86,7 +86,7 @@ class VotePage {
           el("kbd", { "aria-hidden": "true" }, "↑↓"))),
       el("div", { class: "tools" }, this.back, this.skip));
     this.empty = el("section", { class: "card notice", hidden: true }, el("h1"), el("p"));
-    this.room = el("div", { class: "vote" },
+    this.room = el("div", { class: form.second || form.confidence ? "vote extra" : "vote" },
       el("div", { class: "ask" }, el("h1", {}, form.question), this.count),
       this.stage, this.panel, this.said, this.help());
     fill(this.main, this.room, this.empty);
