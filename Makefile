@@ -40,7 +40,7 @@ format: ready  ## let ruff lay the files out
 	@$(VENV)/ruff check --fix --quiet . ; $(VENV)/ruff format .
 
 types: ready  ## mypy, strict
-	@$(VENV)/mypy emolab
+	@$(VENV)/mypy
 
 layers: ready  ## who may import whom
 	@$(VENV)/python -m pytest -q tests/test_layers.py

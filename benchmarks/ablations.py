@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -38,6 +38,7 @@ from emolab.inference import probabilities
 from emolab.inference.probabilities import softmax
 from emolab.modalities.image.decode import Preprocessing, decode_many
 from emolab.stats import metrics
+from emolab.training import augment
 from emolab.training.augment import Augment
 from emolab.training.fitting import fit
 from emolab.training.fitting.distillation import mixed
@@ -257,10 +258,10 @@ def figures(
 @contextmanager
 def changed(arm: Arm) -> Iterator[None]:
     """Train with the mixtures and the loss of ``arm`` instead of emolab's own."""
-    load = fit.augment.load
+    load = augment.load
     mixing = Mixing(arm.mix)
     with (
-        mock.patch.object(fit.augment, "load", lambda made: mixing.after(load(made)) if arm.mix else load(made)),
+        mock.patch.object(augment, "load", lambda made: mixing.after(load(made)) if arm.mix else load(made)),
         mock.patch.object(fit, "soft_cross_entropy", mixing.loss(generalised if arm.robust else soft_cross_entropy)),
     ):
         yield
@@ -351,7 +352,7 @@ def compared(arm: Arm, seeds: tuple[int, ...], done: Mapping[tuple[str, int], Ma
     return results
 
 
-def without_mean(rows: list[Mapping[str, Any]]) -> list[Result]:
+def without_mean(rows: Sequence[Mapping[str, Any]]) -> list[Result]:
     """What the last weights as they are change against the EMA that is shipped, run by run."""
     results = []
     for key, title, unit, factor in SHOWN:

@@ -25,7 +25,7 @@ import os
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -96,19 +96,23 @@ def vote(shares: Floats, votes: int, rng: np.random.Generator) -> Floats:
     """``votes`` people about each sample: counts (n, k)."""
     steps = shares.cumsum(axis=1)
     steps /= steps[:, -1:]
-    return sum((np.eye(shares.shape[1])[(steps > rng.random((len(shares), 1))).argmax(axis=1)] for _ in range(votes)),
-               start=np.zeros(shares.shape))  # fmt: skip
+    drawn = np.zeros(shares.shape)
+    for _ in range(votes):
+        drawn += np.eye(shares.shape[1])[(steps > rng.random((len(shares), 1))).argmax(axis=1)]
+    return drawn
 
 
 def targets_of(counts: Floats) -> Floats:
     """Soft labels: votes and one vote's worth of belief in the class shares."""
     soft = counts + counts.mean(axis=0) / counts.sum(axis=1).mean()
-    return soft / soft.sum(axis=1, keepdims=True)
+    shares: Floats = soft / soft.sum(axis=1, keepdims=True)
+    return shares
 
 
 def winners(counts: Floats, rng: np.random.Generator) -> Rows:
     """Most voted classes, ties drawn."""
-    return (counts + rng.random(counts.shape) / 2).argmax(axis=1)
+    most: Rows = (counts + rng.random(counts.shape) / 2).argmax(axis=1)
+    return most
 
 
 def accuracy(world: World, targets: Floats, hard: Rows, taught: Rows, asked: Rows) -> float:
@@ -253,13 +257,17 @@ def _ceiling(team: str, shares: Floats, n: int, votes: int, seeds: int) -> Resul
 def doubts(quick: bool) -> list[Result]:
     """Precision and recall of doubt, and what two more votes on each doubted label bring."""
     worlds: list[tuple[str, Callable[[], World], int, int]] = [
-        (f"digits, {slips} % slips", lambda slips=slips: _slipping(digits(), slips / 100), 400, votes)
+        (f"digits, {slips} % slips", partial(_slipping_digits, slips), 400, votes)
         for slips in (10, 20)
         for votes in (2, 3)
     ]
     if data_pack() and not quick:
         worlds += [("FER+", faces, n, votes) for n, votes in ((800, 2), (800, 3), (3000, 3))]
     return [result for world in worlds for result in _doubts(*world, 3 if quick else 5)]
+
+
+def _slipping_digits(slips: int) -> World:
+    return _slipping(digits(), slips / 100)
 
 
 def _doubts(name: str, load: Callable[[], World], n: int, votes: int, seeds: int) -> list[Result]:

@@ -63,7 +63,10 @@ def team(kind: str, rng: np.random.Generator) -> Floats:
     confuser = 0.9 * np.eye(K) + 0.1 / K
     for one, other in ((6, 2), (4, 5), (3, 0), (7, 4)):
         confuser[[one, other]] = 0.54 * np.eye(K)[[other, one]] + 0.36 * np.eye(K)[[one, other]] + 0.1 / K
-    guesser = lambda: np.tile(rng.dirichlet(np.full(K, 2.0)), (K, 1))  # noqa: E731
+
+    def guesser() -> Floats:
+        return np.tile(rng.dirichlet(np.full(K, 2.0)), (K, 1))
+
     members = {
         "honest": [honest] * 12,
         "mixed": [honest] * 7 + [biased(0.5), biased(0.5), biased(0.6), confuser, guesser()],

@@ -13,6 +13,7 @@ import io
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,7 @@ def compared(name: str, predictor: Predictor, files: list[bytes], truth: NDArray
     heads = []
     for pixels in (full, scaled):
         solved, _ = logistic.solve(alone.logits(pixels[teach])[1].astype(np.float64), targets)
-        heads.append(softmax(solved.logits(judges)))
+        heads.append(softmax(solved.logits(judges)).astype(np.float64))
     rows.append(
         Result(
             f"{name}: head learned in full, accuracy",
@@ -122,7 +123,7 @@ def compared(name: str, predictor: Predictor, files: list[bytes], truth: NDArray
             int(judge.sum()),
         )
     )
-    return [*rows, *paired(f"{name}: head learned from scaled pixels, against it", *heads, truth[judge])]
+    return [*rows, *paired(f"{name}: head learned from scaled pixels, against it", heads[0], heads[1], truth[judge])]
 
 
 def paired(name: str, before: Floats, after: Floats, truth: NDArray[np.int64]) -> list[Result]:
@@ -146,7 +147,7 @@ def losses(probs: Floats, truth: NDArray[np.int64]) -> Floats:
 
 def timed(name: str, wanted: Preprocessing, files: list[bytes], repeats: int) -> list[Result]:
     """CPU time of both ways, in turns."""
-    many = list(files)
+    many: list[bytes | Path] = list(files)
     taken = interleave(
         {"full": lambda: decode_many(many, wanted), "scaled": lambda: decode_many(many, wanted.scaled)}, repeats
     )

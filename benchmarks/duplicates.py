@@ -22,8 +22,9 @@ from PIL import Image, ImageEnhance, ImageOps
 from benchmarks import duplicates_hash
 from benchmarks.harness import Result, main, measured, summary
 from emolab.datasets.near_copies import pairs as copies
-from emolab.datasets.near_copies.thumbnails import look, of_media
+from emolab.datasets.near_copies.thumbnails import of_media
 from emolab.demonstration.drawn_faces import draw_faces
+from emolab.modalities.image.look import look
 from emolab.modalities.image.quality import perceptual_hash
 
 DATA = Path(os.environ.get("EMOLAB_TEST_DATA", Path(__file__).parents[2] / "shared")) / "data"

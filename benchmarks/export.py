@@ -44,7 +44,7 @@ class Eager(nn.Module):
 
     def __init__(self, network: Classifier) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.contiguous_format)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of (n, h, w, c) bytes."""

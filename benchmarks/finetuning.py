@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.first_models import CLASSES, answers, units
+from benchmarks.first_models import CLASSES, answers
 from benchmarks.harness import Result, main
 from emolab.config import TrainingConfig
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.datasets.splits.assign import assign
+from emolab.datasets.voted_dataset import units
 from emolab.inference.probabilities import softmax
 from emolab.modalities.image.decode import Preprocessing, decode_many
 from emolab.stats import metrics

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,11 @@ class SlowModel:
     def preprocessing(self) -> Preprocessing:
         """How images are prepared for it."""
         return self.model.preprocessing
+
+    @property
+    def conformal(self) -> Mapping[str, Any]:
+        """What it states about sets of classes."""
+        return self.model.conformal
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities, late."""
@@ -251,9 +257,10 @@ def run(quick: bool) -> list[Result]:
     results += large(quick)
     seconds = 4.0 if quick else 600.0
     before = os.getloadavg()[0]
-    for label, asked in [("", model), (", ten times slower", SlowModel(model, 10))]:
+    models: list[tuple[str, Model]] = [("", model), (", ten times slower", SlowModel(model, 10))]
+    for label, aged in models:
         part = seconds if label else min(seconds, 60.0)
-        results += age_rows(label, ages(asked, part), round(part * RATE))
+        results += age_rows(label, ages(aged, part), round(part * RATE))
     results.append(Result("load", before, "processes", note="of the machine, before ages were measured"))
     return results
 

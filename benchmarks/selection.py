@@ -238,7 +238,7 @@ def nearness(pool: Pool, rows: NDArray[np.int64]) -> tuple[float, float]:
     return float(1 - nearest.mean() / 2), float(1 - nearest.max() / 2)
 
 
-def write(folder: Path, n: int, kind: type = np.float16, *, repeat: bool = False) -> Path:
+def write(folder: Path, n: int, kind: type[np.float16 | np.float32] = np.float16, *, repeat: bool = False) -> Path:
     """Make a pool of ``n`` samples in ``folder``, a piece at a time, and return ``folder``.
 
     ``repeat``: with the same noise in every piece, turned by some dimensions, which is quicker to make.
@@ -257,7 +257,7 @@ def write(folder: Path, n: int, kind: type = np.float16, *, repeat: bool = False
             noise = np.roll(noise, 1, axis=1) if repeat else 0.7 * rng.standard_normal((PIECE, D), dtype=np.float32)
             piece = middles[rng.integers(HEAPS, size=m)] + noise[:m]
             odds = np.exp(2 * piece @ head).astype(np.float32)
-            points.write(piece.astype(kind))
+            points.write(piece.astype(kind).tobytes())
             probs.write(odds / odds.sum(axis=1, keepdims=True))
     return folder
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
@@ -51,7 +52,7 @@ def augment_vs_others(quick: bool) -> list[Result]:
                 file=sys.stderr,
             )
         else:
-            contestants[name] = lambda made=made: made(faces)
+            contestants[name] = partial(made, faces)
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)
     try:

@@ -105,7 +105,7 @@ def play_eager(backbone: str, size: int, batch: int) -> None:
     def step() -> None:
         loss = nn.functional.cross_entropy(network(images), truth)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     serve(step)

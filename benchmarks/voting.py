@@ -222,7 +222,7 @@ def run(quick: bool) -> list[Result]:
         driver = stack.enter_context(sync_playwright())
         chromium = driver.chromium.launch(executable_path=program, args=list(QUIET))
         stack.callback(chromium.close)
-        size = {"width": 1280, "height": 800}
+        size: Any = {"width": 1280, "height": 800}
         pages = {
             "emolab": emolabs_page(chromium.new_context(viewport=size), link),
             "Label Studio": label_studios_page(

@@ -132,7 +132,7 @@ def open_stage(folder: Path) -> Stage:
     )
     votes, _, labels = folder.name.partition(" by ")
     policy = Votes.parse(votes)
-    budgets = BUDGETS if policy.high == 1 else (*BUDGETS, FURTHER)
+    budgets: tuple[float, ...] = BUDGETS if policy.high == 1 else (*BUDGETS, FURTHER)
     if said["quick"]:
         budgets = (100.0, 200.0, 400.0, 800.0)
     terms = Terms(budgets=budgets, votes=policy, aggregator=labels or "majority")

@@ -59,7 +59,7 @@ def prepare(root: Path, folder: Path, pretrained: Path) -> None:
         "duplicate": first[which],
         "truth": judge.targets[judges].astype(np.int64),
     }.items():
-        np.save(folder / f"{name}.npy", array)
+        np.save(folder / f"{name}.npy", np.asarray(array))
     write_bytes(folder / "samples.json", json.dumps([pool.ids[row] for row in asked]).encode())
 
 

@@ -8,6 +8,7 @@ the same in 20 lines. The cache of a training may decode the images it learns fr
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,7 +112,7 @@ def decode(media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
 
 
 def decode_many(
-    media: list[bytes | Path], wanted: Preprocessing, *, pool: ThreadPoolExecutor | None = None
+    media: Sequence[bytes | Path], wanted: Preprocessing, *, pool: ThreadPoolExecutor | None = None
 ) -> NDArray[np.uint8]:
     """Pixels (n, size, size, channels), on the threads of ``pool`` where one is given."""
     out = np.empty((len(media), wanted.size, wanted.size, wanted.channels), dtype=np.uint8)
