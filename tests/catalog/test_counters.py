@@ -222,6 +222,8 @@ def test_a_catalog_from_before_there_were_counts_gets_them_of_its_rows(catalog: 
         for counted in EVERY:
             tx.exec_driver_sql(f"DROP TABLE {counted.counts}")
         tx.exec_driver_sql("DROP TABLE remote_guesses")  # which came later still
+        tx.exec_driver_sql("DROP TABLE app_answers")
+        tx.exec_driver_sql("DROP INDEX ix_labels_label_set_agreement_sample")
         tx.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
         for name, table in triggers_of(tx):
             tx.exec_driver_sql(f"DROP TRIGGER {name}{'' if table is None else f' ON {table}'}")
