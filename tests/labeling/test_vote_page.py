@@ -258,6 +258,31 @@ def test_a_pull_sends_what_waits_as_its_people_and_the_owner_is_emolabs_own_acco
         assert emolab.pull(room.workspace).new == 0
 
 
+def test_an_answer_to_a_task_that_was_deleted_is_refused_said_and_asked_for_no_more(
+    label_studio: LabelStudioServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", label_studio.url)
+    monkeypatch.setenv("EMOLAB_STUDIO_TOKEN", label_studio.token)
+    with label_studio.client() as studio:
+        room = page_rooms.make(tmp_path / "room", studio, n=3, overlap=2)
+        emolab.add_serve_person(room.workspace, "ann")
+        desk = VotingDesk(room.workspace, people_file(room.workspace))
+        asked = [face.sample for face in desk.next_faces("ann", [], 3).faces]
+        tasks = {t.uid: t.id for page in studio.changed_tasks(room.number, None) for t in page}
+        studio.delete_tasks(room.number, [tasks[asked[0]]])
+        for sample in asked[:2]:
+            desk.answer("ann", GivenAnswer(id=str(uuid.uuid4()), sample=sample, label="neutral", seconds=1.0))
+        emolab.pull(room.workspace)
+        desk.refresh()
+        told = desk.next_faces("ann", [], 3)
+        desk.close()
+    assert [face.sample for face in told.faces] == asked[2:]
+    assert (told.counts.waiting, told.counts.refused) == (0, 1)
+    assert votes_of(room.workspace) == {"ann": {asked[1]: "neutral"}}
+    (line,) = emolab.status(room.workspace).app.lines()
+    assert line == "Label Studio refused 1 answer of the app: no vote"
+
+
 @pytest.mark.parametrize("way", ["revoked", "expired"])
 def test_a_link_that_is_over_is_said_and_what_was_said_before_stays(opened: Any, way: str) -> None:
     place = opened(n=4, overlap=2)

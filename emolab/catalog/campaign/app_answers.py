@@ -72,7 +72,7 @@ class AppCounts:
             text = f"{many(self.waiting, 'answer')} of the app {verb} for Label Studio"
             found.append(f'{text}; "emolab label pull" sends them')
         if self.refused:
-            found.append(f"Label Studio refused {many(self.refused, 'answer')} of the app, which do not count")
+            found.append(f"Label Studio refused {many(self.refused, 'answer')} of the app: no vote")
         return found
 
 

@@ -123,9 +123,18 @@ class _Sending:
                 completed_by=user,
             )
         except ServerError as error:
+            if error.status == 404 and not error.outcome_unknown:
+                self._gone(answer)
             if error.status != 409:
                 raise
         return self._found(answer, task)
+
+    def _gone(self, answer: AppAnswer) -> None:
+        """Note that the task is not on the server any more, so that nobody is asked about it again."""
+        from emolab.catalog.campaign import remotes
+
+        with self.catalog.begin() as tx:
+            remotes.set_state(tx, self.projects[answer.project], [answer.sample_id], "deleted")
 
     def _found(self, answer: AppAnswer, task: int) -> RemoteAnnotation:
         from emolab.labeling.label_studio.retry import patiently
