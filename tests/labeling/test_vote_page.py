@@ -99,6 +99,24 @@ def test_two_people_here_and_one_in_label_studio_vote_side_by_side(opened: Any) 
     assert all(found is not None and 0.1 < found < 600 for found in seconds)
 
 
+def test_a_team_of_three_labels_everything_by_the_page_alone_also_through_two_servers(
+    opened: Any, label_studio: LabelStudioServer
+) -> None:
+    place = opened(n=4, overlap=3)
+    with app_server(place.workspace, label_studio.url, label_studio.token) as second:
+        ann, carl = place.voter("ann"), place.voter("carl")
+        bob = Voter.come(place.context(), second, place.workspace, "bob")
+        for label in ("happiness", "sadness", "neutral", "no_face"):
+            for voter in (ann, bob, carl):
+                voter.press(KEYS[label], label)
+        arrive(place.workspace, ann, bob, carl)
+    found = annotations(place.room.studio, place.room)
+    assert (len(found), len(set(found)), len({user for _, user, _ in found})) == (12, 12, 3)
+    assert place.room.pull().changed == 0
+    rounds = emolab.label_status(place.workspace).rounds
+    assert [(each.sent, each.done, each.votes) for each in rounds] == [(4, 4, 12)]
+
+
 def test_an_answer_taken_back_before_and_after_it_was_sent_leaves_only_the_new_one(opened: Any) -> None:
     place = opened(n=3, overlap=2)
     ann = place.voter("ann")
