@@ -64,7 +64,7 @@ class VotePage {
       const made = el("button", {
         type: "button", class: one.meta ? "answer meta" : "answer", "aria-keyshortcuts": one.key.toUpperCase(),
         data: { label: one.label }, onclick: () => this.press(one.label),
-      }, el("kbd", { "aria-hidden": "true" }, one.key.toUpperCase()), el("span", {}, one.text));
+      }, el("kbd", { "aria-hidden": "true" }, one.key.toUpperCase()), el("span", {}, one.text), el("span", { class: "hidden-text" }));
       this.answers.set(one.label, made);
       return made;
     };
@@ -115,8 +115,7 @@ class VotePage {
     for (const [label, made] of this.answers) {
       made.dataset.guess = face?.guess === label ? "yes" : "";
       made.dataset.second = this.second === label ? "yes" : "";
-      made.setAttribute("aria-label", this.text(label)
-        + (face?.guess === label ? `, ${this.t("vote.guess")}` : ""));
+      made.lastChild.textContent = face?.guess === label ? this.t("vote.guess") : "";
     }
     if (this.secondButton) {
       this.secondButton.setAttribute("aria-pressed", String(this.choosing === true));
