@@ -106,12 +106,15 @@ def _surest_first(
     from emolab.loop.look.judged import HINT
 
     rows = np.flatnonzero(inside)
-    rows = rows[np.argsort(-found.probs[rows].max(axis=1), kind="stable")] if len(rows) else rows
+    surest, guess = found.probs.max(axis=1), found.guess
+    rows = rows[np.argsort(-surest[rows], kind="stable")] if len(rows) else rows
+    earlier = None if before is None else (before.classes, before.guess, before.probs.max(axis=1))
     notes = {}
     for row in rows.tolist():
-        said = f"{found.classes[found.guess[row]]} ({found.probs[row].max():.0%})"
-        if before is not None:
-            said = f"{before.classes[before.guess[row]]} ({before.probs[row].max():.0%}), then {said}"
+        said = f"{found.classes[guess[row]]} ({surest[row]:.0%})"
+        if earlier is not None:
+            classes, then, sure = earlier
+            said = f"{classes[then[row]]} ({sure[row]:.0%}), then {said}"
         notes[found.ids[row]] = f"{found.classes[found.truth[row]]}; the model says {said}"
     lacking = f"{missing:,} validation samples have no stored prediction, so some may be missing." if missing else None
     return SampleList([found.ids[row] for row in rows.tolist()], notes, lacking, HINT if missing else None)
