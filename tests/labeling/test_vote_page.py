@@ -314,7 +314,7 @@ def test_a_link_that_is_over_is_said_and_what_was_said_before_stays(opened: Any,
         content = json.loads(file.read_text())
         content["people"][0]["expires_at"] = datetime.now(UTC).isoformat()
         file.write_text(json.dumps(content, indent=1))
-    ann.page.keyboard.press(KEYS["sadness"])
+    ann.only_press(KEYS["sadness"])
     ann.page.wait_for_selector(f".notice[data-kind='link_{way}']")
     screenshot(ann, way)
     wait_until(lambda: len(ledger(place.workspace)) == 1)

@@ -67,6 +67,11 @@ class Voter:
         """The sample on the screen."""
         return str(self.page.locator(".stage").get_attribute("data-sample"))
 
+    def only_press(self, key: str) -> None:
+        """Press a key, later than one that the page takes for the last key pressed twice."""
+        self.page.wait_for_timeout(250)
+        self.page.keyboard.press(key)
+
     def press(self, key: str, label: str | None) -> str:
         """Answer by one key; returns the sample once the next face, or the end, is on the screen."""
         return self._answered(label, lambda: self.page.keyboard.press(key))
@@ -77,7 +82,7 @@ class Voter:
 
     def _answered(self, label: str | None, deed: Callable[[], None]) -> str:
         sample, before = self.sample, self.page.evaluate(_SHOWN)
-        self.page.wait_for_timeout(150)  # a key that comes sooner is taken for one that was pressed twice
+        self.page.wait_for_timeout(250)  # a key that comes sooner is taken for one that was pressed twice
         deed()
         self.said[sample] = label
         self.page.wait_for_function(
@@ -88,7 +93,7 @@ class Voter:
     def undo(self) -> str:
         """Take the last answer back; the sample that is asked about again."""
         before = self.page.evaluate(_SHOWN)
-        self.page.keyboard.press("Backspace")
+        self.only_press("Backspace")
         self.page.wait_for_function(f"before => {_SHOWN} !== before", arg=before, timeout=PATIENCE)
         del self.said[self.sample]
         return self.sample
