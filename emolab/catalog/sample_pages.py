@@ -147,7 +147,7 @@ def _by_agreement(search: _Search, after: PageMark | None, n: int, seconds: floa
     found: list[PageRow] = []
     began, step = time.monotonic(), _FIRST
     while True:
-        end = search.ahead(after, step)
+        end = search.mark_behind(after, step)
         found += search.rows(after, n + 1 - len(found), until=end)
         if len(found) > n or end is None:
             return _cut(found, n, None)
@@ -209,7 +209,7 @@ class _Search:
         classes = self.head.classes if self.head else ()
         return [_row(row, classes) for row in self.conn.execute(query.limit(n))]
 
-    def ahead(self, after: PageMark | None, steps: int) -> PageMark | None:
+    def mark_behind(self, after: PageMark | None, steps: int) -> PageMark | None:
         """The place so many labels behind ``after`` in the order of agreement; ``None``: there are not so many."""
         by, key = _labels.c.agreement, _labels.c.sample
         query = select(by, key).where(_labels.c.label_set == _current()).order_by(by, key)

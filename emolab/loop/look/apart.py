@@ -28,7 +28,7 @@ except EmolabError as error:
 json.dump(told, sys.stdout)
 """
 #: Seconds after which a step is given up.
-PATIENCE = 600.0
+TIME_LIMIT = 600.0
 
 
 def apart(workspace: Workspace, module: str, step: str, **words: Any) -> Any:
@@ -48,11 +48,11 @@ def apart(workspace: Workspace, module: str, step: str, **words: Any) -> Any:
             input=json.dumps(asked),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIME_LIMIT,
             check=True,
         )
     except subprocess.TimeoutExpired:
-        raise DataError(f"{step} took longer than {PATIENCE:.0f} s.", hint="Type it in a terminal.") from None
+        raise DataError(f"{step} took longer than {TIME_LIMIT:.0f} s.", hint="Type it in a terminal.") from None
     except subprocess.CalledProcessError as error:
         last = error.stderr.strip().splitlines()[-1:] or [f"status {error.returncode}"]
         raise DataError(f"{step} failed: {last[0]}", hint="Type it in a terminal to see more.") from error

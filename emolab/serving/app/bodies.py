@@ -8,7 +8,7 @@ import binascii
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -93,6 +93,17 @@ def pictures_of(body: bytes, content_type: str, config: ServeConfig) -> Pictures
         f'A body of type "{visible(kind)[:64]}" is not understood.',
         "Send the bytes of a picture as application/octet-stream, files as multipart/form-data, or application/json.",
     )
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in ``body``. Raises :class:`RequestRefused` for what is no JSON, or no object."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestRefused(400, "malformed", f"The body is no JSON: {str(error)[:100]}.") from None
+    if not isinstance(found, dict):
+        raise RequestRefused(422, "wrong_form", "The body is no JSON object.")
+    return found
 
 
 def pictures_of_json(body: bytes, config: ServeConfig, *, key: str = "images", also: tuple[str, ...] = ()) -> Pictures:

@@ -7,7 +7,6 @@ token of the project's creator; that is dropped unread, and never logged. Keys c
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,7 @@ from starlette.routing import Route
 from emolab.files import TooLarge, read_file
 from emolab.loop.label.backend.assist import Assistant, PullSoon
 from emolab.serving.answers import ImageAnswer
-from emolab.serving.app.bodies import read_body
+from emolab.serving.app.bodies import json_object, read_body
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
 from emolab.serving.app.predict import Held, noted
 from emolab.serving.model_host import Answered
@@ -58,7 +57,7 @@ async def setup(request: Request) -> Response:
 async def predict(request: Request, *, assistant: Assistant) -> Response:
     """A result for each task, in their order; an empty one where nothing is said."""
     service: Service = request.app.state.service
-    tasks = _tasks(_object(await _body(request, service)))
+    tasks = _tasks(json_object(await _body(request, service)))
     version = version_of(service)
     files = await asyncio.to_thread(assistant.files, tasks)
     pictures = await asyncio.to_thread(_read, files, service.config.max_bytes)
@@ -101,16 +100,6 @@ async def _body(request: Request, service: Service) -> bytes:
         return await read_body(request, service.config, lambda size: held.more(size=size))
     finally:
         service.capacity.leave(images=held.images, size=held.size, answered=False)
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestRefused(400, "malformed", f"The body is no JSON: {str(error)[:100]}.") from None
-    if not isinstance(found, dict):
-        raise RequestRefused(422, "wrong_form", "The body is no JSON object.")
-    return found
 
 
 def _tasks(content: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import hmac
-import json
 import secrets
 import threading
 from collections import OrderedDict
@@ -25,7 +24,7 @@ from starlette.routing import Route
 
 from emolab.loop.operate.serve_keys import FOLDER
 from emolab.loop.operate.serve_people import people_file
-from emolab.serving.app.bodies import read_body
+from emolab.serving.app.bodies import json_object, read_body
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
 from emolab.serving.audit import AuditLog
 from emolab.serving.keys import digest_of
@@ -195,10 +194,4 @@ async def json_body(request: Request) -> Mapping[str, Any]:
         raise RequestRefused(415, "unknown_type", "The body is not called application/json.")
     config = replace(request.app.state.service.config, max_bytes=MOST_BYTES)
     body = await read_body(request, config, lambda _size: None)
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestRefused(400, "malformed", f"The body is no JSON: {str(error)[:100]}.") from None
-    if not isinstance(found, dict):
-        raise RequestRefused(422, "wrong_form", "The body is no JSON object.")
-    return found
+    return json_object(body)
