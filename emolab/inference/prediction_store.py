@@ -17,6 +17,7 @@ import numpy as np
 
 from emolab.errors import DataError
 from emolab.files import write_text
+from emolab.inference.id_matching import IdMatcher
 from emolab.records import Predictions
 
 if TYPE_CHECKING:
@@ -91,20 +92,21 @@ def pick(folder: Path, samples: Sequence[str]) -> tuple[list[str], tuple[str, ..
     index = _index(folder)
     if index is None:
         return [], (), np.empty((0, 0), dtype=np.float32)
-    wanted = set(samples)
-    rows: dict[str, NDArray[np.float32]] = {}
-    for part in index["parts"]:
-        if len(wanted) <= _FEW:
-            held = (folder / f"{part}.ids.txt").read_bytes()
-            if not any(sample.encode() in held for sample in wanted):
-                continue
-        here = [(row, sample) for row, sample in enumerate(_ids(folder, part)) if sample in wanted]
-        if here:
-            probs = np.load(folder / f"{part}.probs.npy", mmap_mode="r")
-            rows.update((sample, np.array(probs[row])) for row, sample in here)
-    found = [sample for sample in samples if sample in rows]
     k = len(index["classes"])
-    return found, tuple(index["classes"]), np.array([rows[each] for each in found], dtype=np.float32).reshape(-1, k)
+    probs, stored = np.empty((len(samples), k), dtype=np.float32), np.zeros(len(samples), dtype=bool)
+    wanted = IdMatcher(samples)
+    for part in index["parts"]:
+        held = (folder / f"{part}.ids.txt").read_bytes()
+        if len(samples) <= _FEW and not any(sample.encode() in held for sample in samples):
+            continue
+        rows, places = wanted.find(held)
+        if len(rows):
+            probs[places] = np.load(folder / f"{part}.probs.npy", mmap_mode="r")[rows]
+            stored[places] = True
+    if stored.all():
+        return list(samples), tuple(index["classes"]), probs
+    found = [sample for sample, there in zip(samples, stored.tolist(), strict=True) if there]
+    return found, tuple(index["classes"]), probs[stored]
 
 
 def in_order(found: Predictions, classes: tuple[str, ...]) -> Predictions:

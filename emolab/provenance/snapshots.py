@@ -159,7 +159,8 @@ def read_split(folder: Path, split: str) -> tuple[tuple[str, ...], list[str], ND
         about = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
         found = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "targets", "splits")}
         rows = np.flatnonzero(found["splits"] == SPLIT_CODES[split])
-        ids = [bytes(row).hex() for row in found["ids"][rows]]
+        names, letters = found["ids"][rows].tobytes().hex(), 2 * found["ids"].shape[1]
+        ids = [names[at : at + letters] for at in range(0, len(names), letters)]
         return tuple(about["classes"]), ids, found["targets"][rows].argmax(axis=1)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(

@@ -69,33 +69,32 @@ def judged(workspace: Workspace, conn: Connection, model: Model) -> Judged:
         found, probs = [], np.empty((0, len(classes)), dtype=np.float32)
     else:
         probs = probs[:, [own.index(name) for name in classes]]
-    place = {each: row for row, each in enumerate(ids)}
-    rows = np.array([place[each] for each in found], dtype=np.int64)
-    return Judged(
-        model=model, classes=classes, ids=found, truth=truth[rows], probs=probs, missing=len(ids) - len(found)
-    )
+    if len(found) < len(ids):
+        there = set(found)
+        truth = truth[np.array([each in there for each in ids], dtype=bool)]
+    return Judged(model=model, classes=classes, ids=found, truth=truth, probs=probs, missing=len(ids) - len(found))
 
 
 def aligned(one: Judged, other: Judged) -> tuple[Judged, Judged] | None:
     """Both on the validation samples they share, with the same truth; ``None`` where their classes differ."""
     import numpy as np
 
+    from emolab.inference.id_matching import IdMatcher
+
     if set(one.classes) != set(other.classes):
         return None
-    place = {each: row for row, each in enumerate(other.ids)}
-    mine = [row for row, each in enumerate(one.ids) if each in place]
-    theirs = [place[one.ids[row]] for row in mine]
+    if one.ids == other.ids:
+        theirs = mine = np.arange(len(one.ids))
+    else:
+        theirs, mine = IdMatcher(one.ids).find("\n".join(other.ids).encode())
+        theirs, mine = theirs[np.argsort(mine)], np.sort(mine)  # in the order of the first
     order = [other.classes.index(name) for name in one.classes]
     renamed = np.array([one.classes.index(name) for name in other.classes], dtype=np.int64)
-    truth = one.truth[mine]
-    same = renamed[other.truth[theirs]] == truth if theirs else np.empty(0, dtype=bool)
-    mine, theirs = (
-        [r for r, s in zip(mine, same, strict=True) if s],
-        [r for r, s in zip(theirs, same, strict=True) if s],
-    )
+    same = renamed[other.truth[theirs]] == one.truth[mine]
+    mine, theirs = mine[same], theirs[same]
+    ids, truth = [one.ids[row] for row in mine.tolist()], one.truth[mine]
     return (
-        Judged(model=one.model, classes=one.classes, ids=[one.ids[r] for r in mine], truth=one.truth[mine],
-               probs=one.probs[mine], missing=0),
-        Judged(model=other.model, classes=one.classes, ids=[one.ids[r] for r in mine], truth=one.truth[mine],
-               probs=other.probs[theirs][:, order], missing=0),
+        Judged(model=one.model, classes=one.classes, ids=ids, truth=truth, probs=one.probs[mine], missing=0),
+        Judged(model=other.model, classes=one.classes, ids=ids, truth=truth, probs=other.probs[theirs][:, order],
+               missing=0),
     )  # fmt: skip

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
+from emolab.catalog.sample_pages import SampleFilter
 from emolab.results import Result
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from emolab.catalog.sample_pages import Order, PageMark, PageRow, SampleFilter
+    from emolab.catalog.sample_pages import Order, PageMark, PageRow
     from emolab.loop.look.sample_lists import SampleList
     from emolab.workspace import Workspace
 
@@ -22,22 +23,14 @@ _TOGETHER, _READINGS = 500, 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class WallRequest:
+class WallRequest(SampleFilter):
     """Which samples a wall shows, and in which order; what is not given lets all through.
 
-    The filters are those of :class:`emolab.catalog.sample_pages.SampleFilter`. ``of`` names a list instead of all
-    samples, such as ``doubtful`` (:mod:`emolab.loop.look.sample_lists`). ``order``: ``newest``, ``disagreement``, or
-    ``rank`` within a round; a list has its own.
+    ``of`` names a list instead of all samples, such as ``doubtful`` (:mod:`emolab.loop.look.sample_lists`). ``order``:
+    ``newest``, ``disagreement``, or ``rank`` within a round; a list has its own. The ``bar`` is that of the workspace,
+    whatever is given.
     """
 
-    label: str | None = None
-    source: str | None = None
-    split: str | None = None
-    round: int | None = None
-    agreement: float | None = None
-    duplicates: bool = False
-    unfit: str | None = None
-    answered: bool | None = None
     of: str | None = None
     order: Order = "newest"
 
@@ -137,19 +130,8 @@ def wall_choices(workspace: Workspace) -> WallChoices:
 
 
 def _filter(workspace: Workspace, request: WallRequest) -> SampleFilter:
-    from emolab.catalog.sample_pages import SampleFilter
-
-    return SampleFilter(
-        label=request.label,
-        source=request.source,
-        split=request.split,
-        round=request.round,
-        agreement=request.agreement,
-        duplicates=request.duplicates,
-        unfit=request.unfit,
-        answered=request.answered,
-        bar=workspace.config.labeling.bar,
-    )
+    given = {each.name: getattr(request, each.name) for each in fields(SampleFilter)}
+    return SampleFilter(**given | {"bar": workspace.config.labeling.bar})
 
 
 def _of_all(conn: Connection, wanted: SampleFilter, order: Order, after: str | None, n: int) -> Wall:
@@ -180,8 +162,6 @@ def _kept(conn: Connection, wanted: SampleFilter, *, labelled: bool) -> int | No
 
 def _lets_all_through(wanted: SampleFilter) -> bool:
     """Whether every sample fits; the bar alone, which says what is unfit, leaves none out."""
-    from emolab.catalog.sample_pages import SampleFilter
-
     return replace(wanted, bar=None) == SampleFilter()
 
 
