@@ -30,11 +30,13 @@ class Place:
 class Crop:
     """One image to classify: ``pixels`` (size, size, channels) as the network sees them.
 
-    ``place`` is ``None`` for a picture that was taken as it is. ``note`` says why an answer may be worth little.
+    ``place`` and ``cut``, the part (x, y, width, height) of the upright picture that ``pixels`` show, are ``None`` for
+    a picture that was taken as it is. ``note`` says why an answer may be worth little.
     """
 
     pixels: NDArray[np.uint8]
     place: Place | None = None
+    cut: tuple[int, int, int, int] | None = None
     note: str | None = None
 
 

@@ -177,7 +177,8 @@ class Predictor:
         else:
             prepared = prepare_image(picture.image.crop(box), wanted)
         place = Place(number=number, box=within(face.box, picture.size), landmarks=face.landmarks, score=face.score)
-        return Crop(pixels=prepared.pixels, place=place, note=prepared.note)
+        cut = (box[0], box[1], box[2] - box[0], box[3] - box[1])
+        return Crop(pixels=prepared.pixels, place=place, cut=cut, note=prepared.note)
 
     def _detector(self) -> Detector:
         """This thread's own."""

@@ -32,6 +32,7 @@ class FakeModel:
     id: str = "a" * 64
     classes: tuple[str, ...] = CLASSES
     preprocessing: Preprocessing = field(default_factory=lambda: Preprocessing(8, "gray"))
+    conformal: dict[str, object] = field(default_factory=dict)
     gate: threading.Event | None = None
     batches: list[int] = field(default_factory=list)
     begun: threading.Event = field(default_factory=threading.Event)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,11 @@ def explain(
 
     Red raised the probability of the class that is named above, blue lowered it.
     """
+    from emolab.inference.explainer import explainer
     from emolab.loop.model.predicting.predict_drawing import drawing_targets, save_jpeg
 
     targets = drawing_targets([name for name, _ in pictures], folder)
-    mapped = _mapper(predictor)
+    mapped = explainer(predictor.model).look
     written = []
     with progress.task("Explaining", len(pictures), unit="images") as bar:
         for name, given in pictures:
@@ -43,16 +43,6 @@ def explain(
                 written.append(targets[name])
             bar.advance()
     return written
-
-
-def _mapper(predictor: Predictor) -> Callable[[NDArray[np.uint8], int], NDArray[np.float32]]:
-    """What makes a map of pixels for a class: from the exported file's own feature map, else by covering parts."""
-    from emolab.inference.activation import activation
-    from emolab.inference.saliency import occlusion
-    from emolab.inference.served_model import ServedModel
-
-    found = activation(predictor.model) if isinstance(predictor.model, ServedModel) else None
-    return found or partial(occlusion, predictor.model.probabilities)
 
 
 def _row(

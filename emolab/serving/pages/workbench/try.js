@@ -1,42 +1,72 @@
 // Try the model that answers: a picture from this device, or the camera; nothing is kept.
 
 import { el, fill } from "./dom.js";
-import { percent } from "./wall.js";
+import { drawBoxes, drawFaces } from "./try/faces.js";
+import { lookButton } from "./try/looked.js";
 
 /** Milliseconds between two pictures of the camera, at least. */
 const PAUSE = 200;
 
 export async function show(main, app) {
   const t = (name, values) => app.t(`try.${name}`, values);
-  const state = { stream: null, ended: false };
-  const view = el("div", { class: "stage" }), told = el("div", { class: "answer", "aria-live": "polite" });
+  const words = await classWords(app);
+  const name = (label) => words.get(label) ?? label;
+  const state = { stream: null, ended: false, last: null };
+  const view = el("div", { class: "stage" }), told = el("div", { class: "answer" });
   const file = el("input", { type: "file", accept: "image/*", id: "picture", onchange: () => file.files[0] && one(file.files[0]) });
-  const camera = el("button", { type: "button", class: "plain", onclick: () => (state.stream ? stop() : start()) }, t("camera"));
+  const camera = el("button", { type: "button", class: "plain", onclick: () => (state.stream ? freeze() : start()) }, t("camera"));
   const drop = el("section", { class: "card pad drop" }, el("p", {}, el("label", { for: "picture" }, t("picture")), " ", file, " ", camera), el("p", { class: "soft" }, t("text")));
   fill(main, el("div", { class: "head" }, el("h1", {}, t("title"))), drop, el("div", { class: "two" }, view, told));
   drop.addEventListener("dragover", (event) => event.preventDefault());
   drop.addEventListener("drop", (event) => { event.preventDefault(); const [first] = event.dataTransfer.files; if (first) one(first); });
 
-  async function ask(body) {
-    const answer = await app.api("POST", "/app/api/try", undefined, { raw: body });
-    return answer.images[0];
-  }
+  const ask = (picture) => app.api("POST", "/app/api/try", undefined, { raw: picture });
 
   async function one(picture) {
     stop();
-    const image = el("img", { alt: t("title"), src: URL.createObjectURL(picture) });
-    fill(view, el("div", { class: "shot" }, image));
-    fill(told, el("p", { role: "status" }, t("working")));
+    state.last = null;
+    const shot = await still(picture);
+    say(el("p", { role: "status" }, t("working")));
     try {
-      draw(view.firstChild, told, await ask(picture), t);
+      const answer = await ask(picture);
+      if (shot.isConnected) answered(shot, picture, answer);
     } catch (error) {
-      refused(error);
+      if (shot.isConnected) refused(error);
     }
+  }
+
+  /** Put a picture on the stage, or a line where the browser cannot show it; an answer may come all the same. */
+  async function still(picture) {
+    const image = el("img", { alt: t("title"), src: URL.createObjectURL(picture) });
+    const shot = el("div", { class: "shot" }, image);
+    fill(view, shot);
+    const shown = await image.decode().then(() => true, () => false);
+    URL.revokeObjectURL(image.src);
+    if (!shown) fill(shot, el("p", { class: "soft pad" }, t("no_picture")));
+    return shot;
+  }
+
+  /** Show what was said of a picture that stands still, with what can be done about it. */
+  function answered(shot, picture, answer) {
+    const image = answer.images[0];
+    const shown = shot.querySelector("img") !== null;
+    if (shown) drawBoxes(shot, image);
+    told.setAttribute("aria-live", "polite");
+    drawFaces(told, image, answer.coverage, { t, name, acts: (face, place) => {
+      const [button, legend] = shown ? lookButton({ app, t, name, shot, picture, place, refused }) : [];
+      return [el("p", { class: "acts" }, button), legend];
+    } });
+  }
+
+  function say(...children) {
+    told.setAttribute("aria-live", "polite");
+    fill(told, ...children);
   }
 
   function refused(error) {
     if (!("kind" in error)) { app.stop(error); return; }
-    fill(told, el("p", { role: "alert", class: "note-text" }, error.message, error.hint && el("span", { class: "soft hint" }, ` ${error.hint}`)));
+    const line = el("p", { role: "alert", class: "note-text" }, error.message, error.hint && el("span", { class: "soft hint" }, ` ${error.hint}`));
+    if (told.querySelector(".face-card")) { for (const old of told.querySelectorAll("[role=alert]")) old.remove(); told.prepend(line); } else fill(told, line);
   }
 
   async function start() {
@@ -51,6 +81,8 @@ export async function show(main, app) {
     camera.textContent = t("stop");
     video.srcObject = state.stream;
     fill(view, el("div", { class: "shot" }, video));
+    fill(told);
+    told.removeAttribute("aria-live"); // several answers a second are nothing to be read out
     await video.play();
     const canvas = document.createElement("canvas");
     const mine = state.stream;
@@ -58,10 +90,14 @@ export async function show(main, app) {
       const began = performance.now();
       [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
       canvas.getContext("2d").drawImage(video, 0, 0);
-      const shot = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
+      const picture = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
       try {
-        const answer = await ask(shot);
-        if (state.stream === mine) draw(view.firstChild, told, answer, t);
+        const answer = await ask(picture);
+        if (state.stream === mine) {
+          state.last = { picture, answer };
+          drawBoxes(view.firstChild, answer.images[0]);
+          drawFaces(told, answer.images[0], answer.coverage, { t, name });
+        }
       } catch (error) {
         if (state.stream !== mine) break;
         stop();
@@ -70,6 +106,15 @@ export async function show(main, app) {
       }
       await new Promise((done) => setTimeout(done, Math.max(0, PAUSE - (performance.now() - began))));
     }
+  }
+
+  /** Stop the camera; the last picture that was answered stays. */
+  async function freeze() {
+    stop();
+    if (!state.last) { fill(view); return; }
+    const { picture, answer } = state.last;
+    const shot = await still(picture);
+    if (shot.isConnected) answered(shot, picture, answer);
   }
 
   function stop() {
@@ -81,19 +126,8 @@ export async function show(main, app) {
   return () => { state.ended = true; stop(); };
 }
 
-/** Boxes on the picture, and bars for each face in it. */
-function draw(shot, told, image, t) {
-  const [width, height] = image.size ?? [1, 1];
-  for (const old of shot.querySelectorAll(".box")) old.remove();
-  image.faces.forEach((face, place) => {
-    if (!face.box) return;
-    const { x, y, width: across, height: down } = face.box;
-    shot.append(el("span", { class: "box", style: { left: `${(100 * x) / width}%`, top: `${(100 * y) / height}%`, width: `${(100 * across) / width}%`, height: `${(100 * down) / height}%` } }, image.faces.length > 1 ? String(place + 1) : ""));
-  });
-  if (!image.faces.length) { fill(told, el("p", { class: "card pad" }, t("no_face"), image.note && el("span", { class: "soft" }, ` ${image.note}`))); return; }
-  fill(told, image.faces.map((face, place) => el("section", { class: "card pad" },
-    el("h2", {}, image.faces.length > 1 && `${place + 1}: `, face.label, " ", el("span", { class: "soft" }, percent(face.confidence)), face.unsure && el("span", { class: "soft" }, ` · ${t("unsure")}`)),
-    el("table", { class: "bars" }, el("tbody", {}, Object.entries(face.probs).sort((a, b) => b[1] - a[1]).map(([name, share]) => el("tr", {}, el("th", { scope: "row" }, name),
-      el("td", { data: { best: name === face.label } }, el("span", { class: "bar", style: { "--share": share.toFixed(3) } }, percent(share))))))),
-    face.among && el("p", {}, t("among", { names: face.among.join(", ") })), face.note && el("p", { class: "note-text" }, face.note))));
+/** What the project's classes are called in the language of the pages; labels themselves where nothing is known. */
+async function classWords(app) {
+  const form = await app.api("GET", `/app/api/vote/form?language=${app.language}`);
+  return new Map(form.buttons.map((button) => [button.label, button.text]));
 }
