@@ -71,6 +71,9 @@ HOMES = {
     **dict.fromkeys(("python_multipart",), ("serving/app/",)),
     "openvino": ("inference/",),
     "pi_heif": ("modalities/image/reading/",),
+    "soundfile": ("modalities/audio/",),
+    "soxr": ("modalities/audio/",),
+    "webrtcvad": ("modalities/audio/",),
     "onnx": ("training/export/",),
     "onnxscript": ("training/export/",),
     "pyarrow": ("loop/model/predicting/predict_out.py",),
@@ -91,7 +94,7 @@ LONG = {
 LIGHT = {
     "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs"},
     "notebook": {"numpy", "pandas", "IPython"},
-    "modalities": {"numpy", "scipy", "PIL", "pi_heif", "cv2"},
+    "modalities": {"numpy", "scipy", "PIL", "pi_heif", "cv2", "soundfile", "soxr", "webrtcvad", "av"},
     "inference": {"numpy", "scipy", "filelock", "onnxruntime", "openvino"},
     "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk", "playwright"},
     "serving": {

@@ -7,6 +7,7 @@ import re
 
 from emolab.modalities.image.reading import headers
 from emolab.modalities.image.reading.unreadable import Unreadable
+from emolab.modalities.signatures import OTHERS
 
 #: Bytes looked at to tell text from anything else.
 _HEAD = 2048
@@ -54,31 +55,11 @@ _VIDEOS = (
     (0, b"\0\0\x01\xb3", _VIDEO.format("MPEG", ".mpg")),
     (0, b"0&\xb2u\x8ef\xcf\x11", _VIDEO.format("WMV", ".wmv")),
 )
-_OTHERS = (
-    (0, b"%PDF", "a PDF document; save its pictures as JPEG or PNG first"),
-    (0, b"PK\x03\x04", "a zip, or a document made of one (.docx, .xlsx, .odt); name it .zip if it holds pictures"),
-    (0, b"PK\x05\x06", "an empty zip"),
-    (0, b"\x1f\x8b", "a gzip archive; unpack it first"),
-    (0, b"BZh", "a bzip2 archive; unpack it first"),
-    (0, b"\xfd7zXZ", "an xz archive; unpack it first"),
-    (0, b"(\xb5/\xfd", "a Zstandard archive; unpack it first"),
-    (0, b"7z\xbc\xaf", "a 7z archive; unpack it first"),
-    (0, b"Rar!", "a RAR archive; unpack it first"),
-    (257, b"ustar", "a tar archive; unpack it first"),
+_SOUNDS = (
     (8, b"WAVE", "a WAV sound"),
     (0, b"ID3", "an MP3 sound"),
     (0, b"fLaC", "a FLAC sound"),
     (0, b"OggS", "an Ogg sound or video"),
-    (0, b"\0\x05\x16\x07", "what macOS keeps beside a file on foreign disks (a name that starts with ._)"),
-    (0, b"\xd0\xcf\x11\xe0", "a document of Microsoft Office, or a Thumbs.db of Windows"),
-    (0, b"L\0\0\0\x01\x14\x02\0", "a Windows shortcut, not the file it leads to"),
-    (0, b"bplist00", "a property list of macOS"),
-    (0, b"SQLite format 3", "an SQLite database"),
-    (0, b"\x93NUMPY", "a NumPy array"),
-    (0, b"\x89HDF", "an HDF5 file"),
-    (0, b"PAR1", "a Parquet table"),
-    (0, b"\x7fELF", "a program"),
-    (0, b"MZ", "a Windows program"),
 )
 #: Types of the container that starts with "ftyp", for what is neither HEIC nor MP4.
 _FTYP = {
@@ -120,7 +101,8 @@ def refusal(data: bytes) -> Unreadable:
         (_PICTURES, "unsupported", "{}, which Pillow does not read here; " + _CONVERT),
         (_DAMAGED, "damaged", "the file is a {} that cannot be read: its header is damaged or cut off"),
         (_VIDEOS, "not an image", "{}"),
-        (_OTHERS, "not an image", "{}"),
+        (_SOUNDS, "not an image", "{}"),
+        (OTHERS, "not an image", "{}"),
     ):
         for at, start, what in table:
             if data.startswith(start, at):

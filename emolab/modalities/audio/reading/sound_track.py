@@ -1,0 +1,76 @@
+"""Sound by FFmpeg: M4A and AAC, WMA, AMR, and the sound of videos with the time at which it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emolab.errors import MissingExtra
+from emolab.modalities.audio.reading.stream import SoundStream
+from emolab.modalities.problems import Refused
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+
+class TrackStream:
+    """The first sound track of an open container."""
+
+    def __init__(self, container: Any, name: str) -> None:
+        import av
+
+        track = container.streams.audio[0]
+        self._container, self._track = container, track
+        self.rate = int(track.codec_context.sample_rate)
+        self.channels = int(track.codec_context.layout.nb_channels)
+        self.format = f"{name} {track.codec_context.name}"
+        self.notes: list[str] = []
+        if len(container.streams.audio) > 1:
+            self.notes.append(f"it has {len(container.streams.audio)} sound tracks; the first one was taken")
+        begins = [float(each.start_time * each.time_base) for each in container.streams if each.start_time is not None]
+        own = None if track.start_time is None else float(track.start_time * track.time_base)
+        self.offset = 0.0 if own is None else max(0.0, own - min(begins))
+        whole = (container.duration or 0) / av.time_base
+        seconds = float(track.duration * track.time_base) if track.duration else whole
+        self.frames: int | None = round(seconds * self.rate) or None
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Blocks (n, channels), one for each frame of the codec."""
+        import av
+
+        planar = av.AudioResampler(format="fltp")
+        read = 0
+        try:
+            for frame in self._container.decode(self._track):
+                for part in planar.resample(frame):
+                    block = part.to_ndarray().T.astype(np.float32, copy=False)
+                    read += len(block)
+                    yield block
+        except (av.FFmpegError, ValueError, EOFError) as error:
+            what = getattr(error, "strerror", None) or str(error)
+            raise Refused("truncated" if read else "damaged", f"stops at {read / self.rate:.1f} s: {what}") from error
+        if self.frames is not None and read and read < 0.9 * self.frames - self.rate:
+            raise Refused("truncated", f"ends at {read / self.rate:.1f} s of {self.frames / self.rate:.1f} s")
+
+
+@contextmanager
+def opened(stream: BinaryIO, name: str) -> Iterator[SoundStream]:
+    """The sound in ``stream``, a container called ``name``. Raises :class:`Refused`."""
+    try:
+        import av
+    except ImportError as error:
+        raise MissingExtra("PyAV", "audio") from error
+    try:
+        container = av.open(stream, metadata_errors="replace")
+    except (av.FFmpegError, ValueError, EOFError) as error:
+        what = (getattr(error, "strerror", None) or str(error)).lower()
+        raise Refused("damaged", f"a {name} file that cannot be opened: {what}") from error
+    with container:
+        if not container.streams.audio:
+            raise Refused("no sound", "a video without a sound track")
+        yield TrackStream(container, name)
