@@ -36,7 +36,7 @@ from emolab.config import TrainingConfig
 from emolab.datasets.benchmark_set import EvaluationSet, evaluation_set
 from emolab.inference import probabilities
 from emolab.inference.probabilities import softmax
-from emolab.modalities.image.decode import Preprocessing, decode_many
+from emolab.modalities.preparing import Preprocessing, decode_many
 from emolab.stats import metrics
 from emolab.training import augment
 from emolab.training.augment import Augment
@@ -187,7 +187,7 @@ def trained(arm: Arm, seed: int, *, drawn: int, epochs: int, n_judges: int | Non
         "seed": seed,
         **arm.settings,
     }
-    made = plan(TrainingConfig(**settings), n_train=len(data.train), gray=True)
+    made = plan(TrainingConfig(**settings), n_train=len(data.train), color="gray")
     began = time.process_time()
     data = with_teachers(pixels, data, [replace(made, seed=100 * (i + 1) + seed) for i in range(arm.teachers)])
     with tempfile.TemporaryDirectory() as folder, changed(arm):

@@ -23,7 +23,7 @@ from benchmarks.ferplus import CLASSES, root
 from benchmarks.harness import Result, interleave, main, ratio, summary
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.inference.probabilities import softmax
-from emolab.modalities.image.decode import Preprocessing, decode_many
+from emolab.modalities.preparing import Preprocessing, decode_many
 from emolab.stats import logistic
 from emolab.training.networks import bundled
 from emolab.training.predict import Predictor, load

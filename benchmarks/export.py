@@ -26,7 +26,7 @@ from torch import nn
 from benchmarks.harness import Result, interleave, main, ratio, summary
 from emolab.inference.model_document import Checkpoint
 from emolab.inference.runtime import open_export
-from emolab.modalities.image.decode import Preprocessing, decode
+from emolab.modalities.preparing import Preprocessing, decode
 from emolab.training.export import engine, formats, graph, parity, quantise
 from emolab.training.networks import backbones, bundled
 from emolab.training.networks.classifier import Classifier

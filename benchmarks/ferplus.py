@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 
 from emolab.datasets.readers import ferplus, ferplus_protocols
 from emolab.datasets.voted_dataset import units
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.taxonomy import PRESETS
 from emolab.training.inputs import feature_cache, pixel_cache
 from emolab.training.networks import backbones, bundled

@@ -26,7 +26,7 @@ from emolab.datasets.benchmark_set import evaluation_set
 from emolab.datasets.splits.assign import assign
 from emolab.datasets.voted_dataset import units
 from emolab.inference.probabilities import softmax
-from emolab.modalities.image.decode import Preprocessing, decode_many
+from emolab.modalities.preparing import Preprocessing, decode_many
 from emolab.stats import metrics
 from emolab.training.fitting.fit import fit
 from emolab.training.fitting.head_fit import fit_head
@@ -194,7 +194,7 @@ def cell(
     learn = np.random.default_rng([seed, 1]).permutation(found.learn[hard[found.learn] >= 0])[:labels]
     judged = found.judged[hard[found.judged] >= 0]
     config = replace(one.config, seed=seed, epochs=one.epochs[labels] or None, threads=1)
-    made = plan(config, n_train=len(learn), gray=True)
+    made = plan(config, n_train=len(learn), color="gray")
     pixels = found.pixels(Preprocessing(made.size, made.color))
     rows = np.concatenate([learn, judged]) if made.mode == "head" else learn
     data = training_set(

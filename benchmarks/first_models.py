@@ -25,7 +25,7 @@ from emolab.datasets.benchmark_set import EvaluationSet, evaluation_set
 from emolab.datasets.splits.assign import assign
 from emolab.datasets.voted_dataset import units
 from emolab.inference.probabilities import softmax
-from emolab.modalities.image.decode import Preprocessing, decode_many
+from emolab.modalities.preparing import Preprocessing, decode_many
 from emolab.stats import metrics
 from emolab.taxonomy import PRESETS
 from emolab.training.fitting.fit import fit
@@ -110,7 +110,7 @@ def judge(
     contestant: Contestant, train: EvaluationSet, valid: EvaluationSet, splits: dict[str, Rows], judged: Rows
 ) -> list[Result]:
     """Accuracy, macro-F1, calibration and minutes of one contestant."""
-    made = plan(contestant.config, n_train=len(splits["train"]), gray=True)
+    made = plan(contestant.config, n_train=len(splits["train"]), color="gray")
     wanted = Preprocessing(made.size, made.color)
     pixels, data = together(train, splits, wanted)
     with measured() as timing, tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ from benchmarks.first_models import CLASSES
 from benchmarks.harness import Result, main
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.inference.probabilities import softmax
-from emolab.modalities.image.decode import decode_many
+from emolab.modalities.preparing import decode_many
 from emolab.stats import logistic, metrics
 from emolab.training.judging.calibrate import fit_temperature
 from emolab.training.networks import bundled

@@ -34,7 +34,7 @@ from emolab.inference.runtime import Runner, open_export
 from emolab.inference.served_model import of_file
 from emolab.loop.model.open_model import open_model
 from emolab.loop.model.quick_engine import open_engine
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.serving.live.browser import read_jpeg
 from emolab.serving.live.face_stream import FaceStream, finder_for, stream_rules
 from emolab.serving.live.frame_answers import plain

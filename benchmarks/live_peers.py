@@ -26,7 +26,7 @@ from benchmarks.harness import Result, main, ratio, summary
 from emolab.files import user_cache
 from emolab.inference.runtime import onnxruntime
 from emolab.loop.model.open_model import open_model
-from emolab.modalities.image.decode import Preprocessing, decode
+from emolab.modalities.preparing import Preprocessing, decode
 from emolab.serving.predictor import Model
 
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")

@@ -23,7 +23,7 @@ from benchmarks.first_models import CLASSES, divide
 from benchmarks.harness import Result, main, measured
 from emolab.config import TrainingConfig
 from emolab.datasets.benchmark_set import evaluation_set
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.pretraining import workspace_pretraining
 from emolab.training.pretraining.pretrain import pretrain
@@ -72,7 +72,7 @@ def learn_alone(found: Faces, folder: Path, *, epochs: int | None) -> tuple[int,
     config = TrainingConfig(threads=1, precision="bfloat16")
     pixels = found.pixels(Preprocessing(48, "gray"))[found.learn]
     _, first = np.unique(pixels.reshape(len(pixels), -1), axis=0, return_index=True)
-    made = workspace_pretraining.plan(config, n=len(first), gray=True, epochs=epochs)
+    made = workspace_pretraining.plan(config, n=len(first), color="gray", epochs=epochs)
     learned = pretrain(Pixels.of(pixels[np.sort(first)]), made, folder / "run")
     save_file(learned.weights, folder / "pretrained.safetensors")
     return len(first), made.epochs

@@ -42,7 +42,7 @@ def augment_vs_others(quick: bool) -> list[Result]:
     rng = np.random.default_rng(0)
     grids = rng.integers(0, 256, (FACES, 14, 14, 3), dtype=np.uint8)
     faces = np.stack([cv2.resize(grid, (FACE, FACE), interpolation=cv2.INTER_CUBIC) for grid in grids])
-    change = augment.load(plan(TrainingConfig(augmentation="warp", size=FACE), n_train=FACES, gray=False))
+    change = augment.load(plan(TrainingConfig(augmentation="warp", size=FACE), n_train=FACES, color="rgb"))
     contestants: dict[str, Callable[[], object]] = {"emolab": lambda: change(faces, rng)}
     for name, build in (("albumentations", albumentations_policy), ("imgaug", imgaug_policy)):
         made = build()

@@ -23,7 +23,7 @@ from PIL import Image
 
 from benchmarks.harness import Result, main, ratio, summary
 from benchmarks.turns import contestants, serve, take_turns
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.training.fitting.allocator import keep_freed_memory
 from emolab.training.inputs import batches, pixel_cache
 

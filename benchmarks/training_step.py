@@ -89,7 +89,7 @@ def play_emolab(backbone: str, size: int, batch: int) -> None:
     )  # fmt: skip
     pixels = Pixels(images, np.arange(many, dtype=np.int64) % few)
     with tempfile.TemporaryDirectory() as name, contextlib.suppress(Enough):
-        fit(pixels, data, plan(config, n_train=many, gray=False), Path(name), progress=Turns(Path(name)))
+        fit(pixels, data, plan(config, n_train=many, color="rgb"), Path(name), progress=Turns(Path(name)))
 
 
 def play_eager(backbone: str, size: int, batch: int) -> None:

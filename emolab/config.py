@@ -13,6 +13,7 @@ from typing import Any
 
 from emolab import ranges
 from emolab.errors import ConfigError, UnknownName
+from emolab.plugins import MODALITIES
 from emolab.taxonomy import PRESETS, check_classes
 from emolab.votes.picture_bar import Bar
 from emolab.votes.quota import VoteQuota, parse
@@ -30,8 +31,8 @@ class ProjectConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", check_classes(self.classes))
-        if self.modality not in ("image",):
-            raise UnknownName("modality", self.modality, ("image",))
+        if self.modality not in MODALITIES.builtins and self.modality not in MODALITIES.names():
+            raise UnknownName("modality", self.modality, MODALITIES.names())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,7 @@ class TrainingConfig:
     weights: str = "default"  # default: published ones | champion | pretrained: by emolab pretrain | none | PATH
     mode: str = "full"  # full: all layers learn | head: the backbone stays, its features are cached, the head is solved
     size: int | None = None  # pixels per side; where none is written here, the backbone's recipe decides
-    color: str = "auto"  # auto: gray when every sample is gray | gray | rgb
+    color: str = "auto"  # auto: gray when every sample is gray | gray | rgb; clips: sound
     epochs: int | None = None  # passes over the training data; not set: the recipe of the backbone
     head_epochs: int | None = None  # epochs of the new head alone, before all layers learn
     batch: int | None = None  # images per step; not set: the recipe of the backbone

@@ -76,6 +76,14 @@ AGGREGATORS = Registry(
     },
 )
 
+MODALITIES = Registry(
+    "modality",
+    "emolab.modalities",
+    {
+        "image": "emolab.modalities.image.images:ImageModality",
+    },
+)
+
 BACKBONES = Registry(
     "backbone",
     "emolab.backbones",
@@ -95,6 +103,7 @@ AUGMENTATIONS = Registry(
     {
         "warp": "emolab.training.augment.warp:build",
         "torchvision": "emolab.training.augment.torchvision_v2:build",
+        "spectrogram": "emolab.training.augment.spectrogram:build",
         "imgaug": "emolab.training.augment.imgaug:build",
     },
 )

@@ -114,7 +114,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "labeling.anchoring": ("correct", "ignore"),
     "labeling.language": ("en", "de", "es", "fr", "ru"),
     "training.mode": ("full", "head"),
-    "training.color": ("auto", "gray", "rgb"),
+    "training.color": ("auto", "gray", "rgb", "sound"),
     "training.optimizer": ("auto", "adamw", "sgd"),
     "training.objective": ("accuracy", "macro_f1", "balanced"),
     "training.precision": ("auto", "float32", "bfloat16"),

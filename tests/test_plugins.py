@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from emolab.errors import EmolabError, UnknownName
-from emolab.plugins import AGGREGATORS, AUGMENTATIONS, BACKBONES, READERS, STRATEGIES, Registry
+from emolab.plugins import AGGREGATORS, AUGMENTATIONS, BACKBONES, MODALITIES, READERS, STRATEGIES, Registry
 
-ALL = (READERS, AGGREGATORS, BACKBONES, AUGMENTATIONS, STRATEGIES)
+ALL = (READERS, AGGREGATORS, BACKBONES, AUGMENTATIONS, STRATEGIES, MODALITIES)
 
 
 @pytest.mark.parametrize(

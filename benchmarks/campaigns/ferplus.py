@@ -26,7 +26,7 @@ from emolab.config import TrainingConfig
 from emolab.datasets import voted_dataset
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.files import write_bytes
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.stats import metrics
 from emolab.taxonomy import PRESETS
@@ -114,7 +114,7 @@ def learn_alone(own: Pixels, config: TrainingConfig, folder: Path, *, progress: 
     """Weights of the backbone of ``config`` that learned from the images ``own`` without labels, kept in ``folder``."""
     kept = folder / WEIGHTS
     if not kept.is_file():
-        made = workspace_pretraining.plan(config, n=len(own), gray=True)
+        made = workspace_pretraining.plan(config, n=len(own), color="gray")
         save_file(pretrain(own, made, folder / "pretraining", progress=progress).weights, kept)
     return kept
 

@@ -22,7 +22,7 @@ from emolab.datasets import voted_dataset
 from emolab.datasets.benchmark_set import evaluation_set
 from emolab.files import write_bytes
 from emolab.loop.label.simulation.fine_tuning import Tuned
-from emolab.modalities.image.decode import Preprocessing, decode_many
+from emolab.modalities.preparing import Preprocessing, decode_many
 from emolab.taxonomy import PRESETS
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.pretraining import workspace_pretraining

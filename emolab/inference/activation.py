@@ -54,9 +54,8 @@ def activation(model: ServedModel) -> Callable[[NDArray[np.uint8], int], NDArray
         against = np.tensordot(others_probs, np.delete(places, target, axis=0), 1)
         return _spread(places[target] - against, pixels.shape[0])
 
-    size = model.preprocessing.size
     try:
-        ask(np.zeros((size, size, model.preprocessing.channels), np.uint8))
+        ask(np.zeros(model.preprocessing.shape, np.uint8))
     except _NoMap:
         return None
     return look

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emolab.errors import DataError
-from emolab.modalities.image.decode import VERSION, VERSIONS, Preprocessing
+from emolab.modalities.preparing import VERSION, VERSIONS, Preprocessing
 
 FORMAT = "emolab-model/1"
 DOCUMENT = "model.json"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INDEX = "index.json"
-#: How images are prepared before a model sees them (``emolab.modalities.image.decode.VERSION`` is this number).
+#: How samples are prepared before a model sees them (``emolab.modalities.preparing.VERSION`` is this number).
 #: Predictions made from images prepared otherwise are as good as not there.
 PREPARATION = 3
 #: So many ids are looked for in the bytes of a part before its lines are told apart.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from emolab.errors import ConfigError, DataError, MissingExtra
 from emolab.inference.providers import NoProvider, session_on
-from emolab.modalities.image.decode import VERSIONS, Preprocessing
+from emolab.modalities.preparing import VERSIONS, Preprocessing
 
 FORMAT = "emolab-export/1"
 #: Names of the parts: keys of the metadata in ONNX, files in the archives of OpenVINO and TorchScript.

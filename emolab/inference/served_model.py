@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from emolab.inference.model_document import Checkpoint
     from emolab.inference.runtime import Runner
-    from emolab.modalities.image.decode import Preprocessing
+    from emolab.modalities.preparing import Preprocessing
 
 
 @dataclass(frozen=True)

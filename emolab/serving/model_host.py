@@ -98,7 +98,7 @@ class ModelVersion:
         """Compute batches of the sizes to come, so that the first caller does not pay for what an engine sets up."""
         wanted = self.predictor.model.preprocessing
         for n in (1, 2):
-            self.predictor.model.probabilities(np.zeros((n, wanted.size, wanted.size, wanted.channels), np.uint8))
+            self.predictor.model.probabilities(np.zeros((n, *wanted.shape), np.uint8))
 
     def submit(self, pictures: Pictures, pool: ThreadPoolExecutor) -> Future[Answered]:
         """The answers to ``pictures``, read in ``pool``. Cancelling the future stops what has not begun."""

@@ -22,9 +22,10 @@ from emolab.errors import DataError
 from emolab.files import TooLarge
 from emolab.inference.uncertainty import Uncertainty
 from emolab.modalities.image import media
-from emolab.modalities.image.decode import Preprocessing, UnreadableImage, prepare, prepare_image
+from emolab.modalities.image.decode import UnreadableImage, prepare, prepare_image
 from emolab.modalities.image.faces import chosen, searched
 from emolab.modalities.image.media import Picture
+from emolab.modalities.preparing import Preprocessing
 from emolab.modalities.problems import Refused
 from emolab.serving.answers import Crop, ImageAnswer, Place, Reading, of_reading
 from emolab.serving.given import Media, as_bytes, as_image, from_jpeg, size_of

@@ -19,7 +19,7 @@ from emolab.inference import prediction_store, probabilities
 from emolab.inference.model_document import Checkpoint
 from emolab.inference.probabilities import softmax
 from emolab.inference.runtime import Runner
-from emolab.modalities.image.decode import Prepared, UnreadableImage, prepare
+from emolab.modalities.preparing import Prepared, Unprepared, prepare
 from emolab.progress import SILENT, Progress
 from emolab.records import Model, Predictions
 from emolab.training import checkpoint
@@ -191,7 +191,7 @@ def predict_media(
     def attempt(item: bytes | Path | Callable[[], bytes]) -> Prepared | str:
         try:
             return prepare(item() if callable(item) else item, wanted, max_pixels=max_pixels)
-        except UnreadableImage as error:
+        except Unprepared as error:
             return error.reason
         except DataError as error:
             return error.message

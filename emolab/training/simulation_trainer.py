@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from emolab.config import TrainingConfig
 from emolab.errors import DataError
 from emolab.inference.probabilities import softmax
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.modality import recognised
+from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.training.fitting.devices import cpu_threads, pick_device
 from emolab.training.fitting.fit import fit
-from emolab.training.inputs import batches, feature_cache, media_check
+from emolab.training.inputs import batches, feature_cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import training_set
 from emolab.training.networks import backbones
@@ -34,8 +35,7 @@ BATCH = 256
 
 def preprocessing(media: Sequence[bytes | Path], config: TrainingConfig) -> Preprocessing:
     """How ``media`` are decoded for the backbone of ``config``."""
-    gray = config.color == "auto" and media_check.all_gray(media)
-    made = plan(config, n_train=len(media), gray=gray)
+    made = plan(config, n_train=len(media), color=recognised(media).color(media))
     return Preprocessing(made.size, made.color)
 
 
@@ -53,7 +53,7 @@ def features(
     ``images`` are decoded in ``color`` and stand in the order of the sha256 ``ids``. Raises :class:`DataError` for a
     backbone whose weights would be random.
     """
-    made = plan(config, n_train=len(ids), gray=color == "gray")
+    made = plan(config, n_train=len(ids), color=color)
     built = backbones.build(made.backbone, made.weights, size=made.size)
     if backbones.is_random(made.backbone, made.weights, built.module):
         raise DataError(
@@ -88,7 +88,7 @@ class FineTuned:
 
         Learns from the samples ``rows`` with distributions ``targets``.
         """
-        made = plan(self.config, n_train=len(rows), gray=self.color == "gray")
+        made = plan(self.config, n_train=len(rows), color=self.color)
         data = training_set(
             classes=self.classes,
             ids=[f"{row:064x}" for row in rows.tolist()],

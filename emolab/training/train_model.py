@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emolab.inference.model_document import Checkpoint
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.training.fitting import tensorboard as scalars
 from emolab.training.fitting import tuning

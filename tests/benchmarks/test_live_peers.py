@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks import live_peers
 from benchmarks.harness import Result
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -56,16 +56,16 @@ def test_what_stands_for_a_copy_that_judges_is_left_out() -> None:
 
 def test_the_fewer_images_the_more_often_each_is_seen() -> None:
     config = TrainingConfig()
-    epochs = [workspace_pretraining.plan(config, n=n, gray=True).epochs for n in (100, 10_000, 1_000_000)]
+    epochs = [workspace_pretraining.plan(config, n=n, color="gray").epochs for n in (100, 10_000, 1_000_000)]
     assert epochs == [60, 15, 6]
-    assert workspace_pretraining.plan(config, n=100, gray=True, epochs=3).epochs == 3
+    assert workspace_pretraining.plan(config, n=100, color="gray", epochs=3).epochs == 3
 
 
 def test_hog_and_too_few_images_are_errors_that_say_why() -> None:
     with pytest.raises(ConfigError, match="hog is computed, not learned"):
-        workspace_pretraining.plan(TrainingConfig(backbone="hog"), n=1000, gray=True)
+        workspace_pretraining.plan(TrainingConfig(backbone="hog"), n=1000, color="gray")
     with pytest.raises(DataError, match="There are 3 images to learn from; at least 20 are needed"):
-        workspace_pretraining.plan(TrainingConfig(), n=3, gray=True)
+        workspace_pretraining.plan(TrainingConfig(), n=3, color="gray")
 
 
 @pytest.mark.slow
@@ -122,7 +122,7 @@ def test_a_stopped_run_on_other_settings_is_told_of_and_a_finished_one_leaves_no
 
     def learn(epochs: int) -> tuple[list[str], int | None]:
         heard = Heard()
-        made = workspace_pretraining.plan(config, n=24, gray=True, epochs=epochs)
+        made = workspace_pretraining.plan(config, n=24, color="gray", epochs=epochs)
         _, done = workspace_pretraining.learn(workspace, ids, made, paths.__getitem__, progress=heard)
         return heard.lines, done
 

@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 
 from emolab.errors import DataError
 from emolab.modalities.image import media
-from emolab.modalities.image.decode import Preprocessing, UnreadableImage, decode, is_gray, prepare, prepare_image
+from emolab.modalities.image.decode import UnreadableImage, decode, is_gray, prepare, prepare_image
+from emolab.modalities.preparing import Preprocessing
 from tests.support.forms import wide_profile
 
 GRAY, RGB = Preprocessing(16, "gray"), Preprocessing(16, "rgb")

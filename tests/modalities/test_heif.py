@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from emolab.modalities.image import media, reading
-from emolab.modalities.image.decode import Preprocessing, decode
+from emolab.modalities.image.decode import decode
 from emolab.modalities.image.reading import heif
+from emolab.modalities.preparing import Preprocessing
 from emolab.workspace import Workspace
 from tests.support.forms import corners, encoded, exif_block, heic, scene
 

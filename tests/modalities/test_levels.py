@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from emolab.modalities.image import media, reading
-from emolab.modalities.image.decode import Preprocessing, decode, prepare
+from emolab.modalities.image.decode import decode, prepare
+from emolab.modalities.preparing import Preprocessing
 from tests.support.forms import chunk, encoded
 
 RAMP = np.tile(np.linspace(0, 1, 100), (60, 1))

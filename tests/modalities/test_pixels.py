@@ -14,7 +14,8 @@ from PIL import Image
 
 from emolab.catalog import samples
 from emolab.modalities.image import media
-from emolab.modalities.image.decode import Preprocessing, decode
+from emolab.modalities.image.decode import decode
+from emolab.modalities.preparing import Preprocessing
 from emolab.workspace import Workspace
 from tests.support.forms import encoded, wide_profile
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from emolab.modalities.image import media, reading
-from emolab.modalities.image.decode import Preprocessing, decode
+from emolab.modalities.image.decode import decode
 from emolab.modalities.image.reading.turns import TURNS
+from emolab.modalities.preparing import Preprocessing
 from tests.support.forms import (
     EXIF,
     ORIENTED,

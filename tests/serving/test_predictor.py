@@ -19,7 +19,7 @@ import emolab
 from emolab.config import CollectConfig
 from emolab.errors import DataError
 from emolab.inference.uncertainty import Uncertainty
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.serving import predictor as serving
 from emolab.serving.predictor import Predictor
 

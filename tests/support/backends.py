@@ -22,7 +22,7 @@ from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.labeling.sync.pull import pull
 from emolab.loop.label.backend.assist import Assistant, PullSoon
 from emolab.loop.label.backend.connect_backend import TITLE
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.serving.app import studio as protocol
 from emolab.serving.app.application import create
 from emolab.workspace import Workspace

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from emolab.demonstration.drawn_faces import draw_faces
-from emolab.modalities.image.decode import Preprocessing
 from emolab.modalities.image.faces import Face
+from emolab.modalities.preparing import Preprocessing
 
 CLASSES = ("happiness", "sadness", "neutral")
 #: Where faces are at a time: (person, left, top, side) in pixels.

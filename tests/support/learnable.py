@@ -49,13 +49,13 @@ def problem(n: int = 60, k: int = 3, *, valid: int = 20, seed: int = 0) -> tuple
     return Pixels.of(images), data
 
 
-def quick(n_train: int = 40, **changes: object) -> Plan:
+def quick(n_train: int = 40, *, found: str = "gray", **changes: object) -> Plan:
     """A plan that ends within seconds on one core."""
     settings: dict[str, object] = {
         "backbone": "tiny", "size": SIZE, "epochs": 3, "batch": 10, "threads": 1, "precision": "float32",
         "strength": 0.3, "average": 0.9,
     }  # fmt: skip
-    return plan(TrainingConfig(**{**settings, **changes}), n_train=n_train, gray=True)  # type: ignore[arg-type]
+    return plan(TrainingConfig(**{**settings, **changes}), n_train=n_train, color=found)  # type: ignore[arg-type]
 
 
 def png(image: NDArray[np.uint8]) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from emolab.inference import runtime
-from emolab.modalities.image.decode import VERSION
+from emolab.modalities.preparing import VERSION
 
 CLASSES = ("happiness", "sadness", "neutral")
 SIDE = 48

@@ -14,7 +14,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from emolab.config import CollectConfig, ServeConfig
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.serving.app.application import create
 from emolab.serving.audit import AuditLog
 from emolab.serving.keys import KeyFile

@@ -188,10 +188,12 @@ def test_a_frozen_backbone_keeps_weights_and_statistics() -> None:
 def test_recipes_differ_and_explicit_settings_win() -> None:
     from emolab.config import TrainingConfig
 
-    made = {n: plan(TrainingConfig(backbone=n), n_train=500, gray=False) for n in ("vgg19", "resnet50", "mobilenet_v2")}
+    made = {
+        n: plan(TrainingConfig(backbone=n), n_train=500, color="rgb") for n in ("vgg19", "resnet50", "mobilenet_v2")
+    }
     assert len({p.lr for p in made.values()}) == 3
     assert all(p.head_epochs == 1 and p.optimizer == "adamw" for p in made.values())
-    assert plan(TrainingConfig(backbone="vgg19", lr=0.5), n_train=500, gray=False).lr == 0.5
+    assert plan(TrainingConfig(backbone="vgg19", lr=0.5), n_train=500, color="rgb").lr == 0.5
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from emolab.errors import DataError
 from emolab.inference import model_document
 from emolab.inference.model_document import Checkpoint
-from emolab.modalities.image.decode import VERSION, VERSIONS, Preprocessing
+from emolab.modalities.preparing import VERSION, VERSIONS, Preprocessing
 from emolab.training import checkpoint
 from emolab.training.judging.card import card
 

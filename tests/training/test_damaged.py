@@ -18,7 +18,7 @@ from emolab.cli.main import run
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DamagedMedia, DataError
 from emolab.loop.model.train import train
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.records import Sample, Vote
 from emolab.training.inputs import media_check, pixel_cache
 from emolab.training.runs import run_folders

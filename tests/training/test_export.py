@@ -145,7 +145,7 @@ def test_without_a_workspace_the_check_runs_on_synthetic_images(folder: Path, tm
 
 
 def test_synthetic_images_are_always_the_same_and_differ_from_one_another() -> None:
-    from emolab.modalities.image.decode import Preprocessing
+    from emolab.modalities.preparing import Preprocessing
 
     one, two = (synthetic(5, Preprocessing(21, "rgb")) for _ in range(2))
     assert one.shape == (5, 21, 21, 3)

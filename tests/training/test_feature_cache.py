@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from emolab.errors import DataError
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.training.inputs import feature_cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.networks import backbones

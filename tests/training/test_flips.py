@@ -196,7 +196,7 @@ def test_an_engine_made_for_images_alone_serves_both_ways(engine: str, predictor
 
 def test_faces_are_judged_with_their_mirror_images_unless_told_otherwise() -> None:
     def made(**settings: object) -> bool:
-        return plan(TrainingConfig(**settings), n_train=100, gray=True).flips  # type: ignore[arg-type]
+        return plan(TrainingConfig(**settings), n_train=100, color="gray").flips  # type: ignore[arg-type]
 
     assert made(backbone="face48")
     assert made(backbone="face48", weights="none")

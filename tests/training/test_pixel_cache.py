@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from emolab.errors import DataError
-from emolab.modalities.image.decode import SCALED, VERSION, Preprocessing, decode
+from emolab.modalities.image.decode import decode
+from emolab.modalities.preparing import SCALED, VERSION, Preprocessing
 from emolab.training.inputs.pixel_cache import Pixels, fill, fill_to_train
 from emolab.training.inputs.training_set import training_set
 from tests.support.learnable import bars, identifiers, png

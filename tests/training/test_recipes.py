@@ -7,8 +7,8 @@ from emolab.training.runs import recipes
 
 
 def test_face48_from_scratch_and_from_its_weights_are_trained_differently() -> None:
-    tuned = recipes.plan(TrainingConfig(backbone="face48"), n_train=1000, gray=False)
-    scratch = recipes.plan(TrainingConfig(backbone="face48", weights="none"), n_train=1000, gray=False)
+    tuned = recipes.plan(TrainingConfig(backbone="face48"), n_train=1000, color="rgb")
+    scratch = recipes.plan(TrainingConfig(backbone="face48", weights="none"), n_train=1000, color="rgb")
     assert (tuned.optimizer, tuned.solve_head) == ("adamw", True)
     assert (scratch.optimizer, scratch.solve_head) == ("sgd", False)
     assert tuned.lr < scratch.lr
@@ -17,16 +17,16 @@ def test_face48_from_scratch_and_from_its_weights_are_trained_differently() -> N
 
 
 def test_a_backbone_that_knows_gray_only_is_fed_gray_unless_told_otherwise() -> None:
-    assert recipes.plan(TrainingConfig(backbone="face48"), n_train=10, gray=False).color == "gray"
-    assert recipes.plan(TrainingConfig(backbone="face48", color="rgb"), n_train=10, gray=True).color == "rgb"
-    assert recipes.plan(TrainingConfig(backbone="resnet50"), n_train=10, gray=False).color == "rgb"
+    assert recipes.plan(TrainingConfig(backbone="face48"), n_train=10, color="rgb").color == "gray"
+    assert recipes.plan(TrainingConfig(backbone="face48", color="rgb"), n_train=10, color="gray").color == "rgb"
+    assert recipes.plan(TrainingConfig(backbone="resnet50"), n_train=10, color="rgb").color == "rgb"
 
 
 def test_the_augmentation_is_the_recipes_unless_named() -> None:
-    assert recipes.plan(TrainingConfig(backbone="face48"), n_train=10, gray=True).augmentation == "warp"
-    assert recipes.plan(TrainingConfig(backbone="vgg19"), n_train=10, gray=True).augmentation == "torchvision"
+    assert recipes.plan(TrainingConfig(backbone="face48"), n_train=10, color="gray").augmentation == "warp"
+    assert recipes.plan(TrainingConfig(backbone="vgg19"), n_train=10, color="gray").augmentation == "torchvision"
     named = TrainingConfig(backbone="face48", augmentation="imgaug")
-    assert recipes.plan(named, n_train=10, gray=True).augmentation == "imgaug"
+    assert recipes.plan(named, n_train=10, color="gray").augmentation == "imgaug"
 
 
 def test_without_pretrained_weights_a_backbone_takes_longer_and_larger_steps() -> None:

@@ -46,8 +46,8 @@ def pretrain(
     from emolab.errors import MissingExtra
 
     try:
-        from emolab.modalities.image.decode import Preprocessing
-        from emolab.training.inputs import media_check
+        from emolab.modalities.modality import open_modality
+        from emolab.modalities.preparing import Preprocessing
         from emolab.training.inputs.usable_samples import unusable
         from emolab.training.pretraining import workspace_pretraining
         from emolab.training.runs.disk_full import room
@@ -60,12 +60,12 @@ def pretrain(
         pool = pool_columns.read(conn)
     ids = workspace_pretraining.learnable(pool)
     media = media_of(workspace)
-    gray = config.color == "auto" and media_check.all_gray([*map(media, ids)])
-    made = workspace_pretraining.plan(config, n=len(ids), gray=gray, epochs=epochs)
+    color = open_modality(workspace.config.project.modality).color([*map(media, ids)])
+    made = workspace_pretraining.plan(config, n=len(ids), color=color, epochs=epochs)
     damaged = unusable(workspace, ids, media, Preprocessing(made.size, made.color), learn=set(ids), progress=progress)
     if damaged:
         ids = [sample for sample in ids if sample not in damaged]
-        made = workspace_pretraining.plan(config, n=len(ids), gray=gray, epochs=epochs)
+        made = workspace_pretraining.plan(config, n=len(ids), color=color, epochs=epochs)
     if len(ids) < workspace_pretraining.FEW:
         progress.warn(
             f"{many(len(ids), 'image')} will probably teach little: the measured gain came from 25,000, and so few "

@@ -90,15 +90,15 @@ def _plan(
     """The plan for ``data`` without its damaged files, those data, and what mixes teachers' opinions in."""
     from dataclasses import replace
 
-    from emolab.modalities.image.decode import Preprocessing
-    from emolab.training.inputs import media_check
+    from emolab.modalities.modality import open_modality
+    from emolab.modalities.preparing import Preprocessing
     from emolab.training.inputs.training_set import require_classes
     from emolab.training.inputs.usable_samples import unusable
     from emolab.training.runs import recipes
 
     media = media_of(workspace)
-    gray = config.color == "auto" and media_check.all_gray([*map(media, data.ids)])
-    plan = recipes.plan(config, n_train=len(data.train), gray=gray)
+    color = open_modality(workspace.config.project.modality).color([*map(media, data.ids)])
+    plan = recipes.plan(config, n_train=len(data.train), color=color)
     taught = None
     if plan.teacher:
         plan, taught = _teaching(workspace, plan, progress)
@@ -114,7 +114,7 @@ def _plan(
     if damaged:
         data = data.without(damaged)
         require_classes(data)
-        plan = replace(recipes.plan(config, n_train=len(data.train), gray=gray), teacher=plan.teacher)
+        plan = replace(recipes.plan(config, n_train=len(data.train), color=color), teacher=plan.teacher)
     return plan, data, taught
 
 

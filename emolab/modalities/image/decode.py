@@ -1,16 +1,13 @@
 """The one way from an image file to the bytes a network sees.
 
-Predicting, judging and exporting prepare every image in full (version ``VERSION``); the recipe in docs/export.md does
-the same in 20 lines. The cache of a training may decode the images it learns from at a fraction of their size
-(version ``SCALED``), which is quicker and gives slightly other pixels, so the two are kept under different keys.
+Predicting, judging and exporting prepare every image in full (``VERSION`` of ``preparing``); the recipe in
+docs/export.md does the same in 20 lines. The cache of a training may decode the images it learns from at a fraction of
+their size (``SCALED``), which is quicker and gives slightly other pixels, so the two are kept under different keys.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,57 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emolab.errors import DataError
-from emolab.files import TooLarge, read_file
-from emolab.inference import prediction_store
 from emolab.modalities.image import reading
 from emolab.modalities.image.jpeg import decode_jpeg
+from emolab.modalities.preparing import SCALED, VERSION, Prepared, Preprocessing, Unprepared, bytes_of, name_of
 
-#: How images are prepared for a network. A change of any pixel of a sample (which is upright, 8 bits, sRGB) needs a
-#: new number.
-#: 1: JPEGs reduced by Pillow's draft mode. 2: JPEGs by a scaled cosine transform. 3: everything in full.
-VERSION = prediction_store.PREPARATION
-#: What a training may learn from: JPEGs as in 2, everything else as in 3.
-SCALED = 2
-#: What models may have learned from; they are all given images of ``VERSION``.
-VERSIONS = (1, 2, 3)
 JPEG_FORMATS = ("JPEG", "MPO")
 GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 
 
-class UnreadableImage(DataError):
-    """An image file that cannot be decoded or shows nothing; ``reason`` says why, without its name."""
+class UnreadableImage(Unprepared):
+    """An image file that cannot be decoded or shows nothing."""
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name} cannot be read as an image: {reason}")
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How an image becomes an array (size, size, channels) of bytes, by which version of :func:`decode`."""
-
-    size: int
-    color: str  # gray | rgb
-    version: int = VERSION
-
-    @property
-    def channels(self) -> int:
-        """1 or 3."""
-        return 1 if self.color == "gray" else 3
-
-    @property
-    def scaled(self) -> Preprocessing:
-        """The quicker way, for images to learn from."""
-        return replace(self, version=SCALED)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """``pixels`` (size, size, channels) of an image; ``note`` says why they may be worth little, if they may."""
-
-    pixels: NDArray[np.uint8]
-    note: str | None = None
+    KIND = "an image"
 
 
 def prepare(media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:
@@ -79,11 +37,11 @@ def prepare(media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | Non
     :class:`UnreadableImage` for what is no image, has more than ``max_pixels``, or shows nothing: every pixel
     transparent, NaN or infinite.
     """
-    data = _bytes(media)
+    data = bytes_of(media, UnreadableImage)
     try:
         return prepare_image(reading.load(data, max_pixels=max_pixels), wanted)
     except reading.Unreadable as error:
-        raise UnreadableImage(_name(media), f"{error.kind}: {error.message}") from error
+        raise UnreadableImage(name_of(media), f"{error.kind}: {error.message}") from error
 
 
 def prepare_image(image: Image.Image, wanted: Preprocessing) -> Prepared:
@@ -105,21 +63,10 @@ def decode(media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
     Raises :class:`UnreadableImage` for what is no image.
     """
     if wanted.version == SCALED:
-        pixels = _scaled(_bytes(media), wanted)
+        pixels = _scaled(bytes_of(media, UnreadableImage), wanted)
         if pixels is not None:
             return pixels
     return prepare(media, wanted).pixels
-
-
-def decode_many(
-    media: Sequence[bytes | Path], wanted: Preprocessing, *, pool: ThreadPoolExecutor | None = None
-) -> NDArray[np.uint8]:
-    """Pixels (n, size, size, channels), on the threads of ``pool`` where one is given."""
-    out = np.empty((len(media), wanted.size, wanted.size, wanted.channels), dtype=np.uint8)
-    walk = pool.map if pool else map
-    for row, pixels in enumerate(walk(lambda item: decode(item, wanted), media)):
-        out[row] = pixels
-    return out
 
 
 def is_gray(media: bytes | Path) -> bool:
@@ -128,7 +75,7 @@ def is_gray(media: bytes | Path) -> bool:
         with Image.open(io.BytesIO(media) if isinstance(media, bytes) else media) as image:
             return image.mode in GRAY_MODES
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(_name(media), str(error)) from error
+        raise UnreadableImage(name_of(media), str(error)) from error
 
 
 def described(wanted: Preprocessing) -> dict[str, Any]:
@@ -178,18 +125,3 @@ def _padded(small: Image.Image, wanted: Preprocessing) -> NDArray[np.uint8]:
     left, top = (round((wanted.size - side) / 2) for side in small.size)
     square.paste(small, (left, top))
     return np.array(square, dtype=np.uint8).reshape(wanted.size, wanted.size, wanted.channels)
-
-
-def _bytes(media: bytes | Path) -> bytes:
-    if isinstance(media, bytes):
-        return media
-    try:
-        return read_file(media)
-    except OSError as error:
-        raise UnreadableImage(str(media), (error.strerror or str(error)).lower()) from error
-    except TooLarge as error:
-        raise UnreadableImage(str(media), str(error)) from error
-
-
-def _name(media: bytes | Path) -> str:
-    return "these bytes" if isinstance(media, bytes) else str(media)

@@ -101,7 +101,7 @@ class FaceStream:
                 faces.append(TrackedFace(track=track.id, box=box, score=score, smoothed=self._smoother.now(track.id)))
                 crops.append(crop)
         wanted = self.model.preprocessing
-        none = np.empty((0, wanted.size, wanted.size, wanted.channels), np.uint8)
+        none = np.empty((0, *wanted.shape), np.uint8)
         stacked = np.stack(crops) if crops else none
         return Look(seconds=seconds, size=(width, height), faces=tuple(faces), crops=stacked, cut=cut)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emolab.catalog import samples
 from emolab.errors import DataError, EmolabError
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.records import LabelSet, Sample
 from emolab.results import Result

@@ -14,7 +14,8 @@ from emolab.catalog.storage.engine import now
 from emolab.errors import ConfigError, UnknownName
 from emolab.inference import runtime
 from emolab.inference.model_document import Checkpoint
-from emolab.modalities.image import decode
+from emolab.modalities.modality import open_modality
+from emolab.modalities.preparing import VERSION
 from emolab.training.export import graph, quantise
 from emolab.training.networks.classifier import Classifier
 
@@ -57,7 +58,7 @@ def describe(made: Checkpoint, *, to: str, precision: str, width: int, card: str
         "classes": list(made.classes),
         "size": made.size,
         "color": made.color,
-        "input": f"{runtime.INPUT}: uint8 (n, {made.size}, {made.size}, {made.preprocessing.channels})",
+        "input": f"{runtime.INPUT}: uint8 (n, {', '.join(map(str, made.preprocessing.shape))})",
         "outputs": list(runtime.OUTPUTS),
         "width": width,
         "mean": list(made.mean),
@@ -67,8 +68,8 @@ def describe(made: Checkpoint, *, to: str, precision: str, width: int, card: str
         "normalisation": "mean and std, of 0..1, are taken off inside the graph",
         "flips": made.flips,
         "conformal": dict(made.conformal),
-        "decoder": decode.VERSION,
-        "preprocessing": decode.described(made.preprocessing),
+        "decoder": VERSION,
+        "preprocessing": open_modality(made.preprocessing.modality).described(made.preprocessing),
         "licence": _licence(card),
         "created_at": now(),
         "made_by": {**made.made_by, "emolab": __version__},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.stats import metrics
 
 #: Per precision: the largest share of images whose best class may differ, and the largest change of a probability.

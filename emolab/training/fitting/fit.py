@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from emolab.modalities.preparing import COLORS
 from emolab.progress import SILENT, Progress, Task
 from emolab.training import augment
 from emolab.training.fitting import head_start, tuning, validation
@@ -145,7 +146,7 @@ class _Run:
         return Fitted(
             weights=state.weights_of(final),
             logits=self.logits(final, "Judging the model", self.data.valid),
-            mirrored=self.logits(final, "Judging the model on mirror images", self.data.valid, mirrored=True),
+            mirrored=self.mirrored(final),
             history=self.at.history,
             best_epoch=self.at.best_epoch if self.best else self.at.epoch - 1,
             seconds=self.at.seconds,
@@ -266,6 +267,12 @@ class _Run:
             progress=self.progress,
             title=title,
         )
+
+    def mirrored(self, model: Classifier) -> NDArray[np.float32] | None:
+        """Logits (v, k) of the mirror images of the validation samples, where such images say the same."""
+        if not COLORS[self.plan.color].mirrors:
+            return None
+        return self.logits(model, "Judging the model on mirror images", self.data.valid, mirrored=True)
 
     def save(self) -> None:
         """Write the state of the run."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from emolab.errors import DataError
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.stats import logistic
 from emolab.training.fitting import head_start

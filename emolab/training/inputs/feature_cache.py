@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from emolab.errors import DataError
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.training.inputs import batches
 from emolab.training.inputs import row_store as rows

@@ -7,8 +7,7 @@ price of a hash, a small part of that of decoding.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from emolab import ranges
 from emolab.errors import DamagedMedia, DataError
-from emolab.modalities.image.decode import Preprocessing, UnreadableImage, decode, is_gray
+from emolab.modalities.preparing import Preprocessing, Unprepared, decode
 
 #: What ``training.damaged`` may say.
 STOP, LEAVE_OUT = "stop", "leave_out"
@@ -53,22 +52,11 @@ def read(sample: str, file: Path) -> bytes:
 
 
 def pixels(sample: str, media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8] | str:
-    """Pixels (size, size, channels), or what is wrong with the media of ``sample``. Bytes are taken as they are."""
+    """Pixels (height, width, channels), or what is wrong with the media of ``sample``. Bytes are taken as they are."""
     try:
         return decode(media if isinstance(media, bytes) else read(sample, media), wanted)
     except DataError as error:
         return reason(error)
-
-
-def all_gray(media: Sequence[bytes | Path]) -> bool:
-    """Whether all that can be read store one channel; what cannot is found where it is decoded."""
-    known = []
-    for item in media:
-        with suppress(DataError):
-            known.append(is_gray(item))
-            if not known[-1]:
-                return False
-    return bool(known)
 
 
 def damaged(found: Mapping[str, str], media: Callable[[str], bytes | Path], total: int) -> DamagedMedia:
@@ -91,4 +79,4 @@ def _instead(data: bytes) -> str:
 
 def reason(error: DataError) -> str:
     """What an error of decoding says is wrong with a file, in a few words."""
-    return f"cannot be read as an image: {error.reason}" if isinstance(error, UnreadableImage) else error.message
+    return f"cannot be read as {error.KIND}: {error.reason}" if isinstance(error, Unprepared) else error.message

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.training.inputs import media_check
 from emolab.training.inputs import row_store as rows
@@ -21,9 +21,9 @@ from emolab.training.inputs.training_set import TrainingSet
 
 @dataclass(frozen=True)
 class Pixels:
-    """A stack of images: ``array`` (m, size, size, channels) uint8, of which ``rows`` (n,) are meant, in order.
+    """A stack of images: ``array`` (m, height, width, channels) uint8, of which ``rows`` (n,) are meant, in order.
 
-    A negative row r is row -1 - r of ``other``, a second array of images of that shape.
+    A negative row r is row -1 - r of ``other``, a second array of samples of that shape.
     """
 
     array: NDArray[np.uint8]
@@ -127,7 +127,7 @@ def _fill(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], dict[str, str]]:
     """The store, where ``ids`` stand in it, and what is wrong with those that do not."""
     file = folder / f"pixels-{wanted.size}-{wanted.color}-v{wanted.version}" / "pixels.u8"
-    shape = (wanted.size, wanted.size, wanted.channels)
+    shape = wanted.shape
     missing = len(set(ids) - rows.known(file))
     wrong: dict[str, str] = {}
     with (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from emolab.files import write_text
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.training.inputs import media_check, pixel_cache
 from emolab.training.learned import fingerprints

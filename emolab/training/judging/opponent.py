@@ -20,7 +20,7 @@ from emolab.catalog import models
 from emolab.errors import EmolabError
 from emolab.inference import model_document
 from emolab.inference.probabilities import softmax
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
 from emolab.training.fitting.fitted import Fitted

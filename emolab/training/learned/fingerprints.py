@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emolab.errors import DataError
-from emolab.modalities.image import reading
-from emolab.modalities.image.decode import UnreadableImage
+from emolab.modalities.modality import recognised
 from emolab.progress import SILENT, Progress
 from emolab.training.inputs import row_store
 from emolab.training.learned import bloom_filter
@@ -104,18 +103,11 @@ def _attempt(media: Media) -> NDArray[np.uint8]:
 
 
 def fingerprint(media: bytes | Path) -> NDArray[np.uint8]:
-    """The fingerprint (31,) of an encoded image as a network sees it: upright, 8 bits, on white, in gray.
+    """The fingerprint (31,) of an encoded image as a network sees it, or of a sound's spectrogram.
 
-    Raises :class:`UnreadableImage` for what is none or shows nothing.
+    Raises :class:`emolab.modalities.preparing.Unprepared` for what is neither or shows nothing.
     """
-    name = "these bytes" if isinstance(media, bytes) else str(media)
-    try:
-        opened = reading.load(media if isinstance(media, bytes) else media.read_bytes())
-        return of_image(reading.shown(reading.upright(opened), opened.info.get("icc_profile")).image)
-    except reading.Unreadable as error:
-        raise UnreadableImage(name, f"{error.kind}: {error.message}") from error
-    except OSError as error:
-        raise UnreadableImage(name, (error.strerror or str(error)).lower()) from error
+    return of_image(Image.fromarray(recognised([media]).gray(media)))
 
 
 def of_image(image: Image.Image) -> NDArray[np.uint8]:

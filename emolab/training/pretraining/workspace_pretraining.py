@@ -17,7 +17,7 @@ from emolab.catalog.storage.engine import now
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
 from emolab.files import write_bytes, write_text
-from emolab.modalities.image.decode import Preprocessing
+from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.training.fitting import tuning
 from emolab.training.inputs import pixel_cache
@@ -68,7 +68,7 @@ def learnable(pool: PoolColumns) -> list[str]:
     return [pool.ids[row] for row in np.flatnonzero(free)]
 
 
-def plan(config: TrainingConfig, *, n: int, gray: bool, epochs: int | None = None) -> Plan:
+def plan(config: TrainingConfig, *, n: int, color: str, epochs: int | None = None) -> Plan:
     """The settings of a run on ``n`` images: what ``config`` says of backbone, size and machine, the rest fixed.
 
     Raises :class:`DataError` for too few images, :class:`ConfigError` for a backbone that has nothing to learn.
@@ -83,7 +83,7 @@ def plan(config: TrainingConfig, *, n: int, gray: bool, epochs: int | None = Non
             f"There are {n} images to learn from; at least {FEWEST} are needed, and thousands to be of use.",
             hint="Collect more with: emolab collect PATH. Images that judge (valid, test), and copies, do not count.",
         )
-    made = recipes.plan(replace(config, weights="none", mode="full"), n_train=n, gray=gray)
+    made = recipes.plan(replace(config, weights="none", mode="full"), n_train=n, color=color)
     bounded = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(IMAGES / n)))
     return replace(
         made,

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, UnknownName
+from emolab.modalities.preparing import COLORS
 from emolab.plugins import AUGMENTATIONS
 from emolab.ranges import RANGES, WORDS, check
 from emolab.training.networks import backbones
@@ -72,6 +73,21 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
         "hog",
         Recipe(size=48, lr=2e-2, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=14_000),
     ),
+    (
+        "voice16",
+        Recipe(
+            size=64,
+            color="sound",
+            batch=64,
+            optimizer="sgd",
+            lr=0.1,
+            weight_decay=1e-3,
+            depth_decay=1.0,
+            dropout=0.3,
+            head_epochs=0,
+            images=60_000,
+        ),
+    ),
     ("mobilenet", Recipe(size=96, lr=1e-3, dropout=0.2)),
     ("efficientnet", Recipe(size=96, lr=1e-3, dropout=0.3)),
     ("squeezenet", Recipe(size=96, lr=5e-4, dropout=0.3)),
@@ -85,6 +101,10 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     ("timm:", Recipe(size=224, batch=16, lr=5e-4)),
 )
 DEFAULT = Recipe(size=96, lr=5e-4)
+#: The augmentation of sounds; all others move pictures about.
+SPECTROGRAM = "spectrogram"
+#: Networks that know where in a picture they look, and so take only square ones.
+SQUARE = ("vit", "maxvit", "timm:vit", "timm:deit", "timm:eva", "timm:beit")
 #: All layers learn, or the head alone is solved on cached features.
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 60
 Number = TypeVar("Number", int, float)
@@ -123,20 +143,23 @@ class Plan:
     teacher_share: float = 0.0
 
 
-def plan(config: TrainingConfig, *, n_train: int, gray: bool) -> Plan:
-    """``config`` with everything that was left open filled in for ``n_train`` samples, all of them ``gray`` or not.
+def plan(config: TrainingConfig, *, n_train: int, color: str) -> Plan:
+    """``config`` with everything that was left open filled in for ``n_train`` samples of ``color`` (gray, rgb, sound).
 
     Raises :class:`ConfigError` for a value out of range or for settings that do not go together, and
     :class:`UnknownName` for a backbone or an augmentation nobody knows: before an image is decoded for it.
     """
     backbones.require(config.backbone)
     recipe = recipe_of(config.backbone, config.weights)
+    shown = _color(config, recipe, color)
+    if not COLORS[shown].mirrors:
+        recipe = replace(recipe, flips=False, augmentation=SPECTROGRAM)
     wanted = round(recipe.images / max(1, n_train))
     made = Plan(
         backbone=config.backbone,
         weights=config.weights,
         size=_first(config.size, recipe.size),
-        color=(recipe.color or ("gray" if gray else "rgb")) if config.color == "auto" else config.color,
+        color=shown,
         epochs=_first(config.epochs, min(MOST_EPOCHS, max(FEWEST_EPOCHS, wanted))),
         head_epochs=_first(config.head_epochs, recipe.head_epochs),
         batch=_first(config.batch, recipe.batch),
@@ -179,6 +202,19 @@ def recipe_of(backbone: str, weights: str) -> Recipe:
     return replace(recipe, depth_decay=1.0, head_epochs=0, lr=2 * recipe.lr, images=2 * recipe.images)
 
 
+def _color(config: TrainingConfig, recipe: Recipe, found: str) -> str:
+    """What the network is shown of samples that are ``found`` to be gray, rgb or sound."""
+    asked = (recipe.color or found) if config.color == "auto" else config.color
+    check("training.color", asked)
+    if COLORS[asked].modality == COLORS[found].modality:
+        return asked
+    if config.color == "auto":
+        return found
+    raise ConfigError(
+        f"training.color is {asked}, but the samples are {found}.", hint="Leave it out: --set training.color=auto"
+    )
+
+
 def _first(chosen: Number | None, otherwise: Number) -> Number:
     return otherwise if chosen is None else chosen
 
@@ -191,6 +227,18 @@ def _check(plan: Plan) -> None:
         )
     if plan.augmentation not in ("none", *AUGMENTATIONS.names()):
         raise UnknownName("augmentation", plan.augmentation, ("none", *AUGMENTATIONS.names()))
+    if COLORS[plan.color].wide > 1 and plan.backbone.startswith(SQUARE):
+        raise ConfigError(
+            f"{plan.backbone} takes square pictures only, and a spectrogram is not.",
+            hint="Choose another one: --set training.backbone=voice16",
+        )
+    if plan.flips and not COLORS[plan.color].mirrors:
+        raise ConfigError("training.flips is for images: mirrored, a sound runs backwards.", hint="Leave it out.")
+    if plan.augmentation in AUGMENTATIONS.builtins and COLORS[plan.color].mirrors == (plan.augmentation == SPECTROGRAM):
+        raise ConfigError(
+            f"training.augmentation is {plan.augmentation}, which is not made for {plan.color} samples.",
+            hint="Leave it out: --set training.augmentation=auto",
+        )
     for name in (*RANGES, *WORDS):
         section, _, key = name.partition(".")
         if section == "training" and hasattr(plan, key):

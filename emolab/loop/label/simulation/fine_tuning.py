@@ -24,13 +24,13 @@ def fine_tuning(
     folder: Path, settings: dict[str, Any], ids: dict[str, list[str]], truth: NDArray[np.int64]
 ) -> Callable[[int], Trainer]:
     """What makes the trainer of a campaign by its seed, on the images kept in ``folder``."""
-    from emolab.modalities.image.decode import Preprocessing
+    from emolab.modalities.preparing import Preprocessing
     from emolab.training import simulation_trainer
     from emolab.training.inputs import pixel_cache
     from emolab.training.runs import recipes
 
     config, n = TrainingConfig(**settings["training"]), len(ids["pool"])
-    made = recipes.plan(config, n_train=n, gray=settings["color"] == "gray")
+    made = recipes.plan(config, n_train=n, color=settings["color"])
     wanted = Preprocessing(made.size, settings["color"])
 
     def gone(_: str) -> bytes:

@@ -27,7 +27,7 @@ from emolab.progress import SILENT, Progress
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from emolab.modalities.image.decode import Preprocessing
+    from emolab.modalities.preparing import Preprocessing
     from emolab.training.inputs.pixel_cache import Pixels
 
 MODES = ("frozen", "finetune")

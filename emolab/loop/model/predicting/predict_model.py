@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from emolab.config import CollectConfig, Config
     from emolab.inference.uncertainty import Uncertainty
-    from emolab.modalities.image.decode import Preprocessing
+    from emolab.modalities.preparing import Preprocessing
     from emolab.progress import Progress
     from emolab.serving.given import Media
     from emolab.serving.predictor import Model
@@ -147,8 +147,7 @@ def _by_torch(
         chosen = pictures if len(pictures) <= k else [pictures[i * len(pictures) // k] for i in range(k)]
         crops = [crop.pixels for name, given in chosen for crop in reader.read(name, given).crops][:k]
         wanted = predictor.checkpoint.preprocessing
-        shape = (0, wanted.size, wanted.size, wanted.channels)
-        return np.stack(crops) if crops else np.empty(shape, np.uint8)
+        return np.stack(crops) if crops else np.empty((0, *wanted.shape), np.uint8)
 
     return TorchModel(
         quickened(

@@ -1,0 +1,60 @@
+"""Images as a modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emolab.errors import DataError
+from emolab.modalities.image import decode, reading
+from emolab.modalities.preparing import Prepared, Preprocessing, name_of
+
+
+class ImageModality:
+    """Pictures of faces, and frames of videos."""
+
+    name = "image"
+    noun = "image"
+    settings: Mapping[str, str] = {}
+
+    def recognises(self, head: bytes) -> bool:  # noqa: ARG002
+        """Never: there are too many formats of images; what nothing else recognises is opened as one."""
+        return False
+
+    def gray(self, media: bytes | Path) -> NDArray[np.uint8]:
+        """The picture upright, 8 bits, on white, in gray."""
+        try:
+            opened = reading.load(media if isinstance(media, bytes) else media.read_bytes())
+            image = reading.shown(reading.upright(opened), opened.info.get("icc_profile")).image
+        except reading.Unreadable as error:
+            raise decode.UnreadableImage(name_of(media), f"{error.kind}: {error.message}") from error
+        except OSError as error:
+            raise decode.UnreadableImage(name_of(media), (error.strerror or str(error)).lower()) from error
+        return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+    def color(self, media: Sequence[bytes | Path]) -> str:
+        """``gray`` when all that can be read store one channel; what cannot is found where it is decoded."""
+        known = False
+        for item in media:
+            with suppress(DataError):
+                if not decode.is_gray(item):
+                    return "rgb"
+                known = True
+        return "gray" if known else "rgb"
+
+    def prepare(self, media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:
+        """See :func:`emolab.modalities.image.decode.prepare`."""
+        return decode.prepare(media, wanted, max_pixels=max_pixels)
+
+    def decode(self, media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
+        """See :func:`emolab.modalities.image.decode.decode`."""
+        return decode.decode(media, wanted)
+
+    def described(self, wanted: Preprocessing) -> dict[str, Any]:
+        """See :func:`emolab.modalities.image.decode.described`."""
+        return decode.described(wanted)

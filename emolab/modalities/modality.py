@@ -1,0 +1,85 @@
+"""What the rest of emolab may ask of a modality. Nothing outside ``emolab/modalities`` asks which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from emolab.plugins import MODALITIES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emolab.modalities.preparing import Prepared, Preprocessing
+
+
+#: Bytes at the start of a file by which it is recognised.
+HEAD = 64
+
+
+class Modality(Protocol):
+    """One kind of sample: how it is read, and what a network is shown of it."""
+
+    #: As in ``project.modality``.
+    name: str
+    #: What one sample is called in a message, such as image or clip; its plural ends in s.
+    noun: str
+    #: Settings that a new workspace begins with, where emolab's defaults are not meant for it.
+    settings: Mapping[str, str]
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file that begins with ``head`` (64 bytes or all of it) is probably one of these."""
+        ...
+
+    def gray(self, media: bytes | Path) -> NDArray[np.uint8]:
+        """A picture (height, width) of ``media`` by which it is recognised again, however it is stored.
+
+        Raises :class:`emolab.modalities.preparing.Unprepared`.
+        """
+        ...
+
+    def color(self, media: Sequence[bytes | Path]) -> str:
+        """What a network is shown of such ``media`` where the settings do not say: gray, rgb, sound."""
+        ...
+
+    def prepare(self, media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:
+        """What a network sees, with a note; see :func:`emolab.modalities.preparing.prepare`."""
+        ...
+
+    def decode(self, media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
+        """The array alone; see :func:`emolab.modalities.preparing.decode`."""
+        ...
+
+    def described(self, wanted: Preprocessing) -> dict[str, Any]:
+        """What :meth:`prepare` does, step by step, for the document of an exported model."""
+        ...
+
+
+def recognised(media: Sequence[bytes | Path]) -> Modality:
+    """What ``media`` that belong to no workspace are, by how the first readable one begins; images where none is."""
+    for item in media:
+        try:
+            head = item[:HEAD] if isinstance(item, bytes) else _head(item)
+        except OSError:
+            continue
+        return next((kind for kind in map(open_modality, MODALITIES.names()) if kind.recognises(head)), _images())
+    return _images()
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(HEAD)
+
+
+def _images() -> Modality:
+    return open_modality("image")
+
+
+@cache
+def open_modality(name: str) -> Modality:
+    """The modality called ``name``. Raises :class:`emolab.errors.UnknownName`."""
+    made: Modality = MODALITIES.load(name)()
+    return made

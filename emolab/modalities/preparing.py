@@ -1,0 +1,149 @@
+"""The one way from a sample's bytes to the array a network sees, whatever the sample is.
+
+Every array is a picture of bytes: of a face, or of a sound (its spectrogram). So one cache, one training and one kind
+of exported model serve all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emolab.errors import DataError
+from emolab.files import TooLarge, read_file
+from emolab.inference import prediction_store
+from emolab.modalities.modality import open_modality
+
+#: How samples are prepared for a network. A change of any value needs a new number.
+#: 1: JPEGs reduced by Pillow's draft mode. 2: JPEGs by a scaled cosine transform. 3: everything in full.
+VERSION = prediction_store.PREPARATION
+#: What a training may learn from: JPEGs as in 2, everything else as in 3.
+SCALED = 2
+#: What models may have learned from; they are all given samples of ``VERSION``.
+VERSIONS = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Color:
+    """One way in which a network may be shown samples.
+
+    ``wide`` says how much wider than high the array is, ``mirrors`` whether its mirror image shows the same emotion.
+    """
+
+    modality: str
+    channels: int
+    wide: int = 1
+    mirrors: bool = True
+
+
+COLORS = {
+    "gray": Color("image", 1),
+    "rgb": Color("image", 3),
+    "sound": Color("audio", 1, wide=4, mirrors=False),
+}
+
+
+class Unprepared(DataError):
+    """Media that cannot be decoded or hold nothing; ``reason`` says why, without their name."""
+
+    #: What they cannot be read as.
+    KIND = "a sample"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} cannot be read as {self.KIND}: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a sample becomes an array of bytes, by which version of :func:`decode`.
+
+    An image becomes (size, size, channels); a sound ("sound") its spectrogram of ``size`` bands and ``4 * size``
+    frames.
+    """
+
+    size: int
+    color: str  # gray | rgb | sound
+    version: int = VERSION
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return COLORS[self.color].channels
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the array: height, width, channels."""
+        return self.size, COLORS[self.color].wide * self.size, self.channels
+
+    @property
+    def modality(self) -> str:
+        """What the samples are."""
+        return COLORS[self.color].modality
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether a mirror image says the same: of faces it does, of sounds it would run backwards."""
+        return COLORS[self.color].mirrors
+
+    @property
+    def scaled(self) -> Preprocessing:
+        """The quicker way, for samples to learn from."""
+        return replace(self, version=SCALED)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """``pixels`` (height, width, channels) of a sample; ``note`` says why they may be worth little, if they may."""
+
+    pixels: NDArray[np.uint8]
+    note: str | None = None
+
+
+def prepare(media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:
+    """What a network is shown of encoded media, decoded in full, with a note.
+
+    Raises :class:`Unprepared` for what is no such media, holds nothing, or is larger than ``max_pixels`` (of images).
+    """
+    return open_modality(wanted.modality).prepare(media, wanted, max_pixels=max_pixels)
+
+
+def decode(media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
+    """The array of :func:`prepare`, or one that was decoded more quickly where ``wanted`` is scaled.
+
+    Raises :class:`Unprepared`.
+    """
+    return open_modality(wanted.modality).decode(media, wanted)
+
+
+def decode_many(
+    media: Sequence[bytes | Path], wanted: Preprocessing, *, pool: ThreadPoolExecutor | None = None
+) -> NDArray[np.uint8]:
+    """Arrays (n, height, width, channels), on the threads of ``pool`` where one is given."""
+    out = np.empty((len(media), *wanted.shape), dtype=np.uint8)
+    walk = pool.map if pool else map
+    for row, pixels in enumerate(walk(lambda item: decode(item, wanted), media)):
+        out[row] = pixels
+    return out
+
+
+def bytes_of(media: bytes | Path, error: type[Unprepared]) -> bytes:
+    """The bytes of ``media``; raises ``error`` for a file that cannot be read."""
+    if isinstance(media, bytes):
+        return media
+    try:
+        return read_file(media)
+    except OSError as raised:
+        raise error(str(media), (raised.strerror or str(raised)).lower()) from raised
+    except TooLarge as raised:
+        raise error(str(media), str(raised)) from raised
+
+
+def name_of(media: bytes | Path) -> str:
+    """What ``media`` are called in a message."""
+    return "these bytes" if isinstance(media, bytes) else str(media)
