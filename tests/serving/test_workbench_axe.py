@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from emolab.loop.look.choose import ask_about
 from emolab.workspace import Workspace
 from tests.support.app_screen import NARROW, WIDE, AppServer, app_server, on_screen
 from tests.support.judged_models import judged_model
@@ -18,7 +19,10 @@ from tests.support.workbench import pushed
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 #: Page -> what is on the screen when it has come to rest.
-PAGES = {"vote": "#main button", "data": ".tile", "model": ".matrix", "team": ".talk li", "try": "main input"}
+PAGES = {
+    "vote": "#main button", "data": ".tile", "suggest": ".proposed li", "model": ".matrix", "team": ".talk li",
+    "try": "main input",
+}  # fmt: skip
 READ = """async () => (await axe.run()).violations.map(
   found => `${found.impact} ${found.id}: ${found.nodes.map(node => node.target.join(' ')).join(', ')}`)"""
 
@@ -39,6 +43,7 @@ def server(workspace: Workspace, tmp_path: Path) -> Iterator[AppServer]:
         workspace,
         {f"{i:04d}" + "0" * 60: {"ann": "happiness", "bob": ("sadness", "happiness")[i % 2]} for i in range(8)},
     )
+    ask_about(workspace, [f"{i:064x}" for i in range(4)], by="owner")
     with app_server(workspace, tmp_path / "server") as made:
         yield made
 

@@ -137,7 +137,11 @@ def test_chosen_ones_are_asked_about_put_into_a_split_and_taken_out(
         page.keyboard.press("x")
         page.get_by_text("2 selected").wait_for()
         page.get_by_role("button", name="Ask the team").click()
-        page.get_by_text("Round 1: 2 new and 0 once more.").wait_for()
+        page.get_by_text("Round 1: 2 new and 0 once more, waiting to be sent.").wait_for()
+        page.get_by_role("link", name="Look at them and send").click()
+        page.get_by_role("button", name="Send 2 to the team").wait_for()
+        assert page.locator(".proposed li").count() == 2
+        page.go_back()
         page.locator(".tiles input").nth(3).check()
         page.locator(".chosen select").select_option("test")
         page.get_by_text("Put 1 samples into test?").wait_for()
@@ -181,10 +185,18 @@ def test_a_reader_can_choose_nothing_and_an_empty_workspace_says_what_to_type(
 
 
 def test_the_texts_of_the_pages_that_look_are_there_in_every_language() -> None:
-    texts = {code: json.loads(shell.parts()[f"words/look/{code}.json"]) for code in ("en", "de", "es", "fr", "ru")}
-    names = {code: {(section, key) for section in found for key in found[section]} for code, found in texts.items()}
-    assert len(set(map(frozenset, names.values()))) == 1
-    for section, key in names["en"]:
-        values = {code: texts[code][section][key] for code in texts}
+    files = {code: shell.parts()[f"words/look/{code}.json"] for code in ("en", "de", "es", "fr", "ru")}
+    texts = {code: flat(json.loads(found)) for code, found in files.items()}
+    assert len({frozenset(found) for found in texts.values()}) == 1
+    for key in texts["en"]:
+        values = {code: found[key] for code, found in texts.items()}
         marks = {frozenset(part.partition("}")[0] for part in text.split("{")[1:]) for text in values.values()}
-        assert len(marks) == 1 and all(values.values()), (section, key, values)
+        assert len(marks) == 1 and all(values.values()), (key, values)
+
+
+def flat(words: dict[str, Any], before: str = "") -> dict[str, str]:
+    """Every text by the names that lead to it."""
+    found: dict[str, str] = {}
+    for key, value in words.items():
+        found |= flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
+    return found

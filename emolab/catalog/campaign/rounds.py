@@ -84,6 +84,25 @@ def count_unsent(conn: Connection) -> int:
     return int(conn.execute(query.where(*_waiting())).scalar_one())
 
 
+def waiting(conn: Connection) -> dict[int, dict[str, int]]:
+    """How many suggestions wait to be sent, by round and kind."""
+    number, kind = _suggestions.c.round, _suggestions.c.kind
+    query = select(number, kind, func.count()).select_from(
+        _suggestions.join(_samples, _samples.c.pk == _suggestions.c.sample)
+    )
+    found: dict[int, dict[str, int]] = {}
+    for row in conn.execute(query.where(*_waiting()).group_by(number, kind).order_by(number)):
+        found.setdefault(int(row[0]), {})[str(row[1])] = int(row[2])
+    return found
+
+
+def waiting_page(conn: Connection, *, after: tuple[int, int], n: int) -> list[Suggestion]:
+    """The next ``n`` suggestions that wait, by round and rank, behind the one with this round and rank."""
+    number, rank = _suggestions.c.round, _suggestions.c.rank
+    behind = (number > after[0]) | ((number == after[0]) & (rank > after[1]))
+    return _read(conn, _with_ids().where(behind, *_waiting()).limit(n))
+
+
 def _waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """True for suggestions no labelling server has received and, where they are new, nobody has answered meanwhile."""
     sent = exists().where(

@@ -77,6 +77,26 @@ def push_round(workspace: Workspace, proposal: Proposal, *, progress: Progress =
     return replace(report, url=for_people(workspace, report.url))
 
 
+def push_waiting(workspace: Workspace, *, progress: Progress = SILENT) -> PushReport:
+    """Send every suggestion that waits, of whichever round; guesses go along where they are to be shown and are there.
+
+    Raises :class:`EmolabError` without a server.
+    """
+    from emolab.errors import DataError
+    from emolab.labeling.server.address import for_people, open_studio
+    from emolab.labeling.sync.push import push as run
+
+    guesses: Mapping[str, str] = {}
+    if workspace.config.labeling.show_predictions:
+        try:
+            guesses = latest_guesses(workspace)
+        except DataError as error:
+            progress.note(f"Nobody is shown a guess. {error.message}")
+    with open_studio(workspace, progress=progress) as studio:
+        report = run(workspace, studio, suggestions=True, guesses=guesses, progress=progress)
+    return replace(report, url=for_people(workspace, report.url))
+
+
 def latest_guesses(workspace: Workspace) -> Mapping[str, str]:
     """The newest model's class for every sample it has predictions for. Raises :class:`DataError` without any."""
     from emolab.catalog import models

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from starlette.routing import BaseRoute
 
-from emolab.serving.workbench import data, model, shell, team, tryout, vote
+from emolab.serving.workbench import data, model, shell, suggest, team, tryout, vote
 from emolab.serving.workbench.session import Workbench
 
 
@@ -20,5 +20,6 @@ def routes(bench: Workbench, stack: ExitStack) -> list[BaseRoute]:
         *data.routes(bench),
         *model.routes(bench),
         *team.routes(bench),
+        *suggest.routes(bench, stack),
         *tryout.routes(bench),
     ]

@@ -23,7 +23,9 @@ POLICY = (
 HEADERS = {"content-security-policy": POLICY, "permissions-policy": "camera=(self), microphone=(), geolocation=()"}
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 #: Pages of the navigation, and who may open them, in their order.
-PAGES: dict[str, str] = {"vote": "annotator", "data": "reader", "model": "reader", "team": "reader", "try": "reader"}
+PAGES: dict[str, str] = {
+    "vote": "annotator", "data": "reader", "suggest": "reader", "model": "reader", "team": "reader", "try": "reader",
+}  # fmt: skip
 
 
 def routes(bench: Workbench) -> list[BaseRoute]:

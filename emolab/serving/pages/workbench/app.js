@@ -7,6 +7,7 @@ import { $, el, fill, filled } from "./dom.js";
 const PAGES = {
   vote: () => import("./vote.js"),
   data: () => import("./data.js"),
+  suggest: () => import("./suggest.js"),
   model: () => import("./model.js"),
   team: () => import("./team.js"),
   try: () => import("./try.js"),

@@ -117,8 +117,8 @@ class Page {
     return this.app.api("GET", `/app/api/data/${what}?${query}`, undefined, { signal: turn.signal });
   }
 
-  say(text, hint = null, role = "status") {
-    fill(this.note, el("p", { class: "card said-text", role }, text, hint && el("span", { class: "soft hint" }, hint)));
+  say(text, hint = null, role = "status", link = null) {
+    fill(this.note, el("p", { class: "card said-text", role }, text, link && [" ", link], hint && el("span", { class: "soft hint" }, hint)));
   }
 
   // filters
@@ -221,7 +221,7 @@ class Page {
     try {
       if (what === "ask") {
         const made = await post({});
-        this.done(made.round === null ? t("asked_none") : t("asked", made));
+        await this.done(made.round === null ? t("asked_none") : t("asked", made), el("a", { href: "#/suggest" }, t("send")));
         return;
       }
       const plan = await post({ dry_run: true });
@@ -238,11 +238,11 @@ class Page {
     }
   }
 
-  async done(text) {
+  async done(text, link = null) {
     this.grid.unchoose();
     this.choices = await this.app.api("GET", "/app/api/data/choices");
     await this.load();
-    this.say(text);
+    this.say(text, null, "status", link);
   }
 
   sure(question) {

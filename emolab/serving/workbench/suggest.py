@@ -1,0 +1,156 @@
+"""The page of suggestions: what would be asked next and why, what that costs, and one click that sends it.
+
+Choosing and sending are jobs: processes of their own that all people of the page see, and that an owner may stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from emolab.errors import EmolabError
+from emolab.loop.look.suggest_view import FACES, proposed_faces, suggest_view, waiting_stamp
+from emolab.loop.operate.job_runner import JobRequest, JobRunner, JobView
+from emolab.plugins import STRATEGIES
+from emolab.serving.app.errors import JSONAnswer, RequestRefused
+from emolab.serving.people import Person
+from emolab.serving.workbench.asking import number, step, text
+from emolab.serving.workbench.session import APP, Workbench, allowed, json_body
+
+#: What is kept of the results; the samples themselves stand in the catalog.
+KEPT_OF_ROUND = ("round", "strategy", "n", "note", "candidates", "left_out")
+KEPT_OF_PUSH = ("project", "url", "created", "adopted", "resumed", "reopened", "waiting", "missing", "note")
+
+
+class _Starting:
+    """Starts jobs, one after the other, for whoever has seen which rounds wait."""
+
+    def __init__(self, bench: Workbench, jobs: JobRunner) -> None:
+        self._bench, self._jobs, self._turn = bench, jobs, asyncio.Lock()
+
+    async def begin(self, person: Person, asked: JobRequest, stamp: str) -> Response:
+        """Start a job; the same wish sent again is the same job. Raises :class:`RequestRefused`."""
+        async with self._turn:
+            before = self._jobs.view()
+            if before is not None and before.id == asked.id:
+                return JSONAnswer({"job": _told(before)})
+            if before is not None and not before.over:
+                raise RequestRefused(409, "busy", f"{before.by} has started something already.", "Wait until it ends.")
+            if stamp != await step(waiting_stamp, self._bench.workspace):
+                raise RequestRefused(409, "changed", "Other faces wait now than those on your page.", "Look again.")
+            try:
+                found = self._jobs.start(asked)
+            except EmolabError as error:
+                raise RequestRefused(409, "busy", error.message, error.hint) from error
+            self._bench.note(person, asked.kind, {"job": asked.id, **asked.words})
+            return JSONAnswer({"job": _told(found)})
+
+
+def routes(bench: Workbench, stack: ExitStack) -> list[BaseRoute]:
+    """The routes of the page; ``stack`` ends the job that runs."""
+    jobs = JobRunner(bench.workspace, ended=functools.partial(_note_end, bench))
+    stack.callback(jobs.close)
+    starting = _Starting(bench, jobs)
+
+    def at(path: str, handler: Callable[..., Any], method: str = "GET", **more: Any) -> Route:
+        return Route(f"{APP}/api/{path}", functools.partial(handler, bench=bench, **more), methods=[method])
+
+    return [
+        at("suggest", view, jobs=jobs),
+        at("suggest/faces", faces),
+        at("suggest/now", now, jobs=jobs),
+        at("suggest/propose", propose, "POST", starting=starting),
+        at("suggest/push", push, "POST", starting=starting),
+        at("suggest/stop", stop, "POST", jobs=jobs),
+    ]
+
+
+@allowed("reader")
+async def view(request: Request, bench: Workbench, person: Person, *, jobs: JobRunner) -> Response:
+    """The rounds that wait, what the next can be chosen by, and the job that runs or ran last."""
+    del request
+    found = (await step(suggest_view, bench.workspace)).to_dict()
+    return JSONAnswer({**found, "job": _told(jobs.view()), "may_change": person.may("owner")})
+
+
+@allowed("reader")
+async def faces(request: Request, bench: Workbench, person: Person) -> Response:
+    """Samples that wait, and why each was chosen."""
+    del person
+    n = number(request, "n", int) or FACES
+    return JSONAnswer((await step(proposed_faces, bench.workspace, after=text(request, "after"), n=n)).to_dict())
+
+
+@allowed("reader")
+async def now(request: Request, bench: Workbench, person: Person, *, jobs: JobRunner) -> Response:
+    """The job, and whether other rounds wait than before: what a page asks again and again."""
+    del request, person
+    return JSONAnswer({"job": _told(jobs.view()), "stamp": await step(waiting_stamp, bench.workspace)})
+
+
+@allowed("owner")
+async def propose(request: Request, bench: Workbench, person: Person, *, starting: _Starting) -> Response:
+    """Choose the next round, which waits then to be looked at and sent."""
+    del bench
+    body = await json_body(request)
+    words = {name: body[name] for name in ("n", "minutes", "strategy") if body.get(name) is not None}
+    for name in ("n", "minutes"):
+        if name in words and (isinstance(words[name], bool) or not isinstance(words[name], int)):
+            raise RequestRefused(422, "wrong_form", f'"{name}" is no whole number.')
+    if "strategy" in words and words["strategy"] not in STRATEGIES.names():
+        raise RequestRefused(422, "wrong_form", "There is no such strategy.")
+    asked = JobRequest(
+        id=_name(body, "id"), kind="propose", by=person.name, module="emolab.loop.label.suggest", step="suggest",
+        words=words, keep=KEPT_OF_ROUND,
+    )  # fmt: skip
+    return await starting.begin(person, asked, _name(body, "stamp"))
+
+
+@allowed("owner")
+async def push(request: Request, bench: Workbench, person: Person, *, starting: _Starting) -> Response:
+    """Send what waits to the team."""
+    del bench
+    body = await json_body(request)
+    asked = JobRequest(
+        id=_name(body, "id"), kind="push", by=person.name, module="emolab.loop.label.push", step="push_waiting",
+        keep=KEPT_OF_PUSH,
+    )  # fmt: skip
+    return await starting.begin(person, asked, _name(body, "stamp"))
+
+
+@allowed("owner")
+async def stop(request: Request, bench: Workbench, person: Person, *, jobs: JobRunner) -> Response:
+    """Stop the job that runs; nothing where it is over."""
+    job = _name(await json_body(request), "id")
+    before = jobs.view()
+    found = jobs.stop(job)
+    if before is not None and before.id == job and before.state == "running":
+        bench.note(person, f"stop {before.kind}", {"job": job})
+    return JSONAnswer({"job": _told(found)})
+
+
+def _note_end(bench: Workbench, job: JobView) -> None:
+    """Write down how a job of somebody ended: which round it made, or how many faces it sent."""
+    found = {name: value for name, value in (job.found or {}).items() if name in _NOTED}
+    bench.audit.write({"person": job.by, "did": f"{job.kind} {job.state}", "job": job.id, **found})
+
+
+_NOTED = ("round", "strategy", "n", "project", "created", "adopted", "resumed", "reopened")
+
+
+def _told(job: JobView | None) -> dict[str, Any] | None:
+    return None if job is None else job.to_dict()
+
+
+def _name(body: Mapping[str, Any], key: str) -> str:
+    found = body.get(key)
+    if not isinstance(found, str) or not 0 < len(found) <= 100:
+        raise RequestRefused(422, "wrong_form", f'There is no text "{key}" in the JSON.')
+    return found
