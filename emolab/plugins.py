@@ -81,6 +81,7 @@ MODALITIES = Registry(
     "emolab.modalities",
     {
         "image": "emolab.modalities.image.images:ImageModality",
+        "audio": "emolab.modalities.audio.clips:AudioModality",
     },
 )
 
@@ -89,6 +90,7 @@ BACKBONES = Registry(
     "emolab.backbones",
     {
         "face48": "emolab.training.networks.face48:build",
+        "voice16": "emolab.training.networks.voice16:build",
         "tiny": "emolab.training.networks.tiny:build",
         "hog": "emolab.training.networks.hog:build",
         "mobilenet_v2": "emolab.training.networks.backbones:torchvision_model",

@@ -21,7 +21,7 @@ from emolab.training.networks.weights import load_into, read
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TIMM = "timm:"
 #: Backbones that learn everything from the user's images: without a weights file there is nothing to keep.
-BLANK = ("tiny",)
+BLANK = ("tiny", "voice16")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,73 @@
+"""Clips of sound as a modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emolab.modalities.audio import reading
+from emolab.modalities.audio.reading.sound_contents import container
+from emolab.modalities.audio.spectrogram import described, spectrogram
+from emolab.modalities.preparing import Prepared, Preprocessing, Unprepared, name_of
+from emolab.modalities.problems import Refused
+
+#: Bands of the picture by which a clip is recognised again.
+BANDS = 64
+#: Full scale is 1; what stays below this all along is silence (-80 dB, three steps of 16 bits).
+SILENCE = 1e-4
+#: A longer recording is no clip: it would be decoded whole for its loudest four seconds.
+LONGEST = 600.0
+
+
+class UnreadableSound(Unprepared):
+    """A sound file that cannot be decoded or is silent."""
+
+    KIND = "a sound"
+
+
+class AudioModality:
+    """Voices: clips of some seconds."""
+
+    name = "audio"
+    noun = "clip"
+    settings: Mapping[str, str] = {"training.backbone": "voice16"}
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether ``head`` is how a format begins that is read as a sound."""
+        try:
+            container(head)
+        except Refused:
+            return False
+        return True
+
+    def gray(self, media: bytes | Path) -> NDArray[np.uint8]:
+        """The spectrogram, as a network sees it."""
+        return self.decode(media, Preprocessing(BANDS, "sound"))[:, :, 0]
+
+    def color(self, media: Sequence[bytes | Path]) -> str:  # noqa: ARG002
+        """``sound``: there is one way only."""
+        return "sound"
+
+    def prepare(self, media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:  # noqa: ARG002
+        """The spectrogram (see :func:`emolab.modalities.audio.spectrogram.spectrogram`), and what had to be assumed."""
+        try:
+            sound = reading.load(media, max_seconds=LONGEST)
+        except Refused as refused:
+            raise UnreadableSound(name_of(media), f"{refused.kind}: {refused.message}") from refused
+        except OSError as error:
+            raise UnreadableSound(name_of(media), (error.strerror or str(error)).lower()) from error
+        if np.abs(sound.samples).max() < SILENCE:
+            raise UnreadableSound(name_of(media), "nothing in it: silence")
+        return Prepared(spectrogram(sound.samples, wanted.size), "; ".join(sound.notes) or None)
+
+    def decode(self, media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
+        """The same spectrogram; there is no quicker one."""
+        return self.prepare(media, wanted).pixels
+
+    def described(self, wanted: Preprocessing) -> dict[str, Any]:
+        """Every step from a file to what the network sees."""
+        return described(wanted.size) | {"version": wanted.version, "color": wanted.color}

@@ -1,0 +1,57 @@
+"""emolab's own network for voices at 16 kHz: a small residual network for their spectrograms."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from emolab.errors import DataError
+from emolab.training.networks.blocks import Block, draw_weights
+from emolab.training.networks.face48 import shortcut
+
+STEM, WIDTHS = 24, (32, 64, 128, 160)
+#: Mean and spread of the values of spectrograms as networks see them, of 0..1.
+NORMALISATION = ((0.2,), (0.25,))
+
+
+class Voice16(nn.Module):
+    """A stem that halves the spectrogram, then four stages of two blocks: (n, 1 or 3, bands, frames) -> (n, 320).
+
+    Features are the mean over bands and time, and the standard deviation over time of the means over bands: how much a
+    voice moves tells as much as how it is (Snyder et al. 2018, "X-vectors", section 2: statistics pooling).
+    """
+
+    normalisation = NORMALISATION
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(1, STEM, 3, 2, 1, bias=False), nn.BatchNorm2d(STEM), nn.ReLU(inplace=True)]
+        inside = STEM
+        for stage, outside in enumerate(WIDTHS):
+            stride = 2 if stage else 1
+            layers += [Block(inside, outside, stride, shortcut=shortcut), Block(outside, outside, 1, shortcut=shortcut)]
+            inside = outside
+        self.layers = nn.Sequential(*layers)
+        draw_weights(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Statistics of the feature map over time."""
+        gray = x if x.shape[1] == 1 else x.mean(dim=1, keepdim=True)
+        over_time = cast(Tensor, self.layers(gray)).mean(dim=2)
+        mean = over_time.mean(dim=2)
+        spread = ((over_time - mean.unsqueeze(2)).square().mean(dim=2) + 1e-5).sqrt()
+        return torch.cat([mean, spread], dim=1)
+
+
+def build(name: str, weights: str, *, size: int) -> nn.Module:  # noqa: ARG001
+    """The network called ``voice16`` with random weights, or those of the file ``weights``."""
+    from emolab.training.networks.weights import load_into, read
+
+    if size < 16:
+        raise DataError(f"voice16 halves the spectrogram four times and needs at least 16 bands, got {size}.")
+    module = Voice16()
+    if weights not in ("default", "none"):
+        module.mismatches = load_into(module, read(weights), source=weights)  # type: ignore[assignment]
+    return module
