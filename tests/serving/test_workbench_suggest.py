@@ -174,7 +174,7 @@ def test_annotators_see_nothing_readers_start_nothing(app: tuple[Workbench, Test
         enter(browser, token_of(emolab.add_serve_person(workspace, f"a-{role}", role=role).link))
         assert [browser.get(f"{API}{path}").status_code for path in ("", "/faces", "/now")] == [status] * 3
         for what in WRITES:
-            assert browser.post(f"{API}/{what}", json={"id": "x", "stamp": "2.3"}).status_code == 403
+            assert browser.post(f"{API}/{what}", json={"id": "x", "stamp": "2.3.0"}).status_code == 403
         if role == "reader":
             assert browser.get(API).json()["waiting"] == 3 and not browser.get(API).json()["may_change"]
     assert len(lines(bench)) == known

@@ -208,6 +208,13 @@ def tasks(conn: Connection, project: Project, *states: str) -> list[ProjectTask]
     return [ProjectTask(*row) for row in conn.execute(query)]
 
 
+def count_left_over(conn: Connection, title: str) -> int:
+    """How many tasks of the projects with this title a push began with and has not brought to the server, as known."""
+    query = select(func.count()).select_from(_tasks.join(_projects, _projects.c.pk == _tasks.c.project))
+    on_their_way = _tasks.c.state.in_(("pending", "sending", "reopening"))
+    return int(conn.execute(query.where(_projects.c.title == title, ~_projects.c.gone, on_their_way)).scalar_one())
+
+
 def task_of(conn: Connection, project: Project, sample_id: str) -> int | None:
     """The server's task for a sample; ``None`` where there is none, or none any more."""
     query = (

@@ -25,9 +25,10 @@ class SuggestView(Result):
 
     ``unasked`` samples have no answer, lie with nobody and do not wait to be sent. ``rounds`` wait: ``new`` samples and
     those ``again``, the ``votes`` they ask for and the team's ``seconds`` (``None``: nobody's answers were timed yet).
-    ``each`` new sample is seen by so many people, who take ``seconds_each`` together. ``stamp`` changes with the rounds
-    that wait. ``studio`` is the address of the project at the server (``url``, or ``None``), or why nothing can be sent
-    (``lacking``, ``hint``). ``next`` is what to type where there is nothing to suggest from.
+    ``each`` new sample is seen by so many people, who take ``seconds_each`` together. ``left_over`` tasks were begun by
+    a push that stopped, and go out with the next one. ``stamp`` changes with all that waits. ``studio`` is the address
+    of the project at the server (``url``, or ``None``), or why nothing can be sent (``lacking``, ``hint``). ``next`` is
+    what to type where there is nothing to suggest from.
     """
 
     samples: int
@@ -41,6 +42,7 @@ class SuggestView(Result):
     waiting: int
     votes: int
     seconds: float | None
+    left_over: int
     stamp: str
     studio: Mapping[str, Any]
     next: str | None
@@ -62,6 +64,7 @@ def suggest_view(workspace: Workspace) -> SuggestView:
     """The rounds that wait, and what the next can be chosen by; an empty workspace is no error."""
     from emolab.catalog import activity, models, samples
     from emolab.catalog.campaign import remotes, rounds
+    from emolab.labeling.sync.project import title_of
     from emolab.loop.label.selection.round_pool import seconds_for
     from emolab.loop.operate.status import status
     from emolab.plugins import STRATEGIES
@@ -76,7 +79,7 @@ def suggest_view(workspace: Workspace) -> SuggestView:
             _round(known[number], kinds, each, speeds) for number, kinds in rounds.waiting(conn).items()
         ]  # fmt: skip
         told = samples.count(conn), samples.count_answered(conn), samples.count_waiting(conn)
-        stamp = _stamp(conn)
+        left_over, stamp = remotes.count_left_over(conn, title_of(config)), _stamp(conn, title_of(config))
     votes = sum(one["votes"] for one in waits)
     unasked = max(0, told[0] - told[1] - told[2] - sum(one["new"] for one in waits))
     return SuggestView(
@@ -91,16 +94,19 @@ def suggest_view(workspace: Workspace) -> SuggestView:
         waiting=sum(one["new"] + one["again"] for one in waits),
         votes=votes,
         seconds=seconds_for(speeds, votes) if votes else None,
+        left_over=left_over,
         stamp=stamp,
         studio=_studio(workspace),
-        next=None if unasked or waits else status(workspace).next,
+        next=None if unasked or waits or left_over else status(workspace).next,
     )
 
 
 def waiting_stamp(workspace: Workspace) -> str:
     """A text that changes whenever another round, or another number of suggestions, waits to be sent."""
+    from emolab.labeling.sync.project import title_of
+
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        return _stamp(conn)
+        return _stamp(conn, title_of(workspace.config))
 
 
 def proposed_faces(workspace: Workspace, *, after: str | None = None, n: int = FACES) -> ProposedFaces:
@@ -143,10 +149,10 @@ def _round(made: Round, kinds: Mapping[str, int], each: int, speeds: Sequence[fl
     }
 
 
-def _stamp(conn: Connection) -> str:
-    from emolab.catalog.campaign import rounds
+def _stamp(conn: Connection, title: str) -> str:
+    from emolab.catalog.campaign import remotes, rounds
 
-    return f"{rounds.next_number(conn)}.{rounds.count_unsent(conn)}"
+    return f"{rounds.next_number(conn)}.{rounds.count_unsent(conn)}.{remotes.count_left_over(conn, title)}"
 
 
 def _face(suggestion: Suggestion, guesses: Mapping[str, tuple[str, float]]) -> dict[str, Any]:

@@ -69,16 +69,18 @@ class Page {
 
   showWaiting() {
     const { view, t } = this;
-    if (!view.waiting) {
+    const all = view.waiting + view.left_over;
+    if (!all) {
       fill(this.waits);
       return;
     }
-    const push = view.may_change && el("button", { type: "button", name: "push", disabled: this.running(), onclick: () => this.act("push") }, t("push", { n: this.n(view.waiting) }));
+    const push = view.may_change && el("button", { type: "button", name: "push", disabled: this.running(), onclick: () => this.act("push") }, t("push", { n: this.n(all) }));
     fill(this.waits, el("section", { class: "card pad", "aria-labelledby": "waits" },
       el("h2", { id: "waits" }, t("waits")),
-      el("p", { class: "price" }, this.priced(this.n(view.waiting), t("faces")), this.priced(this.n(view.votes), t("votes")),
+      view.waiting > 0 && el("p", { class: "price" }, this.priced(this.n(view.waiting), t("faces")), this.priced(this.n(view.votes), t("votes")),
         view.seconds === null ? el("span", {}, t("time_unknown")) : this.priced(this.lasting(view.seconds), t("of_the_team"))),
       el("ul", { class: "plain-list waits" }, view.rounds.map((round) => this.round(round))),
+      view.left_over > 0 && el("p", { class: "note-text" }, t("left_over", { n: this.n(view.left_over) })),
       view.studio.lacking && el("p", { class: "note-text" }, view.studio.lacking, " ", view.studio.hint),
       push && el("p", { class: "answers" }, push)));
   }
@@ -111,7 +113,7 @@ class Page {
       ["", ...view.strategies].map((name) => el("option", { value: name, selected: name === (wanted.strategy ?? "") }, name || t("as_set", { name: view.settings.strategy }))));
     const why = el("p", { class: "soft why" });
     const price = el("p", { class: "soft", role: "status" });
-    const button = el("button", { type: "button", name: "propose", class: view.waiting ? "plain" : null, disabled: this.running(), onclick: () => this.act("propose") }, t("propose"));
+    const button = el("button", { type: "button", name: "propose", class: view.waiting + view.left_over ? "plain" : null, disabled: this.running(), onclick: () => this.act("propose") }, t("propose"));
     const explain = () => { const name = strategy.value || view.settings.strategy; why.textContent = this.app.words.suggest.strategies[name] ?? ""; };
     const cost = () => {
       const given = Math.floor(Number(many.value));
@@ -120,7 +122,7 @@ class Page {
         : t("cost", { votes: this.n(given * view.each), time: this.lasting(given * view.seconds_each) });
     };
     fill(this.form, el("section", { class: "card pad next-round", "aria-labelledby": "next-round" },
-      el("h2", { id: "next-round" }, t(view.waiting ? "another" : "next_round")),
+      el("h2", { id: "next-round" }, t(view.waiting + view.left_over ? "another" : "next_round")),
       !view.model && el("p", { class: "note-text" }, t("no_model"), " ", el("code", {}, "emolab train")),
       el("p", { class: "choose" }, many, unit, button),
       price,
