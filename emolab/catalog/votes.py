@@ -176,6 +176,20 @@ def known(conn: Connection, names: Iterable[str], *, refused: Collection[str]) -
     return found
 
 
+def given(conn: Connection, origin: str) -> Vote | None:
+    """The newest vote of this origin, also one that was withdrawn; ``None`` where the ledger has never heard of it."""
+    query = (
+        select(_samples.c.id, _annotators.c.name, *vote_rows.COLUMNS)
+        .join(_samples, _samples.c.pk == _votes.c.sample)
+        .join(_annotators, _annotators.c.pk == _votes.c.annotator)
+        .where(_votes.c.origin == origin)
+        .order_by(_votes.c.pk.desc())
+        .limit(1)
+    )
+    row = conn.execute(query).first()
+    return None if row is None else vote_rows.vote(tuple(row))
+
+
 def origins(conn: Connection, prefix: str) -> dict[str, str]:
     """Active votes whose origin starts with ``prefix``: origin to content hash."""
     query = select(_votes.c.origin, _votes.c.content).where(alive(), _starts(conn, _votes.c.origin, prefix))

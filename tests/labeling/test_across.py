@@ -173,3 +173,15 @@ def test_a_project_that_cannot_be_looked_at_is_not_taken_for_a_removed_one(
             projects.remove_empty(catalog, Silent(), [twin])  # type: ignore[arg-type]
         with catalog.connect() as conn:
             assert [p.gone for p in remotes.projects(conn)] == [False]
+
+
+def test_what_somebody_said_on_the_page_try_it_counts_until_a_server_has_a_later_answer(tx: Connection) -> None:
+    first = project(tx, 1)
+    tried = Vote(sample_id=FACE, annotator="ann", label="sadness", origin=f"{across_projects.APP}1-2", cast_at=NOON)
+    votes.append(tx, [tried])
+    settle(tx, first, said(first, 1, "anger", "2026-11-20T11:00:00Z"))
+    assert counted(tx) == ["ann sadness"]
+    settle(tx, first, said(first, 2, "happiness", LATER), said(first, 3, "happiness", LATER, who="bob"))
+    assert counted(tx) == ["ann happiness", "bob happiness"]
+    settle(tx, first, said(first, 3, "happiness", LATER, who="bob"), leaving={first.origin(2)})
+    assert counted(tx) == ["ann sadness", "bob happiness"]

@@ -25,7 +25,8 @@ class Item:
     """One input: the bytes of an image file, its path, something to call for them, or pixels (a video frame).
 
     ``name`` is what reports show and the catalog keeps. ``stamp`` changes when the input changes and lets a second run
-    skip it unread; a path needs none. ``carry`` is whatever the caller wants to find again in the outcome.
+    skip it unread; a path needs none. ``only`` is the one face, counted from 1 with the largest first, that is cut out
+    where faces are [all]. ``carry`` is whatever the caller wants to find again in the outcome.
     """
 
     data: bytes | Path | Callable[[], bytes] | Image.Image
@@ -36,6 +37,7 @@ class Item:
     licence: str | None = None
     split: str | None = None
     stamp: str | None = None
+    only: int | None = None
     carry: object = None
 
 

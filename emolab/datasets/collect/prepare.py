@@ -121,7 +121,7 @@ class Preparer:
             notes.append(Problem(item.name, "small face", small, taken=True))
         if not wanted:
             yield self._whole(item, picture, notes, faces=0)
-        for face in wanted:
+        for face in wanted if item.only is None else wanted[item.only - 1 : item.only]:
             box = face.crop(picture.size, margin=self._options.margin)
             cut = media.cut(picture.image, box, format=picture.format)
             yield self._keep(cut, face=face, parent=picture.origin)

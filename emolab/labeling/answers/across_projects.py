@@ -1,4 +1,4 @@
-"""Each person once per sample, also when their answers lie in several projects of one server."""
+"""Each person once per sample, also when their answers lie in several projects of one server, or came from the app."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from emolab.records import Vote
 
 
+#: What the origins of votes begin with that no server has: the app's page *Try it* put them into the ledger.
+APP = "app:"
+
+
 def once(
     tx: Connection,
     project: Project,
@@ -39,14 +43,15 @@ def once(
     does not show them any more.
     """
     wanted = sorted(set(samples))
-    if not wanted or (len(remotes.projects(tx, server=project.server)) == 1 and not (leaving or held)):
+    alone = len(remotes.projects(tx, server=project.server)) == 1 and not votes.counted_after(tx, APP)
+    if not wanted or (alone and not (leaving or held)):
         return list(made)
     fresh = {vote.origin for vote in made}
     stored: list[Vote] = []
     for part in chunks(wanted, 500):
         stored += votes.iterate(tx, include_rejected=True, sample_ids=part)
-    server = f"studio:{project.server}:"
-    kept = [v for v in stored if v.origin.startswith(server) and v.origin not in fresh and v.origin not in leaving]
+    theirs = (f"studio:{project.server}:", APP)
+    kept = [v for v in stored if v.origin.startswith(theirs) and v.origin not in fresh and v.origin not in leaving]
     changed = latest_counts([*made, *kept])
     return [changed.get(v.origin, v) for v in made] + [changed[v.origin] for v in kept if v.origin in changed]
 

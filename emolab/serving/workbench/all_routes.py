@@ -21,5 +21,5 @@ def routes(bench: Workbench, stack: ExitStack) -> list[BaseRoute]:
         *model.routes(bench),
         *team.routes(bench),
         *suggest.routes(bench, stack),
-        *tryout.routes(bench),
+        *tryout.routes(bench, stack),
     ]

@@ -15,6 +15,8 @@ from emolab.serving.people import OWNER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import Connection
+
     from emolab.catalog import Catalog
     from emolab.labeling.label_studio.client import Studio
     from emolab.labeling.label_studio.records import RemoteUser
@@ -95,16 +97,40 @@ class StudioUsers:
 
     def _name(self, person: str, server: str, user: RemoteUser) -> None:
         """Give the person's votes the name that the owner has typed, where nothing stands against it."""
-        from emolab.catalog import nicknames
         from emolab.labeling.answers import pseudonyms
 
         with self.catalog.begin() as tx:
-            named = pseudonyms.remember(tx, server, [user.id], {user.id: user})[user.id]
-            if named not in nicknames.by_pseudonym(tx):
-                try:
-                    nicknames.give(tx, named, person)
-                except DataError:  # taken, too long or unprintable: the pseudonym stays
-                    return
+            name_annotator(tx, pseudonyms.remember(tx, server, [user.id], {user.id: user})[user.id], person)
+
+
+def annotator_of(catalog: Catalog, people: PeopleFile, person: str) -> str:
+    """The annotator whom the ledger knows, or will know, ``person`` as: the same as of answers at a server."""
+    from emolab.catalog import settings
+    from emolab.catalog.campaign import answers, remotes
+    from emolab.labeling.answers.pseudonyms import pseudonym
+
+    with catalog.connect() as conn:
+        projects = remotes.projects(conn)
+    for project in reversed(projects):
+        user = known_user(catalog, people, person, project.server)
+        with catalog.connect() as conn:
+            known = answers.people(conn, project.server).get(user or 0)
+        if known is not None:
+            return known
+    with catalog.begin() as tx:
+        secret = settings.secret(tx)
+    return pseudonym(secret, address_of(person, secret))
+
+
+def name_annotator(tx: Connection, annotator: str, person: str) -> None:
+    """Call an annotator by the name of ``person``, unless there is a name or something stands against it."""
+    from emolab.catalog import nicknames
+
+    if annotator not in nicknames.by_pseudonym(tx):
+        try:
+            nicknames.give(tx, annotator, person)
+        except DataError:  # taken, too long or unprintable: the pseudonym stays
+            return
 
 
 def address_of(person: str, secret: bytes) -> str:

@@ -1,8 +1,9 @@
-// Try the model that answers: a picture from this device, or the camera; nothing is kept.
+// Try the model that answers: a picture from this device, or the camera. Nothing is kept before somebody says so.
 
 import { el, fill } from "./dom.js";
 import { drawBoxes, drawFaces } from "./try/faces.js";
 import { lookButton } from "./try/looked.js";
+import { uuid, wrongButton } from "./try/wrong.js";
 
 /** Milliseconds between two pictures of the camera, at least. */
 const PAUSE = 200;
@@ -11,11 +12,12 @@ export async function show(main, app) {
   const t = (name, values) => app.t(`try.${name}`, values);
   const words = await classWords(app);
   const name = (label) => words.get(label) ?? label;
+  const may = app.me.role === "owner";
   const state = { stream: null, ended: false, last: null };
   const view = el("div", { class: "stage" }), told = el("div", { class: "answer" });
   const file = el("input", { type: "file", accept: "image/*", id: "picture", onchange: () => file.files[0] && one(file.files[0]) });
   const camera = el("button", { type: "button", class: "plain", onclick: () => (state.stream ? freeze() : start()) }, t("camera"));
-  const drop = el("section", { class: "card pad drop" }, el("p", {}, el("label", { for: "picture" }, t("picture")), " ", file, " ", camera), el("p", { class: "soft" }, t("text")));
+  const drop = el("section", { class: "card pad drop" }, el("p", {}, el("label", { for: "picture" }, t("picture")), " ", file, " ", camera), el("p", { class: "soft" }, t(may ? "text" : "text_reader")));
   fill(main, el("div", { class: "head" }, el("h1", {}, t("title"))), drop, el("div", { class: "two" }, view, told));
   drop.addEventListener("dragover", (event) => event.preventDefault());
   drop.addEventListener("drop", (event) => { event.preventDefault(); const [first] = event.dataTransfer.files; if (first) one(first); });
@@ -29,7 +31,7 @@ export async function show(main, app) {
     say(el("p", { role: "status" }, t("working")));
     try {
       const answer = await ask(picture);
-      if (shot.isConnected) answered(shot, picture, answer);
+      if (shot.isConnected) answered(shot, answer, { picture, title: picture.name, sitting: null });
     } catch (error) {
       if (shot.isConnected) refused(error);
     }
@@ -47,14 +49,16 @@ export async function show(main, app) {
   }
 
   /** Show what was said of a picture that stands still, with what can be done about it. */
-  function answered(shot, picture, answer) {
+  function answered(shot, answer, source) {
     const image = answer.images[0];
     const shown = shot.querySelector("img") !== null;
     if (shown) drawBoxes(shot, image);
     told.setAttribute("aria-live", "polite");
     drawFaces(told, image, answer.coverage, { t, name, acts: (face, place) => {
-      const [button, legend] = shown ? lookButton({ app, t, name, shot, picture, place, refused }) : [];
-      return [el("p", { class: "acts" }, button), legend];
+      const [look, legend] = shown ? lookButton({ app, t, name, shot, picture: source.picture, place, refused }) : [];
+      const given = { ...source, face, place, label: face.label };
+      const [wrong, kept] = may ? wrongButton({ app, t, name, choices: [...words], given }) : [];
+      return [el("p", { class: "acts" }, ...[look, wrong].filter(Boolean)), legend, kept];
     } });
   }
 
@@ -85,7 +89,7 @@ export async function show(main, app) {
     told.removeAttribute("aria-live"); // several answers a second are nothing to be read out
     await video.play();
     const canvas = document.createElement("canvas");
-    const mine = state.stream;
+    const [mine, sitting] = [state.stream, uuid()];
     while (state.stream === mine) {
       const began = performance.now();
       [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
@@ -94,7 +98,7 @@ export async function show(main, app) {
       try {
         const answer = await ask(picture);
         if (state.stream === mine) {
-          state.last = { picture, answer };
+          state.last = { answer, source: { picture, title: `camera ${new Date().toISOString()}`, sitting } };
           drawBoxes(view.firstChild, answer.images[0]);
           drawFaces(told, answer.images[0], answer.coverage, { t, name });
         }
@@ -112,9 +116,9 @@ export async function show(main, app) {
   async function freeze() {
     stop();
     if (!state.last) { fill(view); return; }
-    const { picture, answer } = state.last;
-    const shot = await still(picture);
-    if (shot.isConnected) answered(shot, picture, answer);
+    const { answer, source } = state.last;
+    const shot = await still(source.picture);
+    if (shot.isConnected) answered(shot, answer, source);
   }
 
   function stop() {
