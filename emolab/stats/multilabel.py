@@ -67,23 +67,24 @@ def summary(
     if n == 0:
         return {"n": 0, "present": 0, "per_class": []}
     hit, support, predicted = (truth & said).sum(axis=0), truth.sum(axis=0), said.sum(axis=0)
+    f1 = 2 * hit / np.maximum(1, support + predicted)
+    there = support > 0
     rows = [
         {
             "class": name,
             "precision": float(hit[j] / predicted[j]) if predicted[j] else None,
             "recall": float(hit[j] / support[j]) if support[j] else None,
-            "f1": float(2 * hit[j] / (support[j] + predicted[j])) if support[j] else None,
+            "f1": float(f1[j]) if support[j] else None,
             "support": int(support[j]),
             "predicted": int(predicted[j]),
         }
         for j, name in enumerate(classes)
     ]
-    present = [row["f1"] for row in rows if row["support"]]
     safe = np.clip(probs.astype(np.float64), 1e-7, 1 - 1e-7)
     return {
         "n": n,
-        "present": len(present),
-        "macro_f1": float(np.mean(present)) if present else 0.0,
+        "present": int(there.sum()),
+        "macro_f1": float(f1[there].mean()) if there.any() else 0.0,
         "micro_f1": float(2 * hit.sum() / max(1, support.sum() + predicted.sum())),
         "exact": float((truth == said).all(axis=1).mean()),
         "log_loss": float(-np.where(truth, np.log(safe), np.log1p(-safe)).mean()),
