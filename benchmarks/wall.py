@@ -1,12 +1,14 @@
-"""The wall of samples of the app at scale: each kind of filter, its pages and its count, and what it holds in memory.
+"""The app at scale: each kind of filter of the wall, with its pages and its count, the models, and the team.
 
-Made-up samples of five sources, with splits, near copies, quality, three votes on nine in ten, labels and rounds, on
-SQLite. The full run has 1,000,000. A search that takes its time answers in parts; the slowest part is told.
+Made-up samples of five sources, with splits, near copies, quality, three votes on nine in ten, labels, rounds, and two
+models' predictions of all of them, on SQLite. The full run has 1,000,000. A search that takes its time answers in
+parts; the slowest part is told. The app counts the team in a process of its own, so its memory is told apart.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import tempfile
@@ -18,14 +20,21 @@ import numpy as np
 
 from benchmarks.catalog import BATCH, CLASSES, made_up_samples, made_up_votes
 from benchmarks.harness import Result, main, measured, peak_memory_mb
-from emolab.catalog import samples, votes
+from emolab.catalog import models, samples, votes
 from emolab.catalog.campaign import rounds
+from emolab.inference import prediction_store
 from emolab.labeling.labels.aggregate import aggregate
+from emolab.loop.look.model_view import model_view, two_models
+from emolab.loop.look.team_view import team_view
 from emolab.loop.look.wall import WallRequest, wall, wall_choices, wall_count
-from emolab.records import Sample, Suggestion
+from emolab.provenance import snapshots
+from emolab.records import Model, Predictions, Sample, Suggestion
+from emolab.stats import metrics
 from emolab.workspace import Workspace
 
 SOURCES, SPLITS = ("collected", "photos", "ferplus", "camera"), (None, "train", "train", "train", "valid", "test")
+#: Two models, and in how large parts their predictions are stored.
+MODELS, PART = "12", 50_000
 FILTERS = {
     "all samples": WallRequest(),
     "a class": WallRequest(label="fear"),
@@ -89,6 +98,34 @@ def fill(workspace: Workspace, n: int) -> None:
     aggregate(workspace)
 
 
+def judge(workspace: Workspace, n: int) -> None:
+    """Two models that were judged on the validation samples, a sixth of ``n``, and looked at all of them."""
+    rng = np.random.default_rng(1)
+    ids, k = [name(number) for number in range(n)], len(CLASSES)
+    splits = [SPLITS[number % 6] or "train" for number in range(n)]
+    truth = rng.integers(k, size=n)
+    targets, valid = np.eye(k, dtype=np.float32)[truth], np.array(splits) == "valid"
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        taken = snapshots.take(workspace, tx, classes=CLASSES, ids=ids, targets=targets, splits=splits)
+    for letter in MODELS:
+        probs = rng.dirichlet(np.full(k, 0.3), size=n) + targets * rng.random((n, 1))
+        probs = (probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+        made = Model(
+            id=64 * letter, path=f".emolab/models/{letter}", classes=CLASSES, config={"backbone": "made up"},
+            snapshot=taken.id, created_at=f"2026-01-0{letter}T00:00:00.000Z",
+            metrics={"valid": metrics.summary(probs[valid], truth[valid], CLASSES), "n_train": int((~valid).sum())},
+        )  # fmt: skip
+        with workspace.catalog() as catalog, catalog.begin() as tx:
+            models.add(tx, made)
+        mixed = rng.permutation(n)
+        for start in range(0, n, PART):
+            rows = mixed[start : start + PART]
+            told = [ids[row] for row in rows.tolist()]
+            part = Predictions(model_id=made.id, classes=CLASSES, samples=told, probs=probs[rows],
+                               embeddings=np.zeros((len(rows), 1)))  # fmt: skip
+            prediction_store.append(workspace.predictions_folder / made.id, part)
+
+
 def slowest_parts(workspace: Workspace, request: WallRequest) -> tuple[float, float]:
     """CPU seconds of the slowest answer on the way to the first samples, and of the slowest part of the count."""
     page, after = 0.0, None
@@ -121,29 +158,49 @@ def look(folder: Path, n: int) -> list[Result]:
             Result(name=f"{what}: a page", value=page, unit="CPU s", n=n),
             Result(name=f"{what}: a part of the count", value=count, unit="CPU s", n=n),
         ]
-    return [*found, Result(name="peak memory", value=peak_memory_mb(), unit="MiB", n=n)]
+    one, other = (64 * letter for letter in MODELS)
+    with measured() as timing:
+        model_view(workspace, one)
+    found.append(Result(name="a model", value=timing.cpu_s, unit="CPU s", n=n))
+    with measured() as timing:
+        two_models(workspace, one, other)
+    found.append(Result(name="two models side by side", value=timing.cpu_s, unit="CPU s", n=n))
+    return [*found, Result(name="peak memory of the above", value=peak_memory_mb(), unit="MiB", n=n)]
+
+
+def team(folder: Path, n: int) -> list[Result]:
+    """Count the team; run in a process of its own, as the app does."""
+    with measured() as timing:
+        team_view(Workspace.open(folder))
+    return [
+        Result(name="the team", value=timing.cpu_s, unit="CPU s", n=n),
+        Result(name="the team: peak memory", value=peak_memory_mb(), unit="MiB", n=n),
+    ]
 
 
 _APART = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
-from benchmarks.wall import look
-print(json.dumps([asdict(each) for each in look(Path(sys.argv[1]), int(sys.argv[2]))]))
+from benchmarks import wall
+found = getattr(wall, sys.argv[1])(Path(sys.argv[2]), int(sys.argv[3]))
+print(json.dumps([asdict(each) for each in found]))
 """
 
 
 def run(quick: bool) -> list[Result]:
     """Make a workspace, and look at it in a process of its own."""
-    import json
-
     n = 12_000 if quick else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.init(Path(folder) / "faces", classes=CLASSES)
         fill(workspace, n)
-        told = subprocess.run(
-            [sys.executable, "-c", _APART, str(workspace.root), str(n)], check=True, capture_output=True, text=True
-        )
+        judge(workspace, n)
+        return [*_apart("look", workspace, n), *_apart("team", workspace, n)]
+
+
+def _apart(what: str, workspace: Workspace, n: int) -> list[Result]:
+    asked = [sys.executable, "-c", _APART, what, str(workspace.root), str(n)]
+    told = subprocess.run(asked, check=True, capture_output=True, text=True)
     return [Result(**each) for each in json.loads(told.stdout)]
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, and_, case, func, literal_column, or_, select
 
 from emolab.catalog.storage import schema
+from emolab.catalog.storage.plain_rows import plain_rows
 from emolab.catalog.votes import alive, refusal
 from emolab.records import SKIPPED
 from emolab.taxonomy import META
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _votes, _samples, _annotators = schema.votes, schema.samples, schema.annotators
 #: Timed answers, newest first, that tell how fast the team is now.
@@ -131,33 +136,33 @@ def votes_per_sample(conn: Connection) -> dict[int, int]:
 
 def annotators(conn: Connection) -> list[Activity]:
     """Every annotator with active votes, in the order they came."""
-    people = func.sum(_votes.c.count)
-    refused = refusal()
-    totals: dict[int, dict[str, int]] = defaultdict(lambda: {"votes": 0, "meta": 0, "skips": 0, "rejected": 0})
-    last: dict[int, str | None] = {}
-    query = (
-        select(_votes.c.annotator, _votes.c.label, refused, people, func.max(_votes.c.cast_at))
-        .where(alive())
-        .group_by(_votes.c.annotator, _votes.c.label, refused)
-    )
-    for pk, label, why, n, newest in conn.execute(query):
-        if why == SKIPPED or (why is None and label is None):
-            kind = "skips"
-        else:
-            kind = why or ("meta" if label in META else "votes")
-        totals[pk][kind] += int(n)
-        last[pk] = max(filter(None, (last.get(pk), newest)), default=None)
-    times: dict[int, list[float]] = defaultdict(list)
+    totals, last = dict[int, dict[str, int]](), dict[int, str | None]()
+    label, refused = _votes.c.label, refusal()
+    skipped = or_(refused == literal_column(f"'{SKIPPED}'"), and_(refused.is_(None), label.is_(None)))
+    kinds = {
+        "votes": and_(refused.is_(None), label.is_not(None), label.not_in(META)),
+        "meta": and_(refused.is_(None), label.in_(META)),
+        "skips": skipped,
+        "rejected": refused == literal_column("'rejected'"),
+    }
+    sums = [func.sum(case((fits, _votes.c.count), else_=0)) for fits in kinds.values()]
+    query = select(_votes.c.annotator, func.max(_votes.c.cast_at), *sums).where(alive()).group_by(_votes.c.annotator)
+    for pk, newest, *counted in conn.execute(query):
+        totals[pk] = {kind: int(n) for kind, n in zip(kinds, counted, strict=True)}
+        last[pk] = newest
+    times: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
     timed = select(_votes.c.annotator, _votes.c.lead_time).where(alive(), _votes.c.lead_time.is_not(None))
-    for pk, seconds in conn.execution_options(yield_per=50_000).execute(timed):
-        times[pk].append(seconds)
+    for rows in plain_rows(conn, timed):
+        keys, seconds = (np.array(column) for column in zip(*rows, strict=True))
+        for pk in np.unique(keys).tolist():
+            times[pk].append(seconds[keys == pk])
     names = conn.execute(select(_annotators.c.pk, _annotators.c.name, _annotators.c.kind).order_by(_annotators.c.pk))
     return [
         Activity(
             name=name,
             kind=kind,
             **totals[pk],
-            seconds=float(np.median(times[pk])) if times[pk] else None,
+            seconds=float(np.median(np.concatenate(times[pk]))) if pk in times else None,
             last=last[pk],
         )
         for pk, name, kind in names

@@ -82,11 +82,24 @@ class PageRow:
 class FoundPage:
     """The ``rows`` of a page, and where the next one begins; ``None``: no further sample fits.
 
-    A page may hold few rows, or none, and still lead on: the search for more of them had taken its time.
+    A page may hold few rows, or none, and still lead on: the search for more of them had taken its time. It had
+    ``looked`` through so many samples, those in the catalog's gaps included; 0 where it went to the rows directly.
     """
 
     rows: list[PageRow]
     end: PageMark | None
+    looked: int = 0
+
+
+class PartCount(NamedTuple):
+    """``n`` samples fit down to the key ``end``, below which counting goes on (``None``: these were all).
+
+    It ``looked`` through so many samples, those in the catalog's gaps included; 0 where it went to the rows directly.
+    """
+
+    n: int
+    end: int | None
+    looked: int = 0
 
 
 def page(
@@ -113,47 +126,44 @@ def page(
         rows = search.rows(after, n + 1)
         return _cut(rows, n, PageMark(0, 0) if len(rows) > n else None)
     found: list[PageRow] = []
-    below = _newest(conn) + 1 if after is None else after.pk
+    began = below = _newest(conn) + 1 if after is None else after.pk
     for low, high in _ranges(below, seconds):
         found += search.rows(None, n + 1 - len(found), between=(low, high))
         below = low
         if len(found) > n:
             break
-    return _cut(found, n, PageMark(below, below) if below > 1 else None)
+    return _cut(found, n, PageMark(below, below) if below > 1 else None, looked=began - below)
 
 
-def count(
-    conn: Connection, wanted: SampleFilter, *, below: int | None = None, seconds: float = SECONDS
-) -> tuple[int, int | None]:
-    """How many samples fit among those added before the key ``below``, and down to which key they were counted.
-
-    The second is ``None`` when all were; else counting goes on below it.
-    """
+def count(conn: Connection, wanted: SampleFilter, *, below: int | None = None, seconds: float = SECONDS) -> PartCount:
+    """How many samples fit among those added before the key ``below``, or among the newest part of them."""
     head = labels.head(conn)
     if _nothing(wanted, "newest", head):
-        return 0, None
+        return PartCount(0, None)
     search = _Search(conn, wanted, "newest", head)
     if wanted.round is not None:
-        return search.count(None), None
-    n, end = 0, _newest(conn) + 1 if below is None else below
+        return PartCount(search.count(None), None)
+    began = end = _newest(conn) + 1 if below is None else below
+    n = 0
     for low, high in _ranges(end, seconds):
         n += search.count((low, high))
         end = low
-    return n, end if end > 1 else None
+    return PartCount(n, end if end > 1 else None, began - end)
 
 
 def _by_agreement(search: _Search, after: PageMark | None, n: int, seconds: float) -> FoundPage:
     """A page of labelled samples, searched for in stretches of the index of agreement."""
     found: list[PageRow] = []
-    began, step = time.monotonic(), _FIRST
+    began, step, looked = time.monotonic(), _FIRST, 0
     while True:
         end = search.mark_behind(after, step)
         found += search.rows(after, n + 1 - len(found), until=end)
         if len(found) > n or end is None:
             return _cut(found, n, None)
+        looked += step
         after, step = end, min(2 * step, _LONGEST)
         if time.monotonic() - began > seconds:
-            return _cut(found, n, end)
+            return _cut(found, n, end, looked=looked)
 
 
 def _newest(conn: Connection) -> int:
@@ -171,10 +181,10 @@ def _ranges(below: int, seconds: float) -> Iterator[tuple[int, int]]:
             return
 
 
-def _cut(rows: list[PageRow], n: int, end: PageMark | None) -> FoundPage:
+def _cut(rows: list[PageRow], n: int, end: PageMark | None, *, looked: int = 0) -> FoundPage:
     """A page of ``n`` of the ``rows``; where there are more of them, it ends at its last one."""
     if len(rows) <= n:
-        return FoundPage(rows=rows, end=end)
+        return FoundPage(rows=rows, end=end, looked=looked)
     return FoundPage(rows=rows[:n], end=PageMark(rows[n - 1].value, rows[n - 1].pk))
 
 

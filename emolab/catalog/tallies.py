@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 from emolab.catalog.storage import schema
 from emolab.catalog.storage.chunks import chunks
 from emolab.catalog.storage.counted import ACTIVE
+from emolab.catalog.storage.plain_rows import plain_rows
 from emolab.catalog.votes import alive
 from emolab.records import VoteTable
 from emolab.taxonomy import META
@@ -35,22 +36,13 @@ def table(conn: Connection, classes: Sequence[str], *, perspective: str | None =
     if perspective is not None:
         query = query.where(_votes.c.perspective == perspective)
     number = {name: i for i, name in enumerate(classes)}
-    parts: list[np.ndarray[Any, Any]] = []
-    for rows in conn.execute(query.execution_options(yield_per=100_000)).partitions():
+    parts: list[NDArray[np.int64]] = []
+    for rows in plain_rows(conn, query):
         sample, annotator, label, count = zip(*rows, strict=True)
-        parts.append(
-            np.stack(
-                [
-                    np.array(sample, dtype=np.int64),
-                    np.array(annotator, dtype=np.int64),
-                    np.array([number[name] for name in label], dtype=np.int64),
-                    np.array(count, dtype=np.int64),
-                ]
-            )
-        )
+        parts.append(np.array([sample, annotator, [number[name] for name in label], count], dtype=np.int64))
     columns = np.concatenate(parts, axis=1) if parts else np.empty((4, 0), dtype=np.int64)
-    sample_pk, sample_row = np.unique(columns[0], return_inverse=True)
-    annotator_pk, annotator_row = np.unique(columns[1], return_inverse=True)
+    sample_pk, sample_row = _numbered(columns[0])
+    annotator_pk, annotator_row = _numbered(columns[1])
     names = {key: value for key, value in conn.execute(select(_annotators.c.pk, _annotators.c.name))}
     return VoteTable(
         samples=_ids(conn, sample_pk),
@@ -167,11 +159,21 @@ def answers(conn: Connection, ids: Sequence[str], *, outside: str = "") -> dict[
     return found
 
 
+def _numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The distinct ``keys`` in order, and for each of the given ones (m,) its place among them."""
+    if not len(keys) or keys.min() < 0 or keys.max() > 20 * len(keys):
+        found, rows = np.unique(keys, return_inverse=True)
+        return found, rows
+    there = np.zeros(int(keys.max()) + 1, dtype=bool)  # keys are counted up: no need to sort millions of them
+    there[keys] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[keys]
+
+
 def _ids(conn: Connection, pks: NDArray[np.int64]) -> list[str]:
     found: dict[int, str] = {}
     if len(pks) > 10_000:
-        query = select(_samples.c.pk, _samples.c.id).where(_samples.c.n_votes > 0)
-        found.update((a, b) for a, b in conn.execute(query))
+        for rows in plain_rows(conn, select(_samples.c.pk, _samples.c.id).where(_samples.c.n_votes > 0)):
+            found.update(rows)
     else:
         for part in chunks(pks.tolist(), 500):
             found.update(

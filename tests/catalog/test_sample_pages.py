@@ -10,7 +10,18 @@ import pytest
 
 from emolab.catalog import Catalog, fitness, labels, sample_pages, samples, votes
 from emolab.catalog.campaign import rounds
-from emolab.catalog.sample_pages import ANY, NONE, FoundPage, Order, PageRow, SampleFilter, count, of_ids, page
+from emolab.catalog.sample_pages import (
+    ANY,
+    NONE,
+    FoundPage,
+    Order,
+    PageRow,
+    PartCount,
+    SampleFilter,
+    count,
+    of_ids,
+    page,
+)
 from emolab.records import LabelSet, Sample, Suggestion, Vote
 from emolab.votes.picture_bar import Bar
 
@@ -100,8 +111,9 @@ def counts(catalog: Catalog, wanted: SampleFilter, seconds: float = 9.0) -> list
     found, below = [], None
     while not found or below is not None:
         with catalog.connect() as conn:
-            n, below = count(conn, wanted, below=below, seconds=seconds)
-        found.append(n)
+            part = count(conn, wanted, below=below, seconds=seconds)
+        found.append(part.n)
+        below = part.end
     return found
 
 
@@ -201,7 +213,7 @@ def test_before_the_first_labels_every_sample_is_without_one(catalog: Catalog) -
     with catalog.connect() as conn:
         assert [row.label for row in page(conn, SampleFilter(label=NONE)).rows] == [None]
         for wanted in (SampleFilter(label="fear"), SampleFilter(agreement=1.0)):
-            assert (page(conn, wanted), count(conn, wanted)) == (FoundPage(rows=[], end=None), (0, None))
+            assert (page(conn, wanted), count(conn, wanted)) == (FoundPage(rows=[], end=None), PartCount(0, None))
         assert page(conn, SampleFilter(), order="disagreement").rows == []
 
 

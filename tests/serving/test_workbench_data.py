@@ -60,7 +60,7 @@ def test_the_wall_is_filtered_by_the_address(app: tuple[Workbench, TestClient]) 
     assert [row["label"] for row in found["samples"]] == [H, H] and found["next"]
     more = browser.get("/app/api/data/wall", params={"class": H, "n": 2, "after": found["next"]}).json()
     assert len(more["samples"]) == 1 and more["next"] is None
-    assert browser.get("/app/api/data/count", params={"class": H}).json() == {"n": 3, "next": None}
+    assert browser.get("/app/api/data/count", params={"class": H}).json() == {"n": 3, "next": None, "looked": 0}
     told = browser.get("/app/api/data/choices").json()
     assert told["classes"] == {H: 3, S: 3, N: 3} and told["unlabelled"] == 3 and told["may_change"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from emolab.labeling.labels.agreement import Alpha, AnnotatorAgreement, ClassAgreement
     from emolab.loop.label.revotes import Review
     from emolab.loop.operate.status import LabelState
-    from emolab.records import GuessedAnswer
+    from emolab.records import GuessedAnswer, VoteTable
     from emolab.votes.anchoring import Anchoring
     from emolab.workspace import Workspace
 
@@ -143,6 +143,11 @@ def label_status(workspace: Workspace) -> LabelStatus:
 
     Without any vote there is nothing to tell, which is no error.
     """
+    return status_and_votes(workspace)[0]
+
+
+def status_and_votes(workspace: Workspace) -> tuple[LabelStatus, VoteTable]:
+    """What :func:`label_status` says, and the votes that it counted: to read a million of them again takes its time."""
     import numpy as np
 
     from emolab.catalog import activity, nicknames, tallies
@@ -173,7 +178,7 @@ def label_status(workspace: Workspace) -> LabelStatus:
         groups["datasets"] = of(table, {each.name for each in datasets})
     alphas = {name: agreement.alpha(group, np.random.default_rng(0)) for name, group in groups.items()}
     described = next((name for name, alpha in alphas.items() if alpha.pairable), "team")
-    return LabelStatus(
+    told = LabelStatus(
         sufficiency=_sufficiency(workspace),
         agreement=alphas,
         classes=agreement.by_class(groups[described]),
@@ -183,6 +188,7 @@ def label_status(workspace: Workspace) -> LabelStatus:
         anchoring=_anchored(compared),
         **known,
     )
+    return told, table
 
 
 def _sufficiency(workspace: Workspace) -> Review | None:

@@ -43,21 +43,21 @@ def team_view(workspace: Workspace) -> TeamView:
     from emolab.catalog import tallies
     from emolab.catalog.storage.engine import now
     from emolab.labeling.labels.disagreement import by_pair, most_disputed
-    from emolab.loop.label.label_status import label_status
+    from emolab.loop.label.label_status import status_and_votes
     from emolab.votes.table import of
 
-    told = label_status(workspace)
+    told, table = status_and_votes(workspace)
     classes = workspace.config.project.classes
     names = [person.name for person in sorted(told.people, key=lambda person: -person.votes)]
     place = {name: row for row, name in enumerate(names)}
     with workspace.catalog() as catalog, catalog.connect() as conn:
         keys = tallies.annotator_keys(conn)
-        table = of(tallies.table(conn, classes), set(names))
-        rows, differing = most_disputed(table, FACES)
-        disputed = [
-            {"sample": table.samples[row], "differ": share, "answers": _answers(table, row, told.nicknames)}
-            for row, share in zip(rows.tolist(), differing.tolist(), strict=True)
-        ]
+    table = of(table, set(names))
+    rows, differing = most_disputed(table, FACES)
+    disputed = [
+        {"sample": table.samples[row], "differ": share, "answers": _answers(table, row, told.nicknames)}
+        for row, share in zip(rows.tolist(), differing.tolist(), strict=True)
+    ]
     by_class = _by_class(table)
     paired = by_pair(of(table, set(names[:PAIRED])))
     return TeamView(

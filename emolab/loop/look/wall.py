@@ -39,7 +39,8 @@ class WallRequest(SampleFilter):
 class Wall(Result):
     """One page: its ``samples``, and where the ``next`` one begins (``None``: this is the last).
 
-    Where few samples fit a page may be short and lead on all the same, so that nobody waits for a long search.
+    Where few samples fit a page may be short and lead on all the same, so that nobody waits for a long search; it has
+    then ``looked`` through so many samples.
     ``notes`` are by sample id what its list says about it; ``lacking`` says why there is no list, and what to type.
     """
 
@@ -48,14 +49,19 @@ class Wall(Result):
     notes: Mapping[str, str]
     lacking: str | None = None
     hint: str | None = None
+    looked: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class WallCount(Result):
-    """How many more samples fit: ``n``, and where counting goes on (``None``: these were the last)."""
+    """How many more samples fit: ``n``, and where counting goes on (``None``: these were the last).
+
+    Counting ``looked`` through so many samples; 0 where the catalog keeps the count.
+    """
 
     n: int
     next: str | None
+    looked: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +110,8 @@ def wall_count(workspace: Workspace, request: WallRequest, *, after: str | None 
         wanted = replace(wanted, agreement=1.0) if labelled else wanted
         if kept is not None:
             return WallCount(n=kept, next=None)
-        n, end = sample_pages.count(conn, wanted, below=None if after is None else _place(after))
-        return WallCount(n=n, next=None if end is None else f"@{end}")
+        found = sample_pages.count(conn, wanted, below=None if after is None else _place(after))
+        return WallCount(n=found.n, next=None if found.end is None else f"@{found.end}", looked=found.looked)
 
 
 def wall_choices(workspace: Workspace) -> WallChoices:
@@ -138,7 +144,8 @@ def _of_all(conn: Connection, wanted: SampleFilter, order: Order, after: str | N
     from emolab.catalog import sample_pages
 
     found = sample_pages.page(conn, wanted, order=order, after=_mark(after), n=n)
-    return Wall(samples=found.rows, next=None if found.end is None else f"{found.end.value!r}:{found.end.pk}", notes={})
+    following = None if found.end is None else f"{found.end.value!r}:{found.end.pk}"
+    return Wall(samples=found.rows, next=following, notes={}, looked=found.looked)
 
 
 def _kept(conn: Connection, wanted: SampleFilter, *, labelled: bool) -> int | None:
@@ -169,7 +176,7 @@ def _of_list(conn: Connection, wanted: SampleFilter, named: SampleList, after: s
     """A page of a list: its ids are read on until enough of them fit, or for as long as one page may take."""
     from emolab.catalog import sample_pages
 
-    place = 0 if after is None else _place(after)
+    began = place = 0 if after is None else _place(after)
     found: list[tuple[int, PageRow]] = []
     for _ in range(_READINGS):
         ids = named.ids[place : place + _TOGETHER]
@@ -186,18 +193,21 @@ def _of_list(conn: Connection, wanted: SampleFilter, named: SampleList, after: s
         notes={row.id: named.notes[row.id] for _, row in shown if row.id in named.notes},
         lacking=named.lacking,
         hint=named.hint,
+        looked=min(place, len(named.ids)) - began,
     )
 
 
 def _count_list(conn: Connection, wanted: SampleFilter, named: SampleList, after: str | None) -> WallCount:
     from emolab.catalog import sample_pages
 
-    place, n = 0 if after is None else _place(after), 0
+    began, n = 0 if after is None else _place(after), 0
+    place = began
     for _ in range(_READINGS):
         ids = named.ids[place : place + _TOGETHER]
         n += len(sample_pages.of_ids(conn, ids, wanted)) if ids else 0
         place += len(ids)
-    return WallCount(n=n, next=f"@{place}" if place < len(named.ids) else None)
+    looked = min(place, len(named.ids)) - began
+    return WallCount(n=n, next=f"@{place}" if place < len(named.ids) else None, looked=looked)
 
 
 def _mark(after: str | None) -> PageMark | None:

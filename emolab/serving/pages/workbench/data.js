@@ -62,10 +62,12 @@ class Page {
     this.closeSide();
     fill(this.note, this.wanted.of?.includes(":") && el("p", { class: "list-name" }, this.listName(this.wanted.of)));
     this.grid.clear();
-    [this.next, this.loading] = [null, false];
+    [this.next, this.loading, this.counted.textContent] = [null, false, ""];
     const turn = this.turn;
+    this.looked = 0;
     const first = await this.page(turn);
-    if (first) this.count(turn);
+    if (first && this.next) this.count(turn);
+    else if (first) this.counted.textContent = this.t("count", { n: this.n(this.grid.size()) });
   }
 
   /** The next page goes on the wall; an empty one that leads on is followed at once. */
@@ -79,7 +81,8 @@ class Page {
         if (turn.signal.aborted) return false;
         this.next = found.next;
         this.grid.add(found.samples, found.notes);
-        if (!found.samples.length && found.next) this.counted.textContent = this.t("searching");
+        this.looked += found.looked;
+        if (!found.samples.length && found.next) this.counted.textContent = this.progress("searched", this.looked) ?? this.t("searching");
       } while (!found.samples.length && found.next);
       if (found.lacking) this.say(found.lacking, found.hint);
       else if (!this.grid.size()) this.say(this.t("nothing"));
@@ -98,18 +101,29 @@ class Page {
   further() { if (this.next && !this.loading && !this.ended) this.page(this.turn); }
 
   async count(turn) {
-    let [n, after] = [0, null];
+    let [n, after, looked] = [0, null, 0];
     try {
       do {
         const found = await this.ask("count", after, turn);
         if (turn.signal.aborted) return;
         n += found.n;
+        looked += found.looked;
         after = found.next;
-        this.counted.textContent = this.t(after ? "counting" : "count", { n: n.toLocaleString(this.app.language) });
+        const so_far = after && this.progress("counted_in", looked, { n: this.n(n) });
+        this.counted.textContent = so_far || this.t(after ? "counting" : "count", { n: this.n(n) });
       } while (after);
     } catch (error) {
       if (error.name !== "AbortError") this.counted.textContent = "";
     }
+  }
+
+  n(count) { return count.toLocaleString(this.app.language); }
+
+  /** How far a search has come; null where it is not known how many samples it has to look through. */
+  progress(name, looked, more = {}) {
+    const { samples, unlabelled, lists } = this.choices;
+    const all = this.wanted.of ? lists[this.wanted.of] : this.wanted.order === "disagreement" ? samples - unlabelled : samples;
+    return all ? this.t(name, { looked: this.n(Math.min(looked, all)), all: this.n(all), ...more }) : null;
   }
 
   ask(what, after, turn) {
@@ -125,7 +139,7 @@ class Page {
 
   showFilters() {
     const { choices, t, wanted } = this;
-    const n = (count) => count.toLocaleString(this.app.language);
+    const n = (count) => this.n(count);
     const counted = (map, call = (name) => name) => Object.entries(map).map(([name, count]) => [name, `${call(name)} (${n(count)})`]);
     const lists = [["", t("every_sample")], ...Object.entries(choices.lists).map(([name, count]) => [name, count === null ? t(name) : `${t(name)} (${n(count)})`])];
     if (wanted.of && !lists.some(([value]) => value === wanted.of)) lists.push([wanted.of, this.listName(wanted.of)]);

@@ -10,10 +10,12 @@ export async function show(main, app) {
   fill(main, el("p", { role: "status" }, t("counting")));
   const load = async (fresh) => {
     const view = await app.api("GET", `/app/api/team${fresh ? "?fresh=1" : ""}`);
-    if (!state.ended) draw(main, app, t, view, () => load(true).catch((error) => app.stop(error)));
+    if (state.ended) return;
+    draw(main, app, t, view, () => load(true).catch((error) => app.stop(error)));
+    if (view.counting) state.timer = setTimeout(() => load(false).catch((error) => app.stop(error)), 3000);
   };
   await load(false);
-  return () => { state.ended = true; };
+  return () => { state.ended = true; clearTimeout(state.timer); };
 }
 
 const n = (app, value) => value.toLocaleString(app.language);
@@ -21,8 +23,9 @@ const cell = (text, more = {}) => el("td", { class: "n", ...more }, text);
 
 function draw(main, app, t, view, again) {
   const { status, people } = view;
-  const refresh = el("button", { type: "button", class: "plain", onclick: () => { refresh.disabled = true; again(); } }, t("again"));
-  const head = el("div", { class: "head" }, el("h1", {}, t("title")), el("span", { class: "soft" }, t("as_of", { time: new Date(view.at).toLocaleTimeString(app.language) })), refresh);
+  const refresh = el("button", { type: "button", class: "plain", disabled: view.counting, onclick: () => { refresh.disabled = true; again(); } }, t("again"));
+  const head = el("div", { class: "head" }, el("h1", {}, t("title")), el("span", { class: "soft" }, t("as_of", { time: new Date(view.at).toLocaleTimeString(app.language) })), refresh,
+    view.counting && el("span", { class: "soft", role: "status" }, t("counting")));
   if (!people.length) {
     fill(main, head, el("section", { class: "card notice" }, el("h1", {}, t("empty")), el("p", {}, t("empty_text")), el("pre", {}, view.next)));
     return;
