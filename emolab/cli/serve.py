@@ -255,6 +255,9 @@ def add_person(session: Session, name: str, *, role: str, days: float, language:
     if not session.json:
         click.echo(made.link)
     session.say(f"[dim]The link of {escape(name)} ({role}) until {made.expires_at[:10]}, shown only this once.[/]")
+    session.say(
+        f"[dim]To answer in Label Studio's own page too, as the same person, sign up there as {made.account}.[/]"
+    )
 
 
 @people.command("list", short_help="Who has a link.")

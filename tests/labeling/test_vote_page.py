@@ -36,6 +36,14 @@ KEYS = {name: str(number) for number, name in enumerate(CLASSES, 1)} | {"unknown
 PAYLOAD = "ann <img src=x onerror=window.ran=1>"  # begins as a name may
 
 
+_SAY_AGAIN = """async sample => {
+  const said = {id: crypto.randomUUID(), sample, label: "neutral", seconds: 1, shown: null};
+  const headers = {"content-type": "application/json"};
+  const answer = await fetch("/app/api/vote/answers", {method: "POST", headers, body: JSON.stringify(said)});
+  return (await answer.json()).error?.kind;
+}"""
+
+
 class Place:
     """A room, the app over it, and a browser for its people."""
 
@@ -115,6 +123,57 @@ def test_a_team_of_three_labels_everything_by_the_page_alone_also_through_two_se
     assert place.room.pull().changed == 0
     rounds = emolab.label_status(place.workspace).rounds
     assert [(each.sent, each.done, each.votes) for each in rounds] == [(4, 4, 12)]
+
+
+def test_one_in_the_app_one_in_label_studio_and_one_in_both_are_three_people(opened: Any) -> None:
+    place = opened(n=4, overlap=3)
+    room: Room = place.room
+    ann = place.voter("ann")  # the app alone
+    bob = room.person(place.context())  # Label Studio's page alone
+    bob.enter(room.invitation())
+    bob.open_queue()
+    link = emolab.add_serve_person(place.workspace, "carl", url=place.server.url)  # both
+    carl = room.person(place.context())
+    carl.enter(room.invitation(), email=link.account)
+    here = Voter.at(place.context(), "carl", link.link)
+    faces: dict[str, list[str | None]] = {"ann": [], "bob": [], "carl": []}
+    for _ in range(4):
+        faces["ann"].append(ann.press(KEYS["sadness"], "sadness"))
+        faces["bob"].append(bob.front().sample)
+        bob.choose_by_key(room.right(bob))
+        bob.submit()
+    there = {}
+    for number in range(4):  # now here, now there
+        if number % 2 == 0:
+            here.page.reload()
+            here.settle()
+            faces["carl"].append(here.press(KEYS["neutral"], "neutral"))
+            wait_until(lambda: votes_of(place.workspace).get("carl") == here.said | there)
+        else:
+            carl.front().open_project()
+            carl.open_queue()
+            faces["carl"].append(carl.sample)
+            there[carl.sample] = room.right(carl)
+            carl.choose_by_key(room.right(carl))
+            carl.submit()
+            room.pull()
+            wait_until(lambda: votes_of(place.workspace).get("carl") == here.said | there)
+    assert all(sorted(seen) == sorted(room.truth) for seen in faces.values()), "every face once, nobody sees one twice"
+    here.page.reload()
+    here.settle()
+    assert "Nothing left for you" in here.text(".notice:not([hidden])")
+    assert here.page.evaluate(_SAY_AGAIN, next(iter(there))) == "answered_already"  # as a tab left open would
+    arrive(place.workspace, ann)
+    room.pull(reconcile=True)
+    found = annotations(room.studio, room)
+    assert (len(found), len(set(found)), len({user for _, user, _ in found})) == (12, 12, 3)
+    said = votes_of(place.workspace)
+    (other,) = set(said) - {"ann", "carl"}
+    assert (len(said), said["ann"], said[other], said["carl"]) == (3, ann.said, room.truth, here.said | there)
+    rounds = emolab.label_status(place.workspace).rounds
+    assert [(each.sent, each.done, each.votes, each.surplus) for each in rounds] == [(4, 4, 12, 0)]
+    told = {one.name for one in emolab.label_status(place.workspace).people}
+    assert len(told) == 3
 
 
 def test_an_answer_taken_back_before_and_after_it_was_sent_leaves_only_the_new_one(opened: Any) -> None:

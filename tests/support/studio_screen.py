@@ -132,12 +132,12 @@ class Screen:
 
     # Getting there
 
-    def enter(self, invitation: str) -> None:
+    def enter(self, invitation: str, *, email: str | None = None) -> None:
         """Follow an invitation: sign up in a fresh browser session, else go on to the project at once."""
         known = bool(self.page.context.cookies())
         self.page.goto(invitation)
         if not known:
-            self.page.fill("input[name=email]", f"ann-{uuid.uuid4().hex[:8]}@team.example")
+            self.page.fill("input[name=email]", email or f"ann-{uuid.uuid4().hex[:8]}@team.example")
             self.page.fill("input[name=password]", PASSWORD)
             self.page.click("button[type=submit]")
         self.page.wait_for_url(re.compile(r"/projects/\d+/data"))

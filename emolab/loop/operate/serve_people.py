@@ -23,12 +23,16 @@ _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104
 
 @dataclass(frozen=True, slots=True)
 class NewPerson(Result):
-    """The personal ``link`` of ``name``, which is nowhere else: only a hash of its token is kept."""
+    """The personal ``link`` of ``name``, which is nowhere else: only a hash of its token is kept.
+
+    ``account`` is the address of this person in Label Studio. Who signs up there by it is the same person in both.
+    """
 
     name: str
     role: str
     link: str
     expires_at: str
+    account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,10 @@ def add_serve_person(
     Raises :class:`DataError` for a name that is taken or cannot be one, :class:`ConfigError` for an unknown role or
     language.
     """
+    from emolab.catalog import settings
     from emolab.errors import ConfigError
     from emolab.loop.given import check_given
+    from emolab.loop.label.voting.studio_users import address_of
     from emolab.ranges import WORDS
     from emolab.serving.people import ROLES
 
@@ -104,7 +110,9 @@ def add_serve_person(
             f'The pages do not speak "{language}".', hint=f"Languages: {', '.join(WORDS['labeling.language'])}."
         )
     token, made = people_file(workspace).add(name, role, days=days, language=language)
-    return NewPerson(name, role, link_of(url or app_url(workspace.config.serve), token), made.expires_at)
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        account = address_of(name, settings.secret(tx))
+    return NewPerson(name, role, link_of(url or app_url(workspace.config.serve), token), made.expires_at, account)
 
 
 def serve_people(workspace: Workspace) -> AppPeople:

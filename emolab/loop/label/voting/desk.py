@@ -114,9 +114,9 @@ class VotingDesk:
                 if there is not None:
                     _same(there, person, given)
                     return False
-                if app_answers.of_person(tx, person, sample_id=given.sample):
-                    raise AnsweredAlready("You have answered this face already.")
                 state = self._queue.state
+                if app_answers.of_person(tx, person, sample_id=given.sample) or self._there(person, given.sample):
+                    raise AnsweredAlready("You have answered this face already.")
                 if state.project is None or given.sample not in state.samples:
                     raise DataError("This face is not asked about any more.")
                 answer = app_answers.AppAnswer(
@@ -180,6 +180,14 @@ class VotingDesk:
             with self._catalog.connect() as conn:
                 found = samples.by_ids(conn, [sample_id]) if samples.keys(conn, [sample_id]) else []
         return self.workspace.locate(found[0].media) if found else None
+
+    def _there(self, person: str, sample: str) -> bool:
+        """Whether this person has answered the sample in Label Studio's own page, as far as a pull has told."""
+        state = self._queue.state
+        if state.project is None:
+            return False
+        user = known_user(self._catalog, self.people, person, state.project.server)
+        return sample in state.answered.get(state.users.get(user or 0, ""), set())
 
     def _next(self, person: str, holding: Sequence[str], n: int) -> NextFaces:
         from emolab.catalog.campaign import app_answers
