@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from emolab.serving.workbench.session import Workbench
 from emolab.workspace import Workspace
 from tests.support.pictures import png
 from tests.support.voting import vote
-from tests.support.workbench import app_over, enter, token_of
+from tests.support.workbench import app_over, enter, lines, not_apart, token_of
 
 H, S, N = "happiness", "sadness", "neutral"
 
@@ -43,15 +42,11 @@ def seen(workspace: Workspace) -> Workspace:
 
 
 @pytest.fixture
-def app(seen: Workspace, tmp_path: Path) -> Iterator[tuple[Workbench, TestClient]]:
+def app(seen: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Workbench, TestClient]]:
+    not_apart(monkeypatch)
     with app_over(seen, tmp_path) as made:
         enter(made[1], made[0].new_owner())
         yield made
-
-
-def lines(bench: Workbench) -> list[dict[str, object]]:
-    files = sorted(bench.workspace.state.rglob("*app*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
 def test_the_wall_is_filtered_by_the_address(app: tuple[Workbench, TestClient]) -> None:

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from emolab.catalog.campaign import remotes
 from emolab.labeling.sync.project import title_of
+from emolab.results import plain_data
 from emolab.serving.app.application import create
-from emolab.serving.workbench import all_routes
+from emolab.serving.workbench import all_routes, data, model, team
 from emolab.serving.workbench.session import APP, Workbench
 from emolab.workspace import Workspace
 from tests.support.serving import service
 from tests.support.syncing import add_samples
 
 ADDRESS = "http://localhost:8000"
+
+
+def not_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the app take its steps in this process: one of their own takes seconds to start.
+
+    That :func:`emolab.loop.look.apart.apart` answers as the step does has a test of its own.
+    """
+
+    def here(workspace: Workspace, module: str, step: str, **words: Any) -> Any:
+        return plain_data(getattr(import_module(module), step)(workspace=workspace, **words))
+
+    for each in (data, model, team):
+        monkeypatch.setattr(each, "apart", here)
+
+
+def lines(bench: Workbench) -> list[dict[str, Any]]:
+    """What the app's log says of who changed what, oldest first."""
+    files = sorted(bench.workspace.state.rglob("*app*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
 @contextmanager
