@@ -49,6 +49,14 @@ class SuggestView(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WaitingNow(Result):
+    """The ``stamp`` of :class:`SuggestView` as of now, and how many ``samples`` there are."""
+
+    stamp: str
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProposedFaces(Result):
     """Samples that wait to be sent, in their order, and where the ``next`` ones begin (``None``: these were the last).
 
@@ -101,12 +109,13 @@ def suggest_view(workspace: Workspace) -> SuggestView:
     )
 
 
-def waiting_stamp(workspace: Workspace) -> str:
-    """A text that changes whenever another round, or another number of suggestions, waits to be sent."""
+def waiting_now(workspace: Workspace) -> WaitingNow:
+    """What a page asks again and again, to see whether it is behind."""
+    from emolab.catalog import samples
     from emolab.labeling.sync.project import title_of
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        return _stamp(conn, title_of(workspace.config))
+        return WaitingNow(stamp=_stamp(conn, title_of(workspace.config)), samples=samples.count(conn))
 
 
 def proposed_faces(workspace: Workspace, *, after: str | None = None, n: int = FACES) -> ProposedFaces:

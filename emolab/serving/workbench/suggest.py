@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from emolab.errors import EmolabError
-from emolab.loop.look.suggest_view import FACES, proposed_faces, suggest_view, waiting_stamp
+from emolab.loop.look.suggest_view import FACES, proposed_faces, suggest_view, waiting_now
 from emolab.loop.operate.job_runner import JobRequest, JobRunner, JobView
 from emolab.plugins import STRATEGIES
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
@@ -43,7 +43,7 @@ class _Starting:
                 return JSONAnswer({"job": _told(before)})
             if before is not None and not before.over:
                 raise RequestRefused(409, "busy", f"{before.by} has started something already.", "Wait until it ends.")
-            if stamp != await step(waiting_stamp, self._bench.workspace):
+            if stamp != (await step(waiting_now, self._bench.workspace)).stamp:
                 raise RequestRefused(409, "changed", "Other faces wait now than those on your page.", "Look again.")
             try:
                 found = self._jobs.start(asked)
@@ -90,9 +90,10 @@ async def faces(request: Request, bench: Workbench, person: Person) -> Response:
 
 @allowed("reader")
 async def now(request: Request, bench: Workbench, person: Person, *, jobs: JobRunner) -> Response:
-    """The job, and whether other rounds wait than before: what a page asks again and again."""
+    """The job, and whether anything else waits than before: what a page asks again and again."""
     del request, person
-    return JSONAnswer({"job": _told(jobs.view()), "stamp": await step(waiting_stamp, bench.workspace)})
+    found = await step(waiting_now, bench.workspace)
+    return JSONAnswer({**found.to_dict(), "job": _told(jobs.view())})
 
 
 @allowed("owner")

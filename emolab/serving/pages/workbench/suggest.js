@@ -1,7 +1,7 @@
 // What would be asked next: how the next faces are chosen, why each was, what they cost the team, and one click to send.
 
 import { el, fill } from "./dom.js";
-import { reasonIn } from "./reasons.js";
+import { knowReasons, reasonIn } from "./reasons.js";
 import { percent, picture } from "./wall.js";
 
 const [BUSY, IDLE] = [700, 5000]; // milliseconds between two questions whether anything has changed
@@ -9,6 +9,7 @@ const BY_HAND = "by hand";
 
 export async function show(main, app) {
   const page = new Page(main, app);
+  if (app.language !== "en") await knowReasons();
   await page.load();
   return () => page.end();
 }
@@ -51,7 +52,7 @@ class Page {
       fill(this.main.querySelector(".counted"), this.t("unasked", { n: this.n(view.unasked) }), view.studio.url && [" · ", this.toStudio(view.studio.url, "studio")]);
       this.showWaiting();
       this.showForm();
-      await this.showFaces();
+      if (this.facesOf !== view.stamp) await this.showFaces();
     }
     this.showJob(view.job);
     this.watch();
@@ -106,7 +107,7 @@ class Page {
       return;
     }
     const kept = document.activeElement?.name;
-    const many = el("input", { type: "number", name: "many", min: "1", max: "100000", inputmode: "numeric", value: wanted.many ?? Math.min(view.settings.n, view.unasked), "aria-label": t("how_many"), oninput: () => { wanted.many = many.value; cost(); } });
+    const many = el("input", { type: "number", name: "many", min: "1", max: "100000", inputmode: "numeric", value: wanted.many ?? Math.min(view.settings.n, view.unasked), "aria-label": t("how_many"), oninput: () => { wanted.many = many.value; cost(); }, onkeydown: (event) => { if (event.key === "Enter") button.click(); } });
     const unit = el("select", { name: "by", "aria-label": t("unit"), onchange: () => { wanted.by = unit.value; cost(); } },
       [["n", t("faces")], ["minutes", t("minutes_team")]].map(([value, text]) => el("option", { value, selected: wanted.by === value, disabled: value === "minutes" && view.seconds_each === null }, text)));
     const strategy = el("select", { name: "strategy", onchange: () => { wanted.strategy = strategy.value; explain(); } },
@@ -136,6 +137,7 @@ class Page {
 
   async showFaces() {
     fill(this.faces);
+    this.facesOf = this.view.stamp;
     this.next = null;
     this.more.hidden = true;
     if (this.view.waiting) await this.further();
@@ -217,7 +219,8 @@ class Page {
       const ran = this.running();
       this.view.job = now.job;
       this.showJob(now.job);
-      if ((ran && !this.running()) || (now.stamp !== this.view.stamp && !this.running())) await this.load();
+      const other = now.stamp !== this.view.stamp || now.samples !== this.view.samples;
+      if (!this.running() && (ran || other)) await this.load();
       else if (ran !== this.running()) { this.showWaiting(); this.showForm(); }
     } catch (error) {
       if ("kind" in error) { this.app.stop(error); this.end(); return; }
