@@ -40,7 +40,7 @@ def to_models(page: Any, server: AppServer, query: str = "") -> None:
 def test_the_weakest_class_and_its_faces_are_two_clicks_away(server: AppServer, browser: Any) -> None:  # noqa: F811
     with on_screen(browser, server.link(), size=NARROW) as page:
         to_models(page, server)
-        assert "Weakest class: neutral" in page.locator("main").inner_text()
+        assert "Worst class: neutral. The model finds 0 of its 4 faces" in page.locator("main").inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
         page.locator(".matrix a", has_text="3").last.click()
         page.locator(".tile").first.wait_for()
@@ -48,6 +48,17 @@ def test_the_weakest_class_and_its_faces_are_two_clicks_away(server: AppServer, 
         assert page.evaluate("decodeURIComponent(location.hash)").endswith(f"of=cell:{'2' * 64}:neutral:sadness")
         page.locator(".tile").first.click()
         page.locator(".note-text", has_text="neutral; the model says sadness (80%)").wait_for()
+
+
+def test_the_faces_of_the_weakest_class_say_what_the_model_took_them_for(server: AppServer, browser: Any) -> None:  # noqa: F811
+    with on_screen(browser, server.link()) as page:
+        to_models(page, server, f"?show={'1' * 64}")
+        top = page.locator("main > section").first
+        assert "11111111" in top.inner_text(), "the summary stands above everything else"
+        top.get_by_role("link", name="Open its faces, wrong answers first").click()
+        page.locator(".counted", has_text="4 samples").wait_for()
+        assert page.locator(".told").all_inner_texts() == ["→ sadness"] * 3 + ["→ neutral"]
+        assert page.locator(".told[data-right='true']").count() == 0, "no labels were made here"
 
 
 def test_two_models_stand_side_by_side_and_open_what_changed(server: AppServer, browser: Any) -> None:  # noqa: F811

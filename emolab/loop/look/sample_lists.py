@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DOUBTFUL = "doubtful"
 #: Validation samples of one class that a model took for another one (or the same), the surest answers first.
 CELL = "cell"
+#: Validation samples of one class, those that a model took for another one first.
+OF_CLASS = "of"
 #: Validation samples that a second model got right, got wrong, or answered in another way than the first.
 DIFFERENCES = ("fixed", "broken", "changed")
 #: Samples that two annotators, named by their keys in the catalog, gave different classes.
@@ -30,12 +32,16 @@ PAIR = "pair"
 
 @dataclass(frozen=True)
 class SampleList:
-    """``ids`` in order, with ``notes`` on some of them; ``lacking`` says why there is none, ``hint`` what to type."""
+    """``ids`` in order, with ``notes`` on some of them; ``lacking`` says why there is none, ``hint`` what to type.
+
+    ``said`` is the class that a model took them for.
+    """
 
     ids: Sequence[str]
     notes: Mapping[str, str] = field(default_factory=dict)
     lacking: str | None = None
     hint: str | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_list(workspace: Workspace, conn: Connection, name: str) -> SampleList:
@@ -46,15 +52,14 @@ def read_list(workspace: Workspace, conn: Connection, name: str) -> SampleList:
     if kind == DOUBTFUL and not about:
         return _doubtful(workspace, conn)
     parts = about.split(":")
-    if kind == CELL and len(parts) == 3:
-        return _cell(workspace, conn, *parts)
+    if (kind, len(parts)) in ((CELL, 3), (OF_CLASS, 2)):
+        return _judged(workspace, conn, *parts)
     if kind in DIFFERENCES and len(parts) == 2:
         return _differing(workspace, conn, kind, *parts)
     if kind == PAIR and len(parts) == 2 and all(part.isdecimal() and len(part) < 10 for part in parts):
         return _pair(workspace, conn, int(parts[0]), int(parts[1]))
-    raise UnknownName(
-        "list of samples", name, (DOUBTFUL, f"{CELL}:MODEL:TRUE:SAID", *(f"{d}:A:B" for d in (*DIFFERENCES, PAIR)))
-    )
+    judged = (f"{CELL}:MODEL:TRUE:SAID", f"{OF_CLASS}:MODEL:TRUE")
+    raise UnknownName("list of samples", name, (DOUBTFUL, *judged, *(f"{d}:A:B" for d in (*DIFFERENCES, PAIR))))
 
 
 def sizes(workspace: Workspace, conn: Connection) -> dict[str, int | None]:
@@ -63,16 +68,19 @@ def sizes(workspace: Workspace, conn: Connection) -> dict[str, int | None]:
     return {DOUBTFUL: None if found.lacking else len(found.ids)}
 
 
-def _cell(workspace: Workspace, conn: Connection, name: str, true: str, said: str) -> SampleList:
+def _judged(workspace: Workspace, conn: Connection, name: str, true: str, said: str | None = None) -> SampleList:
+    """Samples of the class ``true``, of one answer or of all."""
     from emolab.catalog import models
     from emolab.errors import UnknownName
     from emolab.loop.look.judged import judged
 
     found = judged(workspace, conn, models.get(conn, name))
     for each in (true, said):
-        if each not in found.classes:
+        if each is not None and each not in found.classes:
             raise UnknownName("class", each, found.classes)
-    inside = (found.truth == found.classes.index(true)) & (found.guess == found.classes.index(said))
+    inside = found.truth == found.classes.index(true)
+    if said is not None:
+        inside &= found.guess == found.classes.index(said)
     return _surest_first(found, inside, missing=found.missing)
 
 
@@ -100,14 +108,16 @@ def _pair(workspace: Workspace, conn: Connection, one: int, other: int) -> Sampl
 def _surest_first(
     found: Judged, inside: NDArray[np.bool_], *, before: Judged | None = None, missing: int = 0
 ) -> SampleList:
-    """The samples ``inside`` (n,) of those that were judged, with what was said of each."""
+    """The samples ``inside`` (n,) of those that were judged, with what was said of each; wrong answers first."""
     import numpy as np
 
     from emolab.loop.look.judged import HINT
 
     rows = np.flatnonzero(inside)
     surest, guess = found.probs.max(axis=1), found.guess
-    rows = rows[np.argsort(-surest[rows], kind="stable")] if len(rows) else rows
+    right = guess[rows] == found.truth[rows]
+    # Where two models differ, and within a cell, the surest answers come first whether right or not.
+    rows = rows[np.lexsort((-surest[rows], right if before is None else np.zeros(len(rows))))]
     earlier = None if before is None else (before.classes, before.guess, before.probs.max(axis=1))
     notes = {}
     for row in rows.tolist():
@@ -117,7 +127,9 @@ def _surest_first(
             said = f"{classes[then[row]]} ({sure[row]:.0%}), then {said}"
         notes[found.ids[row]] = f"{found.classes[found.truth[row]]}; the model says {said}"
     lacking = f"{missing:,} validation samples have no stored prediction, so some may be missing." if missing else None
-    return SampleList([found.ids[row] for row in rows.tolist()], notes, lacking, HINT if missing else None)
+    ids = [found.ids[row] for row in rows.tolist()]
+    told = {found.ids[row]: found.classes[guess[row]] for row in rows.tolist()}
+    return SampleList(ids, notes, lacking, HINT if missing else None, told)
 
 
 def _doubtful(workspace: Workspace, conn: Connection) -> SampleList:

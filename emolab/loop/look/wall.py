@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from emolab.catalog.sample_pages import SampleFilter
@@ -41,7 +41,8 @@ class Wall(Result):
 
     Where few samples fit a page may be short and lead on all the same, so that nobody waits for a long search; it has
     then ``looked`` through so many samples.
-    ``notes`` are by sample id what its list says about it; ``lacking`` says why there is no list, and what to type.
+    ``notes`` are by sample id what its list says about it, ``said`` the class that a model took it for; ``lacking``
+    says why there is no list, and what to type.
     """
 
     samples: list[PageRow]
@@ -50,6 +51,7 @@ class Wall(Result):
     lacking: str | None = None
     hint: str | None = None
     looked: int = 0
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +196,7 @@ def _of_list(conn: Connection, wanted: SampleFilter, named: SampleList, after: s
         lacking=named.lacking,
         hint=named.hint,
         looked=min(place, len(named.ids)) - began,
+        said={row.id: named.said[row.id] for _, row in shown if row.id in named.said},
     )
 
 

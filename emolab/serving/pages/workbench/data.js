@@ -60,7 +60,8 @@ class Page {
     this.wanted = wantedOf(location.hash);
     this.showFilters();
     this.closeSide();
-    fill(this.note, this.wanted.of?.includes(":") && el("p", { class: "list-name" }, this.listName(this.wanted.of)));
+    fill(this.note, this.wanted.of?.includes(":") && el("p", { class: "list-name" }, this.listName(this.wanted.of), " ",
+      !this.wanted.of.startsWith("pair:") && el("span", { class: "soft" }, this.t("arrow"))));
     this.grid.clear();
     [this.next, this.loading, this.counted.textContent] = [null, false, ""];
     const turn = this.turn;
@@ -80,7 +81,7 @@ class Page {
         found = await this.ask("wall", this.next, turn);
         if (turn.signal.aborted) return false;
         this.next = found.next;
-        this.grid.add(found.samples, found.notes);
+        this.grid.add(found.samples, found.notes, found.said);
         this.looked += found.looked;
         if (!found.samples.length && found.next) this.counted.textContent = this.progress("searched", this.looked) ?? this.t("searching");
       } while (!found.samples.length && found.next);
@@ -165,6 +166,7 @@ class Page {
     const [kind, ...parts] = of.split(":");
     const name = this.t(kind);
     if (kind === "pair") return name;
+    if (kind === "of") return `${name}: ${parts[1]}`;
     return parts.length ? `${name}: ${parts.map((part) => (/^[0-9a-f]{64}$/.test(part) ? part.slice(0, 8) : part)).join(" → ")}` : name;
   }
 

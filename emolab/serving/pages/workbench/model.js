@@ -26,9 +26,10 @@ const figure = (value) => (value === null || value === undefined ? "–" : value
 class Page {
   constructor(main, app, t, models) {
     Object.assign(this, { app, t, models });
+    this.short = el("section", { class: "card pad" });
     this.one = el("section", {});
     this.two = el("section", { class: "card pad" });
-    fill(main, el("div", { class: "head" }, el("h1", {}, t("title"))),
+    fill(main, el("div", { class: "head" }, el("h1", {}, t("title"))), this.short,
       el("section", { class: "card pad" }, el("h2", {}, t("over_votes")), overVotes(models, t, app.language), el("p", { class: "soft" }, t("over_votes_text")), this.table()),
       this.one, this.two);
   }
@@ -71,18 +72,23 @@ class Page {
   model(view) {
     const { t } = this;
     const { valid, classes, model } = view;
-    if (!valid.n) return el("section", { class: "card pad" }, el("h2", {}, call(model, t)), el("p", {}, t("nothing_held_out")));
+    if (!valid.n) {
+      fill(this.short, el("h2", {}, call(model, t)), el("p", {}, t("nothing_held_out")));
+      return this.card(model.id);
+    }
     const judged = valid.per_class.filter((row) => row.support > 0);
     const worst = judged.reduce((low, row) => ((row.f1 ?? 0) < (low.f1 ?? 0) ? row : low), judged[0]);
     const often = mistakes(valid.confusion, classes);
+    const place = classes.indexOf(worst.class);
+    const itsFaces = view.opens ? { of: `of:${model.id}:${worst.class}` } : { class: worst.class, split: "valid" };
+    fill(this.short, el("h2", {}, call(model, t)),
+      el("p", { class: "big" }, el("b", {}, share(valid.accuracy)), " ", t("right_of", { n: valid.n.toLocaleString(this.app.language) })),
+      el("p", {}, t("weakest", { name: worst.class, right: valid.confusion[place][place], n: worst.support, f1: figure(worst.f1) }), " ",
+        el("a", { href: address(itsFaces), class: "worst" }, t(view.opens ? "wrong_first" : "its_faces"))),
+      often.length > 0 && el("p", {}, t("most_mistaken", { n: often[0].n, true: often[0].true, said: often[0].said }), " ",
+        view.opens && el("a", { href: address({ of: `cell:${model.id}:${often[0].true}:${often[0].said}` }) }, t("these_faces"))),
+      view.lacking && el("p", { class: "note-text" }, view.lacking, el("span", { class: "soft hint" }, ` ${view.hint}`)));
     return [
-      el("section", { class: "card pad" }, el("h2", {}, call(model, t)),
-        el("p", { class: "big" }, el("b", {}, share(valid.accuracy)), " ", t("right_of", { n: valid.n.toLocaleString(this.app.language) })),
-        el("p", {}, t("weakest", { name: worst.class, f1: figure(worst.f1), n: worst.support }), " ",
-          el("a", { href: address({ class: worst.class, split: "valid" }), class: "worst" }, t("its_faces"))),
-        often.length > 0 && el("p", {}, t("most_mistaken", { n: often[0].n, true: often[0].true, said: often[0].said }), " ",
-          view.opens && el("a", { href: address({ of: `cell:${model.id}:${often[0].true}:${often[0].said}` }) }, t("these_faces"))),
-        view.lacking && el("p", { class: "note-text" }, view.lacking, el("span", { class: "soft hint" }, ` ${view.hint}`))),
       el("div", { class: "two" },
         el("section", { class: "card pad" }, el("h2", {}, t("confusion")), el("p", { class: "soft" }, t(view.opens ? "confusion_text" : "confusion_shut")), this.matrix(view)),
         el("section", { class: "card pad" }, el("h2", {}, t("calibration")), el("p", { class: "soft" }, t("calibration_text", { ece: figure(valid.ece) })), reliability(valid.reliability, t),

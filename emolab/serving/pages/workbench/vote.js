@@ -188,7 +188,8 @@ class VotePage {
     if (!face) {
       const kind = this.asked === false ? "nothing" : "done";
       this.empty.children[0].textContent = this.t(`vote.${kind}.title`);
-      this.empty.children[1].textContent = this.t(`vote.${kind}.text`);
+      const more = kind === "nothing" && this.app.me.pages.includes("suggest");  // whoever sees all pages lands here too
+      this.empty.children[1].textContent = this.t(`vote.${kind}.text`) + (more ? ` ${this.t("vote.elsewhere", { model: this.t("pages.model"), suggest: this.t("pages.suggest") })}` : "");
       if (this.history.length && this.empty.children.length < 3) {
         this.empty.append(el("button", { type: "button", class: "plain", onclick: () => this.undo() }, this.t("vote.undo")));
       }

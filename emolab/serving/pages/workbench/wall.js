@@ -5,13 +5,14 @@ import { el } from "./dom.js";
 /** A wall of tiles. `open(row)` shows one in full, `changed()` is called when `chosen`, a set of ids, has changed. */
 export function grid({ t, chosen, mayChange, open, changed }) {
   const element = el("ul", { class: "tiles" });
-  const rows = [], tiles = new Map(), notes = new Map();
+  const rows = [], tiles = new Map(), notes = new Map(), told = new Map();
 
   function tile(row) {
     const note = notes.get(row.id);
     const about = [t("picture", { id: row.id.slice(0, 8) }), row.split, row.unfit, note].filter(Boolean).join(", ");
     const button = el("button", { type: "button", class: "tile", tabindex: tiles.size ? "-1" : "0", title: note ?? row.name ?? row.id, data: { id: row.id }, onclick: () => { move(row.id); open(row); } },
       picture(row.id, t), el("span", { class: "what" }, row.label ?? "–"),
+      told.has(row.id) && el("span", { class: "what told", data: { right: told.get(row.id) === row.label } }, `→ ${told.get(row.id)}`),
       el("span", { class: "marks" }, row.agreement !== null && row.agreement < 1 && el("span", { class: "mark", data: { kind: "split" } }, percent(row.agreement)),
         row.duplicate_of && el("span", { class: "mark" }, "≈"), row.unfit && el("span", { class: "mark", data: { kind: "bad" } }, "!")),
       el("span", { class: "hidden-text" }, about));
@@ -59,13 +60,14 @@ export function grid({ t, chosen, mayChange, open, changed }) {
     size: () => rows.length,
     noteOf: (id) => notes.get(id),
     focus: (id) => tiles.get(id)?.button.focus(),
-    add(more, said) {
+    add(more, said, models = {}) {
       for (const [id, note] of Object.entries(said)) notes.set(id, note);
+      for (const [id, label] of Object.entries(models)) told.set(id, label);
       const fresh = more.filter((row) => !tiles.has(row.id));
       rows.push(...fresh);
       element.append(...fresh.map(tile));
     },
-    clear() { rows.length = 0; tiles.clear(); notes.clear(); element.replaceChildren(); },
+    clear() { rows.length = 0; tiles.clear(); notes.clear(); told.clear(); element.replaceChildren(); },
     /** Open the sample that many places behind the one with this id. */
     step(id, by) {
       const at = rows.findIndex((row) => row.id === id) + by;
