@@ -11,8 +11,10 @@ import pytest
 
 from emolab.loop.look.choose import ask_about
 from emolab.workspace import Workspace
+from tests.support import films
 from tests.support.app_screen import NARROW, WIDE, AppServer, app_server, on_screen
 from tests.support.judged_models import judged_model
+from tests.support.serving import picture
 from tests.support.studio_screen import browser  # noqa: F401 (fixture)
 from tests.support.voting import vote
 from tests.support.workbench import pushed
@@ -71,6 +73,36 @@ def test_axe_finds_nothing(
             page.evaluate(axe)
             found[name] = page.evaluate(READ)
     assert found == {name: [] for name in PAGES}
+
+
+@pytest.mark.parametrize(("size", "dark"), [(WIDE, True), (NARROW, False)], ids=["wide and dark", "narrow and light"])
+def test_axe_finds_nothing_in_answers_to_a_picture_and_a_video(
+    server: AppServer,
+    browser: Any,  # noqa: F811
+    axe: str,
+    tmp_path: Path,
+    size: dict[str, int],
+    dark: bool,
+) -> None:
+    pytest.importorskip("av")
+    (tmp_path / "face.png").write_bytes(picture(200, size=(60, 60)))
+    film = films.write(tmp_path / "film.webm", films.one, seconds=1, rate=8, codec="libvpx")
+    found = {}
+    with on_screen(browser, server.link(), size=size, dark=dark) as page:
+        page.locator("#nav a").first.wait_for()
+        page.goto(f"{server.url}/app#/try")
+        page.evaluate(axe)
+        page.locator("#picture").set_input_files(tmp_path / "face.png")
+        page.get_by_role("button", name="What it looked at").click()
+        page.locator(".looked canvas").wait_for()
+        found["map"] = page.evaluate(READ)
+        page.get_by_role("button", name="This is wrong").click()
+        found["wrong"] = page.evaluate(READ)
+        page.keyboard.press("Escape")
+        page.locator("#picture").set_input_files(film)
+        page.locator(".stage[data-at]").wait_for()
+        found["film"] = page.evaluate(READ)
+    assert found == {"map": [], "wrong": [], "film": []}
 
 
 def test_axe_would_find_something(server: AppServer, browser: Any, axe: str) -> None:  # noqa: F811

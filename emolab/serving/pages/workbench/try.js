@@ -1,7 +1,8 @@
-// Try the model that answers: a picture from this device, or the camera. Nothing is kept before somebody says so.
+// Try the model that answers: a picture or a video from this device, or the camera. Nothing is kept before somebody says so.
 
 import { el, fill } from "./dom.js";
 import { drawBoxes, drawFaces } from "./try/faces.js";
+import { isFilm, watch } from "./try/film.js";
 import { lookButton } from "./try/looked.js";
 import { uuid, wrongButton } from "./try/wrong.js";
 
@@ -13,9 +14,9 @@ export async function show(main, app) {
   const words = await classWords(app);
   const name = (label) => words.get(label) ?? label;
   const may = app.me.role === "owner";
-  const state = { stream: null, ended: false, last: null };
+  const state = { stream: null, ended: false, last: null, turn: 0, close: null };
   const view = el("div", { class: "stage" }), told = el("div", { class: "answer" });
-  const file = el("input", { type: "file", accept: "image/*", id: "picture", onchange: () => file.files[0] && one(file.files[0]) });
+  const file = el("input", { type: "file", accept: "image/*,video/*", id: "picture", onchange: () => file.files[0] && one(file.files[0]) });
   const camera = el("button", { type: "button", class: "plain", onclick: () => (state.stream ? freeze() : start()) }, t("camera"));
   const drop = el("section", { class: "card pad drop" }, el("p", {}, el("label", { for: "picture" }, t("picture")), " ", file, " ", camera), el("p", { class: "soft" }, t(may ? "text" : "text_reader")));
   fill(main, el("div", { class: "head" }, el("h1", {}, t("title"))), drop, el("div", { class: "two" }, view, told));
@@ -24,24 +25,38 @@ export async function show(main, app) {
 
   const ask = (picture) => app.api("POST", "/app/api/try", undefined, { raw: picture });
 
-  async function one(picture) {
+  async function one(chosen) {
     stop();
-    state.last = null;
-    const shot = await still(picture);
-    say(el("p", { role: "status" }, t("working")));
+    const mine = ++state.turn;
     try {
-      const answer = await ask(picture);
-      if (shot.isConnected) answered(shot, answer, { picture, title: picture.name, sitting: null });
+      if (isFilm(chosen)) await film(chosen, () => state.turn === mine && !state.ended);
+      else await single(chosen);
     } catch (error) {
-      if (shot.isConnected) refused(error);
+      if (state.turn === mine && !state.ended) refused(error);
     }
   }
 
-  /** Put a picture on the stage, or a line where the browser cannot show it; an answer may come all the same. */
-  async function still(picture) {
+  async function single(picture) {
+    const shot = await still(picture);
+    if (!shot.isConnected) return;
+    say(el("p", { role: "status" }, t("working")));
+    const answer = await ask(picture);
+    if (shot.isConnected) answered(shot, answer, { picture, title: picture.name, sitting: null });
+  }
+
+  async function film(chosen, goesOn) {
+    fill(view);
+    say(el("p", { role: "status" }, t("working")));
+    const close = await watch(chosen, { app, t, name, view, told, ask, still, answered, refused, goesOn });
+    if (goesOn()) state.close = close;
+    else close();
+  }
+
+  /** Put a picture on a stage, or a line where the browser cannot show it; an answer may come all the same. */
+  async function still(picture, stage = view) {
     const image = el("img", { alt: t("title"), src: URL.createObjectURL(picture) });
     const shot = el("div", { class: "shot" }, image);
-    fill(view, shot);
+    fill(stage, shot);
     const shown = await image.decode().then(() => true, () => false);
     URL.revokeObjectURL(image.src);
     if (!shown) fill(shot, el("p", { class: "soft pad" }, t("no_picture")));
@@ -74,6 +89,7 @@ export async function show(main, app) {
   }
 
   async function start() {
+    stop();
     const video = el("video", { muted: true, playsinline: true });
     try {
       state.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 640 } } });
@@ -114,7 +130,7 @@ export async function show(main, app) {
 
   /** Stop the camera; the last picture that was answered stays. */
   async function freeze() {
-    stop();
+    halt();
     if (!state.last) { fill(view); return; }
     const { answer, source } = state.last;
     const shot = await still(source.picture);
@@ -122,6 +138,13 @@ export async function show(main, app) {
   }
 
   function stop() {
+    state.turn += 1;
+    state.close?.();
+    [state.last, state.close] = [null, null];
+    halt();
+  }
+
+  function halt() {
     for (const track of state.stream?.getTracks() ?? []) track.stop();
     state.stream = null;
     camera.textContent = t("camera");
