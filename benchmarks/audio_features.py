@@ -49,7 +49,9 @@ def speech(count: int) -> tuple[list[Clip], str]:
             chosen = np.random.default_rng(0).permutation(len(names))[:count]
             return [load(file.read(names[i])).samples for i in chosen], "RAVDESS speech"
     t = np.arange(RATE * 3.7) / RATE
-    voices = [sum(np.sin(2 * np.pi * k * (100 + 9 * n) * t) / k for k in range(1, 20)) for n in range(count)]
+    voices = [
+        np.sum([np.sin(2 * np.pi * k * (100 + 9 * n) * t) / k for k in range(1, 20)], axis=0) for n in range(count)
+    ]
     return [(0.1 * voice).astype(np.float32) for voice in voices], "tones"
 
 

@@ -58,6 +58,7 @@ class CollectConfig:
     similar: float = 0.06  # of black to white; a frame no part of which changed by this is left out
     max_pixels: int = 100_000_000  # larger images are refused: a few kilobytes can announce gigabytes
     max_bytes: int = 512 << 20  # larger files are refused, in folders and in zips
+    clip_seconds: float = 12.0  # longer recordings are cut, between what is said, into clips of up to this
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,6 +85,24 @@ MODALITIES = Registry(
     },
 )
 
+INTAKES = Registry(
+    "intake",
+    "emolab.intakes",
+    {
+        "image": "emolab.modalities.image.image_intake:ImageIntake",
+        "audio": "emolab.modalities.audio.sound_intake:SoundIntake",
+    },
+)
+
+COPIES = Registry(
+    "finder of copies",
+    "emolab.copies",
+    {
+        "image": "emolab.datasets.near_copies.pictures:PictureCopies",
+        "audio": "emolab.datasets.near_copies.sounds:SoundCopies",
+    },
+)
+
 BACKBONES = Registry(
     "backbone",
     "emolab.backbones",

@@ -50,6 +50,7 @@ RANGES: Mapping[str, Range] = {
     "collect.similar": SHARE,
     "collect.max_pixels": Range(1, 100_000_000_000),
     "collect.max_bytes": Range(1, 100_000_000_000_000),
+    "collect.clip_seconds": Range(1.0, 60.0),
     "labeling.port": Range(0, 65_535),
     "labeling.overlap": Range(1, MOST_PEOPLE),
     "labeling.sure": Range(0.0, 1.0, between=True),

@@ -7,9 +7,19 @@ from pathlib import Path
 import pytest
 
 from emolab.errors import EmolabError, UnknownName
-from emolab.plugins import AGGREGATORS, AUGMENTATIONS, BACKBONES, MODALITIES, READERS, STRATEGIES, Registry
+from emolab.plugins import (
+    AGGREGATORS,
+    AUGMENTATIONS,
+    BACKBONES,
+    COPIES,
+    INTAKES,
+    MODALITIES,
+    READERS,
+    STRATEGIES,
+    Registry,
+)
 
-ALL = (READERS, AGGREGATORS, BACKBONES, AUGMENTATIONS, STRATEGIES, MODALITIES)
+ALL = (READERS, AGGREGATORS, BACKBONES, AUGMENTATIONS, STRATEGIES, MODALITIES, INTAKES, COPIES)
 
 
 @pytest.mark.parametrize(

@@ -6,28 +6,19 @@ import re
 from pathlib import PurePosixPath
 
 from emolab.errors import DataError
+from emolab.modalities.image.image_names import IMAGE_FILES
+from emolab.modalities.intake import FileNames
 
 #: The longest name of a source; it is part of the origin of each of its votes.
 NAME_LIMIT = 40
 
-_IMAGE_SUFFIXES = """
-.apng .avif .avifs .bmp .bw .dds .dib .gif .heic .heif .hif .icns .ico .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg
-.jpx .mpo .pbm .pcx .pgm .png .pnm .ppm .psd .qoi .rgb .rgba .sgi .tga .tif .tiff .webp .xbm .xpm
-"""
-_VIDEO_SUFFIXES = ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .webm .wmv"
-IMAGES = frozenset(_IMAGE_SUFFIXES.split())
-VIDEOS = frozenset(_VIDEO_SUFFIXES.split())
-
-#: Files that lie beside images and are none, whatever their first bytes.
+#: Files that lie beside samples and are none, whatever their first bytes.
 _SIDECAR_SUFFIXES = """
 .bib .bin .c .cfg .conf .csv .db .dat .doc .docx .eps .gz .h5 .hdf5 .htm .html .ini .ipynb .js .json .jsonl .lnk .log
 .m .mat .md .mp3 .npy .npz .onnx .parquet .pdf .pkl .ps .pt .pth .py .rar .rst .sh .sql .sqlite .svg .tar .tex .tgz
 .toml .tsv .txt .url .wav .xls .xlsx .xml .yaml .yml .7z
 """
 SIDECARS = frozenset(_SIDECAR_SUFFIXES.split())
-
-#: What image files begin with.
-IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 
 #: How the files that begin with a dot, or that a tool made, are counted.
 HIDDEN = "hidden"
@@ -43,10 +34,12 @@ _MADE_BY_TOOLS = frozenset(
 )
 
 
-def kind_of(name: str) -> str | None:
-    """``image``, ``video`` or ``zip`` by the suffix of ``name``; ``None`` for any other."""
+def kind_of(name: str, files: FileNames = IMAGE_FILES) -> str | None:
+    """``media``, ``video`` or ``zip`` by the suffix of ``name``, of those ``files``; ``None`` for any other."""
     suffix = suffix_of(name)
-    return "image" if suffix in IMAGES else "video" if suffix in VIDEOS else "zip" if suffix == ".zip" else None
+    return (
+        "media" if suffix in files.media else "video" if suffix in files.videos else "zip" if suffix == ".zip" else None
+    )
 
 
 def suffix_of(name: str) -> str:
@@ -55,9 +48,9 @@ def suffix_of(name: str) -> str:
     return f".{suffix.lower()}" if stem and dot and suffix else "no suffix"
 
 
-def to_be_opened(name: str) -> bool:
-    """Whether only its first bytes can tell if the file called ``name`` is an image."""
-    return kind_of(name) is None and suffix_of(name) not in SIDECARS
+def to_be_opened(name: str, files: FileNames = IMAGE_FILES) -> bool:
+    """Whether only its first bytes can tell if the file called ``name`` is one of ``files``."""
+    return kind_of(name, files) is None and suffix_of(name) not in SIDECARS
 
 
 def is_hidden(part: str) -> bool:

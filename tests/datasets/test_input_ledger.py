@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from emolab.datasets.collect.input_ledger import InputLedger
-from emolab.datasets.collect.items import IngestOptions
+from emolab.modalities.intake import IngestOptions
 
 SAMPLE = "00" * 32
 

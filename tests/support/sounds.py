@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,24 @@ def voice(
     """Harmonics of a gliding pitch in syllables, with a little noise: (n,) float32."""
     t = np.arange(round(rate * seconds)) / rate
     phase = 2 * np.pi * (pitch * t + 4 * np.sin(2 * t + seed))
-    harmonics = sum(np.sin(k * phase) / k for k in range(1, 15) if k * pitch < rate / 2)
+    harmonics = sum(np.sin(k * phase) / k for k in range(1, 31) if k * pitch < rate / 2)
     envelope = (0.5 + 0.5 * np.sin(2 * np.pi * tempo * t + seed)) ** 2
     noise = 0.002 * np.random.default_rng(seed).standard_normal(len(t))
     return (level * harmonics * envelope + noise).astype(np.float32)
+
+
+def chatter(seconds: float = 3.0, rate: int = 16_000, *, seed: int = 0) -> NDArray[np.float32]:
+    """Noise whose bands come and go as those of speech do, four times a second: (n,) float32, never twice the same."""
+    rng = np.random.default_rng(seed)
+    n = round(rate * seconds)
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    hz = np.fft.rfftfreq(n, 1 / rate)
+    out = np.zeros(n)
+    knots = np.arange(round(seconds * 4) + 2) / 4
+    for low, high in pairwise(np.geomspace(150, 3_800, 25)):
+        band = np.fft.irfft(np.where((hz >= low) & (hz < high), spectrum, 0), n)
+        out += band * np.exp(np.interp(np.arange(n) / rate, knots, 1.5 * rng.standard_normal(len(knots))))
+    return (0.3 * out / np.abs(out).max()).astype(np.float32)
 
 
 def sound_file(

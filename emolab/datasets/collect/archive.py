@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import IO
 
-from emolab.datasets.file_names import HIDDEN, IMAGE_STARTS, hidden_part, kind_of, suffix_of, to_be_opened
+from emolab.datasets.file_names import HIDDEN, hidden_part, kind_of, suffix_of, to_be_opened
 from emolab.files import open_file
+from emolab.modalities.image.image_names import IMAGE_FILES
+from emolab.modalities.intake import FileNames
 from emolab.modalities.problems import Problem, Refused, reason, shown
 
 #: An archive that would unpack to more than this many times its size, and to more than a gigabyte, is a bomb.
@@ -42,8 +44,9 @@ class Archive:
     holds, or whose members share their bytes. ``max_bytes`` is the largest member that is read.
     """
 
-    def __init__(self, path: str, *, max_bytes: int) -> None:
+    def __init__(self, path: str, *, max_bytes: int, files: FileNames = IMAGE_FILES) -> None:
         self.path = path
+        self.files = files
         self.max_bytes = max_bytes
         try:
             self._stream = open_file(path)
@@ -118,11 +121,11 @@ class Archive:
         self._stream.close()
 
     def _kind(self, name: str, info: zipfile.ZipInfo) -> str:
-        kind = kind_of(name)
-        if kind is None and to_be_opened(name):
+        kind = kind_of(name, self.files)
+        if kind is None and to_be_opened(name, self.files):
             try:
                 with self._zip.open(info) as stream:
-                    kind = "image" if stream.read(8).startswith(IMAGE_STARTS) else None
+                    kind = "media" if stream.read(8).startswith(self.files.starts) else None
             except BROKEN:
                 kind = None
         return kind or "other"
@@ -136,15 +139,15 @@ class Archive:
         return False
 
 
-def images(
-    path: str, *, max_bytes: int, ignored: Counter[str]
+def media_files(
+    path: str, *, max_bytes: int, ignored: Counter[str], files: FileNames = IMAGE_FILES
 ) -> Iterator[tuple[str, str, Callable[[], bytes]] | Problem]:
-    """(name, stamp, reader) of every image in the zip at ``path``, in the order of its index; problems in place.
+    """(name, stamp, reader) of every one of ``files`` in the zip at ``path``, in the order of its index; problems too.
 
     A reader returns the member's bytes or raises :class:`Refused`; readers may be called from several threads.
     """
     try:
-        archive = Archive(path, max_bytes=max_bytes)
+        archive = Archive(path, max_bytes=max_bytes, files=files)
     except Refused as refused:
         yield refused.at(shown(path))
         return
@@ -154,7 +157,7 @@ def images(
             continue
         where = f"{shown(path)}/{shown(member.name)}"
         info = member.info
-        if member.kind == "image":
+        if member.kind == "media":
             yield where, f"{info.header_offset}|{info.CRC}|{info.filename}", _reader(archive, info)
         elif member.kind == "other":
             ignored[suffix_of(member.name)] += 1

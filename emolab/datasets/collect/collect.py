@@ -19,6 +19,7 @@ from emolab.datasets.file_names import source_name
 from emolab.datasets.near_copies import groups
 from emolab.datasets.near_copies.groups import DuplicateReport
 from emolab.errors import DataError
+from emolab.modalities.intake import FileNames, files_of
 from emolab.progress import SILENT, Progress
 from emolab.results import Result
 
@@ -107,6 +108,7 @@ def collect(
     source = InputSource(
         group_by=wanted.group_by,
         base=workspace.root,
+        files=files_of(workspace.config.project.modality),
         consent=wanted.consent,
         every=settings.every,
         similar=settings.similar,
@@ -129,7 +131,7 @@ def collect(
                 progress=progress, total=lambda: wanted.limit, description=f"Camera {wanted.camera}",
             )  # fmt: skip
         else:
-            with _Count(wanted.paths, every=settings.every) as total:
+            with _Count(wanted.paths, every=settings.every, files=source.files) as total:
                 report = ingest(
                     workspace, catalog, _named(source.entries(wanted.paths), called), options=options,
                     on_batch=units.see, on_problem=log.write, progress=progress, total=total,
@@ -209,6 +211,7 @@ def ingest_options(settings: CollectConfig, *, dry_run: bool = False) -> IngestO
         detect_again=settings.detect_again,
         max_pixels=settings.max_pixels,
         max_bytes=settings.max_bytes,
+        clip_seconds=settings.clip_seconds,
         dry_run=dry_run,
     )
 
@@ -216,8 +219,8 @@ def ingest_options(settings: CollectConfig, *, dry_run: bool = False) -> IngestO
 class _Count:
     """Counts the items to come in a thread of its own, so that nothing waits for a folder to be listed twice."""
 
-    def __init__(self, paths: Sequence[str], *, every: float) -> None:
-        self._paths, self._every = paths, every
+    def __init__(self, paths: Sequence[str], *, every: float, files: FileNames) -> None:
+        self._paths, self._every, self._files = paths, every, files
         self._end = threading.Event()
         self._total: int | None = None
         self._thread = threading.Thread(target=self._run, daemon=True, name="count")
@@ -234,7 +237,7 @@ class _Count:
         self._thread.join()
 
     def _run(self) -> None:
-        total = count(self._paths, every=self._every, stopped=self._end.is_set)
+        total = count(self._paths, every=self._every, files=self._files, stopped=self._end.is_set)
         if not self._end.is_set():
             self._total = total
 

@@ -16,19 +16,20 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emolab.catalog import samples
 from emolab.catalog.samples import AddResult
 from emolab.datasets.collect.ingest_report import IngestReport
 from emolab.datasets.collect.input_ledger import InputLedger
-from emolab.datasets.collect.items import FACES, IngestOptions, Item, Outcome
+from emolab.datasets.collect.items import Item, Outcome
 from emolab.datasets.collect.media_store import MediaStore
 from emolab.datasets.collect.prefetch import End, Entry, Result, Whole, outcomes, stamp
 from emolab.datasets.collect.prepare import Preparer
 from emolab.datasets.near_copies.thumbnails import LOOKS, Looks
-from emolab.errors import EmolabError, UnknownName
-from emolab.modalities.image import detector_weights
+from emolab.errors import EmolabError
+from emolab.modalities.intake import IngestOptions
 from emolab.modalities.problems import Problem, shown
 from emolab.progress import SILENT, Progress
 
@@ -70,8 +71,7 @@ def ingest(
     batch.
     Raises :class:`EmolabError` when the workspace cannot be written or the settings make no sense.
     """
-    options = options or IngestOptions()
-    _check(options)
+    options = replace(options or IngestOptions(), modality=workspace.config.project.modality)
     threads = workers or len(os.sched_getaffinity(0))
     with (
         InputLedger(workspace.cache / "seen.db", settings=options.ledger_key()) as seen,
@@ -219,10 +219,3 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
-
-
-def _check(options: IngestOptions) -> None:
-    if options.faces not in FACES:
-        raise UnknownName("face mode", options.faces, FACES)
-    if options.faces != "off":
-        detector_weights.detector(options.detector)  # says now when there is no such file

@@ -18,6 +18,8 @@ from emolab.datasets.collect import archive, video
 from emolab.datasets.collect.ingest import Entry, Item, Problem, Whole
 from emolab.datasets.collect.walk import FoundFile, walk
 from emolab.errors import ConfigError
+from emolab.modalities.image.image_names import IMAGE_FILES
+from emolab.modalities.intake import FileNames
 from emolab.modalities.problems import Refused, shown
 
 #: What the catalog's column holds; of longer names the end is kept.
@@ -31,12 +33,13 @@ class InputSource:
     ``group_by``: ``None``, ``folder`` or a regular expression whose first group, found in the path, names the group
     (a video without one is a group of its own). Folders and videos are named relative to ``base``, so that they have
     the same name wherever the command is typed. ``every`` and ``similar`` are those of
-    :func:`emolab.datasets.collect.video.frames`. ``ignored`` counts, by suffix, files that are neither image nor video.
+    :func:`emolab.datasets.collect.video.frames`. ``ignored`` counts, by suffix, files that are none of ``files``.
     ``stopped`` is asked before each input whether to end early.
     """
 
     group_by: str | None = None
     base: Path = field(default_factory=Path.cwd)
+    files: FileNames = IMAGE_FILES
     consent: str | None = None
     every: float = 1.0
     similar: float = 0.06
@@ -47,14 +50,14 @@ class InputSource:
     def entries(self, paths: Sequence[str]) -> Iterator[Entry]:
         """Everything below ``paths``. Raises :class:`ConfigError` when ``group_by`` is no regular expression."""
         pattern = self._pattern()
-        for found in walk(paths, ignored=self.ignored, stopped=self.stopped):
+        for found in walk(paths, files=self.files, ignored=self.ignored, stopped=self.stopped):
             if isinstance(found, Problem):
                 yield found
-            elif found.kind == "image":
+            elif found.kind == "media":
                 name = shown(found.path)
                 yield Item(
                     data=Path(found.path), name=name, stamp=_stamp(found), consent=self.consent,
-                    group=self._group(name, pattern),
+                    group=self._group(name, pattern), recording=self._relative(name),
                 )  # fmt: skip
             elif found.kind == "zip":
                 yield from self._archive(found, pattern)
@@ -64,7 +67,7 @@ class InputSource:
 
     def _archive(self, found: FoundFile, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
         stamp = _stamp(found)
-        for member in archive.images(found.path, max_bytes=self.max_bytes, ignored=self.ignored):
+        for member in archive.media_files(found.path, max_bytes=self.max_bytes, ignored=self.ignored, files=self.files):
             if isinstance(member, Problem):
                 yield member
                 continue
@@ -72,8 +75,9 @@ class InputSource:
                 return
             name, mark, read = member
             yield Item(
-                data=read, name=name, stamp=f"{stamp}|{mark}", consent=self.consent, group=self._group(name, pattern)
-            )
+                data=read, name=name, stamp=f"{stamp}|{mark}", consent=self.consent,
+                group=self._group(name, pattern), recording=self._relative(name),
+            )  # fmt: skip
 
     def _video(self, found: FoundFile, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
         name = shown(found.path)
@@ -120,11 +124,17 @@ class InputSource:
             ) from error
 
 
-def count(paths: Sequence[str], *, every: float, stopped: Callable[[], bool] = lambda: False) -> int:
+def count(
+    paths: Sequence[str],
+    *,
+    every: float,
+    files: FileNames = IMAGE_FILES,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
     """About how many items :meth:`Source.entries` will yield: folders and archives by their index, videos by length."""
     total = 0
-    for found in walk(paths, stopped=stopped):
-        if isinstance(found, Problem) or found.kind == "image":
+    for found in walk(paths, files=files, stopped=stopped):
+        if isinstance(found, Problem) or found.kind == "media":
             total += 1
         elif found.kind == "video":
             total += video.length(found.path, every=every)

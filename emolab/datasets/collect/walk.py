@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from emolab.datasets.file_names import HIDDEN, IMAGE_STARTS, is_hidden, kind_of, suffix_of, to_be_opened
+from emolab.datasets.file_names import HIDDEN, is_hidden, kind_of, suffix_of, to_be_opened
 from emolab.files import open_file
+from emolab.modalities.image.image_names import IMAGE_FILES
+from emolab.modalities.intake import FileNames
 from emolab.modalities.problems import Problem, reason, shown
 
 #: Entries of one folder that are listed and sorted at a time: order where it matters, no pause where it is huge.
@@ -21,7 +23,7 @@ BLOCK = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file: ``kind`` is image, video, zip or other; ``status`` is what the file system says about it."""
+    """A file: ``kind`` is media, video, zip or other; ``status`` is what the file system says about it."""
 
     path: str
     kind: str
@@ -31,11 +33,12 @@ class FoundFile:
 def walk(
     paths: Sequence[str],
     *,
+    files: FileNames = IMAGE_FILES,
     ignored: Counter[str] | None = None,
     others: bool = False,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[FoundFile | Problem]:
-    """Every image, video and archive below ``paths``: files, folders, or patterns such as ``*/*.jpg``.
+    """Every one of ``files`` and every archive below ``paths``: files, folders, or patterns such as ``*/*.jpg``.
 
     A path that was named is taken whatever it is called; within folders the suffix decides (where it says nothing,
     the first bytes), and what is passed over is counted in ``ignored``: hidden files and folders, and, unless
@@ -55,14 +58,15 @@ def walk(
         else:
             named = iter((path,))
         for one in named:
-            yield from _until(_one(one, _Walk(other, others=others, folders=folders)), stopped)
+            yield from _until(_one(one, _Walk(other, files=files, others=others, folders=folders)), stopped)
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """What one walk carries along: what it passes over, whether it wants other files, the folders it has read."""
+    """What one walk carries along: what it passes over and looks for, whether others too, the folders it has read."""
 
     ignored: Counter[str]
+    files: FileNames
     others: bool
     folders: set[tuple[int, int]]
 
@@ -90,7 +94,8 @@ def _one(path: str, on: _Walk) -> Iterator[FoundFile | Problem]:
         yield from _folder(path, status, on)
     elif stat.S_ISREG(status.st_mode):
         try:
-            yield FoundFile(path, kind_of(path) or ("zip" if _starts(path, b"PK\x03\x04") else "image"), status)
+            zipped = kind_of(path, on.files) is None and _starts(path, b"PK\x03\x04")
+            yield FoundFile(path, kind_of(path, on.files) or ("zip" if zipped else "media"), status)
         except OSError as error:
             yield _unreachable(path, error)
     else:
@@ -121,9 +126,10 @@ def _entry(entry: os.DirEntry[str], on: _Walk) -> Iterator[FoundFile | Problem]:
         if entry.is_dir():
             yield from _folder(entry.path, entry.stat(), on)
             return
-        kind = kind_of(entry.name)
-        if kind is None and entry.is_file() and to_be_opened(entry.name) and _starts(entry.path, *IMAGE_STARTS):
-            kind = "image"
+        kind = kind_of(entry.name, on.files)
+        unclear = kind is None and entry.is_file() and to_be_opened(entry.name, on.files)
+        if unclear and _starts(entry.path, *on.files.starts):
+            kind = "media"
         if kind is None and on.others and entry.is_file():
             yield FoundFile(entry.path, "other", entry.stat())
         elif kind is None:

@@ -21,7 +21,8 @@ import numpy as np
 
 from emolab.catalog.storage.chunks import chunks
 from emolab.datasets.near_copies import pairs as copies
-from emolab.datasets.near_copies.thumbnails import LOOKS, Looks, flat, of_media
+from emolab.datasets.near_copies.finder import CopyFinder, open_finder
+from emolab.datasets.near_copies.thumbnails import LOOKS, Looks, flat
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class CopyGroups:
     ids: list[str]
     number: NDArray[np.int64]
     skipped: int
+    finder: CopyFinder | None = None
 
 
 def find(workspace: Workspace, catalog: Catalog, *, progress: Progress = SILENT) -> CopyGroups:
@@ -67,22 +69,25 @@ def find(workspace: Workspace, catalog: Catalog, *, progress: Progress = SILENT)
 
     What no look is kept of is decoded. Needs no transaction: comparing 30,000 images takes half a minute.
     """
-    with Looks(workspace.cache / LOOKS) as looks:
+    finder = open_finder(workspace.config.project.modality)
+    if finder is None:
+        return CopyGroups([], np.zeros(0, dtype=np.int64), 0)
+    with Looks(workspace.cache / LOOKS, finder.shape) as looks:
         with catalog.connect() as connection:
-            media = _media(connection)
-        _complete(workspace, looks, media, progress)
+            media = _media(connection, workspace.config.project.modality)
+        _complete(workspace, looks, media, finder, progress)
         known = looks.read(list(media))
-        usable = np.flatnonzero(~flat(known.looks))
+        usable = np.flatnonzero(~finder.empty(known.looks))
         order = usable[np.argsort(~known.compared[usable], kind="stable")]
         ids = [known.ids[i] for i in order.tolist()]
-        number, pairs = copies.find(
+        number, pairs = finder.find(
             known.looks[order],
             fresh=int(known.compared[order].sum()),
             links=_moved(known.links, order, len(known.ids)),
             progress=progress,
         )
         looks.link(ids, pairs)
-    return CopyGroups(ids, number, len(media) - len(ids))
+    return CopyGroups(ids, number, len(media) - len(ids), finder)
 
 
 def groups(looks: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -96,8 +101,8 @@ def groups(looks: NDArray[np.uint8]) -> NDArray[np.int64]:
 def mark(tx: Connection, found: CopyGroups) -> DuplicateReport:
     """Set the representative of every group of near copies.
 
-    The representative is the sample people voted on most, then the one that stands for the group already, the larger,
-    the sharper, the one with the smaller id. Running it again on the same samples changes nothing.
+    The representative is the sample people voted on most, then the one that stands for the group already, the better
+    one (of images the larger, the sharper), the one with the smaller id. Running it again changes nothing.
     """
     from emolab.catalog import samples
 
@@ -109,7 +114,7 @@ def mark(tx: Connection, found: CopyGroups) -> DuplicateReport:
     split = 0
     for rows in members:
         together = [details[key] for key in rows]
-        best = _best(together)
+        best = _best(together, found.finder)
         wanted.update({row["id"]: best for row in together})
         split += len({row["split"] for row in together if row["split"]}) > 1
     before = {row["id"]: row["representative"] for row in details.values()} | _standing(tx)
@@ -127,25 +132,27 @@ def mark(tx: Connection, found: CopyGroups) -> DuplicateReport:
     )
 
 
-def _media(conn: Connection) -> dict[str, str]:
-    """Where the file of every image of the catalog lies, by id, in the order they were added."""
+def _media(conn: Connection, modality: str) -> dict[str, str]:
+    """Where the file of every sample of ``modality`` lies, by id, in the order they were added."""
     from sqlalchemy import select
 
     from emolab.catalog.storage import schema
 
     table = schema.samples.c
-    query = select(table.id, table.media).where(table.modality == "image", schema.present).order_by(table.pk)
+    query = select(table.id, table.media).where(table.modality == modality, schema.present).order_by(table.pk)
     return {row.id: row.media for row in conn.execute(query.execution_options(yield_per=50_000))}
 
 
-def _complete(workspace: Workspace, looks: Looks, media: dict[str, str], progress: Progress) -> None:
+def _complete(
+    workspace: Workspace, looks: Looks, media: dict[str, str], finder: CopyFinder, progress: Progress
+) -> None:
     """Decode what no look is kept of."""
     missing = looks.missing(list(media))
     if not missing:
         return
-    with progress.task("Reading images", len(missing), unit="images") as task, ThreadPoolExecutor(2) as pool:
+    with progress.task("Reading samples", len(missing), unit="samples") as task, ThreadPoolExecutor(2) as pool:
         for part in chunks(missing, 1000):
-            found = pool.map(of_media, [workspace.locate(media[name]) for name in part])
+            found = pool.map(finder.look, [workspace.locate(media[name]) for name in part])
             looks.add((name, each) for name, each in zip(part, found, strict=True) if each is not None)
             task.advance(len(part))
 
@@ -165,10 +172,12 @@ def _details(conn: Connection, keys: Sequence[int]) -> dict[int, RowMapping]:
     from emolab.catalog.storage import schema
 
     table = schema.samples.c
-    columns = (table.pk, table.id, table.quality, table.width, table.height, table.n_votes, table.representative)
+    columns = (table.pk, table.id, table.quality, table.width, table.height, table.duration)
     found: dict[int, RowMapping] = {}
     for start in range(0, len(keys), 500):
-        query = select(*columns, table.split).where(table.pk.in_(keys[start : start + 500]))
+        query = select(*columns, table.n_votes, table.representative, table.split).where(
+            table.pk.in_(keys[start : start + 500])
+        )
         found.update((row["pk"], row) for row in conn.execute(query).mappings())
     return found
 
@@ -186,7 +195,7 @@ def _standing(conn: Connection) -> dict[str, str | None]:
     }
 
 
-def _best(together: Sequence[RowMapping]) -> str:
+def _best(together: Sequence[RowMapping], finder: CopyFinder | None) -> str:
     """The id of the sample that stands for the others."""
     standing = {row["representative"] for row in together}
     best = min(
@@ -194,8 +203,7 @@ def _best(together: Sequence[RowMapping]) -> str:
         key=lambda row: (
             -row["n_votes"],
             row["id"] not in standing,
-            -(row["width"] or 0) * (row["height"] or 0),
-            (row["quality"] or {}).get("blur", 1.0),
+            finder.rank(dict(row)) if finder else (),
             row["id"],
         ),
     )

@@ -63,9 +63,10 @@ class KnownLooks:
 
 
 class Looks:
-    """The looks of a workspace in ``file``; a context manager, safe to use from several processes at once."""
+    """The looks of a workspace in ``file``, each of ``shape``; a context manager, safe for several processes."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, shape: tuple[int, int] = (SIDE, SIDE)) -> None:
+        self._shape = shape
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_name(f"{file.name}.lock")):  # SQLite does not wait for others while it turns WAL on
             self._connection = sqlite3.connect(file, timeout=60)
@@ -93,7 +94,9 @@ class Looks:
 
     def missing(self, ids: Sequence[str]) -> list[str]:
         """Those of ``ids`` without a look."""
-        whole = self._connection.execute("SELECT id FROM looks WHERE length(look) = ?", (SIDE * SIDE,))
+        whole = self._connection.execute(
+            "SELECT id FROM looks WHERE length(look) = ?", (self._shape[0] * self._shape[1],)
+        )
         there = {row[0].hex() for row in whole}
         return [name for name in ids if name not in there]
 
@@ -108,12 +111,12 @@ class Looks:
         parts: list[bytes] = []
         flags: list[bool] = []
         for name, pixels, compared in self._connection.execute("SELECT id, look, compared FROM looks"):
-            if name in wanted and len(pixels) == SIDE * SIDE:
+            if name in wanted and len(pixels) == self._shape[0] * self._shape[1]:
                 rows.append(wanted[name])
                 parts.append(pixels)
                 flags.append(bool(compared))
         order = np.argsort(np.array(rows, dtype=np.int64))
-        looks = np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(-1, SIDE, SIDE)[order]
+        looks = np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(-1, *self._shape)[order]
         compared_all = np.array(flags, dtype=bool)[order]
         names = [ids[rows[i]] for i in order.tolist()]
         links, broken = self._links({bytes.fromhex(name): row for row, name in enumerate(names)})

@@ -156,7 +156,7 @@ def _place(header: Sequence[str], name: str) -> int | None:
 
 def _unknown(table: Table, name: str, option: str) -> DataError | UnknownName:
     header = table.header
-    if any(kind_of(cell) == "image" for cell in re.split(r"[,;\t|]", ",".join(header))):
+    if any(kind_of(cell) == "media" for cell in re.split(r"[,;\t|]", ",".join(header))):
         return DataError(
             f"{table.name} has no header: its first row is {shown(', '.join(header))[:80]}.",
             hint="Add a first line with the names of the columns, such as path,label",

@@ -58,7 +58,7 @@ class SourceTree(AbstractContextManager["SourceTree"]):
 
     def images(self) -> list[str]:
         """The names of images, in order."""
-        return [name for name in self.names if self._kinds[name] == "image"]
+        return [name for name in self.names if self._kinds[name] == "media"]
 
     def passed_over(self, used: Collection[str]) -> Counter[str]:
         """What is not used, by suffix: hidden files and every file of ``names`` that is not in ``used``."""
@@ -140,10 +140,10 @@ class SourceTree(AbstractContextManager["SourceTree"]):
                 self._members[member.name] = member.info
 
     def _problem(self, problem: Problem, name: str) -> None:
-        if problem.taken or problem.kind == "unsafe name" or kind_of(name) != "image":
+        if problem.taken or problem.kind == "unsafe name" or kind_of(name) != "media":
             self.problems.append(problem)
         else:
-            self._kinds[name] = "image"
+            self._kinds[name] = "media"
             self._broken[name] = problem
 
 

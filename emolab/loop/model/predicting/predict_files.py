@@ -63,7 +63,7 @@ def files_of(
             (notes if found.taken else files).append(found)
         elif found.kind == "zip":
             files += _members(found.path, max_bytes=max_bytes, ignored=ignored, notes=notes)
-        elif found.kind == "image" or found.path in given:
+        elif found.kind == "media" or found.path in given:
             files.append(File(found.path, Path(found.path)))
         else:
             ignored[suffix_of(found.path)] += 1
@@ -75,7 +75,7 @@ def _members(path: str, *, max_bytes: int, ignored: Counter[str], notes: list[Pr
     from emolab.modalities.problems import Problem
 
     files: list[File | Problem] = []
-    for member in archive.images(path, max_bytes=max_bytes, ignored=ignored):
+    for member in archive.media_files(path, max_bytes=max_bytes, ignored=ignored):
         if isinstance(member, Problem):
             (notes if member.taken else files).append(member)
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,41 +65,36 @@ def load(media: bytes | Path, *, max_seconds: float | None = None) -> Sound:
     Raises :class:`Refused`: empty, not a sound, no sound (a video without), unsupported, too long, truncated, damaged,
     nothing in it.
     """
+    with opened(media, max_seconds=max_seconds) as found:
+        blocks = list(found)
+        if not any(map(len, blocks)):
+            raise Refused("nothing in it", "the file holds no samples")
+        return Sound(
+            samples=blocks[0] if len(blocks) == 1 else np.concatenate([_NOTHING, *blocks]),
+            rate=found.source.rate,
+            channels=found.source.channels,
+            seconds=found.seconds,
+            format=found.source.format,
+            offset=found.source.offset,
+            notes=tuple(found.notes),
+        )
+
+
+@contextmanager
+def opened(media: bytes | Path, *, max_seconds: float | None = None) -> Iterator[SoundBlocks]:
+    """The sound of a file block by block, for recordings of any length. Raises as :func:`load` does."""
     try:
-        return _load(media, max_seconds, None)
-    except MissingExtra:
-        raise
+        stream: BinaryIO = io.BytesIO(media) if isinstance(media, bytes) else open_file(media)
+        with closing(stream):
+            head = stream.read(HEAD)
+            decoder, name = container(head)
+            stream.seek(0)
+            reader = sound_file.opened if decoder == "soundfile" else sound_track.opened
+            with reader(stream, name) as source:
+                _check(source, max_seconds)
+                yield SoundBlocks(source, max_seconds)
     except OSError as error:
         raise Refused("unreadable", reason(error)) from error
-
-
-def _load(media: bytes | Path, max_seconds: float | None, channel: int | None) -> Sound:
-    stream: BinaryIO = io.BytesIO(media) if isinstance(media, bytes) else open_file(media)
-    with closing(stream):
-        head = stream.read(HEAD)
-        decoder, name = container(head)
-        stream.seek(0)
-        opened = sound_file.opened if decoder == "soundfile" else sound_track.opened
-        with opened(stream, name) as source:
-            _check(source, max_seconds)
-            mixed = Mixer(source, channel)
-            resampled = list(_resampled(mixed, source.rate, max_seconds))
-            samples = resampled[0] if len(resampled) == 1 else np.concatenate([_NOTHING, *resampled])
-    if not len(samples):
-        raise Refused("nothing in it", "the file holds no samples")
-    if mixed.cancelled and channel is None:
-        found = _load(media, max_seconds, mixed.loudest)
-        note = f"its channels cancel each other out; channel {mixed.loudest + 1} of {source.channels} was taken"
-        return Sound(**{**vars(found), "notes": (*found.notes, note)})
-    return Sound(
-        samples=samples,
-        rate=source.rate,
-        channels=source.channels,
-        seconds=mixed.frames / source.rate,
-        format=source.format,
-        offset=source.offset,
-        notes=tuple(source.notes),
-    )
 
 
 def _check(source: SoundStream, max_seconds: float | None) -> None:
@@ -112,67 +107,65 @@ def _check(source: SoundStream, max_seconds: float | None) -> None:
 
 
 def _too_long(seconds: float, limit: float, more: str = "") -> Refused:
-    return Refused("too long", f"{more}{seconds:,.0f} s; the limit is {limit:,.0f} s (collect.max_seconds)")
+    return Refused("too long", f"{more}{seconds:,.0f} s; the limit is {limit:,.0f} s")
 
 
-class Mixer:
-    """The blocks of a source as one channel; watches whether its channels cancel each other out."""
+class SoundBlocks:
+    """An open file as blocks (n,) of float32, mono at 16 kHz; iterated once.
 
-    def __init__(self, source: SoundStream, channel: int | None) -> None:
-        self._source = source
-        self._channel = channel
-        self._energy = np.zeros(source.channels)
-        self._mixed = 0.0
-        self.frames = 0
+    The channel that stands for all of them where they cancel each other out is chosen in the first block that shows
+    it, for the rest of the file.
+    """
+
+    def __init__(self, source: SoundStream, max_seconds: float | None = None) -> None:
+        self.source = source
+        self.notes: list[str] = source.notes
+        self._limit = max_seconds
+        self._channel: int | None = None
+        self._frames = 0
+
+    @property
+    def seconds(self) -> float:
+        """What was read so far, on the file's own clock."""
+        return self._frames / self.source.rate
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        for block in self._source.blocks():
-            if not np.isfinite(block).all():
-                at = (self.frames + int(np.argmin(np.isfinite(block).all(axis=1)))) / self._source.rate
-                raise Refused("damaged", f"at {at:.2f} s it holds a value that is no number (NaN or infinite)")
-            self.frames += len(block)
-            if block.shape[1] == 1:
-                yield np.ascontiguousarray(block[:, 0])
-                continue
-            mono = block.mean(axis=1, dtype=np.float32) if self._channel is None else block[:, self._channel].copy()
-            self._energy += np.einsum("ij,ij->j", block, block)
-            self._mixed += float(mono @ mono)
-            yield mono
-
-    @property
-    def loudest(self) -> int:
-        """The channel with the most energy."""
-        return int(np.argmax(self._energy))
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the mean of the channels is next to nothing beside them."""
-        return self._mixed < _CANCELLED * float(self._energy.mean()) / len(self._energy)
-
-
-def _resampled(mixed: Mixer, rate: int, max_seconds: float | None) -> Iterator[NDArray[np.float32]]:
-    """The blocks of ``mixed`` at 16 kHz; their number of samples is that of the file, times 16,000 / ``rate``."""
-    limit = None if max_seconds is None else max_seconds * rate
-    if rate == RATE:
-        for block in mixed:
-            _limit(mixed, rate, limit)
-            yield block
-        return
-    try:
-        import soxr
-    except ImportError as error:
-        raise MissingExtra("soxr", "audio") from error
-    resampler = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
-    before: NDArray[np.float32] | None = None  # the last block has to be known as such
-    for block in mixed:
-        _limit(mixed, rate, limit)
+        """Their number of samples is that of the file, times 16,000 / its rate."""
+        if self.source.rate == RATE:
+            yield from self._mixed()
+            return
+        try:
+            import soxr
+        except ImportError as error:
+            raise MissingExtra("soxr", "audio") from error
+        resampler = soxr.ResampleStream(self.source.rate, RATE, 1, dtype="float32", quality="HQ")
+        before: NDArray[np.float32] | None = None  # the last block has to be known as such
+        for block in self._mixed():
+            if before is not None:
+                yield resampler.resample_chunk(before)
+            before = block
         if before is not None:
-            yield resampler.resample_chunk(before)
-        before = block
-    if before is not None:
-        yield resampler.resample_chunk(before, last=True)
+            yield resampler.resample_chunk(before, last=True)
 
+    def _mixed(self) -> Iterator[NDArray[np.float32]]:
+        """Blocks of one channel at the rate of the file."""
+        for block in self.source.blocks():
+            if not np.isfinite(block).all():
+                at = (self._frames + int(np.argmin(np.isfinite(block).all(axis=1)))) / self.source.rate
+                raise Refused("damaged", f"at {at:.2f} s it holds a value that is no number (NaN or infinite)")
+            self._frames += len(block)
+            if self._limit is not None and self.seconds > self._limit:
+                raise _too_long(self.seconds, self._limit, "more than ")
+            yield np.ascontiguousarray(block[:, 0]) if block.shape[1] == 1 else self._one(block)
 
-def _limit(mixed: Mixer, rate: int, limit: float | None) -> None:
-    if limit is not None and mixed.frames > limit:
-        raise _too_long(mixed.frames / rate, limit / rate, "more than ")
+    def _one(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._channel is None:
+            mono: NDArray[np.float32] = block.mean(axis=1, dtype=np.float32)
+            energy = np.einsum("ij,ij->j", block, block)
+            if float(mono @ mono) >= _CANCELLED * float(energy.mean()) / len(energy):
+                return mono
+            self._channel = int(np.argmax(energy))
+            self.notes.append(
+                f"its channels cancel each other out; channel {self._channel + 1} of {len(energy)} was taken"
+            )
+        return np.ascontiguousarray(block[:, self._channel])

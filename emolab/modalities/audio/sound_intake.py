@@ -1,0 +1,121 @@
+"""From sound files and videos to samples: clips of one voice, cut, measured and stored as FLAC."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emolab.modalities.audio import flac
+from emolab.modalities.audio.fingerprint import fingerprint
+from emolab.modalities.audio.reading import RATE
+from emolab.modalities.audio.reading.sound import SoundBlocks, opened
+from emolab.modalities.audio.segments import LEAST, Segment, Segmenter
+from emolab.modalities.audio.sound_names import SOUND_FILES
+from emolab.modalities.audio.sound_quality import measure
+from emolab.modalities.image.image_names import IMAGE_FILES
+from emolab.modalities.intake import IngestOptions, Measured, Piece
+from emolab.modalities.problems import Problem, Refused, reason
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+#: Shorter clips are too little to hear an emotion in (seconds).
+SHORT = 0.3
+#: A file beyond full scale by more than rounding and a lossy codec explain.
+_LOUD = 1.5
+_FORMATS = {
+    **dict.fromkeys((".wav", ".wave"), "WAV"),
+    **dict.fromkeys((".aif", ".aiff", ".aifc"), "AIFF"),
+    **dict.fromkeys((".ogg", ".oga", ".opus"), "OGG"),
+    ".flac": "FLAC",
+    ".mp3": "MP3",
+    ".m4a": "MP4",
+}
+
+
+class SoundIntake:
+    """Recordings, and the sound of videos, as clips."""
+
+    files = SOUND_FILES
+
+    def __init__(self, options: IngestOptions) -> None:
+        self._options = options
+
+    def pieces(self, media: bytes | Path | Image.Image, name: str, notes: list[Problem]) -> Iterator[Piece]:
+        """The clips of one recording, in order."""
+        if not isinstance(media, bytes | Path):
+            raise Refused("not a sound", "a picture of a camera or video")
+        if isinstance(media, Path):
+            self._check_size(media)
+        cut = Segmenter(self._options.clip_seconds)
+        with opened(media) as sound:
+            parent, film = "", os.path.splitext(name)[1].lower() in IMAGE_FILES.videos  # noqa: PTH122 - once per file
+            for segment in cut(sound):
+                parent = parent or hashlib.sha256(segment.samples.tobytes()).hexdigest()
+                begin = sound.source.offset + segment.begin
+                yield _piece(segment, begin, parent if cut.split else None, named=cut.split or film)
+            notes.extend(_notes(name, sound, cut))
+
+    def measured(self, pieces: Sequence[Piece]) -> list[Measured]:
+        """Quality and fingerprint of each clip."""
+        found = []
+        for piece in pieces:
+            samples: NDArray[np.int16] = piece.rest[0]
+            quality = measure(samples)
+            quality["begin"] = round(piece.rest[1], 3)
+            found.append(Measured(quality, fingerprint(samples)))
+        return found
+
+    def _check_size(self, path: Path) -> None:
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise Refused("unreadable", reason(error)) from error
+        if size > self._options.max_bytes:
+            raise Refused("too large", f"{size:,} bytes; the limit is {self._options.max_bytes:,} (collect.max_bytes)")
+
+
+def _piece(segment: Segment, begin: float, parent: str | None, *, named: bool) -> Piece:
+    data = flac.encode(segment.samples)
+    return Piece(
+        digest=hashlib.sha256(data).hexdigest(),
+        suffix=".flac",
+        data=lambda: data,
+        fields={"duration": round(len(segment.samples) / RATE, 3), "parent": parent},
+        rest=(segment.samples, begin),
+        name=f"@{begin:.2f}s" if named else "",
+        part=parent is not None,
+    )
+
+
+def _notes(name: str, sound: SoundBlocks, cut: Segmenter) -> Iterator[Problem]:
+    """What had to be assumed; raises :class:`Refused` where nothing came of the recording."""
+    if not sound.seconds:
+        raise Refused("nothing in it", "the file holds no samples")
+    if not cut.clips and cut.peak == 0:
+        raise Refused("nothing in it", f"{sound.seconds:,.1f} s of digital silence")
+    if not cut.clips:
+        heard = "no voice was found" if cut.split else f"never louder than {LEAST:g} dBFS"
+        raise Refused("nothing in it", f"{heard} in {sound.seconds:,.1f} s")
+    for note in sound.notes:
+        yield Problem(name, "sound track" if "track" in note else "channels", note, taken=True)
+    if not cut.heard and not cut.split:
+        yield Problem(name, "no voice", "no voice was found in it; it went in all the same", taken=True)
+    elif cut.shortest < SHORT:
+        yield Problem(name, "short", f"only {cut.shortest:.2f} s are left of it without silence", taken=True)
+    if cut.left_out:
+        message = f"{cut.left_out:,} stretches of voice shorter than half a second were left out"
+        yield Problem(name, "short voice", message, taken=True)
+    if cut.peak > _LOUD:
+        message = f"its values go up to {cut.peak:,.1f} times full scale; made quieter"
+        yield Problem(name, "level", message, taken=True)
+    announced = _FORMATS.get(os.path.splitext(name)[1].lower())  # noqa: PTH122 - called once per file
+    found = sound.source.format.partition(" ")[0].removesuffix("EX")
+    if announced and found.upper() != announced:
+        message = f"the name says {announced}, the content is {found}; taken as {found}"
+        yield Problem(name, "wrong extension", message, taken=True)

@@ -1,0 +1,14 @@
+"""Which files are sounds: sound files, and videos for their sound."""
+
+from emolab.modalities.image.image_names import IMAGE_FILES
+from emolab.modalities.intake import FileNames
+
+_SOUNDS = """
+.aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .flac .m4a .m4b .mka .mp2 .mp3 .oga .ogg .opus .rf64 .sph .snd .w64 .wav
+.wave .wma .wv
+"""
+
+SOUND_FILES = FileNames(
+    media=frozenset(_SOUNDS.split()) | IMAGE_FILES.videos,
+    starts=(b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff"),
+)
