@@ -310,13 +310,19 @@ def _parse(kind: Any, text: str, name: str) -> Any:
         raise ConfigError(f'{name} is "{text}"; expected {_NAMES[kind]}.') from None
 
 
-def render(project: ProjectConfig) -> str:
-    """The text of a new ``emolab.toml``: what was chosen, and where to find the rest."""
+def render(project: ProjectConfig, settings: Mapping[str, str] | None = None) -> str:
+    """The text of a new ``emolab.toml``: what was chosen, further ``settings`` by name, and where to find the rest."""
     classes = ", ".join(_quoted(name) for name in project.classes)
     return (
         "# Settings of this emolab workspace. Every other setting has a default: see docs/configuration.md.\n\n"
         f"[project]\nname = {_quoted(project.name)}\nclasses = [{classes}]\nmodality = {_quoted(project.modality)}\n"
+        + "".join(_section(name, value) for name, value in (settings or {}).items())
     )
+
+
+def _section(setting: str, value: str) -> str:
+    section, _, key = setting.partition(".")
+    return f"\n[{section}]\n{key} = {_quoted(value)}\n"
 
 
 def _quoted(text: str) -> str:

@@ -14,6 +14,7 @@ from emolab import config as configuration
 from emolab.config import Config, ProjectConfig
 from emolab.errors import ConfigError, EmolabError
 from emolab.files import write_text
+from emolab.modalities.modality import open_modality
 from emolab.notebook.command_names import python_hints
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Workspace:
             root.mkdir(parents=True, exist_ok=True)
             (root / STATE).mkdir(mode=0o700, exist_ok=True)
             (root / STATE / ".gitignore").write_text("*\n", encoding="utf-8")
-            write_text(file, configuration.render(wanted))
+            write_text(file, configuration.render(wanted, open_modality(modality).settings))
         workspace = cls.open(root)
         found = workspace.config.project
         if (found.classes, found.modality) != (wanted.classes, wanted.modality):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 HEAD = 64
 
 
+@dataclass(frozen=True)
+class FormElement:
+    """What shows a sample on a form of Label Studio: the name of a tag and its attributes."""
+
+    tag: str
+    attributes: Mapping[str, str]
+
+
 class Modality(Protocol):
     """One kind of sample: how it is read, and what a network is shown of it."""
 
@@ -27,8 +36,21 @@ class Modality(Protocol):
     name: str
     #: What one sample is called in a message, such as image or clip; its plural ends in s.
     noun: str
-    #: Settings that a new workspace begins with, where emolab's defaults are not meant for it.
+    #: Settings that a new workspace begins with where emolab's defaults are not for it; at most one of a section.
     settings: Mapping[str, str]
+
+    #: What shows it to annotators on the labelling server.
+    form: FormElement
+    #: What browsers can show of it, in words.
+    shown: str
+
+    def file_type(self, data: bytes) -> tuple[str, str] | None:
+        """Suffix without a dot and media type of ``data`` that a browser can show or play; ``None`` for others."""
+        ...
+
+    def thumbnail(self, data: bytes, *, max_pixels: int) -> bytes:
+        """A small JPEG that stands for ``data``. Raises :class:`emolab.modalities.problems.Refused`."""
+        ...
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file that begins with ``head`` (64 bytes or all of it) is probably one of these."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from xml.etree import ElementTree as Xml
 
-from emolab.errors import DataError, UnknownName
+from emolab.errors import DataError
 from emolab.labeling.form import style, translations
 from emolab.labeling.form.translations import Words
+from emolab.modalities.modality import open_modality
 
 ANSWER = "emotion"
 SECOND = "second"
@@ -22,9 +23,6 @@ CONFIDENCE_STEPS = 3
 META_BUTTONS = translations.META_STORED
 #: The words of emolab's own headings.
 HEADINGS = translations.HEADINGS
-_MEDIA: dict[str, tuple[str, dict[str, str]]] = {
-    "image": ("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
-}
 _DIGITS = "1234567890"
 _LETTERS = "qweasdzxcfgvbtyjkmnop"  # none of them has a meaning of its own in Label Studio
 
@@ -62,16 +60,14 @@ def render(
     ``second`` adds an optional second guess, ``confidence`` optional stars from 1 to 3. ``kept`` are labels that the
     project no longer has but that were used: they stay, without a key, behind the classes. ``words``: what people read.
     """
-    if modality not in _MEDIA:
-        raise UnknownName("modality", modality, _MEDIA)
-    tag, attributes = _MEDIA[modality]
+    shown = open_modality(modality).form
     offered, others = keys(classes), list(kept)
     columns = "display: flex; flex-wrap: wrap; gap: 1.5rem 2.5rem; justify-content: center; align-items: flex-start"
     view = Xml.Element("View", className=style.CLASS, style=columns)
     Xml.SubElement(view, "Style").text = style.css(len(offered) + len(others))
     left = Xml.SubElement(view, "View", style=f"flex: 0 1 {style.FACE}; min-width: 16rem")
     right = Xml.SubElement(view, "View", style="flex: 0 1 24rem; min-width: 16rem")
-    Xml.SubElement(left, tag, {"name": modality, "value": f"${modality}", **attributes})
+    Xml.SubElement(left, shown.tag, {"name": modality, "value": f"${modality}", **shown.attributes})
     Xml.SubElement(right, "Header", value=words.question, size="4")
     question = {"name": ANSWER, "toName": modality, "choice": "single-radio", "required": "true"}
     answer = Xml.SubElement(right, "Choices", {**question, "requiredMessage": words.required})

@@ -144,7 +144,7 @@ def _stage(link: Link, records: Sequence[Sample], root: Path, sent: Sent, bar: B
         names = []
         for sample in part:
             try:
-                files.append(task_payload.file_of(sample.id, (root / sample.media).read_bytes()))
+                files.append(task_payload.file_of(sample.id, (root / sample.media).read_bytes(), sample.modality))
                 names.append(sample.id)
             except (OSError, DataError):
                 sent.missing.append(sample.id)

@@ -13,23 +13,21 @@ from emolab.errors import DataError
 from emolab.labeling.answers import parse
 from emolab.labeling.form import controls
 from emolab.labeling.label_studio.tasks import UID
+from emolab.modalities.modality import open_modality
 from emolab.records import FormGuess, Sample
 
-_MIME = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "bmp": "image/bmp", "webp": "image/webp"}
-_MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"GIF8", "gif"), (b"BM", "bmp"))
 
-
-def file_of(sample_id: str, data: bytes) -> tuple[str, bytes, str]:
+def file_of(sample_id: str, data: bytes, modality: str = "image") -> tuple[str, bytes, str]:
     """``(name, bytes, mime)`` to upload: the name is the sample's id and the type that the bytes themselves show.
 
-    Raises :class:`DataError` for bytes that are no image a browser can show.
+    Raises :class:`DataError` for bytes that a browser cannot show or play.
     """
-    kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
-    if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        kind = "webp"
-    if kind is None:
-        raise DataError(f"Sample {sample_id} is no PNG, JPEG, GIF, BMP or WebP image, so a browser cannot show it.")
-    return f"{sample_id}.{kind}", data, _MIME[kind]
+    kind = open_modality(modality)
+    found = kind.file_type(data)
+    if found is None:
+        raise DataError(f"Sample {sample_id} is no {kind.shown}, so a browser cannot show it.")
+    suffix, mime = found
+    return f"{sample_id}.{suffix}", data, mime
 
 
 def task(sample: Sample, media: str, *, round_number: int | None = None) -> dict[str, Any]:

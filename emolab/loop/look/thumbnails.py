@@ -38,7 +38,7 @@ class Thumbnails:
         """
         from emolab.errors import DataError
         from emolab.files import TooLarge, read_file
-        from emolab.modalities.image.thumbnail import thumbnail
+        from emolab.modalities.modality import recognised
         from emolab.modalities.problems import Refused
 
         kept = self._folder / sample_id[:2] / f"{sample_id}.jpg"
@@ -46,7 +46,8 @@ class Thumbnails:
         if found.endswith(END_OF_JPEG):  # else a loss of power cut it off
             return found
         try:
-            made = thumbnail(read_file(self._locate(media)), max_pixels=self._pixels)
+            data = read_file(self._locate(media))
+            made = recognised([data]).thumbnail(data, max_pixels=self._pixels)
         except (OSError, TooLarge, Refused) as error:
             raise DataError(
                 f"The picture of sample {sample_id[:12]} cannot be shown: {_words(error)}.",

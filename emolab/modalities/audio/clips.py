@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from emolab.modalities.audio import reading
-from emolab.modalities.audio.reading.sound_contents import container
+from emolab.modalities.audio.reading.sound_contents import HEAD, container
 from emolab.modalities.audio.spectrogram import described, spectrogram
+from emolab.modalities.modality import FormElement
 from emolab.modalities.preparing import Prepared, Preprocessing, Unprepared, name_of
 from emolab.modalities.problems import Refused
 
@@ -21,6 +24,18 @@ BANDS = 64
 SILENCE = 1e-4
 #: A longer recording is no clip: it would be decoded whole for its loudest four seconds.
 LONGEST = 600.0
+
+
+#: What browsers play, by the names that :func:`container` gives: suffix and media type.
+TYPES = {
+    "FLAC": ("flac", "audio/flac"),
+    "WAV": ("wav", "audio/wav"),
+    "MP3": ("mp3", "audio/mpeg"),
+    "Ogg": ("ogg", "audio/ogg"),
+    "MP4": ("m4a", "audio/mp4"),
+}
+#: Width and height of the picture that stands for a clip.
+THUMBNAIL = (128, 96)
 
 
 class UnreadableSound(Unprepared):
@@ -35,6 +50,27 @@ class AudioModality:
     name = "audio"
     noun = "clip"
     settings: Mapping[str, str] = {"training.backbone": "voice16"}
+    form = FormElement("Audio", {"hotkey": "space", "speed": "true", "volume": "true", "zoom": "false", "height": "80"})
+    shown = "FLAC, WAV, MP3, Ogg or MP4 sound"
+
+    def file_type(self, data: bytes) -> tuple[str, str] | None:
+        """What the bytes themselves show."""
+        try:
+            return TYPES.get(container(data[:HEAD])[1])
+        except Refused:
+            return None
+
+    def thumbnail(self, data: bytes, *, max_pixels: int) -> bytes:  # noqa: ARG002
+        """The spectrogram, low tones at the foot, in the colours of a thermal camera."""
+        try:
+            heard = self.decode(data, Preprocessing(BANDS, "sound"))[::-1, :, 0]
+        except UnreadableSound as error:
+            raise Refused("unreadable", error.reason) from error
+        voiced = np.flatnonzero(heard.any(axis=0))
+        picture = Image.fromarray(heard[:, voiced[0] : voiced[-1] + 1]).resize(THUMBNAIL, Image.Resampling.BILINEAR)
+        out = io.BytesIO()
+        ImageOps.colorize(picture, "#000004", "#fcfdbf", mid="#b73779").save(out, "JPEG", quality=85)
+        return out.getvalue()
 
     def recognises(self, head: bytes) -> bool:
         """Whether ``head`` is how a format begins that is read as a sound."""

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from emolab.errors import DataError
 from emolab.modalities.image import decode, reading
+from emolab.modalities.image.thumbnail import thumbnail
+from emolab.modalities.modality import FormElement
 from emolab.modalities.preparing import Prepared, Preprocessing, name_of
+
+MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"GIF8", "gif"), (b"BM", "bmp"))
 
 
 class ImageModality:
@@ -21,6 +25,19 @@ class ImageModality:
     name = "image"
     noun = "image"
     settings: Mapping[str, str] = {}
+    form = FormElement("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
+    shown = "PNG, JPEG, GIF, BMP or WebP image"
+
+    def file_type(self, data: bytes) -> tuple[str, str] | None:
+        """What the bytes themselves show."""
+        kind = next((kind for magic, kind in MAGIC if data.startswith(magic)), None)
+        if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            kind = "webp"
+        return None if kind is None else (kind, "image/jpeg" if kind == "jpg" else f"image/{kind}")
+
+    def thumbnail(self, data: bytes, *, max_pixels: int) -> bytes:
+        """See :func:`emolab.modalities.image.thumbnail.thumbnail`."""
+        return thumbnail(data, max_pixels=max_pixels)
 
     def recognises(self, head: bytes) -> bool:  # noqa: ARG002
         """Never: there are too many formats of images; what nothing else recognises is opened as one."""

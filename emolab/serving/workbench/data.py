@@ -18,6 +18,7 @@ from emolab.loop.look.sample_view import media_of, sample_view
 from emolab.loop.look.thumbnails import Thumbnails
 from emolab.loop.look.wall import PAGE, WallRequest, wall, wall_choices, wall_count
 from emolab.modalities.image.thumbnail import MEDIA_TYPE
+from emolab.modalities.modality import recognised
 from emolab.records import SPLITS
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
 from emolab.serving.people import Person
@@ -32,7 +33,6 @@ REMOVE, SET_SPLIT = ("emolab.loop.data.remove", "remove"), ("emolab.loop.data.sp
 KEPT = {"cache-control": "private, max-age=86400, immutable", "content-security-policy": "default-src 'none'"}
 #: Thumbnails that are made at the same time.
 _AT_ONCE = 4
-_PICTURES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 
 
 def routes(bench: Workbench) -> list[BaseRoute]:
@@ -111,13 +111,13 @@ async def picture(request: Request, bench: Workbench, person: Person) -> Respons
     del person
     found = await step(media_of, bench.workspace, request.path_params["id"])
     file = bench.workspace.locate(found.media)
-    kind = _PICTURES.get(file.suffix.lower())
-    if kind is None:
-        raise RequestRefused(415, "no_picture", "This sample is no picture.")
     try:
         data = await asyncio.to_thread(read_file, file, limit=bench.workspace.config.collect.max_bytes)
     except (OSError, TooLarge):
         raise RequestRefused(404, "no_file", "The file of this sample is missing or too large.") from None
+    _, kind = recognised([data]).file_type(data) or ("", "")
+    if not kind:
+        raise RequestRefused(415, "no_picture", "This sample is nothing that a browser shows.")
     return Response(data, media_type=kind, headers=KEPT)
 
 

@@ -17,6 +17,7 @@ from emolab.files import read_file
 from emolab.loop.label.voting.desk import AnsweredAlready, GivenAnswer, NextFaces, VoteFace, VotingDesk
 from emolab.loop.label.voting.vote_form import example_pictures, vote_form
 from emolab.loop.label.voting.writer import VoteWriter, WriteThrough
+from emolab.modalities.modality import recognised
 from emolab.ranges import WORDS
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
 from emolab.serving.people import Person
@@ -24,7 +25,6 @@ from emolab.serving.workbench.session import APP, Workbench, allowed, json_body
 
 #: A picture never changes under its address; nobody but the person's own browser keeps it.
 KEPT = {"cache-control": "private, max-age=86400, immutable"}
-_TYPES = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"BM", "image/bmp"))
 
 
 @dataclass
@@ -112,9 +112,7 @@ async def picture(request: Request, bench: Workbench, person: Person, *, voting:
         data = None
     if data is None:
         raise RequestRefused(404, "unknown_sample", "There is no such picture.")
-    kind = next((kind for magic, kind in _TYPES if data.startswith(magic)), None)
-    if kind is None:
-        kind = "image/webp" if data[:4] == b"RIFF" else "application/octet-stream"
+    _, kind = recognised([data]).file_type(data) or ("", "application/octet-stream")
     return Response(data, media_type=kind, headers=KEPT)
 
 

@@ -46,6 +46,7 @@ class VotePage {
 
   close() {
     this.ended = true;
+    this.faces[0]?.end?.();
     clearTimeout(this.again);
     this.outbox.close();
     document.removeEventListener("keydown", this.onkey);
@@ -197,13 +198,14 @@ class VotePage {
       this.again = setTimeout(() => this.more(), LOOK_AGAIN_MS);
       return;
     }
-    fill(this.stage, face.element);
+    fill(this.stage, face.element, face.begin && el("p", { class: "listen" }, this.t("vote.listen"), " ", el("kbd", {}, "␣")));
     face.ready.then(() => {
       if (this.faces[0] !== face) return;
       this.shownAt = performance.now();
       this.hiddenAt = document.hidden ? this.shownAt : null;
       this.stage.dataset.sample = face.sample;
       this.stage.dataset.shown = String(Number(this.stage.dataset.shown || 0) + 1);
+      face.begin?.();
     }, () => {
       if (this.faces[0] !== face || this.ended) return;
       fill(this.stage, el("p", { class: "broken" }, this.t("vote.broken")));
@@ -228,6 +230,7 @@ class VotePage {
     let done = true;
     if (event.key === "Backspace" || event.ctrlKey) this.undo();
     else if (event.key === "ArrowRight") this.submit(null);
+    else if (event.key === " " && this.faces[0]?.begin && !event.target.closest?.("button, summary")) this.faces[0].begin();
     else if (event.key === "ArrowUp" && this.form.confidence) this.sure(Math.min(3, this.stars + 1));
     else if (event.key === "ArrowDown" && this.form.confidence) this.sure(Math.max(0, this.stars - 1));
     else if (known && event.shiftKey && this.form.second) this.markSecond(known.label);
@@ -271,6 +274,7 @@ class VotePage {
       if (this.stars) body.stars = this.stars;
     }
     this.faces.shift();
+    face.end?.();
     this.history.push({ id: body.id, face });
     if (this.history.length > 50) this.history.shift();
     this.left = Math.max(0, this.left - 1);
@@ -284,6 +288,7 @@ class VotePage {
   undo() {
     const last = this.history.pop();
     if (!last) return;
+    this.faces[0]?.end?.();
     const face = last.face.element ? last.face : preload(last.face);
     this.faces = [face, ...this.faces.filter((one) => one.sample !== face.sample)];
     this.left += 1;
@@ -313,6 +318,28 @@ class VotePage {
 
 /** A face with its element and a promise that it can be looked at. Further kinds of samples are further elements. */
 function preload(face) {
+  return (KINDS[face.kind] ?? picture)(face);
+}
+
+const KINDS = { audio: sound };
+
+/** A clip: it starts by itself when it is its turn, and again when asked. */
+function sound(face) {
+  const player = el("audio", { src: face.picture, controls: true, preload: "auto" });
+  const ready = new Promise((done, failed) => {
+    player.addEventListener("canplaythrough", () => done(), { once: true });
+    player.addEventListener("error", () => failed(new Error("no sound")), { once: true });
+  });
+  ready.catch(() => {});  // of a clip behind the one on the screen, which says it when it is its turn
+  player.load();
+  const begin = () => {
+    player.currentTime = 0;
+    player.play().catch(() => {});  // before the first key or tap browsers play nothing by themselves
+  };
+  return { ...face, element: player, ready, begin, end: () => player.pause() };
+}
+
+function picture(face) {
   const element = el("img", { src: face.picture, alt: "", draggable: "false", decoding: "async" });
   const ready = element.decode().then(() => {
     element.style.maxWidth = `${LARGEST * element.naturalWidth}px`;
