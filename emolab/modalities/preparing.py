@@ -32,19 +32,21 @@ VERSIONS = (1, 2, 3)
 class Color:
     """One way in which a network may be shown samples.
 
-    ``wide`` says how much wider than high the array is, ``mirrors`` whether its mirror image shows the same emotion.
+    ``wide`` says how much wider than high the array is, ``mirrors`` whether its mirror image shows the same emotion,
+    ``faces`` whether faces are looked for in larger pictures.
     """
 
     modality: str
     channels: int
     wide: int = 1
     mirrors: bool = True
+    faces: bool = True
 
 
 COLORS = {
     "gray": Color("image", 1),
     "rgb": Color("image", 3),
-    "sound": Color("audio", 1, wide=4, mirrors=False),
+    "sound": Color("audio", 1, wide=4, mirrors=False, faces=False),
 }
 
 
@@ -90,6 +92,11 @@ class Preprocessing:
     def mirrors(self) -> bool:
         """Whether a mirror image says the same: of faces it does, of sounds it would run backwards."""
         return COLORS[self.color].mirrors
+
+    @property
+    def has_faces(self) -> bool:
+        """Whether faces are looked for in media that are larger than one."""
+        return COLORS[self.color].faces
 
     @property
     def scaled(self) -> Preprocessing:

@@ -22,10 +22,10 @@ from emolab.errors import DataError
 from emolab.files import TooLarge
 from emolab.inference.uncertainty import Uncertainty
 from emolab.modalities.image import media
-from emolab.modalities.image.decode import UnreadableImage, prepare, prepare_image
+from emolab.modalities.image.decode import prepare_image
 from emolab.modalities.image.faces import chosen, searched
 from emolab.modalities.image.media import Picture
-from emolab.modalities.preparing import Preprocessing
+from emolab.modalities.preparing import Preprocessing, Unprepared, prepare
 from emolab.modalities.problems import Refused
 from emolab.serving.answers import Crop, ImageAnswer, Place, Reading, of_reading
 from emolab.serving.given import Media, as_bytes, as_image, from_jpeg, size_of
@@ -89,7 +89,7 @@ class Predictor:
             if self._takes_as_it_is(given):
                 return self._whole(name, given)
             picture = self._picture(given)
-        except (Refused, UnreadableImage, TooLarge, OSError, DataError) as error:
+        except (Refused, Unprepared, TooLarge, OSError, DataError) as error:
             return Reading(name=name, error=_reason(error))
         return self._faces(name, picture)
 
@@ -136,7 +136,7 @@ class Predictor:
 
     def _takes_as_it_is(self, given: Media) -> bool:
         """Whether no face is looked for in it; one that is no image is opened to say why."""
-        if self.looking.faces == "off":
+        if self.looking.faces == "off" or not self.model.preprocessing.has_faces:
             return True
         if self.looking.faces != "auto":
             return False
@@ -217,7 +217,7 @@ def _reason(error: Exception) -> str:
     match error:
         case Refused():
             return f"{error.kind}: {error.message}"
-        case UnreadableImage():
+        case Unprepared():
             return error.reason
         case DataError():
             return error.message

@@ -17,7 +17,7 @@ NORMALISATION = ((0.2,), (0.25,))
 
 
 class Voice16(nn.Module):
-    """A stem that halves the spectrogram, then four stages of two blocks: (n, 1 or 3, bands, frames) -> (n, 320).
+    """A stem and four stages of two blocks, each halving the spectrogram: (n, 1 or 3, bands, frames) -> (n, 320).
 
     Features are the mean over bands and time, and the standard deviation over time of the means over bands: how much a
     voice moves tells as much as how it is (Snyder et al. 2018, "X-vectors", section 2: statistics pooling).
@@ -29,9 +29,8 @@ class Voice16(nn.Module):
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(1, STEM, 3, 2, 1, bias=False), nn.BatchNorm2d(STEM), nn.ReLU(inplace=True)]
         inside = STEM
-        for stage, outside in enumerate(WIDTHS):
-            stride = 2 if stage else 1
-            layers += [Block(inside, outside, stride, shortcut=shortcut), Block(outside, outside, 1, shortcut=shortcut)]
+        for outside in WIDTHS:
+            layers += [Block(inside, outside, 2, shortcut=shortcut), Block(outside, outside, 1, shortcut=shortcut)]
             inside = outside
         self.layers = nn.Sequential(*layers)
         draw_weights(self)
@@ -49,8 +48,8 @@ def build(name: str, weights: str, *, size: int) -> nn.Module:  # noqa: ARG001
     """The network called ``voice16`` with random weights, or those of the file ``weights``."""
     from emolab.training.networks.weights import load_into, read
 
-    if size < 16:
-        raise DataError(f"voice16 halves the spectrogram four times and needs at least 16 bands, got {size}.")
+    if size < 32:
+        raise DataError(f"voice16 halves the spectrogram five times and needs at least 32 bands, got {size}.")
     module = Voice16()
     if weights not in ("default", "none"):
         module.mismatches = load_into(module, read(weights), source=weights)  # type: ignore[assignment]
