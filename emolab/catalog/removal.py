@@ -19,6 +19,8 @@ from emolab.catalog.storage.engine import now
 _samples, _votes, _tasks = schema.samples, schema.votes, schema.remote_tasks
 #: The reason in the tombstones of the votes.
 REASON = "sample removed"
+#: Whose votes have other origins than an open dataset's: what people keep on the app's page *Try it*.
+_ORIGINS = {"tryout": votes.APP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def plan(conn: Connection, *, ids: Sequence[str] = (), sources: Iterable[str] = 
     sources = tuple(sources)
     origins: dict[str, None] = {}
     for source in sources:
-        origins.update(dict.fromkeys(votes.origins(conn, f"reader:{source}:")))
+        origins.update(dict.fromkeys(votes.origins(conn, _ORIGINS.get(source, f"reader:{source}:"))))
     query = select(_samples.c.id).where(_samples.c.source.in_(sources), schema.present).order_by(_samples.c.pk)
     own = list(conn.execute(query).scalars())
     said = _origins(conn, [*own, *ids])

@@ -39,6 +39,8 @@ _votes, _samples, _annotators, _tombstones = (
     schema.tombstones,
 )
 _BATCH = 20_000
+#: What the origins of votes begin with that no server has: the app's page *Try it* put them into the ledger.
+APP = "app:"
 
 
 class _Active(NamedTuple):
@@ -194,6 +196,16 @@ def origins(conn: Connection, prefix: str) -> dict[str, str]:
     """Active votes whose origin starts with ``prefix``: origin to content hash."""
     query = select(_votes.c.origin, _votes.c.content).where(alive(), _starts(conn, _votes.c.origin, prefix))
     return {key: value for key, value in conn.execute(query)}
+
+
+def any_about(conn: Connection, sample_ids: Sequence[str], prefix: str) -> bool:
+    """Whether there ever was a vote about one of these samples whose origin begins with ``prefix``."""
+    for part in chunks(sample_ids, 500):
+        query = select(_votes.c.pk).join(_samples, _samples.c.pk == _votes.c.sample)
+        query = query.where(_samples.c.id.in_(part), _starts(conn, _votes.c.origin, prefix)).limit(1)
+        if conn.execute(query).first() is not None:
+            return True
+    return False
 
 
 def counted(conn: Connection, prefix: str) -> set[str]:

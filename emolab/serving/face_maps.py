@@ -47,7 +47,9 @@ class FaceMaps:
         Raises :class:`DataError` for a picture that cannot be read, or that has no such face.
         """
         version = self._host.version
-        while not version.begin():  # swapped in this very moment
+        while not version.begin():  # swapped in this very moment, or the last one ends
+            if self._host.version is version:
+                raise DataError("The server is about to end.", hint="Try again when it is back.")
             version = self._host.version
         try:
             return self._of(version, picture, face)

@@ -177,7 +177,7 @@ def test_a_project_that_cannot_be_looked_at_is_not_taken_for_a_removed_one(
 
 def test_what_somebody_said_on_the_page_try_it_counts_until_a_server_has_a_later_answer(tx: Connection) -> None:
     first = project(tx, 1)
-    tried = Vote(sample_id=FACE, annotator="ann", label="sadness", origin=f"{across_projects.APP}1-2", cast_at=NOON)
+    tried = Vote(sample_id=FACE, annotator="ann", label="sadness", origin=f"{votes.APP}1-2", cast_at=NOON)
     votes.append(tx, [tried])
     settle(tx, first, said(first, 1, "anger", "2026-11-20T11:00:00Z"))
     assert counted(tx) == ["ann sadness"]

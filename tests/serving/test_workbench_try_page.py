@@ -13,6 +13,7 @@ from PIL import Image
 
 import emolab
 from emolab.config import CollectConfig
+from emolab.errors import DataError
 from emolab.modalities.image.decode import Preprocessing
 from emolab.serving.face_maps import FaceMaps
 from emolab.serving.model_host import ModelHost
@@ -82,6 +83,8 @@ def test_the_map_of_a_face_lies_over_the_part_that_the_network_saw(portrait: Ima
         found = FaceMaps(host).of(png(portrait), 1)
     finally:
         host.close()
+    with pytest.raises(DataError, match="about to end"):
+        FaceMaps(host).of(png(portrait), 1)
     assert found.cut is not None
     left, top, across, down = found.cut
     assert across == down and 100 < across < 300

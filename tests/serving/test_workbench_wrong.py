@@ -16,13 +16,14 @@ from starlette.testclient import TestClient
 
 import emolab
 from emolab.catalog import nicknames, votes
-from emolab.catalog.campaign import guesses
+from emolab.catalog.campaign import guesses, remotes
 from emolab.catalog.samples import iterate as all_samples
 from emolab.records import Sample, Vote
 from emolab.serving.workbench.session import Workbench
 from emolab.workspace import Workspace
 from tests.support.serving import picture
-from tests.support.workbench import app_over, enter, token_of
+from tests.support.syncing import add_samples
+from tests.support.workbench import app_over, enter, pushed, token_of
 
 EVIL = '<img src=x onerror="window.ran=1">.png'
 
@@ -200,3 +201,24 @@ def test_such_a_vote_makes_a_label_and_is_no_answer_to_a_blind_form(app: tuple[W
     assert (status["samples"], status["votes"]["people"]) == (1, 1)
     with workspace.catalog() as catalog, catalog.connect() as conn:
         assert guesses.answers(conn) == [] and guesses.answered_with_one(conn) == {kept}
+
+
+def test_such_a_vote_about_a_task_is_not_compared_with_answers_to_its_form(workspace: Workspace) -> None:
+    (name,) = pushed(workspace, 1)
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        (project,) = remotes.projects(tx)
+        guesses.record(tx, project, {name: "happiness"}, tasks=[name], blind=[], share=0.5)
+        said = {"sample_id": name, "label": "sadness", "shown": "happiness", "cast_at": "2099-01-01T00:00:00Z"}
+        votes.append(tx, [Vote(annotator="ann", origin=f"app:{uuid.uuid4()}", **said)])  # type: ignore[arg-type]
+        assert guesses.answers(tx) == []
+        votes.append(tx, [Vote(annotator="bob", origin=project.origin(1), **said)])  # type: ignore[arg-type]
+        assert [one.annotator for one in guesses.answers(tx)] == ["bob"]
+
+
+def test_all_that_came_from_the_page_can_be_taken_out_by_its_source(app: tuple[Workbench, TestClient]) -> None:
+    workspace, ann = app[0].workspace, come_in(app, "ann")
+    add_samples(workspace, 1)
+    send(ann, wrong())
+    done = emolab.remove(workspace, sources="tryout").to_dict()
+    assert (done["removed"], done["votes_withdrawn"], done["kept_others_voted"]) == (1, 1, 0)
+    assert [sample.source for sample in samples(workspace)] == ["collected"] and not ledger(workspace)

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from emolab.records import Vote
 
 
-#: What the origins of votes begin with that no server has: the app's page *Try it* put them into the ledger.
-APP = "app:"
-
-
 def once(
     tx: Connection,
     project: Project,
@@ -43,14 +39,18 @@ def once(
     does not show them any more.
     """
     wanted = sorted(set(samples))
-    alone = len(remotes.projects(tx, server=project.server)) == 1 and not votes.counted_after(tx, APP)
-    if not wanted or (alone and not (leaving or held)):
+    if not wanted or not (
+        leaving
+        or held
+        or len(remotes.projects(tx, server=project.server)) > 1
+        or votes.any_about(tx, wanted, votes.APP)
+    ):
         return list(made)
     fresh = {vote.origin for vote in made}
     stored: list[Vote] = []
     for part in chunks(wanted, 500):
         stored += votes.iterate(tx, include_rejected=True, sample_ids=part)
-    theirs = (f"studio:{project.server}:", APP)
+    theirs = (f"studio:{project.server}:", votes.APP)
     kept = [v for v in stored if v.origin.startswith(theirs) and v.origin not in fresh and v.origin not in leaving]
     changed = latest_counts([*made, *kept])
     return [changed.get(v.origin, v) for v in made] + [changed[v.origin] for v in kept if v.origin in changed]

@@ -85,17 +85,17 @@ def take_back(workspace: Workspace, people: PeopleFile, person: str, answer: str
     Raises :class:`DataError` for an answer that is not this person's.
     """
     from emolab.catalog import votes
-    from emolab.labeling.answers.across_projects import APP, latest_counts
+    from emolab.labeling.answers.across_projects import latest_counts
 
     with workspace.catalog() as catalog:
         annotator = annotator_of(catalog, people, person)
         with catalog.begin() as tx:
-            found = votes.given(tx, APP + checked_id(answer))
+            found = votes.given(tx, votes.APP + checked_id(answer))
             if found is None or found.annotator != annotator:
                 raise DataError("There is no such answer of yours.")
             mine = _said(tx, annotator, found.sample_id)
-            votes.withdraw(tx, [vote.origin for vote in mine if vote.origin.startswith(APP)], TAKEN_BACK)
-            left = [vote for vote in mine if not vote.origin.startswith(APP)]
+            votes.withdraw(tx, [vote.origin for vote in mine if vote.origin.startswith(votes.APP)], TAKEN_BACK)
+            left = [vote for vote in mine if not vote.origin.startswith(votes.APP)]
             votes.append(tx, latest_counts(left).values())
     return found.sample_id
 
@@ -163,7 +163,7 @@ class _Keeping:
     def _vote(self, tx: Connection, sample_id: str) -> None:
         from emolab.catalog import votes
         from emolab.catalog.storage.engine import now
-        from emolab.labeling.answers.across_projects import APP, latest_counts
+        from emolab.labeling.answers.across_projects import latest_counts
         from emolab.records import Vote
         from emolab.taxonomy import resolve
 
@@ -172,7 +172,7 @@ class _Keeping:
             sample_id=sample_id,
             annotator=self.annotator,
             label=given.label,
-            origin=APP + given.id,
+            origin=votes.APP + given.id,
             cast_at=now(),
             shown=resolve(given.shown, self.workspace.config.project.classes) or given.shown,
         )
@@ -202,10 +202,9 @@ def _check(workspace: Workspace, given: WrongAnswer) -> None:
 def _known(catalog: Catalog, annotator: str, given: WrongAnswer) -> KeptFace | None:
     """What an earlier request with this id has kept. Raises :class:`AnsweredAlready` where it said something else."""
     from emolab.catalog import votes
-    from emolab.labeling.answers.across_projects import APP
 
     with catalog.connect() as conn:
-        found = votes.given(conn, APP + given.id)
+        found = votes.given(conn, votes.APP + given.id)
     if found is None:
         return None
     if (found.annotator, found.label) != (annotator, given.label):
@@ -216,10 +215,9 @@ def _known(catalog: Catalog, annotator: str, given: WrongAnswer) -> KeptFace | N
 def _said(conn: Connection, annotator: str, sample_id: str) -> list[Vote]:
     """What stands in the ledger of an annotator about a sample: here, and at servers."""
     from emolab.catalog import votes
-    from emolab.labeling.answers.across_projects import APP
 
     found = votes.iterate(conn, include_rejected=True, sample_id=sample_id)
-    return [vote for vote in found if vote.annotator == annotator and vote.origin.startswith((APP, "studio:"))]
+    return [vote for vote in found if vote.annotator == annotator and vote.origin.startswith((votes.APP, "studio:"))]
 
 
 def _same_place(found: tuple[float, float, float, float] | None, shown: tuple[int, int, int, int] | None) -> bool:
