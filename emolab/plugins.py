@@ -62,6 +62,7 @@ READERS = Registry(
         "csv": "emolab.datasets.readers.csv:read",
         "ferplus": "emolab.datasets.readers.ferplus:read",
         "fer2013": "emolab.datasets.readers.fer2013:read",
+        "goemotions": "emolab.datasets.readers.goemotions:read",
     },
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from emolab.cli.common import bar
@@ -20,13 +20,8 @@ def show_metrics(
     def honest(key: str) -> str:
         return f"{found[key]:.3f}" + (f" [dim](before {was[key]:.3f})[/]" if was.get(key) is not None else "")
 
-    session.say(
-        f"\n[bold]{title}[/], n = {found['n']:,}\n"
-        f"  accuracy [bold]{found['accuracy']:.1%}[/]   macro-F1 [bold]{found['macro_f1']:.3f}[/]   "
-        f"balanced accuracy {found['balanced_accuracy']:.1%}\n"
-        f"  calibration error {honest('ece')}   log loss {honest('nll')}\n"
-        f"  Brier score {honest('brier')}"
-    )
+    head = _several_labels(found) if "micro_f1" in found else _one_label(found, honest)
+    session.say(f"\n[bold]{title}[/], n = {found['n']:,}\n{head}")
     session.table(
         ["class", ("precision", "right"), ("recall", "right"), ("F1", "right"), "", ("n", "right")],
         [
@@ -40,6 +35,22 @@ def show_metrics(
             )
             for row in found["per_class"]
         ],
+    )
+
+
+def _one_label(found: Mapping[str, Any], honest: Callable[[str], str]) -> str:
+    return (
+        f"  accuracy [bold]{found['accuracy']:.1%}[/]   macro-F1 [bold]{found['macro_f1']:.3f}[/]   "
+        f"balanced accuracy {found['balanced_accuracy']:.1%}\n"
+        f"  calibration error {honest('ece')}   log loss {honest('nll')}\n"
+        f"  Brier score {honest('brier')}"
+    )
+
+
+def _several_labels(found: Mapping[str, Any]) -> str:
+    return (
+        f"  macro-F1 [bold]{found['macro_f1']:.3f}[/]   micro-F1 {found['micro_f1']:.3f}   "
+        f"all labels right {found['exact']:.1%}"
     )
 
 

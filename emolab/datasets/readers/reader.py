@@ -41,7 +41,8 @@ class Reader:
     ``survey`` counts records and the source's own label names without touching the media; ``supported`` names the
     classes the source can show (``None``: the labels that occur), a class outside it is not a negative; ``options``
     maps each accepted option to one line of help (``None``: the reader checks them itself); ``licence`` is what the
-    publisher says; ``split`` is the split of records that name none.
+    publisher says; ``split`` is the split of records that name none. ``label_sets`` are the sets of labels that one
+    dataset comes with, by the name that the option ``labels`` chooses them by (``None``: there is one only).
     """
 
     stream: Callable[[Path, ReaderOptions], Iterator[Record]]
@@ -51,6 +52,7 @@ class Reader:
     licence: str | None = None
     split: str | None = None
     options: Mapping[str, str] | None = field(default_factory=dict)
+    label_sets: Callable[[Path], Mapping[str, tuple[str, ...]]] | None = None
 
     def __call__(self, path: Path, options: ReaderOptions) -> Iterator[Record]:
         """The records below ``path``; raises :class:`UnknownName` for an option the reader does not have."""

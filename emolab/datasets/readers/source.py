@@ -110,11 +110,12 @@ class SourceTree(AbstractContextManager["SourceTree"]):
     ) -> Table:
         """The table called ``name``, see :class:`Table`; raises :class:`DataError` when it cannot be read."""
         try:
-            return Table(self._open(name), name, fits=fits, delimiter=delimiter, width=width)
+            return Table(self.open(name), name, fits=fits, delimiter=delimiter, width=width)
         except BROKEN as error:
             raise DataError(f"{name} in {self.path} cannot be read: {error}.") from error
 
-    def _open(self, name: str) -> IO[bytes]:
+    def open(self, name: str) -> IO[bytes]:
+        """The file of ``names`` that is called ``name``, for reading; raises what its archive or folder raises."""
         if self._archive is None:
             return open_file(self.path / name)
         return self._archive.open(self._members[name])

@@ -34,7 +34,7 @@ class Evaluation(Result):
 
     def tables(self) -> list[Table]:
         """The headline figures, and one row a class."""
-        told = ("on", "n", "accuracy", "macro_f1", "ece", "nll", "dropped", "unreadable")
+        told = ("on", "n", "accuracy", "macro_f1", "micro_f1", "exact", "ece", "nll", "dropped", "unreadable")
         head = [(name.replace("_", " "), found) for name in told if (found := self.figures.get(name))]
         found = [Table(f"Model {short(self.model)}, judged", (), head), class_table(self.figures["per_class"])]
         return [*found, *sets_table(self.figures["conformal"])]
@@ -73,14 +73,19 @@ def evaluate(
     """
     from emolab.datasets.benchmark_set import is_spec
     from emolab.errors import ConfigError, MissingExtra
+    from emolab.loop.model.judging.evaluate_own import evaluate_own
+    from emolab.modalities.own_models import own_model
 
+    check_place(on)
+    folder = folder_in(workspace, str(model))
+    if (own := own_model(folder)) is not None:
+        found = evaluate_own(workspace, own, on, split=split, progress=progress)
+        return Evaluation(model=own.id, flips=False, figures=found)
     try:
         from emolab.training.learned import ancestry
         from emolab.training.predict import load
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
-    check_place(on)
-    folder = folder_in(workspace, str(model))
     where = device or ("auto" if workspace is None else workspace.config.training.device)
     predictor, record = load(folder, device=where), ancestry.of_folder(folder)
     if flips is not None:

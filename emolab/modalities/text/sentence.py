@@ -8,12 +8,15 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from emolab.modalities.problems import Refused
+from emolab.files import TooLarge, read_file
+from emolab.modalities.problems import Refused, reason
 from emolab.modalities.text.masking import mask
 
 #: The longest sentence in characters; a label tells little of a longer text.
 MOST_LETTERS = 2000
+_MOST_BYTES = 1 << 16
 #: Invisible characters that mean something: those that join or part letters, and that choose how an emoji looks.
 _MEANT = frozenset("\u200c\u200d\ufe0e\ufe0f")
 _KINDS_LEFT_OUT = frozenset(("Cc", "Cf", "Co", "Cn"))
@@ -81,6 +84,20 @@ def normalised(text: str) -> str:
     if len(text) > MOST_LETTERS:
         raise Refused("too long", f"{len(text):,} characters, at most {MOST_LETTERS:,}; split it into sentences")
     return text
+
+
+def read_sentence(media: bytes | Path) -> str:
+    """The sentence in ``media``, in one form. Raises :class:`Refused` for what is no text, or too much of it."""
+    if isinstance(media, Path):
+        try:
+            media = read_file(media, limit=_MOST_BYTES)
+        except OSError as error:
+            raise Refused("unreadable", reason(error)) from error
+        except TooLarge as error:
+            raise Refused("too long", f"{error}; expected one sentence") from error
+    elif reason_given := getattr(media, "reason", None):  # a reader could not read it
+        raise Refused(getattr(media, "kind", "damaged"), str(reason_given))
+    return normalised(decoded(media))
 
 
 def decoded(data: bytes) -> str:

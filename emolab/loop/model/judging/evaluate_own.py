@@ -1,0 +1,100 @@
+"""How good a model is that says of each class by itself whether it applies: samples may have several labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emolab.progress import SILENT
+
+if TYPE_CHECKING:
+    from emolab.datasets.several_labels import SeveralLabels
+    from emolab.modalities.own_models import OwnModel
+    from emolab.progress import Progress
+    from emolab.workspace import Workspace
+
+
+def evaluate_own(
+    workspace: Workspace | None, model: OwnModel, on: str, *, split: str | None = None, progress: Progress = SILENT
+) -> dict[str, Any]:
+    """Figures of ``model`` ``on`` a split of ``workspace`` or a dataset ``READER:PATH``, ready for JSON.
+
+    ``macro_f1``, ``micro_f1``, ``exact`` and ``per_class`` as in :func:`emolab.stats.multilabel.summary`. Samples that
+    cannot be read are counted under ``unreadable`` and are no part of ``n``. Raises :class:`DataError` where nothing
+    is left to judge on.
+    """
+    from emolab.datasets.benchmark_set import is_spec
+    from emolab.datasets.several_labels import several_labels
+    from emolab.errors import ConfigError
+
+    if is_spec(on):
+        chosen = several_labels(on, model.classes, split=split)
+    elif workspace is None:
+        raise ConfigError(f"The split {on} is one of a workspace.", hint="Give workspace=emolab.open(PATH).")
+    else:
+        chosen = _of_workspace(workspace, model, on, progress)
+    return {**_judge(model, chosen), "on": on, "dropped": dict(chosen.dropped), "splits": list(chosen.splits)}
+
+
+def _judge(model: OwnModel, chosen: SeveralLabels) -> dict[str, Any]:
+    import numpy as np
+
+    from emolab.errors import DataError
+    from emolab.stats import multilabel
+
+    probs, errors = model.answers(chosen.media)
+    read = np.ones(len(chosen.media), bool)
+    read[list(errors)] = False
+    if not read.any():
+        raise DataError(f"There is nothing to judge the model on: {next(iter(errors.values()), 'the set is empty')}.")
+    found = multilabel.summary(chosen.truth[read], model.labels(probs[read]), probs[read], model.classes)
+    return {
+        "model": model.id,
+        "protocol": chosen.protocol,
+        "flips": False,
+        **found,
+        "conformal": [],
+        "learned": None,
+        "unreadable": len(errors),
+        "errors": [f"{chosen.names[i]}: {why}" for i, why in list(errors.items())[:20]],
+    }
+
+
+def _of_workspace(workspace: Workspace, model: OwnModel, split: str, progress: Progress) -> SeveralLabels:
+    """The labelled samples of ``split``; every class with at least half the share of the leading one applies."""
+    import numpy as np
+
+    from emolab.catalog import samples
+    from emolab.datasets.several_labels import SeveralLabels
+    from emolab.errors import DataError
+    from emolab.labeling.labels.current_labels import current_labels
+
+    labels = current_labels(workspace, progress=progress)
+    rows = {sample: row for row, sample in enumerate(labels.samples)}
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        labelled = [sample for sample in samples.iterate(conn, split=split) if sample.id in rows]
+    if not labelled:
+        raise DataError(f"No labelled sample belongs to the split {split}.", hint='"emolab train" fills the splits.')
+    place = {name: j for j, name in enumerate(model.classes)}
+    columns = [(j, place[name]) for j, name in enumerate(labels.classes) if name in place]
+    shares = labels.probs[[rows[sample.id] for sample in labelled]]
+    applies = shares >= shares.max(axis=1, keepdims=True) / 2
+    truth = np.zeros((len(labelled), len(model.classes)), bool)
+    for there, here in columns:
+        truth[:, here] = applies[:, there]
+    known = np.flatnonzero(truth.any(axis=1))
+    if not len(known):
+        raise DataError(
+            f"The {len(labelled):,} samples of {split} are of classes the model does not know.",
+            hint="Train a model on today's classes with: emolab train",
+        )
+    kept = [labelled[i] for i in known]
+    gone = len(labelled) - len(kept)
+    return SeveralLabels(
+        names=[sample.name or sample.id for sample in kept],
+        media=[workspace.root / sample.media for sample in kept],
+        truth=truth[known],
+        protocol=f"{split} samples of this workspace against their current labels ({labels.method}), every class with "
+        "at least half the share of the leading one",
+        dropped={"unknown class": gone} if gone else {},
+        splits=(split,),
+    )
