@@ -64,7 +64,15 @@ def cpu_seconds() -> float:
 
 
 def peak_memory_mb() -> float:
-    """Return the largest resident memory this process has ever held, in MiB."""
+    """Return the largest resident memory this process has ever held, in MiB.
+
+    Linux counts into `ru_maxrss` what the process that started this one held then, so its own peak is read there.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return (
+            float(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:"))) / 1024
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 

@@ -5,7 +5,7 @@ A list is what another step has worked out: suspected wrong labels, the faces th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -119,17 +119,37 @@ def _surest_first(
     # Where two models differ, and within a cell, the surest answers come first whether right or not.
     rows = rows[np.lexsort((-surest[rows], right if before is None else np.zeros(len(rows))))]
     earlier = None if before is None else (before.classes, before.guess, before.probs.max(axis=1))
-    notes = {}
-    for row in rows.tolist():
+
+    def note(row: int) -> str:
         said = f"{found.classes[guess[row]]} ({surest[row]:.0%})"
         if earlier is not None:
             classes, then, sure = earlier
             said = f"{classes[then[row]]} ({sure[row]:.0%}), then {said}"
-        notes[found.ids[row]] = f"{found.classes[found.truth[row]]}; the model says {said}"
+        return f"{found.classes[found.truth[row]]}; the model says {said}"
+
     lacking = f"{missing:,} validation samples have no stored prediction, so some may be missing." if missing else None
-    ids = [found.ids[row] for row in rows.tolist()]
-    told = {found.ids[row]: found.classes[guess[row]] for row in rows.tolist()}
-    return SampleList(ids, notes, lacking, HINT if missing else None, told)
+    place = {found.ids[row]: row for row in rows.tolist()}
+    said = _Told(place, lambda row: found.classes[guess[row]])
+    return SampleList(list(place), _Told(place, note), lacking, HINT if missing else None, said)
+
+
+class _Told(Mapping[str, str]):
+    """What ``tell`` says of samples, by id, put into words when it is asked for: a wall shows few of many thousands.
+
+    ``place`` is the row of each.
+    """
+
+    def __init__(self, place: Mapping[str, int], tell: Callable[[int], str]) -> None:
+        self._place, self._tell = place, tell
+
+    def __getitem__(self, sample: str) -> str:
+        return self._tell(self._place[sample])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._place)
+
+    def __len__(self) -> int:
+        return len(self._place)
 
 
 def _doubtful(workspace: Workspace, conn: Connection) -> SampleList:
