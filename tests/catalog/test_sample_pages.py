@@ -163,6 +163,25 @@ def test_a_search_whose_time_is_over_says_where_it_goes_on(filled: Catalog, monk
     assert sum(parts) == len(expected) and len(parts) > 5
 
 
+def test_a_search_says_how_many_it_looked_through(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample_pages, "_FIRST", 5)
+    monkeypatch.setattr(sample_pages, "_LONGEST", 9)
+    nowhere = SampleFilter(source="nowhere")
+    looked, below, after, seen = 0, None, None, 0
+    with filled.connect() as conn:
+        while True:
+            part = count(conn, nowhere, below=below, seconds=0.0)
+            looked, below = looked + part.looked, part.end
+            if below is None:
+                break
+        while True:
+            found = page(conn, nowhere, after=after, seconds=0.0)
+            seen, after = seen + found.looked, found.end
+            if after is None:
+                break
+    assert looked == seen == N
+
+
 def test_samples_that_were_taken_out_are_on_no_page(filled: Catalog) -> None:
     gone = [pk for pk in range(1, N + 1) if pk % 11 == 3]
     there = everything(filled)

@@ -23,6 +23,15 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.mark.parametrize("kind", ["few", "weighted", "wide"])
+def test_patterns_of_votes_are_told_apart_as_rows_are(kind: str) -> None:
+    table = rng().integers(0, 4, (300, 40 if kind == "wide" else 3)).astype(float)
+    table = np.vstack([table, table[:50]]) / (2 if kind == "weighted" else 1)
+    patterns, repeats = agreement._distinct(table)
+    expected, times = np.unique(table, axis=0, return_counts=True)
+    assert np.array_equal(patterns, expected) and np.array_equal(repeats, times) and repeats.max() > 1
+
+
 def test_alpha_is_the_published_one() -> None:
     krippendorff = pytest.importorskip("krippendorff", reason="krippendorff is not installed")
     for table in (votes(LITTLE), team(3, careless=1)[0]):

@@ -94,6 +94,29 @@ def test_filters_stand_in_the_address_and_back_takes_them_away(server: AppServer
         counted(page, N)
 
 
+def test_a_long_search_says_how_far_it_came_and_another_filter_ends_it(server: AppServer, browser: Any) -> None:  # noqa: F811
+    asked: list[str] = []
+
+    def long(route: Any) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            told = {"samples": [], "next": "@1", "notes": {}, "said": {}, "looked": 30, "lacking": None, "hint": None}
+            route.fulfill(json=told)  # the second stays without an answer
+
+    with on_screen(browser, server.link()) as page:
+        to_data(page, server)
+        counted(page, N)
+        page.route("**/app/api/data/wall?*answered=0*", long)
+        page.locator("select[name='answered']").select_option("0")
+        page.locator(".counted", has_text=f"Looked through 30 of {N} samples").wait_for()
+        assert page.locator(".tile").count() == 0
+        page.locator("select[name='answered']").select_option("1")
+        counted(page, 80)
+        assert len(asked) == 2
+        page.locator("select[name='answered']").select_option("")
+        counted(page, N)
+
+
 def test_the_wall_goes_on_as_one_scrolls_and_shows_pictures(server: AppServer, browser: Any) -> None:  # noqa: F811
     with on_screen(browser, server.link(), size=NARROW) as page:
         to_data(page, server)
