@@ -19,6 +19,7 @@ from emolab.serving.workbench.session import Workbench
 from emolab.workspace import Workspace
 from tests.support.judged_models import judged_model
 from tests.support.serving import picture
+from tests.support.syncing import add_samples
 from tests.support.workbench import answer, app_over, enter, lines, not_apart, pushed, token_of
 
 ROLES = ("annotator", "reader", "owner")
@@ -90,6 +91,12 @@ def a_running_job(place: Place) -> dict[str, Any]:
     return {"json": {"id": job["id"]}}
 
 
+def a_round(place: Place) -> dict[str, Any]:
+    add_samples(place.bench.workspace, 1, first=50)
+    emolab.suggest(place.bench.workspace, n=1, strategy="random")
+    return {"json": {"round": place.get("suggest")["rounds"][0]["round"]}}
+
+
 def models(place: Place) -> dict[str, Any]:
     for letter in "12":
         judged_model(place.bench.workspace, letter, {f"{i:064x}": (H, S) for i in range(3)})
@@ -132,6 +139,7 @@ RULES = {
     "POST /app/api/suggest/propose": Rule("owner", "propose", sent=a_job),
     "POST /app/api/suggest/push": Rule("owner", "push", sent=a_job),
     "POST /app/api/suggest/stop": Rule("owner", "stop propose", sent=a_running_job),
+    "POST /app/api/suggest/drop": Rule("owner", "drop", sent=a_round),
     "POST /app/api/try": Rule("reader", why="keeps nothing", sent=lambda place: {"content": picture(255)}),
     "POST /app/api/try/looked": Rule("reader", why="keeps nothing", sent=lambda place: {"content": picture(255)}),
 }

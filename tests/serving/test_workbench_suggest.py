@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import emolab
-from emolab.catalog.campaign import rounds
+from emolab.catalog.campaign import remotes, rounds
 from emolab.serving.workbench.session import Workbench
 from emolab.workspace import Workspace
 from tests.support.judged_models import judged_model
@@ -152,6 +152,27 @@ def test_a_round_chosen_by_hand_waits_there_too(app: tuple[Workbench, TestClient
     assert [face["reason"] for face in browser.get(f"{API}/faces").json()["faces"]] == ["chosen by owner"] * 2
 
 
+def test_a_round_that_waits_is_taken_back_and_what_was_sent_is_not(
+    app: tuple[Workbench, TestClient], workspace: Workspace, faces: list[str]
+) -> None:
+    bench, browser = app
+    browser.post("/app/api/data/ask", json={"ids": faces[:2]})
+    emolab.suggest(workspace, n=3)
+    assert browser.post(f"{API}/drop", json={"round": 1}).json() == {"round": 1, "dropped": 2}
+    assert [one["round"] for one in browser.get(API).json()["rounds"]] == [2]
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        waits = [one.sample_id for one in rounds.suggestions(tx, unsent=True)]
+        mine = remotes.add_project(tx, server="s" * 16, project=1, title="faces")
+        remotes.want(tx, mine, [remotes.TaskRequest(waits[0], 0, 2, 2)])
+    assert browser.post(f"{API}/drop", json={"round": 2}).json() == {"round": 2, "dropped": 2}
+    for wrong, status in ((1, 422), (2, 422), (9, 422), ("2", 422), (True, 422), (2**40, 422)):
+        assert browser.post(f"{API}/drop", json={"round": wrong}).status_code == status
+    assert emolab.suggest(workspace, n=1).round == 3, "no number is given twice"
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        assert [one.sample_id for one in rounds.suggestions(conn, round_number=2)] == waits[:1]
+    assert [(line["did"], line["round"]) for line in lines(bench)] == [("ask", 1), ("drop", 1), ("drop", 2)]
+
+
 def test_the_model_s_guess_stands_beside_the_face(app: tuple[Workbench, TestClient], workspace: Workspace) -> None:
     _, browser = app
     ids = [f"{i:064x}" for i in range(3)]
@@ -161,7 +182,7 @@ def test_the_model_s_guess_stands_beside_the_face(app: tuple[Workbench, TestClie
     assert [(face["guess"], round(face["share"], 3)) for face in found] == [("sadness", 0.8)] * 3
 
 
-WRITES = ("propose", "push", "stop")
+WRITES = ("propose", "push", "stop", "drop")
 
 
 def test_annotators_see_nothing_readers_start_nothing(app: tuple[Workbench, TestClient], workspace: Workspace) -> None:

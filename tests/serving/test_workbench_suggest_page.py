@@ -104,6 +104,11 @@ def test_a_page_that_is_behind_shows_what_waits_before_anything_is_sent(
         page.get_by_text("Other faces wait now than before.").wait_for()
         page.get_by_role("button", name="Send 5 to the team").wait_for()
         assert page.locator(".proposed li").count() == 5
+        page.get_by_role("button", name="Take back: Round 1").click()
+        page.get_by_text("Take round 1 back?").wait_for()
+        page.get_by_role("button", name="Yes").click()
+        page.get_by_role("button", name="Send 3 to the team").wait_for()
+        page.get_by_text("Round 1 was taken back.").wait_for()
     assert numbers(workspace) == [2, 3]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, select
 
 from emolab.catalog.samples import keys
 from emolab.catalog.storage import schema
@@ -101,6 +101,17 @@ def waiting_page(conn: Connection, *, after: tuple[int, int], n: int) -> list[Su
     number, rank = _suggestions.c.round, _suggestions.c.rank
     behind = (number > after[0]) | ((number == after[0]) & (rank > after[1]))
     return _read(conn, _with_ids().where(behind, *_waiting()).limit(n))
+
+
+def drop_waiting(tx: Connection, number: int) -> int:
+    """Forget the suggestions of a round that wait to be sent, and say how many; its number is never given again."""
+    query = select(_suggestions.c.sample).select_from(
+        _suggestions.join(_samples, _samples.c.pk == _suggestions.c.sample)
+    )
+    found = [row[0] for row in tx.execute(query.where(_suggestions.c.round == number, *_waiting()))]
+    for part in chunks(found, 500):
+        tx.execute(delete(_suggestions).where(_suggestions.c.round == number, _suggestions.c.sample.in_(part)))
+    return len(found)
 
 
 def _waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -1,4 +1,4 @@
-"""What is done with samples that a person has chosen on a wall: asked about, put into a split, taken out."""
+"""What a person has chosen on a wall becomes a round; and a round that waits is taken back."""
 
 from __future__ import annotations
 
@@ -26,6 +26,29 @@ class ChosenRound(Result):
     new: int
     again: int
     already: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundTakenBack(Result):
+    """The ``round`` of which ``dropped`` suggestions wait no longer."""
+
+    round: int
+    dropped: int
+
+
+def take_back(workspace: Workspace, number: int) -> RoundTakenBack:
+    """Let nobody be asked about what waits of a round; what was sent of it stays.
+
+    Raises :class:`DataError` where nothing of it waits, :class:`EmolabError` while a push or a choice goes on.
+    """
+    from emolab.catalog.campaign import rounds
+    from emolab.errors import DataError
+
+    with workspace.lock("suggest"), workspace.lock("push"), workspace.catalog() as catalog, catalog.begin() as tx:
+        dropped = rounds.drop_waiting(tx, number)
+        if not dropped:
+            raise DataError(f"Nothing of round {number} waits to be sent.", hint="Load the page again.")
+        return RoundTakenBack(round=number, dropped=dropped)
 
 
 def ask_about(workspace: Workspace, ids: Sequence[str], *, by: str) -> ChosenRound:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -16,7 +17,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from emolab.errors import EmolabError
-from emolab.loop.look.suggest_view import FACES, proposed_faces, suggest_view, waiting_now
+from emolab.loop.look.choose import take_back
+from emolab.loop.look.suggest_view import FACES, WaitingNow, proposed_faces, suggest_view, waiting_now
 from emolab.loop.operate.job_runner import JobRequest, JobRunner, JobView
 from emolab.plugins import STRATEGIES
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
@@ -27,6 +29,9 @@ from emolab.serving.workbench.session import APP, Workbench, allowed, json_body
 #: What is kept of the results; the samples themselves stand in the catalog.
 KEPT_OF_ROUND = ("round", "strategy", "n", "note", "candidates", "left_out")
 KEPT_OF_PUSH = ("project", "url", "created", "adopted", "resumed", "reopened", "waiting", "missing", "note")
+
+#: Seconds, and times what counting took, for which what waits is told without counting again.
+FRESH, TIMES = 0.5, 5.0
 
 
 class _Starting:
@@ -53,6 +58,23 @@ class _Starting:
             return JSONAnswer({"job": _told(found)})
 
 
+class _Waits:
+    """What waits, counted for all pages together: the more work that is, the longer it is told again."""
+
+    def __init__(self) -> None:
+        self._turn, self._until = asyncio.Lock(), 0.0
+        self._found: WaitingNow | None = None
+
+    async def now(self, bench: Workbench) -> WaitingNow:
+        """As of now, or of a moment ago."""
+        async with self._turn:
+            began = time.monotonic()
+            if self._found is None or began >= self._until:
+                self._found = await step(waiting_now, bench.workspace)
+                self._until = time.monotonic() + max(FRESH, TIMES * (time.monotonic() - began))
+            return self._found
+
+
 def routes(bench: Workbench, stack: ExitStack) -> list[BaseRoute]:
     """The routes of the page; ``stack`` ends the job that runs."""
     jobs = JobRunner(bench.workspace, ended=functools.partial(_note_end, bench))
@@ -65,10 +87,11 @@ def routes(bench: Workbench, stack: ExitStack) -> list[BaseRoute]:
     return [
         at("suggest", view, jobs=jobs),
         at("suggest/faces", faces),
-        at("suggest/now", now, jobs=jobs),
+        at("suggest/now", now, jobs=jobs, waits=_Waits()),
         at("suggest/propose", propose, "POST", starting=starting),
         at("suggest/push", push, "POST", starting=starting),
         at("suggest/stop", stop, "POST", jobs=jobs),
+        at("suggest/drop", drop, "POST"),
     ]
 
 
@@ -89,11 +112,10 @@ async def faces(request: Request, bench: Workbench, person: Person) -> Response:
 
 
 @allowed("reader")
-async def now(request: Request, bench: Workbench, person: Person, *, jobs: JobRunner) -> Response:
+async def now(request: Request, bench: Workbench, person: Person, *, jobs: JobRunner, waits: _Waits) -> Response:
     """The job, and whether anything else waits than before: what a page asks again and again."""
     del request, person
-    found = await step(waiting_now, bench.workspace)
-    return JSONAnswer({**found.to_dict(), "job": _told(jobs.view())})
+    return JSONAnswer({**(await waits.now(bench)).to_dict(), "job": _told(jobs.view())})
 
 
 @allowed("owner")
@@ -135,6 +157,17 @@ async def stop(request: Request, bench: Workbench, person: Person, *, jobs: JobR
     if before is not None and before.id == job and before.state == "running":
         bench.note(person, f"stop {before.kind}", {"job": job})
     return JSONAnswer({"job": _told(found)})
+
+
+@allowed("owner")
+async def drop(request: Request, bench: Workbench, person: Person) -> Response:
+    """Take a round back that waits."""
+    wanted = (await json_body(request)).get("round")
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 0 < wanted < 2**31:
+        raise RequestRefused(422, "wrong_form", '"round" is no number of a round.')
+    found = await step(take_back, bench.workspace, wanted)
+    bench.note(person, "drop", {"round": wanted, "dropped": found.dropped})
+    return JSONAnswer(found.to_dict())
 
 
 def _note_end(bench: Workbench, job: JobView) -> None:

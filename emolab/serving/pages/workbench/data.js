@@ -1,6 +1,6 @@
 // The wall of samples: filters in the address, pages as one scrolls, one sample in full, and what is done with many.
 
-import { el, fill } from "./dom.js";
+import { el, fill, sure } from "./dom.js";
 import { grid } from "./wall.js";
 import { sampleView } from "./sample.js";
 
@@ -244,7 +244,7 @@ class Page {
       const named = more.split === "none" ? t("no_split") : more.split;
       const question = what === "split" ? t("sure_split", { n: plan.moved, split: named, across: plan.left_across })
         : t("sure_exclude", { n: plan.removed, votes: plan.votes_withdrawn, sent: plan.kept_sent });
-      if (!(await this.sure(question))) { this.showChosen(); return; }
+      if (!(await sure(question, t("yes"), t("no")))) { this.showChosen(); return; }
       const made = await post({ dry_run: false });
       this.done(what === "split" ? t("moved", { n: made.moved, split: named }) : t("excluded", { n: made.removed, votes: made.votes_withdrawn }));
     } catch (error) {
@@ -259,17 +259,5 @@ class Page {
     this.choices = await this.app.api("GET", "/app/api/data/choices");
     await this.load();
     this.say(text, null, "status", link);
-  }
-
-  sure(question) {
-    return new Promise((answer) => {
-      const box = el("dialog", { class: "card ask", "aria-label": question },
-        el("p", {}, question), el("p", { class: "answers" },
-          el("button", { type: "button", onclick: () => box.close("yes") }, this.t("yes")),
-          el("button", { type: "button", class: "plain", onclick: () => box.close("") }, this.t("no"))));
-      box.addEventListener("close", () => { answer(box.returnValue === "yes"); box.remove(); });
-      document.body.append(box);
-      box.showModal();
-    });
   }
 }

@@ -25,3 +25,16 @@ export function fill(element, ...children) {
 export function filled(text, values) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
+
+/** Ask a question in a window; true for yes. */
+export function sure(question, yes, no) {
+  return new Promise((answer) => {
+    const box = el("dialog", { class: "card ask", "aria-label": question },
+      el("p", {}, question), el("p", { class: "answers" },
+        el("button", { type: "button", onclick: () => box.close("yes") }, yes),
+        el("button", { type: "button", class: "plain", onclick: () => box.close("") }, no)));
+    box.addEventListener("close", () => { answer(box.returnValue === "yes"); box.remove(); });
+    document.body.append(box);
+    box.showModal();
+  });
+}

@@ -1,6 +1,6 @@
 // What would be asked next: how the next faces are chosen, why each was, what they cost the team, and one click to send.
 
-import { el, fill } from "./dom.js";
+import { el, fill, sure } from "./dom.js";
 import { knowReasons, reasonIn } from "./reasons.js";
 import { percent, picture } from "./wall.js";
 
@@ -92,8 +92,24 @@ class Page {
     const { t } = this;
     const how = round.strategy === BY_HAND ? t("by_hand", { name: round.by ?? "?" }) : `${round.strategy}${round.model ? ` · ${t("by_model", { model: round.model.slice(0, 8) })}` : ""}`;
     const what = [round.new && t("new", { n: this.n(round.new) }), round.again && t("again", { n: this.n(round.again) }), round.seconds !== null && this.lasting(round.seconds)].filter(Boolean).join(", ");
-    return el("li", {}, el("b", {}, t("round", { n: round.round })), el("span", {}, what), el("span", { class: "soft" }, how),
-      round.note && el("span", { class: "soft", lang: "en" }, round.note));
+    return el("li", {},
+      el("div", {}, el("b", {}, t("round", { n: round.round })), el("span", {}, what), el("span", { class: "soft" }, how), round.note && el("span", { class: "soft", lang: "en" }, round.note)),
+      this.view.may_change && el("button", { type: "button", class: "plain small", name: "drop", disabled: this.running(), "aria-label": `${t("drop")}: ${t("round", { n: round.round })}`, onclick: () => this.drop(round) }, t("drop")));
+  }
+
+  async drop(round) {
+    const say = (name) => this.app.t(`data.${name}`);
+    if (!(await sure(this.t("sure_drop", { round: round.round, n: this.n(round.new + round.again) }), say("yes"), say("no")))) return;
+    let failed = null;
+    try {
+      await this.app.api("POST", "/app/api/suggest/drop", { round: round.round });
+    } catch (error) {
+      if (!("kind" in error)) { this.app.line("bad", this.t("offline")); return; }
+      failed = error;
+    }
+    await this.load();
+    if (failed) this.say(failed.message, failed.hint, "alert");
+    else this.say(this.t("dropped", { n: round.round }));
   }
 
   toStudio(url, words) { return el("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, this.t(words)); }
@@ -178,7 +194,7 @@ class Page {
       body[this.wanted.by] = Math.floor(Number(this.form.querySelector("[name=many]").value));
       if (this.wanted.strategy) body.strategy = this.wanted.strategy;
     }
-    for (const button of this.main.querySelectorAll("[name=propose], [name=push]")) button.disabled = true;
+    for (const button of this.main.querySelectorAll("[name=propose], [name=push], [name=drop]")) button.disabled = true;
     let failed = null;
     try {
       const { job } = await this.app.api("POST", `/app/api/suggest/${what}`, body);
