@@ -86,6 +86,8 @@ def test_a_round_is_proposed_and_sent_once_whatever_is_clicked(opened: Any, labe
     one.get_by_role("button", name="Send 5 to the team").wait_for()
     other.get_by_role("button", name="Send 5 to the team").wait_for()
     assert desk.rounds() == [5]
+    for page in (one, other):
+        page.locator(".proposed li").nth(4).wait_for()
     assert one.locator(".proposed li").count() == other.locator(".proposed li").count() == 5
     for page in (one, other):
         page.locator("[name=push]").evaluate("button => { button.click(); button.click(); }")

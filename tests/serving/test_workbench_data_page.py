@@ -163,6 +163,7 @@ def test_chosen_ones_are_asked_about_put_into_a_split_and_taken_out(
         page.get_by_text("Round 1: 2 new and 0 once more, waiting to be sent.").wait_for()
         page.get_by_role("link", name="Look at them and send").click()
         page.get_by_role("button", name="Send 2 to the team").wait_for()
+        page.locator(".proposed li").nth(1).wait_for()
         assert page.locator(".proposed li").count() == 2
         page.go_back()
         page.locator(".tiles input").nth(3).check()

@@ -63,6 +63,7 @@ def test_a_round_is_proposed_by_keyboard_on_a_phone_and_what_lacks_is_said(
         page.locator("[name=many]").press("Enter")
         page.get_by_role("button", name="Send 3 to the team").wait_for()
         page.get_by_text("Round 1: 3 faces chosen.").wait_for()
+        page.locator(".proposed li").nth(2).wait_for()
         assert page.locator(".proposed li").count() == 3 and page.get_by_text("drawn at random").count() >= 3
         assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
         assert page.get_by_text('Label Studio is not running. Run "emolab studio up"').count() == 1
@@ -103,6 +104,7 @@ def test_a_page_that_is_behind_shows_what_waits_before_anything_is_sent(
         page.get_by_role("button", name="Send 2 to the team").click()
         page.get_by_text("Other faces wait now than before.").wait_for()
         page.get_by_role("button", name="Send 5 to the team").wait_for()
+        page.locator(".proposed li").nth(4).wait_for()
         assert page.locator(".proposed li").count() == 5
         page.get_by_role("button", name="Take back: Round 1").click()
         page.get_by_text("Take round 1 back?").wait_for()
