@@ -18,6 +18,8 @@ import emolab
 from emolab.catalog import nicknames, votes
 from emolab.catalog.campaign import guesses, remotes
 from emolab.catalog.samples import iterate as all_samples
+from emolab.labeling.answers import across_projects
+from emolab.loop.label.voting.studio_users import annotator_of
 from emolab.records import Sample, Vote
 from emolab.serving.workbench.session import Workbench
 from emolab.workspace import Workspace
@@ -222,3 +224,29 @@ def test_all_that_came_from_the_page_can_be_taken_out_by_its_source(app: tuple[W
     done = emolab.remove(workspace, sources="tryout").to_dict()
     assert (done["removed"], done["votes_withdrawn"], done["kept_others_voted"]) == (1, 1, 0)
     assert [sample.source for sample in samples(workspace)] == ["collected"] and not ledger(workspace)
+
+
+def test_of_an_answer_at_a_server_and_one_here_the_later_counts_and_the_other_comes_back(
+    app: tuple[Workbench, TestClient], tmp_path: Path
+) -> None:
+    workspace, ann = app[0].workspace, come_in(app, "ann")
+    (tmp_path / "face.png").write_bytes(picture(200))
+    emolab.collect(workspace, tmp_path / "face.png")
+    (sample,) = samples(workspace)
+    with workspace.catalog() as catalog:
+        who = annotator_of(catalog, app[0].people, "ann")
+        with catalog.begin() as tx:
+            project = remotes.add_project(tx, server="s" * 16, project=1, title="faces")
+            there = Vote(
+                sample_id=sample.id, annotator=who, label="happiness", origin=project.origin(1),
+                cast_at="2026-01-01T00:00:00Z",
+            )  # fmt: skip
+            votes.append(tx, [there])
+        body = wrong()
+        send(ann, body)
+        assert [vote.label for vote in ledger(workspace)] == ["sadness"]
+        with catalog.begin() as tx:  # a pull reads the answer at the server again
+            votes.append(tx, across_projects.once(tx, project, [there], samples=[sample.id], leaving=set()))
+        assert [vote.label for vote in ledger(workspace)] == ["sadness"]
+        assert ann.post("/app/api/try/wrong/undo", json={"answer": body["id"]}).status_code == 200
+        assert [vote.label for vote in ledger(workspace)] == ["happiness"]
