@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -97,6 +98,18 @@ def a_round(place: Place) -> dict[str, Any]:
     return {"json": {"round": place.get("suggest")["rounds"][0]["round"]}}
 
 
+def a_wrong_answer(place: Place) -> dict[str, Any]:
+    shown = {"b64": base64.b64encode(picture(200)).decode(), "name": "face.png"}
+    said = {"id": str(uuid.uuid4()), "face": 1, "box": None, "label": S, "shown": H, "agreed": False, "sitting": None}
+    return {"json": {"images": [shown], **said}}
+
+
+def a_wrong_answer_to_undo(place: Place) -> dict[str, Any]:
+    said = a_wrong_answer(place)["json"]
+    place.post("try/wrong", **said)
+    return {"json": {"id": str(uuid.uuid4()), "answer": said["id"]}}
+
+
 def models(place: Place) -> dict[str, Any]:
     for letter in "12":
         judged_model(place.bench.workspace, letter, {f"{i:064x}": (H, S) for i in range(3)})
@@ -141,6 +154,8 @@ RULES = {
     "POST /app/api/suggest/stop": Rule("owner", "stop propose", sent=a_running_job),
     "POST /app/api/suggest/drop": Rule("owner", "drop", sent=a_round),
     "POST /app/api/try": Rule("reader", why="keeps nothing", sent=lambda place: {"content": picture(255)}),
+    "POST /app/api/try/wrong": Rule("owner", "wrong", sent=a_wrong_answer),
+    "POST /app/api/try/wrong/undo": Rule("owner", "undo wrong", sent=a_wrong_answer_to_undo),
     "POST /app/api/try/looked": Rule("reader", why="keeps nothing", sent=lambda place: {"content": picture(255)}),
 }
 ASKED = {name: rule for name, rule in RULES.items() if rule.role != EVERYBODY}
