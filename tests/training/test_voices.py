@@ -1,0 +1,63 @@
+"""Sounds take the same way through training as images: one plan, one cache, one kind of model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emolab.config import TrainingConfig
+from emolab.errors import ConfigError
+from emolab.modalities.preparing import Preprocessing, decode_many
+from emolab.training.fitting.fit import fit
+from emolab.training.inputs.pixel_cache import Pixels
+from emolab.training.inputs.training_set import training_set
+from emolab.training.runs.recipes import Plan, plan
+from tests.modalities.audio.test_spectrogram import encoded, tone
+from tests.support.learnable import identifiers
+
+
+def planned(**settings: object) -> Plan:
+    return plan(TrainingConfig(**{"backbone": "voice16", **settings}), n_train=24, color="sound")  # type: ignore[arg-type]
+
+
+def test_a_network_learns_low_from_high_voices(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = np.arange(32) % 2
+    clips = [
+        encoded(tone(float(rng.uniform(150, 250) if low else rng.uniform(1500, 2500)), float(rng.uniform(0.5, 2))))
+        for low in truth
+    ]
+    data = training_set(
+        classes=("high", "low"), ids=identifiers(32), probs=np.eye(2)[truth], splits=["valid"] * 8 + ["train"] * 24
+    )
+    pixels = Pixels.of(decode_many(clips, Preprocessing(32, "sound")))
+    made = planned(size=32, epochs=8, batch=4, threads=1, precision="float32", lr=0.02, average=0.0)
+    fitted = fit(pixels, data, made, tmp_path)
+    assert (fitted.logits.argmax(axis=1) == truth[:8]).all()
+    assert fitted.mirrored is None  # a sound that runs backwards is no second look at it
+
+
+def test_what_is_made_for_pictures_is_refused_for_sounds() -> None:
+    made = planned()
+    assert (made.color, made.size, made.augmentation, made.flips) == ("sound", 64, "spectrogram", False)
+    assert planned(backbone="resnet18", weights="none").color == "sound"
+    assert planned(backbone="face48").augmentation == "spectrogram"
+    for settings, why in (
+        ({"color": "gray"}, "training.color is gray, but the samples are sound"),
+        ({"flips": True}, "mirrored, a sound runs backwards"),
+        ({"augmentation": "warp"}, "warp, which is not made for sound samples"),
+        ({"backbone": "vit_b_16"}, "takes square pictures only"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            planned(**settings)
+
+
+def test_what_is_made_for_sounds_is_refused_for_pictures() -> None:
+    for settings, why in (
+        ({"color": "sound"}, "training.color is sound, but the samples are gray"),
+        ({"augmentation": "spectrogram"}, "spectrogram, which is not made for gray samples"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            plan(TrainingConfig(backbone="tiny", **settings), n_train=24, color="gray")  # type: ignore[arg-type]
