@@ -10,7 +10,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from emolab.errors import DataError
-from emolab.labeling.form import controls, team_questions
+from emolab.labeling.form import controls, team_questions, translations
 from emolab.labeling.label_studio.client import Studio
 from emolab.labeling.label_studio.records import RemoteProject
 from emolab.labeling.sync.project import update
@@ -349,3 +349,23 @@ def test_a_renamed_question_is_said_before_anything_is_sent(team: Workspace, stu
     with pytest.raises(DataError, match='no question called "emotion" any more'):
         push(team, studio)
     assert remote_of(team, studio).task_number == 4
+
+
+@pytest.mark.parametrize("modality", ["audio", "text"])
+@pytest.mark.parametrize("language", sorted(translations.WORDS))
+def test_the_form_speaks_of_what_people_judge(modality: str, language: str) -> None:
+    faces, others = translations.words(language), translations.words(language, modality=modality)
+    assert others.question != faces.question
+    assert others.task != faces.task
+    assert others.name("no_face") != faces.name("no_face")
+    assert others.cannot.count("{}") == faces.cannot.count("{}") == 2
+    assert others.submit.count("{}") == faces.submit.count("{}") == 1
+    assert translations.HEADINGS[others.question] == "question"  # so that a later push knows it as its own
+    translations.check(others, ("happiness", "sadness"))
+
+
+def test_clips_are_played_and_every_answer_is_stored_as_for_faces() -> None:
+    form = controls.render(("sad", "happy"), modality="audio", words=translations.words("en", modality="audio"))
+    assert '<Audio name="audio" value="$audio"' in form
+    assert 'value="no voice" alias="no face"' in form
+    assert controls.labels(form) == ["sad", "happy", "unknown", "no face"]

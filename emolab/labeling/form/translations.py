@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from emolab.errors import ConfigError
+from emolab.labeling.form.sample_words import OTHERS
 from emolab.taxonomy import canonical
 
 
@@ -119,19 +120,25 @@ WORDS: dict[str, Words] = {
     ),
 }  # fmt: skip
 
+_ROLES = ("question", "next", "second", "sure")
 #: The words of every heading that emolab has ever put on a form, by which it knows its own, and what each is for.
-HEADINGS = {getattr(each, role): role for each in WORDS.values() for role in ("question", "next", "second", "sure")}
+HEADINGS = {
+    **{getattr(each, role): role for each in WORDS.values() for role in _ROLES},
+    **{said[role]: role for each in OTHERS.values() for said in each.values() for role in _ROLES if role in said},
+}
 #: Buttons beside the classes, and what is stored for them.
 META_STORED = {"unknown": "unknown", "no_face": "no face"}
 
 
-def words(language: str, names: Sequence[str] = ()) -> Words:
-    """The texts in a language, with a team's own ``names`` as ``class=text``.
+def words(language: str, names: Sequence[str] = (), *, modality: str = "image") -> Words:
+    """The texts in a language about samples of ``modality``, with a team's own ``names`` as ``class=text``.
 
     ``language`` is one of :data:`WORDS`. Raises :class:`ConfigError` for a name of another shape.
     """
-    made = WORDS[language]
-    own = {}
+    made, own = WORDS[language], {}
+    other = dict(OTHERS.get(modality, {}).get(language, {}))
+    if other:
+        made = replace(made, names={**made.names, "no_face": other.pop("no_face")}, **other)
     for each in names:
         label, equals, text = (part.strip() for part in each.partition("="))
         if not (label and equals and text):

@@ -119,6 +119,6 @@ def instruction_of(config: Config, examples: Mapping[str, Sequence[str]] | None 
 
 def words_of(config: Config) -> Words:
     """What annotators of this workspace read. Raises as :func:`form_words.words` and :func:`form_words.check` do."""
-    made = translations.words(config.labeling.language, config.labeling.names)
+    made = translations.words(config.labeling.language, config.labeling.names, modality=config.project.modality)
     translations.check(made, config.project.classes, config.labeling.names)
     return made

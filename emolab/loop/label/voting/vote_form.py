@@ -62,7 +62,7 @@ def vote_form(config: Config, language: str, examples: Mapping[str, Sequence[byt
 
     settings, classes = config.labeling, config.project.classes
     own = settings.names if language == settings.language else ()
-    words = translations.words(language, own)
+    words = translations.words(language, own, modality=config.project.modality)
     keys = controls.keys(classes)
 
     def button(label: str) -> str:
