@@ -63,6 +63,11 @@ READERS = Registry(
         "ferplus": "emolab.datasets.readers.ferplus:read",
         "fer2013": "emolab.datasets.readers.fer2013:read",
         "goemotions": "emolab.datasets.readers.goemotions:read",
+        "ravdess": "emolab.datasets.readers.voices.ravdess:read",
+        "tess": "emolab.datasets.readers.voices.tess:read",
+        "savee": "emolab.datasets.readers.voices.savee:read",
+        "cremad": "emolab.datasets.readers.voices.cremad:read",
+        "cremad_intended": "emolab.datasets.readers.voices.cremad:intended",
     },
 )
 

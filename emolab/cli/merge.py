@@ -53,9 +53,9 @@ def merge(
 ) -> int:
     """Bring the dataset at PATH (a folder, a zip or a table) in, as samples and as votes of the dataset.
 
-    READER is image_folder, csv, ferplus, fer2013, goemotions, or one that a plug-in adds. Labels are mapped by name;
-    votes stay counts. Running it again adds nothing, and goes on where a stopped run ended. Exit code 1 when images
-    were unreadable.
+    READER is image_folder, csv, ferplus, fer2013, ravdess, tess, savee, cremad, goemotions, or one that a plug-in adds.
+    Labels are mapped by name; votes stay counts. Running it again adds nothing, and goes on where a stopped run ended.
+    Exit code 1 when images were unreadable.
     """
     from emolab.loop.data.merge import merge as run
 

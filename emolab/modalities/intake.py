@@ -27,7 +27,8 @@ class IngestOptions:
     ``faces``: ``off`` keeps images as they are; ``all`` and ``largest`` cut out what the detector finds; ``auto`` is
     ``all`` for images whose shorter side is above ``tight`` pixels and ``off`` for smaller ones, which are taken as
     face crops already. An image without a face is kept whole with quality ``faces`` 0. ``detector`` is the path of
-    the weights, "" the bundled ones. ``clip_seconds`` is how long a clip of sound may be.
+    the weights, "" the bundled ones. ``clip_seconds`` is how long a clip of sound may be;
+    infinity makes one clip of every input, as a label belongs to the whole of it.
     """
 
     faces: str = "off"

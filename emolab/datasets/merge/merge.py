@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -158,7 +159,7 @@ def _take_in(
             (problem for problem in survey.problems if not problem.taken),
             _items(source(dataset.path, dataset.options), dataset.name, source, dataset.split),
         ),
-        options=IngestOptions(faces="off", dry_run=report.dry_run),
+        options=IngestOptions(faces="off", clip_seconds=math.inf, dry_run=report.dry_run),
         on_batch=batches.batch,
         total=lambda: survey.records,
         description=f"Merging {dataset.name}",

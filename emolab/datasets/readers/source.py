@@ -19,6 +19,7 @@ from emolab.datasets.file_names import kind_of, suffix_of
 from emolab.datasets.readers.table import Table
 from emolab.errors import DataError
 from emolab.files import LIMIT, open_file
+from emolab.modalities.audio.sound_names import SOUNDS
 from emolab.modalities.problems import Problem, Refused, shown
 
 
@@ -57,8 +58,9 @@ class SourceTree(AbstractContextManager["SourceTree"]):
             self._archive.close()
 
     def images(self) -> list[str]:
-        """The names of images, in order."""
-        return [name for name in self.names if self._kinds[name] == "media"]
+        """The names of images, in order; where there are none, those of sounds."""
+        found = [name for name in self.names if self._kinds[name] == "media"]
+        return found or [name for name in self.names if suffix_of(name) in SOUNDS]
 
     def passed_over(self, used: Collection[str]) -> Counter[str]:
         """What is not used, by suffix: hidden files and every file of ``names`` that is not in ``used``."""

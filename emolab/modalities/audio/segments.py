@@ -1,7 +1,7 @@
 """A recording becomes clips: silence at both ends trimmed, long recordings cut where nobody speaks.
 
 1. A frame of 30 ms is silence when the detector hears no voice in it and it is 35 dB quieter than the loudest one; so
-   a sigh or laughter stays. 0.1 s of silence is left at both ends.
+   a sigh or laughter stays. 0.12 s of silence is left at both ends.
 2. What is longer than a clip may be is cut into stretches of voice. Pauses of up to a second stay within a clip while
    it is short enough; what is said without a pause is cut at its quietest place in the second half of a clip.
 3. A recording of any length passes through a window of two minutes, which ends in the longest pause of its second half.
@@ -22,8 +22,8 @@ from emolab.modalities.audio.voice import FRAME, levels, runs, smoothed, voiced
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Samples of silence left at both ends of a clip: 0.1 s.
-MARGIN = RATE // 10
+#: Frames of silence left at both ends of a clip: 0.12 s.
+MARGIN = 4
 #: Decibels below the loudest frame from which a frame without voice is silence.
 QUIET = 35.0
 #: A recording never louder than this (dBFS, over 30 ms) holds nothing: the last bit of a 16-bit file is at -90.
@@ -36,15 +36,20 @@ _GAP, _BURST, _PAUSE, _SHORTEST = 10, 3, 33, 17
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a recording that becomes a clip: ``samples`` (n,) at 16 kHz, from second ``begin`` on."""
+    """A part of a recording that becomes a clip: ``samples`` (n,) at 16 kHz, from second ``begin`` on.
+
+    For each of its frames of 30 ms: whether voice was ``heard`` there, and its ``loudness`` in dBFS.
+    """
 
     begin: float
     samples: NDArray[np.int16]
+    heard: NDArray[np.bool_]
+    loudness: NDArray[np.float32]
 
 
 @dataclass(slots=True)
 class Segmenter:
-    """Cuts recordings into clips of at most ``longest`` seconds.
+    """Cuts recordings into clips of at most ``longest`` seconds; where that is infinity, nothing is cut.
 
     Noted over one recording: its ``peak`` amplitude, whether voice was ``heard``, the ``clips`` made and the
     ``shortest`` of them in seconds, ``left_out`` stretches of voice under 0.5 s; ``split``: it was too long for one.
@@ -66,7 +71,7 @@ class Segmenter:
             whole = self._whole(block)
             held.append(whole)
             length += len(whole)
-            while length > WINDOW * RATE:
+            while length > WINDOW * RATE and np.isfinite(self.longest):
                 self.split = True
                 window = np.concatenate(held)
                 cut = _pause(window)
@@ -87,33 +92,43 @@ class Segmenter:
         heard = voiced(samples)
         self.heard |= bool(heard.any())
         active = np.flatnonzero(heard | (loudness > loudness.max() - QUIET))
-        begin, end = _around(int(active[0]), int(active[-1]) + 1, len(samples))
-        most = self.longest * RATE
-        if not self.split and end - begin <= most:
-            yield self._segment(samples, start, begin, end)
+        begin, end = _around(int(active[0]), int(active[-1]) + 1, len(heard))
+        if not self.split and (end - begin) * FRAME <= self.longest * RATE:
+            yield self._segment(samples, start, (begin, end), heard, loudness)
             return
         self.split = True
-        stretches = _stretches(smoothed(heard, gap=_GAP, burst=_BURST), loudness, int(most - 2 * MARGIN) // FRAME)
+        most = int(self.longest * RATE) // FRAME - 2 * MARGIN
+        stretches = _stretches(smoothed(heard, gap=_GAP, burst=_BURST), loudness, most)
         for index, (first, last) in enumerate(stretches):
             if last - first < _SHORTEST:
                 self.left_out += 1
                 continue
-            begin, end = _around(first, last, len(samples))
+            begin, end = _around(first, last, len(heard))
             if index:
-                begin = max(begin, (stretches[index - 1][1] + first) * FRAME // 2)
+                begin = max(begin, (stretches[index - 1][1] + first) // 2)
             if index + 1 < len(stretches):
-                end = min(end, (last + stretches[index + 1][0]) * FRAME // 2)
-            yield self._segment(samples, start, begin, end)
+                end = min(end, (last + stretches[index + 1][0]) // 2)
+            yield self._segment(samples, start, (begin, end), heard, loudness)
 
-    def _segment(self, samples: NDArray[np.int16], start: int, begin: int, end: int) -> Segment:
+    def _segment(
+        self,
+        samples: NDArray[np.int16],
+        start: int,
+        frames: tuple[int, int],
+        heard: NDArray[np.bool_],
+        loudness: NDArray[np.float32],
+    ) -> Segment:
+        """The ``frames`` (begin, end) of ``samples``, which begin at sample ``start`` of the recording."""
+        begin, end = frames
+        part = samples[begin * FRAME : end * FRAME]
         self.clips += 1
-        self.shortest = min(self.shortest, (end - begin) / RATE)
-        return Segment((start + begin) / RATE, samples[begin:end])
+        self.shortest = min(self.shortest, len(part) / RATE)
+        return Segment((start + begin * FRAME) / RATE, part, heard[begin:end], loudness[begin:end])
 
 
 def _around(first: int, last: int, n: int) -> tuple[int, int]:
-    """The samples of frames ``first`` to ``last`` with the margin, within ``n``."""
-    return max(0, first * FRAME - MARGIN), min(n, last * FRAME + MARGIN)
+    """The frames ``first`` to ``last`` with the margin, within ``n``."""
+    return max(0, first - MARGIN), min(n, last + MARGIN)
 
 
 def _pause(window: NDArray[np.int16]) -> int:

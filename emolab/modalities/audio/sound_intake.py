@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,12 +21,12 @@ from emolab.modalities.intake import IngestOptions, Measured, Piece
 from emolab.modalities.problems import Problem, Refused, reason
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL import Image
 
 #: Shorter clips are too little to hear an emotion in (seconds).
 SHORT = 0.3
+#: Seconds of a recording that may be one clip, because its label is for the whole of it.
+LONGEST = 600.0
 #: A file beyond full scale by more than rounding and a lossy codec explain.
 _LOUD = 1.5
 _FORMATS = {
@@ -53,7 +54,8 @@ class SoundIntake:
         if isinstance(media, Path):
             self._check_size(media)
         cut = Segmenter(self._options.clip_seconds)
-        with opened(media) as sound:
+        limit = None if math.isfinite(self._options.clip_seconds) else LONGEST
+        with opened(media, max_seconds=limit) as sound:
             parent, film = "", os.path.splitext(name)[1].lower() in IMAGE_FILES.videos  # noqa: PTH122 - once per file
             for segment in cut(sound):
                 parent = parent or hashlib.sha256(segment.samples.tobytes()).hexdigest()
@@ -65,10 +67,10 @@ class SoundIntake:
         """Quality and fingerprint of each clip."""
         found = []
         for piece in pieces:
-            samples: NDArray[np.int16] = piece.rest[0]
-            quality = measure(samples)
-            quality["begin"] = round(piece.rest[1], 3)
-            found.append(Measured(quality, fingerprint(samples)))
+            segment, begin = piece.rest
+            quality = measure(segment.samples, segment.heard, segment.loudness)
+            quality["begin"] = round(begin, 3)
+            found.append(Measured(quality, fingerprint(segment.samples)))
         return found
 
     def _check_size(self, path: Path) -> None:
@@ -87,7 +89,7 @@ def _piece(segment: Segment, begin: float, parent: str | None, *, named: bool) -
         suffix=".flac",
         data=lambda: data,
         fields={"duration": round(len(segment.samples) / RATE, 3), "parent": parent},
-        rest=(segment.samples, begin),
+        rest=(segment, begin),
         name=f"@{begin:.2f}s" if named else "",
         part=parent is not None,
     )

@@ -3,12 +3,13 @@
 from emolab.modalities.image.image_names import IMAGE_FILES
 from emolab.modalities.intake import FileNames
 
-_SOUNDS = """
+_SUFFIXES = """
 .aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .flac .m4a .m4b .mka .mp2 .mp3 .oga .ogg .opus .rf64 .sph .snd .w64 .wav
 .wave .wma .wv
 """
-
+#: Suffixes of files that hold sound alone.
+SOUNDS = frozenset(_SUFFIXES.split())
 SOUND_FILES = FileNames(
-    media=frozenset(_SOUNDS.split()) | IMAGE_FILES.videos,
+    media=SOUNDS | IMAGE_FILES.videos,
     starts=(b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff"),
 )
