@@ -88,6 +88,7 @@ MODALITIES = Registry(
     {
         "image": "emolab.modalities.image.images:ImageModality",
         "audio": "emolab.modalities.audio.clips:AudioModality",
+        "text": "emolab.modalities.text.sentences:TextModality",
     },
 )
 
@@ -97,6 +98,7 @@ INTAKES = Registry(
     {
         "image": "emolab.modalities.image.image_intake:ImageIntake",
         "audio": "emolab.modalities.audio.sound_intake:SoundIntake",
+        "text": "emolab.modalities.text.text_intake:TextIntake",
     },
 )
 

@@ -28,7 +28,8 @@ class IngestOptions:
     ``all`` for images whose shorter side is above ``tight`` pixels and ``off`` for smaller ones, which are taken as
     face crops already. An image without a face is kept whole with quality ``faces`` 0. ``detector`` is the path of
     the weights, "" the bundled ones. ``clip_seconds`` is how long a clip of sound may be;
-    infinity makes one clip of every input, as a label belongs to the whole of it.
+    infinity makes one clip of every input, as a label belongs to the whole of it. ``masking``
+    takes names, addresses and numbers out of sentences; ``text_column`` is where a table has them, "" the usual names.
     """
 
     faces: str = "off"
@@ -44,11 +45,16 @@ class IngestOptions:
     dry_run: bool = False
     modality: str = field(default="image", repr=False)
     clip_seconds: float = field(default=12.0, repr=False)
+    masking: bool = field(default=True, repr=False)
+    text_column: str = field(default="", repr=False)
 
     def ledger_key(self) -> str:
         """What names these options in the ledger of inputs; ledgers of earlier releases go by the same words."""
         words = repr(self).replace(type(self).__name__, "Options", 1)
-        return words if self.modality == IngestOptions.modality else f"{self.modality} {self.clip_seconds} {words}"
+        if self.modality == IngestOptions.modality:
+            return words
+        sentences = "" if self.masking and not self.text_column else f"{self.masking} {self.text_column} "
+        return f"{self.modality} {self.clip_seconds} {sentences}{words}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +75,7 @@ class Piece:
 
     ``digest`` is the hex sha256 of ``data()``, which is stored with ``suffix``. ``fields`` are those of
     :class:`emolab.records.Sample` that are known by now; ``name`` is added to the input's; ``rest`` is what is left
-    to be measured. ``part`` says that the input was cut into several.
+    to be measured. ``part`` says that the input was cut into several; ``group`` is the one that the input itself names.
     """
 
     digest: str
@@ -79,6 +85,7 @@ class Piece:
     rest: Any
     name: str = ""
     part: bool = False
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

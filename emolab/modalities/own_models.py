@@ -1,9 +1,10 @@
-"""Models that a modality runs by itself, without a network: found by what their document says, used alike."""
+"""Models that a modality learns and runs by itself, without a network, used alike whatever the modality is."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,10 +13,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from emolab.progress import Progress
+
 #: The document that every model has in its folder.
 DOCUMENT = "model.json"
 #: What ``modality`` in a document says -> what opens such a folder.
 _OPENERS: Mapping[str, str] = {"text": "emolab.modalities.text.text_model:load"}
+#: The modality of a workspace -> what learns from its samples by itself.
+_LEARNERS: Mapping[str, str] = {"text": "emolab.modalities.text.learn:learn_media"}
 
 
 class OwnModel(Protocol):
@@ -38,6 +43,53 @@ class OwnModel(Protocol):
     def labels(self, probs: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes (n, k) ``probs`` (n, k) say."""
         ...
+
+    def save(self, folder: Path) -> str:
+        """Write it into ``folder``; its id."""
+        ...
+
+
+class Learner(Protocol):
+    """What learns from samples of a modality without a network."""
+
+    def __call__(
+        self,
+        media: Sequence[bytes | Path],
+        shares: NDArray[np.floating[Any]],
+        classes: Sequence[str],
+        *,
+        supported: NDArray[np.bool_],
+        groups: Sequence[str | None],
+        seed: int,
+        progress: Progress,
+    ) -> OwnLearnt:
+        """From ``media`` (n) and distributions of votes ``shares`` (n, k).
+
+        ``supported`` (n, k) says which classes a sample's source can show.
+        Raises :class:`emolab.errors.DataError` where there is too little to learn from.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnLearnt:
+    """The ``model``; ``settings`` of it by name; Newton ``steps`` and ``penalty`` of its heads; what was left out."""
+
+    model: OwnModel
+    backbone: str
+    settings: Mapping[str, Any]
+    steps: int
+    penalty: float
+    left_out: Mapping[int, str]
+
+
+def own_learner(modality: str) -> Learner | None:
+    """What learns from samples of ``modality`` by itself; ``None`` where a network is trained."""
+    if modality not in _LEARNERS:
+        return None
+    module, _, function = _LEARNERS[modality].partition(":")
+    found: Learner = getattr(import_module(module), function)
+    return found
 
 
 def own_model(folder: Path) -> OwnModel | None:

@@ -80,12 +80,14 @@ def solve(
     *,
     strength: float,
     scale: Floats | None = None,
+    counted: NDArray[np.bool_] | None = None,
     tolerance: float = 1e-2,
 ) -> SparseHead:
     """The heads for ``matrix`` (n, d) and soft ``targets`` (n, k) in 0..1, columns independent of each other.
 
     ``strength`` is what the data count against the penalty (C of other programs). ``scale`` (d, k) multiplies the
-    features class by class. Ends when every class's gradient has fallen to ``tolerance`` of what it was. Deterministic.
+    features class by class. Where ``counted`` (n, k) is false, a sample says nothing of a class. Ends when every
+    class's gradient has fallen to ``tolerance`` of what it was. Deterministic.
     Raises :class:`DataError` for targets outside 0..1 and for features that are no numbers.
     """
     if strength <= 0:
@@ -94,7 +96,7 @@ def solve(
         raise DataError("Some features are not finite numbers, so no head can be solved.")
     if not ((targets >= 0) & (targets <= 1)).all():
         raise DataError("Some targets lie outside 0 to 1.", hint="A target is the share of votes for a class.")
-    problem = _Problem(matrix, targets, strength, scale)
+    problem = _Problem(matrix, targets, strength, scale, counted)
     at, first = problem.start(), np.zeros(0)
     for steps in range(MOST_STEPS):
         slope = problem.slope(at)
@@ -142,29 +144,38 @@ class _Point(_Part):
 
 class _Problem:
     def __init__(
-        self, matrix: csr_matrix, targets: NDArray[np.floating[Any]], strength: float, scale: Floats | None
+        self,
+        matrix: csr_matrix,
+        targets: NDArray[np.floating[Any]],
+        strength: float,
+        scale: Floats | None,
+        counted: NDArray[np.bool_] | None,
     ) -> None:
         self._x = matrix.astype(np.float32, copy=False)
         self._xt = self._x.T.tocsr()
         self._squares = self._xt.copy()
         self._squares.data **= 2
         self._y = np.ascontiguousarray(targets, dtype=np.float32)
-        self._strength = np.float32(strength)
+        everything = counted is None or bool(counted.all())
+        self._each: Floats = np.full((1, 1) if everything else targets.shape, strength, np.float32)
+        if counted is not None and not everything:
+            self._each[~counted] = 0
         self._scale = scale
 
     def start(self) -> _Point:
         """No weights, and the bias that answers the class's share."""
         n, k = self._y.shape
-        share = (self._y.sum(axis=0, dtype=np.float64) + 0.5) / (n + 1)
+        told = np.broadcast_to(self._each > 0, (n, k))
+        share = ((self._y * told).sum(axis=0, dtype=np.float64) + 0.5) / (told.sum(axis=0) + 1)
         bias = np.log(share / (1 - share)).astype(np.float32)
         logits = np.broadcast_to(bias, (n, k)).astype(np.float32)
         weight = np.zeros((self._x.shape[1], k), np.float32)
         return _Point(weight, bias, logits, self._value(weight, logits))
 
     def _value(self, weight: Floats, logits: Floats) -> NDArray[np.float64]:
-        loss = (np.logaddexp(np.float32(0), logits) - self._y * logits).sum(axis=0, dtype=np.float64)
+        each = self._each * (np.logaddexp(np.float32(0), logits) - self._y * logits)
         length = np.einsum("ij,ij->j", weight, weight, dtype=np.float64)
-        found: NDArray[np.float64] = 0.5 * length + float(self._strength) * loss
+        found: NDArray[np.float64] = 0.5 * length + each.sum(axis=0, dtype=np.float64)
         return found
 
     def _back(self, residual: Floats) -> _Part:
@@ -182,13 +193,13 @@ class _Problem:
 
     def slope(self, at: _Point) -> _Part:
         """The gradient."""
-        back = self._back(self._strength * (sigmoid(at.logits) - self._y))
+        back = self._back(self._each * (sigmoid(at.logits) - self._y))
         return _Part(back.weight + at.weight, back.bias)
 
     def newton(self, at: _Point, slope: _Part, inexact: NDArray[np.float64]) -> tuple[_Part, Floats]:
         """Each class's Newton step by preconditioned conjugate gradients, and its change of the logits (n, k)."""
         probs = sigmoid(at.logits)
-        curve = self._strength * probs * (1 - probs)
+        curve = self._each * probs * (1 - probs)
         diagonal = self._squares @ curve
         if self._scale is not None:
             diagonal *= self._scale**2

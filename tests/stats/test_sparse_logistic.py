@@ -103,3 +103,16 @@ def test_figures_of_several_labels_are_those_counted_by_hand() -> None:
     assert found["micro_f1"] == pytest.approx(2 * 3 / (4 + 5))
     assert (found["n"], found["present"], found["exact"]) == (4, 2, 0.25)
     assert found["log_loss"] == pytest.approx(np.log(2))
+
+
+def test_what_a_source_cannot_show_says_nothing_of_a_class() -> None:
+    matrix, targets = problem()
+    counted = np.ones(targets.shape, bool)
+    counted[60:, 1] = False
+    targets[60:, 1] = 0
+    found = sparse_logistic.solve(matrix, targets, strength=1.0, counted=counted, tolerance=1e-6)
+    half = sparse_logistic.solve(matrix[:60], targets[:60], strength=1.0, tolerance=1e-6)
+    whole = sparse_logistic.solve(matrix, targets, strength=1.0, tolerance=1e-6)
+    assert np.allclose(found.weight[:, 1], half.weight[:, 1], atol=1e-4)
+    assert np.allclose(found.weight[:, 0], whole.weight[:, 0], atol=1e-4)
+    assert not np.allclose(found.weight[:, 1], whole.weight[:, 1], atol=1e-2)

@@ -94,7 +94,7 @@ class Preparer:
             media=kept.media,
             modality=self._modality,
             source=item.source,
-            group=item.group or (item.recording if piece.part else None),
+            group=item.group or piece.group or (item.recording if piece.part else None),
             consent=item.consent,
             licence=item.licence,
             split=item.split,

@@ -159,7 +159,12 @@ def _take_in(
             (problem for problem in survey.problems if not problem.taken),
             _items(source(dataset.path, dataset.options), dataset.name, source, dataset.split),
         ),
-        options=IngestOptions(faces="off", clip_seconds=math.inf, dry_run=report.dry_run),
+        options=IngestOptions(
+            faces="off",
+            clip_seconds=math.inf,
+            masking=workspace.config.collect.masking,
+            dry_run=report.dry_run,
+        ),
         on_batch=batches.batch,
         total=lambda: survey.records,
         description=f"Merging {dataset.name}",

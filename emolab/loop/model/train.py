@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emolab.inference.model_document import Checkpoint
+    from emolab.loop.model.judging.train_own import OwnCheckpoint
+    from emolab.modalities.own_models import Learner
     from emolab.progress import Progress
     from emolab.records import Model
     from emolab.training.fitting.distributed import Team
@@ -29,7 +31,7 @@ class Trained(Result):
     """
 
     model: Model
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | OwnCheckpoint
     alias: str
     reason: str
     champion: str
@@ -87,6 +89,38 @@ def train(
     calls this.
     Raises :class:`DataError` when there is nothing to train on or, with ``resume``, nothing to go on with.
     """
+    from emolab.modalities.own_models import own_learner
+
+    learner = own_learner(workspace.config.project.modality)
+    if learner is not None:
+        return _by_modality(workspace, learner, resume=resume, progress=progress)
+    return _by_network(workspace, resume=resume, device=device, progress=progress, team=team)
+
+
+def _by_modality(workspace: Workspace, learner: Learner, *, resume: bool, progress: Progress) -> Trained:
+    """A model that the modality learns by itself, in one go."""
+    from emolab.errors import DataError
+    from emolab.loop.model.judging.train_own import train_own
+
+    if resume:
+        raise DataError("There is no unfinished run to go on with.", hint="Start one with: emolab train")
+    made = train_own(workspace, learner, progress=progress)
+    return Trained(
+        model=made.model,
+        checkpoint=made.checkpoint,
+        alias=made.alias,
+        reason=made.reason,
+        champion=made.champion,
+        report=made.document,
+        mismatches=(),
+        resumed_at=0,
+    )
+
+
+def _by_network(
+    workspace: Workspace, *, resume: bool, device: str | None, progress: Progress, team: Team | None
+) -> Trained:
+    """A network, trained or carried on with."""
     from emolab.errors import MissingExtra
 
     try:

@@ -66,7 +66,7 @@ def begin(workspace: Workspace, progress: Progress) -> Run:
     config = _start(workspace, progress)
     plan, data, taught = _plan(workspace, config, data, progress)
     run = runs.begin(workspace, plan, data, taught=taught)
-    _take_snapshot(workspace, run.data, version)
+    take_snapshot(workspace, run.data, version)
     return run
 
 
@@ -118,7 +118,7 @@ def _plan(
     return plan, data, taught
 
 
-def _take_snapshot(workspace: Workspace, data: TrainingSet, version: str) -> None:
+def take_snapshot(workspace: Workspace, data: TrainingSet, version: str) -> None:
     """Keep which samples, labels and splits this training sees."""
     import numpy as np
 

@@ -13,14 +13,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emolab.errors import DataError
+from emolab.modalities.own_models import OwnLearnt
+from emolab.modalities.problems import Refused
 from emolab.modalities.text import tfidf
 from emolab.modalities.text.ngrams import NgramConfig, NgramCounts, count_ngrams
+from emolab.modalities.text.sentence import read_sentence
 from emolab.modalities.text.text_model import TextModel
 from emolab.progress import SILENT, Progress
 from emolab.stats import multilabel, sparse_logistic
@@ -70,13 +74,15 @@ def learn(
     classes: Sequence[str],
     *,
     groups: Sequence[str | None] | None = None,
+    counted: NDArray[np.bool_] | None = None,
     settings: TextSettings | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> LearnedText:
     """The model for ``sentences`` (n) and soft ``targets`` (n, k) of ``classes`` (k).
 
-    Sentences of one of ``groups`` (n) are in one fold together. Raises :class:`DataError` for fewer sentences or groups
+    Sentences of one of ``groups`` (n) are in one fold together. Where ``counted`` (n, k) is false, nothing is known of
+    a class. Raises :class:`DataError` for fewer sentences or groups
     than two, and where no n-gram occurs often enough.
     """
     wanted = settings or TextSettings()
@@ -87,10 +93,11 @@ def learn(
     with progress.task("Heads", int(fold.max()) + 2, unit="fits") as task:
         for part in range(int(fold.max()) + 1):
             others, mine = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
-            fitted, head = _fit(counts.take(others), targets[others], wanted)
+            told = None if counted is None else counted[others]
+            fitted, head = _fit(counts.take(others), targets[others], told, wanted)
             held[mine] = head.probabilities(fitted.matrix(counts.take(mine)))
             task.advance(1)
-        fitted, head = _fit(counts, targets, wanted)
+        fitted, head = _fit(counts, targets, counted, wanted)
         task.advance(1)
     model = TextModel(
         classes=tuple(classes),
@@ -102,11 +109,51 @@ def learn(
         about={
             "settings": {**asdict(wanted), "seed": seed},
             "n": len(sentences),
+            "steps": head.steps,
             "metrics": {"out_of_fold": judged_out_of_fold(truth, held, fold, tuple(classes))},
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
     return LearnedText(model, held)
+
+
+def learn_media(
+    media: Sequence[bytes | Path],
+    shares: Floats,
+    classes: Sequence[str],
+    *,
+    supported: NDArray[np.bool_],
+    groups: Sequence[str | None],
+    seed: int,
+    progress: Progress,
+) -> OwnLearnt:
+    """:func:`learn` from files of one sentence each and distributions of votes; see :class:`Learner`."""
+    sentences, kept, left_out = [], [], {}
+    for i, item in enumerate(media):
+        try:
+            sentences.append(read_sentence(item))
+            kept.append(i)
+        except Refused as refused:
+            left_out[i] = f"{refused.kind}: {refused.message}"
+    settings = TextSettings()
+    learnt = learn(
+        sentences,
+        targets_of(shares[kept]),
+        classes,
+        groups=[groups[i] for i in kept],
+        counted=supported[kept],
+        settings=settings,
+        seed=seed,
+        progress=progress,
+    )
+    return OwnLearnt(
+        model=learnt.model,
+        backbone="ngrams",
+        settings=learnt.model.about["settings"],
+        steps=learnt.model.about["steps"],
+        penalty=1 / settings.strength,
+        left_out=left_out,
+    )
 
 
 def folds(n: int, most: int, *, groups: Sequence[str | None] | None, seed: int) -> NDArray[np.int64]:
@@ -143,7 +190,9 @@ def judged_out_of_fold(
     return multilabel.summary(truth, said, held, classes)
 
 
-def _fit(counts: NgramCounts, targets: Floats, settings: TextSettings) -> tuple[tfidf.Tfidf, SparseHead]:
+def _fit(
+    counts: NgramCounts, targets: Floats, counted: NDArray[np.bool_] | None, settings: TextSettings
+) -> tuple[tfidf.Tfidf, SparseHead]:
     fitted = tfidf.fit(counts, bits=settings.ngrams.bits, least=settings.least)
     if not len(fitted.buckets):
         raise DataError(
@@ -153,5 +202,5 @@ def _fit(counts: NgramCounts, targets: Floats, settings: TextSettings) -> tuple[
     matrix = fitted.matrix(counts)
     scale = sparse_logistic.contrast(matrix, targets, floor=settings.floor)
     return fitted, sparse_logistic.solve(
-        matrix, targets, strength=settings.strength, scale=scale, tolerance=settings.tolerance
+        matrix, targets, strength=settings.strength, scale=scale, counted=counted, tolerance=settings.tolerance
     )

@@ -117,6 +117,8 @@ def decoded(data: bytes) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
+        if sum(byte < 32 and byte not in b"\t\n\f\r" for byte in data[:4096]) > len(data[:4096]) / 50:
+            raise Refused("not text", "it holds bytes that no text has; expected text in UTF-8") from error
         line = data[: error.start].count(b"\n") + 1
         raise Refused(
             "wrong encoding",

@@ -181,5 +181,6 @@ def _pair(values: Sequence[int]) -> tuple[int, int]:
 
 
 def _id(document: Mapping[str, Any], weights: bytes) -> str:
+    document = {key: value for key, value in document.items() if key != "created_at"}  # the same model, made again
     text = json.dumps(document, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode() + b"\0" + weights).hexdigest()

@@ -1,1 +1,1 @@
-"""How good a model is that says of each class by itself whether it applies."""
+"""Models that their modality learns and runs by itself: learning, and how good they are."""

@@ -1,0 +1,86 @@
+"""Sentences as a modality."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from emolab.modalities.modality import FormElement
+from emolab.modalities.preparing import Prepared, Preprocessing, Unprepared, name_of
+from emolab.modalities.problems import Refused
+from emolab.modalities.text.sentence import read_sentence
+
+#: Width and height of the picture that stands for a sentence, letters in a line of it, and lines.
+THUMBNAIL, ACROSS, DOWN = (128, 96), 19, 7
+
+
+class NoNetwork(Unprepared):
+    """A sentence where a network wants a picture: sentences have models of their own."""
+
+    KIND = "a sentence"
+
+
+class TextModality:
+    """Written sentences."""
+
+    name = "text"
+    noun = "sentence"
+    settings: Mapping[str, str] = {}
+    form = FormElement("Text", {})
+    shown = "text in UTF-8"
+
+    def file_type(self, data: bytes) -> tuple[str, str] | None:
+        """Plain text, where it is one sentence."""
+        try:
+            read_sentence(data)
+        except Refused:
+            return None
+        return "txt", "text/plain"
+
+    def thumbnail(self, data: bytes, *, max_pixels: int) -> bytes:  # noqa: ARG002
+        """The first words, dark on white."""
+        lines = textwrap.wrap(read_sentence(data), ACROSS)
+        if len(lines) > DOWN:
+            lines = [*lines[: DOWN - 1], "..."]
+        picture = Image.new("L", THUMBNAIL, 255)
+        plain = "\n".join(lines).encode("latin-1", "replace").decode("latin-1")  # what the built-in font can write
+        ImageDraw.Draw(picture).multiline_text((4, 4), plain, fill=0)
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=85)
+        return out.getvalue()
+
+    def recognises(self, head: bytes) -> bool:  # noqa: ARG002
+        """Never: any bytes may be text, so only a workspace or a reader says that they are."""
+        return False
+
+    def gray(self, media: bytes | Path) -> NDArray[np.uint8]:
+        """A picture whose pixels are the sentence's own bytes, so that only the same sentence looks the same."""
+        try:
+            data = read_sentence(media).encode()
+        except Refused as refused:
+            raise NoNetwork(name_of(media), f"{refused.kind}: {refused.message}") from refused
+        side = int(np.ceil(np.sqrt(len(data))))
+        return np.frombuffer(data.ljust(side * side, b" "), np.uint8).reshape(side, side)
+
+    def color(self, media: Sequence[bytes | Path]) -> str:  # noqa: ARG002
+        """``gray``, which is never asked for: sentences have models of their own."""
+        return "gray"
+
+    def prepare(self, media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:  # noqa: ARG002
+        """Raise :class:`NoNetwork`: no network here reads sentences."""
+        raise NoNetwork(name_of(media), "no network reads sentences; they have models of their own")
+
+    def decode(self, media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
+        """Raise :class:`NoNetwork`."""
+        return self.prepare(media, wanted).pixels
+
+    def described(self, wanted: Preprocessing) -> dict[str, Any]:
+        """Raise :class:`NoNetwork`: no exported network reads sentences."""
+        raise NoNetwork("a sentence", f"no network reads sentences at {wanted.size} pixels")
