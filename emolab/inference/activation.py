@@ -52,7 +52,7 @@ def activation(model: ServedModel) -> Callable[[NDArray[np.uint8], int], NDArray
         temperature = model.temperature or model.document.get("temperature", 1.0)
         others_probs = softmax(np.delete(here, target)[None], temperature)[0]
         against = np.tensordot(others_probs, np.delete(places, target, axis=0), 1)
-        return _spread(places[target] - against, pixels.shape[0])
+        return _spread(places[target] - against, pixels.shape[:2])
 
     try:
         ask(np.zeros(model.preprocessing.shape, np.uint8))
@@ -84,10 +84,15 @@ def _places(
     return logits[0], places
 
 
-def _spread(places: NDArray[Any], size: int) -> NDArray[np.float32]:
-    """``places`` (h, w), each the middle of its part of the image, interpolated to (size, size)."""
-    for axis in (0, 1):
+def _along(row: NDArray[Any], at: NDArray[Any]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.interp(at, np.arange(len(row)), row)
+    return found
+
+
+def _spread(places: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """``places`` (h, w), each the middle of its part of the image, interpolated to ``shape`` (height, width)."""
+    for axis, size in enumerate(shape):
         n = places.shape[axis]
         at = (np.arange(size) + 0.5) * n / size - 0.5
-        places = np.apply_along_axis(lambda row, at=at, n=n: np.interp(at, np.arange(n), row), axis, places)
+        places = np.apply_along_axis(_along, axis, places, at)
     return places.astype(np.float32)

@@ -41,6 +41,8 @@ class Modality(Protocol):
 
     #: What shows it to annotators on the labelling server.
     form: FormElement
+    #: How names of its files may end, in words.
+    endings: str
     #: What browsers can show of it, in words.
     shown: str
 

@@ -61,3 +61,25 @@ def test_what_is_made_for_sounds_is_refused_for_pictures() -> None:
     ):
         with pytest.raises(ConfigError, match=why):
             plan(TrainingConfig(backbone="tiny", **settings), n_train=24, color="gray")  # type: ignore[arg-type]
+
+
+def test_samples_made_up_for_a_model_have_its_shape() -> None:
+    from emolab.training.export import parity
+
+    assert parity.synthetic(3, Preprocessing(32, "sound")).shape == (3, 32, 128, 1)
+    assert parity.synthetic(3, Preprocessing(48, "gray")).shape == (3, 48, 48, 1)
+
+
+def test_a_model_of_voices_looks_for_sounds_in_folders(tmp_path: Path) -> None:
+    from collections import Counter
+
+    from emolab.loop.model.predicting.predict_files import File, files_of
+
+    (tmp_path / "voice.wav").write_bytes(encoded(tone(300, 1), "WAV"))
+    (tmp_path / "face.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    found = {}
+    for modality in ("audio", "image"):
+        ignored: Counter[str] = Counter()
+        files = files_of([tmp_path], modality, max_bytes=1 << 20, ignored=ignored, notes=[])
+        found[modality] = ([Path(file.name).name for file in files if isinstance(file, File)], dict(ignored))
+    assert found == {"audio": (["voice.wav"], {".png": 1}), "image": (["face.png"], {".wav": 1})}

@@ -190,13 +190,13 @@ def ask(
 ) -> Asked:
     """Open ``model`` and find ``images``, as :func:`predict` does, without looking at any of them yet."""
     from emolab.config import Config, apply
-    from emolab.loop.model.predicting.predict_model import model_for, uncertainty_of
+    from emolab.loop.model.predicting.predict_model import modality_of, model_for, uncertainty_of
     from emolab.serving.predictor import Predictor
 
     check_given({"option.share": unsure})
     config = config or (Config() if workspace is None else workspace.config)
     looking = apply(config, () if faces is None else (f"collect.faces={faces}",)).collect
-    files, notes, ignored = _files(images, looking)
+    files, notes, ignored = _files(images, looking, modality_of(workspace, model))
     pictures = _pictures(files)
     opened = model_for(
         workspace, model, config, pictures=pictures, looking=looking, flips=flips, device=device, progress=progress
@@ -219,7 +219,7 @@ def _problem(problem: Problem, model: str) -> ImageAnswer:
 
 
 def _files(
-    images: Picture | Iterable[Picture], config: CollectConfig
+    images: Picture | Iterable[Picture], config: CollectConfig, modality: str
 ) -> tuple[list[File | Problem], list[Problem], Counter[str]]:
     """The files behind ``images``, notes about them, and how many others were passed over.
 
@@ -227,6 +227,7 @@ def _files(
     """
     from emolab.errors import DataError
     from emolab.loop.model.predicting.predict_files import File, files_of, matching
+    from emolab.modalities.modality import open_modality
 
     ignored: Counter[str] = Counter()
     notes: list[Problem] = []
@@ -238,13 +239,14 @@ def _files(
         elif isinstance(one, File):
             files.append(one)
         else:
-            files.append(File(name=f"image {number}", media=_checked(one)))
+            files.append(File(name=f"{open_modality(modality).noun} {number}", media=_checked(one)))
     if paths:
-        files += files_of(paths, max_bytes=config.max_bytes, ignored=ignored, notes=notes)
+        files += files_of(paths, modality, max_bytes=config.max_bytes, ignored=ignored, notes=notes)
     if not files:
+        kind = open_modality(modality)
         raise DataError(
-            "There are no images in these paths.",
-            hint="Files are taken as they are; in folders and zips, names must end in .jpg, .png and so on.",
+            f"There are no {kind.noun}s in these paths.",
+            hint=f"Files are taken as they are; in folders and zips, names must end in {kind.endings} and so on.",
         )
     return files, notes, ignored
 

@@ -26,6 +26,7 @@ class ImageModality:
     noun = "image"
     settings: Mapping[str, str] = {}
     form = FormElement("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
+    endings = ".jpg, .png"
     shown = "PNG, JPEG, GIF, BMP or WebP image"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:

@@ -34,6 +34,7 @@ class TextModality:
     noun = "sentence"
     settings: Mapping[str, str] = {}
     form = FormElement("Text", {})
+    endings = ".txt, .csv, .jsonl"
     shown = "text in UTF-8"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:

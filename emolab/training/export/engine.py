@@ -101,6 +101,7 @@ def choose(engine: str, *, on_cpu: bool = True) -> str | None:
 
 def multiply_adds(network: Classifier, made: Checkpoint) -> int:
     """Multiply-adds of the convolutions and linear layers of ``network`` for one image."""
+    height, width, channels = made.preprocessing.shape
     total = 0
 
     def count(module: nn.Module, _: tuple[Tensor, ...], out: Tensor) -> None:
@@ -112,7 +113,7 @@ def multiply_adds(network: Classifier, made: Checkpoint) -> int:
     hooks = [layer.register_forward_hook(count) for layer in layers]
     try:
         with torch.inference_mode():
-            network(torch.zeros(1, made.preprocessing.channels, made.size, made.size, dtype=torch.uint8))
+            network(torch.zeros(1, channels, height, width, dtype=torch.uint8))
     finally:
         for hook in hooks:
             hook.remove()

@@ -88,12 +88,12 @@ def compare(
 
 
 def synthetic(n: int, wanted: Preprocessing) -> NDArray[np.uint8]:
-    """n made-up images (n, size, size, c), always the same: noise at three scales, from coarse to fine."""
+    """n made-up samples (n, height, width, c), always the same: noise at three scales, from coarse to fine."""
     rng = np.random.default_rng(48)
-    size, channels = wanted.size, wanted.channels
-    out = np.zeros((n, size, size, channels))
-    for cells in (4, 8, size):
-        grid = rng.normal(size=(n, min(cells, size), min(cells, size), channels))
-        rows = np.arange(size) * grid.shape[1] // size
-        out += grid[:, rows][:, :, rows]
+    height, width, channels = wanted.shape
+    out = np.zeros((n, *wanted.shape))
+    for cells in (4, 8, height):
+        grid = rng.normal(size=(n, min(cells, height), min(cells, height), channels))
+        rows, columns = (np.arange(side) * grid.shape[1] // side for side in (height, width))
+        out += grid[:, rows][:, :, columns]
     return np.clip(128 + 40 * out, 0, 255).astype(np.uint8)

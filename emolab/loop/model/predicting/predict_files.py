@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from emolab.modalities.intake import FileNames
     from emolab.modalities.problems import Problem
     from emolab.serving.given import Media
 
@@ -41,9 +42,9 @@ def matching(path: Path) -> list[Path]:
 
 
 def files_of(
-    paths: Sequence[Path], *, max_bytes: int, ignored: Counter[str], notes: list[Problem]
+    paths: Sequence[Path], modality: str, *, max_bytes: int, ignored: Counter[str], notes: list[Problem]
 ) -> list[File | Problem]:
-    """Files as given, and the images in folders and zips, in order; a problem for what is there and cannot be read.
+    """Files as given, and the samples of ``modality`` in folders and zips, in order; a problem for what is unreadable.
 
     ``max_bytes`` is the largest member of a zip that is read. ``ignored`` counts what is passed over, ``notes`` gets
     what is worth a word and fails nothing. Raises :class:`DataError` for a path that is not there.
@@ -51,18 +52,20 @@ def files_of(
     from emolab.datasets.collect.walk import walk
     from emolab.datasets.file_names import suffix_of
     from emolab.errors import DataError
+    from emolab.modalities.intake import files_of as names_of
     from emolab.modalities.problems import Problem
 
+    names = names_of(modality)
     for path in paths:
         if not os.path.lexists(path):
-            raise DataError(f"There is no {path}.", hint="PATH... are images, folders or zips of images.")
+            raise DataError(f"There is no {path}.", hint="PATH... are files, folders or zips.")
     given = {str(path) for path in paths}
     files: list[File | Problem] = []
-    for found in walk([str(path) for path in paths], ignored=ignored):
+    for found in walk([str(path) for path in paths], files=names, ignored=ignored):
         if isinstance(found, Problem):
             (notes if found.taken else files).append(found)
         elif found.kind == "zip":
-            files += _members(found.path, max_bytes=max_bytes, ignored=ignored, notes=notes)
+            files += _members(found.path, names, max_bytes=max_bytes, ignored=ignored, notes=notes)
         elif found.kind == "media" or found.path in given:
             files.append(File(found.path, Path(found.path)))
         else:
@@ -70,12 +73,14 @@ def files_of(
     return files
 
 
-def _members(path: str, *, max_bytes: int, ignored: Counter[str], notes: list[Problem]) -> list[File | Problem]:
+def _members(
+    path: str, names: FileNames, *, max_bytes: int, ignored: Counter[str], notes: list[Problem]
+) -> list[File | Problem]:
     from emolab.datasets.collect import archive
     from emolab.modalities.problems import Problem
 
     files: list[File | Problem] = []
-    for member in archive.media_files(path, max_bytes=max_bytes, ignored=ignored):
+    for member in archive.media_files(path, max_bytes=max_bytes, ignored=ignored, files=names):
         if isinstance(member, Problem):
             (notes if member.taken else files).append(member)
         else:

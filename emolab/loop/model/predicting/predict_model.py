@@ -97,6 +97,20 @@ def model_for(
         return _by_torch(workspace, name, pictures, looking, flips=flips, device=where, progress=progress)
 
 
+def modality_of(workspace: Workspace | None, name: str | Path) -> str:
+    """What the model called ``name`` answers about, which tells which files are meant."""
+    from emolab.inference import model_document, runtime
+    from emolab.loop.model.models import exported, folder_in
+    from emolab.modalities.preparing import COLORS
+
+    file = exported(name)
+    if file is not None:
+        color = runtime.describe(file)["color"]
+    else:
+        color = model_document.describe(folder_in(workspace, str(name))).color
+    return COLORS[color].modality
+
+
 def uncertainty_of(model: Model, unsure: float, coverage: float | None) -> Uncertainty:
     """When ``model`` is unsure. Raises :class:`ConfigError` for a coverage it was not fitted to state."""
     from emolab.errors import ConfigError
