@@ -32,12 +32,21 @@ class OwnModel(Protocol):
         ...
 
     @property
+    def modality(self) -> str:
+        """What it reads, as in ``project.modality``."""
+        ...
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names in the order of its outputs."""
         ...
 
     def answers(self, media: Sequence[bytes | Path]) -> tuple[NDArray[np.float32], dict[int, str]]:
         """Probabilities (n, k) of ``media`` (n), and why some cannot be read, by position; their rows are 0."""
+        ...
+
+    def caption(self, media: bytes) -> str:
+        """``media`` in a few words."""
         ...
 
     def labels(self, probs: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:

@@ -131,3 +131,50 @@ def test_a_second_model_has_to_beat_the_first_on_the_same_sentences(tmp_path: Pa
 def test_training_without_sentences_says_what_to_do(workspace: Path) -> None:
     assert "There are no votes for any class yet" in str(run("-w", workspace, "train").exception)
     assert "There is no unfinished run" in str(run("-w", workspace, "train", "--resume").exception)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of sentences that was learnt from made-up ones."""
+    from emolab.modalities.text.learn import TextSettings, learn
+    from emolab.modalities.text.ngrams import NgramConfig
+
+    texts = ["so glad", "how glad", "furious oh", "oh so furious", "glad and furious", "furious and glad"] * 5
+    targets = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 1], [1, 1]] * 5, np.float32)
+    folder = tmp_path_factory.mktemp("models") / "m"
+    learn(texts, targets, ("joy", "anger"), settings=TextSettings(ngrams=NgramConfig(bits=16), strength=5)).model.save(
+        folder
+    )
+    return folder
+
+
+def test_each_sentence_of_the_files_is_answered_and_what_cannot_be_read_has_a_row(tmp_path: Path, model: Path) -> None:
+    put(tmp_path, {"a.txt": "so glad, Sarah\n\nfurious\n", "b.csv": "text\nglad\n", "c.txt": b"\xe9\n", "d.md": "no"})
+    done = run("predict", model, tmp_path, "--json")
+    assert "1 of 3" in str(done.exception)
+    told = json.loads(done.stdout)
+    rows = {Path(row["file"]).name: row for row in told["predictions"]}
+    assert [(name, row.get("label"), row.get("sample")) for name, row in sorted(rows.items())] == [
+        ("a.txt#1", "joy", "so glad, [NAME]"),
+        ("a.txt#3", "anger", "furious"),
+        ("b.csv#1", "joy", "glad"),
+        ("c.txt", None, None),
+    ]
+    assert rows["c.txt"]["error"].startswith("wrong encoding: line 1")
+    assert (told["files"], told["failed"]) == (3, 1)
+    assert set(rows["a.txt#1"]["labels"]) >= {"joy"}
+    lines = run("predict", model, tmp_path / "a.txt", "--csv").stdout.splitlines()
+    assert lines[0] == "file,label,confidence,joy,anger,error,note"
+    assert len(lines) == 3
+
+
+def test_what_only_networks_have_is_refused_and_nothing_to_read_is_said(tmp_path: Path, model: Path) -> None:
+    put(tmp_path, {"a.txt": "glad\n", "empty/x.md": "no"})
+    assert "faces is for networks" in str(run("predict", model, tmp_path / "a.txt", "--faces", "off").exception)
+    assert "all at once" in str(run("predict", model, tmp_path / "a.txt", "--jsonl").exception)
+    assert "nothing in these paths" in str(run("predict", model, tmp_path / "empty").exception)
+
+
+def test_python_answers_bytes_too(model: Path) -> None:
+    found = emolab.predict(model, [b"so glad", b"furious"])
+    assert [row["label"] for row in found.predictions] == ["joy", "anger"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from emolab.config import CollectConfig, Config
     from emolab.loop.model.predicting.predict_files import File
+    from emolab.modalities.own_models import OwnModel
     from emolab.modalities.problems import Problem
     from emolab.progress import Progress
     from emolab.serving.answers import FaceAnswer, ImageAnswer
@@ -109,16 +110,31 @@ def predict(
     one without a face a row that says so.
     Raises :class:`DataError` where there is no image at all.
     """
-    from emolab.loop.model.predicting.predict_drawing import draw
-    from emolab.loop.model.predicting.predict_explaining import explain
     from emolab.loop.model.predicting.predict_out import check_out, write_out
 
     if out is not None:
         check_out(Path(out))
-    asked = ask(
-        model, images, workspace=workspace, config=config, faces=faces, flips=flips, device=device, unsure=unsure,
-        coverage=coverage, progress=progress,
-    )  # fmt: skip
+    own = _own(workspace, model)
+    if own is not None:
+        pictures = {"faces": faces, "flips": flips, "device": device, "coverage": coverage}
+        done = _by_own(own, images, {**pictures, "draw_to": draw_to, "explain_to": explain_to}, workspace, config,
+                       unsure=unsure, progress=progress)  # fmt: skip
+    else:
+        asked = ask(
+            model, images, workspace=workspace, config=config, faces=faces, flips=flips, device=device, unsure=unsure,
+            coverage=coverage, progress=progress,
+        )  # fmt: skip
+        done = _by_network(asked, draw_to=draw_to, explain_to=explain_to, progress=progress)
+    if out is not None:
+        write_out(Path(out), done)
+    return done
+
+
+def _by_network(asked: Asked, *, draw_to: Path | None, explain_to: Path | None, progress: Progress) -> Predicted:
+    """What a network says, with the pictures that are asked for."""
+    from emolab.loop.model.predicting.predict_drawing import draw
+    from emolab.loop.model.predicting.predict_explaining import explain
+
     answers = list(asked.answers(progress))
     rows = [row for answer in answers for row in rows_of(answer, asked.classes)]
     done = Predicted(
@@ -135,9 +151,39 @@ def predict(
     )
     if explain_to is not None:
         done = replace(done, explained=explain(asked.predictor, asked.pictures, explain_to, progress))
-    if out is not None:
-        write_out(Path(out), done)
     return done
+
+
+def _own(workspace: Workspace | None, model: str | Path) -> OwnModel | None:
+    """The model where its modality runs it by itself."""
+    from emolab.loop.model.models import exported, folder_in
+    from emolab.modalities.own_models import own_model
+
+    return None if exported(model) is not None else own_model(folder_in(workspace, str(model)))
+
+
+def _by_own(
+    own: OwnModel,
+    images: Picture | Iterable[Picture],
+    pictures_only: Mapping[str, Any],
+    workspace: Workspace | None,
+    config: Config | None,
+    *,
+    unsure: float,
+    progress: Progress,
+) -> Predicted:
+    """What a model says that its modality runs by itself."""
+    from emolab.config import Config
+    from emolab.loop.model.predicting.predict_own import refuse_pictures_only, rows_by_own
+
+    check_given({"option.share": unsure})
+    refuse_pictures_only(pictures_only)
+    settings = config or (Config() if workspace is None else workspace.config)
+    rows, notes, ignored, files = rows_by_own(own, _several(images), settings, unsure=unsure, progress=progress)
+    failed = sum("error" in row for row in rows)
+    return Predicted(
+        model=own.id, classes=own.classes, files=files, predictions=rows, notes=notes, failed=failed, ignored=ignored
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,10 +236,15 @@ def ask(
 ) -> Asked:
     """Open ``model`` and find ``images``, as :func:`predict` does, without looking at any of them yet."""
     from emolab.config import Config, apply
+    from emolab.errors import ConfigError
     from emolab.loop.model.predicting.predict_model import modality_of, model_for, uncertainty_of
     from emolab.serving.predictor import Predictor
 
     check_given({"option.share": unsure})
+    if _own(workspace, model) is not None:
+        raise ConfigError(
+            "This model answers all at once, not file by file.", hint="Use --json, --csv or --out FILE.jsonl."
+        )
     config = config or (Config() if workspace is None else workspace.config)
     looking = apply(config, () if faces is None else (f"collect.faces={faces}",)).collect
     files, notes, ignored = _files(images, looking, modality_of(workspace, model))

@@ -75,9 +75,18 @@ class TextModel:
         probs[list(errors)] = 0
         return probs, errors
 
+    def caption(self, media: bytes) -> str:
+        """The sentence itself."""
+        return read_sentence(media)
+
     def labels(self, probs: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes (n, k) ``probs`` (n, k) say: those above their thresholds, the nearest where none is."""
         return multilabel.labels(probs, self.thresholds)
+
+    @property
+    def modality(self) -> str:
+        """``text``."""
+        return MODALITY
 
     @property
     def id(self) -> str:

@@ -1,0 +1,137 @@
+"""What a model that its modality runs by itself says of files: a row for each sample that they hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emolab.words import many
+
+if TYPE_CHECKING:
+    from emolab.config import Config
+    from emolab.modalities.intake import Intake
+    from emolab.modalities.own_models import OwnModel
+    from emolab.modalities.problems import Problem
+    from emolab.progress import Progress
+
+#: Samples that are judged at once.
+_BATCH = 2048
+
+
+def refuse_pictures_only(asked: Mapping[str, Any]) -> None:
+    """Raise :class:`ConfigError` where something is asked for that only models of pictures have."""
+    from emolab.errors import ConfigError
+
+    given = [name for name, value in asked.items() if value is not None]
+    if given:
+        raise ConfigError(
+            f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for networks; this model has no such thing.",
+            hint=f"Leave {'it' if len(given) == 1 else 'them'} out.",
+        )
+
+
+def rows_by_own(
+    model: OwnModel, inputs: Sequence[Any], config: Config, *, unsure: float, progress: Progress
+) -> tuple[list[dict[str, Any]], list[str], Counter[str], int]:
+    """One row for each sample in ``inputs`` (paths, bytes), notes, other files by suffix, and the number of files.
+
+    A row has the likeliest class as ``label``, all that reach their thresholds as ``labels``, and the probability of
+    each class by itself. What cannot be read has a row with its reason. Raises :class:`DataError` where there is
+    no file at all.
+    """
+    from emolab.errors import DataError
+    from emolab.modalities.intake import IngestOptions, files_of, open_intake
+
+    options = IngestOptions(
+        modality=model.modality,
+        max_bytes=config.collect.max_bytes,
+        masking=config.collect.masking,
+        text_column=config.collect.text_column,
+    )
+    ignored: Counter[str] = Counter()
+    samples: list[tuple[str, bytes]] = []
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    files = 0
+    for found in _samples(inputs, open_intake(options), config, files_of(model.modality), ignored):
+        if isinstance(found, int):
+            files += found
+        elif isinstance(found, tuple):
+            samples.append(found)
+        elif found.taken:
+            notes.append(str(found))
+        else:
+            rows.append({"file": found.path, "error": f"{found.kind}: {found.message}", "note": None})
+        if len(samples) == _BATCH:
+            rows += _answered(model, samples, unsure)
+            samples.clear()
+    rows += _answered(model, samples, unsure)
+    if not files:
+        raise DataError("There is nothing in these paths that this model reads.")
+    progress.note(f"{many(len(rows), 'sample')} in {many(files, 'file')}.")
+    return rows, notes, ignored, files
+
+
+def _samples(
+    inputs: Sequence[Any], intake: Intake, config: Config, files: Any, ignored: Counter[str]
+) -> Iterator[tuple[str, bytes] | Problem | int]:
+    """Name and bytes of each sample, problems in their place, and 1 for each file that was opened."""
+    from emolab.datasets.collect.items import Item
+    from emolab.datasets.collect.sources import InputSource
+    from emolab.modalities.problems import Problem, Refused
+
+    paths = [str(one) for one in inputs if isinstance(one, str | Path)]
+    source = InputSource(files=files, max_bytes=config.collect.max_bytes, ignored=ignored)
+    others = [_given(number, one) for number, one in enumerate(inputs, 1) if not isinstance(one, str | Path)]
+    for entry in (*others, *source.entries(paths)) if others else source.entries(paths):
+        if isinstance(entry, Problem):
+            yield entry
+        elif isinstance(entry, Item):
+            yield 1
+            problems: list[Problem] = []
+            try:
+                data = entry.data() if callable(entry.data) else entry.data
+                for piece in intake.pieces(data, entry.name, problems):
+                    yield f"{entry.name}{piece.name}", piece.data()
+            except Refused as refused:
+                yield refused.at(entry.name)
+            yield from problems
+
+
+def _given(number: int, one: Any) -> Any:
+    """Bytes, or a file that was piped in, as an item."""
+    from emolab.datasets.collect.items import Item
+    from emolab.errors import DataError
+
+    data = getattr(one, "media", one)
+    if not isinstance(data, bytes):
+        raise DataError(f"{type(data).__name__} is nothing this model reads.", hint="Give a path, or bytes of a file.")
+    return Item(data=data, name=str(getattr(one, "name", f"input {number}")))
+
+
+def _answered(model: OwnModel, samples: Sequence[tuple[str, bytes]], unsure: float) -> list[dict[str, Any]]:
+    if not samples:
+        return []
+    probs, errors = model.answers([data for _, data in samples])
+    said = model.labels(probs)
+    rows: list[dict[str, Any]] = []
+    for i, (name, data) in enumerate(samples):
+        if i in errors:
+            rows.append({"file": name, "error": errors[i], "note": None})
+            continue
+        best = int(probs[i].argmax())
+        row: dict[str, Any] = {
+            "file": name,
+            "sample": model.caption(data),
+            "label": model.classes[best],
+            "labels": [model.classes[j] for j in range(len(model.classes)) if said[i, j]],
+            "confidence": round(float(probs[i, best]), 6),
+            "probs": {each: round(float(p), 6) for each, p in zip(model.classes, probs[i], strict=True)},
+            "note": None,
+        }
+        if row["confidence"] < unsure:
+            row["unsure"] = True
+        rows.append(row)
+    return rows
