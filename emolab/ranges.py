@@ -61,6 +61,7 @@ RANGES: Mapping[str, Range] = {
     "labeling.max_blur": SHARE,
     "labeling.min_contrast": SHARE,
     "labeling.min_side": Range(0, 100_000),
+    "labeling.min_voice": SHARE,
     "training.size": Range(8, 1024),
     "training.epochs": Range(1, 100_000),
     "training.head_epochs": Range(0, 100_000),

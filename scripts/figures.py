@@ -2,8 +2,9 @@
 
 docs/figures.md is written whole: every benchmark with its command, data, n, repeats, spread, machine and date. In the
 other pages a table between `<!-- figures: BENCHMARK/TABLE -->` and `<!-- end of figures -->` is written from the same
-files. A file holds `saved`, the results of one run (`python -m benchmarks.NAME --save`), or `carried`: figures that
-stood in the documentation before results were kept, with what is known of how they were taken.
+files; TABLE is `run` for all results of the saved run. A file holds `saved`, the results of one run
+(`python -m benchmarks.NAME --save`), or `carried`: figures that stood in the documentation before results were kept,
+with what is known of how they were taken.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ measured in one run, in turns. The spread is the lowest and highest of the repea
 SLOT = re.compile(
     r"(?P<open><!-- figures: (?P<file>[\w-]+)/(?P<table>[\w-]+) -->\n).*?(?P<close><!-- end of figures -->)", flags=re.S
 )
+
+
+#: The table of a page that shows all results of the saved run, and the columns of a result.
+RUN = "run"
+COLUMNS = ("what", "figure", "spread", "n", "repeats", "note")
 
 
 def load(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
@@ -86,16 +92,15 @@ def slots(pages: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
 def section(name: str, found: Mapping[str, Any], shown: Sequence[tuple[str, str]]) -> str:
     """Return the section of one benchmark."""
     out = [f"\n## {name}\n", f"{found['about']}\n", f"Command: `{found['command']}`\n"]
-    columns = ("what", "figure", "spread", "n", "repeats", "note")
     for kind in ("saved", "carried"):
         part = found.get(kind)
         if part:
             out.append(taken(part, carried=kind == "carried") + "\n")
             if part.get("results"):
-                out.append(markdown(columns, [cells(result) for result in part["results"]]))
+                out.append(markdown(COLUMNS, [cells(result) for result in part["results"]]))
     tables = (found.get("carried") or {}).get("tables", {})
     for page, table in shown:
-        about = tables.get(table, {}).get("about", table)
+        about = tables.get(table, {}).get("about", "where it is shown")
         out.append(f"* [{about}]({Path(page).name}#{anchor(name, table)})")
     return "\n".join(out).rstrip("\n") + "\n"
 
@@ -109,7 +114,10 @@ def filled(text: str, results: Mapping[str, Mapping[str, Any]], page: str) -> st
     """Return a page with its tables of figures written from the results."""
 
     def table(match: re.Match[str]) -> str:
-        found = (results.get(match["file"], {}).get("carried") or {}).get("tables", {}).get(match["table"])
+        known = results.get(match["file"], {})
+        found = (known.get("carried") or {}).get("tables", {}).get(match["table"])
+        if match["table"] == RUN and known.get("saved"):
+            found = {"columns": COLUMNS[:4], "rows": [cells(result)[:4] for result in known["saved"]["results"]]}
         if found is None:
             raise LookupError(
                 f"{page} shows {match['file']}/{match['table']}, which benchmarks/results/{match['file']}.json lacks"

@@ -1,4 +1,4 @@
-"""Which samples are worth a person's time: a face that can be seen, and not a copy of one that was asked about.
+"""Which samples are worth a person's time: a face or voice, and not a copy of one that was asked about.
 
 An annotator who is shown a cat, a blur or the same face five times loses patience, and the votes teach nothing.
 """
@@ -18,6 +18,7 @@ FACELESS = "no face found"
 BLURRED = "too blurred"
 FLAT = "nearly one colour"
 SMALL = "too small"
+VOICELESS = "hardly any voice"
 COPY = "near copy of another sample"
 #: For each reason the setting that lets such samples through.
 SETTINGS = {
@@ -25,6 +26,7 @@ SETTINGS = {
     BLURRED: "max_blur=1",
     FLAT: "min_contrast=0",
     SMALL: "min_side=0",
+    VOICELESS: "min_voice=0",
 }
 
 
@@ -40,5 +42,6 @@ def unfit(bar: Bar) -> Case[str]:
         (quality["size"].as_float() < bar.min_side, SMALL),
         (quality["contrast"].as_float() < bar.min_contrast, FLAT),
         (quality["blur"].as_float() > bar.max_blur, BLURRED),
+        (quality["voice"].as_float() < bar.min_voice, VOICELESS),
         else_=None,
     )

@@ -6,6 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 from emolab.errors import DataError
+from emolab.modalities.audio.sound_names import SOUNDS
 from emolab.modalities.image.image_names import IMAGE_FILES
 from emolab.modalities.intake import FileNames
 
@@ -18,7 +19,7 @@ _SIDECAR_SUFFIXES = """
 .m .mat .md .mp3 .npy .npz .onnx .parquet .pdf .pkl .ps .pt .pth .py .rar .rst .sh .sql .sqlite .svg .tar .tex .tgz
 .toml .tsv .txt .url .wav .xls .xlsx .xml .yaml .yml .7z
 """
-SIDECARS = frozenset(_SIDECAR_SUFFIXES.split())
+SIDECARS = frozenset(_SIDECAR_SUFFIXES.split()) | SOUNDS
 
 #: How the files that begin with a dot, or that a tool made, are counted.
 HIDDEN = "hidden"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emolab.catalog import samples
+from emolab.catalog.campaign.unsent import unsent
 from emolab.datasets.collect.collect import Collected, CollectRequest, collect
+from emolab.datasets.merge.merge import merge
+from emolab.datasets.remove import remove
 from emolab.modalities.audio.reading import load
 from emolab.records import Sample
 from emolab.workspace import Workspace
@@ -129,3 +133,47 @@ def test_copies_of_a_clip_have_one_representative(workspace: Workspace, tmp_path
     found = {Path(sample.name or "").name: sample for sample in stored(workspace)}
     assert found["d.wav"].representative is None
     assert len({found[name].representative for name in ("a.wav", "b.mp3", "c.ogg")}) == 1
+
+
+def test_a_clip_in_which_nobody_speaks_is_not_sent(workspace: Workspace, tmp_path: Path) -> None:
+    noise = 0.02 * np.random.default_rng(0).standard_normal(32_000).astype(np.float32)
+    noise[8_000:] *= np.linspace(1, 0.2, 24_000, dtype=np.float32)
+    (tmp_path / "noise.wav").write_bytes(sound_file(noise))
+    (tmp_path / "voice.wav").write_bytes(sound_file(voice(2)))
+    run(workspace, tmp_path)
+    quiet, spoken = stored(workspace)
+    assert (quiet.quality["voice"] < 0.05) and (spoken.quality["voice"] > 0.5)
+    bar = workspace.config.labeling.bar
+    with workspace.catalog() as catalog, catalog.connect() as connection:
+        assert unsent(connection, None, bar).ids == [spoken.id]
+        assert len(unsent(connection, None, replace(bar, min_voice=0.0)).ids) == 2
+
+
+def test_a_removed_recording_is_gone_and_its_copies_are_grouped_again(workspace: Workspace, tmp_path: Path) -> None:
+    one = chatter(3, seed=1)
+    for name, samples_ in {"a": one, "b": 0.2 * one}.items():
+        (tmp_path / f"{name}.wav").write_bytes(sound_file(samples_))
+        run(workspace, tmp_path / f"{name}.wav", name=name)
+    assert len({sample.representative for sample in stored(workspace)}) == 1
+    removed = remove(workspace, sources=["a"])
+    assert len(removed.plan.samples) == 1
+    with workspace.catalog() as catalog, catalog.connect() as connection:
+        assert samples.count(connection) == 1
+
+
+def test_a_table_of_paths_and_speakers_is_merged(workspace: Workspace, tmp_path: Path) -> None:
+    for name in ("a.wav", "b.flac"):
+        kind = "WAV" if name.endswith("wav") else "FLAC"
+        (tmp_path / name).write_bytes(sound_file(voice(2, seed=len(name)), format=kind))
+    (tmp_path / "labels.csv").write_text("path,label,speaker\na.wav,happy,ann\nb.flac,angry,bob\n")
+    report = merge(workspace, "csv", tmp_path, options={"group": "speaker"}, name="own")
+    assert (report.added, report.unreadable) == (2, 0)
+    assert {sample.group for sample in stored(workspace)} == {"own:ann", "own:bob"}
+
+
+def test_folders_named_after_emotions_are_merged(workspace: Workspace, tmp_path: Path) -> None:
+    for number, name in enumerate(("happy/a.wav", "happy/b.wav", "angry/c.ogg")):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(sound_file(voice(2, seed=number)))
+    report = merge(workspace, "image_folder", tmp_path / "set")
+    assert report.added == 3

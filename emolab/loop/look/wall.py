@@ -132,7 +132,7 @@ def wall_choices(workspace: Workspace) -> WallChoices:
             sources={str(name): count for name, count in samples.count_by(conn, "source").items()},
             splits={name or "none": count for name, count in samples.count_by(conn, "split").items()},
             rounds=activity.suggested(conn),
-            unfit=[fitness.FACELESS, fitness.BLURRED, fitness.FLAT, fitness.SMALL],
+            unfit=[fitness.FACELESS, fitness.BLURRED, fitness.FLAT, fitness.SMALL, fitness.VOICELESS],
             lists=sizes(workspace, conn),
         )
 
