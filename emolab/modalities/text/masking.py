@@ -60,12 +60,12 @@ _CODES = r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?\b"  # I
 
 #: Kind -> what it looks like; a group called ``keep`` stays in front of the mask.
 _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("EMAIL", re.compile(rf"[\w.+-]+{_AT}[\w-]+(?:{_DOT}[\w-]+)+")),
+    ("EMAIL", re.compile(rf"(?<![\w.+-])[\w.+-]+{_AT}[\w-]+(?:{_DOT}[\w-]+)+")),
     (
         "URL",
         re.compile(
             r"(?:https?|ftp)://[^\s<>\"')\]]+|\bwww\.[^\s<>\"')\]]+"
-            rf"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:{_SITES})\b(?:/[^\s<>\"')\]]*)?",
+            rf"|(?<![\w.-])[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:{_SITES})\b(?:/[^\s<>\"')\]]*)?",
             re.IGNORECASE,
         ),
     ),
