@@ -80,3 +80,11 @@ def test_sentences_that_cannot_be_read_are_counted(tmp_path: Path, model: Path) 
 def test_a_split_of_a_workspace_needs_one(model: Path) -> None:
     with pytest.raises(emolab.errors.ConfigError, match="one of a workspace"):
         emolab.evaluate(model, "valid")
+
+
+def test_what_only_networks_have_is_refused(tmp_path: Path, model: Path) -> None:
+    spec = f"goemotions:{put(tmp_path / 'data', FILES)}"
+    with pytest.raises(emolab.errors.ConfigError, match="flips is for networks"):
+        emolab.evaluate(model, spec, flips=True)
+    with pytest.raises(emolab.errors.ConfigError, match="protocol is for networks"):
+        emolab.evaluate(model, spec, protocol="majority")

@@ -74,11 +74,13 @@ def evaluate(
     from emolab.datasets.benchmark_set import is_spec
     from emolab.errors import ConfigError, MissingExtra
     from emolab.loop.model.judging.evaluate_own import evaluate_own
+    from emolab.loop.model.predicting.predict_own import refuse_pictures_only
     from emolab.modalities.own_models import own_model
 
     check_place(on)
     folder = folder_in(workspace, str(model))
     if (own := own_model(folder)) is not None:
+        refuse_pictures_only({"flips": flips, "protocol": protocol})
         found = evaluate_own(workspace, own, on, split=split, progress=progress)
         return Evaluation(model=own.id, flips=False, figures=found)
     try:
