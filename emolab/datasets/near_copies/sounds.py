@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 #: Share of bits that may differ; frames and share of the shorter clip that must overlap.
 DIFFERING, OVERLAP, SHARE = 0.18, 16, 0.6
-#: A word that more frames have than this says nothing: hum, or digital silence.
-COMMON = 64
+#: A word that more frames have than this, and many more than the mean, says little (hum, silence, a clip that is there
+#: very often): it is only looked for in the next few of them.
+COMMON, MUCH, NEXT = 64, 8, 4
+#: Frames with the same word that are looked at in one go: 200 MB.
+TOGETHER = 4_000_000
 
 
 class SoundCopies:
@@ -80,28 +83,47 @@ def words_of(looks: NDArray[np.uint8]) -> NDArray[np.uint16]:
 def candidates(words: NDArray[np.uint16], fresh: int) -> Iterator[tuple[int, int, int]]:
     """(first, second, shift) of pairs, not both below ``fresh``, that share two words at one distance, within a frame.
 
-    Frame ``t`` of the second is frame ``t + shift`` of the first.
+    Frame ``t`` of the second is frame ``t + shift`` of the first, which comes before it.
     """
     row, at = np.nonzero(words)
-    word = words[row, at]
-    order = np.argsort(word, kind="stable")
-    row, at, word = row[order], at[order], word[order]
-    counts = np.bincount(word, minlength=1 << 16)[word]
-    row, at, word = row[counts <= COMMON], at[counts <= COMMON], word[counts <= COMMON]
-    hits = []
-    for step in range(1, COMMON):
-        same = np.flatnonzero(word[step:] == word[:-step])
-        if not len(same):
-            break
-        a, b = same, same + step  # in order of rows: the sort is stable
-        apart = (row[a] != row[b]) & (row[b] >= fresh)
-        a, b = a[apart], b[apart]
-        hits.append((row[a] * len(words) + row[b]) * (2 * FRAMES) + (at[a] - at[b] + FRAMES))
-    keys = np.sort(np.concatenate(hits)) if hits else np.zeros(0, dtype=np.int64)
-    near = keys[:-1][np.diff(keys) <= 1]
-    for key in np.unique(near).tolist():
+    order = np.argsort(words[row, at], kind="stable")
+    word = words[row, at][order]
+    place = np.empty(len(order), dtype=np.int64)  # where the frame stands among all, in the order of their words
+    place[order] = np.arange(len(order))
+    counts = np.bincount(word, minlength=1 << 16)
+    before = place - (np.cumsum(counts) - counts)[words[row, at]]  # frames of earlier clips, and its own, with the word
+    common = counts[words[row, at]] > max(COMMON, MUCH * len(word) / (1 << 16))
+    before = np.where(common, np.minimum(before, NEXT), before)
+    before[row < fresh] = 0
+    ends = np.searchsorted(row, np.arange(1, len(words) + 1))
+    hits = np.concatenate([[0], np.cumsum(before)])[np.concatenate([[0], ends])]
+    begin = 0
+    while begin < len(words):
+        end = max(begin + 1, int(np.searchsorted(hits, hits[begin] + TOGETHER, side="right")) - 1)
+        part = slice(int(ends[begin - 1]) if begin else 0, int(ends[end - 1]))
+        yield from _hits(len(words), row, at, order, (part, place[part], before[part]))
+        begin = end
+
+
+def _hits(
+    n: int,
+    row: NDArray[np.intp],
+    at: NDArray[np.intp],
+    order: NDArray[np.intp],
+    block: tuple[slice, NDArray[np.int64], NDArray[np.int64]],
+) -> Iterator[tuple[int, int, int]]:
+    """The candidates whose second clip is in ``block``: its frames, their places, and how many frames to look back."""
+    part, place, before = block
+    total = int(before.sum())
+    steps = np.arange(total) - np.repeat(np.cumsum(before) - before, before)
+    earlier = order[np.repeat(place - before, before) + steps]
+    later = np.repeat(np.arange(part.start, part.stop), before)
+    apart = row[earlier] != row[later]
+    earlier, later = earlier[apart], later[apart]
+    keys = np.sort((row[earlier] * n + row[later]) * (2 * FRAMES) + (at[earlier] - at[later] + FRAMES))
+    for key in np.unique(keys[:-1][np.diff(keys) <= 1]).tolist():
         pair, shift = divmod(key, 2 * FRAMES)
-        yield pair // len(words), pair % len(words), shift - FRAMES
+        yield pair // n, pair % n, shift - FRAMES
 
 
 def _same(words: NDArray[np.uint16], first: int, second: int, shift: int) -> bool:

@@ -64,14 +64,8 @@ class SoundIntake:
             notes.extend(_notes(name, sound, cut))
 
     def measured(self, pieces: Sequence[Piece]) -> list[Measured]:
-        """Quality and fingerprint of each clip."""
-        found = []
-        for piece in pieces:
-            segment, begin = piece.rest
-            quality = measure(segment.samples, segment.heard, segment.loudness)
-            quality["begin"] = round(begin, 3)
-            found.append(Measured(quality, fingerprint(segment.samples)))
-        return found
+        """Quality and fingerprint of each clip, which were taken when it was cut: a recording may hold thousands."""
+        return [piece.rest for piece in pieces]
 
     def _check_size(self, path: Path) -> None:
         try:
@@ -84,12 +78,13 @@ class SoundIntake:
 
 def _piece(segment: Segment, begin: float, parent: str | None, *, named: bool) -> Piece:
     data = flac.encode(segment.samples)
+    quality = measure(segment.samples, segment.heard, segment.loudness) | {"begin": round(begin, 3)}
     return Piece(
         digest=hashlib.sha256(data).hexdigest(),
         suffix=".flac",
         data=lambda: data,
         fields={"duration": round(len(segment.samples) / RATE, 3), "parent": parent},
-        rest=(segment, begin),
+        rest=Measured(quality, fingerprint(segment.samples)),
         name=f"@{begin:.2f}s" if named else "",
         part=parent is not None,
     )
