@@ -422,3 +422,38 @@ def test_the_rule_sees_a_circle() -> None:
         assert cycles(module_graph(files)) == [["emolab.records", "emolab.taxonomy"]]
     typed = "if TYPE_CHECKING:\n    import emolab.records"
     assert not cycles(module_graph([("records.py", "from emolab import taxonomy"), ("taxonomy.py", typed)]))
+
+
+def kinds_asked(source: str) -> list[int]:
+    """Lines that compare something with the name of a modality."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            words = [
+                w for side in sides for w in (side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side])
+            ]
+        elif isinstance(node, ast.MatchValue):
+            words = [node.value]
+        else:
+            continue
+        if any(isinstance(word, ast.Constant) and word.value in ("image", "audio", "text") for word in words):
+            found.append(node.lineno if isinstance(node, ast.Compare) else node.value.lineno)
+    return found
+
+
+def test_nothing_outside_modalities_asks_which_one_it_is() -> None:
+    asked = [
+        f"emolab/{path}:{line}"
+        for path, source in sources()
+        if not path.startswith("modalities/")
+        for line in kinds_asked(source)
+    ]
+    assert not asked, "\n" + "\n".join(asked)
+
+
+def test_the_search_for_such_questions_finds_them() -> None:
+    assert kinds_asked('if sample.modality == "audio":\n    pass') == [1]
+    assert kinds_asked('x = kind in ("image", "film")') == [1]
+    assert kinds_asked('match kind:\n    case "text":\n        pass') == [2]
+    assert kinds_asked('table = {"audio": 1}; name = "image"') == []
