@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,8 @@ def test_a_blind_form_that_shows_a_guess_and_a_server_without_studio_are_found(
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (apt-get install chromium)")
     embedded.start(port=free_port(), timeout=400.0)
+    german = replace(team.config, labeling=replace(team.config.labeling, language="de"))
+    team = Workspace(team.root, german)  # what stands on a button is not what is stored for it
     open_to_all = half_blind(team, 0.0)
     with client_of(embedded) as client, answering(open_to_all, tmp_path / "served", embedded) as server:
         with team.catalog() as catalog, catalog.connect() as conn:

@@ -369,3 +369,4 @@ def test_clips_are_played_and_every_answer_is_stored_as_for_faces() -> None:
     assert '<Audio name="audio" value="$audio"' in form
     assert 'value="no voice" alias="no face"' in form
     assert controls.labels(form) == ["sad", "happy", "unknown", "no face"]
+    assert controls.buttons(form) == {"sad": "sad", "happy": "happy", "unknown": "unknown", "no voice": "no face"}

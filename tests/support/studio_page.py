@@ -100,7 +100,8 @@ class Annotator(Screen):
         self.said().label = label
 
     def _button(self, label: str) -> Any:
-        return self.page.locator(f".lsf-choices:has(input[name='no face']) label:has(input[name='{word_of(label)}'])")
+        own = ".lsf-choices:has(:is(input[name='no face'], input[name='no voice']))"
+        return self.page.locator(f"{own} label:has(input[name='{word_of(label)}'])")
 
     def _hint(self, label: str) -> str:
         return str(self._button(label).locator(".lsf-hint").inner_text()).strip("[]")

@@ -34,21 +34,21 @@ STATE = """() => {
   if (!h || h.isLoading || h.isSubmitting) return null;
   if (h.noTask) return {task: null, key: "none", pk: null, draft: 0};
   const a = h.annotationStore && h.annotationStore.selected;
-  const image = document.querySelector('.lsf-image img');
-  if (!a || !h.task || !image || !image.complete || !image.naturalWidth) return null;
+  const image = document.querySelector('.lsf-image img'), clip = document.querySelector('audio');
+  if (!a || !h.task || !(image ? image.complete && image.naturalWidth : clip && clip.readyState > 3)) return null;
   if (a.history.isFrozen || !document.querySelector('.lsf-choice__checkbox')) return null;
   return {task: h.task.id, key: a.id, pk: a.pk || null, draft: a.draftId || 0};
 }"""
 # The picture on the screen, by its content: that is emolab's name for it, whatever the server believes.
 _PICTURE = """async () => {
-  const image = document.querySelector('.lsf-image img');
-  const bytes = await (await fetch(image.src)).arrayBuffer();
+  const shown = document.querySelector('.lsf-image img') ?? document.querySelector('audio');
+  const bytes = await (await fetch(shown.src)).arrayBuffer();
   const digest = await crypto.subtle.digest('SHA-256', bytes);
   return [...new Uint8Array(digest)].map(x => x.toString(16).padStart(2, '0')).join('');
 }"""
 # Which answers of emolab's own question are marked: the group that holds its button for "no face".
 MARKED = """() => [...document.querySelectorAll('.lsf-choices')]
-  .filter(group => [...group.querySelectorAll('input')].some(box => box.name === 'no face'))
+  .filter(group => [...group.querySelectorAll('input')].some(box => ['no face', 'no voice'].includes(box.name)))
   .flatMap(group => [...group.querySelectorAll('input')]).filter(box => box.checked).map(box => box.name)"""
 
 

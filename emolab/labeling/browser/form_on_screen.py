@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from emolab.errors import ServerError
-from emolab.labeling.form.controls import META_BUTTONS
+from emolab.labeling.form import controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +42,9 @@ _READY = """() => {
   if (!a || !h.task || a.history.isFrozen || !document.querySelector('.lsf-choice__checkbox')) return null;
   return {task: h.task.id};
 }"""
-# emolab's own question is the group that holds its button for "no face", whatever the language of the buttons.
-_MARKED = """sign => [...document.querySelectorAll('.lsf-choices')]
-  .filter(group => [...group.querySelectorAll('input')].some(box => box.name === sign))
+# The boxes of a group are called by what stands on its buttons; emolab's own question has all of ``words``.
+_MARKED = """words => [...document.querySelectorAll('.lsf-choices')]
+  .filter(group => words.every(word => [...group.querySelectorAll('input')].some(box => box.name === word)))
   .flatMap(group => [...group.querySelectorAll('input')]).filter(box => box.checked).map(box => box.name)"""
 
 
@@ -78,7 +78,8 @@ class FormScreen:
                     hint="Use a personal access token (three parts joined by dots) of release 1.20 or newer.",
                 )
             state = self._page.wait_for_function(_READY, polling=100).json_value()
-            found = self._page.evaluate(_MARKED, META_BUTTONS["no_face"])
+            buttons = controls.buttons(self._studio.project(project).label_config)
+            found = self._page.evaluate(_MARKED, list(buttons))
         except Error as error:
             raise ServerError(
                 f"The page of task {task} did not show its form: {str(error).splitlines()[0][:160]}",
@@ -86,7 +87,7 @@ class FormScreen:
             ) from None
         if state["task"] != task:
             raise ServerError(f"The page showed task {state['task']} where task {task} was asked for.")
-        return [str(name) for name in found]
+        return [buttons[str(name)] for name in found]
 
     def _carry(self, route: Any) -> None:
         """Carry one request of the page out with the token; none to another server."""

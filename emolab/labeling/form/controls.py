@@ -109,16 +109,21 @@ def stored(choice: Xml.Element) -> str:
 
 def labels(config: str) -> list[str]:
     """The labels that a form offers as answers, in its order; empty for a form that is not emolab's."""
+    return list(buttons(config).values())
+
+
+def buttons(config: str) -> dict[str, str]:
+    """What people read on the answers of a form, in its order, and what Label Studio stores for each."""
     try:
         view = Xml.fromstring(config)  # noqa: S314 (from the project's own server; entities are not expanded)
     except Xml.ParseError:
-        return []
-    return [
-        stored(choice)
+        return {}
+    return {
+        str(choice.get("value")): stored(choice)
         for choices in view.iter("Choices")
         if choices.get("name") == ANSWER
         for choice in choices.iter("Choice")
-    ]
+    }
 
 
 def same(one: str, other: str) -> bool:

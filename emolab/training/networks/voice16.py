@@ -11,13 +11,13 @@ from emolab.errors import DataError
 from emolab.training.networks.blocks import Block, draw_weights
 from emolab.training.networks.face48 import shortcut
 
-STEM, WIDTHS = 24, (32, 64, 128, 160)
+STEM, WIDTHS = 16, (24, 48, 96, 128)
 #: Mean and spread of the values of spectrograms as networks see them, of 0..1.
 NORMALISATION = ((0.2,), (0.25,))
 
 
 class Voice16(nn.Module):
-    """A stem and four stages of two blocks, each halving the spectrogram: (n, 1 or 3, bands, frames) -> (n, 320).
+    """A stem and four stages of two blocks, each halving the spectrogram: (n, 1 or 3, bands, frames) -> (n, 256).
 
     Features are the mean over bands and time, and the standard deviation over time of the means over bands: how much a
     voice moves tells as much as how it is (Snyder et al. 2018, "X-vectors", section 2: statistics pooling).
