@@ -37,6 +37,18 @@ DATASETS: dict[str, Files] = {
         "FER2013Train/b.png": png(2),
     },
 }
+#: Readers of voices: their files name no split; a clip that is no file is counted as a file of another kind.
+VOICES: dict[str, Files] = {
+    "ravdess": {"Actor_01/03-01-03-01-01-01-01.wav": "a", "Actor_02/03-01-04-01-01-01-02.wav": "b"},
+    "tess": {"OAF_happy/OAF_back_happy.wav": "a", "YAF_sad/YAF_back_sad.wav": "b"},
+    "savee": {"DC/h01.wav": "a", "JE/sa01.wav": "b"},
+    "cremad": {
+        "AudioWAV/1001_DFA_HAP_XX.wav": "a",
+        "tabulatedVotes.csv": ",A,D,F,H,N,S,fileName\n100001,0,0,0,9,1,0,1001_DFA_HAP_XX\n",
+    },
+    "cremad_intended": {"AudioWAV/1001_DFA_HAP_XX.wav": "a", "AudioWAV/1002_DFA_SAD_XX.wav": "b"},
+}
+DATASETS |= VOICES
 UNCLEAR: dict[str, list[Files]] = {
     "image_folder": [
         {f"{top}/happy/a.png": png(1), f"{other}/happy/b.png": png(2)}
@@ -119,6 +131,8 @@ def test_names_of_a_zip_made_on_windows(named: str, tmp_path: Path) -> None:
 
 
 def test_a_split_that_is_not_understood_stops_and_says_what_was_seen(named: str, tmp_path: Path) -> None:
+    if named in VOICES:
+        pytest.skip("no splits are published")
     assert len(UNCLEAR[named]) >= 5
     for number, files in enumerate(UNCLEAR[named]):
         folder = put(tmp_path / f"set{number}" / "data", files)
@@ -130,6 +144,8 @@ def test_a_split_that_is_not_understood_stops_and_says_what_was_seen(named: str,
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "/dev/zero", "/dev/full", "loop", "gone", "folder"])
 def test_what_is_no_file_is_one_line_and_never_waited_for(named: str, kind: str, tmp_path: Path) -> None:
+    if named in VOICES:
+        pytest.skip("a clip that is no file is counted with the files of other kinds")
     read = reader(named)
     folder = put(tmp_path / "set", DATASETS[named])
     victim = next((p for p in sorted(folder.rglob("*.png"))), None) or folder / "extra.png"
