@@ -28,6 +28,7 @@ class Thumbnails:
     def __init__(self, workspace: Workspace, *, most: int = MOST) -> None:
         self._locate = workspace.locate
         self._folder = workspace.cache / FOLDER
+        self._modality = workspace.config.project.modality
         self._pixels = workspace.config.collect.max_pixels
         self._each = max(1, most // _FOLDERS)
 
@@ -38,7 +39,7 @@ class Thumbnails:
         """
         from emolab.errors import DataError
         from emolab.files import TooLarge, read_file
-        from emolab.modalities.modality import recognised
+        from emolab.modalities.modality import open_modality
         from emolab.modalities.problems import Refused
 
         kept = self._folder / sample_id[:2] / f"{sample_id}.jpg"
@@ -47,7 +48,7 @@ class Thumbnails:
             return found
         try:
             data = read_file(self._locate(media))
-            made = recognised([data]).thumbnail(data, max_pixels=self._pixels)
+            made = open_modality(self._modality).thumbnail(data, max_pixels=self._pixels)
         except (OSError, TooLarge, Refused) as error:
             raise DataError(
                 f"The picture of sample {sample_id[:12]} cannot be shown: {_words(error)}.",

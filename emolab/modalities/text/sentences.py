@@ -33,7 +33,7 @@ class TextModality:
     name = "text"
     noun = "sentence"
     settings: Mapping[str, str] = {}
-    form = FormElement("Text", {})
+    form = FormElement("Text", {"valueType": "url", "saveTextResult": "no"})
     endings = ".txt, .csv, .jsonl"
     shown = "text in UTF-8"
 

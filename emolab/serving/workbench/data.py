@@ -18,7 +18,7 @@ from emolab.loop.look.sample_view import media_of, sample_view
 from emolab.loop.look.thumbnails import Thumbnails
 from emolab.loop.look.wall import PAGE, WallRequest, wall, wall_choices, wall_count
 from emolab.modalities.image.thumbnail import MEDIA_TYPE
-from emolab.modalities.modality import recognised
+from emolab.modalities.modality import open_modality
 from emolab.records import SPLITS
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
 from emolab.serving.people import Person
@@ -115,7 +115,7 @@ async def picture(request: Request, bench: Workbench, person: Person) -> Respons
         data = await asyncio.to_thread(read_file, file, limit=bench.workspace.config.collect.max_bytes)
     except (OSError, TooLarge):
         raise RequestRefused(404, "no_file", "The file of this sample is missing or too large.") from None
-    _, kind = recognised([data]).file_type(data) or ("", "")
+    _, kind = open_modality(bench.workspace.config.project.modality).file_type(data) or ("", "")
     if not kind:
         raise RequestRefused(415, "no_picture", "This sample is nothing that a browser shows.")
     return Response(data, media_type=kind, headers=KEPT)

@@ -17,7 +17,7 @@ from emolab.files import read_file
 from emolab.loop.label.voting.desk import AnsweredAlready, GivenAnswer, NextFaces, VoteFace, VotingDesk
 from emolab.loop.label.voting.vote_form import example_pictures, vote_form
 from emolab.loop.label.voting.writer import VoteWriter, WriteThrough
-from emolab.modalities.modality import recognised
+from emolab.modalities.modality import open_modality
 from emolab.ranges import WORDS
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
 from emolab.serving.people import Person
@@ -112,7 +112,8 @@ async def picture(request: Request, bench: Workbench, person: Person, *, voting:
         data = None
     if data is None:
         raise RequestRefused(404, "unknown_sample", "There is no such picture.")
-    _, kind = recognised([data]).file_type(data) or ("", "application/octet-stream")
+    modality = open_modality(voting.desk.workspace.config.project.modality)
+    _, kind = modality.file_type(data) or ("", "application/octet-stream")
     return Response(data, media_type=kind, headers=KEPT)
 
 

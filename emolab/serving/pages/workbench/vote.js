@@ -321,7 +321,7 @@ function preload(face) {
   return (KINDS[face.kind] ?? picture)(face);
 }
 
-const KINDS = { audio: sound };
+const KINDS = { audio: sound, text: sentence };
 
 /** A clip: it starts by itself when it is its turn, and again when asked. */
 function sound(face) {
@@ -337,6 +337,17 @@ function sound(face) {
     player.play().catch(() => {});  // before the first key or tap browsers play nothing by themselves
   };
   return { ...face, element: player, ready, begin, end: () => player.pause() };
+}
+
+/** A sentence, as it is stored. */
+function sentence(face) {
+  const element = el("blockquote", { class: "sentence" });
+  const ready = fetch(face.picture).then((answer) => {
+    if (!answer.ok) throw new Error("no sentence");
+    return answer.text();
+  }).then((text) => { element.textContent = text; });
+  ready.catch(() => {});
+  return { ...face, element, ready };
 }
 
 function picture(face) {
