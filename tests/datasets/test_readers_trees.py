@@ -36,6 +36,10 @@ DATASETS: dict[str, Files] = {
         "FER2013Train/a.png": png(1),
         "FER2013Train/b.png": png(2),
     },
+    "goemotions": {
+        "ekman/train.tsv": "So glad you came\t0\taaa\nI miss her\t1\tbbb\n",
+        "ekman/labels.txt": "joy\nsadness\n",
+    },
 }
 #: Readers of voices: their files name no split; a clip that is no file is counted as a file of another kind.
 VOICES: dict[str, Files] = {
@@ -133,6 +137,8 @@ def test_names_of_a_zip_made_on_windows(named: str, tmp_path: Path) -> None:
 def test_a_split_that_is_not_understood_stops_and_says_what_was_seen(named: str, tmp_path: Path) -> None:
     if named in VOICES:
         pytest.skip("no splits are published")
+    if named == "goemotions":
+        pytest.skip("a table that is not called by a split is no part of it, and counted as passed over")
     assert len(UNCLEAR[named]) >= 5
     for number, files in enumerate(UNCLEAR[named]):
         folder = put(tmp_path / f"set{number}" / "data", files)
@@ -156,7 +162,7 @@ def test_what_is_no_file_is_one_line_and_never_waited_for(named: str, kind: str,
     assert len(found) in (before, before - (kind == "folder"))
     assert survey.records == len(found)
     broken = [r for r in found if isinstance(r.media, Damaged)]
-    if named not in ("fer2013",) and kind != "folder":
+    if named not in ("fer2013", "goemotions") and kind != "folder":
         lost = [r for r in broken if "not a file" in r.media.reason or "link" in r.media.reason]  # type: ignore[union-attr]
         assert len(lost) == 1, broken
     table = next((p for p in sorted(folder.rglob("*.csv"))), None)
