@@ -151,6 +151,7 @@ RULES = {
     "GET /app/api/suggest/now": Rule("reader"),
     "POST /app/api/suggest/propose": Rule("owner", "propose", sent=a_job),
     "POST /app/api/suggest/push": Rule("owner", "push", sent=a_job),
+    "POST /app/api/suggest/train": Rule("owner", "train", sent=a_job),
     "POST /app/api/suggest/stop": Rule("owner", "stop propose", sent=a_running_job),
     "POST /app/api/suggest/drop": Rule("owner", "drop", sent=a_round),
     "POST /app/api/try": Rule("reader", why="keeps nothing", sent=lambda place: {"content": picture(255)}),

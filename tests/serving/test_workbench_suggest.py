@@ -144,6 +144,27 @@ def test_what_cannot_be_done_is_said_with_what_to_do(app: tuple[Workbench, TestC
     assert "emolab studio up" in str(job["hint"]) and browser.get(API).json()["waiting"] == 3
 
 
+def test_a_model_is_trained_on_the_votes_there_are(
+    app: tuple[Workbench, TestClient], workspace: Workspace, faces: list[str]
+) -> None:
+    bench, browser = app
+    assert ask(browser, "train")["kind"] == "train"
+    job = over(browser)
+    assert (job["state"], job["found"]) == ("failed", None)
+    assert job["message"] and job["hint"], "there are no labels yet"
+    with (workspace.root / "emolab.toml").open("a") as file:
+        file.write('\n[training]\nbackbone = "tiny"\nsize = 16\nepochs = 1\ntuning = false\nthreads = 1\n')
+    vote(workspace, {sample: {"ann": "happiness" if i % 2 else "sadness"} for i, sample in enumerate(faces)})
+    ask(browser, "train")
+    job = over(browser)
+    assert job["state"] == "done", job
+    found = job["found"]
+    assert (found["alias"], found["backbone"]) == ("champion", "tiny")  # type: ignore[index]
+    assert browser.get(API).json()["model"] == found["model"]  # type: ignore[index]
+    assert [line["did"] for line in lines(bench)] == ["train", "train failed", "train", "train done"]
+    assert lines(bench)[-1]["model"] == found["model"]  # type: ignore[index]
+
+
 def test_a_round_chosen_by_hand_waits_there_too(app: tuple[Workbench, TestClient], faces: list[str]) -> None:
     _, browser = app
     browser.post("/app/api/data/ask", json={"ids": faces[:2]})

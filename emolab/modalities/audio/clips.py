@@ -35,7 +35,7 @@ TYPES = {
     "MP4": ("m4a", "audio/mp4"),
 }
 #: Width and height of the picture that stands for a clip.
-THUMBNAIL = (128, 96)
+THUMBNAIL = (128, 128)
 
 
 class UnreadableSound(Unprepared):

@@ -18,7 +18,7 @@ from emolab.modalities.problems import Refused
 from emolab.modalities.text.sentence import read_sentence
 
 #: Width and height of the picture that stands for a sentence, letters in a line of it, and lines.
-THUMBNAIL, ACROSS, DOWN = (128, 96), 19, 7
+THUMBNAIL, ACROSS, DOWN = (128, 128), 19, 9
 
 
 class NoNetwork(Unprepared):

@@ -28,6 +28,7 @@ from emolab.serving.workbench.session import APP, Workbench, allowed, json_body
 
 #: What is kept of the results; the samples themselves stand in the catalog.
 KEPT_OF_ROUND = ("round", "strategy", "n", "note", "candidates", "left_out")
+KEPT_OF_TRAINING = ("model", "alias", "reason", "backbone", "n_train", "champion")
 KEPT_OF_PUSH = ("project", "url", "created", "adopted", "resumed", "reopened", "waiting", "missing", "note")
 
 #: Seconds, and times what counting took, for which what waits is told without counting again.
@@ -90,6 +91,7 @@ def routes(bench: Workbench, stack: ExitStack) -> list[BaseRoute]:
         at("suggest/now", now, jobs=jobs, waits=_Waits()),
         at("suggest/propose", propose, "POST", starting=starting),
         at("suggest/push", push, "POST", starting=starting),
+        at("suggest/train", train, "POST", starting=starting),
         at("suggest/stop", stop, "POST", jobs=jobs),
         at("suggest/drop", drop, "POST"),
     ]
@@ -149,6 +151,18 @@ async def push(request: Request, bench: Workbench, person: Person, *, starting: 
 
 
 @allowed("owner")
+async def train(request: Request, bench: Workbench, person: Person, *, starting: _Starting) -> Response:
+    """Train a model on the labels as they are now, as ``emolab train`` does."""
+    del bench
+    body = await json_body(request)
+    asked = JobRequest(
+        id=_name(body, "id"), kind="train", by=person.name, module="emolab.loop.model.train", step="train",
+        keep=KEPT_OF_TRAINING,
+    )  # fmt: skip
+    return await starting.begin(person, asked, _name(body, "stamp"))
+
+
+@allowed("owner")
 async def stop(request: Request, bench: Workbench, person: Person, *, jobs: JobRunner) -> Response:
     """Stop the job that runs; nothing where it is over."""
     job = _name(await json_body(request), "id")
@@ -176,7 +190,7 @@ def _note_end(bench: Workbench, job: JobView) -> None:
     bench.audit.write({"person": job.by, "did": f"{job.kind} {job.state}", "job": job.id, **found})
 
 
-_NOTED = ("round", "strategy", "n", "project", "created", "adopted", "resumed", "reopened")
+_NOTED = ("model", "alias", "round", "strategy", "n", "project", "created", "adopted", "resumed", "reopened")
 
 
 def _told(job: JobView | None) -> dict[str, Any] | None:

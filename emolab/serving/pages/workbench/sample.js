@@ -12,7 +12,7 @@ export function sampleView(side, view, t, { close, step, note, language }) {
   fill(side,
     el("div", { class: "side-head" }, el("h2", { title: sample.name ?? sample.id }, sample.name ?? sample.id.slice(0, 12)),
       el("span", {}, button(t("previous"), "‹", () => step(-1)), button(t("next"), "›", () => step(1)), closing)),
-    el("div", { class: "face" }, picture(sample.id, t, "", "eager")),
+    el("div", { class: "face" }, (WHOLE[sample.modality] ?? face)(sample, t)),
     note && el("p", { class: "note-text" }, note),
     sideBySide(view, t),
     el("h3", {}, t("votes")), view.votes.length ? el("ul", { class: "votes" }, view.votes.map((vote) => said(vote, t))) : el("p", { class: "soft" }, t("no_votes")),
@@ -24,6 +24,20 @@ export function sampleView(side, view, t, { close, step, note, language }) {
   };
   if (!again || document.activeElement === document.body) closing.focus({ preventScroll: true });
 }
+
+const face = (sample, t) => picture(sample.id, t, "", "eager");
+
+/** Samples that are no pictures, in full: the others are elements of their own. */
+const WHOLE = {
+  audio: (sample, t) => el("div", { class: "clip" }, picture(sample.id, t, "small/", "eager"),
+    el("audio", { src: `/app/pictures/${sample.id}`, controls: true, preload: "metadata" })),
+  text: (sample) => {
+    const quote = el("blockquote", { class: "sentence" });
+    fetch(`/app/pictures/${sample.id}`).then((answer) => (answer.ok ? answer.text() : Promise.reject(new Error(answer.statusText))))
+      .then((text) => { quote.textContent = text; }, () => { quote.textContent = "–"; });
+    return quote;
+  },
+};
 
 /** One row a class, one column a voice: shares of the votes, the label, and each model that was asked. */
 function sideBySide(view, t) {

@@ -23,6 +23,7 @@ class Page {
     this.said = el("div", { class: "said", role: "status" });
     this.waits = el("div");
     this.form = el("div");
+    this.train = el("div");
     this.faces = el("ul", { class: "proposed" });
     this.more = el("button", { type: "button", class: "plain more", hidden: true, onclick: () => this.further() }, this.t("more"));
   }
@@ -47,11 +48,12 @@ class Page {
     } else {
       if (first || !this.main.contains(this.job)) {
         fill(this.main, el("div", { class: "head" }, el("h1", {}, this.t("title")), el("p", { class: "counted" })),
-          this.said, this.job, this.waits, this.form, this.faces, this.more);
+          this.said, this.job, this.waits, this.form, this.train, this.faces, this.more);
       }
       fill(this.main.querySelector(".counted"), this.t("unasked", { n: this.n(view.unasked) }), view.studio.url && [" · ", this.toStudio(view.studio.url, "studio")]);
       this.showWaiting();
       this.showForm();
+      this.showTrain();
       if (this.facesOf !== view.stamp) await this.showFaces();
     }
     this.showJob(view.job);
@@ -140,13 +142,22 @@ class Page {
     };
     fill(this.form, el("section", { class: "card pad next-round", "aria-labelledby": "next-round" },
       el("h2", { id: "next-round" }, t(view.waiting + view.left_over ? "another" : "next_round")),
-      !view.model && el("p", { class: "note-text" }, t("no_model"), " ", el("code", {}, "emolab train")),
+      !view.model && el("p", { class: "note-text" }, t("no_model")),
       el("p", { class: "choose" }, many, unit, button),
       price,
       el("details", { open: Boolean(wanted.open), ontoggle: (event) => { wanted.open = event.target.open; } }, el("summary", {}, t("advanced")), el("label", { class: "pick" }, el("span", {}, t("strategy")), strategy), why)));
     explain();
     cost();
     if (kept) this.form.querySelector(`[name="${CSS.escape(kept)}"]`)?.focus();
+  }
+
+  /** The model that chooses, and a button for the next one. */
+  showTrain() {
+    const { view, t } = this;
+    fill(this.train, view.may_change && el("section", { class: "card pad", "aria-labelledby": "train" },
+      el("h2", { id: "train" }, t("the_model")),
+      el("p", { class: "soft" }, view.model ? t("model_is", { model: view.model.slice(0, 8) }) : t("model_none")),
+      el("p", { class: "answers" }, el("button", { type: "button", class: "plain", name: "train", disabled: this.running(), onclick: () => this.act("train") }, t("train")))));
   }
 
   // the faces
@@ -194,7 +205,7 @@ class Page {
       body[this.wanted.by] = Math.floor(Number(this.form.querySelector("[name=many]").value));
       if (this.wanted.strategy) body.strategy = this.wanted.strategy;
     }
-    for (const button of this.main.querySelectorAll("[name=propose], [name=push], [name=drop]")) button.disabled = true;
+    for (const button of this.main.querySelectorAll("[name=propose], [name=push], [name=drop], [name=train]")) button.disabled = true;
     let failed = null;
     try {
       const { job } = await this.app.api("POST", `/app/api/suggest/${what}`, body);
@@ -213,7 +224,7 @@ class Page {
   }
 
   async refused(error, what) {
-    if (!("kind" in error)) { this.app.line("bad", this.t("offline")); this.showWaiting(); this.showForm(); return; }
+    if (!("kind" in error)) { this.app.line("bad", this.t("offline")); this.showWaiting(); this.showForm(); this.showTrain(); return; }
     delete this.wishes[what];
     if (!["busy", "changed"].includes(error.kind)) { this.app.stop(error); return; }
     await this.load();
@@ -237,7 +248,7 @@ class Page {
       this.showJob(now.job);
       const other = now.stamp !== this.view.stamp || now.samples !== this.view.samples;
       if (!this.running() && (ran || other)) await this.load();
-      else if (ran !== this.running()) { this.showWaiting(); this.showForm(); }
+      else if (ran !== this.running()) { this.showWaiting(); this.showForm(); this.showTrain(); }
     } catch (error) {
       if ("kind" in error) { this.app.stop(error); this.end(); return; }
       this.app.line("bad", this.t("offline"));
@@ -294,6 +305,11 @@ class Page {
     if (job.state === "stopped") return el("section", { class: "card pad", tabindex: "-1", role: "status", data: { state: "stopped" } }, head(`stopped.${job.kind}`));
     const found = job.found;
     if (job.kind === "propose") return el("section", { class: "card pad", tabindex: "-1", role: "status", data: { state: "done" } }, head("proposed", { round: found.round, n: this.n(found.n) }), notes);
+    if (job.kind === "train") {
+      return el("section", { class: "card pad", tabindex: "-1", role: "status", data: { state: "done" } },
+        head(`trained.${found.alias === "champion" ? "champion" : "candidate"}`, { model: found.model.slice(0, 8), n: this.n(found.n_train) }),
+        el("p", { class: "soft", lang: "en" }, found.reason), el("p", { class: "answers" }, el("a", { href: `#/model?show=${found.model}` }, t("to_model"))), notes);
+    }
     const sent = found.created + found.adopted + found.resumed + found.reopened;
     return el("section", { class: "card pad", tabindex: "-1", role: "status", data: { state: "done" } },
       sent ? head("sent", { n: this.n(sent), waiting: this.n(found.waiting) }) : head("sent_nothing"),
