@@ -1,20 +1,20 @@
-"""Images as a modality."""
+"""Images as a modality. OpenCV, which an installation without extras lacks, is imported where an image is opened."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from emolab.errors import DataError
-from emolab.modalities.image import decode, reading
-from emolab.modalities.image.thumbnail import thumbnail
 from emolab.modalities.modality import FormElement
-from emolab.modalities.preparing import Prepared, Preprocessing, name_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emolab.modalities.preparing import Prepared, Preprocessing
 
 MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"GIF8", "gif"), (b"BM", "bmp"))
 
@@ -38,6 +38,8 @@ class ImageModality:
 
     def thumbnail(self, data: bytes, *, max_pixels: int) -> bytes:
         """See :func:`emolab.modalities.image.thumbnail.thumbnail`."""
+        from emolab.modalities.image.thumbnail import thumbnail
+
         return thumbnail(data, max_pixels=max_pixels)
 
     def recognises(self, head: bytes) -> bool:  # noqa: ARG002
@@ -46,6 +48,11 @@ class ImageModality:
 
     def gray(self, media: bytes | Path) -> NDArray[np.uint8]:
         """The picture upright, 8 bits, on white, in gray."""
+        import numpy as np
+
+        from emolab.modalities.image import decode, reading
+        from emolab.modalities.preparing import name_of
+
         try:
             opened = reading.load(media if isinstance(media, bytes) else media.read_bytes())
             image = reading.shown(reading.upright(opened), opened.info.get("icc_profile")).image
@@ -57,6 +64,8 @@ class ImageModality:
 
     def color(self, media: Sequence[bytes | Path]) -> str:
         """``gray`` when all that can be read store one channel; what cannot is found where it is decoded."""
+        from emolab.modalities.image import decode
+
         known = False
         for item in media:
             with suppress(DataError):
@@ -67,12 +76,18 @@ class ImageModality:
 
     def prepare(self, media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:
         """See :func:`emolab.modalities.image.decode.prepare`."""
+        from emolab.modalities.image import decode
+
         return decode.prepare(media, wanted, max_pixels=max_pixels)
 
     def decode(self, media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
         """See :func:`emolab.modalities.image.decode.decode`."""
+        from emolab.modalities.image import decode
+
         return decode.decode(media, wanted)
 
     def described(self, wanted: Preprocessing) -> dict[str, Any]:
         """See :func:`emolab.modalities.image.decode.described`."""
+        from emolab.modalities.image import decode
+
         return decode.described(wanted)
