@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @workspace_command
 @click.pass_context
 def doctor(ctx: click.Context, session: Session) -> None:
-    """Check Python, PyTorch, GPU, OpenCV, the face detector, HEIC, FiftyOne and its database, Label Studio, disk,
-    camera and the catalog.
+    """Check Python, PyTorch, GPU, OpenCV, the face detector, HEIC, sound, FiftyOne and its database, Label Studio,
+    disk, camera and the catalog.
 
     Works anywhere; inside a workspace it also checks the catalog and the Label Studio server of the settings.
     Ends with status 1 when something the loop needs is missing; a GPU, a camera or imgaug are welcome, not needed.

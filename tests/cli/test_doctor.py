@@ -370,6 +370,14 @@ def test_what_reads_heic_is_tried_here() -> None:
     assert packages.heic(Probe({"problem": "a HEIC photo"}), present=False).detail == "not installed"
 
 
+def test_what_reads_sound_is_tried_here() -> None:
+    check = packages.sound(probe(packages.SOUND), present=True)
+    assert (check.state, check.fix, check.detail.startswith("soundfile ")) == ("works", None, True)
+    broken = packages.sound(Probe(None, "OSError: libsndfile.so.1"), present=True)
+    assert (broken.state, "libsndfile" in broken.detail, broken.fix) == ("broken", True, get("audio"))
+    assert packages.sound(Probe(None, "ModuleNotFoundError"), present=False).detail == "not installed"
+
+
 def test_everything_optional_says_what_it_adds() -> None:
     optional = [
         packages.gpu(Probe({"cuda": [], "cuda_build": None}), device=False),
@@ -378,6 +386,8 @@ def test_everything_optional_says_what_it_adds() -> None:
         packages.imgaug(Probe(None), present=False),
         packages.heic(Probe({"problem": "a HEIC photo"}), present=False),
         packages.heic(Probe(None, "ImportError"), present=True),
+        packages.sound(Probe(None, "ImportError"), present=True),
+        packages.sound(Probe(None), present=False),
         packages.engines(dict.fromkeys(packages.ENGINE_PACKAGES)),
         machine.disk(Path(), 3.0),
         machine.camera([]),
@@ -408,6 +418,7 @@ def test_the_real_doctor_finds_this_environment_healthy(run_cli: Run, workspace:
         "OpenCV",
         "Face detector",
         "HEIC",
+        "Sound",
         "imgaug",
         "FiftyOne",
         "FiftyOne's database",

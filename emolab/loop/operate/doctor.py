@@ -46,6 +46,7 @@ def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = 
         fiftyone = pool.submit(check.probe, packages.FIFTYONE)
         torch = pool.submit(check.probe, packages.TORCH)
         heic = pool.submit(check.probe, packages.HEIC)
+        sound = pool.submit(check.probe, packages.SOUND)
         imgaug = pool.submit(check.probe, packages.IMGAUG)
         cv2 = pool.submit(check.probe, packages.CV2)
         detector = pool.submit(check.probe, packages.detector_probe(own_detector))
@@ -58,6 +59,7 @@ def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = 
             packages.opencv(cv2.result(), packages.opencv_packages()),
             packages.detector(detector.result(), own_detector),
             packages.heic(heic.result(), present=check.installed("pi-heif") is not None),
+            packages.sound(sound.result(), present=check.installed("soundfile") is not None),
             packages.imgaug(imgaug.result(), present=present["imgaug"]),
             packages.engines({name: check.installed(name) for name in packages.ENGINE_PACKAGES}),
             packages.fiftyone(fiftyone.result(), present=present["fiftyone"]),

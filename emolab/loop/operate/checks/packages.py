@@ -1,4 +1,4 @@
-"""Which packages work: PyTorch with its GPU, OpenCV, the face detector, imgaug, HEIC, the engines and FiftyOne.
+"""Which packages work: PyTorch with its GPU, OpenCV, the face detector, imgaug, HEIC, sound, the engines and FiftyOne.
 
 Each piece of code in capitals is run by :func:`probe`, all of them side by side; the function below it makes the row.
 """
@@ -158,6 +158,29 @@ def heic(answer: Probe, *, present: bool) -> Check:
     state: State = "broken" if present else "missing"
     return Check(name="HEIC", state=state, detail=detail if present else "not installed", fix=get("heic"),
                  needed=False, adds="photos of iPhones as they are")  # fmt: skip
+
+
+SOUND = """
+import io, importlib.metadata
+import numpy, soundfile, soxr, webrtcvad
+stored = io.BytesIO()
+soundfile.write(stored, numpy.zeros(1440, 'float32'), 48000, format='FLAC')
+stored.seek(0)
+soxr.resample(soundfile.read(stored, dtype='float32')[0], 48000, 16000)
+webrtcvad.Vad(2).is_speech(bytes(960), 16000)
+found['version'] = importlib.metadata.version('soundfile')
+found['library'] = soundfile.__libsndfile_version__
+"""
+
+
+def sound(answer: Probe, *, present: bool) -> Check:
+    """What reads sound files and finds voices in them."""
+    if answer.found is not None:
+        detail = f"soundfile {answer.found['version']}, libsndfile {answer.found['library']}"
+        return Check(name="Sound", state="works", detail=detail, needed=False)
+    state: State = "broken" if present else "missing"
+    return Check(name="Sound", state=state, detail=answer.complaint if present else "not installed", fix=get("audio"),
+                 needed=False, adds="clips of voices")  # fmt: skip
 
 
 def engines(versions: Mapping[str, str | None]) -> Check:
