@@ -72,6 +72,7 @@ def test_the_setting_that_is_named_lets_such_pictures_through(workspace: Workspa
         fitness.BLURRED: {"blur": 0.99},
         fitness.FLAT: {"contrast": 0.0},
         fitness.SMALL: {"size": 5.0},
+        fitness.VOICELESS: {"voice": 0.0},
     }
     put(workspace, sample("a", quality={**GOOD, **measures[reason]}))
     made = Workspace.open(workspace.root)

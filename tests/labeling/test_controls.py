@@ -60,5 +60,5 @@ def test_the_form_hides_the_panels_for_regions_and_puts_many_answers_in_two_colu
 
 
 def test_a_form_for_an_unknown_modality_names_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match=r'Unknown modality "smell"\. Known: image'):
+    with pytest.raises(UnknownName, match=r'Unknown modality "smell"\. Known: audio, image, text'):
         controls.render(CLASSES, modality="smell")

@@ -159,8 +159,14 @@ def test_one_in_the_app_one_in_label_studio_and_one_in_both_are_three_people(ope
             room.pull()
             wait_until(lambda: votes_of(place.workspace).get("carl") == here.said | there)
     assert all(sorted(seen) == sorted(room.truth) for seen in faces.values()), "every face once, nobody sees one twice"
-    here.page.reload()
-    here.settle()
+
+    def nothing_left() -> bool:
+        """The page, opened again: it learns of an answer in Label Studio a moment after the ledger has it."""
+        here.page.reload()
+        here.settle()
+        return bool(here.page.locator(".notice:not([hidden])").count())
+
+    wait_until(nothing_left, what="an empty queue")
     assert "Nothing left for you" in here.text(".notice:not([hidden])")
     assert here.page.evaluate(_SAY_AGAIN, next(iter(there))) == "answered_already"  # as a tab left open would
     arrive(place.workspace, ann)

@@ -120,6 +120,12 @@ def of_person(conn: Connection, person: str, *, sample_id: str | None = None, mo
     return _read(conn, query.order_by(_rows.c.pk.desc()).limit(most))
 
 
+def took_back(conn: Connection, person: str, sample_id: str) -> bool:
+    """Whether a person has ever taken an answer about a sample back: what pulls told of it may be that one."""
+    query = _query().where(_rows.c.person == person, _samples.c.id == sample_id, _rows.c.undone)
+    return bool(_read(conn, query.limit(1)))
+
+
 def of_project(conn: Connection, project: Project) -> list[AppAnswer]:
     """All answers to tasks of a project that count or will."""
     query = _query().where(

@@ -242,9 +242,7 @@ def ask(
 
     check_given({"option.share": unsure})
     if _own(workspace, model) is not None:
-        raise ConfigError(
-            "This model answers all at once, not file by file.", hint="Use --json, --csv or --out FILE.jsonl."
-        )
+        raise ConfigError("This model answers all at once, not file by file.", hint="Use --json or --out FILE.jsonl.")
     config = config or (Config() if workspace is None else workspace.config)
     looking = apply(config, () if faces is None else (f"collect.faces={faces}",)).collect
     files, notes, ignored = _files(images, looking, modality_of(workspace, model))
