@@ -341,6 +341,28 @@ def test_a_pull_sends_what_waits_as_its_people_and_the_owner_is_emolabs_own_acco
         assert emolab.pull(room.workspace).new == 0
 
 
+def test_an_answer_that_was_taken_back_is_given_anew_before_a_pull_has_told_of_it(
+    label_studio: LabelStudioServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", label_studio.url)
+    monkeypatch.setenv("EMOLAB_STUDIO_TOKEN", label_studio.token)
+    with label_studio.client() as studio:
+        room = page_rooms.make(tmp_path / "room", studio, n=1, overlap=2)
+        emolab.add_serve_person(room.workspace, "ann")
+        desk = VotingDesk(room.workspace, people_file(room.workspace))
+        (sample,), first = room.truth, str(uuid.uuid4())
+        desk.answer("ann", GivenAnswer(id=first, sample=sample, label="happiness", seconds=1.0))
+        emolab.pull(room.workspace)
+        desk.refresh()
+        assert votes_of(room.workspace) == {"ann": {sample: "happiness"}}
+        desk.undo("ann", str(uuid.uuid4()), first)
+        assert desk.answer("ann", GivenAnswer(id=str(uuid.uuid4()), sample=sample, label="sadness", seconds=1.0))
+        for _ in range(2):
+            emolab.pull(room.workspace)
+        desk.close()
+    assert votes_of(room.workspace) == {"ann": {sample: "sadness"}}
+
+
 def test_an_answer_to_a_task_that_was_deleted_is_refused_said_and_asked_for_no_more(
     label_studio: LabelStudioServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
