@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,6 +27,16 @@ class Block(nn.Module):
         """(n, c, h, w) -> (n, outside, ceil(h / stride), ceil(w / stride))."""
         y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
         return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x), inplace=True)
+
+
+def stages(stem: int, widths: Sequence[int], *, first: int, shortcut: Shortcut) -> nn.Sequential:
+    """A convolution of one channel to ``stem`` at stride ``first``, then per width a halving block and a plain one."""
+    layers: list[nn.Module] = [nn.Conv2d(1, stem, 3, first, 1, bias=False), nn.BatchNorm2d(stem), nn.ReLU(inplace=True)]
+    inside = stem
+    for outside in widths:
+        layers += [Block(inside, outside, 2, shortcut=shortcut), Block(outside, outside, 1, shortcut=shortcut)]
+        inside = outside
+    return nn.Sequential(*layers)
 
 
 def draw_weights(network: nn.Module) -> None:

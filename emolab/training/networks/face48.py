@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from emolab.errors import DataError
 from emolab.training.checkpoint import WEIGHTS
-from emolab.training.networks.blocks import Block, draw_weights
+from emolab.training.networks.blocks import draw_weights, stages
 from emolab.training.networks.bundled import ROOT
 
 STEM, WIDTHS = 32, (48, 96, 184)
@@ -38,12 +38,7 @@ class Face48(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(1, STEM, 3, 1, 1, bias=False), nn.BatchNorm2d(STEM), nn.ReLU(inplace=True)]
-        inside = STEM
-        for outside in WIDTHS:
-            layers += [Block(inside, outside, 2, shortcut=shortcut), Block(outside, outside, 1, shortcut=shortcut)]
-            inside = outside
-        self.layers = nn.Sequential(*layers)
+        self.layers = stages(STEM, WIDTHS, first=1, shortcut=shortcut)
         draw_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
