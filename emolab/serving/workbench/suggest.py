@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -26,10 +26,19 @@ from emolab.serving.people import Person
 from emolab.serving.workbench.asking import number, step, text
 from emolab.serving.workbench.session import APP, Workbench, allowed, json_body
 
-#: What is kept of the results; the samples themselves stand in the catalog.
-KEPT_OF_ROUND = ("round", "strategy", "n", "note", "candidates", "left_out")
-KEPT_OF_TRAINING = ("model", "alias", "reason", "backbone", "n_train", "champion")
-KEPT_OF_PUSH = ("project", "url", "created", "adopted", "resumed", "reopened", "waiting", "missing", "note")
+#: The jobs by what people call them: module and step, and what is kept of its result; the samples stand in the catalog.
+JOBS: Mapping[str, tuple[str, str, Sequence[str]]] = {
+    "propose": (
+        "emolab.loop.label.suggest", "suggest", ("round", "strategy", "n", "note", "candidates", "left_out")
+    ),
+    "push": (
+        "emolab.loop.label.push", "push_waiting",
+        ("project", "url", "created", "adopted", "resumed", "reopened", "waiting", "missing", "note"),
+    ),
+    "train": (
+        "emolab.loop.model.train", "train", ("model", "alias", "reason", "backbone", "n_train", "champion")
+    ),
+}  # fmt: skip
 
 #: Seconds, and times what counting took, for which what waits is told without counting again.
 FRESH, TIMES = 0.5, 5.0
@@ -41,8 +50,18 @@ class _Starting:
     def __init__(self, bench: Workbench, jobs: JobRunner) -> None:
         self._bench, self._jobs, self._turn = bench, jobs, asyncio.Lock()
 
-    async def begin(self, person: Person, asked: JobRequest, stamp: str) -> Response:
-        """Start a job; the same wish sent again is the same job. Raises :class:`RequestRefused`."""
+    async def begin(
+        self, person: Person, kind: str, body: Mapping[str, Any], words: Mapping[str, Any] | None = None
+    ) -> Response:
+        """Start one of :data:`JOBS` with ``words``; the same wish (``id`` of ``body``) sent again is the same job.
+
+        ``stamp`` of ``body`` says which rounds the page has seen. Raises :class:`RequestRefused`.
+        """
+        module, function, keep = JOBS[kind]
+        asked = JobRequest(
+            id=_name(body, "id"), kind=kind, by=person.name, module=module, step=function, words=words or {}, keep=keep
+        )
+        stamp = _name(body, "stamp")
         async with self._turn:
             before = self._jobs.view()
             if before is not None and before.id == asked.id:
@@ -131,35 +150,21 @@ async def propose(request: Request, bench: Workbench, person: Person, *, startin
             raise RequestRefused(422, "wrong_form", f'"{name}" is no whole number.')
     if "strategy" in words and words["strategy"] not in STRATEGIES.names():
         raise RequestRefused(422, "wrong_form", "There is no such strategy.")
-    asked = JobRequest(
-        id=_name(body, "id"), kind="propose", by=person.name, module="emolab.loop.label.suggest", step="suggest",
-        words=words, keep=KEPT_OF_ROUND,
-    )  # fmt: skip
-    return await starting.begin(person, asked, _name(body, "stamp"))
+    return await starting.begin(person, "propose", body, words)
 
 
 @allowed("owner")
 async def push(request: Request, bench: Workbench, person: Person, *, starting: _Starting) -> Response:
     """Send what waits to the team."""
     del bench
-    body = await json_body(request)
-    asked = JobRequest(
-        id=_name(body, "id"), kind="push", by=person.name, module="emolab.loop.label.push", step="push_waiting",
-        keep=KEPT_OF_PUSH,
-    )  # fmt: skip
-    return await starting.begin(person, asked, _name(body, "stamp"))
+    return await starting.begin(person, "push", await json_body(request))
 
 
 @allowed("owner")
 async def train(request: Request, bench: Workbench, person: Person, *, starting: _Starting) -> Response:
     """Train a model on the labels as they are now, as ``emolab train`` does."""
     del bench
-    body = await json_body(request)
-    asked = JobRequest(
-        id=_name(body, "id"), kind="train", by=person.name, module="emolab.loop.model.train", step="train",
-        keep=KEPT_OF_TRAINING,
-    )  # fmt: skip
-    return await starting.begin(person, asked, _name(body, "stamp"))
+    return await starting.begin(person, "train", await json_body(request))
 
 
 @allowed("owner")
