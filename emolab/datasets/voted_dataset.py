@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.datasets.merge.label_map import DROP, Target, plan
+from emolab.datasets.near_copies.finder import open_finder
 from emolab.datasets.near_copies.groups import groups
-from emolab.datasets.near_copies.thumbnails import of_media
 from emolab.datasets.readers.reader import ReaderOptions, as_reader
 from emolab.datasets.readers.source import Damaged
 from emolab.errors import DataError, UnknownName
-from emolab.modalities.image.look import SIDE
+from emolab.modalities.modality import recognised
 from emolab.plugins import READERS
 from emolab.records import SPLITS
 from emolab.taxonomy import META, resolve
@@ -159,7 +159,10 @@ def label_names(spec: str, *, options: ReaderOptions | None = None) -> list[str]
 
 
 def units(media: Sequence[bytes | Path]) -> NDArray[np.int64]:
-    """A number for each image, the same one for near copies (n,); those with nothing to compare stand alone."""
-    blank = np.zeros((SIDE, SIDE), dtype=np.uint8)
-    looks = [of_media(item) for item in media]
-    return groups(np.stack([blank if each is None else each for each in looks]) if looks else blank[:0, None])
+    """A number for each sample, the same one for near copies (n,); those with nothing to compare stand alone."""
+    finder = open_finder(recognised(media).name)
+    if finder is None or not media:
+        return np.arange(len(media), dtype=np.int64)
+    blank = np.zeros(finder.shape, dtype=np.uint8)
+    looks = [finder.look(item) for item in media]
+    return groups(np.stack([blank if each is None else each for each in looks]), finder)

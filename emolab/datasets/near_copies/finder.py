@@ -19,7 +19,7 @@ class CopyFinder(Protocol):
 
     shape: tuple[int, int]
 
-    def look(self, media: Path) -> NDArray[np.uint8] | None:
+    def look(self, media: bytes | Path) -> NDArray[np.uint8] | None:
         """The look of a media file, ``None`` of one that cannot be read."""
         ...
 

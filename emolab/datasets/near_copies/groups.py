@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.catalog.storage.chunks import chunks
-from emolab.datasets.near_copies import pairs as copies
 from emolab.datasets.near_copies.finder import CopyFinder, open_finder
-from emolab.datasets.near_copies.thumbnails import LOOKS, Looks, flat
+from emolab.datasets.near_copies.pictures import PictureCopies
+from emolab.datasets.near_copies.thumbnails import LOOKS, Looks
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -90,11 +90,16 @@ def find(workspace: Workspace, catalog: Catalog, *, progress: Progress = SILENT)
     return CopyGroups(ids, number, len(media) - len(ids), finder)
 
 
-def groups(looks: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The number of the group each of ``looks`` (n, side, side) belongs to: (n,); flat ones stand alone."""
-    usable = np.flatnonzero(~flat(looks))
+def groups(looks: NDArray[np.uint8], finder: CopyFinder | None = None) -> NDArray[np.int64]:
+    """The group of each of ``looks`` (n, rows, columns), of images where no ``finder`` is given: (n,).
+
+    Those with nothing to compare stand alone.
+    """
+    finder = finder or PictureCopies()
+    usable = np.flatnonzero(~finder.empty(looks))
     number = -1 - np.arange(len(looks))
-    number[usable] = copies.find(looks[usable])[0]
+    none = np.empty((0, 2), dtype=np.int64)
+    number[usable] = finder.find(looks[usable], fresh=0, links=none, progress=SILENT)[0]
     return number
 
 

@@ -20,7 +20,7 @@ class PictureCopies:
 
     shape = (SIDE, SIDE)
 
-    def look(self, media: Path) -> NDArray[np.uint8] | None:
+    def look(self, media: bytes | Path) -> NDArray[np.uint8] | None:
         """The image in 32 x 32 grey pixels."""
         return thumbnails.of_media(media)
 

@@ -37,7 +37,7 @@ class SoundCopies:
 
     shape = (FRAMES, 2)
 
-    def look(self, media: Path) -> NDArray[np.uint8] | None:
+    def look(self, media: bytes | Path) -> NDArray[np.uint8] | None:
         """The fingerprint of a clip."""
         from emolab.modalities.audio.flac import sixteen_bits
         from emolab.modalities.audio.reading import load
