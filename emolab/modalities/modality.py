@@ -43,6 +43,8 @@ class Modality(Protocol):
     form: FormElement
     #: How names of its files may end, in words.
     endings: str
+    #: Whether FiftyOne shows its files.
+    in_fiftyone: bool
     #: What browsers can show of it, in words.
     shown: str
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.errors import DataError
+from emolab.errors import ConfigError, DataError
 from emolab.files import TooLarge, read_file
 from emolab.inference import prediction_store
 from emolab.modalities.modality import open_modality
@@ -89,6 +89,14 @@ class Preprocessing:
         return COLORS[self.color].modality
 
     @property
+    def words(self) -> str:
+        """What a network is shown, in words: gray images of 48 x 48 pixels."""
+        height, width, _ = self.shape
+        if self.has_faces:
+            return f"{self.color} images of {height} x {width} pixels"
+        return f"spectrograms of {height} bands and {width} frames"
+
+    @property
     def mirrors(self) -> bool:
         """Whether a mirror image says the same: of faces it does, of sounds it would run backwards."""
         return COLORS[self.color].mirrors
@@ -102,6 +110,16 @@ class Preprocessing:
     def scaled(self) -> Preprocessing:
         """The quicker way, for samples to learn from."""
         return replace(self, version=SCALED)
+
+
+def require_faces(wanted: Preprocessing, what: str) -> None:
+    """Raise :class:`ConfigError` where ``what``, which is made for faces in pictures, is asked of another model."""
+    if not wanted.has_faces:
+        noun = open_modality(wanted.modality).noun
+        raise ConfigError(
+            f"{what} is for models of faces, and this one answers about {noun}s.",
+            hint=f"Ask it about {noun}s: emolab predict MODEL PATH",
+        )
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,8 @@ class Predictor:
     def _whole(self, name: str, given: Media) -> Reading:
         wanted, limit = self.model.preprocessing, self.looking.max_pixels
         image = as_image(given)
+        if image is not None and not wanted.has_faces:
+            raise Refused("not a file", f"a picture, and this model answers about {wanted.modality}: give it bytes")
         if image is not None:
             found, size = prepare_image(image, wanted), image.size
         else:

@@ -83,3 +83,48 @@ def test_a_model_of_voices_looks_for_sounds_in_folders(tmp_path: Path) -> None:
         files = files_of([tmp_path], modality, max_bytes=1 << 20, ignored=ignored, notes=[])
         found[modality] = ([Path(file.name).name for file in files if isinstance(file, File)], dict(ignored))
     assert found == {"audio": (["voice.wav"], {".png": 1}), "image": (["face.png"], {".wav": 1})}
+
+
+def test_what_is_made_for_faces_is_refused_for_a_model_of_voices() -> None:
+    from emolab.modalities.preparing import require_faces
+
+    require_faces(Preprocessing(48, "gray"), "emolab live")
+    with pytest.raises(ConfigError, match="emolab live is for models of faces, and this one answers about clips"):
+        require_faces(Preprocessing(64, "sound"), "emolab live")
+
+
+def test_what_a_network_is_shown_is_said_in_words() -> None:
+    assert Preprocessing(48, "gray").words == "gray images of 48 x 48 pixels"
+    assert Preprocessing(64, "sound").words == "spectrograms of 64 bands and 256 frames"
+
+
+def test_a_picture_given_to_a_model_of_voices_is_an_error_in_its_answer() -> None:
+    from types import SimpleNamespace
+
+    from emolab.config import CollectConfig
+    from emolab.serving.predictor import Predictor
+
+    model = SimpleNamespace(preprocessing=Preprocessing(64, "sound"), classes=("a", "b"), id="x", conformal={})
+    reading = Predictor(model, CollectConfig()).read("shot", np.zeros((64, 64, 3), np.uint8))
+    assert reading.error is not None and "this model answers about audio" in reading.error
+    assert Predictor(model, CollectConfig()).read("clip", encoded(tone(300, 1))).error is None
+
+
+def test_workspaces_of_voices_are_not_pretrained_as_pictures_and_not_shown_as_such(tmp_path: Path) -> None:
+    import emolab
+
+    made = emolab.init(tmp_path / "voices", modality="audio")
+    with pytest.raises(ConfigError, match=r"FiftyOne's App shows no clips\.") as caught:
+        emolab.inspect(made)
+    assert "serve --app" in str(caught.value.hint)
+    with pytest.raises(ConfigError, match="which says nothing about sounds"):
+        emolab.pretrain(made)
+
+
+def test_copies_among_the_clips_of_a_dataset_are_one_unit() -> None:
+    from emolab.datasets.voted_dataset import units
+    from tests.support.sounds import chatter, sound_file
+
+    one, other = chatter(3.0, seed=1), chatter(3.0, seed=2)
+    found = units([sound_file(one), sound_file(other), sound_file(one * np.float32(0.3), format="FLAC")]).tolist()
+    assert found[0] == found[2] != found[1]

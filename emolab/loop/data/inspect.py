@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 def inspect(workspace: Workspace, *, model: str = "champion", progress: Progress = SILENT) -> ViewReport:
     """Write the workspace into a FiftyOne dataset, with the predictions of ``model``; only what changed is written.
 
-    Raises :class:`EmolabError` where FiftyOne or its database is missing.
+    Raises :class:`EmolabError` where FiftyOne or its database is missing, or its App cannot show such samples.
     """
     from emolab.datasets.inspect import fiftyone_view
+    from emolab.errors import ConfigError
     from emolab.labeling.labels.current_labels import labels_if_any
+    from emolab.modalities.modality import open_modality
 
+    modality = open_modality(workspace.config.project.modality)
+    if not modality.in_fiftyone:
+        raise ConfigError(
+            f"FiftyOne's App shows no {modality.noun}s.",
+            hint="Look at them on the page Data of the app: emolab serve --app",
+        )
     address = _database(workspace, progress)
     if workspace.read_only:
         progress.note(

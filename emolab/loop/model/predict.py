@@ -134,7 +134,11 @@ def _by_network(asked: Asked, *, draw_to: Path | None, explain_to: Path | None, 
     """What a network says, with the pictures that are asked for."""
     from emolab.loop.model.predicting.predict_drawing import draw
     from emolab.loop.model.predicting.predict_explaining import explain
+    from emolab.modalities.preparing import require_faces
 
+    for wanted, name in ((draw_to, "--draw"), (explain_to, "--explain")):
+        if wanted is not None:
+            require_faces(asked.predictor.model.preprocessing, name)
     answers = list(asked.answers(progress))
     rows = [row for answer in answers for row in rows_of(answer, asked.classes)]
     done = Predicted(

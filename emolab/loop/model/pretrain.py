@@ -43,11 +43,11 @@ def pretrain(
     where not given. A stopped run goes on. Raises :class:`DataError` with too few images.
     """
     from emolab.catalog import pool_columns
-    from emolab.errors import MissingExtra
+    from emolab.errors import ConfigError, MissingExtra
 
     try:
         from emolab.modalities.modality import open_modality
-        from emolab.modalities.preparing import Preprocessing
+        from emolab.modalities.preparing import COLORS, Preprocessing
         from emolab.training.inputs.usable_samples import unusable
         from emolab.training.pretraining import workspace_pretraining
         from emolab.training.runs.disk_full import room
@@ -61,6 +61,11 @@ def pretrain(
     ids = workspace_pretraining.learnable(pool)
     media = media_of(workspace)
     color = open_modality(workspace.config.project.modality).color([*map(media, ids)])
+    if not COLORS[color].mirrors:
+        raise ConfigError(
+            "emolab pretrain turns and mirrors pictures, which says nothing about sounds.",
+            hint="Train on labels at once: emolab train",
+        )
     made = workspace_pretraining.plan(config, n=len(ids), color=color, epochs=epochs)
     damaged = unusable(workspace, ids, media, Preprocessing(made.size, made.color), learn=set(ids), progress=progress)
     if damaged:

@@ -49,6 +49,7 @@ def open_service(
     Raises :class:`ConfigError` for an address that others reach without a key, and what ``open_model`` raises.
     """
     from emolab.loop.operate.serve_keys import FOLDER, key_file
+    from emolab.modalities.modality import open_modality
     from emolab.serving.audit import AuditLog
     from emolab.serving.model_host import ModelHost
     from emolab.serving.service import Service
@@ -66,6 +67,12 @@ def open_service(
         first = "face48"
         progress.note("There is no champion yet: face48, which comes with emolab, answers until there is one.")
     version = loaded(first)
+    told = version.predictor.model.preprocessing.modality
+    if workspace is not None and told != (kind := workspace.config.project.modality):
+        noun = open_modality(kind).noun
+        progress.warn(
+            f"{first} answers about {told}s, not about the {noun}s of this workspace: emolab train makes one."
+        )
     candidate = None
     if shadow is not None:
         candidate = Shadow(loaded(shadow), share=settings.shadow_share, rng=random.Random())

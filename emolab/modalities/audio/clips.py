@@ -52,6 +52,7 @@ class AudioModality:
     settings: Mapping[str, str] = {"training.backbone": "voice16"}
     form = FormElement("Audio", {"hotkey": "space", "speed": "true", "volume": "true", "zoom": "false", "height": "80"})
     endings = ".wav, .flac, .mp3"
+    in_fiftyone = False
     shown = "FLAC, WAV, MP3, Ogg or MP4 sound"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:

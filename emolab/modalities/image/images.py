@@ -27,6 +27,7 @@ class ImageModality:
     settings: Mapping[str, str] = {}
     form = FormElement("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
     endings = ".jpg, .png"
+    in_fiftyone = True
     shown = "PNG, JPEG, GIF, BMP or WebP image"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:
@@ -42,9 +43,9 @@ class ImageModality:
 
         return thumbnail(data, max_pixels=max_pixels)
 
-    def recognises(self, head: bytes) -> bool:  # noqa: ARG002
-        """Never: there are too many formats of images; what nothing else recognises is opened as one."""
-        return False
+    def recognises(self, head: bytes) -> bool:
+        """Whether ``head`` is how the usual formats begin; what nothing recognises is opened as an image too."""
+        return self.file_type(head) is not None
 
     def gray(self, media: bytes | Path) -> NDArray[np.uint8]:
         """The picture upright, 8 bits, on white, in gray."""

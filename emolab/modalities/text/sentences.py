@@ -35,6 +35,7 @@ class TextModality:
     settings: Mapping[str, str] = {}
     form = FormElement("Text", {"valueType": "url", "saveTextResult": "no"})
     endings = ".txt, .csv, .jsonl"
+    in_fiftyone = False
     shown = "text in UTF-8"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:

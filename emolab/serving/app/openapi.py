@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from emolab import __version__
 from emolab.config import ServeConfig
+from emolab.modalities.preparing import COLORS
 from emolab.serving.app.errors import JSONAnswer
 
 Document = dict[str, Any]
@@ -164,7 +165,7 @@ _MODEL = {
     "name": _TEXT,
     "role": {"enum": ["serving", "shadow"]},
     "classes": _list(_TEXT),
-    "input": _object({"size": _WHOLE, "color": {"enum": ["gray", "rgb"]}}),
+    "input": _object({"size": _WHOLE, "color": {"enum": sorted(COLORS)}}),
     "loaded_at": {"type": "string", "format": "date-time"},
 }
 _SCHEMAS: Document = {

@@ -71,7 +71,7 @@ def _summary(made: Checkpoint) -> str:
     metrics = made.metrics
     weights = f"{metrics['parameters']:,} weights" if "parameters" in metrics else "weights not counted"
     return (
-        f"{made.backbone} ({weights}) for {made.color} images of {made.size} x {made.size} pixels; "
+        f"{made.backbone} ({weights}) for {made.preprocessing.words}; "
         f"classes: {', '.join(made.classes)}.\n"
         f"Made {made.created_at[:10]} from {metrics['n_train']:,} samples (snapshot {made.snapshot[:12]})."
     )

@@ -92,7 +92,7 @@ def _limits(made: Checkpoint, about: Mapping[str, Any]) -> str:
     lines += [
         "It was not tested on images of other sources, cameras or people than those named here.",
         "Figures by age, sex or skin tone do not exist: emolab keeps no such data.",
-        f"It sees {made.color} images of {made.size} x {made.size} pixels; finer detail is lost.",
+        f"It sees {made.preprocessing.words}; finer detail is lost.",
     ]
     return "\n".join(["## Limits", "", *(f"* {line}" for line in lines)])
 

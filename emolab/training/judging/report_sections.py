@@ -235,7 +235,7 @@ def settings(model: Checkpoint) -> Section:
         "weights": "from scratch"
         if model.backbone == "tiny" and plan["weights"] == "default"
         else str(plan["weights"]),
-        "image": f"{model.size} x {model.size} pixels, {model.color}",
+        "input": model.preprocessing.words,
         **_learning(plan, metrics),
         "seed": str(plan["seed"]),
     }
