@@ -88,7 +88,6 @@ def predict_video(
     from emolab.loop.model.open_model import open_model
     from emolab.loop.model.predicting.video_faces import Portraits
     from emolab.loop.model.predicting.video_report import write_report
-    from emolab.modalities.preparing import require_faces
     from emolab.serving.live.face_stream import FaceStream, finder_for, stream_rules
     from emolab.serving.live.frame_sources import VideoSource
     from emolab.serving.live.timeline import TimelineSummary, TimelineWriter
@@ -101,7 +100,6 @@ def predict_video(
     opened = open_model(
         workspace, model, threads=how.threads, flips=flips, engine=how.engine, device=device, progress=progress
     )
-    require_faces(opened.preprocessing, "The timeline of a video")
     stream = FaceStream(opened, finder_for(looking), stream_rules(looking, smooth=smooth, detect_every=0.0))
     summary, portraits = TimelineSummary(), Portraits()
     with _written(timeline) as out, progress.task("Watching", _total(length), unit="s") as bar:

@@ -86,7 +86,6 @@ def live(
     from emolab.loop.operate.live_collecting import PoolCollector
     from emolab.loop.operate.live_page import PageRequest, serve_page
     from emolab.loop.operate.live_session import LiveSession, watch
-    from emolab.modalities.preparing import require_faces
     from emolab.serving.live.face_stream import FaceStream, finder_for, stream_rules
     from emolab.serving.live.frame_sources import open_source
 
@@ -94,7 +93,6 @@ def live(
     config = config or (Config() if workspace is None else workspace.config)
     model = model or ("face48" if workspace is None or champion(workspace) is None else "champion")
     opened = _opened(workspace, model, config, flips=flips, device=device, progress=progress)
-    require_faces(opened.preprocessing, "emolab live")
 
     def new_stream() -> FaceStream:
         return FaceStream(opened, finder_for(config.collect), stream_rules(config.collect, smooth=smooth))
@@ -125,9 +123,10 @@ def _opened(
 ) -> ServedModel:
     """``model`` for frames: on one core where no other number is set, and in bfloat16 where that is a large gain."""
     from emolab.loop.model.open_model import open_model
+    from emolab.modalities.preparing import require_faces
 
     settings = config.training
-    return open_model(
+    opened = open_model(
         workspace,
         model,
         threads=settings.threads or 1,
@@ -137,6 +136,8 @@ def _opened(
         device=device,
         progress=progress,
     )
+    require_faces(opened.preprocessing, "emolab live")
+    return opened
 
 
 def _listeners(session: LiveSession, pool: PoolCollector | None) -> list[Listener]:

@@ -49,7 +49,6 @@ def open_service(
     Raises :class:`ConfigError` for an address that others reach without a key, and what ``open_model`` raises.
     """
     from emolab.loop.operate.serve_keys import FOLDER, key_file
-    from emolab.modalities.modality import open_modality
     from emolab.serving.audit import AuditLog
     from emolab.serving.model_host import ModelHost
     from emolab.serving.service import Service
@@ -67,12 +66,7 @@ def open_service(
         first = "face48"
         progress.note("There is no champion yet: face48, which comes with emolab, answers until there is one.")
     version = loaded(first)
-    told = version.predictor.model.preprocessing.modality
-    if workspace is not None and told != (kind := workspace.config.project.modality):
-        noun = open_modality(kind).noun
-        progress.warn(
-            f"{first} answers about {told}s, not about the {noun}s of this workspace: emolab train makes one."
-        )
+    _say_if_foreign(workspace, first, version, progress)
     candidate = None
     if shadow is not None:
         candidate = Shadow(loaded(shadow), share=settings.shadow_share, rng=random.Random())
@@ -90,6 +84,21 @@ def open_service(
     version.warm_up()
     _follow(service, workspace, model, loaded=lambda: loaded(model), log=AuditLog(folder, name="shadow"))
     return service
+
+
+def _say_if_foreign(workspace: Workspace | None, name: str, version: ModelVersion, progress: Progress) -> None:
+    """Warn of a model that answers about something else than the workspace holds."""
+    from emolab.modalities.modality import open_modality
+
+    if workspace is None:
+        return
+    told = open_modality(version.predictor.model.preprocessing.modality)
+    here = open_modality(workspace.config.project.modality)
+    if told is not here:
+        progress.warn(
+            f"{name} answers about {told.noun}s, not about the {here.noun}s of this workspace; emolab train makes "
+            "a model of those."
+        )
 
 
 def _demands_keys(config: Config, keys: KeyFile | None, *, behind_iam: bool, with_app: bool) -> bool:

@@ -17,6 +17,7 @@ from PIL import Image
 from emolab.modalities.image.decode import prepare_image
 from emolab.modalities.image.faces import Face
 from emolab.modalities.image.reading import Unreadable
+from emolab.modalities.preparing import require_faces
 from emolab.serving.live.frame_answers import FrameAnswer, TrackedFace
 from emolab.serving.live.smoothing import Smoother
 from emolab.serving.live.tracker import Tracker, TrackRules
@@ -68,6 +69,7 @@ class FaceStream:
     """One stream of frames before ``model``; not for several threads at once."""
 
     def __init__(self, model: Model, finder: FaceFinder, rules: StreamRules | None = None) -> None:
+        require_faces(model.preprocessing, "A video")
         self.model = model
         self.rules = rules or StreamRules()
         self._finder = finder
