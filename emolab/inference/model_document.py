@@ -30,7 +30,7 @@ OPTIONAL = {"parent", "metrics", "history", "made_by", "about", "flips", "other_
 class Checkpoint:
     """What a model is, besides its weights.
 
-    ``classes`` are in the order of its outputs; an image is decoded to ``size`` x ``size`` pixels of ``color`` and
+    ``classes`` are in the order of its outputs; a sample becomes the array of ``Preprocessing(size, color)`` and is
     normalised by ``mean`` and ``std`` (of 0..1); probabilities are ``softmax(logits / temperature)``. With ``flips``
     the logits are the mean over the image and its mirror image; ``other_temperature`` is the one for the other way of
     judging, ``None`` where it was never fitted. ``plan`` holds every number of the run, ``snapshot`` the hash of its

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from emolab.modalities.audio.spectrogram import spectrogram
 from emolab.modalities.modality import open_modality, recognised
 from emolab.modalities.preparing import Preprocessing, Unprepared, decode, prepare
+from tests.support.sounds import chatter
 
 soundfile = pytest.importorskip("soundfile", reason="the extra audio is not installed")
 
@@ -101,3 +104,19 @@ def test_a_clip_is_recognised_again_in_another_file() -> None:
     prints = of_media([encoded(steps), encoded(steps, "WAV"), encoded(tone(500, 1.2))])
     keys = content_keys(prints).tolist()
     assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_the_recipe_of_the_documentation_sees_the_same(rate: int, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "audio.md").read_text(encoding="utf-8")
+    code = text.partition("<!-- recipe -->\n```python\n")[2].partition("```")[0]
+    there: dict[str, Any] = {}
+    exec(code, there)
+    for seconds in (1.5, 6.0):
+        file = tmp_path / "clip.wav"
+        stereo = np.stack([chatter(seconds, rate, seed=1), chatter(seconds, rate, seed=2)], axis=1)
+        file.write_bytes(encoded(stereo, "WAV", rate=rate))
+        theirs, ours = there["spectrogram"](file).astype(int), decode(file, WANTED).astype(int)
+        assert theirs.shape == ours.shape
+        assert np.abs(theirs - ours).max() <= 1
+        assert (theirs == ours).mean() > 0.99
