@@ -17,6 +17,7 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,10 @@ from benchmarks.harness import Result, cpu_seconds, main
 from emolab.config import TrainingConfig
 from emolab.datasets import voted_dataset
 from emolab.modalities.preparing import Preprocessing, decode_many
+
+if TYPE_CHECKING:
+    from emolab.training.fitting.fitted import Fitted
+    from emolab.training.runs.recipes import Plan
 
 CLASSES = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 FOLDS, ACTORS = 5, 4
@@ -45,15 +50,21 @@ class Judged:
 
 def run(quick: bool) -> list[Result]:
     """Train and judge every fold."""
-    root = Path(os.environ.get("EMOLAB_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
-    archive = root / "data" / "ravdess_speech_16k.zip"
-    if not archive.is_file():
-        sys.exit(f"The test data pack is not at {root}; set EMOLAB_TEST_DATA.")
+    archive = ravdess()
     folds = range(1 if quick else FOLDS)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(os.cpu_count() or 1, len(folds)), mp_context=context) as pool:
         judged = list(pool.map(_fold, [archive] * len(folds), folds, [FEW if quick else None] * len(folds)))
     return rows(judged)
+
+
+def ravdess() -> Path:
+    """The zip of RAVDESS speech in the test data pack."""
+    root = Path(os.environ.get("EMOLAB_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
+    archive = root / "data" / "ravdess_speech_16k.zip"
+    if not archive.is_file():
+        sys.exit(f"The test data pack is not at {root}; set EMOLAB_TEST_DATA.")
+    return archive
 
 
 def rows(judged: list[Judged]) -> list[Result]:
@@ -105,48 +116,82 @@ def _over_folds(name: str, found: list[float], n: int, note: str) -> Result:
     )
 
 
-def _fold(archive: Path, number: int, epochs: int | None) -> Judged:
-    """Learn from all actors but the four of fold ``number``, and judge those."""
-    import torch
+@dataclass(frozen=True)
+class Voices:
+    """Clips as the network sees them (n, 64, 256, 1), with their ids, the class (n,) and the actor (n,) of each."""
 
-    from emolab.training.fitting.fit import fit
+    ids: list[str]
+    media: list[bytes | Path]
+    pixels: NDArray[np.uint8]
+    truth: NDArray[np.int64]
+    actors: NDArray[np.int64]
+
+
+def voices(archive: Path) -> Voices:
+    """All clips of RAVDESS speech."""
+    crowd = voted_dataset.read(f"ravdess:{archive}", CLASSES)
+    return Voices(
+        ids=crowd.ids,
+        media=list(crowd.media),
+        pixels=decode_many(crowd.media, Preprocessing(64, "sound")),
+        truth=crowd.votes.argmax(axis=1),
+        actors=np.array([int(str(group).rpartition("_")[2]) for group in crowd.groups]),
+    )
+
+
+def trained(known: Voices, rows: NDArray[np.int64], **settings: Any) -> tuple[Fitted, Plan]:
+    """The network after its last epoch on the clips ``rows``, from random weights, on one thread."""
+    from emolab.training.fitting import fit
     from emolab.training.inputs.pixel_cache import Pixels
     from emolab.training.inputs.training_set import training_set
+    from emolab.training.runs.recipes import plan
+
+    data = training_set(
+        classes=CLASSES,
+        ids=[known.ids[i] for i in rows],
+        probs=np.eye(len(CLASSES))[known.truth[rows]],
+        splits=["train"] * len(rows),
+    )
+    chosen: dict[str, Any] = {"backbone": "voice16", "weights": "none", "threads": 1, "precision": "float32"} | settings
+    made = plan(TrainingConfig(**chosen), n_train=len(rows), color="sound")
+    with tempfile.TemporaryDirectory() as folder:
+        return fit.fit(Pixels(known.pixels, rows), data, made, Path(folder)), made
+
+
+def logits(fitted: Fitted, made: Plan, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What the network says of ``pixels`` (v, 64, 256, 1), (v, 8)."""
+    import torch
+
     from emolab.training.networks import backbones
     from emolab.training.networks.backbones import Backbone
     from emolab.training.networks.classifier import Classifier
     from emolab.training.predict import BATCH
-    from emolab.training.runs.recipes import plan
 
-    torch.set_num_threads(1)
-    crowd = voted_dataset.read(f"ravdess:{archive}", CLASSES)
-    actors = np.array([int(str(group).rpartition("_")[2]) for group in crowd.groups])
-    pixels = decode_many(crowd.media, Preprocessing(64, "sound"))
-    truth = crowd.votes.argmax(axis=1)
-    held = (actors - 1) // ACTORS == number
-    learn, judge = np.flatnonzero(~held), np.flatnonzero(held)
-    data = training_set(
-        classes=CLASSES,
-        ids=[crowd.ids[i] for i in learn],
-        probs=np.eye(len(CLASSES))[truth[learn]],
-        splits=["train"] * len(learn),
-    )
-    config = TrainingConfig(backbone="voice16", weights="none", threads=1, precision="float32", epochs=epochs)
-    made = plan(config, n_train=len(learn), color="sound")
-    before = cpu_seconds()
-    with tempfile.TemporaryDirectory() as folder:
-        fitted = fit(Pixels(pixels, learn), data, made, Path(folder))
-    seconds = cpu_seconds() - before
     module = backbones.build("voice16", "none", size=made.size)
     network = Classifier(Backbone(module.module, module.width, fitted.mean, fitted.std, ()), len(CLASSES), dropout=0.0)
     network.load_state_dict(fitted.weights)
     network.eval()
-    answers = []
+    found = []
     with torch.inference_mode():
-        for start in range(0, len(judge), BATCH):
-            part = torch.from_numpy(pixels[judge[start : start + BATCH]]).permute(0, 3, 1, 2)
-            answers.append(network(part).argmax(dim=1).numpy())
-    return Judged(np.concatenate(answers), truth[judge], actors[judge], seconds, fitted.parameters)
+        for start in range(0, len(pixels), BATCH):
+            part = torch.from_numpy(pixels[start : start + BATCH]).permute(0, 3, 1, 2)
+            found.append(network(part).numpy())
+    return np.concatenate(found)
+
+
+def _fold(archive: Path, number: int, epochs: int | None) -> Judged:
+    """Learn from all actors but the four of fold ``number``, and judge those."""
+    import torch
+
+    torch.set_num_threads(1)
+    known = voices(archive)
+    held = (known.actors - 1) // ACTORS == number
+    learn, judge = np.flatnonzero(~held), np.flatnonzero(held)
+    before = cpu_seconds()
+    fitted, made = trained(known, learn, epochs=epochs)
+    seconds = cpu_seconds() - before
+    answers = logits(fitted, made, known.pixels[judge]).argmax(axis=1)
+    return Judged(answers, known.truth[judge], known.actors[judge], seconds, fitted.parameters)
 
 
 if __name__ == "__main__":

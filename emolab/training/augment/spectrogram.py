@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,29 +11,49 @@ from numpy.typing import NDArray
 from emolab.training.augment import Augment
 from emolab.training.runs.recipes import Plan
 
-#: At strength 1: shift in time as a share of the width; logarithm of the tempo; shift of pitch as a share of the bands;
-#: contrast and level of the values of a byte; the widest masks over time and bands, as shares; noise of a byte.
-SHIFT, TEMPO, PITCH, CONTRAST, LEVEL = 0.15, 0.12, 0.05, 0.15, 12.0
-MASKED_TIME, MASKED_BANDS, MASKS = 0.12, 0.15, 2
-NOISE = 6.0
+#: Masks over time, and as many over bands.
+MASKS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far each part goes at strength 1; 0 leaves it out.
+
+    ``shift`` in time as a share of the width, ``tempo`` as a logarithm, ``pitch`` as a share of the bands; ``contrast``
+    as a logarithm, ``level`` and ``noise`` in values of a byte; the widest masks over time and bands as shares.
+    """
+
+    shift: float = 0.15
+    tempo: float = 0.12
+    pitch: float = 0.05
+    contrast: float = 0.15
+    level: float = 12.0
+    noise: float = 6.0
+    masked_time: float = 0.12
+    masked_bands: float = 0.15
 
 
 def build(plan: Plan) -> Augment:
-    """Shift, tempo, pitch, level, noise, and masks over time and bands.
+    """Shift, tempo, pitch, level, noise, and masks over time and bands."""
+    return spectrogram(Reach(), plan.strength)
+
+
+def spectrogram(reach: Reach, strength: float) -> Augment:
+    """The parts that ``reach`` has, each ``strength`` times as far.
 
     Masks: Park et al. 2019, "SpecAugment". What a sound is moved away from is filled with silence, which is 0.
     """
-    s = plan.strength
+    s = strength
 
     def augment(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         n, height, width = images.shape[:3]
 
-        def draw(reach: float) -> NDArray[np.float64]:
-            return rng.uniform(-reach, reach, (n,)) * s
+        def draw(far: float) -> NDArray[np.float64]:
+            return rng.uniform(-1, 1, (n,)) * (far * s)
 
-        tempo, shift, pitch = np.exp(draw(TEMPO)), draw(SHIFT) * width, draw(PITCH) * height
-        contrast, level = np.exp(draw(CONTRAST)), draw(LEVEL)
-        noise = rng.normal(size=images.shape).astype(np.float32) * (rng.uniform(0, NOISE, (n, 1, 1, 1)) * s)
+        tempo, shift, pitch = np.exp(draw(reach.tempo)), draw(reach.shift) * width, draw(reach.pitch) * height
+        contrast, level = np.exp(draw(reach.contrast)), draw(reach.level)
+        noise = rng.normal(size=images.shape).astype(np.float32) * (rng.random((n, 1, 1, 1)) * (reach.noise * s))
         masks = rng.random((n, MASKS, 4))
         out = np.empty_like(images)
         threads = cv2.getNumThreads()
@@ -45,7 +67,7 @@ def build(plan: Plan) -> Augment:
                 heard = values > 0
                 values = (values - 127.5) * contrast[i] + 127.5 + level[i] + noise[i]
                 out[i] = np.where(heard, np.clip(values, 1, 255), 0).astype(np.uint8)
-                _mask(out[i], masks[i], s)
+                _mask(out[i], masks[i], reach, s)
         finally:
             cv2.setNumThreads(threads)
         return out
@@ -53,12 +75,12 @@ def build(plan: Plan) -> Augment:
     return augment
 
 
-def _mask(image: NDArray[np.uint8], draws: NDArray[np.float64], strength: float) -> None:
+def _mask(image: NDArray[np.uint8], draws: NDArray[np.float64], reach: Reach, strength: float) -> None:
     """Silence up to :data:`MASKS` stretches of time and as many of bands, in place; ``draws`` (masks, 4) of 0..1."""
     height, width = image.shape[:2]
     for wide, left, high, top in draws:
-        columns = int(wide * min(1.0, MASKED_TIME * strength) * width)
-        rows = int(high * min(1.0, MASKED_BANDS * strength) * height)
+        columns = int(wide * min(1.0, reach.masked_time * strength) * width)
+        rows = int(high * min(1.0, reach.masked_bands * strength) * height)
         start, first = int(left * (width - columns + 1)), int(top * (height - rows + 1))
         image[:, start : start + columns] = 0
         image[first : first + rows] = 0

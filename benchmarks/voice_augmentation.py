@@ -1,0 +1,149 @@
+"""What each part of the augmentation of voices buys: voice16 from scratch on RAVDESS speech, one change at a time.
+
+Every seed draws its own first weights and order, the same for all arms, so that arms are compared in pairs. Actors 1 to
+12 are learned from and 13 to 20 judge: an inner split by speaker, on which nothing that is reported as accuracy rests.
+The schedule is half of that of the recipe, which favours less augmentation, if anything. MixUp is not an option of
+emolab; the code of `benchmarks.ablations` tries it. Needs the test data pack (EMOLAB_TEST_DATA or ../shared). With
+EMOLAB_ABLATIONS=FILE each finished run is appended to that file as JSON, and one that stands there is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from benchmarks.harness import Result, cpu_seconds, main
+from benchmarks.speech import CLASSES, Voices, logits, ravdess, trained, voices
+from emolab.inference.probabilities import softmax
+from emolab.stats import metrics
+
+#: Actors to learn from; those who judge.
+LEARN, JUDGE = range(1, 13), range(13, 21)
+#: Clips that pass by in a run, and seeds.
+FULL, QUICK = (20_000, (0, 1, 2)), (400, (0,))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train. ``without`` sets parts of the augmentation to other reaches; ``mix`` as in the ablations."""
+
+    name: str
+    without: Mapping[str, float] = field(default_factory=dict)
+    mix: str = ""
+    strength: float = 1.0
+
+
+ARMS = (
+    Arm("everything"),
+    Arm("without masks (SpecAugment)", {"masked_time": 0.0, "masked_bands": 0.0}),
+    Arm("without gain (contrast and level)", {"contrast": 0.0, "level": 0.0}),
+    Arm("without noise", {"noise": 0.0}),
+    Arm("without shift in time", {"shift": 0.0}),
+    Arm("without tempo and pitch", {"tempo": 0.0, "pitch": 0.0}),
+    Arm("with MixUp (alpha 0.2)", mix="mixup"),
+    Arm("nothing", strength=0.0),
+)
+
+
+def run(quick: bool) -> list[Result]:
+    """Train and judge every arm with every seed."""
+    clips, seeds = QUICK if quick else FULL
+    journal = os.environ.get("EMOLAB_ABLATIONS")
+    place = Path(journal) if journal and not quick else None
+    done = {(row["arm"], row["seed"]): row for row in _read(place)}
+    waiting = [(arm, seed, clips) for seed in seeds for arm in (ARMS[:2] if quick else ARMS)]
+    waiting = [each for each in waiting if (each[0].name, each[1]) not in done]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(1, min(os.cpu_count() or 1, len(waiting))), mp_context=context) as pool:
+        for row in pool.map(one, *zip(*waiting, strict=True)) if waiting else ():
+            done[row["arm"], row["seed"]] = row
+            if place is not None:
+                with place.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(row) + "\n")
+    return [row for arm in ARMS if (arm.name, seeds[0]) in done for row in figures(arm, seeds, done)]
+
+
+def _read(journal: Path | None) -> list[dict[str, Any]]:
+    if journal is None or not journal.is_file():
+        return []
+    return [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+
+
+def one(arm: Arm, seed: int, clips: int) -> dict[str, Any]:
+    """Figures of one run."""
+    import torch
+
+    torch.set_num_threads(1)
+    known = _known()
+    learn, judge = (np.flatnonzero(np.isin(known.actors, who)) for who in (LEARN, JUDGE))
+    before = cpu_seconds()
+    settings = {"strength": arm.strength, "seed": seed, "precision": "bfloat16"}
+    with changed(arm):
+        fitted, made = trained(known, learn, epochs=max(1, round(clips / len(learn))), **settings)
+    seconds = cpu_seconds() - before
+    found = metrics.summary(softmax(logits(fitted, made, known.pixels[judge])), known.truth[judge], CLASSES)
+    kept = {key: found[key] for key in ("balanced_accuracy", "macro_f1", "nll", "ece")}
+    return {"arm": arm.name, "seed": seed, "n": len(judge), "cpu_s": round(seconds, 1), "epochs": made.epochs, **kept}
+
+
+@cache
+def _known() -> Voices:
+    return voices(ravdess())
+
+
+@contextmanager
+def changed(arm: Arm) -> Iterator[None]:
+    """Train with the augmentation of ``arm`` instead of emolab's own."""
+    from benchmarks.ablations import Mixing
+    from emolab.training import augment
+    from emolab.training.augment import Augment
+    from emolab.training.augment.spectrogram import Reach, spectrogram
+    from emolab.training.fitting import fit
+    from emolab.training.fitting.losses import soft_cross_entropy
+    from emolab.training.runs.recipes import Plan
+
+    mixing, reach = Mixing(arm.mix), replace(Reach(), **arm.without)
+    loss: Callable[..., Any] = mixing.loss(soft_cross_entropy)
+    whole = augment.load
+
+    def load(made: Plan) -> Augment:
+        own = spectrogram(reach, made.strength) if made.strength else whole(made)
+        return mixing.after(own) if arm.mix else own
+
+    with mock.patch.object(augment, "load", load), mock.patch.object(fit, "soft_cross_entropy", loss):
+        yield
+
+
+def figures(arm: Arm, seeds: Sequence[int], done: Mapping[tuple[str, int], Mapping[str, Any]]) -> Iterator[Result]:
+    """UA over ``seeds``, and in pairs how far it lies from everything on."""
+    rows = [done[arm.name, seed] for seed in seeds]
+    base = [done[ARMS[0].name, seed] for seed in seeds]
+    for key, title, factor, unit in (("balanced_accuracy", "UA", 100, "%"), ("nll", "NLL", 1, "nats")):
+        values = [factor * row[key] for row in rows]
+        apart = [v - factor * b[key] for v, b in zip(values, base, strict=True)]
+        against = "" if arm is ARMS[0] else f"{statistics.mean(apart):+.2f} ({min(apart):+.2f} to {max(apart):+.2f})"
+        yield Result(
+            f"{arm.name}: {title}",
+            statistics.mean(values),
+            unit,
+            n=rows[0]["n"],
+            seeds=len(seeds),
+            spread=(min(values), max(values)),
+            note=against or f"{rows[0]['epochs']} epochs",
+        )
+
+
+if __name__ == "__main__":
+    main(run)
