@@ -118,7 +118,7 @@ def _over_folds(name: str, found: list[float], n: int, note: str) -> Result:
 
 @dataclass(frozen=True)
 class Voices:
-    """Clips as the network sees them (n, 64, 256, 1), with their ids, the class (n,) and the actor (n,) of each."""
+    """Clips as the network sees them (n, size, 4 size, 1); their ids, the class (n,) and the actor (n,) of each."""
 
     ids: list[str]
     media: list[bytes | Path]
@@ -127,13 +127,13 @@ class Voices:
     actors: NDArray[np.int64]
 
 
-def voices(archive: Path) -> Voices:
-    """All clips of RAVDESS speech."""
+def voices(archive: Path, size: int = 64) -> Voices:
+    """All clips of RAVDESS speech, in ``size`` bands."""
     crowd = voted_dataset.read(f"ravdess:{archive}", CLASSES)
     return Voices(
         ids=crowd.ids,
         media=list(crowd.media),
-        pixels=decode_many(crowd.media, Preprocessing(64, "sound")),
+        pixels=decode_many(crowd.media, Preprocessing(size, "sound")),
         truth=crowd.votes.argmax(axis=1),
         actors=np.array([int(str(group).rpartition("_")[2]) for group in crowd.groups]),
     )
@@ -159,7 +159,7 @@ def trained(known: Voices, rows: NDArray[np.int64], **settings: Any) -> tuple[Fi
 
 
 def logits(fitted: Fitted, made: Plan, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What the network says of ``pixels`` (v, 64, 256, 1), (v, 8)."""
+    """What the network says of ``pixels`` (v, size, 4 size, 1), (v, 8)."""
     import torch
 
     from emolab.training.networks import backbones

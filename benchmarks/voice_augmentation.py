@@ -2,9 +2,10 @@
 
 Every seed draws its own first weights and order, the same for all arms, so that arms are compared in pairs. Actors 1 to
 12 are learned from and 13 to 20 judge: an inner split by speaker, on which nothing that is reported as accuracy rests.
-The schedule is half of that of the recipe, which favours less augmentation, if anything. MixUp is not an option of
-emolab; the code of `benchmarks.ablations` tries it. Needs the test data pack (EMOLAB_TEST_DATA or ../shared). With
-EMOLAB_ABLATIONS=FILE each finished run is appended to that file as JSON, and one that stands there is not run again.
+Half of the bands at a third of the work, and half of the steps of the recipe, which favours less augmentation, if
+anything. MixUp is not an option of emolab; the code of `benchmarks.ablations` tries it. Needs the test data pack
+(EMOLAB_TEST_DATA or ../shared). With EMOLAB_ABLATIONS=FILE each finished run is appended to that file as JSON, and one
+that stands there is not run again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from emolab.stats import metrics
 
 #: Actors to learn from; those who judge.
 LEARN, JUDGE = range(1, 13), range(13, 21)
+#: Bands of the pictures. The recipe has twice as many.
+BANDS = 32
 #: Clips that pass by in a run, and seeds.
 FULL, QUICK = (20_000, (0, 1, 2)), (400, (0,))
 
@@ -89,7 +92,7 @@ def one(arm: Arm, seed: int, clips: int) -> dict[str, Any]:
     known = _known()
     learn, judge = (np.flatnonzero(np.isin(known.actors, who)) for who in (LEARN, JUDGE))
     before = cpu_seconds()
-    settings = {"strength": arm.strength, "seed": seed, "precision": "bfloat16"}
+    settings = {"strength": arm.strength, "seed": seed, "precision": "bfloat16", "size": BANDS}
     with changed(arm):
         fitted, made = trained(known, learn, epochs=max(1, round(clips / len(learn))), **settings)
     seconds = cpu_seconds() - before
@@ -100,7 +103,7 @@ def one(arm: Arm, seed: int, clips: int) -> dict[str, Any]:
 
 @cache
 def _known() -> Voices:
-    return voices(ravdess())
+    return voices(ravdess(), BANDS)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``emolab demo``: what emolab saves, shown in minutes on faces it draws itself, with a page to look at."""
+"""``emolab demo``: what emolab saves, shown in minutes on faces or voices it makes, with a page to look at."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from emolab.demonstration.demo import Demonstration
 
 
-@click.command(short_help="Show what emolab saves, on drawn faces or on your data, in minutes.")
+@click.command(short_help="Show what emolab saves, on drawn faces, made voices or your data, in minutes.")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default="demo", metavar="[DIR]")
 @click.option(
-    "--data", metavar="READER:PATH", help="Real faces with votes, such as ferplus:PATH, instead of drawn ones."
+    "--modality",
+    type=click.Choice(["image", "audio"]),
+    default="image",
+    show_default=True,
+    help="image: faces | audio: voices.",
+)
+@click.option(
+    "--data", metavar="READER:PATH", help="Real samples with votes, such as ferplus:PATH, instead of made ones."
 )
 @click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="Labelling rounds.")
 @click.option(
@@ -26,13 +33,13 @@ if TYPE_CHECKING:
     type=click.IntRange(10, 2000),
     default=60,
     show_default=True,
-    help="Faces a round the usual way, three votes each; emolab spends as many votes.",
+    help="Samples a round the usual way, three votes each; emolab spends as many votes.",
 )
 @click.option(
     "--pool",
     type=click.IntRange(20, 1_000_000),
     metavar="N",
-    help="Faces to choose from [two for each vote, 1,000 at least].",
+    help="Samples to choose from [two for each vote, 1,000 at least].",
 )
 @click.option("--strategy", metavar="NAME", help="How emolab chooses. Default: suggest.strategy.")
 @click.option(
@@ -44,13 +51,14 @@ if TYPE_CHECKING:
     help="Campaigns of each way that are replayed for the headline.",
 )
 @click.option(
-    "--seed", type=within("training.seed"), default=0, show_default=True, help="Same seed, same faces and picks."
+    "--seed", type=within("training.seed"), default=0, show_default=True, help="Same seed, same samples and picks."
 )
 @workspace_command
 def demo(
     session: Session,
     directory: Path,
     *,
+    modality: str,
     data: str | None,
     rounds: int,
     per_round: int,
@@ -59,9 +67,9 @@ def demo(
     seeds: int,
     seed: int,
 ) -> None:
-    """Compare the usual way to label, random faces with three votes each, with emolab's, for the same votes.
+    """Compare the usual way to label, random samples with three votes each, with emolab's, for the same votes.
 
-    emolab suggests the faces, asks again only where in doubt, and weighs people by their reliability. Both ways are
+    emolab suggests the samples, asks again only where in doubt, and weighs people by their reliability. Both ways are
     replayed many times, which gives the headline: how many times fewer votes the same accuracy takes. One campaign of
     each is real but for the people: Label Studio runs, five users sign up and answer its queue, votes are pulled,
     aggregated and trained on. DIR (default: demo) is removed and made again; it holds the two workspaces and
@@ -71,7 +79,14 @@ def demo(
     from emolab.demonstration.demo import OVERLAP, DemoOptions, demonstrate
 
     options = DemoOptions(
-        data=data, rounds=rounds, per_round=per_round, pool=pool, strategy=strategy, seeds=seeds, seed=seed
+        modality=modality,
+        data=data,
+        rounds=rounds,
+        per_round=per_round,
+        pool=pool,
+        strategy=strategy,
+        seeds=seeds,
+        seed=seed,
     )
     session.say(
         f"[bold]emolab demo[/] [dim]{many(rounds, 'round')} of {OVERLAP * per_round} votes each way, "
@@ -88,8 +103,9 @@ def _summary(session: Session, made: Demonstration) -> None:
     from emolab.demonstration.policies import EMOLAB
 
     arms, saving = made.campaigns.arms, made.replay.savings[EMOLAB]
+    nouns = made.campaigns.data.kind.nouns
     session.table(
-        ("campaign", ("votes", "right"), ("faces", "right"), ("accuracy", "right"), ("macro-F1", "right"),
+        ("campaign", ("votes", "right"), (nouns, "right"), ("accuracy", "right"), ("macro-F1", "right"),
          ("ECE", "right")),
         [
             (
@@ -102,7 +118,7 @@ def _summary(session: Session, made: Demonstration) -> None:
             )
             for arm in arms.values()
         ],
-        title=f"One campaign each, judged on {len(made.campaigns.data.truth):,} faces nobody was asked about",
+        title=f"One campaign each, judged on {len(made.campaigns.data.truth):,} {nouns} nobody was asked about",
     )  # fmt: skip
     session.say(f"\n[bold green]{headline(saving)}.[/]\n{sentence(made.replay, saving)}")
     if made.dataset is None:
@@ -127,7 +143,7 @@ def _data(made: Demonstration) -> dict[str, object]:
             "budgets": replay.budgets,
             "savings": replay.savings,
             "curves": {name: curve.mean.tolist() for name, curve in replay.curves.items()},
-            "faces": replay.faces,
+            "samples": replay.samples,
         },
         "report": str(made.page),
         "fiftyone_dataset": made.dataset,

@@ -39,7 +39,7 @@ Seats = Sequence[tuple[Annotator, "Studio"]]
 class Point:
     """The state of an arm after a round: ``votes`` counts every answer given so far, meta labels too.
 
-    ``doubtful`` faces still wanted one more opinion: where votes are left over, there are none.
+    ``doubtful`` samples still wanted one more opinion: where votes are left over, there are none.
     """
 
     round: int
@@ -56,7 +56,7 @@ class Point:
 class Arm:
     """One way to spend votes: its workspace, its Label Studio project, its learning curve and what it proposed.
 
-    ``judged`` (m, k) are the newest model's probabilities for the judge's faces, ``report`` its figures.
+    ``judged`` (m, k) are the newest model's probabilities for the judge's samples, ``report`` its figures.
     """
 
     policy: Policy
@@ -74,8 +74,8 @@ def play_round(
 ) -> Point:
     """Spend what round ``number`` has of ``budget`` votes a round, train, and judge.
 
-    As many faces are chosen as the votes will pay for, at the votes per face so far. Where the policy asks again in
-    doubt, the most doubtful faces come first, as long as votes are left. The first round is drawn at random, as there
+    As many samples are chosen as the votes will pay for, at the votes per sample so far. Where the policy asks again in
+    doubt, the most doubtful ones come first, as long as votes are left. The first round is drawn at random, as there
     is no model yet.
     """
     started = time.monotonic()
@@ -110,14 +110,14 @@ def play_round(
 
 
 def _affordable(arm: Arm, budget: int) -> int:
-    """How many faces the votes that are left of ``budget`` pay for; one at least."""
+    """How many samples the votes that are left of ``budget`` pay for; one at least."""
     votes, labelled = _given(arm.workspace)
     each = votes / labelled if labelled else arm.policy.expected
     return max(1, int((budget - votes) / each + 1e-9))
 
 
 def _given(workspace: Workspace) -> tuple[int, int]:
-    """Answers given so far, and the faces they are about."""
+    """Answers given so far, and the samples they are about."""
     with workspace.catalog() as catalog, catalog.connect() as conn:
         counted = tallies.count(conn)
         return counted["people"] + counted["meta"], samples.count_answered(conn)
@@ -134,7 +134,7 @@ def _ask(arm: Arm, data: DemoData, team: Seats, *, total: int, progress: Progres
 
 
 def _learn(arm: Arm, data: DemoData, progress: Progress) -> None:
-    """Train on the current labels, promote the model, and let the judge's faces speak."""
+    """Train on the current labels, promote the model, and let the judge's samples speak."""
     from emolab.loop.model.train import train
 
     arm.model = train(arm.workspace, progress=progress).model

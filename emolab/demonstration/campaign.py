@@ -11,13 +11,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from emolab import config as configuration
 from emolab.catalog import pool_columns, samples, settings
-from emolab.config import FILE_NAME
 from emolab.datasets.collect.collect import CollectRequest, collect
 from emolab.datasets.near_copies import groups
 from emolab.demonstration.annotators import TEAM, Annotator
 from emolab.demonstration.arm import Arm, Point, play_round
-from emolab.demonstration.data import DemoData
+from emolab.demonstration.data import DemoData, Source
 from emolab.demonstration.policies import EMOLAB, Policy
 from emolab.files import write_text
 from emolab.labeling.answers.pseudonyms import pseudonym
@@ -27,9 +27,6 @@ from emolab.labeling.server.embedded import EmbeddedServer, Started
 from emolab.progress import SILENT, Progress
 from emolab.words import many
 from emolab.workspace import Workspace
-
-#: Readers whose faces taught ``face48``.
-LEARNED_FROM = ("ferplus", "fer2013")
 
 Say = Callable[[str], None]
 
@@ -84,38 +81,35 @@ def run(
             say(f"\n[bold]Round {number} of {rounds}[/] [dim]{many(budget, 'vote')} each[/]")
             for arm in arms.values():
                 point = play_round(arm, number, data, team, budget=budget, seed=seed, progress=progress)
-                say(_line(arm.policy, point))
+                say(_line(arm.policy, point, data.kind.nouns))
         people = _people(home)
     return Campaigns(data=data, arms=arms, people=people, budget=budget)
 
 
-def workspace(root: Path, classes: tuple[str, ...], policy: Policy, *, title: str) -> Workspace:
-    """A workspace that works by ``policy`` and solves the head of ``face48``: a good start, within seconds.
+def workspace(root: Path, chosen: Source, policy: Policy) -> Workspace:
+    """A workspace that works by ``policy`` and solves the head of a network: a good start, within seconds.
 
-    Faces that ``face48`` itself learned from would flatter it: there ``hog``, which has learned nothing, stands in.
+    Samples that the network itself learned from would flatter it: there one that has learned nothing stands in.
     """
-    made = Workspace.init(root, classes=classes, name=f"demo {root.name}")
-    file = root / FILE_NAME
-    more = f'\n[collect]\nfaces = "off"\n\n[training]\nmode = "head"\nbackbone = "{backbone(title)}"\n{policy.settings}'
-    write_text(file, file.read_text(encoding="utf-8") + more)
+    kind = chosen.kind
+    made = Workspace.init(root, classes=chosen.classes, name=f"demo {root.name}", modality=kind.modality)
+    file = root / configuration.FILE_NAME
+    own = {**kind.settings, "training": f'mode = "head"\nbackbone = "{kind.backbone_for(chosen.title)}"'}
+    more = "".join(f"\n[{section}]\n{lines}\n" for section, lines in own.items())
+    write_text(file, configuration.render(made.config.project, {}) + more + policy.settings)
     return Workspace.open(made.root)
 
 
-def backbone(title: str) -> str:
-    """The network whose head is solved on the faces of the data set ``title``."""
-    return "hog" if title in LEARNED_FROM else "face48"
-
-
-def collect_faces(
+def collect_samples(
     home: Workspace, others: list[Workspace], data: DemoData, *, say: Say, progress: Progress
 ) -> dict[str, str]:
-    """Take the faces into ``home``; ``others``, which are empty, get a copy of what came of it.
+    """Take the samples into ``home``; ``others``, which are empty, get a copy of what came of it.
 
     Returns the files of near copies, each with the file that stands for it.
     """
     started = time.monotonic()
     with home.catalog() as catalog:
-        wanted = CollectRequest(paths=[str(data.photos)], group_by="folder", consent="drawn or public, for the demo")
+        wanted = CollectRequest(paths=[str(data.folder)], group_by="folder", consent="drawn or public, for the demo")
         report = collect(home, catalog, wanted, progress=progress).report
         compared = groups.find(home, catalog, progress=progress)
         with catalog.begin() as tx:
@@ -123,9 +117,9 @@ def collect_faces(
             columns = pool_columns.read(tx)
             files = {sample.id: Path(sample.name or "").name for sample in samples.iterate(tx)}
     for other in others:
-        shutil.copytree(home.state, other.state, dirs_exist_ok=True, ignore=_not_faces)
+        shutil.copytree(home.state, other.state, dirs_exist_ok=True, ignore=_not_samples)
     say(
-        f"[green]✓[/] collected {report.added + report.existing + report.skipped:,} faces"
+        f"[green]✓[/] collected {report.added + report.existing + report.skipped:,} {data.kind.nouns}"
         f" [dim]({twins.surplus:,} near copies set aside, {time.monotonic() - started:.0f} s)[/]"
     )
     return {
@@ -135,7 +129,7 @@ def collect_faces(
     }
 
 
-def _not_faces(_: str, names: list[str]) -> list[str]:
+def _not_samples(_: str, names: list[str]) -> list[str]:
     """What the other workspace does not share: the server, its logs, and locks."""
     return [name for name in names if name in ("studio", "logs", "locks")]
 
@@ -159,10 +153,10 @@ def _seats(url: str, token: str, say: Say) -> Iterator[tuple[Annotator, Studio]]
     yield from seats
 
 
-def _line(policy: Policy, point: Point) -> str:
+def _line(policy: Policy, point: Point, nouns: str) -> str:
     colour = "cyan" if policy.name == EMOLAB else "yellow"
     return (
-        f"  [{colour}]{policy.title:<13}[/] {point.votes:>5,} votes on {point.labelled:>4,} faces  "
+        f"  [{colour}]{policy.title:<13}[/] {point.votes:>5,} votes on {point.labelled:>4,} {nouns}  "
         f"accuracy [bold]{point.accuracy:5.1%}[/]  macro-F1 [bold]{point.macro_f1:.3f}[/]  "
         f"[dim]{point.seconds:.0f} s[/]"
     )

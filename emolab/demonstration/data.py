@@ -1,4 +1,4 @@
-"""What the demo works on: drawn faces, or faces of a data set with votes; a pool for the team and a judge apart."""
+"""What the demo works on: samples that emolab makes, or those of a data set with votes; a pool, and a judge apart."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import numpy as np
 
 from emolab.datasets.merge.label_map import plan
 from emolab.datasets.readers.reader import as_reader
-from emolab.demonstration.drawn_faces import draw_faces
+from emolab.demonstration.kinds.demo_kind import DemoKind, MadeSample, open_kind
 from emolab.errors import DataError
+from emolab.modalities.modality import open_modality
 from emolab.plugins import READERS
 from emolab.progress import SILENT, Progress
 from emolab.taxonomy import META, PRESETS, canonical, check_classes
@@ -27,16 +28,17 @@ CLEAR = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class DemoData:
-    """A pool of photos on disk and a judge that nobody trains on.
+    """A pool of files on disk and a judge that nobody trains on.
 
-    ``crowd`` maps the file name of each photo to how people answer (class or meta label: share, sums to 1).
-    ``drawn``: no real person is among them. ``judge`` holds (name, bytes) of the faces that judge, ``truth`` (m,) their
-    classes as indices into ``classes``.
+    ``crowd`` maps the file name of each sample to how people answer (class or meta label: share, sums to 1).
+    ``drawn``: no real person is among them. ``judge`` holds (name, bytes) of the samples that judge, ``truth`` (m,)
+    their classes as indices into ``classes``.
     """
 
+    kind: DemoKind
     title: str
     classes: tuple[str, ...]
-    photos: Path
+    folder: Path
     crowd: Mapping[str, Mapping[str, float]]
     judge: Sequence[tuple[str, bytes]]
     truth: NDArray[np.int64]
@@ -44,65 +46,64 @@ class DemoData:
     licence: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Face:
-    name: str
-    group: str
-    data: bytes
-    answers: Mapping[str, float]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where faces come from: ``READER:PATH``, or ``None`` for drawn ones. ``labels`` are the data set's own names."""
+    """Where samples come from: ``READER:PATH``, or ``None`` for made ones. ``labels`` are the data set's own names."""
 
+    kind: DemoKind
     spec: str | None
     title: str
     classes: tuple[str, ...]
     labels: Mapping[str, int]
 
 
-def source(spec: str | None) -> Source:
-    """Drawn faces without ``spec``, else those of ``READER:PATH``, whose labels are looked at."""
+def source(spec: str | None, modality: str = "image") -> Source:
+    """Samples that emolab makes without ``spec``, else those of ``READER:PATH``, whose labels are looked at."""
+    kind = open_kind(modality)
     if spec is None:
-        return Source(spec=None, title="drawn faces", classes=PRESETS["ferplus8"], labels={})
+        return Source(kind=kind, spec=None, title=kind.title, classes=kind.classes, labels={})
     name, colon, where = spec.partition(":")
     if not colon:
         raise DataError(f'"{spec}" is not READER:PATH.', hint="Example: emolab demo --data ferplus:fer/data")
     found = as_reader(READERS.load(name)).survey(Path(where).expanduser(), {}).labels
     classes = PRESETS["ferplus8"] if name == "ferplus" else _classes(found)
-    return Source(spec=spec, title=name, classes=classes, labels=found)
+    return Source(kind=kind, spec=spec, title=name, classes=classes, labels=found)
 
 
-def faces(
+def prepare(
     chosen: Source, folder: Path, *, pool: int, judge: int, seed: int, jobs: int = 1, progress: Progress = SILENT
 ) -> DemoData:
-    """Faces of ``chosen``; see :func:`drawn` and :func:`read`."""
+    """Samples of ``chosen``; see :func:`drawn` and :func:`read`."""
     if chosen.spec is None:
-        return drawn(folder, pool=pool, judge=judge, seed=seed, jobs=jobs, progress=progress)
+        return drawn(folder, chosen.kind, pool=pool, judge=judge, seed=seed, jobs=jobs, progress=progress)
     return read(chosen, folder, pool=pool, judge=judge, seed=seed, progress=progress)
 
 
-def drawn(folder: Path, *, pool: int, judge: int, seed: int, jobs: int = 1, progress: Progress = SILENT) -> DemoData:
-    """``pool`` drawn faces in ``folder`` and about ``judge`` others, of other people, to judge by.
+def drawn(
+    folder: Path,
+    kind: DemoKind,
+    *,
+    pool: int,
+    judge: int,
+    seed: int,
+    jobs: int = 1,
+    progress: Progress = SILENT,
+) -> DemoData:
+    """``pool`` samples that emolab makes in ``folder`` and about ``judge`` others, of other people, to judge by.
 
-    ``jobs`` processes draw them.
+    ``jobs`` processes make them.
     """
-    with progress.task("Drawing faces", pool + judge, unit="faces") as bar:
-        stream = (
-            _Face(face.name, face.person or "nobody", face.png, face.answers)
-            for rng, n in ((np.random.default_rng([seed, 0]), pool), (np.random.default_rng([seed, 1]), judge))
-            for face in draw_faces(n, rng, jobs=jobs)
-        )
-        taken: list[_Face] = []
-        for face in stream:
-            taken.append(face)
-            bar.advance()
-    return _made(source(None), folder, pool=taken[:pool], judge=taken[pool:])
+    taken: list[MadeSample] = []
+    with progress.task(f"{kind.making} {kind.nouns}", pool + judge, unit=kind.nouns) as bar:
+        for part, n in enumerate((pool, judge)):
+            for each in kind.make(n, np.random.default_rng([seed, part]), jobs=jobs):
+                taken.append(each)
+                bar.advance()
+    return _made(source(None, kind.modality), folder, pool=taken[:pool], judge=taken[pool:])
 
 
 def read(chosen: Source, folder: Path, *, pool: int, judge: int, seed: int, progress: Progress = SILENT) -> DemoData:
-    """``pool`` random faces of a data set in ``folder`` and ``judge`` others to judge by.
+    """``pool`` random samples of a data set in ``folder`` and ``judge`` others to judge by.
 
     Copies of one picture always fall on the same side. Raises :class:`DataError` when there are too few.
     """
@@ -110,8 +111,8 @@ def read(chosen: Source, folder: Path, *, pool: int, judge: int, seed: int, prog
     reader, path = as_reader(READERS.load(name)), Path(where).expanduser()
     labels = plan(chosen.labels, chosen.classes, {})
     rng = np.random.default_rng(seed)
-    sides: dict[bool, dict[str, tuple[float, _Face]]] = {True: {}, False: {}}
-    with progress.task(f"Reading {name}", None, unit="faces") as bar:
+    sides: dict[bool, dict[str, tuple[float, MadeSample]]] = {True: {}, False: {}}
+    with progress.task(f"Reading {name}", None, unit=chosen.kind.nouns) as bar:
         for record in reader(path, {}):
             bar.advance()
             data = record.media if isinstance(record.media, bytes) else record.media.read_bytes()
@@ -123,22 +124,30 @@ def read(chosen: Source, folder: Path, *, pool: int, judge: int, seed: int, prog
             for (_, target), count in labels.translate(record.votes, record.key).items():
                 answers[target] = answers.get(target, 0.0) + count / total
             if answers and content not in sides[side]:
-                face = _Face(f"{content[:16]}.png", record.group or content[:16], data, answers)
-                sides[side][content] = (ticket, face)
+                sides[side][content] = (ticket, _sample(chosen.kind, data, content[:16], record.group, answers))
             if len(sides[side]) > 4 * (judge if side else pool):
                 _thin(sides[side], 2 * (judge if side else pool))
     for side, n, what in ((False, pool, "the pool"), (True, judge, "the judge")):
         _thin(sides[side], n)
         if len(sides[side]) < n:
-            raise DataError(f"{chosen.spec} has only {len(sides[side])} faces for {what}; {n} were asked for.")
-    taken = {side: [face for _, face in faces.values()] for side, faces in sides.items()}
+            raise DataError(
+                f"{chosen.spec} has only {len(sides[side])} {chosen.kind.nouns} for {what}; {n} were asked for."
+            )
+    taken = {side: [each for _, each in found.values()] for side, found in sides.items()}
     return _made(chosen, folder, pool=taken[False], judge=taken[True], licence=reader.licence)
 
 
-def _thin(faces: dict[str, tuple[float, _Face]], n: int) -> None:
-    """Keep the ``n`` faces with the lowest tickets: a random choice whatever the order of the file."""
-    for content in sorted(faces, key=lambda key: faces[key][0])[n:]:
-        del faces[content]
+def _sample(kind: DemoKind, data: bytes, name: str, group: str | None, answers: Mapping[str, float]) -> MadeSample:
+    """A sample of a data set, in a file whose name ends as its bytes say."""
+    found = open_modality(kind.modality).file_type(data)
+    suffix = f".{found[0]}" if found else ""
+    return MadeSample(data=data, name=f"{name}{suffix}", person=group or name, answers=answers)
+
+
+def _thin(found: dict[str, tuple[float, MadeSample]], n: int) -> None:
+    """Keep the ``n`` samples with the lowest tickets: a random choice whatever the order of the file."""
+    for content in sorted(found, key=lambda key: found[key][0])[n:]:
+        del found[content]
 
 
 def _classes(labels: Mapping[str, int]) -> tuple[str, ...]:
@@ -149,29 +158,30 @@ def _made(
     chosen: Source,
     folder: Path,
     *,
-    pool: list[_Face],
-    judge: list[_Face],
+    pool: list[MadeSample],
+    judge: list[MadeSample],
     licence: str | None = None,
 ) -> DemoData:
-    for face in pool:
-        place = folder / face.group
+    for each in pool:
+        place = folder / (each.person or "nobody")
         place.mkdir(parents=True, exist_ok=True)
-        (place / face.name).write_bytes(face.data)
+        (place / each.name).write_bytes(each.data)
     clear = list(_clear(judge, chosen.classes))
     return DemoData(
+        kind=chosen.kind,
         title=chosen.title,
         classes=chosen.classes,
-        photos=folder,
-        crowd={face.name: face.answers for face in pool},
-        judge=[(face.name, face.data) for face, _ in clear],
+        folder=folder,
+        crowd={each.name: each.answers for each in pool},
+        judge=[(each.name, each.data) for each, _ in clear],
         truth=np.array([chosen.classes.index(label) for _, label in clear], dtype=np.int64),
         drawn=chosen.spec is None,
         licence=licence,
     )
 
 
-def _clear(faces: list[_Face], classes: tuple[str, ...]) -> Iterator[tuple[_Face, str]]:
-    for face in faces:
-        label = max(face.answers, key=lambda name: face.answers[name])
-        if label in classes and face.answers[label] > CLEAR:
-            yield face, label
+def _clear(found: list[MadeSample], classes: tuple[str, ...]) -> Iterator[tuple[MadeSample, str]]:
+    for each in found:
+        label = max(each.answers, key=lambda name: each.answers[name])
+        if label in classes and each.answers[label] > CLEAR:
+            yield each, label

@@ -1,4 +1,4 @@
-"""The demo as one step: faces, the replay, two campaigns, a FiftyOne dataset and a page, all in one folder."""
+"""The demo as one step: samples, the replay, two campaigns, a FiftyOne dataset and a page, all in one folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emolab.demonstration.replay import Replay
     from emolab.workspace import Workspace
 
-#: Faces to choose from and to judge by, votes per round in faces the usual way, and votes on each of those.
+#: Samples to choose from and to judge by, votes per round in samples the usual way, and votes on each of those.
 POOL, JUDGE, PER_ROUND, OVERLAP = 1000, 400, 60, 3
 #: Campaigns that the replay plays by each policy.
 SEEDS = 12
@@ -33,8 +33,12 @@ MARK = ".emolab-demo"
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
-    """What a demo is made of. ``data`` is ``READER:PATH`` or ``None`` for drawn faces; ``pool`` ``None`` for enough."""
+    """What a demo is made of: of which ``modality``.
 
+    ``data`` is ``READER:PATH``, or ``None`` for samples that emolab makes; ``pool`` ``None`` for enough.
+    """
+
+    modality: str = "image"
     data: str | None = None
     rounds: int = 3
     per_round: int = PER_ROUND
@@ -49,8 +53,8 @@ class DemoOptions:
         return OVERLAP * self.per_round
 
     @property
-    def faces(self) -> int:
-        """Faces to choose from."""
+    def samples(self) -> int:
+        """Samples to choose from."""
         return self.pool or max(POOL, 2 * self.rounds * self.budget)
 
 
@@ -74,13 +78,15 @@ def demonstrate(
 ) -> Demonstration:
     """Make the demo in ``folder``, whose earlier demo is removed; ``say`` gets a line per step, in rich's markup.
 
-    Label Studio comes up while the faces are drawn and the replay runs. Raises :class:`EmolabError` for a folder that
+    Label Studio comes up while the samples are made and the replay runs. Raises :class:`EmolabError` for a folder that
     holds anything else.
     """
+    from emolab.demonstration.kinds.demo_kind import open_kind
     from emolab.demonstration.policies import plan_budgets
 
     began = time.monotonic()
-    plan_budgets(options.faces, rounds=options.rounds, budget=options.budget)  # too small a pool is said at once
+    noun = open_kind(options.modality).noun
+    plan_budgets(options.samples, rounds=options.rounds, budget=options.budget, noun=noun)  # too small: said at once
     clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
@@ -100,20 +106,17 @@ def _demonstrate(
 
     jobs = _cores()
     policies = {policy.name: policy for policy in (ways.usual(), ways.emolab(options.strategy))}
-    source = demo_data.source(options.data)
-    workspaces = {
-        name: live.workspace(folder / name, source.classes, policy, title=source.title)
-        for name, policy in policies.items()
-    }
+    source = demo_data.source(options.data, options.modality)
+    workspaces = {name: live.workspace(folder / name, source, policy) for name, policy in policies.items()}
     with live.starting(workspaces[ways.EMOLAB]) as coming:
-        faces = _faces(folder / "photos", source, options, jobs=jobs, say=say, progress=progress)
+        samples = _samples(folder / "files", source, options, jobs=jobs, say=say, progress=progress)
         home, other = workspaces[ways.EMOLAB], workspaces[ways.USUAL]
-        twins = live.collect_faces(home, [other], faces, say=say, progress=progress)
+        twins = live.collect_samples(home, [other], samples, say=say, progress=progress)
         with live.step(f"{options.seeds} campaigns of each way replayed", say):
             played = replay(
                 folder / "replay",
                 policies,
-                faces,
+                samples,
                 twins,
                 rounds=options.rounds,
                 budget=options.budget,
@@ -124,7 +127,7 @@ def _demonstrate(
         campaigns = live.run(
             policies,
             workspaces,
-            faces,
+            samples,
             coming,
             rounds=options.rounds,
             budget=options.budget,
@@ -145,24 +148,24 @@ def _demonstrate(
     return made
 
 
-def _faces(
+def _samples(
     folder: Path, source: Source, options: DemoOptions, *, jobs: int, say: Callable[[str], None], progress: Progress
 ) -> DemoData:
-    from emolab.demonstration.data import faces
+    from emolab.demonstration.data import prepare
 
     began = time.monotonic()
-    made = faces(
+    made = prepare(
         source,
         folder,
-        pool=options.faces,
-        judge=min(JUDGE, options.faces),
+        pool=options.samples,
+        judge=min(JUDGE, options.samples),
         seed=options.seed,
         jobs=jobs,
         progress=progress,
     )
     say(
-        f"[green]✓[/] {'drew' if made.drawn else 'read'} {len(made.crowd):,} faces for the team and "
-        f"{len(made.judge):,} others to judge by [dim]({time.monotonic() - began:.0f} s)[/]"
+        f"[green]✓[/] {made.kind.made if made.drawn else 'read'} {len(made.crowd):,} {made.kind.nouns} for the team "
+        f"and {len(made.judge):,} others to judge by [dim]({time.monotonic() - began:.0f} s)[/]"
     )
     return made
 

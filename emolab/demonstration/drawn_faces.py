@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emolab.demonstration.face_drawing import Action, Person
+from emolab.demonstration.mixtures import answers, mixture
 from emolab.demonstration.pictures import Scene, Sketch, pictures, sketch
 from emolab.taxonomy import PRESETS
 
@@ -45,7 +46,7 @@ _NEAR = {
     "fear": ("surprise", "sadness"),
     "contempt": ("neutral", "happiness", "disgust"),
 }
-_AMBIGUOUS, _WEAK, _NO_FACE, _COPIES = 0.22, 0.12, 0.02, 0.05
+_NO_FACE, _COPIES = 0.02, 0.05
 
 
 _ACTIONS = {
@@ -107,37 +108,25 @@ def _plan(n: int, rng: Generator) -> Iterator[_Planned]:
             yield _Planned(sketch(room, None, Action(), rng), "", {"no_face": 1.0})
             continue
         if latest is not None and chance < _NO_FACE + _COPIES:
-            person, action, scene, who, answers = latest
+            person, action, scene, who, said = latest
             scene = replace(scene, yaw=scene.yaw + rng.normal(0, 0.004), roll=scene.roll + rng.normal(0, 0.4))
         else:
             number = int(rng.integers(len(people)))
             person, who, scene = people[number], f"person{number:04d}", _scene(rng)
             expression = names[int(rng.choice(len(names), p=prior / prior.sum()))]
-            action, answers = _expression(expression, rng)
-        latest = (person, action, scene, who, answers)
-        yield _Planned(sketch(scene, person, action, rng), who, answers)
+            action, said = _expression(expression, rng)
+        latest = (person, action, scene, who, said)
+        yield _Planned(sketch(scene, person, action, rng), who, said)
 
 
 def _expression(name: str, rng: Generator) -> tuple[Action, dict[str, float]]:
     """Muscles of one face that shows ``name``, maybe weakly or mixed, and what people would answer."""
-    weights = {name: 1.0}
-    if rng.random() < _AMBIGUOUS:
-        other = _NEAR[name][int(rng.integers(len(_NEAR[name])))]
-        share = float(rng.uniform(0.25, 0.5))
-        weights = {name: 1 - share, other: share}
-    if name != "neutral" and rng.random() < _WEAK:
-        fade = float(rng.uniform(0.3, 0.6))
-        weights = {key: value * (1 - fade) for key, value in weights.items()}
-        weights["neutral"] = weights.get("neutral", 0.0) + fade
+    weights = mixture(name, _NEAR, rng)
     values = {
         field: sum(w * getattr(_ACTIONS[key], field) for key, w in weights.items()) + float(rng.normal(0, 0.05))
         for field in Action.__dataclass_fields__
     }
-    sharp = {key: value**1.6 for key, value in weights.items()}
-    answers = dict.fromkeys(PRESETS["ferplus8"], 0.05 / 8)
-    for key, value in sharp.items():
-        answers[key] += 0.95 * value / sum(sharp.values())
-    return Action(**values), answers
+    return Action(**values), answers(weights, PRESETS["ferplus8"])
 
 
 def _person(rng: Generator) -> Person:

@@ -32,7 +32,7 @@ def minutes(seconds: float) -> str:
 
 def sentence(replay: Replay, saving: Saving) -> str:
     """The figures behind the headline."""
-    how = f"means of {replay.seeds} campaigns on {replay.pool:,} faces, judged on {replay.judge:,} others"
+    how = f"means of {replay.seeds} campaigns on {replay.pool:,} {replay.nouns}, judged on {replay.judge:,} others"
     if saving.votes is None:
         return (
             f"The usual way reaches an accuracy of {saving.level:.1%} with {saving.usual_votes:,.0f} votes; emolab "

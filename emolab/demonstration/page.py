@@ -19,7 +19,7 @@ from emolab.pages.svg_elements import Series, percent
 from emolab.words import many
 
 #: What the curves are called, in the order of the legend, and the numbers of their colours.
-NAMES = {EMOLAB: "emolab", ASKING: "random faces, asked as emolab asks", USUAL: "the usual way"}
+NAMES = {EMOLAB: "emolab", ASKING: "a random choice, asked as emolab asks", USUAL: "the usual way"}
 COLORS = {EMOLAB: 1, ASKING: 3, USUAL: 2}
 
 
@@ -78,7 +78,7 @@ def _curves(replay: Replay) -> Section:
     return Section(
         title="What the votes buy",
         lead=f"Means of {replay.seeds} campaigns of each way; the bands are 95 % intervals of the means. Judged on "
-        f"{replay.judge:,} faces of other people, about which nobody is asked.",
+        f"{replay.judge:,} {replay.nouns} of other people, about which nobody is asked.",
         body=columns(
             chart(replay.curves, "Accuracy"),
             chart(replay.macro_f1, "Macro-F1, where every expression counts the same"),
@@ -109,15 +109,15 @@ def _error(found: Curves) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 def _saved(replay: Replay) -> Section:
     rows = []
     for name in (USUAL, ASKING, EMOLAB):
-        curve, faces = replay.curves[name], replay.faces[name]
+        curve, asked = replay.curves[name], replay.samples[name]
         saving = replay.savings.get(name)
         reached = replay.savings[EMOLAB].usual_votes if saving is None else saving.votes
         times = "1" if saving is None else "" if saving.ratio.value is None else f"{saving.ratio.value:.2f}"
         rows.append(
             [
                 NAMES[name],
-                f"{faces:,.0f}",
-                f"{replay.budgets[-1] / faces:.2f}",
+                f"{asked:,.0f}",
+                f"{replay.budgets[-1] / asked:.2f}",
                 f"{curve.mean[-1]:.1%} ± {1.96 * _error(curve)[-1]:.1%}",
                 "not reached" if reached is None else f"{reached:,.0f}",
                 times,
@@ -127,9 +127,18 @@ def _saved(replay: Replay) -> Section:
     return Section(
         title="What was saved",
         lead=f"After {replay.budgets[-1]:,.0f} votes each, and what each way needs for the accuracy that the usual way "
-        "has then. The second row asks as emolab asks, about random faces: its saving does not come from choosing.",
+        f"has then. The second row asks as emolab asks, about random {replay.nouns}: its saving does not come from "
+        "choosing.",
         body=table(
-            ["way", "faces", "votes per face", "accuracy", "votes needed", "times fewer", "95 % interval"],
+            [
+                "way",
+                replay.nouns,
+                f"votes per {replay.nouns[:-1]}",
+                "accuracy",
+                "votes needed",
+                "times fewer",
+                "95 % interval",
+            ],
             rows,
             numeric=(1, 2, 3, 4, 5),
         ),
@@ -162,7 +171,11 @@ def _campaigns(campaigns: Campaigns) -> Section:
             curve(lambda point: point.accuracy, "Accuracy"),
             curve(lambda point: point.macro_f1, "Macro-F1, where every expression counts the same"),
         )
-        + table(["way", "round", "votes", "faces", "accuracy", "macro-F1", "ECE"], rows, numeric=range(1, 7)),
+        + table(
+            ["way", "round", "votes", campaigns.data.kind.nouns, "accuracy", "macro-F1", "ECE"],
+            rows,
+            numeric=range(1, 7),
+        ),
     )
 
 
@@ -179,14 +192,15 @@ def _played(arm: Arm, key: Callable[[Point], float]) -> Series:
 
 def _protocol(campaigns: Campaigns, replay: Replay) -> Section:
     ours, theirs = (campaigns.arms[name].policy for name in (EMOLAB, USUAL))
+    nouns = replay.nouns
     return Section(
         title="How it was measured",
         body=facts(
             {
-                "the usual way": f"{theirs.strategy} faces, {theirs.votes} votes on each, {theirs.aggregator} labels",
-                "emolab": f"faces by {ours.strategy}, {ours.votes} votes on each, {ours.aggregator} labels; every "
+                "the usual way": f"{theirs.strategy} {nouns}, {theirs.votes} votes on each, {theirs.aggregator} labels",
+                "emolab": f"{nouns} by {ours.strategy}, {ours.votes} votes on each, {ours.aggregator} labels; every "
                 "other setting as it comes",
-                "faces": f"{replay.pool:,} {campaigns.data.title} to choose from; {replay.judge:,} others judge, with "
+                nouns: f"{replay.pool:,} {campaigns.data.title} to choose from; {replay.judge:,} others judge, with "
                 "other people on them",
                 "team": f"{len(campaigns.people)} simulated annotators; in the replay they answer as in Label Studio",
                 "rounds": ", ".join(f"{votes:,.0f}" for votes in replay.budgets) + " votes in the replay",

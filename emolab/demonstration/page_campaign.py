@@ -19,7 +19,7 @@ from emolab.pages.html import Section, Thumbnail, code, columns, gallery, paragr
 from emolab.records import Sample, Vote, VoteTable
 from emolab.stats.metrics import reliability as reliability_bins
 
-#: How many faces a gallery shows.
+#: How many samples a gallery shows.
 SHOWN = 14
 
 
@@ -35,10 +35,10 @@ def sections(campaign: Campaigns) -> list[Section]:
         _asked(campaign, chosen, other),
         _picks(campaign, chosen, known),
         _team(campaign, ledger, cast, known, skips),
-        _disputed(chosen, known, cast),
+        _disputed(campaign, chosen, known, cast),
         _judged(campaign, chosen),
         _mistakes(campaign, chosen),
-        _onward(chosen),
+        _onward(campaign, chosen),
     ]
 
 
@@ -58,16 +58,17 @@ def _asked(campaign: Campaigns, chosen: Arm, other: Arm) -> Section:
             shares = [max(crowd_of(campaign, sample).values()) for sample in samples.by_ids(conn, later)]
         return float(np.mean(shares)) if shares else float("nan")
 
+    nouns = campaign.data.kind.nouns
     if len(chosen.rounds) < 2:
         return Section(title="What was asked", body=paragraph("Only the random round was run."))
     return Section(
         title="What was asked",
-        lead="Faces per expression in the rounds after the first: emolab above, the usual way below.",
+        lead=f"{nouns.capitalize()} per expression in the rounds after the first: emolab above, the usual way below.",
         body=columns(
             bars(composition(chosen), second=composition(other), form=lambda n: f"{n:.0f}"),
             paragraph(
-                f"People would agree on the leading answer with {doubt(chosen):.0%} of their votes for the faces that "
-                f"emolab suggested, and {doubt(other):.0%} for random ones. Near copies, and faces "
+                f"People would agree on the leading answer with {doubt(chosen):.0%} of their votes for the {nouns} "
+                f"that emolab suggested, and {doubt(other):.0%} for random ones. Near copies, and {nouns} "
                 f"that somebody is being asked about already, are never suggested."
             ),
         ),
@@ -87,7 +88,7 @@ def _picks(campaign: Campaigns, arm: Arm, known: Mapping[str, Sample]) -> Sectio
         crowd = crowd_of(campaign, sample)
         leading = max(crowd, key=lambda name: crowd[name])
         pictures.append(
-            Thumbnail(image=media(arm, sample), title=f"{leading} {crowd[leading]:.0%}", note=suggestion.reason)
+            _shown(campaign, media(arm, sample), title=f"{leading} {crowd[leading]:.0%}", note=suggestion.reason)
         )
     return Section(
         title="What emolab asked about in the last round",
@@ -97,8 +98,14 @@ def _picks(campaign: Campaigns, arm: Arm, known: Mapping[str, Sample]) -> Sectio
 
 
 def media(arm: Arm, sample: Sample) -> bytes:
-    """The stored picture of ``sample``."""
+    """The stored file of ``sample``."""
     return (arm.workspace.root / sample.media).read_bytes()
+
+
+def _shown(campaign: Campaigns, data: bytes, *, title: str, note: str = "", tone: str = "") -> Thumbnail:
+    """What the page shows of ``data``: a picture, and a player where it is a sound."""
+    kind = campaign.data.kind
+    return Thumbnail(image=kind.picture(data), title=title, note=note, tone=tone, sound=data if kind.plays else b"")
 
 
 def _team(
@@ -148,15 +155,16 @@ def _leading(campaign: Campaigns, sample: Sample) -> str:
     return max(crowd, key=lambda name: crowd[name])
 
 
-def _disputed(arm: Arm, known: Mapping[str, Sample], cast: list[Vote]) -> Section:
+def _disputed(campaign: Campaigns, arm: Arm, known: Mapping[str, Sample], cast: list[Vote]) -> Section:
     said: dict[str, Counter[str]] = {}
     for vote in cast:
         if vote.label is not None:
             said.setdefault(vote.sample_id, Counter())[vote.label] += vote.count
     ranked = sorted(said, key=lambda sample: (max(said[sample].values()) / said[sample].total(), sample))
     pictures = [
-        Thumbnail(
-            image=media(arm, known[sample]),
+        _shown(
+            campaign,
+            media(arm, known[sample]),
             title=" / ".join(name for name, _ in said[sample].most_common(2)),
             note=", ".join(f"{name} {n}" for name, n in said[sample].most_common()),
         )
@@ -164,7 +172,8 @@ def _disputed(arm: Arm, known: Mapping[str, Sample], cast: list[Vote]) -> Sectio
     ]
     return Section(
         title="Where the team disagrees",
-        lead="Disagreement is kept: these faces train the model with a distribution, not with a winner.",
+        lead=f"Disagreement is kept: these {campaign.data.kind.nouns} train the model with a distribution, not with a "
+        "winner.",
         body=gallery(pictures),
     )
 
@@ -177,7 +186,7 @@ def _judged(campaign: Campaigns, arm: Arm) -> Section:
     bins = reliability_bins(arm.judged, campaign.data.truth)
     return Section(
         title="The last model, judged",
-        lead=f"{len(campaign.data.truth):,} faces nobody trained on, each with a clear majority.",
+        lead=f"{len(campaign.data.truth):,} {campaign.data.kind.nouns} nobody trained on, each with a clear majority.",
         body=columns(
             heatmap(matrix, list(classes), list(classes)),
             reliability(bins, title="Can its confidence be believed?", note=f"ECE {arm.report['ece']:.3f}"),
@@ -188,12 +197,14 @@ def _judged(campaign: Campaigns, arm: Arm) -> Section:
 def _mistakes(campaign: Campaigns, arm: Arm) -> Section:
     if arm.judged is None:
         raise LookupError("the arm was never judged")
+    noun = campaign.data.kind.noun
     guess, truth, classes = arm.judged.argmax(axis=1), campaign.data.truth, campaign.data.classes
     wrong = np.flatnonzero(guess != truth)
     worst = wrong[np.argsort(-arm.judged[wrong].max(axis=1), kind="stable")][:SHOWN]
     pictures = [
-        Thumbnail(
-            image=campaign.data.judge[row][1],
+        _shown(
+            campaign,
+            campaign.data.judge[row][1],
             title=f"{classes[guess[row]]} {arm.judged[row].max():.0%}",
             note=f"people say {classes[truth[row]]}",
             tone="bad",
@@ -202,18 +213,19 @@ def _mistakes(campaign: Campaigns, arm: Arm) -> Section:
     ]
     return Section(
         title="Most confident mistakes",
-        body=gallery(pictures) if pictures else paragraph("None: every face of the judge was named as people do."),
+        body=gallery(pictures) if pictures else paragraph(f"None: every {noun} of the judge was named as people do."),
     )
 
 
-def _onward(arm: Arm) -> Section:
-    root = arm.workspace.root
+def _onward(campaign: Campaigns, arm: Arm) -> Section:
+    root, kind = arm.workspace.root, campaign.data.kind
+    inspect = f"emolab inspect           # the {kind.nouns}, votes and predictions in FiftyOne\n"
     return Section(
         title="Look further",
         body=code(
             f"cd {shlex.quote(str(root))}\n"
             "emolab status            # where the loop stands\n"
-            "emolab inspect           # the faces, votes and predictions in FiftyOne\n"
+            f"{inspect if kind.in_fiftyone else ''}"
             "emolab label status      # the team in numbers\n"
             "emolab studio up         # the same Label Studio again\n"
         ),

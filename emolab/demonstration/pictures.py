@@ -6,18 +6,15 @@ Pictures are drawn enlarged and scaled down, so edges are smooth.
 from __future__ import annotations
 
 import io
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from emolab.demonstration.face_drawing import Action, Pen, Person, head, shade
+from emolab.demonstration.lots import in_lots
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
 #: Side of a picture in pixels, and how much larger it is drawn before it is scaled down.
 SIZE = 96
 _OVER = 3
-#: Pictures that a process draws at a time, and how many such lots wait for each process.
-_LOT, _AHEAD = 16, 3
 
 
 @dataclass(frozen=True)
@@ -81,22 +76,7 @@ def sketch(scene: Scene, person: Person | None, action: Action, rng: Generator) 
 
 def pictures(sketches: Iterable[Sketch], *, jobs: int = 1) -> Iterator[bytes]:
     """The PNG of each sketch, in order; with ``jobs`` above 1 drawn by so many processes."""
-    waiting = iter(sketches)
-    if jobs <= 1:
-        yield from map(draw, waiting)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        lots: deque[Future[list[bytes]]] = deque()
-        while True:
-            while len(lots) < _AHEAD * jobs and (lot := list(islice(waiting, _LOT))):
-                lots.append(pool.submit(_draw_lot, lot))
-            if not lots:
-                return
-            yield from lots.popleft().result()
-
-
-def _draw_lot(lot: list[Sketch]) -> list[bytes]:
-    return [draw(each) for each in lot]
+    return in_lots(draw, sketches, jobs=jobs)
 
 
 def draw(wanted: Sketch) -> bytes:

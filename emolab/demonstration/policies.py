@@ -11,13 +11,13 @@ from emolab.words import many
 
 #: Names of the two, also of their workspaces' folders.
 USUAL, EMOLAB = "usual", "emolab"
-#: People per face: always so many, or from one up to as many where in doubt.
+#: People per sample: always so many, or from one up to as many where in doubt.
 ALWAYS, IN_DOUBT = "3", "1..3"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How faces are chosen, how many people see each, and how votes become labels: names that the settings know."""
+    """How samples are chosen, how many people see each, and how votes become labels: names that the settings know."""
 
     name: str
     title: str
@@ -27,7 +27,7 @@ class Policy:
 
     @property
     def expected(self) -> float:
-        """Votes per face to reckon with before any was given."""
+        """Votes per sample to reckon with before any was given."""
         wanted = parse(self.votes)
         return (wanted.low + wanted.high) / 2
 
@@ -41,12 +41,12 @@ class Policy:
 
 
 def usual() -> Policy:
-    """Random faces, three votes on each, the majority counts."""
+    """Random samples, three votes on each, the majority counts."""
     return Policy(name=USUAL, title="the usual way", strategy="random", votes=ALWAYS, aggregator="majority")
 
 
 def emolab(strategy: str | None = None) -> Policy:
-    """Faces as ``emolab suggest`` chooses them, asked again where in doubt, labels by emolab's default.
+    """Samples as ``emolab suggest`` chooses them, asked again where in doubt, labels by emolab's default.
 
     Everything is as emolab's settings are without a change; ``strategy`` names another one.
     """
@@ -60,15 +60,15 @@ def emolab(strategy: str | None = None) -> Policy:
     )
 
 
-def plan_budgets(pool: int, *, rounds: int, budget: int) -> list[float]:
+def plan_budgets(pool: int, *, rounds: int, budget: int, noun: str = "face") -> list[float]:
     """Votes spent after each round of the replay, from the size of the pool alone: rounds of ``budget`` votes.
 
-    They end when about as many votes are spent as there are faces, and no earlier than the campaigns. Raises
+    They end when about as many votes are spent as there are samples, and no earlier than the campaigns. Raises
     :class:`DataError` for a pool that is too small for them.
     """
     if rounds * budget > pool:
         raise DataError(
-            f"The pool has {many(pool, 'face')}, and {many(rounds, 'round')} of {budget} votes may ask about more.",
+            f"The pool has {many(pool, noun)}, and {many(rounds, 'round')} of {budget} votes may ask about more.",
             hint=f"Name a larger one: --pool {2 * rounds * budget}",
         )
     return [float(budget * (number + 1)) for number in range(pool // budget)]

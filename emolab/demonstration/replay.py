@@ -1,6 +1,6 @@
 """The two policies of the demo replayed many times, so that a difference can be told from luck.
 
-The same faces and the same team as in the campaigns: each person's answer to a face is what they would say in Label
+The same samples and the same team as in the campaigns: each person's answer to one is what they would say in Label
 Studio. Only a linear head learns, on features that do not change, so a campaign takes seconds. Faces of other people
 judge; nobody is asked about them.
 """
@@ -23,7 +23,6 @@ from emolab.config import Config, TrainingConfig
 from emolab.datasets.benchmark_set import EvaluationSet
 from emolab.datasets.voted_dataset import Crowd, digest
 from emolab.demonstration.annotators import TEAM, answer
-from emolab.demonstration.campaign import backbone
 from emolab.demonstration.data import DemoData
 from emolab.demonstration.policies import EMOLAB, USUAL, Policy, plan_budgets
 from emolab.loop.label.simulation.sides import Sides, sides_of
@@ -55,16 +54,17 @@ class Saving:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """What came of the campaigns, by policy: ``curves`` are accuracies, ``faces`` those asked about at the end."""
+    """What came of the campaigns, by policy: ``curves`` are accuracies, ``samples`` how many were asked about."""
 
     curves: Mapping[str, Curves]
     macro_f1: Mapping[str, Curves]
-    faces: Mapping[str, float]
+    samples: Mapping[str, float]
     savings: Mapping[str, Saving]
     budgets: list[float]
     seeds: int
     pool: int
     judge: int
+    nouns: str = "faces"
 
 
 def replay(
@@ -79,16 +79,17 @@ def replay(
     jobs: int,
     progress: Progress = SILENT,
 ) -> Replay:
-    """Play both policies from each of ``seeds`` starts on the faces of ``data``; what is played is kept in ``folder``.
+    """Play both policies from each of ``seeds`` starts on the samples of ``data``; what is played stays in ``folder``.
 
     ``budget`` is in votes per round; ``twins`` maps the file of each near copy to the one that stands for it. Also
-    played is emolab's way to ask about faces that are drawn at random: it tells how much of the saving is due to the
-    choice of faces.
+    played is emolab's way to ask about samples that are drawn at random: it tells how much of the saving is due to the
+    choice of samples.
     """
     everybody, judge = team_crowd(data), _judge(data)
     sides = _sides(data, everybody, judge, twins)
-    budgets = plan_budgets(len(np.unique(sides.duplicate[~sides.excluded])), rounds=rounds, budget=budget)
-    config = TrainingConfig(mode="head", backbone=backbone(data.title))
+    waiting = len(np.unique(sides.duplicate[~sides.excluded]))
+    budgets = plan_budgets(waiting, rounds=rounds, budget=budget, noun=data.kind.noun)
+    config = TrainingConfig(mode="head", backbone=data.kind.backbone_for(data.title))
     played: dict[str, list[SimulatedRound]] = {}
     for name, strategies in ((USUAL, [CONTROL]), (EMOLAB, [CONTROL, policies[EMOLAB].strategy])):
         place = folder / name
@@ -106,12 +107,13 @@ def replay(
     return Replay(
         curves=curve,
         macro_f1=macro_f1,
-        faces={name: float(np.mean([one.samples for one in found])) for name, found in last.items()},
+        samples={name: float(np.mean([one.samples for one in found])) for name, found in last.items()},
         savings={name: saving(curve[name], curve[USUAL]) for name in (EMOLAB, ASKING)},
         budgets=budgets,
         seeds=seeds,
         pool=len(everybody.ids),
         judge=judge.n,
+        nouns=data.kind.nouns,
     )
 
 
@@ -142,8 +144,8 @@ def saving(mine: Curves, usual: Curves) -> Saving:
 
 def team_crowd(data: DemoData) -> Crowd:
     """The pool with what each person of the team says about it."""
-    files = sorted(path for path in data.photos.rglob("*") if path.name in data.crowd)
-    media = {digest(path): path for path in files}  # the same bytes are one face
+    files = sorted(path for path in data.folder.rglob("*") if path.name in data.crowd)
+    media = {digest(path): path for path in files}  # the same bytes are one sample
     said = np.array([_said(sample, data.crowd[path.name], data.classes) for sample, path in media.items()])
     votes = np.stack([(said == number).sum(axis=1) for number in range(len(data.classes))], axis=1)
     return Crowd(
@@ -169,7 +171,7 @@ def _said(sample: str, crowd: Mapping[str, float], classes: tuple[str, ...]) -> 
 
 
 def _sides(data: DemoData, everybody: Crowd, judge: EvaluationSet, twins: Mapping[str, str]) -> Sides:
-    """Who is asked and who judges. Drawn faces that judge are of other people, so they are no near copies of any."""
+    """Who is asked and who judges. Made samples that judge are of other people, so they are no near copies of any."""
     asked, judges = np.arange(len(everybody.ids)), np.arange(judge.n)
     if not data.drawn:
         return sides_of(everybody, asked, judge, judges)
@@ -197,7 +199,7 @@ def _judge(data: DemoData) -> EvaluationSet:
         distributions=sure,
         votes=sure.astype(np.int32),
         supported=np.ones(k, dtype=bool),
-        protocol="faces of other people, each with a clear majority",
+        protocol=f"{data.kind.nouns} of other people, each with a clear majority",
         dropped={},
         splits=(),
     )

@@ -92,12 +92,16 @@ def columns(*bodies: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Thumbnail:
-    """A thumbnail: an encoded PNG or JPEG, a title, a line below it, and a tone: ``good``, ``bad`` or none."""
+    """A thumbnail: an encoded PNG or JPEG, a title, a line below it, and a tone: ``good``, ``bad`` or none.
+
+    ``sound`` is a FLAC or WAV file that a player under the picture plays; empty for none.
+    """
 
     image: bytes
     title: str
     note: str = ""
     tone: str = ""
+    sound: bytes = b""
 
 
 def gallery(pictures: Iterable[Thumbnail]) -> str:
@@ -122,11 +126,17 @@ def data_uri(image: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
 
 
+def _sound_uri(sound: bytes) -> str:
+    kind = "flac" if sound.startswith(b"fLaC") else "wav"
+    return f"data:audio/{kind};base64,{base64.b64encode(sound).decode('ascii')}"
+
+
 def _figure(picture: Thumbnail) -> str:
     note = f"<span>{escape(picture.note)}</span>" if picture.note else ""
+    player = f'<audio controls preload="metadata" src="{_sound_uri(picture.sound)}"></audio>' if picture.sound else ""
     return (
         f'<figure class="{escape(picture.tone)}"><img alt="{escape(picture.title)}" src="{data_uri(picture.image)}">'
-        f"<figcaption><b>{escape(picture.title)}</b>{note}</figcaption></figure>"
+        f"{player}<figcaption><b>{escape(picture.title)}</b>{note}</figcaption></figure>"
     )
 
 

@@ -20,7 +20,7 @@ def replayed(found: Saving) -> Replay:
     return Replay(
         curves={},
         macro_f1={},
-        faces={},
+        samples={},
         savings={EMOLAB: found},
         budgets=[100.0, 200.0, 400.0],
         seeds=12,

@@ -11,6 +11,7 @@ from emolab.config import Config
 from emolab.demonstration import policies
 from emolab.demonstration.annotators import TEAM, answer
 from emolab.demonstration.data import DemoData, drawn
+from emolab.demonstration.kinds.demo_kind import open_kind
 from emolab.demonstration.policies import EMOLAB, USUAL, plan_budgets
 from emolab.demonstration.replay import ASKING, Replay, replay, team_crowd
 from emolab.errors import DataError
@@ -23,7 +24,7 @@ WAYS = {policy.name: policy for policy in (policies.usual(), policies.emolab("ma
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> DemoData:
-    return drawn(tmp_path_factory.mktemp("faces"), pool=150, judge=60, seed=1)
+    return drawn(tmp_path_factory.mktemp("faces"), open_kind("image"), pool=150, judge=60, seed=1)
 
 
 def played(folder: Path, faces: DemoData) -> Replay:
@@ -34,8 +35,8 @@ def test_both_ways_spend_the_same_votes_on_the_same_faces(tmp_path: Path, faces:
     pytest.importorskip("torch")
     found = played(tmp_path / "a", faces)
     assert found.budgets == [60.0, 120.0]
-    assert found.faces[USUAL] == 40  # three votes each
-    assert 40 < found.faces[EMOLAB] <= 120
+    assert found.samples[USUAL] == 40  # three votes each
+    assert 40 < found.samples[EMOLAB] <= 120
     assert (found.pool, found.judge, found.seeds) == (150, len(faces.judge), 2)
     for curve in found.curves.values():
         assert curve.values.shape == (2, 2)
