@@ -224,6 +224,15 @@ def answering_device_option(*, also_torch: bool = False) -> Callable[[F], F]:
     return click.option("--device", type=click.Choice(words), help=help)
 
 
+def leak_option(function: F) -> F:
+    """Give a command ``--allow-speaker-leak``, passed on as ``allow_speaker_leak``."""
+    return click.option(
+        "--allow-speaker-leak",
+        is_flag=True,
+        help="Let splits put one speaker on both sides; every report of such a model says so.",
+    )(function)
+
+
 def flips_option(function: F) -> F:
     """Give a command ``--flips/--no-flips``, passed on as ``flips``; ``None`` where it was not given."""
     return click.option(

@@ -29,7 +29,7 @@ def evaluate(
 ) -> None:
     """Judge MODEL (champion, the start of an id, or a checkpoint folder) and print accuracy, macro-F1, calibration."""
     from emolab.cli.common import escape
-    from emolab.cli.ui.comparison_table import show_learned
+    from emolab.cli.ui.comparison_table import show_learned, show_speakers
     from emolab.cli.ui.metrics_table import show_metrics
     from emolab.cli.ui.model_options import device_of, folder_of
     from emolab.loop.model.evaluate import check_place
@@ -56,4 +56,5 @@ def evaluate(
     if found["unreadable"] > len(found["errors"]):
         session.say(f"[yellow]left out:[/] {found['unreadable'] - len(found['errors']):,} more")
     show_learned(session, found["learned"], found)
+    show_speakers(session, found.get("speakers"))
     show_metrics(session, found, title=f"Model {short(done.model)} on {escape(where)}")

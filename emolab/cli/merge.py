@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, bar, escape, other_files, workspace_command
+from emolab.cli.common import Session, bar, escape, leak_option, other_files, workspace_command
 from emolab.cli.split import offer_repair
 from emolab.cli.ui.learned_warning import warn_of
 from emolab.cli.ui.merge_shortage import after_merge
@@ -36,6 +36,7 @@ SHOWN = 10
               help="Group near-identical images of the whole workspace afterwards.")  # fmt: skip
 @click.option("--repair/--no-repair", "repair", default=None,
               help="Bring near copies across splits together; by default it asks at a terminal.")  # fmt: skip
+@leak_option
 @click.option("--dry-run", is_flag=True, help="Read and report everything, write nothing.")
 @workspace_command
 def merge(
@@ -49,6 +50,7 @@ def merge(
     name: str | None,
     near: bool,
     repair: bool | None,
+    allow_speaker_leak: bool,
     dry_run: bool,
 ) -> int:
     """Bring the dataset at PATH (a folder, a zip or a table) in, as samples and as votes of the dataset.
@@ -69,6 +71,7 @@ def merge(
         name=name,
         dry_run=dry_run,
         near=near,
+        allow_speaker_leak=allow_speaker_leak,
         progress=session.progress,
     )
     report = done.report

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, escape, within, workspace_command
+from emolab.cli.common import Session, escape, leak_option, within, workspace_command
 from emolab.words import many
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ SHOWN = (0, 2, 3, 4, 6, 8)
 @click.option("--ceiling/--no-ceiling", default=True, show_default=True, help="Also label everything, once per seed.")
 @click.option("--relearn", type=within("option.count"), metavar="VOTES",
               help="Also leave rounds half-way: in their order and in one renewed after so many votes.")  # fmt: skip
+@leak_option
 @click.option("--jobs", type=within("option.jobs"), default=1, show_default=True, metavar="N",
               help="Campaigns at a time, each in a process with one thread.")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("simulation"), show_default=True,
@@ -78,6 +79,7 @@ def simulate(
     width: int,
     ceiling: bool,
     relearn: int | None,
+    allow_speaker_leak: bool,
     jobs: int,
     out: Path,
 ) -> None:
@@ -93,26 +95,12 @@ def simulate(
     from emolab.loop.label.simulation.request import SimulationRequest
 
     request = SimulationRequest(
-        dataset=dataset,
-        judge=judge,
-        options=reader_options(options),
-        strategies=tuple(name.strip() for name in strategies.split(",")),
-        seeds=seeds,
-        budget=budget,
-        start=start,
-        rounds=rounds,
-        per_round=per_round,
-        votes=votes,
-        price=price,
-        oracle=oracle,
-        aggregator=aggregator,
-        mode=mode,
-        features=width,
-        ceiling=ceiling,
-        relearn=relearn or 0,
-        jobs=jobs,
+        dataset=dataset, judge=judge, options=reader_options(options),
+        strategies=tuple(name.strip() for name in strategies.split(",")), seeds=seeds, budget=budget, start=start,
+        rounds=rounds, per_round=per_round, votes=votes, price=price, oracle=oracle, aggregator=aggregator, mode=mode,
+        features=width, ceiling=ceiling, relearn=relearn or 0, allow_speaker_leak=allow_speaker_leak, jobs=jobs,
         out=out,
-    )
+    )  # fmt: skip
     config = campaign_config(request, _workspace(session), session.overrides, progress=session.progress)
     found = run(request, config=config, progress=session.progress)
     session.emit(found)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emolab.cli.common import Session, consent, escape, within, workspace_command
+from emolab.cli.common import Session, consent, escape, leak_option, within, workspace_command
 from emolab.cli.ui.groups import OrderedGroup
 from emolab.words import many
 
@@ -72,6 +72,7 @@ def list_splits(session: Session) -> None:
 )
 @click.option("--source", "sources", multiple=True, metavar="NAME", help="All samples of a source; repeatable.")
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="All samples of a group; repeatable.")
+@leak_option
 @_dry_run
 @_yes
 @workspace_command
@@ -82,6 +83,7 @@ def set_split(
     ids: Sequence[str],
     sources: Sequence[str],
     groups: Sequence[str],
+    allow_speaker_leak: bool,
     dry_run: bool,
     yes: bool,
 ) -> None:
@@ -94,7 +96,16 @@ def set_split(
         raise click.UsageError("Name what to move: --sample ID, --source NAME or --group NAME.")
     split = None if name == "none" else name
     agree = partial(_agree, session, yes=yes)
-    done = run(session.workspace, split, ids=ids, sources=sources, groups=groups, agree=agree, dry_run=dry_run)
+    done = run(
+        session.workspace,
+        split,
+        ids=ids,
+        sources=sources,
+        groups=groups,
+        allow_speaker_leak=allow_speaker_leak,
+        agree=agree,
+        dry_run=dry_run,
+    )
     session.emit(done)
     _show(session, done)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emolab.cli.common import Session, device_option, workspace_command
+from emolab.cli.common import Session, device_option, leak_option, workspace_command
 from emolab.words import many, short
 
 if TYPE_CHECKING:
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @click.command(short_help="Train a model on the current labels.")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run, on the data and settings it began with.")
 @device_option
+@leak_option
 @workspace_command
-def train(session: Session, resume: bool, device: str | None) -> None:
+def train(session: Session, resume: bool, device: str | None, allow_speaker_leak: bool) -> None:
     """Fine-tune a network on the vote distributions of the labelled samples, calibrate it and write a report.
 
     Samples without a split get one (80 % train, 20 % valid; copies and groups stay together). Settings are those of
@@ -31,13 +32,19 @@ def train(session: Session, resume: bool, device: str | None) -> None:
 
     if resume:
         _refuse_settings(session.overrides)
+    asked: dict[str, Any] = {
+        "resume": resume,
+        "device": device,
+        "allow_speaker_leak": allow_speaker_leak,
+        "progress": session.progress,
+    }
     if "TORCHELASTIC_RUN_ID" in os.environ:
         from emolab.cli.ui.signals import terminated_like_ctrl_c
 
         with terminated_like_ctrl_c():
-            trained = train_together(session.workspace, resume=resume, device=device, progress=session.progress)
+            trained = train_together(session.workspace, **asked)
     else:
-        trained = run(session.workspace, resume=resume, device=device, progress=session.progress)
+        trained = run(session.workspace, **asked)
     if trained is not None:
         session.emit(trained.to_dict())
         _show(session, trained)
@@ -72,7 +79,7 @@ def _champion(trained: Trained) -> str:
 
 def _show(session: Session, trained: Trained) -> None:
     from emolab.cli.common import escape
-    from emolab.cli.ui.comparison_table import show_comparison, show_learned
+    from emolab.cli.ui.comparison_table import show_comparison, show_learned, show_speakers
     from emolab.cli.ui.metrics_table import show_metrics
 
     model, metrics = trained.model, trained.checkpoint.metrics
@@ -92,6 +99,7 @@ def _show(session: Session, trained: Trained) -> None:
     else:
         session.say("[yellow]No validation samples, so nothing is measured and the model is not calibrated.[/]")
     show_learned(session, metrics["learned"], metrics["valid"])
+    show_speakers(session, metrics.get("speakers"))
     show_comparison(session, metrics["compared"])
     session.say(f"  report: {escape(str(trained.report))}")
     session.next_step("emolab suggest")

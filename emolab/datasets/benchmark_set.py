@@ -46,6 +46,7 @@ class EvaluationSet:
     where it has one, else all votes for emotions; ``votes`` (n, k) int32 the people behind each class;
     ``supported`` (k,) which classes the dataset can show. ``protocol`` says in words what was kept, ``dropped``
     counts images by the reason they were not; ``splits`` are the splits that were judged (empty: the set has none).
+    ``groups`` (n) are the dataset's own (empty: not known).
     """
 
     spec: str
@@ -59,6 +60,7 @@ class EvaluationSet:
     protocol: str
     dropped: Mapping[str, int]
     splits: tuple[str, ...]
+    groups: Sequence[str | None] = ()
 
     @property
     def n(self) -> int:
@@ -117,6 +119,7 @@ def evaluation_set(
         protocol=_words(chosen, judged, len(rows), gone, read_from),
         dropped=dict(gone),
         splits=tuple(part for part in judged if part),
+        groups=[row.record.group for row in rows],
     )
 
 

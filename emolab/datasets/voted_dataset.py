@@ -15,6 +15,7 @@ from emolab.datasets.near_copies.finder import open_finder
 from emolab.datasets.near_copies.groups import groups
 from emolab.datasets.readers.reader import ReaderOptions, as_reader
 from emolab.datasets.readers.source import Damaged
+from emolab.datasets.splits.speakers import refuse_column
 from emolab.errors import DataError, UnknownName
 from emolab.modalities.modality import recognised
 from emolab.plugins import READERS
@@ -60,17 +61,21 @@ def read(
     split: str | None = None,
     options: ReaderOptions | None = None,
     rules: Mapping[str, Target] | None = None,
+    allow_speaker_leak: bool = False,
 ) -> Crowd:
     """The images of ``spec`` = ``READER:PATH`` and their votes, all of them or those of ``split``.
 
     Several records of one image are several people. Raises :class:`UnknownName` for a reader or split and
-    :class:`DataError` where nobody names a class.
+    :class:`DataError` where nobody names a class, and for a column of speakers that no group is made of, which
+    ``allow_speaker_leak`` lets be.
     """
     name, _, where = spec.partition(":")
     reader, path, options = as_reader(READERS.load(name)), Path(where).expanduser(), options or {}
     if split is not None and split not in SPLITS:
         raise UnknownName("split", split, SPLITS)
-    labels = _label_map(reader.survey(path, options).labels, classes, rules or {})
+    survey = reader.survey(path, options)
+    refuse_column(survey, str(path), allowed=allow_speaker_leak)
+    labels = _label_map(survey.labels, classes, rules or {})
     table = _VoteTable(classes, labels)
     unreadable = 0
     for record in reader(path, options):

@@ -39,6 +39,9 @@ class Modality(Protocol):
     #: Settings that a new workspace begins with where emolab's defaults are not for it; at most one of a section.
     settings: Mapping[str, str]
 
+    #: Whether a group is a person by whom a model knows its samples again: splits that divide one are refused.
+    speakers: bool
+
     #: What shows it to annotators on the labelling server.
     form: FormElement
     #: How names of its files may end, in words.

@@ -34,6 +34,29 @@ def learned_lines(learned: Mapping[str, Any] | None, whole: Mapping[str, Any]) -
     return [f"{some}: {pairs} (n = {without['n']:,}).", *lines]
 
 
+def speaker_lines(speakers: Mapping[str, Any] | None) -> list[str]:
+    """How far a model was judged on people it has learned; nothing where it was not.
+
+    ``speakers`` is what :func:`emolab.training.runs.model_origin.speakers` gives; earlier models have none.
+    """
+    if not speakers:
+        return []
+    lines = []
+    if speakers["divided"]:
+        are = "is" if speakers["divided"] == 1 else "are"
+        people = "speaker (or other group)" if speakers["divided"] == 1 else "speakers (or other groups)"
+        lines.append(
+            f"Speaker leak: {speakers['divided']:,} {people} {are} both trained and validated on, with "
+            f"{speakers['samples']:,} of the {speakers['n']:,} validation samples. For new speakers expect less."
+        )
+    if speakers["ignored"]:
+        lines.append(
+            f"Speaker leak: {', '.join(speakers['ignored'])} came in with --allow-speaker-leak, so its splits may "
+            "divide speakers that nothing here tells apart. For new speakers expect less."
+        )
+    return lines
+
+
 def comparison_title(compared: Mapping[str, Any]) -> str:
     """What a table of both models stands under."""
     return f"Beside {compared['against']}, on the same {compared['n']:,} validation samples"

@@ -26,6 +26,15 @@ def show_comparison(session: Session, compared: Mapping[str, Any] | None) -> Non
         session.say(f"[dim]{escape(line)}[/]")
 
 
+def show_speakers(session: Session, speakers: Mapping[str, Any] | None) -> None:
+    """Print how far a model was judged on speakers that it has learned."""
+    from emolab.cli.common import escape
+    from emolab.stats import comparison_words
+
+    for line in comparison_words.speaker_lines(speakers):
+        session.say(f"[yellow]![/] {escape(line)}")
+
+
 def show_learned(session: Session, learned: Mapping[str, Any] | None, whole: Mapping[str, Any]) -> None:
     """Print how far the figures of ``whole`` rest on samples that the model has learned."""
     from emolab.cli.common import escape

@@ -19,7 +19,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emolab.catalog import events, samples, votes
+from emolab.catalog import events, samples, settings, votes
 from emolab.datasets.collect.ingest import IngestOptions, Item, ingest
 from emolab.datasets.file_names import NAME_LIMIT, source_name
 from emolab.datasets.merge.batches import MergeBatches, earlier_votes, wanted_split
@@ -28,8 +28,10 @@ from emolab.datasets.merge.report import MergeReport
 from emolab.datasets.near_copies import groups
 from emolab.datasets.readers.reader import Reader, ReaderOptions, Survey, as_reader
 from emolab.datasets.readers.source import Damaged
+from emolab.datasets.splits import speakers
 from emolab.datasets.splits.assign import fill
 from emolab.errors import DataError, UnknownName
+from emolab.modalities.modality import open_modality
 from emolab.modalities.problems import Problem
 from emolab.plugins import READERS
 from emolab.progress import SILENT, Progress
@@ -55,6 +57,7 @@ def merge(
     name: str | None = None,
     dry_run: bool = False,
     near: bool = True,
+    allow_speaker_leak: bool = False,
     progress: Progress = SILENT,
 ) -> MergeReport:
     """Bring the dataset at ``path`` into ``workspace`` and say what happened; safe to run again or to go on with.
@@ -62,11 +65,13 @@ def merge(
     ``split``: ``auto`` keeps the dataset's splits and assigns the rest by group, a split's name takes everything there.
     ``rules`` map labels (see :mod:`emolab.datasets.merge.label_map`); ``name`` is the dataset's name in the workspace
     (default: the reader's for a published dataset, else the folder's). ``near=False`` leaves near-duplicates alone.
+    ``allow_speaker_leak``: splits may divide speakers, which is kept and told of every model.
     Raises :class:`DataError` for a dataset that is not in the reader's layout and for labels without meaning, before
     anything is written.
     """
     began = time.monotonic()
     dataset = _survey(workspace, reader, path, split=split, rules=rules, options=options, name=name)
+    speakers.refuse_column(dataset.survey, str(path), allowed=allow_speaker_leak)
     report = MergeReport(
         name=dataset.name, reader=reader, path=str(path), licence=dataset.source.licence, dry_run=dry_run
     )
@@ -75,10 +80,16 @@ def merge(
         with catalog.connect() as connection:
             report.supported = _supported(connection, dataset)
             earlier = earlier_votes(votes.origins(connection, f"reader:{dataset.name}:"))
+            leaks = _divided(workspace, connection, dataset)
+        if not allow_speaker_leak:
+            speakers.refuse(leaks, f"the splits of {path}", _keep_whole(dataset))
         batches = MergeBatches(report, dataset.source, dataset.labels, split, earlier)
         _take_in(workspace, catalog, dataset, batches, report, progress=progress)
         batches.finish(dataset.classes)
         if not dry_run:
+            if leaks or dataset.survey.speakers:
+                with catalog.begin() as tx:
+                    settings.divide_speakers(tx, "merge", source=dataset.name)
             found = groups.find(workspace, catalog, progress=progress) if near else None
             _settle(catalog, dataset, batches, report, found)
         with catalog.connect() as connection:
@@ -223,6 +234,24 @@ def _items(records: Iterator[Record], name: str, source: Reader, split: str) -> 
             stamp=stamp,
             carry=record,
         )
+
+
+def _divided(workspace: Workspace, conn: Connection, dataset: _Dataset) -> list[str]:
+    """The groups that this merge would put on both sides, where a group is a speaker and none was let be before."""
+    if not open_modality(workspace.config.project.modality).speakers:
+        return []
+    if any(row["source"] in (None, dataset.name) for row in settings.speakers_divided(conn)):
+        return []
+    own: Mapping[str, set[str]] = dataset.survey.placed
+    if dataset.split != "auto":
+        own = {group: {dataset.split} for group in own}
+    return speakers.unlike(speakers.with_known(conn, dataset.name, own))
+
+
+def _keep_whole(dataset: _Dataset) -> str:
+    """What to type so that speakers stay whole."""
+    drop = ' -o "split="' if dataset.reader == "csv" else " --split train, and then emolab split draw"
+    return f"Have emolab draw splits by speaker:{drop}; or let it be, on record: {speakers.FLAG}"
 
 
 def _supported(connection: Connection, dataset: _Dataset) -> list[str]:

@@ -23,6 +23,13 @@ SPLIT_COLUMNS = frozenset(
      "is_test", "istrain", "istest", "split_name")
 )  # fmt: skip
 
+#: What columns that say who it is are called.
+SPEAKER_COLUMNS = frozenset(
+    ("speaker", "speaker_id", "speakerid", "speaker_name", "spk", "spk_id", "spkid", "talker", "talker_id", "voice_id",
+     "actor", "actor_id", "actorid", "subject", "subject_id", "subjectid", "person", "person_id", "personid",
+     "participant", "participant_id", "identity", "client_id")
+)  # fmt: skip
+
 
 class Columns:
     """The columns of ``table``. Raises :class:`UnknownName` for one that is needed and not there, and
@@ -48,6 +55,12 @@ class Columns:
             if place is None:
                 raise _unknown(table, name, "votes")
             self._counts[name] = place
+        #: The column that says who it is, where no group is made of it and nothing else was asked for.
+        self.speakers: str | None = None
+        if not {"group", "group_by"} & set(options):
+            taken = {*self._at.values(), *self._counts.values()}
+            free = [name for at, name in enumerate(header) if at not in taken and _plain(name) in SPEAKER_COLUMNS]
+            self.speakers = free[0] if free else None
         self._lines: Iterator[Line | Fault] = table.rows()
         self._by_folder = False
         if "split" not in self._at and options.get("split") != "":
@@ -113,7 +126,7 @@ class Columns:
         header = self._table.header
         taken = {*self._at.values(), *self._counts.values()}
         for at, name in enumerate(header):
-            if at not in taken and name.lower().replace(" ", "_").replace("-", "_") in SPLIT_COLUMNS:
+            if at not in taken and _plain(name) in SPLIT_COLUMNS:
                 self._at["split"] = at
                 return
         looked_at: list[Line | Fault] = []
@@ -133,6 +146,11 @@ class Columns:
                     hint=f'Use it with -o "split={header[at]}", or leave splits out: -o "split="',
                 )
         self._by_folder = _folder_split(self.cell(first, "path") or "") is not None
+
+
+def _plain(name: str) -> str:
+    """The name of a column without what differs between tables."""
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def _folder_split(path: str) -> str | None:

@@ -71,15 +71,19 @@ def records(path: Path, options: ReaderOptions) -> Iterator[Record]:
 
 def survey(path: Path, options: ReaderOptions) -> Survey:
     """The votes each label has in the table."""
-    group_rule(options.get("group_by"))
+    group = group_rule(options.get("group_by"))
     found = Survey()
     with _Tables(path, options) as tables:
         used = set(tables.names)
         for table in tables.names:
             for row in tables.rows(table):
-                found.add(row.votes if isinstance(row, CsvRow) else {})
-                if isinstance(row, CsvRow) and tables.source is not None:
+                if isinstance(row, Fault):
+                    found.add({})
+                    continue
+                found.add(row.votes, group=row.group or group(row.path), split=row.split)
+                if tables.source is not None:
                     used.add(tables.source.find(tables.name_of(table, row.path)))
+        found.speakers = tables.speakers
         if tables.source is not None:
             found.ignored, found.problems = tables.source.passed_over(used), tables.source.problems
     return found
@@ -95,6 +99,7 @@ class _Tables(ExitStack):
         self._words = SplitWords(options)
         self._root = options.get("root", "").replace("\\", "/")
         self.source: SourceTree | None = None
+        self.speakers: str | None = None
         if is_table(path) or not (path.is_dir() or os.path.lexists(path)):
             self.names = [path.name]
         else:
@@ -131,6 +136,7 @@ class _Tables(ExitStack):
 
     def _read(self, table: Table) -> Iterator[CsvRow | Fault]:
         columns = Columns(table, self._options, self._words)
+        self.speakers = self.speakers or columns.speakers
         named = None if self._options.get("split") == "" else split_of(PurePosixPath(table.name).name.partition(".")[0])
         for line in columns.lines():
             if isinstance(line, Fault):

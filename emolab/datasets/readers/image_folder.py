@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -75,16 +75,16 @@ def records(path: Path, options: ReaderOptions) -> Iterator[Record]:
 
 def survey(path: Path, options: ReaderOptions) -> Survey:
     """How many images each class folder holds."""
-    group_rule(options.get("group"))
+    group = group_rule(options.get("group"))
     with SourceTree(path) as source:
-        return counted(source, places(source, options))
+        return counted(source, places(source, options), group)
 
 
-def counted(source: SourceTree, found: list[Place]) -> Survey:
-    """The survey of images by their places."""
+def counted(source: SourceTree, found: list[Place], group: Callable[[str], str | None] = lambda _name: None) -> Survey:
+    """The survey of images by their places; ``group`` tells that of a name."""
     result = Survey(ignored=source.passed_over({place.name for place in found}), problems=source.problems)
     for place in found:
-        result.add({place.label: 1})
+        result.add({place.label: 1}, group=group(place.name) or place.group, split=place.split)
     return result
 
 

@@ -20,16 +20,22 @@ class Survey:
     """How many ``records`` there are and how many votes each of the source's own ``labels`` has.
 
     ``ignored`` counts, by suffix, files that no record is made of; ``problems`` are those met on the way to them.
+    ``placed`` are the splits that each group is in; ``speakers`` is a column that says who
+    it is and that no group is made of.
     """
 
     records: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
+    placed: dict[str, set[str]] = field(default_factory=dict)
+    speakers: str | None = None
 
-    def add(self, votes: Mapping[str, int]) -> None:
+    def add(self, votes: Mapping[str, int], *, group: str | None = None, split: str | None = None) -> None:
         """Count one record."""
         self.records += 1
+        if group:
+            self.placed.setdefault(group, set()).update({split} if split else ())
         for label, count in votes.items():
             self.labels[label_text(label)] += count
 
@@ -75,7 +81,7 @@ def as_reader(function: Callable[[Path, ReaderOptions], Iterator[Record]]) -> Re
     def count(path: Path, options: ReaderOptions) -> Survey:
         found = Survey()
         for record in function(path, options):
-            found.add(record.votes)
+            found.add(record.votes, group=record.group, split=record.split)
         return found
 
     return Reader(stream=function, survey=count, options=None)

@@ -51,6 +51,7 @@ def merge(
     name: str | None = None,
     near: bool = True,
     repair: bool = False,
+    allow_speaker_leak: bool = False,
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> Merged:
@@ -58,8 +59,9 @@ def merge(
 
     ``split``: ``auto`` keeps the dataset's own splits and assigns the rest by group, a split's name takes everything
     there. ``rules`` is a TOML or JSON file from source labels to classes, ``options`` are the reader's. ``near=False``
-    does not look for near copies; ``repair=True`` brings those across splits together. Raises :class:`DataError` for a
-    dataset that is not in the reader's layout and for labels without meaning.
+    does not look for near copies; ``repair=True`` brings those across splits together.
+    ``allow_speaker_leak`` lets splits divide speakers. Raises :class:`DataError` for a dataset that is not in the
+    reader's layout, for labels without meaning, and where speakers would be on both sides.
     """
     from emolab.datasets.merge.label_map import load_rules
     from emolab.datasets.merge.merge import merge as run
@@ -78,6 +80,7 @@ def merge(
         name=name,
         dry_run=dry_run,
         near=near,
+        allow_speaker_leak=allow_speaker_leak,
         progress=progress,
     )
     done = Merged(report=report, learned=learned_of(workspace, report, options=options, progress=progress))

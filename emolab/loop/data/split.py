@@ -65,19 +65,26 @@ def set_split(
     ids: str | Sequence[str] = (),
     sources: str | Sequence[str] = (),
     groups: str | Sequence[str] = (),
+    allow_speaker_leak: bool = False,
     agree: Agree | None = None,
     dry_run: bool = False,
 ) -> SplitChange:
     """Put samples named by id, source or group into the split ``name``; ``None``: the next training draws one.
 
-    Raises :class:`DataError` for a name that no sample has.
+    Raises :class:`DataError` for a name that no sample has, and where a speaker would be on both sides, which
+    ``allow_speaker_leak`` lets be.
     """
-    from emolab.datasets.splits import resplit
+    from emolab.datasets.splits import resplit, speakers
 
     def wanted(conn: Connection) -> Moves:
         chosen = resplit.chosen(conn, ids=several(ids), sources=several(sources), groups=several(groups))
-        return resplit.setting(conn, chosen, name)
+        moves = resplit.setting(conn, chosen, name)
+        if not allow_speaker_leak:
+            speakers.check_moves(workspace, conn, moves.to)
+        return moves
 
+    if allow_speaker_leak and not dry_run:
+        speakers.let_be(workspace, "split set")
     return _move(workspace, "set", wanted, agree=agree, dry_run=dry_run)
 
 

@@ -79,7 +79,13 @@ def simulate(request: SimulationRequest, *, config: Config | None = None, progre
     asking = Votes.parse(request.votes, request_checks.prices(request.price), sure=config.labeling.sure)
     request_checks.distinct(config, request.dataset)
     classes = config.project.classes
-    sides = divide(request.dataset, request.judge, classes, options=request.options)
+    sides = divide(
+        request.dataset,
+        request.judge,
+        classes,
+        options=request.options,
+        allow_speaker_leak=request.allow_speaker_leak,
+    )
     request_checks.unlearned(config, sides, mode=request.mode, progress=progress)
     pool = stage.field_of(sides)
     budgets = _budgets(request, asking, k=len(classes), most=worth(pool, asking))

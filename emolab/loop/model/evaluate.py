@@ -98,6 +98,7 @@ def evaluate(
         raise ConfigError(f"The split {on} is one of a workspace.", hint="Give workspace=emolab.open(PATH).")
     else:
         found = _on_split(workspace, predictor, record, on, progress)
+    found["speakers"] = predictor.checkpoint.metrics.get("speakers")
     return Evaluation(model=predictor.checkpoint.id, flips=predictor.checkpoint.flips, figures=found)
 
 

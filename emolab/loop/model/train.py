@@ -55,6 +55,7 @@ class Trained(Result):
             **{key: plain_data(metrics[key]) for key in told},
             "champion": self.champion,
             "learned": metrics["learned"],
+            "speakers": metrics.get("speakers"),
             "compared": metrics["compared"],
             "before_temperature": {k: metrics["before_temperature"][k] for k in ("nll", "ece", "brier")},
             "mismatches": list(self.mismatches),
@@ -78,6 +79,7 @@ def train(
     *,
     resume: bool = False,
     device: str | None = None,
+    allow_speaker_leak: bool = False,
     progress: Progress = SILENT,
     team: Team | None = None,
 ) -> Trained:
@@ -86,10 +88,16 @@ def train(
     It becomes ``champion`` or ``candidate``: see :mod:`emolab.loop.model.admit`. One training at a time per workspace.
 
     Without ``device`` a new run computes where the settings say, a resumed one where it began. The leader of a ``team``
-    calls this.
-    Raises :class:`DataError` when there is nothing to train on or, with ``resume``, nothing to go on with.
+    calls this. ``allow_speaker_leak`` lets splits divide speakers from now on, and every report says so.
+    Raises :class:`DataError` when there is nothing to train on or, with ``resume``, nothing to go on with, and where
+    speakers are both trained and judged on.
     """
     from emolab.modalities.own_models import own_learner
+
+    if allow_speaker_leak:
+        from emolab.datasets.splits import speakers
+
+        speakers.let_be(workspace, "train")
 
     learner = own_learner(workspace.config.project.modality)
     if learner is not None:
@@ -166,7 +174,12 @@ def _by_network(
 
 
 def train_together(
-    workspace: Workspace, *, resume: bool = False, device: str | None = None, progress: Progress = SILENT
+    workspace: Workspace,
+    *,
+    resume: bool = False,
+    device: str | None = None,
+    allow_speaker_leak: bool = False,
+    progress: Progress = SILENT,
 ) -> Trained | None:
     """:func:`train` by several processes: the result in the leading one, ``None`` in the others when they are done.
 
@@ -183,7 +196,14 @@ def train_together(
     workspace = workspace.with_settings({"training.device": device})
     team = join(workspace.config.training.device)
     if team.leads:
-        return train(workspace, resume=resume, device=device, progress=progress, team=team)
+        return train(
+            workspace,
+            resume=resume,
+            device=device,
+            allow_speaker_leak=allow_speaker_leak,
+            progress=progress,
+            team=team,
+        )
     begun = team.agree(None)["run"]
     if begun is None:
         raise SystemExit(1)

@@ -24,12 +24,13 @@ def training_material(workspace: Workspace, progress: Progress) -> tuple[Trainin
 
 def _fill_splits(workspace: Workspace, labels: LabelSet, progress: Progress) -> None:
     """Give labelled samples without a split one, and say what changed."""
-    from emolab.datasets.splits import assign
+    from emolab.datasets.splits import assign, speakers
 
     classes = labels.classes
     hard = {sample: classes[i] for sample, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
     with workspace.catalog() as catalog, catalog.begin() as tx:
         report = assign.fill(tx, hard, without_valid="carve")
+        speakers.check_to_train(workspace, tx)
     if report.carved:
         what = f"{many(report.carved, 'sample')} went from train to valid"
         progress.note(f"Too little was held out to choose and judge models by, so {what}.")

@@ -50,6 +50,7 @@ class AudioModality:
     name = "audio"
     noun = "clip"
     settings: Mapping[str, str] = {"training.backbone": "voice16"}
+    speakers = True
     form = FormElement("Audio", {"hotkey": "space", "speed": "true", "volume": "true", "zoom": "false", "height": "80"})
     endings = ".wav, .flac, .mp3"
     in_fiftyone = False

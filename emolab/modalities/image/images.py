@@ -25,6 +25,7 @@ class ImageModality:
     name = "image"
     noun = "image"
     settings: Mapping[str, str] = {}
+    speakers = False
     form = FormElement("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
     endings = ".jpg, .png"
     in_fiftyone = True

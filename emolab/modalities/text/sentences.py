@@ -33,6 +33,7 @@ class TextModality:
     name = "text"
     noun = "sentence"
     settings: Mapping[str, str] = {}
+    speakers = False
     form = FormElement("Text", {"valueType": "url", "saveTextResult": "no"})
     endings = ".txt, .csv, .jsonl"
     in_fiftyone = False

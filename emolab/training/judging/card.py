@@ -101,7 +101,9 @@ def _validated(made: Checkpoint) -> str:
 def _marks(made: Checkpoint, valid: dict[str, Any]) -> list[str]:
     """How far the figures rest on learned samples, and what the model was compared with."""
     compared = made.metrics.get("compared")
-    lines = comparison_words.learned_lines(made.metrics.get("learned"), valid) if not made.metrics.get("judged") else []
+    lines = comparison_words.speaker_lines(made.metrics.get("speakers"))
+    if not made.metrics.get("judged"):
+        lines += comparison_words.learned_lines(made.metrics.get("learned"), valid)
     rows = comparison_words.comparison_rows(compared) if compared and compared["against"] else []
     if compared and rows:
         lines.append(f"{comparison_words.comparison_title(compared)}, with 95 % intervals ({compared['method']}):")

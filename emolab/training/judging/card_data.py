@@ -103,6 +103,8 @@ def _groups(about: Mapping[str, Any]) -> str:
             "It is not known which samples show the same person or session, so validation samples may show people it "
             "has learned from."
         )
-    line = f"{about['groups']:,} people, videos or sessions; none is both trained and validated on"
+    both = about.get("divided", 0)
+    some = f"{both:,} of them {'is' if both == 1 else 'are'}" if both else "none is"
+    line = f"{about['groups']:,} people, videos or sessions; {some} both trained and validated on"
     rest = about["ungrouped"]
     return f"{line}{f', but for {rest:,} samples it is not known whom they show' if rest else ''}."

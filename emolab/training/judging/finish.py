@@ -122,6 +122,7 @@ def _document(
         metrics={
             "valid": own.measured,
             "learned": judged["learned"],
+            "speakers": model_origin.speakers(bench.workspace, data),
             "compared": judged["compared"],
             "flips": {key: found.brief for key, found in ways.items()},
             "conformal": {key: found.conformal for key, found in ways.items()},

@@ -30,6 +30,7 @@ def fairness(model: Checkpoint, valid: dict[str, Any]) -> list[Section]:
     """Both models side by side, and how far the figures rest on samples that were learned."""
     compared = model.metrics.get("compared")
     lines = [
+        *comparison_words.speaker_lines(model.metrics.get("speakers")),
         *comparison_words.learned_lines(model.metrics.get("learned"), valid),
         *comparison_words.comparison_lines(compared),
     ]

@@ -16,6 +16,7 @@ import numpy as np
 from sqlalchemy import select
 
 from emolab.catalog import samples, snapshots, tallies
+from emolab.catalog import settings as catalog_settings
 from emolab.catalog.storage import schema
 from emolab.inference import model_document
 from emolab.training.inputs.training_set import TrainingSet
@@ -65,11 +66,31 @@ def facts(workspace: Workspace, data: TrainingSet, plan: Plan) -> dict[str, Any]
         "people": sum(len(some) for kind, some in voters.items() if kind != "dataset"),
         "sources": _sources(found, train, licences, names),
         "groups": len({sample.group for sample in found if sample.group}),
+        "divided": speakers(workspace, data)["divided"],
         "ungrouped": sum(not sample.group for sample in found),
         "masked": [data.classes[i] for i in np.flatnonzero(~data.supported.all(axis=0)).tolist()],
         "test": tested,
         "start": start(plan.backbone, plan.weights),
         "teachers": [_teacher(workspace, name) for name in plan.teacher.split(",") if name],
+    }
+
+
+def speakers(workspace: Workspace, data: TrainingSet) -> dict[str, Any]:
+    """How many groups are ``divided``: trained and validated on, with how many ``samples`` of the ``n`` to validate on.
+
+    ``ignored``: datasets that came in although nothing keeps their speakers together.
+    """
+    train = {data.ids[row] for row in data.train.tolist()}
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        found = samples.by_ids(conn, data.ids)
+        told = {row["source"] for row in catalog_settings.speakers_divided(conn)}
+    learned = {sample.group for sample in found if sample.group and sample.id in train}
+    judged = [sample.group for sample in found if sample.group in learned and sample.id not in train]
+    return {
+        "divided": len(set(judged)),
+        "samples": len(judged),
+        "n": len(found) - len(train),
+        "ignored": sorted({sample.source for sample in found} & told),
     }
 
 

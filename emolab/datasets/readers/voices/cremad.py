@@ -60,7 +60,7 @@ def survey(path: Path, options: ReaderOptions) -> Survey:
         for _ in faults:
             found.add({})
         for clip in clips:
-            found.add(votes.get(clip.key, {}))
+            found.add(votes.get(clip.key, {}), group=clip.speaker)
         return found
 
 

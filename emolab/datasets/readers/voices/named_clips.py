@@ -90,5 +90,5 @@ def survey(source: SourceTree, clips: Sequence[NamedClip]) -> Survey:
     """How many clips each label has."""
     result = Survey(ignored=source.passed_over({clip.name for clip in clips}), problems=source.problems)
     for clip in clips:
-        result.add({clip.label: 1})
+        result.add({clip.label: 1}, group=clip.speaker)
     return result

@@ -16,7 +16,8 @@ class SimulationRequest:
     sample are a number or a range, ``price`` what the first costs and each further one. ``oracle``: counted, shares or
     team. ``mode``: frozen features, of which ``features`` components are used, or finetune. ``ceiling`` also labels
     everything. With ``relearn`` every round is also left half-way, in its order and in one that is renewed after so
-    many votes (0: not). ``out`` is the folder of rounds and report.
+    many votes (0: not). ``allow_speaker_leak`` lets speakers be asked about and
+    judge. ``out`` is the folder of rounds and report.
     """
 
     dataset: str
@@ -35,6 +36,7 @@ class SimulationRequest:
     mode: str = "frozen"
     features: int = 128
     ceiling: bool = True
+    allow_speaker_leak: bool = False
     relearn: int = 0
     jobs: int = 1
     out: Path = Path("simulation")

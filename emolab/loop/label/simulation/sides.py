@@ -10,8 +10,11 @@ import numpy as np
 
 from emolab.datasets import benchmark_set, voted_dataset
 from emolab.datasets.benchmark_set import HELD_OUT, EvaluationSet
+from emolab.datasets.splits import speakers
 from emolab.datasets.voted_dataset import Crowd
 from emolab.errors import DataError
+from emolab.modalities.modality import recognised
+from emolab.words import many
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +27,8 @@ JUDGE = 0.25
 class Sides:
     """Who is asked and who judges: rows ``asked`` of ``pool``, rows ``judges`` of ``judge``.
 
-    ``excluded`` and ``duplicate`` are of the rows ``asked``, as in :class:`CampaignData`.
+    ``excluded`` and ``duplicate`` are of the rows ``asked``, as in :class:`CampaignData`; ``divided`` speakers are on
+    both sides.
     """
 
     pool: Crowd
@@ -33,6 +37,7 @@ class Sides:
     duplicate: NDArray[np.int64]
     judge: EvaluationSet
     judges: NDArray[np.int64]
+    divided: int = 0
 
     @property
     def protocol(self) -> str:
@@ -40,19 +45,26 @@ class Sides:
         part = (
             "" if len(self.judges) == self.judge.n else f"; of these the {len(self.judges):,} that are not asked about"
         )
-        return f"{self.judge.spec}: {self.judge.protocol}{part}"
+        leak = f"; {many(self.divided, 'speaker')} asked about also judge: a speaker leak" if self.divided else ""
+        return f"{self.judge.spec}: {self.judge.protocol}{part}{leak}"
 
 
 def divide(
-    spec: str, judge: str | None, classes: Sequence[str], *, options: Mapping[str, str] | None = None, seed: int = 0
+    spec: str,
+    judge: str | None,
+    classes: Sequence[str],
+    *,
+    options: Mapping[str, str] | None = None,
+    allow_speaker_leak: bool = False,
+    seed: int = 0,
 ) -> Sides:
     """The pool of ``spec`` and what judges it: ``judge``, else the split held out furthest, else a quarter.
 
     Images that are near copies of a judged one are never asked about. ``options`` are those of the reader of ``spec``,
-    and of ``judge`` where it has the same reader. Raises :class:`DataError` where too little is
-    left on a side.
+    and of ``judge`` where it has the same reader. Raises :class:`DataError` where too little is left on a side, and
+    where a speaker would be on both, which ``allow_speaker_leak`` lets be.
     """
-    everybody = voted_dataset.read(spec, classes, options=options)
+    everybody = voted_dataset.read(spec, classes, options=options, allow_speaker_leak=allow_speaker_leak)
     parts = {split for split in everybody.splits if split}
     train = np.array([split in (None, "train") for split in everybody.splits])
     if judge or (train.any() and parts & {"valid", "test"}):
@@ -62,15 +74,27 @@ def divide(
         shared = judge is None or judge.partition(":")[0] == spec.partition(":")[0]
         held = benchmark_set.evaluation_set(judge or spec, classes, options=options if shared else None)
         judges = np.arange(held.n)
-    else:
-        held = benchmark_set.evaluation_set(
-            spec, classes, split=next((s for s in HELD_OUT if s in parts), None), options=options
-        )
-        asked, judges = _carve(everybody, held, seed)
+        both = _on_both(everybody, asked, held) if shared else []
+        if not allow_speaker_leak:
+            speakers.refuse(both, f"{spec} and its judge", f"Give clips of other speakers, or add {speakers.FLAG}.")
+        return sides_of(everybody, asked, held, judges, divided=len(both))
+    held = benchmark_set.evaluation_set(
+        spec, classes, split=next((s for s in HELD_OUT if s in parts), None), options=options
+    )
+    asked, judges = _carve(everybody, held, seed)
     return sides_of(everybody, asked, held, judges)
 
 
-def sides_of(everybody: Crowd, asked: NDArray[np.int64], held: EvaluationSet, judges: NDArray[np.int64]) -> Sides:
+def _on_both(everybody: Crowd, asked: NDArray[np.int64], held: EvaluationSet) -> list[str]:
+    """The groups of rows ``asked`` that judge as well, where a group is a speaker."""
+    if not recognised(everybody.media).speakers:
+        return []
+    return sorted({group for row in asked.tolist() if (group := everybody.groups[row])} & {*filter(None, held.groups)})
+
+
+def sides_of(
+    everybody: Crowd, asked: NDArray[np.int64], held: EvaluationSet, judges: NDArray[np.int64], *, divided: int = 0
+) -> Sides:
     """Rows ``asked`` of ``everybody`` and what judges them; near copies of a judged image are excluded."""
     media = [*(everybody.media[row] for row in asked), *(held.media[row] for row in judges)]
     unit = voted_dataset.units(media)
@@ -83,6 +107,7 @@ def sides_of(everybody: Crowd, asked: NDArray[np.int64], held: EvaluationSet, ju
         duplicate=first[which],
         judge=held,
         judges=judges,
+        divided=divided,
     )
 
 
