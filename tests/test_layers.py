@@ -58,6 +58,8 @@ HOMES = {
     "lightning_fabric": ("training/fitting/distributed.py",),
     "tensorboard": ("training/",),
     "safetensors": ("training/",),
+    "transformers": ("training/sentences/",),
+    "tokenizers": ("training/sentences/",),
     "imgaug": ("training/augment/",),
     "fiftyone": ("datasets/inspect/",),
     "label_studio_sdk": ("labeling/label_studio/",),

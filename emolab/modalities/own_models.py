@@ -13,14 +13,26 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from emolab.config import TrainingConfig
     from emolab.progress import Progress
 
 #: The document that every model has in its folder.
 DOCUMENT = "model.json"
-#: What ``modality`` in a document says -> what opens such a folder.
-_OPENERS: Mapping[str, str] = {"text": "emolab.modalities.text.text_model:load"}
-#: The modality of a workspace -> what learns from its samples by itself.
-_LEARNERS: Mapping[str, str] = {"text": "emolab.modalities.text.learn:learn_media"}
+#: What ``modality`` and ``runs`` in a document say -> what opens such a folder.
+_OPENERS: Mapping[tuple[str, str], str] = {
+    ("text", ""): "emolab.modalities.text.text_model:load",
+    ("text", "encoder"): "emolab.training.sentences.encoder_model:load",
+}
+#: The modality of a workspace -> what learns from its samples by itself, and what does so with an encoder in a folder.
+_LEARNERS: Mapping[str, tuple[str, str]] = {
+    "text": (
+        "emolab.modalities.text.learn:learn_media",
+        "emolab.training.sentences.learn_with_encoder:learn_media",
+    )
+}
+#: Values of ``training.weights`` that name no folder of an encoder.
+_NO_FOLDER = ("default", "none")
+_NETWORKS_ONLY = ("champion", "pretrained")
 
 
 class OwnModel(Protocol):
@@ -69,10 +81,10 @@ class Learner(Protocol):
         *,
         supported: NDArray[np.bool_],
         groups: Sequence[str | None],
-        seed: int,
+        config: TrainingConfig,
         progress: Progress,
     ) -> OwnLearnt:
-        """From ``media`` (n) and distributions of votes ``shares`` (n, k).
+        """From ``media`` (n) and distributions of votes ``shares`` (n, k), as ``config`` wants it.
 
         ``supported`` (n, k) says which classes a sample's source can show.
         Raises :class:`emolab.errors.DataError` where there is too little to learn from.
@@ -92,27 +104,60 @@ class OwnLearnt:
     left_out: Mapping[int, str]
 
 
-def own_learner(modality: str) -> Learner | None:
-    """What learns from samples of ``modality`` by itself; ``None`` where a network is trained."""
+def own_learner(modality: str, weights: str = "default") -> Learner | None:
+    """What learns from samples of ``modality`` by itself; ``None`` where a network is trained.
+
+    ``weights`` is the setting of that name: the folder of an encoder, or ``default`` for none.
+    Raises :class:`emolab.errors.ConfigError` for weights that only networks start from, :class:`MissingExtra` without
+    what an encoder needs.
+    """
+    from emolab.errors import ConfigError, MissingExtra
+
     if modality not in _LEARNERS:
         return None
-    module, _, function = _LEARNERS[modality].partition(":")
-    found: Learner = getattr(import_module(module), function)
+    if weights in _NETWORKS_ONLY:
+        raise ConfigError(
+            f"training.weights is {weights}, which is for networks of images and clips.",
+            hint="Use default, or the folder of an encoder: --set training.weights=FOLDER",
+        )
+    plain, with_encoder = _LEARNERS[modality]
+    try:
+        found: Learner = _function(plain if weights in _NO_FOLDER else with_encoder)
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train,text") from error
     return found
 
 
 def own_model(folder: Path) -> OwnModel | None:
     """The model in ``folder`` where its modality runs it by itself; ``None`` for a network or no model at all.
 
-    Raises :class:`emolab.errors.DataError` for a damaged one.
+    Raises :class:`emolab.errors.DataError` for a damaged one, :class:`MissingExtra` without what an encoder needs.
     """
+    from emolab.errors import MissingExtra
+
+    found = own_document(folder)
+    if found is None:
+        return None
+    try:
+        opener: Callable[[Path], OwnModel] = _function(_OPENERS[_kind(found)])
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train,text") from error
+    return opener(folder)
+
+
+def own_document(folder: Path) -> dict[str, Any] | None:
+    """The document of the model in ``folder``, unchecked, where its modality runs it by itself; else ``None``."""
     try:
         document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None  # what reads networks says it better
-    kind = document.get("modality") if isinstance(document, dict) else None
-    if not isinstance(kind, str) or kind not in _OPENERS:
-        return None
-    module, _, function = _OPENERS[kind].partition(":")
-    opener: Callable[[Path], OwnModel] = getattr(import_module(module), function)
-    return opener(folder)
+    return document if isinstance(document, dict) and _kind(document) in _OPENERS else None
+
+
+def _kind(document: Mapping[str, Any]) -> tuple[str, str]:
+    return str(document.get("modality")), str(document.get("runs", ""))
+
+
+def _function(name: str) -> Any:
+    module, _, function = name.partition(":")
+    return getattr(import_module(module), function)

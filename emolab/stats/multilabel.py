@@ -43,12 +43,13 @@ def labels(probs: Floats, thresholds: Floats) -> NDArray[np.bool_]:
     """
     said: NDArray[np.bool_] = probs >= thresholds
     none = np.flatnonzero(~said.any(axis=1))
-    odds = _log_odds(probs[none]) - _log_odds(np.asarray(thresholds))
+    odds = log_odds(probs[none]) - log_odds(np.asarray(thresholds))
     said[none, odds.argmax(axis=1)] = True
     return said
 
 
-def _log_odds(probs: Floats) -> NDArray[np.float64]:
+def log_odds(probs: Floats) -> NDArray[np.float64]:
+    """``ln(p / (1 - p))`` of each probability, finite also for 0 and 1."""
     safe = np.clip(probs.astype(np.float64), 1e-9, 1 - 1e-9)
     found: NDArray[np.float64] = np.log(safe) - np.log1p(-safe)
     return found

@@ -99,7 +99,8 @@ def train(
 
         speakers.let_be(workspace, "train")
 
-    learner = own_learner(workspace.config.project.modality)
+    config = workspace.config
+    learner = own_learner(config.project.modality, config.training.weights)
     if learner is not None:
         return _by_modality(workspace, learner, resume=resume, progress=progress)
     return _by_network(workspace, resume=resume, device=device, progress=progress, team=team)

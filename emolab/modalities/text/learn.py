@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emolab.config import TrainingConfig
 from emolab.errors import DataError
 from emolab.modalities.own_models import OwnLearnt
-from emolab.modalities.problems import Refused
 from emolab.modalities.text import tfidf
 from emolab.modalities.text.ngrams import NgramConfig, NgramCounts, count_ngrams
-from emolab.modalities.text.sentence import read_sentence
+from emolab.modalities.text.sentence import read_sentences
 from emolab.modalities.text.text_model import TextModel
 from emolab.progress import SILENT, Progress
 from emolab.stats import multilabel, sparse_logistic
@@ -131,6 +131,13 @@ def held_out(
     return held
 
 
+def readable(media: Sequence[bytes | Path]) -> tuple[list[str], list[int], dict[int, str]]:
+    """The sentences of ``media`` that can be read, their positions, and why the others cannot be, by position."""
+    sentences, left_out = read_sentences(media)
+    kept = [i for i in range(len(media)) if i not in left_out]
+    return [sentences[i] for i in kept], kept, left_out
+
+
 def learn_media(
     media: Sequence[bytes | Path],
     shares: Floats,
@@ -138,17 +145,11 @@ def learn_media(
     *,
     supported: NDArray[np.bool_],
     groups: Sequence[str | None],
-    seed: int,
+    config: TrainingConfig,
     progress: Progress,
 ) -> OwnLearnt:
     """:func:`learn` from files of one sentence each and distributions of votes; see :class:`Learner`."""
-    sentences, kept, left_out = [], [], {}
-    for i, item in enumerate(media):
-        try:
-            sentences.append(read_sentence(item))
-            kept.append(i)
-        except Refused as refused:
-            left_out[i] = f"{refused.kind}: {refused.message}"
+    sentences, kept, left_out = readable(media)
     settings = TextSettings()
     learnt = learn(
         sentences,
@@ -157,7 +158,7 @@ def learn_media(
         groups=[groups[i] for i in kept],
         counted=supported[kept],
         settings=settings,
-        seed=seed,
+        seed=config.seed,
         progress=progress,
     )
     return OwnLearnt(

@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,6 +98,19 @@ def read_sentence(media: bytes | Path) -> str:
     elif reason_given := getattr(media, "reason", None):  # a reader could not read it
         raise Refused(getattr(media, "kind", "damaged"), str(reason_given))
     return normalised(decoded(media))
+
+
+def read_sentences(media: Sequence[bytes | Path]) -> tuple[list[str], dict[int, str]]:
+    """The sentences (n) in ``media`` (n), and why some cannot be read, by position; these are empty."""
+    sentences: list[str] = []
+    errors: dict[int, str] = {}
+    for i, item in enumerate(media):
+        try:
+            sentences.append(read_sentence(item))
+        except Refused as refused:
+            errors[i] = f"{refused.kind}: {refused.message}"
+            sentences.append("")
+    return sentences, errors
 
 
 def decoded(data: bytes) -> str:

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
-from emolab.modalities.problems import Refused
 from emolab.modalities.text.ngrams import NgramConfig, count_ngrams
-from emolab.modalities.text.sentence import read_sentence
+from emolab.modalities.text.sentence import read_sentence, read_sentences
 from emolab.modalities.text.tfidf import Tfidf
 from emolab.stats import multilabel
 from emolab.stats.sparse_logistic import sigmoid
@@ -55,22 +54,19 @@ class TextModel:
 
     def probabilities(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """The probability (n, k) of each class by itself: a row need not sum to 1."""
+        return sigmoid(self.logits(sentences))
+
+    def logits(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """The log-odds (n, k) of each class by itself."""
         found = [np.zeros((0, len(self.classes)), np.float32)]
         for begin in range(0, len(sentences), _BATCH):
             matrix = self.tfidf.matrix(count_ngrams(sentences[begin : begin + _BATCH], self.ngrams))
-            found.append(sigmoid(matrix @ self.weight + self.bias))
+            found.append((matrix @ self.weight + self.bias).astype(np.float32))
         return np.concatenate(found)
 
     def answers(self, media: Sequence[bytes | Path]) -> tuple[NDArray[np.float32], dict[int, str]]:
         """Probabilities (n, k) of sentences in UTF-8 (n), and why some cannot be read by position; their rows are 0."""
-        errors: dict[int, str] = {}
-        sentences = []
-        for i, item in enumerate(media):
-            try:
-                sentences.append(read_sentence(item))
-            except Refused as refused:
-                errors[i] = f"{refused.kind}: {refused.message}"
-                sentences.append("")
+        sentences, errors = read_sentences(media)
         probs = self.probabilities(sentences)
         probs[list(errors)] = 0
         return probs, errors

@@ -69,7 +69,7 @@ def train_own(workspace: Workspace, learner: Learner, *, progress: Progress) -> 
             data.classes,
             supported=data.supported[data.train],
             groups=_groups(workspace, train),
-            seed=workspace.config.training.seed,
+            config=workspace.config.training,
             progress=progress,
         )
         for place, why in list(learnt.left_out.items())[:5]:

@@ -1,0 +1,191 @@
+"""A model of sentences with an encoder: a folder of JSON and safetensors, complete in itself.
+
+``model.json`` says what it is. ``encoder/`` holds the encoder, ``head.safetensors`` the head on its features, and
+``ngrams/`` the model of n-grams that it is asked together with. The log-odds of both are added, each by its share.
+Nothing in it can run code. The id is the hash of the document, which names the hash of every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import save as save_tensors
+
+from emolab.errors import DataError
+from emolab.files import write_bytes, write_text
+from emolab.modalities.text import text_model
+from emolab.modalities.text.sentence import read_sentence, read_sentences
+from emolab.modalities.text.text_model import DOCUMENT, MODALITY, TextModel
+from emolab.stats import multilabel
+from emolab.stats.sparse_logistic import sigmoid
+from emolab.training.sentences.encoder import CONFIG, TOKENS, WEIGHTS, Encoder, read_encoder
+
+FORMAT = "emolab-encoder-model/1"
+ENCODER, HEAD, NGRAMS = "encoder", "head.safetensors", "ngrams"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncoderModel:
+    """``weight`` (d, k) and ``bias`` (k,) act on features of ``encoder``; ``thresholds`` (k,) lie in 0..1.
+
+    ``share`` is what the encoder's log-odds count, the rest is that of ``ngrams``. ``source`` is the folder that the
+    encoder's configuration and tokens are copied from. ``about`` is what else the document says.
+    """
+
+    classes: tuple[str, ...]
+    thresholds: NDArray[np.float64]
+    encoder: Encoder
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    ngrams: TextModel
+    share: float
+    source: Path
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def embedded(self, sentences: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The probability (n, k) of each class by itself, and the encoder's features (n, d)."""
+        found = self.encoder.features(sentences)
+        logits = mixed(found @ self.weight + self.bias, self.ngrams.logits(sentences), self.share)
+        return sigmoid(logits), found
+
+    def probabilities(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """The probability (n, k) of each class by itself: a row need not sum to 1."""
+        return self.embedded(sentences)[0]
+
+    def answers(self, media: Sequence[bytes | Path]) -> tuple[NDArray[np.float32], dict[int, str]]:
+        """Probabilities (n, k) of sentences in UTF-8 (n), and why some cannot be read by position; their rows are 0."""
+        sentences, errors = read_sentences(media)
+        probs = self.probabilities(sentences)
+        probs[list(errors)] = 0
+        return probs, errors
+
+    def caption(self, media: bytes) -> str:
+        """The sentence itself."""
+        return read_sentence(media)
+
+    def labels(self, probs: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        """Which classes (n, k) ``probs`` (n, k) say: those above their thresholds, the nearest where none is."""
+        return multilabel.labels(probs, self.thresholds)
+
+    @property
+    def modality(self) -> str:
+        """``text``."""
+        return MODALITY
+
+    @property
+    def id(self) -> str:
+        """The sha256 of the document."""
+        return _id(self._document(self._files()))
+
+    def save(self, folder: Path) -> str:
+        """Write the model into ``folder``, which is made; its id. The document comes last: no document, no model."""
+        files = self._files()
+        for name, data in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(folder / name, data)
+        self.ngrams.save(folder / NGRAMS)
+        document = self._document(files)
+        made = _id(document)
+        write_text(folder / DOCUMENT, json.dumps({"id": made, **document}, indent=1, ensure_ascii=False) + "\n")
+        return made
+
+    def _files(self) -> dict[str, bytes]:
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.encoder.network.state_dict().items()}
+        return {
+            f"{ENCODER}/{CONFIG}": (self.source / CONFIG).read_bytes(),
+            f"{ENCODER}/{TOKENS}": (self.source / TOKENS).read_bytes(),
+            f"{ENCODER}/{WEIGHTS}": save_tensors(tensors, {"format": "pt"}),
+            HEAD: save_arrays({"weight": self.weight, "bias": self.bias}),
+        }
+
+    def _document(self, files: Mapping[str, bytes]) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "modality": MODALITY,
+            "runs": "encoder",
+            "classes": list(self.classes),
+            "thresholds": [float(value) for value in self.thresholds],
+            "share": self.share,
+            "ngrams": self.ngrams.id,
+            "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+            **self.about,
+        }
+
+
+def mixed(encoder: NDArray[np.float32], ngrams: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """The log-odds (n, k) of both, the encoder's by its ``share``."""
+    found: NDArray[np.float32] = np.float32(share) * encoder + np.float32(1 - share) * ngrams
+    return found
+
+
+def load(folder: Path) -> EncoderModel:
+    """The model in ``folder``. Raises :class:`DataError` for what is missing, damaged or of another release."""
+    document = _checked(folder)
+    for name, wanted in document["files"].items():
+        if _hash(folder / name) != wanted:
+            raise DataError(f"{folder / name} is damaged: it is not what was written.", hint="Train the model again.")
+    ngrams = text_model.load(folder / NGRAMS)
+    if ngrams.id != document["ngrams"] or ngrams.classes != tuple(document["classes"]):
+        raise DataError(f"{folder / NGRAMS} belongs to another model.", hint="Train the model again.")
+    try:
+        arrays = load_arrays((folder / HEAD).read_bytes())
+        weight, bias = arrays["weight"], arrays["bias"]
+    except (OSError, KeyError, SafetensorError) as error:
+        raise DataError(f"{folder / HEAD} is damaged: {error}.", hint="Train the model again.") from error
+    encoder = read_encoder(folder / ENCODER)
+    if weight.shape != (encoder.width, len(document["classes"])) or bias.shape != weight.shape[1:]:
+        raise DataError(f"{folder / HEAD} does not fit the encoder.", hint="Train the model again.")
+    own = ("id", "format", "modality", "runs", "classes", "thresholds", "share", "ngrams", "files")
+    return EncoderModel(
+        classes=tuple(document["classes"]),
+        thresholds=np.array(document["thresholds"], np.float64),
+        encoder=encoder,
+        weight=weight,
+        bias=bias,
+        ngrams=ngrams,
+        share=float(document["share"]),
+        source=folder / ENCODER,
+        about={key: value for key, value in document.items() if key not in own},
+    )
+
+
+def _checked(folder: Path) -> dict[str, Any]:
+    """The document, whose id is that of what it says."""
+    file = folder / DOCUMENT
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        told = {key: value for key, value in found.items() if key != "id"}
+        whole = found["format"] == FORMAT and found["id"] == _id(told) and set(found["files"]) == _NAMES
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{file} is damaged: {error}.", hint="Train the model again.") from error
+    if not whole:
+        raise DataError(
+            f"{file} is damaged, or of another release (expected format {FORMAT}).", hint="Train the model again."
+        )
+    return dict(found)
+
+
+_NAMES = {HEAD, *(f"{ENCODER}/{name}" for name in (CONFIG, TOKENS, WEIGHTS))}
+
+
+def _hash(file: Path) -> str | None:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _id(document: Mapping[str, Any]) -> str:
+    told = {key: value for key, value in document.items() if key != "created_at"}  # the same model, made again
+    return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
