@@ -79,6 +79,7 @@ class LabelingConfig:
     aggregator: str = "hybrid"  # majority, soft, dawid_skene, hybrid or a plugin
     min_votes: int = 1  # samples with fewer people get no label
     anchoring: str = "correct"  # votes that repeat a guess people saw: correct (they count less) | ignore
+    perspective: str = "perceived"  # whose votes count on a sample that has both: perceived | intended
     prior: float = 0.25  # votes worth of belief in the class shares that soft labels start from
     faceless: bool = False  # also send and suggest pictures in which no face was found
     max_blur: float = 0.975  # 0 sharp .. 1 blurred; blurrier pictures are neither sent nor suggested; 1: all are

@@ -114,6 +114,7 @@ RANGES: Mapping[str, Range] = {
 WORDS: Mapping[str, tuple[str, ...]] = {
     "collect.faces": ("auto", "all", "largest", "off"),
     "labeling.anchoring": ("correct", "ignore"),
+    "labeling.perspective": ("perceived", "intended"),
     "labeling.language": ("en", "de", "es", "fr", "ru"),
     "training.mode": ("full", "head"),
     "training.color": ("auto", "gray", "rgb", "sound"),

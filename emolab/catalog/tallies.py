@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from emolab.catalog.storage.plain_rows import plain_rows
 from emolab.catalog.votes import alive
 from emolab.records import VoteTable
 from emolab.taxonomy import META
+from emolab.votes.perspectives import PERCEIVED, PERSPECTIVES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,18 +25,25 @@ if TYPE_CHECKING:
 _votes, _samples, _annotators, _counts = schema.votes, schema.samples, schema.annotators, schema.vote_counts
 
 
-def table(conn: Connection, classes: Sequence[str], *, perspective: str | None = None) -> VoteTable:
+def table(
+    conn: Connection, classes: Sequence[str], *, only: str | None = None, prefer: str | None = PERCEIVED
+) -> VoteTable:
     """Every active vote for one of ``classes``, as columns: the input of aggregation.
 
-    Skips, meta labels, rejected votes and classes that the project no longer has are left out.
+    Skips, meta labels, rejected votes and classes that the project no longer has are left out. What was perceived and
+    what was intended are two questions: a sample has the votes of one perspective, ``prefer`` where there are some.
+    ``prefer=None`` gives all votes, to compare and not to add; ``only`` those of one perspective.
     """
+    several = only is None and prefer is not None and perspectives(conn) - {PERCEIVED}
+    if several and prefer is not None:
+        return _of_one_each(conn, classes, prefer)
     query = (
         select(_votes.c.sample, _votes.c.annotator, _votes.c.label, _votes.c.count)
         .where(alive(), _votes.c.rejected.is_(None), _votes.c.label.in_(list(classes)))
         .order_by(_votes.c.pk)
     )
-    if perspective is not None:
-        query = query.where(_votes.c.perspective == perspective)
+    if only is not None:
+        query = query.where(_votes.c.perspective == only)
     number = {name: i for i, name in enumerate(classes)}
     parts: list[NDArray[np.int64]] = []
     for rows in plain_rows(conn, query):
@@ -52,6 +61,54 @@ def table(conn: Connection, classes: Sequence[str], *, perspective: str | None =
         annotator=annotator_row.astype(np.int32),
         label=columns[2].astype(np.int16),
         weight=columns[3].astype(np.float32),
+    )
+
+
+def perspectives(conn: Connection) -> set[str]:
+    """The perspectives of the sources there are: few rows, where votes may be millions."""
+    return set(conn.execute(select(schema.sources.c.perspective).distinct()).scalars())
+
+
+def _of_one_each(conn: Connection, classes: Sequence[str], prefer: str) -> VoteTable:
+    """All votes, but of each sample only those of the first perspective that it has votes of, ``prefer`` first."""
+    order = list(dict.fromkeys([prefer, *PERSPECTIVES, *sorted(perspectives(conn))]))
+    tables = [each for name in order if (each := table(conn, classes, only=name)).samples]
+    seen: set[str] = set()
+    parts: list[VoteTable] = []
+    for each in tables:
+        fresh = np.array([sample not in seen for sample in each.samples], dtype=bool)[each.sample]
+        parts.append(
+            replace(
+                each, sample=each.sample[fresh], annotator=each.annotator[fresh], label=each.label[fresh],
+                weight=each.weight[fresh],
+            )
+        )  # fmt: skip
+        seen.update(each.samples)
+    return joined(parts, tuple(classes))
+
+
+def joined(parts: Sequence[VoteTable], classes: tuple[str, ...]) -> VoteTable:
+    """The votes of all ``parts``, which have the same ``classes``, in one table; samples without votes are left out."""
+    samples = list(dict.fromkeys(each.samples[row] for each in parts for row in np.unique(each.sample).tolist()))
+    people = list(dict.fromkeys(name for each in parts for name in each.annotators))
+    at = {sample: row for row, sample in enumerate(samples)}
+    who = {name: row for row, name in enumerate(people)}
+    sample, annotator, label, weight = [], [], [], []
+    for each in parts:
+        place = np.array([at.get(name, -1) for name in each.samples], dtype=np.int32)
+        person = np.array([who[name] for name in each.annotators], dtype=np.int32)
+        sample.append(place[each.sample])
+        annotator.append(person[each.annotator])
+        label.append(each.label)
+        weight.append(each.weight)
+    return VoteTable(
+        samples=samples,
+        annotators=people,
+        classes=classes,
+        sample=np.concatenate([*sample, np.empty(0, np.int32)]),
+        annotator=np.concatenate([*annotator, np.empty(0, np.int32)]),
+        label=np.concatenate([*label, np.empty(0, np.int16)]),
+        weight=np.concatenate([*weight, np.empty(0, np.float32)]),
     )
 
 

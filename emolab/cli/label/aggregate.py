@@ -48,6 +48,12 @@ def aggregate(session: Session, method: str | None, min_votes: int | None) -> No
         + ("" if done.new else ", unchanged")
         + "."
     )
+    if (both := found.perspectives) is not None:
+        session.say(
+            f"{many(both.samples, 'sample has', 'samples have')} votes on what is perceived and on what was intended; "
+            f"their labels are of the {done.recipe.perspective} alone (labeling.perspective). How far both agree: "
+            "emolab label status"
+        )
     tied = many(done.ties, "sample has", "samples have")
     for n, line in (
         (done.ties, f"{tied} no single most voted class; the method decides between the tied ones"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from emolab.catalog.campaign.questions import Question
     from emolab.labeling.labels.agreement import Alpha, AnnotatorAgreement, ClassAgreement
     from emolab.votes.anchoring import Anchoring
+    from emolab.votes.perspectives import PerspectiveAgreement
 
 #: Columns of a terminal from which on bars are long and the annotators' habits stand in their table.
 WIDE = 105
@@ -53,6 +54,7 @@ def status(session: Session) -> None:
     _show_people(session, found.people, found.against, found.users, found.nicknames)
     _show_anchoring(session, found.anchoring, found.nicknames, found.anchoring_in_words)
     _show_datasets(session, found.datasets, found.against)
+    _show_perspectives(session, found.perspectives)
     _show_questions(session, found.questions)
     session.next_step(found.next)
 
@@ -221,6 +223,27 @@ def _show_datasets(session: Session, merged: list[Activity], against: dict[str, 
         ],
         title="Merged datasets",
     )
+
+
+def _show_perspectives(session: Session, found: PerspectiveAgreement | None) -> None:
+    """How far what people perceive is what was intended: two questions, never one label."""
+    if found is None:
+        return
+    ties = f", {many(found.tied, 'tie')} left out" if found.tied else ""
+    session.say(
+        f"\n[bold]Perceived and intended[/]: the winner of the votes is the intended class on {found.same:.1%} of "
+        f"{many(found.samples - found.tied, 'sample')} (95 % interval {found.low:.1%} to {found.high:.1%}{ties}), "
+        f"Cohen's kappa {_figure(found.kappa)}; single votes {found.votes:.1%} of {found.people:,}"
+    )
+    session.table(
+        ["intended", ("samples", "right"), ("winner the same", "right"), ("votes the same", "right"), "or heard as"],
+        [
+            (c.name, f"{c.samples:,}", _percent(c.same), _percent(c.votes),
+             f"{c.instead} {_percent(c.share)}" if c.instead else "–")
+            for c in found.classes
+        ],
+        title="What was intended, and what is perceived",
+    )  # fmt: skip
 
 
 def _show_questions(session: Session, asked: list[Question]) -> None:

@@ -21,6 +21,7 @@ from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
 from emolab.labeling.labels.label_recipe import LabelRecipe
 from emolab.plugins import AGGREGATORS
 from emolab.records import GuessedAnswer, LabelSet, VoteTable
+from emolab.votes.perspectives import PERCEIVED
 from emolab.votes.table import counts, with_votes
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int
     )
     with workspace.catalog() as catalog:
         with catalog.connect() as conn:
-            found = ballots(conn, workspace.config.project.classes)
+            found = ballots(conn, workspace.config.project.classes, recipe.perspective)
         labels = labels_of(found, recipe)
         if not labels.samples:
             raise no_labels(found, recipe.min_votes)
@@ -103,10 +104,10 @@ def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int
     )
 
 
-def ballots(conn: Connection, classes: Sequence[str]) -> Ballots:
-    """All that labels of these classes are made of."""
+def ballots(conn: Connection, classes: Sequence[str], perspective: str = PERCEIVED) -> Ballots:
+    """All that labels of these classes are made of: where a sample has votes of ``perspective`` those alone."""
     mark = ledger_mark.mark(conn)
-    votes = tallies.table(conn, classes)
+    votes = tallies.table(conn, classes, prefer=perspective)
     return Ballots(votes, unlabelable(votes, tallies.meta_counts(conn)), mark, guesses.answers(conn))
 
 

@@ -16,6 +16,7 @@ from emolab.labeling.labels import aggregate, label_recipe
 from emolab.labeling.labels.label_recipe import SETTINGS, LabelRecipe
 from emolab.plugins import AGGREGATORS
 from emolab.progress import SILENT, Progress
+from emolab.votes.perspectives import PERCEIVED
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -56,7 +57,7 @@ def current_labels(workspace: Workspace, *, progress: Progress = SILENT) -> Labe
         labels, line = found
         if not labels.samples:
             with catalog.connect() as conn:
-                ballots = aggregate.ballots(conn, labels.classes)
+                ballots = aggregate.ballots(conn, labels.classes, labels.settings.get("perspective", PERCEIVED))
             raise aggregate.no_labels(ballots, labels.settings["min_votes"])
     if line:
         progress.note(line)
@@ -94,7 +95,7 @@ def standing(workspace: Workspace, conn: Connection) -> LabelStanding | None:
     made, _ = label_recipe.stored(head, workspace.config.labeling)
     recipe, reason = _wanted(workspace, head)
     if not reason and head.made_at != ledger_mark.mark(conn):
-        same = aggregate.version_of(aggregate.ballots(conn, head.classes), recipe) == head.version
+        same = aggregate.version_of(aggregate.ballots(conn, head.classes, recipe.perspective), recipe) == head.version
         reason = "" if same else _what_happened(conn, head)
     return LabelStanding(
         recipe=made,
@@ -111,7 +112,7 @@ def _attempt(workspace: Workspace, catalog: Catalog) -> tuple[LabelSet, str] | N
         recipe, reason = _wanted(workspace, head)
         if head is not None and not reason and head.made_at == ledger_mark.mark(conn):
             return _stored(conn), _told(workspace, recipe, "")
-        found = aggregate.ballots(conn, workspace.config.project.classes)
+        found = aggregate.ballots(conn, workspace.config.project.classes, recipe.perspective)
         same = head is not None and not reason and aggregate.version_of(found, recipe) == head.version
         labels = _stored(conn) if same else None
         if head is not None and not same:

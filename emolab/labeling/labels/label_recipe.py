@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emolab.errors import DataError
 from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
 from emolab.labeling.labels.anchored_votes import IGNORE
+from emolab.votes.perspectives import PERCEIVED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from emolab.config import LabelingConfig
 
 #: The settings that say how labels are made.
-METHOD, MIN_VOTES, PRIOR, ANCHORING = SETTINGS = (
+METHOD, MIN_VOTES, PRIOR, ANCHORING, PERSPECTIVE = SETTINGS = (
     "labeling.aggregator",
     "labeling.min_votes",
     "labeling.prior",
     "labeling.anchoring",
+    "labeling.perspective",
 )
 
 
@@ -29,16 +31,19 @@ class LabelRecipe:
     """The aggregator's name, the fewest people behind a label, and the options of the aggregator.
 
     ``anchoring`` says whether votes that repeat a shown guess are corrected for it (``correct``) or not (``ignore``).
+    ``perspective`` says whose votes count where a sample has some of both: what is perceived, or what was intended.
     """
 
     method: str
     min_votes: int = 1
     options: AggregatorOptions = DEFAULTS
     anchoring: str = IGNORE
+    perspective: str = PERCEIVED
 
     def settings(self) -> dict[str, Any]:
         """As plain data: what a label set keeps, and part of its version."""
         told = {"method": self.method, "min_votes": self.min_votes, "options": asdict(self.options)}
+        told |= {} if self.perspective == PERCEIVED else {"perspective": self.perspective}
         return told if self.anchoring == IGNORE else {**told, "anchoring": self.anchoring}
 
     def with_settings(self, config: LabelingConfig, names: Collection[str]) -> LabelRecipe:
@@ -49,6 +54,7 @@ class LabelRecipe:
             min_votes=config.min_votes if MIN_VOTES in names else self.min_votes,
             options=replace(self.options, prior=config.prior) if PRIOR in names else self.options,
             anchoring=config.anchoring if ANCHORING in names else self.anchoring,
+            perspective=config.perspective if PERSPECTIVE in names else self.perspective,
         )
 
     def __str__(self) -> str:
@@ -72,6 +78,7 @@ class LabelRecipe:
             (f"min. votes {self.min_votes}", self.min_votes != other.min_votes),
             (f"prior {self.options.prior:g}", self.options.prior != other.options.prior),
             (f"anchoring {self.anchoring}", self.anchoring != other.anchoring),
+            (f"perspective {self.perspective}", self.perspective != other.perspective),
         )
         return ", ".join(text for text, differs in parts if differs)
 
@@ -83,6 +90,7 @@ def configured(config: LabelingConfig) -> LabelRecipe:
         min_votes=config.min_votes,
         options=AggregatorOptions(prior=config.prior),
         anchoring=config.anchoring,
+        perspective=config.perspective,
     )
 
 
@@ -106,5 +114,6 @@ def stored(head: LabelHead, config: LabelingConfig) -> tuple[LabelRecipe, list[s
         min_votes=told.get("min_votes", 1),
         options=replace(DEFAULTS, **options),
         anchoring=told.get("anchoring", IGNORE),
+        perspective=told.get("perspective", PERCEIVED),
     )
     return recipe.with_settings(config, missing), missing

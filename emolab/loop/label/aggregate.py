@@ -6,20 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emolab.loop.given import check_given
+from emolab.loop.label.perspectives import of_both, told
 from emolab.results import Result, Share, Table
 from emolab.words import many, short
 
 if TYPE_CHECKING:
     from emolab.labeling.labels.aggregate import Aggregation
+    from emolab.votes.perspectives import PerspectiveAgreement
     from emolab.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
 class AggregatedLabels(Result):
-    """A version of the labels as it was ``made``, and by class the samples, their share, belief and agreement."""
+    """A version of the labels as it was ``made``, and by class the samples, their share, belief and agreement.
+
+    ``perspectives``: how far what is perceived is what was intended, where samples have votes of both, of which one
+    kind only made their label.
+    """
 
     made: Aggregation
     per_class: dict[str, dict[str, Any]]
+    perspectives: PerspectiveAgreement | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Version, method and what each class got, ready for JSON."""
@@ -36,6 +43,8 @@ class AggregatedLabels(Result):
             "per_class": self.per_class,
             "left_out": {"too_few_votes": made.too_few, "unlabelable": made.set_aside},
             "ties": made.ties,
+            "perspective": made.recipe.perspective,
+            "perspectives": told(self.perspectives),
         }
 
     def tables(self) -> list[Table]:
@@ -76,4 +85,6 @@ def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int
         }
         for c, name in enumerate(labels.classes)
     }
-    return AggregatedLabels(made=made, per_class=rows)
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        both = of_both(conn, labels.classes)
+    return AggregatedLabels(made=made, per_class=rows, perspectives=both)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emolab.loop.label.perspectives import of_both
+from emolab.loop.label.perspectives import told as told_perspectives
 from emolab.results import Result, plain_data
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from emolab.loop.operate.status import LabelState
     from emolab.records import GuessedAnswer, VoteTable
     from emolab.votes.anchoring import Anchoring
+    from emolab.votes.perspectives import PerspectiveAgreement
     from emolab.workspace import Workspace
 
 #: Share of the answers asked for from which on a round counts as done: a skipped task may stay open for ever.
@@ -32,7 +35,8 @@ class LabelStatus(Result):
     votes by project whose withdrawal waits for consent. ``users`` are Label Studio's numbers and ``nicknames`` the
     names kept here, by pseudonym. ``sufficiency``: whose votes are enough, where ``labeling.votes`` is a range.
     ``anchoring`` says how far guesses on the form pull the answers of the team (first) and of each annotator; it is
-    empty where not both shown and hidden guesses were answered. ``app`` counts answers of the app that wait for Label
+    empty where not both shown and hidden guesses were answered. ``perspectives`` says how far what is perceived is what
+    was intended, on samples with votes of both. ``app`` counts answers of the app that wait for Label
     Studio, or that it refused.
     """
 
@@ -52,6 +56,7 @@ class LabelStatus(Result):
     questions: list[Question]
     anchoring: list[Anchoring]
     app: AppCounts
+    perspectives: PerspectiveAgreement | None = None
 
     @property
     def next(self) -> str:
@@ -115,6 +120,7 @@ class LabelStatus(Result):
             "anchoring": _anchoring(self.anchoring[0], self.anchoring[1:]) if self.anchoring else None,
             "extra_questions": self.questions,
             "app": self.app,
+            "perspectives": told_perspectives(self.perspectives),
         }
         return {key: plain_data(value) for key, value in told.items()}
 
@@ -157,7 +163,10 @@ def status_and_votes(workspace: Workspace) -> tuple[LabelStatus, VoteTable]:
     from emolab.votes.table import of
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        table = tallies.table(conn, workspace.config.project.classes)
+        classes = workspace.config.project.classes
+        table = tallies.table(conn, classes)
+        both = of_both(conn, classes)
+        everything = table if both is None else tallies.table(conn, classes, prefer=None)
         everybody = activity.annotators(conn)
         compared = guesses.answers(conn)
         known: dict[str, Any] = {
@@ -184,7 +193,8 @@ def status_and_votes(workspace: Workspace) -> tuple[LabelStatus, VoteTable]:
         classes=agreement.by_class(groups[described]),
         people=people,
         datasets=datasets,
-        against={found.name: found for found in agreement.by_annotator(table)},
+        against={found.name: found for found in agreement.by_annotator(everything)},
+        perspectives=both,
         anchoring=_anchored(compared),
         **known,
     )

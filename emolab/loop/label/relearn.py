@@ -162,7 +162,9 @@ def _labels(workspace: Workspace, catalog: Catalog) -> LabelSet:
 
     recipe = current_recipe(workspace)
     with catalog.connect() as conn:
-        return aggregate.labels_of(aggregate.ballots(conn, workspace.config.project.classes), recipe)
+        return aggregate.labels_of(
+            aggregate.ballots(conn, workspace.config.project.classes, recipe.perspective), recipe
+        )
 
 
 def _ranks(link: Link, tasks: Sequence[ProjectTask], scores: Mapping[str, float]) -> dict[str, tuple[int, int]]:

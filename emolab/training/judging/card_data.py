@@ -39,6 +39,11 @@ def _data(about: Mapping[str, Any]) -> str:
     for row in about["sources"]:
         lines.append(f"* **{row['name']}**: {row['train']:,} samples to train on, {row['valid']:,} to validate on.")
         lines.append(f"  Licence: {_texts(row['licence'])}. Consent: {_texts(row['consent'])}.")
+    if about.get("intended"):
+        lines.append(
+            f"\nThe labels of {', '.join(about['intended'])} are what was *intended*, such as what actors were asked "
+            "to show; what people perceive is often another class."
+        )
     labels = about["labels"]
     how = f"by {labels['method']}, min. votes {labels['min_votes']}" if labels else "in a way that is not on record"
     people = f"{about['people']:,} {'person' if about['people'] == 1 else 'people'}"

@@ -23,6 +23,7 @@ from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.networks import backbones, bundled
 from emolab.training.pretraining import workspace_pretraining
 from emolab.training.runs.recipes import Plan
+from emolab.votes.perspectives import INTENDED
 from emolab.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def facts(workspace: Workspace, data: TrainingSet, plan: Plan) -> dict[str, Any]
     with workspace.catalog() as catalog, catalog.connect() as conn:
         found = samples.by_ids(conn, data.ids)
         licences = {name: text for name, text in conn.execute(select(schema.sources.c.name, schema.sources.c.licence))}
+        meant = schema.sources.c.perspective == INTENDED
+        intended = set(conn.execute(select(schema.sources.c.name).where(meant)).scalars())
         answers = tallies.answers(conn, data.ids)
         voters = tallies.voters(conn, data.ids)
         tested = samples.count_by(conn, "split").get("test", 0)
@@ -65,6 +68,7 @@ def facts(workspace: Workspace, data: TrainingSet, plan: Plan) -> dict[str, Any]
         "labels": labels,
         "people": sum(len(some) for kind, some in voters.items() if kind != "dataset"),
         "sources": _sources(found, train, licences, names),
+        "intended": sorted({sample.source for sample in found} & intended),
         "groups": len({sample.group for sample in found if sample.group}),
         "divided": speakers(workspace, data)["divided"],
         "ungrouped": sum(not sample.group for sample in found),
