@@ -101,6 +101,8 @@ RANGES: Mapping[str, Range] = {
     "option.count": COUNT,
     "option.minutes": Range(0.0, 1_000_000.0, between=True),
     "option.smooth": Range(0.0, 60.0),
+    "option.window": Range(0.5, 60.0),
+    "option.hop": Range(0.1, 3_600.0),
     "option.seconds": Range(0.0, 31_536_000.0, between=True),
     "option.pause": Range(0.2, 86_400.0),
     "option.days": Range(0.0, 3_650.0, between=True),

@@ -76,6 +76,7 @@ HOMES = {
     "soundfile": ("modalities/audio/",),
     "soxr": ("modalities/audio/",),
     "webrtcvad": ("modalities/audio/",),
+    "sounddevice": ("modalities/audio/",),
     "onnx": ("training/export/",),
     "onnxscript": ("training/export/",),
     "pyarrow": ("loop/model/predicting/predict_out.py",),
@@ -96,7 +97,7 @@ LONG = {
 LIGHT = {
     "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs"},
     "notebook": {"numpy", "pandas", "IPython"},
-    "modalities": {"numpy", "scipy", "PIL", "pi_heif", "cv2", "soundfile", "soxr", "webrtcvad", "av"},
+    "modalities": {"numpy", "scipy", "PIL", "pi_heif", "cv2", "soundfile", "soxr", "webrtcvad", "sounddevice", "av"},
     "inference": {"numpy", "scipy", "filelock", "onnxruntime", "openvino"},
     "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk", "playwright"},
     "serving": {

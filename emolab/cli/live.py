@@ -1,4 +1,4 @@
-"""``emolab live``: a model looks at a camera, a video or a browser's camera."""
+"""``emolab live``: a model looks at a camera, a video or a browser's camera, or listens to a microphone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SHOWN = 3
 
 
-@click.command(short_help="Look at a camera, a video or a browser's camera with a model.")
+@click.command(short_help="Look at a camera or a video with a model, or listen to a voice.")
 @click.argument("source", required=False, metavar="[SOURCE]")
 @click.argument("model", required=False, metavar="[MODEL]")
 @click.option("--headless", is_flag=True, help="No page: look at camera 0 of this machine where no SOURCE is given.")
@@ -35,8 +35,13 @@ _SHOWN = 3
               help="Record the picture with boxes and bars to FILE.mp4.")  # fmt: skip
 @click.option("--timeline", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write a row for each face of each frame to FILE.csv or FILE.jsonl.")  # fmt: skip
-@click.option("--smooth", type=within("option.smooth"), default=0.5, show_default=True, metavar="SECONDS",
-              help="Average probabilities over so long; 0 shows each frame's own.")  # fmt: skip
+@click.option("--smooth", type=within("option.smooth"), metavar="SECONDS",
+              help="Average the probabilities of a face over so long; 0 shows each frame's own.  [0.5]")  # fmt: skip
+@click.option("--microphone", is_flag=True,
+              help="Listen to the microphone that SOURCE names: a number, a part of its name, or default.")  # fmt: skip
+@click.option("--window", type=within("option.window"), metavar="SECONDS",
+              help="How much of a voice is judged at once.  [4.1]")  # fmt: skip
+@click.option("--hop", type=within("option.hop"), metavar="SECONDS", help="Time between two answers about it.  [1]")
 @click.option("--collect-uncertain", is_flag=True,
               help="Keep frames that are uncertain, or in which a face changes suddenly, to be voted on.")  # fmt: skip
 @click.option("--consent", "consent_text", metavar="TEXT",
@@ -53,6 +58,7 @@ def live(
     model: str | None,
     headless: bool,
     browser: bool,
+    microphone: bool,
     collect_uncertain: bool,
     consent_text: str | None,
     yes: bool,
@@ -60,20 +66,18 @@ def live(
 ) -> None:
     """Look at SOURCE with MODEL: a camera's number, a video file, or an address such as rtsp://...
 
+    A model of voices listens: to a file of sound or video, or with --microphone to a device. Windows of 4.1 seconds,
+    one every second, are answered; where nobody speaks that is said, and nothing guessed.
+
     Without a SOURCE a page is served at this machine, and the model looks at the camera of the browser that opens it;
     "emolab live --browser MODEL" takes another model than the champion (face48 where there is none). Frames are looked
     at and forgotten, but for those that --collect-uncertain keeps. Ctrl-C ends it.
     """
-    if browser and headless:
-        raise click.UsageError("Give --browser or --headless, not both.")
-    if browser and model is not None:
-        raise click.UsageError("A page has a camera of its own: give --browser and a MODEL, no SOURCE.")
-    if browser:
-        source, model = None, source
-    elif headless and source is None:
-        source = "0"
+    source, model = _meant(source, model, browser=browser, headless=headless, microphone=microphone)
+    from emolab.cli.ui.live_windows import show_listened, show_window
     from emolab.cli.ui.model_options import config_of, workspace_of
     from emolab.loop.operate.live import live as run
+    from emolab.loop.operate.live_voice import Listened
 
     if collect_uncertain and (consent_text or "").strip():
         _agreed(session, str(consent_text), source, yes=yes)
@@ -82,6 +86,7 @@ def live(
         done = run(
             source,
             model,
+            microphone=microphone,
             workspace=workspace,
             config=config_of(session),
             collect_uncertain=collect_uncertain,
@@ -89,11 +94,30 @@ def live(
             stopped=stopped,
             on_status=lambda status: _show_status(session, status),
             on_page=lambda page: _show_page(session, page),
+            on_window=lambda window: show_window(session, window),
             progress=session.progress,
             **options,
         )
     session.emit(done)
-    _show(session, done)
+    if isinstance(done, Listened):
+        show_listened(session, done)
+    else:
+        _show(session, done)
+
+
+def _meant(
+    source: str | None, model: str | None, *, browser: bool, headless: bool, microphone: bool
+) -> tuple[str | None, str | None]:
+    """Source and model that are meant. Raises ``UsageError`` for what excludes each other."""
+    if microphone and (browser or headless):
+        raise click.UsageError("--microphone excludes --browser and --headless: nothing is looked at.")
+    if browser and headless:
+        raise click.UsageError("Give --browser or --headless, not both.")
+    if browser and model is not None:
+        raise click.UsageError("A page has a camera of its own: give --browser and a MODEL, no SOURCE.")
+    if browser:
+        return None, source
+    return "0" if headless and source is None else source, model
 
 
 def _agreed(session: Session, text: str, source: str | None, *, yes: bool) -> None:

@@ -33,7 +33,7 @@ class Color:
     """One way in which a network may be shown samples.
 
     ``wide`` says how much wider than high the array is, ``mirrors`` whether its mirror image shows the same emotion,
-    ``faces`` whether faces are looked for in larger pictures.
+    ``faces`` whether faces are looked for in larger pictures, ``voices`` whether a stream of sound may be listened to.
     """
 
     modality: str
@@ -41,12 +41,13 @@ class Color:
     wide: int = 1
     mirrors: bool = True
     faces: bool = True
+    voices: bool = False
 
 
 COLORS = {
     "gray": Color("image", 1),
     "rgb": Color("image", 3),
-    "sound": Color("audio", 1, wide=4, mirrors=False, faces=False),
+    "sound": Color("audio", 1, wide=4, mirrors=False, faces=False, voices=True),
 }
 
 
@@ -107,6 +108,11 @@ class Preprocessing:
         return COLORS[self.color].faces
 
     @property
+    def has_voices(self) -> bool:
+        """Whether windows of a stream of sound are what a network is shown."""
+        return COLORS[self.color].voices
+
+    @property
     def scaled(self) -> Preprocessing:
         """The quicker way, for samples to learn from."""
         return replace(self, version=SCALED)
@@ -119,6 +125,15 @@ def require_faces(wanted: Preprocessing, what: str) -> None:
         raise ConfigError(
             f"{what} is for models of faces, and this one answers about {noun}s.",
             hint=f"Ask it about {noun}s: emolab predict MODEL PATH",
+        )
+
+
+def require_voices(wanted: Preprocessing, what: str) -> None:
+    """Raise :class:`ConfigError` where ``what``, which is made for voices, is asked of another model."""
+    if not wanted.has_voices:
+        raise ConfigError(
+            f"{what} is for models of voices, and this one answers about {open_modality(wanted.modality).noun}s.",
+            hint="Name a model of voices, as a workspace of voices trains it (docs/audio.md).",
         )
 
 

@@ -1,4 +1,4 @@
-"""A model looks at a live picture: a camera, a video, a network camera, or the camera of a browser."""
+"""A model looks at a live picture (a camera, a video, an address, a browser's camera), or listens to a voice."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emolab.loop.operate.live_session import LiveSession
 from emolab.progress import SILENT
 from emolab.results import Result
 
 if TYPE_CHECKING:
-    from emolab.config import Config
+    from emolab.config import CollectConfig, Config
     from emolab.inference.served_model import ServedModel
     from emolab.loop.operate.live_collecting import PoolCollector
-    from emolab.loop.operate.live_page import BrowserPage
-    from emolab.loop.operate.live_session import Listener, LiveSession, LiveStatus
+    from emolab.loop.operate.live_page import BrowserPage, PageRequest
+    from emolab.loop.operate.live_session import Listener, LiveStatus
+    from emolab.loop.operate.live_voice import Listened
     from emolab.progress import Progress
+    from emolab.serving.hearing.voice_stream import WindowAnswer
     from emolab.serving.live.face_stream import FaceStream
     from emolab.serving.live.frame_sources import FrameSource
     from emolab.workspace import Workspace
@@ -61,7 +64,10 @@ def live(
     tls: str | None = None,
     record: Path | None = None,
     timeline: Path | None = None,
-    smooth: float = 0.5,
+    microphone: bool = False,
+    window: float | None = None,
+    hop: float | None = None,
+    smooth: float | None = None,
     flips: bool | None = None,
     device: str | None = None,
     collect_uncertain: bool = False,
@@ -70,46 +76,85 @@ def live(
     stopped: Callable[[], bool] = lambda: False,
     on_status: Callable[[LiveStatus], None] = lambda _: None,
     on_page: Callable[[BrowserPage], None] = lambda _: None,
+    on_window: Callable[[WindowAnswer], None] = lambda _: None,
     progress: Progress = SILENT,
-) -> Lived:
+) -> Lived | Listened:
     """Look at ``source`` (a camera's number, a video, an address) or, without one, serve a page with its own camera.
 
     ``model`` as :func:`predict` takes it [champion, else face48], on ``device``: cpu, cuda, tensorrt [cpu]. ``record``
-    gets the picture with boxes and bars, ``timeline`` (.csv, .jsonl) a row for each face of each frame. With
-    ``collect_uncertain`` frames that deserve a vote are kept; ``consent`` is what the people in them agreed to, and is
-    shown to them. It ends after ``seconds``, with the source, or when ``stopped`` says so; ``host``, ``port``, ``tls``
-    (``self`` or ``CERT,KEY``) are of the page.
-    Raises :class:`ConfigError` for what does not go together, :class:`EmolabError` where there is no such camera.
+    gets the picture with boxes and bars, ``timeline`` (.csv, .jsonl) a row for each face of each frame. Probabilities
+    are averaged over ``smooth`` seconds [0.5]. With ``collect_uncertain`` frames that deserve a vote are kept;
+    ``consent`` is what the people in them agreed to, and is shown to them. A model of voices hears a file, or with
+    ``microphone`` the device that ``source`` names: ``window`` seconds [4.1] every ``hop`` [1], of each of which
+    ``on_window`` is told. It ends after ``seconds``, with the source, or when ``stopped`` says so; ``host``, ``port``,
+    ``tls`` (``self`` or ``CERT,KEY``) are of the page.
+    Raises :class:`ConfigError` for what does not go together, :class:`EmolabError` where there is no such device.
     """
     from emolab.config import Config
-    from emolab.loop.model.models import champion
+    from emolab.loop.operate import live_voice
+    from emolab.loop.operate.live_page import PageRequest
+
+    collecting = _checked(
+        source, workspace, collect_uncertain, consent, microphone=microphone, record=record, timeline=timeline
+    )
+    config = config or (Config() if workspace is None else workspace.config)
+    model = model or live_voice.default_model(workspace, source, microphone=microphone)
+    opened = _opened(workspace, model, config, flips=flips, device=device, progress=progress)
+    if microphone or opened.preprocessing.has_voices:
+        only_faces = {"record": record, "smooth": smooth, "collect_uncertain": collect_uncertain or None}
+        wanted = live_voice.ListenRequest(
+            source=source, microphone=microphone, window=window, hop=hop, timeline=timeline, seconds=seconds
+        )
+        return live_voice.listen(opened, wanted, only_faces, stopped=stopped, on_window=on_window)
+    live_voice.refuse_windows(window, hop)
+    asked = collecting[1] if collecting else None
+    page = PageRequest(host=host, port=port, tls=tls, consent=asked, model_name=Path(model).name)
+    looking = _Looking(opened, config.collect, 0.5 if smooth is None else smooth, record, timeline, page, on_page)
+    session = LiveSession(opened.classes, seconds=seconds, stopped=stopped, on_status=on_status)
+    return _look(session, source, looking, collecting)
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """What looks at faces and how, what is written, and the page where no source is given."""
+
+    model: ServedModel
+    collect: CollectConfig
+    smooth: float
+    record: Path | None
+    timeline: Path | None
+    page: PageRequest
+    on_page: Callable[[BrowserPage], None]
+
+    def stream(self) -> FaceStream:
+        """A new stream of frames."""
+        from emolab.serving.live.face_stream import FaceStream, finder_for, stream_rules
+
+        return FaceStream(self.model, finder_for(self.collect), stream_rules(self.collect, smooth=self.smooth))
+
+
+def _look(
+    session: LiveSession,
+    source: str | None,
+    looking: _Looking,
+    collecting: tuple[Workspace, str] | None,
+) -> Lived:
+    """Answer about the faces before ``source``, or those that a page sends, until the ``session`` is over."""
     from emolab.loop.operate.live_collecting import PoolCollector
-    from emolab.loop.operate.live_page import PageRequest, serve_page
-    from emolab.loop.operate.live_session import LiveSession, watch
-    from emolab.serving.live.face_stream import FaceStream, finder_for, stream_rules
+    from emolab.loop.operate.live_page import serve_page
+    from emolab.loop.operate.live_session import watch
     from emolab.serving.live.frame_sources import open_source
 
-    collecting = _checked(source, workspace, collect_uncertain, consent, record=record, timeline=timeline)
-    config = config or (Config() if workspace is None else workspace.config)
-    model = model or ("face48" if workspace is None or champion(workspace) is None else "champion")
-    opened = _opened(workspace, model, config, flips=flips, device=device, progress=progress)
-
-    def new_stream() -> FaceStream:
-        return FaceStream(opened, finder_for(config.collect), stream_rules(config.collect, smooth=smooth))
-
-    session = LiveSession(opened.classes, seconds=seconds, stopped=stopped, on_status=on_status)
     looked: FrameSource | None = None
     with ExitStack() as stack:
         pool = stack.enter_context(PoolCollector(*collecting)) if collecting else None
         listeners = _listeners(session, pool)
         if source is None:
-            asked = pool.consent if pool else None
-            page = PageRequest(host=host, port=port, tls=tls, consent=asked, model_name=Path(model).name)
-            serve_page(session, new_stream, listeners, page, on_page)
+            serve_page(session, looking.stream, listeners, looking.page, looking.on_page)
         else:
             looked = open_source(source)
-            watch(session, looked, new_stream, listeners, record=record, timeline=timeline)
-    return _lived(session, opened, looked, pool, recording=record, timeline=timeline)
+            watch(session, looked, looking.stream, listeners, record=looking.record, timeline=looking.timeline)
+    return _lived(session, looking.model, looked, pool, recording=looking.record, timeline=looking.timeline)
 
 
 def _opened(
@@ -123,10 +168,9 @@ def _opened(
 ) -> ServedModel:
     """``model`` for frames: on one core where no other number is set, and in bfloat16 where that is a large gain."""
     from emolab.loop.model.open_model import open_model
-    from emolab.modalities.preparing import require_faces
 
     settings = config.training
-    opened = open_model(
+    return open_model(
         workspace,
         model,
         threads=settings.threads or 1,
@@ -136,8 +180,6 @@ def _opened(
         device=device,
         progress=progress,
     )
-    require_faces(opened.preprocessing, "emolab live")
-    return opened
 
 
 def _listeners(session: LiveSession, pool: PoolCollector | None) -> list[Listener]:
@@ -180,6 +222,7 @@ def _checked(
     collect_uncertain: bool,
     consent: str | None,
     *,
+    microphone: bool,
     record: Path | None,
     timeline: Path | None,
 ) -> tuple[Workspace, str] | None:
@@ -187,7 +230,7 @@ def _checked(
     from emolab.errors import ConfigError
     from emolab.serving.live.timeline import FORMS
 
-    if source is None and (record is not None or timeline is not None):
+    if source is None and not microphone and (record is not None or timeline is not None):
         raise ConfigError(
             "A browser's picture is not recorded.", hint="Record a camera of this machine: emolab live 0 --record FILE"
         )

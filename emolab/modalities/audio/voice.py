@@ -64,3 +64,23 @@ def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """(begin, end) of every stretch of true ``flags``."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+class VoiceFrames:
+    """Voice activity of a stream that comes in blocks of any length."""
+
+    def __init__(self) -> None:
+        try:
+            import webrtcvad
+        except ImportError as error:
+            raise MissingExtra("webrtcvad-wheels", "audio") from error
+        self._detector = webrtcvad.Vad(_MODE)
+        self._rest = b""
+
+    def __call__(self, samples: NDArray[np.int16]) -> list[bool]:
+        """Which frames hold voice, of those that ``samples`` (n,) complete."""
+        data = self._rest + samples.tobytes()
+        step = 2 * FRAME
+        whole = len(data) - len(data) % step
+        self._rest = data[whole:]
+        return [self._detector.is_speech(data[at : at + step], RATE) for at in range(0, whole, step)]

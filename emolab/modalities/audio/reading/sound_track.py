@@ -36,7 +36,7 @@ class TrackStream:
         own = None if track.start_time is None else float(track.start_time * track.time_base)
         self.offset = 0.0 if own is None else max(0.0, own - min(begins))
         whole = (container.duration or 0) / av.time_base
-        seconds = float(track.duration * track.time_base) if track.duration else whole
+        seconds = float(track.duration * track.time_base) if track.duration else whole - self.offset
         self.frames: int | None = round(seconds * self.rate) or None
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
