@@ -119,6 +119,7 @@ BACKBONES = Registry(
         "voice16": "emolab.training.networks.voice16:build",
         "tiny": "emolab.training.networks.tiny:build",
         "hog": "emolab.training.networks.hog:build",
+        "bands": "emolab.training.networks.bands:build",
         "mobilenet_v2": "emolab.training.networks.backbones:torchvision_model",
         "resnet50": "emolab.training.networks.backbones:torchvision_model",
         "vgg19": "emolab.training.networks.backbones:torchvision_model",

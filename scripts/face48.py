@@ -1,6 +1,6 @@
 """Train face48, the model that comes with emolab, from FER+ and put it into the package.
 
-    python scripts/face48.py --train ferplus_train.zip --valid ferplus_valid.zip --workspace DIR
+    python -m scripts.face48 --train ferplus_train.zip --valid ferplus_valid.zip --workspace DIR
 
 Two trainings: a long one from random weights, then a short one from what that learned, with weaker augmentation and
 less dropout, so that the network ends with faces as people will show them. A first network is made like that; a second
@@ -9,7 +9,7 @@ one, from other random weights, learns in its short training half from the votes
 Every step is an ordinary command of emolab, so a stopped run goes on when it is started again. The last step halves the
 precision of the weights, judges what it wrote under the official majority protocol and stores the figures beside them.
 
-    python scripts/face48.py --train ferplus_train.zip --valid ferplus_valid.zip --workspace DIR --record-only
+    python -m scripts.face48 --train ferplus_train.zip --valid ferplus_valid.zip --workspace DIR --record-only
 
 trains nothing: it writes again which images the packaged model has learned from (``learned.safetensors``), within two
 minutes, and stops unless there are as many to train on and as many of each class to validate on as the model had.
@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from emolab.cli.main import run
 from emolab.datasets.benchmark_set import evaluation_set
@@ -45,6 +44,7 @@ from emolab.training.networks.bundled import ROOT, SERVED
 from emolab.training.predict import load, predict_media
 from emolab.training.runs import runs
 from emolab.workspace import Workspace
+from scripts.packing import halved
 
 FOLDER = ROOT / "face48"
 #: Epochs of the first training, from random weights by the recipe of ``face48``, and of the second; its settings.
@@ -110,16 +110,12 @@ def both(workspace: Path, settings: dict[str, Any], *, epochs: tuple[int, int], 
 def pack(folder: Path, valid_zip: Path, out: Path) -> None:
     """Write the model in ``folder`` to ``out`` with weights of half precision and the figures reached by them."""
     made, weights = checkpoint.read(folder)
-    halved = {
-        name: tensor.half() if tensor.dtype == torch.float32 else tensor
-        for name, tensor in weights.items()
-        if not name.endswith("num_batches_tracked")
-    }
+    half = halved(weights)
     # FER+ holds PNGs of the network's own size, which every version of the decoder leaves as they are
-    made = replace(made, id=checkpoint.identity(made.plan, made.snapshot, halved), parent=None, decoder=decode.VERSION)
-    checkpoint.write(out, made, halved)
+    made = replace(made, id=checkpoint.identity(made.plan, made.snapshot, half), parent=None, decoder=decode.VERSION)
+    checkpoint.write(out, made, half)
     judged = [judge(out, valid_zip, flips=flips) for flips in (made.flips, not made.flips)]
-    checkpoint.write(out, replace(made, metrics={**made.metrics, "judged": judged}), halved)
+    checkpoint.write(out, replace(made, metrics={**made.metrics, "judged": judged}), half)
     serve(out, valid_zip)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emolab.errors import EmolabError
+from emolab.files import write_bytes, write_text
 from emolab.inference import runtime
 from emolab.inference.providers import NoProvider
 from emolab.inference.runtime import Runner
@@ -63,6 +64,14 @@ def kept(file: Path, opener: Callable[[Path], Runner]) -> Runner | None:
     with suppress(OSError):  # the ones used last are kept; in a workspace that may only be read that does not matter
         beside.touch()
     return found
+
+
+def keep(file: Path, content: bytes) -> None:
+    """Keep an export, ``content``, as ``file``."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(file, content)
+    told = {"sha256": hashlib.sha256(content).hexdigest(), "precision": "fp32"}
+    write_text(file.with_name(f"{file.name}.json"), json.dumps(told))
 
 
 def any_kept(cache: Path, model: str, opener: Callable[[Path], Runner]) -> Runner | None:

@@ -29,6 +29,15 @@ class FormElement:
     attributes: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class OwnNetwork:
+    """The network of a modality that comes with emolab: its name, and the ``data`` it learned from, with readers."""
+
+    name: str
+    data: str
+    readers: tuple[str, ...]
+
+
 class Modality(Protocol):
     """One kind of sample: how it is read, and what a network is shown of it."""
 
@@ -41,6 +50,8 @@ class Modality(Protocol):
 
     #: Whether a group is a person by whom a model knows its samples again: splits that divide one are refused.
     speakers: bool
+    #: The network that answers before there is a model; ``None`` where emolab brings none.
+    network: OwnNetwork | None
 
     #: What shows it to annotators on the labelling server.
     form: FormElement

@@ -232,6 +232,7 @@ overflow:hidden;vertical-align:middle;text-align:left}
 .gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(104px,1fr));gap:16px 12px}
 figure{margin:0;min-width:0}
 figure img{display:block;width:100%;aspect-ratio:1;object-fit:cover;border-radius:10px;background:var(--grid)}
+figure audio{display:block;width:100%;height:32px;margin-top:6px}
 figure.bad img{box-shadow:0 0 0 2px var(--card),0 0 0 3.5px var(--bad)}
 figure.good img{box-shadow:0 0 0 2px var(--card),0 0 0 3.5px var(--good)}
 figcaption{padding-top:7px;font-size:12.5px;line-height:1.35}

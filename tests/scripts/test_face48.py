@@ -18,7 +18,6 @@ from tests.support.learnable import png
 from tests.support.paths import ROOT
 from tests.support.pictures import pack
 
-SCRIPT = ROOT / "scripts" / "face48.py"
 CLASSES = 8
 
 
@@ -46,7 +45,9 @@ def test_face48_is_made_by_one_command_and_made_once(tmp_path: Path, monkeypatch
     words = ["--train", str(train), "--valid", str(valid), "--epochs", "1", "--second-epochs", "2"]
     words += ["--workspace", str(workspace), "--out", str(out)]
 
-    done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.face48", *words], capture_output=True, text=True, check=False, cwd=ROOT
+    )
     assert done.returncode == 0, done.stderr
     made = model_document.describe(out)
     plans = [(one.plan, one) for one in map(model_document.describe, workspace.glob(".emolab/models/*"))]

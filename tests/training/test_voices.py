@@ -33,7 +33,7 @@ def test_a_network_learns_low_from_high_voices(tmp_path: Path) -> None:
         classes=("high", "low"), ids=identifiers(32), probs=np.eye(2)[truth], splits=["valid"] * 8 + ["train"] * 24
     )
     pixels = Pixels.of(decode_many(clips, Preprocessing(32, "sound")))
-    made = planned(size=32, epochs=8, batch=4, threads=1, precision="float32", lr=0.02, average=0.0)
+    made = planned(weights="none", size=32, epochs=8, batch=4, threads=1, precision="float32", lr=0.02, average=0.0)
     fitted = fit(pixels, data, made, tmp_path)
     assert (fitted.logits.argmax(axis=1) == truth[:8]).all()
     assert fitted.mirrored is None  # a sound that runs backwards is no second look at it

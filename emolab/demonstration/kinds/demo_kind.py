@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from emolab.errors import UnknownName
 from emolab.modalities.modality import open_modality
+from emolab.training.networks import bundled
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -49,9 +50,9 @@ class DemoKind:
     """One kind of sample.
 
     ``noun`` is what one is called, its plural ends in s; ``title`` what all that emolab makes are called, ``making``
-    and ``made`` the verbs for that ("Drawing", "drew"). ``backbone`` is the network whose head is solved; ``stand_in``
-    takes its place where it learned from the data set itself (readers in ``learned_from``). ``settings`` are lines of
-    ``emolab.toml`` by section, beside those of the policies. ``plays``: the page has a player for each.
+    and ``made`` the verbs for that ("Drawing", "drew"). The head of the modality's own network is solved; ``stand_in``
+    takes its place where that learned from the data set itself. ``settings`` are lines of ``emolab.toml`` by section,
+    beside those of the policies. ``plays``: the page has a player for each.
     """
 
     modality: str
@@ -61,9 +62,7 @@ class DemoKind:
     made: str
     make: SampleMaker
     classes: tuple[str, ...]
-    backbone: str
     settings: Mapping[str, str] = field(default_factory=dict)
-    learned_from: tuple[str, ...] = ()
     stand_in: str = "hog"
     plays: bool = False
 
@@ -86,7 +85,9 @@ class DemoKind:
 
     def backbone_for(self, title: str) -> str:
         """The network whose head is solved on the data set ``title``; none that has seen it would be fair."""
-        return self.stand_in if title in self.learned_from else self.backbone
+        own = open_modality(self.modality).network
+        untaught = own is None or bundled.folder(own.name) is None
+        return self.stand_in if own is None or untaught or title in own.readers else own.name
 
 
 def open_kind(modality: str) -> DemoKind:

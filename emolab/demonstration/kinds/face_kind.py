@@ -27,7 +27,5 @@ FACES = DemoKind(
     made="drew",
     make=make,
     classes=PRESETS["ferplus8"],
-    backbone="face48",
     settings={"collect": 'faces = "off"'},
-    learned_from=("ferplus", "fer2013"),
 )

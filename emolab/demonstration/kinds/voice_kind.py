@@ -13,7 +13,6 @@ VOICES = DemoKind(
     made="made",
     make=make_voices,
     classes=CLASSES,
-    backbone="voice16",
-    learned_from=("ravdess",),
+    stand_in="bands",
     plays=True,
 )

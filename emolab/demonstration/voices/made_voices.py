@@ -47,11 +47,11 @@ _NEAR = {
 }
 _MANNERS = {
     "neutral": Manner(),
-    "happiness": Manner(pitch=3.5, span=3.2, slope=0.0, rise=0.5, pace=1.12, bright=4, smile=0.06, accent=4.5),
+    "happiness": Manner(pitch=4.0, span=3.6, slope=0.0, rise=0.5, pace=1.12, bright=4, smile=0.09, accent=4.5),
     "surprise": Manner(pitch=4.5, span=3.0, slope=3.0, rise=6.0, pace=0.98, bright=3, breath=0.06, attack=0.03),
-    "sadness": Manner(pitch=-1.5, span=0.7, slope=-3.0, rise=-1.0, pace=0.74, bright=-6, breath=0.14, accent=1.5,
+    "sadness": Manner(pitch=-1.5, span=0.7, slope=-3.0, rise=-1.0, pace=0.7, bright=-8, breath=0.16, accent=1.5,
                       attack=0.09),
-    "anger": Manner(pitch=2.5, span=2.6, slope=-2.0, rise=-2.0, pace=1.16, bright=8, rough=0.022, accent=7.0,
+    "anger": Manner(pitch=2.5, span=2.6, slope=-2.0, rise=-2.0, pace=1.2, bright=10, rough=0.022, accent=7.0,
                     attack=0.015),
     "disgust": Manner(pitch=-2.0, span=1.8, slope=-3.5, rise=-2.5, pace=0.82, bright=1, rough=0.03, smile=-0.05,
                       accent=5.0, attack=0.04),
@@ -102,7 +102,7 @@ def _plan(n: int, rng: Generator) -> Iterator[tuple[Utterance, str, dict[str, fl
 
 
 def _utterance(speaker: Speaker, weights: dict[str, float], rng: Generator) -> Utterance:
-    hard = rng.random() < 0.2
+    hard = rng.random() < 0.15
     vowels = list(VOWELS)
     return Utterance(
         speaker=replace(speaker, pitch=speaker.pitch * float(rng.lognormal(0, 0.04))),
@@ -116,15 +116,15 @@ def _utterance(speaker: Speaker, weights: dict[str, float], rng: Generator) -> U
 
 def _manner(weights: dict[str, float], rng: Generator) -> Manner:
     """The mixture of the manners, said a little differently each time."""
-    force = float(rng.uniform(0.55, 1.15))  # nobody is always equally moved
+    force = float(rng.uniform(0.8, 1.25))  # nobody is always equally moved
     values = {}
     for name, usual in vars(Manner()).items():
         wanted = sum(share * getattr(_MANNERS[key], name) for key, share in weights.items())
         values[name] = usual + force * (wanted - usual)
-    values["pitch"] += float(rng.normal(0, 0.9))
+    values["pitch"] += float(rng.normal(0, 0.6))
     values["slope"] += float(rng.normal(0, 1.0))
-    values["bright"] += float(rng.normal(0, 2.0))
-    values["pace"] *= float(rng.lognormal(0, 0.09))
+    values["bright"] += float(rng.normal(0, 1.5))
+    values["pace"] *= float(rng.lognormal(0, 0.06))
     values["breath"] = max(0.0, values["breath"] + float(rng.normal(0, 0.02)))
     return Manner(**values)
 

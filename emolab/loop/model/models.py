@@ -99,6 +99,26 @@ def champion(workspace: Workspace) -> Model | None:
         return catalog_models.find(conn, "champion")
 
 
+def default_model(workspace: Workspace | None) -> str:
+    """The model that answers where none is named: the champion, else the network that comes with emolab.
+
+    Without a workspace that is the one of images. Raises :class:`DataError` where there is neither.
+    """
+    from emolab.errors import DataError
+    from emolab.modalities.modality import open_modality
+    from emolab.training.networks import bundled
+
+    if workspace is not None and champion(workspace) is not None:
+        return "champion"
+    kind = open_modality("image" if workspace is None else workspace.config.project.modality)
+    if kind.network is None or bundled.folder(kind.network.name) is None:
+        raise DataError(
+            f"There is no champion yet, and no model of {kind.noun}s comes with emolab.",
+            hint="Train one, from labels of your own: emolab train",
+        )
+    return kind.network.name
+
+
 def row_of(model: Model) -> dict[str, Any]:
     """Names, origin and headline figures of ``model``, ready for JSON."""
     valid = model.metrics["valid"]

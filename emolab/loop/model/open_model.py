@@ -95,6 +95,18 @@ def _bundled(folder: Path, described: Checkpoint, opener: Callable[[Path], Runne
     return runner if runner.document["model"] == described.id else None
 
 
+def _light(cache: Path, folder: Path, described: Checkpoint, opener: Callable[[Path], Runner]) -> Runner | None:
+    """The export of a model that comes with emolab as a graph and weights, put together in the cache."""
+    from emolab.inference import engine_cache, light_graph
+
+    if not (folder / light_graph.FILE).is_file():
+        return None
+    file = engine_cache.file_for(cache, described.id, "onnx", "fp32")
+    engine_cache.keep(file, light_graph.joined(folder))
+    runner = engine_cache.kept(file, opener)
+    return runner if runner is not None and runner.document["model"] == described.id else None
+
+
 def _kept(
     workspace: Workspace | None,
     folder: Path,
@@ -109,7 +121,7 @@ def _kept(
 
     runtime.onnxruntime()
     cache = user_cache() if workspace is None or workspace.read_only else workspace.cache
-    found = engine_cache.any_kept(cache, described.id, opener)
+    found = engine_cache.any_kept(cache, described.id, opener) or _light(cache, folder, described, opener)
     if found is not None:
         return found
     command = [sys.executable, "-m", "emolab.training.export.engine_process", str(folder.resolve()), str(cache)]

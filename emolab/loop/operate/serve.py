@@ -48,6 +48,7 @@ def open_service(
 
     Raises :class:`ConfigError` for an address that others reach without a key, and what ``open_model`` raises.
     """
+    from emolab.loop.model.models import default_model
     from emolab.loop.operate.serve_keys import FOLDER, key_file
     from emolab.serving.audit import AuditLog
     from emolab.serving.model_host import ModelHost
@@ -63,8 +64,8 @@ def open_service(
 
     first = model
     if with_app and model == "champion" and workspace is not None and _id_of(workspace, model) is None:
-        first = "face48"
-        progress.note("There is no champion yet: face48, which comes with emolab, answers until there is one.")
+        first = default_model(workspace)
+        progress.note(f"There is no champion yet: {first}, which comes with emolab, answers until there is one.")
     version = loaded(first)
     _say_if_foreign(workspace, first, version, progress)
     candidate = None

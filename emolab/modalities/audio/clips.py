@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from emolab.modalities.audio import reading
 from emolab.modalities.audio.reading.sound_contents import HEAD, container
 from emolab.modalities.audio.spectrogram import described, spectrogram
-from emolab.modalities.modality import FormElement
+from emolab.modalities.modality import FormElement, OwnNetwork
 from emolab.modalities.preparing import Prepared, Preprocessing, Unprepared, name_of
 from emolab.modalities.problems import Refused
 
@@ -51,6 +51,7 @@ class AudioModality:
     noun = "clip"
     settings: Mapping[str, str] = {"training.backbone": "voice16"}
     speakers = True
+    network: OwnNetwork | None = OwnNetwork("voice16", "the speech of RAVDESS", ("ravdess",))
     form = FormElement("Audio", {"hotkey": "space", "speed": "true", "volume": "true", "zoom": "false", "height": "80"})
     endings = ".wav, .flac, .mp3"
     in_fiftyone = False

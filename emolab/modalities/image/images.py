@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emolab.errors import DataError
-from emolab.modalities.modality import FormElement
+from emolab.modalities.modality import FormElement, OwnNetwork
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,7 @@ class ImageModality:
     noun = "image"
     settings: Mapping[str, str] = {}
     speakers = False
+    network: OwnNetwork | None = OwnNetwork("face48", "the votes of FER+", ("ferplus", "fer2013"))
     form = FormElement("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
     endings = ".jpg, .png"
     in_fiftyone = True

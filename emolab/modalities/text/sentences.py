@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from emolab.modalities.modality import FormElement
+from emolab.modalities.modality import FormElement, OwnNetwork
 from emolab.modalities.preparing import Prepared, Preprocessing, Unprepared, name_of
 from emolab.modalities.problems import Refused
 from emolab.modalities.text.sentence import read_sentence
@@ -34,6 +34,7 @@ class TextModality:
     noun = "sentence"
     settings: Mapping[str, str] = {}
     speakers = False
+    network: OwnNetwork | None = None
     form = FormElement("Text", {"valueType": "url", "saveTextResult": "no"})
     endings = ".txt, .csv, .jsonl"
     in_fiftyone = False

@@ -82,8 +82,11 @@ def _validated(made: Checkpoint) -> str:
     if not valid["n"]:
         return "## Figures\n\nNothing was held out, so nothing is measured and the model is not calibrated."
     before: dict[str, Any] = made.metrics["before_temperature"]
+    folds = made.metrics.get("folds")
+    way = "" if folds else f", {_way(made.flips)}"
     told = (
-        f"On {valid['n']:,} validation samples, {_way(made.flips)}. Chosen on the same ones: "
+        f"On {valid['n']:,} {'held-out' if folds else 'validation'} samples{way}. {_crossed(folds)}"
+        "Chosen on the same ones: "
         f"{', '.join(_chosen(made))} (before it: NLL {before['nll']:.3f}, ECE {before['ece']:.3f})."
     )
     ways: dict[str, dict[str, float]] = made.metrics.get("flips", {})
@@ -95,7 +98,24 @@ def _validated(made: Checkpoint) -> str:
             f"ECE {other['ece']:.3f}."
         )
     marks = "".join(f"\n\n{line}" for line in _marks(made, valid))
-    return f"## Figures\n\n{told}\n\n{_table(valid)}{marks}"
+    return f"## Figures\n\n{told}\n\n{_table(valid)}{_conditions(folds)}{marks}"
+
+
+def _crossed(folds: dict[str, Any] | None) -> str:
+    """Who judged, where models of folds did."""
+    return f"{folds['protocol']} " if folds else ""
+
+
+def _conditions(folds: dict[str, Any] | None) -> str:
+    """Figures for some of the samples, and for all in noise: means over the folds."""
+    if not folds:
+        return ""
+    rows = [
+        f"| {row['name']} | {row['balanced_accuracy']:.1%} | {row['macro_f1']:.3f} | {row['ece']:.3f} | {row['n']:,} |"
+        for row in folds["conditions"]
+    ]
+    head = ["| mean over the folds | recall (UA) | macro-F1 | ECE | samples |", "|---|---|---|---|---|"]
+    return "\n\n" + "\n".join([*head, *rows])
 
 
 def _marks(made: Checkpoint, valid: dict[str, Any]) -> list[str]:

@@ -101,7 +101,7 @@ def _reigning(bench: Bench, champion: Model) -> Opponent | Nobody:
 
 def _start(bench: Bench) -> Opponent | Nobody:
     plan, data = bench.run.plan, bench.run.data
-    blank = plan.weights == "none" or (plan.weights == "default" and plan.backbone in backbones.BLANK)
+    blank = plan.weights == "none" or (plan.weights == "default" and backbones.is_blank(plan.backbone))
     if blank and backbones.is_random(
         plan.backbone, plan.weights, backbones.build(plan.backbone, plan.weights, size=plan.size).module
     ):

@@ -1,1 +1,1 @@
-"""Backbones, and the classifier on top of them; the bundled ``face48`` and its weights."""
+"""Backbones, and the classifier on top of them; the bundled ones and their weights."""

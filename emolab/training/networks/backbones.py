@@ -20,8 +20,8 @@ from emolab.training.networks.weights import load_into, read
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TIMM = "timm:"
-#: Backbones that learn everything from the user's images: without a weights file there is nothing to keep.
-BLANK = ("tiny", "voice16")
+#: Backbones whose features are computed: there is nothing in them to learn or to load.
+COMPUTED = ("hog", "bands")
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,14 @@ def weights_file(name: str, weights: str) -> Path | None:
     return None if weights == "none" else Path(weights).expanduser()
 
 
+def is_blank(name: str) -> bool:
+    """Whether the backbone learns everything from the user's samples: without a weights file it has no knowledge."""
+    return name == "tiny" or bundled.is_missing(name)
+
+
 def is_random(name: str, weights: str, module: nn.Module) -> bool:
     """Whether ``module``, built by ``name`` and ``weights``, is still at random; one without weights never is."""
-    blank = weights == "none" or (weights == "default" and name in BLANK)
+    blank = weights == "none" or (weights == "default" and is_blank(name))
     return blank and any(True for _ in module.parameters())
 
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from emolab.errors import DataError
+from emolab.training.checkpoint import WEIGHTS
 from emolab.training.networks.blocks import draw_weights, stages
+from emolab.training.networks.bundled import ROOT, is_missing
 from emolab.training.networks.face48 import shortcut
 
 STEM, WIDTHS = 16, (24, 48, 96, 128)
@@ -39,13 +41,20 @@ class Voice16(nn.Module):
         return torch.cat([mean, spread], dim=1)
 
 
-def build(name: str, weights: str, *, size: int) -> nn.Module:  # noqa: ARG001
-    """The network called ``voice16`` with random weights, or those of the file ``weights``."""
+def build(name: str, weights: str, *, size: int) -> nn.Module:
+    """The network called ``voice16``: ``default`` weights are the bundled ones, ``none`` random, else a file's.
+
+    In a package without its weights ``default`` is random too.
+    """
     from emolab.training.networks.weights import load_into, read
 
     if size < 32:
         raise DataError(f"voice16 halves the spectrogram five times and needs at least 32 bands, got {size}.")
     module = Voice16()
-    if weights not in ("default", "none"):
+    if weights == "none" or (weights == "default" and is_missing(name)):
+        return module
+    if weights == "default":
+        load_into(module, read(ROOT / name / WEIGHTS), source="the bundled weights of voice16")
+    else:
         module.mismatches = load_into(module, read(weights), source=weights)  # type: ignore[assignment]
     return module

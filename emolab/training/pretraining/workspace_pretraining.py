@@ -23,6 +23,7 @@ from emolab.training.fitting import tuning
 from emolab.training.inputs import pixel_cache
 from emolab.training.learned import ancestry, fingerprints, learned_images
 from emolab.training.learned.learned_images import Learned
+from emolab.training.networks import backbones
 from emolab.training.pretraining.pretrain import pretrain
 from emolab.training.runs import recipes, state
 from emolab.training.runs.recipes import Plan
@@ -73,9 +74,9 @@ def plan(config: TrainingConfig, *, n: int, color: str, epochs: int | None = Non
 
     Raises :class:`DataError` for too few images, :class:`ConfigError` for a backbone that has nothing to learn.
     """
-    if config.backbone == "hog":
+    if config.backbone in backbones.COMPUTED:
         raise ConfigError(
-            "hog is computed, not learned: there is nothing to pretrain.",
+            f"{config.backbone} is computed, not learned: there is nothing to pretrain.",
             hint="Choose a network: --set training.backbone=face48",
         )
     if n < FEWEST:

@@ -9,7 +9,7 @@ from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
 from emolab.inference import model_document
 from emolab.training import checkpoint
-from emolab.training.networks.backbones import BLANK
+from emolab.training.networks.backbones import COMPUTED, is_blank
 from emolab.workspace import Workspace
 
 
@@ -20,7 +20,7 @@ def resolve(workspace: Workspace, config: TrainingConfig) -> tuple[TrainingConfi
     backbone that has no weights of its own, ``default`` means the champion's too. Raises :class:`DataError` when there
     is no champion, :class:`ConfigError` when the settings name another backbone.
     """
-    implied = config.mode == "head" and config.weights == "default" and config.backbone in BLANK
+    implied = config.mode == "head" and config.weights == "default" and is_blank(config.backbone)
     if config.weights != "champion" and not implied:
         return config, ""
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -43,7 +43,7 @@ def resolve(workspace: Workspace, config: TrainingConfig) -> tuple[TrainingConfi
     made = replace(
         config,
         backbone=described.backbone,
-        weights="default" if described.backbone == "hog" else weights,
+        weights="default" if described.backbone in COMPUTED else weights,
         size=described.size if config.size is None else config.size,
         color=described.color if config.color == "auto" else config.color,
     )

@@ -103,9 +103,9 @@ def start(backbone: str, weights: str) -> dict[str, Any]:
     file = backbones.weights_file(backbone, weights)
     if file is not None and (file.parent / model_document.DOCUMENT).is_file():
         return model(file.parent)
-    if weights == "none" or (weights == "default" and backbone in backbones.BLANK):
+    if weights == "none" or (weights == "default" and backbones.is_blank(backbone)):
         return {"name": "random weights", "caveats": []}
-    if backbone == "hog":
+    if backbone in backbones.COMPUTED:
         return {"name": "features that are computed, not learned", "caveats": []}
     if file is None:
         return {"name": f"the published weights of {backbone}", "caveats": [PUBLISHED]}

@@ -74,18 +74,31 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
         Recipe(size=48, lr=2e-2, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=14_000),
     ),
     (
+        "bands",
+        Recipe(size=64, color="sound", lr=2e-2, weight_decay=0.05, depth_decay=1.0, head_epochs=0, images=14_000),
+    ),
+    (
         "voice16",
         Recipe(
             size=64,
             color="sound",
-            batch=32,
-            optimizer="sgd",
-            lr=0.1,
-            weight_decay=1e-3,
-            depth_decay=1.0,
-            dropout=0.3,
+            solve_head=True,
             head_epochs=0,
-            images=40_000,
+            lr=1e-4,
+            depth_decay=1.0,
+            images=10_000,
+            scratch=Recipe(
+                size=64,
+                color="sound",
+                batch=32,
+                optimizer="sgd",
+                lr=0.1,
+                weight_decay=1e-3,
+                depth_decay=1.0,
+                dropout=0.3,
+                head_epochs=0,
+                images=40_000,
+            ),
         ),
     ),
     ("mobilenet", Recipe(size=96, lr=1e-3, dropout=0.2)),
@@ -193,7 +206,7 @@ def plan(config: TrainingConfig, *, n_train: int, color: str) -> Plan:
 def recipe_of(backbone: str, weights: str) -> Recipe:
     """The recipe of a backbone: from scratch without pretrained ``weights``, which takes longer and larger steps."""
     recipe = next((r for prefix, r in RECIPES if backbone.startswith(prefix)), DEFAULT)
-    if weights != "none" and backbone != "tiny":
+    if weights != "none" and not backbones.is_blank(backbone):
         return recipe
     if recipe.scratch is not None:
         return recipe.scratch

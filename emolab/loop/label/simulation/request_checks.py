@@ -60,11 +60,15 @@ def prices(text: str) -> tuple[float, float]:
 def distinct(config: Config, dataset: str) -> None:
     """Refuse features that have learned from the very votes that are to be played."""
     from emolab.errors import ConfigError
+    from emolab.modalities.modality import open_modality
+    from emolab.plugins import MODALITIES
 
     training = config.training
-    if (training.backbone, training.weights) == ("face48", "default") and dataset.startswith(("ferplus:", "fer2013:")):
+    networks = [open_modality(name).network for name in MODALITIES.names()]
+    own = next((each for each in networks if each is not None and each.name == training.backbone), None)
+    if own and training.weights == "default" and dataset.partition(":")[0] in own.readers:
         raise ConfigError(
-            "face48 was trained on the votes of FER+, so a campaign on them would know the answers beforehand.",
+            f"{own.name} was trained on {own.data}, so a campaign on them would know the answers beforehand.",
             hint="Take others: --set training.backbone=mobilenet_v2 --set training.weights=PATH; or learn everything "
             "from scratch: --mode finetune --set training.backbone=tiny",
         )
