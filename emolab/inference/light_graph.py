@@ -58,14 +58,16 @@ def joined(folder: Path) -> bytes:
 
 def folded(weights: Mapping[str, NDArray[Any]], weight: str, part: str, norm: str) -> NDArray[np.float32]:
     """The ``part`` of a layer: ``weight`` as it is, or scaled by the batch norm ``norm``; its bias is the norm's."""
-    kept = weights[weight].astype(np.float32)
+    kept: NDArray[np.float32] = weights[weight].astype(np.float32)
     if not norm:
         return kept
     scale, bias, mean, variance = (
         weights[f"{norm}.{name}"].astype(np.float32) for name in ("weight", "bias", "running_mean", "running_var")
     )
     factor = scale / np.sqrt(variance + np.float32(EPSILON))
-    return bias - mean * factor if part == "bias" else kept * factor.reshape(-1, *[1] * (kept.ndim - 1))
+    made: NDArray[np.float32]
+    made = bias - mean * factor if part == "bias" else kept * factor.reshape(-1, *[1] * (kept.ndim - 1))
+    return made
 
 
 def read_weights(file: Path) -> dict[str, NDArray[Any]]:

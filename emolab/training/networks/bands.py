@@ -50,7 +50,7 @@ class Bands(nn.Module):
         middle = (loudness * heard).sum(dim=1, keepdim=True) / frames
         window = 0.5 - 0.5 * torch.cos(2 * torch.pi * place)
         width = values.shape[2]
-        spectrum = torch.fft.rfft((loudness - middle) * heard * window, n=2 * width).abs()
+        spectrum: Tensor = torch.fft.rfft((loudness - middle) * heard * window, n=2 * width).abs()
         return spectrum[:, SLOWEST:FASTEST] / frames
 
 
