@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from emolab.loop.model.card import card as card
     from emolab.loop.model.evaluate import evaluate as evaluate
     from emolab.loop.model.export import export as export
+    from emolab.loop.model.film.predict_film import predict_film as predict_film
     from emolab.loop.model.models import model as model
     from emolab.loop.model.models import models as models
     from emolab.loop.model.predict import predict as predict
@@ -111,6 +112,7 @@ STEPS = {
     "train": "emolab.loop.model.train:train",
     "evaluate": "emolab.loop.model.evaluate:evaluate",
     "predict": "emolab.loop.model.predict:predict",
+    "predict_film": "emolab.loop.model.film.predict_film:predict_film",
     "export": "emolab.loop.model.export:export",
     "models": "emolab.loop.model.models:models",
     "model": "emolab.loop.model.models:model",

@@ -294,7 +294,11 @@ ONLY_COMMAND = {
         ("n", "minutes", "strategy", "per_group", "balance", "revotes", "seed", "push"), "not with --advise")},
     "suggest": {"advise": "the step advise", "push": "emolab.push(suggestions=True)"},
     "predict": {"paths": "the step's images", "csv": "pandas.DataFrame(result.predictions)", "jsonl": "out",
-                **dict.fromkeys(("timeline", "report"), "loop.model.predict_video, of a video")},
+                **dict.fromkeys(("timeline", "report"), "loop.model.predict_video, of a video"),
+                **dict.fromkeys(("face", "voice", "words", "transcript", "weights"), "the step predict_film")},
+    "predict --words": {"model": "the step's video", "paths": "a video alone", **dict.fromkeys(
+        ("csv", "jsonl", "out", "timeline"), "result.turns"), **dict.fromkeys(
+        ("faces", "draw_to", "explain_to", "unsure", "coverage", "flips"), "not with it")},
     "export": {"out": "the step's file"},
     "models show": {"model": "the step's name"},
     "models promote": {"model": "the step's name"},
@@ -312,6 +316,7 @@ ONLY_STEP = {
     "workspace": "-w", "progress": "bars on standard error", "agree": "the command asks, or --yes", "team": "torchrun",
     "stopped": "Ctrl-C", "config": "the settings of the workspace and --set", "problem": "of finding the workspace",
     "as_json": "--json", "path": "init DIRECTORY", "name": "MODEL, NICKNAME", "images": "PATHS", "file": "--out",
+    "video": "VIDEO",
     "shares": "--train, --valid, --test", "on_page": "the command prints it", "on_status": "the command prints it",
     "on_window": "the command prints it",
     "key": "$EMOLAB_SERVE_KEY", "title": "--set labeling.project",

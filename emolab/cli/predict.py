@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emolab.cli.common import Session, answering_device_option, flips_option, other_files, within, workspace_command
+from emolab.cli.ui.film import BESIDE, channels_of, predict_one_film, report_beside
 from emolab.cli.ui.predict_table import show as show_table
 from emolab.cli.ui.video_table import has_video, predict_one_video
 
@@ -25,7 +26,7 @@ _MOST = 1 << 30
 
 @click.command(short_help="Classify images with a model.")
 @click.argument("model")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one line per image or face as CSV on standard output.")
 @click.option("--jsonl", "as_lines", is_flag=True, help="Print each answer as a line of JSON as soon as it is there.")
 @click.option(
@@ -75,8 +76,26 @@ _MOST = 1 << 30
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
+    is_flag=False,
+    flag_value=BESIDE,
+    metavar="[FILE]",
+    help="Of a video: write a page with the time of each face to FILE; without a FILE beside the video.",
+)
+@click.option("--face", metavar="MODEL", help="Of a video alone: who judges the faces, or none.  [face48]")
+@click.option(
+    "--voice", metavar="MODEL", help="Of a video alone: who judges the voice, or none.  [a champion, voice16]"
+)
+@click.option("--words", metavar="MODEL", help="Of a video alone: who judges what is said, or none.  [champion]")
+@click.option(
+    "--transcript",
+    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Of a video: write a page with the time of each face to FILE.",
+    help="Of a video alone: what is said, with times, as .srt, .vtt or .jsonl.",
+)
+@click.option(
+    "--weights",
+    metavar="CHANNEL=WEIGHT,...",
+    help="Of a video alone: how much face, voice and words count, 0 to 4.  [1 each]",
 )
 @flips_option
 @answering_device_option(also_torch=True)
@@ -94,10 +113,9 @@ def predict(
     explain_to: Path | None,
     unsure: float,
     coverage: str | None,
-    timeline: Path | None,
-    report: Path | None,
     flips: bool | None,
     device: str | None,
+    **films: Any,
 ) -> None:
     """Classify the images in PATH... with MODEL: champion, the start of an id, a folder, or an exported file.
 
@@ -112,18 +130,19 @@ def predict(
     pixels of the upright picture, and the detector's score.
 
     The faces of a video (one PATH) are followed from frame to frame, each with its probabilities over time.
+
+    "emolab predict VIDEO" without a MODEL judges faces, voice and words, each by its own model, and puts together what
+    they say of each turn.
     """
     from emolab.cli.ui.model_options import config_of, folder_of, workspace_of
     from emolab.loop.model.models import exported
     from emolab.loop.model.predict import ask
     from emolab.loop.model.predict import predict as run
 
-    place = exported(model) or folder_of(session, model)
-    if has_video(paths, timeline, report):
-        form = "csv" if as_csv else "jsonl" if as_lines else None
-        films = {"timeline": timeline, "report": report}
-        predict_one_video(session, place, paths, form=form, flips=flips, device=device, **films)
+    form = "csv" if as_csv else "jsonl" if as_lines else None
+    if _of_video(session, model, paths, form, {"flips": flips, "device": device}, **films):
         return
+    place = exported(model) or folder_of(session, model)
     how: dict[str, Any] = {
         "workspace": workspace_of(session, settled=True),
         "config": config_of(session),
@@ -141,6 +160,32 @@ def predict(
     else:
         done = run(place, images, draw_to=draw_to, explain_to=explain_to, out=out, **how)
         _show(session, done, as_csv=as_csv, written={draw_to: done.drawn, explain_to: done.explained}, out=out)
+
+
+def _of_video(
+    session: Session,
+    model: str,
+    paths: Sequence[Path],
+    form: str | None,
+    how: Mapping[str, Any],
+    *,
+    timeline: Path | None,
+    report: Path | None,
+    **channels: Any,
+) -> bool:
+    """Whether a video was given, whose faces, or whose faces, voice and words, have been judged then."""
+    from emolab.cli.ui.model_options import folder_of
+    from emolab.loop.model.models import exported
+
+    if channels_of(model, paths, channels):
+        predict_one_film(session, Path(model), report=report, timeline=timeline, **how, **channels)
+        return True
+    report = report_beside(report, paths)
+    if not has_video(paths, timeline, report):
+        return False
+    place = exported(model) or folder_of(session, model)
+    predict_one_video(session, place, paths, form=form, timeline=timeline, report=report, **how)
+    return True
 
 
 def _refuse_with_lines() -> None:

@@ -40,6 +40,7 @@ COMMANDS = {
     "suggest --advise": "advise",
     "suggest": "suggest",
     "simulate": "simulate",
+    "predict --words": "predict_film",
     "predict": "predict",
     "export": "export",
     "models list": "models",

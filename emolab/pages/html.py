@@ -39,8 +39,9 @@ def page(
     subtitle: str = "",
     tiles: Iterable[Tile] = (),
     footer: str = "",
+    style: str = "",
 ) -> str:
-    """A complete HTML document."""
+    """A complete HTML document; ``style`` is more CSS, of charts that bring their own."""
     numbers = "".join(_tile(tile) for tile in tiles)
     cards = "".join(_card(section) for section in sections)
     return (
@@ -48,7 +49,7 @@ def page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         '<link rel="icon" href="data:,">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>"
+        f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head><body><main>"
         f'<header><p class="eyebrow">{escape(eyebrow)}</p><h1>{escape(title)}</h1>'
         + (f'<p class="subtitle">{escape(subtitle)}</p>' if subtitle else "")
         + (f'<div class="tiles">{numbers}</div>' if numbers else "")

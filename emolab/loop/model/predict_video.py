@@ -104,7 +104,7 @@ def predict_video(
     summary, portraits = TimelineSummary(), Portraits()
     with _written(timeline) as out, progress.task("Watching", _total(length), unit="s") as bar:
         writer = None if out is None else TimelineWriter(out, kind, opened.classes)
-        _watch(source, stream, summary, writer=writer, portraits=portraits if report else None, bar=bar)
+        watch_video(source, stream, summary, writer=writer, portraits=portraits if report else None, bar=bar)
     done = VideoPredicted(
         model=opened.id,
         classes=opened.classes,
@@ -124,7 +124,7 @@ def predict_video(
     return done
 
 
-def _watch(
+def watch_video(
     source: VideoSource,
     stream: FaceStream,
     summary: TimelineSummary,

@@ -26,7 +26,7 @@ _SHORT, _SHORT_SECONDS = 0.999, 0.05
 class SoundFileStream:
     """A file that libsndfile opened."""
 
-    offset = 0.0
+    offset = picture = 0.0
 
     def __init__(self, file: Any) -> None:
         self._file = file

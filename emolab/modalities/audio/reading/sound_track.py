@@ -32,9 +32,9 @@ class TrackStream:
         self.notes: list[str] = []
         if len(container.streams.audio) > 1:
             self.notes.append(f"it has {len(container.streams.audio)} sound tracks; the first one was taken")
-        begins = [float(each.start_time * each.time_base) for each in container.streams if each.start_time is not None]
-        own = None if track.start_time is None else float(track.start_time * track.time_base)
-        self.offset = 0.0 if own is None else max(0.0, own - min(begins))
+        begins = [begin for each in container.streams if (begin := _begin(each)) is not None]
+        self.offset = _after(begins, _begin(track))
+        self.picture = _after(begins, _begin(container.streams.video[0]) if container.streams.video else None)
         whole = (container.duration or 0) / av.time_base
         seconds = float(track.duration * track.time_base) if track.duration else whole - self.offset
         self.frames: int | None = round(seconds * self.rate) or None
@@ -56,6 +56,16 @@ class TrackStream:
             raise Refused("truncated" if read else "damaged", f"stops at {read / self.rate:.1f} s: {what}") from error
         if self.frames is not None and read and read < 0.9 * self.frames - self.rate:
             raise Refused("truncated", f"ends at {read / self.rate:.1f} s of {self.frames / self.rate:.1f} s")
+
+
+def _begin(stream: Any) -> float | None:
+    """When ``stream`` begins by its own clock, in seconds."""
+    return None if stream.start_time is None else float(stream.start_time * stream.time_base)
+
+
+def _after(begins: list[float], own: float | None) -> float:
+    """How much later than the first of ``begins`` a stream begins that does at ``own``."""
+    return 0.0 if own is None else max(0.0, own - min(begins))
 
 
 @contextmanager

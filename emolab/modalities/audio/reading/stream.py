@@ -15,13 +15,17 @@ BLOCK_SECONDS = 10
 
 
 class SoundStream(Protocol):
-    """An open file. ``frames`` is how many samples a channel it announces, ``None`` where it does not say."""
+    """An open file. ``frames`` is how many samples a channel it announces, ``None`` where it does not say.
+
+    Seconds after whatever comes first in it, its sound begins at ``offset`` and its picture at ``picture``.
+    """
 
     rate: int
     channels: int
     frames: int | None
     format: str
     offset: float
+    picture: float
     notes: list[str]
 
     @abstractmethod

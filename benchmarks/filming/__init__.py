@@ -1,0 +1,1 @@
+"""Films whose emotion is known, made for benchmarks."""

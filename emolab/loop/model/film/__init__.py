@@ -1,0 +1,1 @@
+"""Faces, voice and words of one video, put together."""
