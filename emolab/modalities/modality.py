@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -57,8 +57,11 @@ class Modality(Protocol):
     form: FormElement
     #: How names of its files may end, in words.
     endings: str
-    #: Whether FiftyOne shows its files.
+    #: Whether FiftyOne shows its samples: their files, or what ``drawing`` makes of them.
     in_fiftyone: bool
+    #: A PNG of a size (width, height) that stands for a file where only pictures are shown; ``None``: it is one itself,
+    #: or nothing is drawn. Raises :class:`emolab.modalities.problems.Refused`.
+    drawing: Callable[[bytes, tuple[int, int]], bytes] | None
     #: What browsers can show of it, in words.
     shown: str
 

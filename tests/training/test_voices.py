@@ -110,12 +110,12 @@ def test_a_picture_given_to_a_model_of_voices_is_an_error_in_its_answer() -> Non
     assert Predictor(model, CollectConfig()).read("clip", encoded(tone(300, 1))).error is None
 
 
-def test_workspaces_of_voices_are_not_pretrained_as_pictures_and_not_shown_as_such(tmp_path: Path) -> None:
+def test_workspaces_of_voices_are_not_pretrained_as_pictures(tmp_path: Path) -> None:
     import emolab
 
     made = emolab.init(tmp_path / "voices", modality="audio")
-    with pytest.raises(ConfigError, match=r"FiftyOne's App shows no clips\.") as caught:
-        emolab.inspect(made)
+    with pytest.raises(ConfigError, match=r"FiftyOne's App shows no sentences\.") as caught:
+        emolab.inspect(emolab.init(tmp_path / "words", modality="text"))
     assert "serve --app" in str(caught.value.hint)
     with pytest.raises(ConfigError, match="which says nothing about sounds"):
         emolab.pretrain(made)

@@ -59,10 +59,18 @@ class DocumentField:
     parts: tuple[tuple[str, str], ...] = ()
 
 
-def fields(classes: Sequence[str], qualities: Sequence[str]) -> list[DocumentField]:
-    """Every field emolab writes, for these classes and these measures of quality."""
+def fields(classes: Sequence[str], qualities: Sequence[str], *, drawn: bool = False) -> list[DocumentField]:
+    """Every field emolab writes, for these classes and these measures of quality.
+
+    ``drawn``: samples are shown by a picture, with their file beside it.
+    """
     shares = tuple((name, "float") for name in classes)
+    files = [
+        DocumentField("play", "string", "click to open the file in another tab: the address of the App's own server"),
+        DocumentField("file", "string", "the sample's own file, which the picture stands for"),
+    ]
     return [
+        *(files if drawn else []),
         DocumentField("uid", "string", "id of the sample in emolab: sha256 of its stripped bytes"),
         DocumentField("label", "classification", "what training believes; edit it here and pull the edit as a vote"),
         DocumentField("n_votes", "int", "people who answered"),
@@ -114,10 +122,10 @@ def model_says(label: str) -> str:
 
 #: Sidebar groups of the App: title, fields, whether it starts open.
 GROUPS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
-    ("label", ("label", "n_votes", "agreement", "vote_entropy"), True),
+    ("label", ("play", "label", "n_votes", "agreement", "vote_entropy"), True),
     ("model", ("prediction", "model_says", "entropy", "margin"), True),
     ("round", ("suggested", "suggestion_rank", "suggestion_score", "suggestion_reason", "round"), True),
-    ("origin", ("source", "split", "group", "duplicate_of", "duplicate_group", "added_at"), False),
+    ("origin", ("file", "source", "split", "group", "duplicate_of", "duplicate_group", "added_at"), False),
     ("votes", ("votes", "answers", "extra"), False),
     ("distribution", ("distribution",), False),
     ("probabilities", ("probs",), False),
@@ -188,7 +196,7 @@ class Writer:
             made["suggestion_rank"], made["suggestion_score"], made["suggestion_reason"] = row.suggestion
         if row.quality:
             made["quality"] = {"_cls": "DynamicEmbeddedDocument", **row.quality}
-        for name in ("split", "group", "duplicate_of", "duplicate_group"):
+        for name in ("split", "group", "duplicate_of", "duplicate_group", "file"):
             value = getattr(row, name)
             if value is not None:
                 made[name] = value

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection
 
 from emolab.catalog import votes
-from emolab.datasets.inspect import appearance, row_batches, rows
+from emolab.datasets.inspect import appearance, drawn_samples, row_batches, rows
 from emolab.datasets.inspect.answers import AppSample, answers, restored_tags
 from emolab.datasets.inspect.documents import DocumentField, Writer, fields, stamped_label
 from emolab.datasets.inspect.fiftyone_dataset import dataset_name, owner_id, owner_of, prepared, writing_path
@@ -123,11 +123,15 @@ def write(
     with workspace.lock("inspect"), workspace.catalog() as catalog:
         owner = owner_id(workspace, catalog)
         with catalog.connect() as conn:
-            known = fields(classes, rows.qualities(conn))
+            pictures = drawn_samples.folder_of(workspace)
+            if pictures is not None:
+                drawn_samples.draw(workspace, conn, pictures, progress=progress)
+            known = fields(classes, rows.qualities(conn), drawn=pictures is not None)
             dataset = prepared(fo, dataset_name(fo, workspace, owner), known)
             dataset.info["emolab"] = {"owner": owner, "workspace": str(workspace.root)}
             way = writing_path(fo, dataset, classes, path, progress)
             tally = _fill(workspace, conn, predictions, dataset=dataset, way=way, known=known, progress=progress)
+    drawn_samples.link(dataset, f"http://{ADDRESS}:{workspace.config.inspect.port}")
     appearance.dress(fo, dataset, classes, known)
     return ViewReport(dataset.name, len(dataset), tally, appearance.save_views(fo, dataset), way.name)
 
@@ -165,8 +169,10 @@ def app(workspace: Workspace, address: str, *, port: int | None = None) -> Itera
         name = dataset_name(fo, workspace, owner_id(workspace, catalog))
     chosen = _port(port, workspace.config.inspect.port)
     logging.getLogger("fiftyone").setLevel(logging.ERROR)  # its greetings; emolab says where the App is
+    dataset = fo.load_dataset(name)
+    drawn_samples.link(dataset, f"http://{ADDRESS}:{chosen}")
     session = fo.launch_app(
-        fo.load_dataset(name), spaces=appearance.panels(fo), remote=True, address=ADDRESS, port=chosen, auto=False
+        dataset, spaces=appearance.panels(fo), remote=True, address=ADDRESS, port=chosen, auto=False
     )
     try:
         yield f"http://{ADDRESS}:{chosen}/datasets/{quote(name)}"
@@ -188,14 +194,15 @@ def _fill(
     classes = workspace.config.project.classes
     ledger = rows.inspected(conn)
     writer = Writer(classes)
-    found = row_batches.batches(conn, root=workspace.root, classes=classes, predictions=predictions)
+    pictures = drawn_samples.folder_of(workspace)
+    found = row_batches.batches(conn, root=workspace.root, classes=classes, predictions=predictions, pictures=pictures)
     tally, done = SyncTally(), 0
     with progress.task("writing to FiftyOne", total=rows.count(conn), unit="samples") as task:
         for tally in synchronise(
             dataset,
             way,
             (list(map(writer.document, batch)) for batch in found),
-            fields=[*(field.name for field in known), "filepath", "metadata"],
+            fields=[*(field.name for field in known if field.name != drawn_samples.LINK), "filepath", "metadata"],
             tags=restored_tags(ledger),
             pulled={(uid, vote.label) for uid, votes in ledger.items() for vote in votes},
         ):

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, exists, select
 
 from emolab.catalog.campaign.questions import texts
 from emolab.catalog.storage import schema
+from emolab.datasets.inspect.drawn_samples import SIZE, picture
 from emolab.datasets.inspect.rows import SampleRow
 from emolab.records import Predictions
 
@@ -26,14 +27,20 @@ _samples, _votes, _labels, _suggestions = schema.samples, schema.votes, schema.l
 
 
 def batches(
-    conn: Connection, *, root: Path, classes: Sequence[str], predictions: Predictions | None = None
+    conn: Connection,
+    *,
+    root: Path,
+    classes: Sequence[str],
+    predictions: Predictions | None = None,
+    pictures: Path | None = None,
 ) -> Iterator[list[SampleRow]]:
     """Every sample in the order it was added, in lists of at most ``BATCH`` rows.
 
-    ``root`` is the workspace, below which media lie; ``predictions`` of a model whose classes are
-    ``classes``.
+    ``root`` is the workspace, below which media lie; ``predictions`` of a model whose classes are ``classes``;
+    ``pictures`` holds the pictures that stand for samples which are none themselves.
     """
     reader = _Reader(conn, root, tuple(classes), predictions)
+    reader.pictures = pictures
     last = -1
     while True:
         rows, last = reader.after(last)
@@ -47,6 +54,7 @@ class _Reader:
 
     def __init__(self, conn: Connection, root: Path, classes: tuple[str, ...], predictions: Predictions | None) -> None:
         self.conn, self.root, self.classes = conn, f"{root}/", classes
+        self.pictures: Path | None = None
         self.scale = 1.0 / np.log(len(classes))
         self.probs = predictions.probs if predictions else None
         self.row_of = {uid: i for i, uid in enumerate(predictions.samples)} if predictions else {}
@@ -80,6 +88,9 @@ class _Reader:
         ) in self.conn.execute(query).all():  # fmt: skip
             row = SampleRow(uid, self._path(media), source, added_at, split, group, width, height, quality)
             row.n_votes = n_votes
+            if self.pictures is not None:
+                row.file, row.filepath = row.filepath, str(picture(self.pictures, uid))
+                row.width, row.height = SIZE
             if representative is not None and representative != uid:
                 row.duplicate_of = row.duplicate_group = representative
             elif uid in self.representatives:

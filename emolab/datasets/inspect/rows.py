@@ -31,7 +31,8 @@ class SampleRow:
     ``distribution`` and ``probs`` hold one share per class of the project; ``agreement`` is the share of
     class votes that the winner got; all entropies are divided by the log of the number of classes, so that
     they lie in 0..1; ``suggestion`` is (rank, score, reason) of the newest round that proposed the sample,
-    ``suggested`` whether it still waits for an answer.
+    ``suggested`` whether it still waits for an answer; ``file`` is the sample's own file where ``filepath`` is a
+    picture that stands for it.
     """
 
     uid: str
@@ -62,6 +63,7 @@ class SampleRow:
     suggested: bool = False
     round: int | None = None
     suggestion: tuple[int, float, str] | None = None
+    file: str | None = None
 
 
 def example(classes: Sequence[str]) -> SampleRow:

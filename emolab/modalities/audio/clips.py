@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from emolab.modalities.audio import reading
+from emolab.modalities.audio.clip_picture import clip_picture, coloured
 from emolab.modalities.audio.reading.sound_contents import HEAD, container
 from emolab.modalities.audio.spectrogram import described, spectrogram
 from emolab.modalities.modality import FormElement, OwnNetwork
@@ -54,7 +55,8 @@ class AudioModality:
     network: OwnNetwork | None = OwnNetwork("voice16", "the speech of RAVDESS", ("ravdess",))
     form = FormElement("Audio", {"hotkey": "space", "speed": "true", "volume": "true", "zoom": "false", "height": "80"})
     endings = ".wav, .flac, .mp3"
-    in_fiftyone = False
+    in_fiftyone = True
+    drawing: Callable[[bytes, tuple[int, int]], bytes] | None = staticmethod(clip_picture)
     shown = "FLAC, WAV, MP3, Ogg or MP4 sound"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:
@@ -73,7 +75,7 @@ class AudioModality:
         voiced = np.flatnonzero(heard.any(axis=0))
         picture = Image.fromarray(heard[:, voiced[0] : voiced[-1] + 1]).resize(THUMBNAIL, Image.Resampling.BILINEAR)
         out = io.BytesIO()
-        ImageOps.colorize(picture, "#000004", "#fcfdbf", mid="#b73779").save(out, "JPEG", quality=85)
+        coloured(picture).save(out, "JPEG", quality=85)
         return out.getvalue()
 
     def recognises(self, head: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ class ImageModality:
     form = FormElement("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
     endings = ".jpg, .png"
     in_fiftyone = True
+    drawing: Callable[[bytes, tuple[int, int]], bytes] | None = None
     shown = "PNG, JPEG, GIF, BMP or WebP image"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:

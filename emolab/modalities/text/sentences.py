@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class TextModality:
     form = FormElement("Text", {"valueType": "url", "saveTextResult": "no"})
     endings = ".txt, .csv, .jsonl"
     in_fiftyone = False
+    drawing: Callable[[bytes, tuple[int, int]], bytes] | None = None
     shown = "text in UTF-8"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:
