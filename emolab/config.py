@@ -86,6 +86,7 @@ class LabelingConfig:
     min_contrast: float = 0.03  # 0..1; flatter pictures (black, white) are neither sent nor suggested
     min_side: int = 24  # pixels; smaller pictures are neither sent nor suggested
     min_voice: float = 0.05  # 0..1; clips in less of which somebody speaks are neither sent nor suggested; 0: all are
+    disguise_voice: bool = False  # annotators hear each speaker at another pitch; emotion stays, a voice is biometric
     show_predictions: bool = False  # showing them anchors annotators
     relearn: int = 20  # new votes after which a pull puts the open tasks in a new order; 0: a round keeps its order
     blind: float = 0.5  # with show_predictions: share of the samples whose form stays empty, to measure the anchoring

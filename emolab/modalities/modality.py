@@ -62,6 +62,8 @@ class Modality(Protocol):
     #: A PNG of a size (width, height) that stands for a file where only pictures are shown; ``None``: it is one itself,
     #: or nothing is drawn. Raises :class:`emolab.modalities.problems.Refused`.
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None
+    #: A file with all frequencies of its voice times a ratio; ``None`` where samples have no voice. Raises as above.
+    disguise: Callable[[bytes, float], bytes] | None
     #: What browsers can show of it, in words.
     shown: str
 

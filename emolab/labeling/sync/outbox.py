@@ -22,6 +22,7 @@ from emolab.labeling.label_studio import retry
 from emolab.labeling.label_studio.retry import patiently
 from emolab.labeling.sync import reconcile_tasks, task_payload
 from emolab.labeling.sync.duplicate_tasks import Settled
+from emolab.modalities.disguise import disguised, speaker_of
 
 if TYPE_CHECKING:
     from emolab.catalog.campaign.remotes import ProjectTask
@@ -136,7 +137,7 @@ def _import(
 
 def _stage(link: Link, records: Sequence[Sample], root: Path, sent: Sent, bar: Bar) -> dict[str, str]:
     """Upload the bytes of samples and return where the server keeps them; staging twice does no harm."""
-    media = {sample.id: sample.media for sample in records if "://" in sample.media}
+    media = {sample.id: sample.media for sample in records if "://" in sample.media and not link.secret}
     bar.advance(len(media))
     local = [sample for sample in records if sample.id not in media]
     for part in chunks(local, FILES_PER_UPLOAD):
@@ -144,7 +145,10 @@ def _stage(link: Link, records: Sequence[Sample], root: Path, sent: Sent, bar: B
         names = []
         for sample in part:
             try:
-                files.append(task_payload.file_of(sample.id, (root / sample.media).read_bytes(), sample.modality))
+                data = (root / sample.media).read_bytes()
+                if link.secret is not None:
+                    data = disguised(sample.modality, data, secret=link.secret, speaker=speaker_of(sample))
+                files.append(task_payload.file_of(sample.id, data, sample.modality))
                 names.append(sample.id)
             except (OSError, DataError):
                 sent.missing.append(sample.id)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emolab.catalog import events
+from emolab.catalog import events, settings
 from emolab.catalog.campaign import remotes
 from emolab.errors import DataError
 from emolab.labeling.label_studio.retry import patiently, told_to
@@ -139,7 +139,7 @@ def _push(sides: _Sides, request: PushRequest) -> PushReport:
     remote, change = _prepare(sides, request, seen, change)
     project_form.instruct(sides.studio, remote, config, examples, progress)
     mine = _intend(sides, request, seen, remote)
-    link = Link(sides.catalog, sides.studio, mine)
+    link = Link(sides.catalog, sides.studio, mine, _secret(sides))
     sent, reopened = deliver(
         link, remote, seen.surplus, request, root=sides.workspace.root, overlap=seen.people, progress=progress
     )
@@ -180,6 +180,14 @@ def _look(sides: _Sides, request: PushRequest) -> _Situation:
         bar=config.labeling.bar,
     )
     return _Situation(started, remote, surplus, gone, people, here, left_over, choice)
+
+
+def _secret(sides: _Sides) -> bytes | None:
+    """What shifts of voices are drawn with, where voices are to be disguised."""
+    if not sides.workspace.config.labeling.disguise_voice:
+        return None
+    with sides.catalog.begin() as tx:
+        return settings.secret(tx)
 
 
 def _idle(sides: _Sides, request: PushRequest, seen: _Situation) -> PushReport:

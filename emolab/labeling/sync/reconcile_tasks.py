@@ -32,11 +32,15 @@ _ROW_MS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One workspace's catalog tied to one project on one server."""
+    """One workspace's catalog tied to one project on one server.
+
+    ``secret``: the catalog's, where voices are disguised before they are sent; ``None``: files are sent as they are.
+    """
 
     catalog: Catalog
     studio: Studio
     project: Project
+    secret: bytes | None = None
 
 
 def find(link: Link, sample_ids: Sequence[str], *, task_number: int) -> dict[str, list[Carrier]]:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from emolab.modalities.audio import reading
 from emolab.modalities.audio.clip_picture import clip_picture, coloured
+from emolab.modalities.audio.pitch_shift import shifted_clip
 from emolab.modalities.audio.reading.sound_contents import HEAD, container
 from emolab.modalities.audio.spectrogram import described, spectrogram
 from emolab.modalities.modality import FormElement, OwnNetwork
@@ -57,6 +58,7 @@ class AudioModality:
     endings = ".wav, .flac, .mp3"
     in_fiftyone = True
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = staticmethod(clip_picture)
+    disguise: Callable[[bytes, float], bytes] | None = staticmethod(shifted_clip)
     shown = "FLAC, WAV, MP3, Ogg or MP4 sound"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:

@@ -31,6 +31,7 @@ class ImageModality:
     endings = ".jpg, .png"
     in_fiftyone = True
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = None
+    disguise: Callable[[bytes, float], bytes] | None = None
     shown = "PNG, JPEG, GIF, BMP or WebP image"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:

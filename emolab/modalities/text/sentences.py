@@ -39,6 +39,7 @@ class TextModality:
     endings = ".txt, .csv, .jsonl"
     in_fiftyone = False
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = None
+    disguise: Callable[[bytes, float], bytes] | None = None
     shown = "text in UTF-8"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from emolab.errors import DataError, EmolabError
-from emolab.files import read_file
 from emolab.loop.label.voting.desk import AnsweredAlready, GivenAnswer, NextFaces, VoteFace, VotingDesk
 from emolab.loop.label.voting.vote_form import example_pictures, vote_form
 from emolab.loop.label.voting.writer import VoteWriter, WriteThrough
@@ -99,15 +98,10 @@ async def example(request: Request, bench: Workbench, person: Person, *, voting:
 
 @allowed("annotator")
 async def picture(request: Request, bench: Workbench, person: Person, *, voting: Voting) -> Response:
-    """The picture of a sample that the team is asked about, as it is stored."""
+    """The picture or sound of a sample that the team is asked about, as :meth:`VotingDesk.shown` gives it."""
     del bench, person
-
-    def read() -> bytes | None:
-        found = voting.desk.picture(request.path_params["sample"])
-        return None if found is None else read_file(found)
-
     try:
-        data = await asyncio.to_thread(read)
+        data = await asyncio.to_thread(voting.desk.shown, request.path_params["sample"])
     except OSError:
         data = None
     if data is None:

@@ -183,6 +183,22 @@ class VotingDesk:
                 found = samples.by_ids(conn, [sample_id]) if samples.keys(conn, [sample_id]) else []
         return self.workspace.locate(found[0].media) if found else None
 
+    def shown(self, sample_id: str) -> bytes | None:
+        """What the page shows or plays of such a sample, its voice disguised where that is asked for."""
+        from emolab.catalog import samples, settings
+        from emolab.files import read_file
+        from emolab.modalities.disguise import disguised, speaker_of
+
+        file = self.picture(sample_id)
+        if file is None:
+            return None
+        data = read_file(file)
+        if not self.workspace.config.labeling.disguise_voice:
+            return data
+        with self._lock, self._catalog.begin() as tx:
+            secret, sample = settings.secret(tx), samples.by_ids(tx, [sample_id])[0]
+        return disguised(sample.modality, data, secret=secret, speaker=speaker_of(sample))
+
     def _there(self, person: str, sample: str) -> bool:
         """Whether this person has answered the sample in Label Studio's own page, as far as a pull has told."""
         state = self._queue.state
