@@ -126,7 +126,7 @@ class TrainingConfig:
     weights: str = "default"  # default: published ones | champion | pretrained: by emolab pretrain | none | PATH
     mode: str = "full"  # full: all layers learn | head: the backbone stays, its features are cached, the head is solved
     size: int | None = None  # pixels per side; where none is written here, the backbone's recipe decides
-    color: str = "auto"  # auto: gray when every sample is gray | gray | rgb; clips: sound
+    color: str = "auto"  # auto: gray when every sample is gray | gray | rgb; clips: sound | whisper
     epochs: int | None = None  # passes over the training data; not set: the recipe of the backbone
     head_epochs: int | None = None  # epochs of the new head alone, before all layers learn
     batch: int | None = None  # images per step; not set: the recipe of the backbone

@@ -117,6 +117,10 @@ BACKBONES = Registry(
     {
         "face48": "emolab.training.networks.face48:build",
         "voice16": "emolab.training.networks.voice16:build",
+        "whisper-tiny": "emolab.training.networks.whisper:build",
+        "whisper-base": "emolab.training.networks.whisper:build",
+        "whisper-small": "emolab.training.networks.whisper:build",
+        "whisper-medium": "emolab.training.networks.whisper:build",
         "tiny": "emolab.training.networks.tiny:build",
         "hog": "emolab.training.networks.hog:build",
         "bands": "emolab.training.networks.bands:build",

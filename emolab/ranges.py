@@ -119,7 +119,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "labeling.perspective": ("perceived", "intended"),
     "labeling.language": ("en", "de", "es", "fr", "ru"),
     "training.mode": ("full", "head"),
-    "training.color": ("auto", "gray", "rgb", "sound"),
+    "training.color": ("auto", "gray", "rgb", "sound", "whisper"),
     "training.optimizer": ("auto", "adamw", "sgd"),
     "training.objective": ("accuracy", "macro_f1", "balanced"),
     "training.precision": ("auto", "float32", "bfloat16"),

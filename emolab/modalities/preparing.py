@@ -48,6 +48,7 @@ COLORS = {
     "gray": Color("image", 1),
     "rgb": Color("image", 3),
     "sound": Color("audio", 1, wide=4, mirrors=False, faces=False, voices=True),
+    "whisper": Color("audio", 1, wide=5, mirrors=False, faces=False, voices=True),
 }
 
 
@@ -66,12 +67,12 @@ class Unprepared(DataError):
 class Preprocessing:
     """How a sample becomes an array of bytes, by which version of :func:`decode`.
 
-    An image becomes (size, size, channels); a sound ("sound") its spectrogram of ``size`` bands and ``4 * size``
-    frames.
+    An image becomes (size, size, channels); a sound its spectrogram, for "sound" of ``size`` bands and ``4 * size``
+    frames, for "whisper" of 80 and 400.
     """
 
     size: int
-    color: str  # gray | rgb | sound
+    color: str  # gray | rgb | sound | whisper
     version: int = VERSION
 
     @property

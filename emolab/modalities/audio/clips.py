@@ -15,7 +15,7 @@ from emolab.modalities.audio import reading
 from emolab.modalities.audio.clip_picture import clip_picture, coloured
 from emolab.modalities.audio.pitch_shift import shifted_clip
 from emolab.modalities.audio.reading.sound_contents import HEAD, container
-from emolab.modalities.audio.spectrogram import described, spectrogram
+from emolab.modalities.audio.spectrogram import described, picture
 from emolab.modalities.modality import FormElement, OwnNetwork
 from emolab.modalities.preparing import Prepared, Preprocessing, Unprepared, name_of
 from emolab.modalities.problems import Refused
@@ -97,7 +97,7 @@ class AudioModality:
         return "sound"
 
     def prepare(self, media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:  # noqa: ARG002
-        """The spectrogram (see :func:`emolab.modalities.audio.spectrogram.spectrogram`), and what had to be assumed."""
+        """The spectrogram (see :func:`emolab.modalities.audio.spectrogram.picture`), and what had to be assumed."""
         try:
             sound = reading.load(media, max_seconds=LONGEST)
         except Refused as refused:
@@ -106,7 +106,7 @@ class AudioModality:
             raise UnreadableSound(name_of(media), (error.strerror or str(error)).lower()) from error
         if np.abs(sound.samples).max() < SILENCE:
             raise UnreadableSound(name_of(media), "nothing in it: silence")
-        return Prepared(spectrogram(sound.samples, wanted.size), "; ".join(sound.notes) or None)
+        return Prepared(picture(sound.samples, wanted), "; ".join(sound.notes) or None)
 
     def decode(self, media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
         """The same spectrogram; there is no quicker one."""
@@ -114,4 +114,4 @@ class AudioModality:
 
     def described(self, wanted: Preprocessing) -> dict[str, Any]:
         """Every step from a file to what the network sees."""
-        return described(wanted.size) | {"version": wanted.version, "color": wanted.color}
+        return described(wanted) | {"version": wanted.version, "color": wanted.color}

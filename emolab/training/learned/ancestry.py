@@ -14,7 +14,7 @@ from emolab.progress import SILENT, Progress
 from emolab.stats import metrics
 from emolab.training.learned import fingerprints, learned_images
 from emolab.training.learned.learned_images import Learned
-from emolab.training.networks import backbones, bundled
+from emolab.training.networks import backbones, bundled, encoder_file
 from emolab.training.runs.recipes import Plan
 from emolab.training.runs.runs import Run
 from emolab.workspace import Workspace
@@ -53,6 +53,8 @@ def of_start(backbone: str, weights: str) -> Learned:
         return Learned()
     if (file.parent / model_document.DOCUMENT).is_file():
         return of_folder(file.parent)
+    if encoder_file.find(file) is not None:
+        return Learned()  # speech and what was said
     return learned_images.read(beside(file), of=f"the weights file {file.name}")
 
 

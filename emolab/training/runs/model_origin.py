@@ -20,7 +20,7 @@ from emolab.catalog import settings as catalog_settings
 from emolab.catalog.storage import schema
 from emolab.inference import model_document
 from emolab.training.inputs.training_set import TrainingSet
-from emolab.training.networks import backbones, bundled
+from emolab.training.networks import backbones, bundled, encoder_file
 from emolab.training.pretraining import workspace_pretraining
 from emolab.training.runs.recipes import Plan
 from emolab.votes.perspectives import INTENDED
@@ -37,6 +37,7 @@ PUBLISHED = (
     "Published weights have terms of their own. Those learned on ImageNet rest on images that were collected for "
     "research that is not commercial."
 )
+HEARD = "A Whisper is published under terms that stand beside its file; the speech it was trained on is not."
 #: The section of a bundled model's description that says who may use it.
 LICENCE = "## Data and licence"
 PERSONAL = re.compile(
@@ -111,7 +112,9 @@ def start(backbone: str, weights: str) -> dict[str, Any]:
         return {"name": f"the published weights of {backbone}", "caveats": [PUBLISHED]}
     if file.parent.name == workspace_pretraining.NAME and file.name.startswith(workspace_pretraining.NAME):
         return {"name": f"{backbone} pretrained without labels on images of the project", "caveats": []}
-    return {"name": "a weights file", "caveats": ["Origin and licence of that file are not known."]}
+    heard = encoder_file.find(file) is not None
+    unknown = "Origin and licence of that file are not known."
+    return {"name": f"{backbone} from a file" if heard else "a weights file", "caveats": [HEARD if heard else unknown]}
 
 
 def model(folder: Path) -> dict[str, Any]:

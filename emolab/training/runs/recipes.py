@@ -11,7 +11,7 @@ from emolab.errors import ConfigError, UnknownName
 from emolab.modalities.preparing import COLORS
 from emolab.plugins import AUGMENTATIONS
 from emolab.ranges import RANGES, WORDS, check
-from emolab.training.networks import backbones
+from emolab.training.networks import backbones, encoder_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,19 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
             ),
         ),
     ),
+    (
+        "whisper",
+        Recipe(
+            size=80,
+            color="whisper",
+            solve_head=True,
+            head_epochs=0,
+            lr=1e-4,
+            depth_decay=1.0,
+            weight_decay=0.05,
+            images=10_000,
+        ),
+    ),
     ("mobilenet", Recipe(size=96, lr=1e-3, dropout=0.2)),
     ("efficientnet", Recipe(size=96, lr=1e-3, dropout=0.3)),
     ("squeezenet", Recipe(size=96, lr=5e-4, dropout=0.3)),
@@ -159,9 +172,11 @@ class Plan:
 def plan(config: TrainingConfig, *, n_train: int, color: str) -> Plan:
     """``config`` with everything that was left open filled in for ``n_train`` samples of ``color`` (gray, rgb, sound).
 
-    Raises :class:`ConfigError` for a value out of range or for settings that do not go together, and
-    :class:`UnknownName` for a backbone or an augmentation nobody knows: before an image is decoded for it.
+    Weights that are a Whisper bring their backbone along. Raises :class:`ConfigError` for a value out of range or for
+    settings that do not go together, and :class:`UnknownName` for a backbone or an augmentation nobody knows: before
+    an image is decoded for it.
     """
+    config = encoder_file.settled(config)
     backbones.require(config.backbone)
     recipe = recipe_of(config.backbone, config.weights)
     shown = _color(config, recipe, color)
