@@ -22,6 +22,7 @@ import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +68,14 @@ def run(quick: bool) -> list[Result]:
         ways = [SCRATCH]
     jobs = [(way, number) for way in ways for number in range(1 if quick else FOLDS)]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), mp_context=context) as pool:
-        judged = list(pool.map(_kept, [archive] * len(jobs), *zip(*jobs, strict=True), [quick] * len(jobs)))
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), mp_context=context) as pool,
+    ):
+        given = os.environ.get("EMOLAB_SPEECH")
+        folder = Path(given if given and not quick else temporary)
+        epochs = FEW if quick else None
+        judged = list(pool.map(partial(kept, archive, folder, epochs=epochs), *zip(*jobs, strict=True)))
     found = {way: [fold for (each, _), fold in zip(jobs, judged, strict=True) if each == way] for way in ways}
     return rows(found[SCRATCH]) + [row for way in ways[1:] for row in others(way, found[way])]
 
@@ -118,7 +125,9 @@ def others(way: str, judged: list[Judged]) -> list[Result]:
 def _minutes(name: str, judged: list[Judged]) -> Result:
     minutes = [fold.seconds / 60 for fold in judged]
     spread = (min(minutes), max(minutes))
-    return Result(name, statistics.mean(minutes), "core-minutes", n=len(judged), spread=spread, note="CPU, one thread")
+    note = "CPU, one thread; features of the encoder are computed once"
+    note = note if "encoder" in name else "CPU, one thread"
+    return Result(name, statistics.mean(minutes), "core-minutes", n=len(judged), spread=spread, note=note)
 
 
 def recall(fold: Judged, *, calm: bool = True, only: NDArray[np.bool_] | None = None) -> float:
@@ -214,22 +223,20 @@ def logits(fitted: Fitted, made: Plan, pixels: NDArray[np.uint8]) -> NDArray[np.
     return np.concatenate(found)
 
 
-def _kept(archive: Path, way: str, number: int, quick: bool) -> Judged:
-    """The fold as it was judged before, where that is kept; else it is judged now."""
-    place = os.environ.get("EMOLAB_SPEECH")
-    file = Path(place) / f"{way.replace(' ', '_')}_{number}.npz" if place and not quick else None
-    if file is not None and file.is_file():
+def kept(archive: Path, folder: Path, way: str, number: int, *, epochs: int | None = None) -> Judged:
+    """The fold as it was judged before, where that stands in ``folder``; else it is judged now."""
+    file = folder / f"{way.replace(' ', '_')}_{number}.npz"
+    if file.is_file():
         with np.load(file) as held:
             values: dict[str, Any] = {key: held[key] for key in held.files}
         return Judged(**values | {"seconds": float(values["seconds"]), "parameters": int(values["parameters"])})
-    judged = _fold(archive, way, number, FEW if quick else None)
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(file, **asdict(judged))
+    folder.mkdir(parents=True, exist_ok=True)
+    judged = _fold(archive, folder, way, number, epochs)
+    np.savez(file, **asdict(judged))
     return judged
 
 
-def _fold(archive: Path, way: str, number: int, epochs: int | None) -> Judged:
+def _fold(archive: Path, folder: Path, way: str, number: int, epochs: int | None) -> Judged:
     """Learn from all actors but the four of fold ``number``, and judge those."""
     import torch
 
@@ -237,37 +244,48 @@ def _fold(archive: Path, way: str, number: int, epochs: int | None) -> Judged:
     known = voices(archive)
     held = (known.actors - 1) // ACTORS == number
     learn, judge = np.flatnonzero(~held), np.flatnonzero(held)
+    teacher = None
     before = cpu_seconds()
-    if way == ENCODER:
-        fitted = heard(known, learn, judge)
-        said, seconds = fitted.logits, cpu_seconds() - before
-    else:
-        teacher = softmax(heard(known, learn, learn).logits) if way == TAUGHT else None
+    if way != SCRATCH:
+        heard, parameters = _heard(known, learn, folder, number)
+        said, seconds = heard[judge], cpu_seconds() - before
+        teacher = softmax(heard[learn])
+    if way != ENCODER:
+        before = cpu_seconds()
         fitted, made = trained(known, learn, teacher=teacher, epochs=epochs)
-        seconds = cpu_seconds() - before
+        seconds, parameters = cpu_seconds() - before, fitted.parameters
         said = logits(fitted, made, known.pixels[judge])
-    return Judged(said.argmax(axis=1), known.truth[judge], known.actors[judge], seconds, fitted.parameters)
+    return Judged(said.argmax(axis=1), known.truth[judge], known.actors[judge], seconds, parameters)
 
 
-def heard(known: Voices, learn: NDArray[np.int64], judge: NDArray[np.int64]) -> Fitted:
-    """The head solved on what the frozen encoder makes of the clips ``learn``, and its logits (v, 8) of ``judge``."""
+def _heard(known: Voices, learn: NDArray[np.int64], folder: Path, number: int) -> tuple[NDArray[np.float32], int]:
+    """Logits (n, 8) of all clips by the head solved on what the frozen encoder makes of ``learn``, and its weights.
+
+    What the encoder makes of the clips is kept in ``folder``, and the logits of this fold too.
+    """
     from emolab.training.fitting.head_fit import fit_head
     from emolab.training.inputs.pixel_cache import Pixels
     from emolab.training.inputs.training_set import training_set
     from emolab.training.runs.recipes import plan
 
-    chosen = np.concatenate([learn, judge])
+    file = folder / f"heard_{number}.npz"
+    if file.is_file():
+        with np.load(file) as found:
+            return found["logits"], int(found["parameters"])
+    n = len(known.ids)
+    chosen = np.concatenate([learn, np.arange(n)])
     config = TrainingConfig(backbone="voice16", weights=str(encoder()), mode="head", threads=1)
     made = plan(config, n_train=len(learn), color="sound")
     data = training_set(
         classes=CLASSES,
         ids=[known.ids[i] for i in chosen],
         probs=np.eye(len(CLASSES))[known.truth[chosen]],
-        splits=["train"] * len(learn) + ["valid"] * len(judge),
+        splits=["train"] * len(learn) + ["valid"] * n,
     )
-    pixels = decode_many([known.media[i] for i in chosen], Preprocessing(made.size, made.color))
-    with tempfile.TemporaryDirectory() as folder:
-        return fit_head(Pixels.of(pixels), data, made, Path(folder))
+    pixels = decode_many(known.media, Preprocessing(made.size, made.color))
+    fitted = fit_head(Pixels(pixels, chosen), data, made, folder)
+    np.savez(file, logits=fitted.logits, parameters=fitted.parameters)
+    return fitted.logits, fitted.parameters
 
 
 if __name__ == "__main__":
