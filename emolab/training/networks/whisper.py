@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emolab.errors import DataError
-
 BANDS, HEAD = 80, 64
 #: Places in time that there are, 50 a second, and those that the 4 seconds of a picture take.
 PLACES, SEEN = 1500, 200
@@ -57,7 +55,7 @@ class EncoderLayer(nn.Module):
         return x + cast(Tensor, self.narrow(functional.gelu(self.wide(self.norm2(x)))))
 
 
-class Encoder(nn.Module):
+class SpeechEncoder(nn.Module):
     """Log-mel (n, 80, frames) as Whisper takes them -> the states after every layer, each (n, frames / 2, width)."""
 
     places: Tensor
@@ -88,7 +86,7 @@ class Whisper(nn.Module):
     def __init__(self, size: EncoderSize) -> None:
         super().__init__()
         self.asked = size.asked
-        self.encoder = Encoder(size.width, max(size.asked))
+        self.encoder = SpeechEncoder(size.width, max(size.asked))
 
     def forward(self, x: Tensor) -> Tensor:
         """Statistics over the places where there is a clip; beside it the encoder hears silence."""
@@ -103,28 +101,3 @@ class Whisper(nn.Module):
             spread = ((state - mean.unsqueeze(1)).square() * heard).sum(dim=1) / places
             found += [mean, (spread + 1e-8).sqrt()]
         return torch.cat(found, dim=1)
-
-
-def build(name: str, weights: str, *, size: int) -> nn.Module:
-    """The encoder called ``name`` with the weights of a Whisper file or of a model of emolab's; ``none``: random."""
-    from emolab.training.networks import encoder_file
-    from emolab.training.networks.weights import load_into, read
-
-    if size != BANDS:
-        raise DataError(f"{name} hears {BANDS} bands, not {size}.", hint=f"Leave it out: --set training.size={BANDS}")
-    if weights == "default":
-        raise DataError(
-            f"{name} does not come with emolab, and nothing is downloaded for it.",
-            hint="Name the file or folder: --set training.weights=PATH (of CTranslate2 or Hugging Face)",
-        )
-    module = Whisper(SIZES[name])
-    if weights == "none":
-        return module
-    held = encoder_file.read(weights)
-    if held is None:
-        module.mismatches = load_into(module, read(weights), source=weights)  # type: ignore[assignment]
-    elif held.name != name:
-        raise DataError(f"{weights} holds a {held.name}, not a {name}.", hint=f"--set training.backbone={held.name}")
-    else:
-        module.load_state_dict(held.tensors_for(module))
-    return module
