@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from emolab.loop.model.predict import Asked, Predicted
     from emolab.loop.model.predicting.predict_files import File
+    from emolab.loop.model.predicting.predict_own import OwnRows
 
 #: Bytes that are read from standard input; more than any image that is looked at may have.
 _MOST = 1 << 30
@@ -136,7 +137,7 @@ def predict(
     """
     from emolab.cli.ui.model_options import config_of, folder_of, workspace_of
     from emolab.loop.model.models import exported
-    from emolab.loop.model.predict import ask
+    from emolab.loop.model.predict import ask, own_rows
     from emolab.loop.model.predict import predict as run
 
     form = "csv" if as_csv else "jsonl" if as_lines else None
@@ -156,7 +157,8 @@ def predict(
     images = [_standard_input() if str(path) == "-" else path for path in paths]
     if as_lines:
         _refuse_with_lines()
-        _print_lines(session, ask(place, images, **how))
+        rows = own_rows(place, images, **how)
+        _print_lines(session, ask(place, images, **how)) if rows is None else _print_rows(session, rows)
     else:
         done = run(place, images, draw_to=draw_to, explain_to=explain_to, out=out, **how)
         _show(session, done, as_csv=as_csv, written={draw_to: done.drawn, explain_to: done.explained}, out=out)
@@ -217,6 +219,16 @@ def _print_lines(session: Session, asked: Asked) -> None:
             click.echo(json.dumps(row))
     _passed_over(session, asked.notes, asked.ignored)
     _end(failed, len(asked.files), listed=True)
+
+
+def _print_rows(session: Session, rows: OwnRows) -> None:
+    """The same of a model that its modality runs by itself."""
+    import json
+
+    for row in rows:
+        click.echo(json.dumps(row))
+    _passed_over(session, rows.notes, rows.ignored)
+    _end(rows.failed, rows.files, listed=True)
 
 
 def _show(

@@ -53,8 +53,30 @@ class OwnModel(Protocol):
         """Names in the order of its outputs."""
         ...
 
+    @property
+    def expected(self) -> str:
+        """What to send to where it is served, in words."""
+        ...
+
+    def form(self, media: bytes, *, masking: bool) -> bytes:
+        """``media`` as it would be kept as a sample, ``masking`` what tells who somebody is.
+
+        Raises :class:`emolab.modalities.problems.Refused`.
+        """
+        ...
+
     def answers(self, media: Sequence[bytes | Path]) -> tuple[NDArray[np.float32], dict[int, str]]:
         """Probabilities (n, k) of ``media`` (n), and why some cannot be read, by position; their rows are 0."""
+        ...
+
+    def embedded(
+        self, media: Sequence[bytes | Path]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[int, str]]:
+        """Probabilities (n, k) as in :meth:`answers`, features (n, d) that tell samples apart, and what is unread."""
+        ...
+
+    def unlearned(self, media: Sequence[bytes | Path]) -> NDArray[np.float32]:
+        """Features (n, d) in which no label has been learned; 0 for what cannot be read."""
         ...
 
     def caption(self, media: bytes) -> str:

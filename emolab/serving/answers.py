@@ -60,6 +60,7 @@ class FaceAnswer:
 
     ``unsure`` says that ``confidence`` is below the threshold that was asked for; ``among`` is the set of classes that
     holds the right one as often as was asked for, the likeliest first, where the model was fitted to say so.
+    ``labels`` are all classes that apply and ``sample`` what was judged, where a sample may have several.
     """
 
     probs: NDArray[np.float32]
@@ -69,6 +70,8 @@ class FaceAnswer:
     among: tuple[str, ...] | None = None
     place: Place | None = None
     note: str | None = None
+    labels: tuple[str, ...] | None = None
+    sample: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -96,9 +96,7 @@ class ModelVersion:
 
     def warm_up(self) -> None:
         """Compute batches of the sizes to come, so that the first caller does not pay for what an engine sets up."""
-        wanted = self.predictor.model.preprocessing
-        for n in (1, 2):
-            self.predictor.model.probabilities(np.zeros((n, *wanted.shape), np.uint8))
+        self.predictor.warm_up()
 
     def submit(self, pictures: Pictures, pool: ThreadPoolExecutor) -> Future[Answered]:
         """The answers to ``pictures``, read in ``pool``. Cancelling the future stops what has not begun."""

@@ -78,6 +78,35 @@ class Predictor:
         self.threads = threads or min(8, os.cpu_count() or 1)
         self._own = threading.local()
 
+    @property
+    def modality(self) -> str:
+        """What the model answers about."""
+        return self.model.preprocessing.modality
+
+    @property
+    def expected(self) -> str:
+        """What to send, in words."""
+        return "Send a JPEG, PNG, WebP or another picture."
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether it answers about pictures, in which faces may be found."""
+        return True
+
+    def described(self) -> dict[str, object]:
+        """What it takes, ready for JSON."""
+        wanted = self.model.preprocessing
+        return {"size": wanted.size, "color": wanted.color}
+
+    def warm_up(self) -> None:
+        """Compute batches of the sizes to come, so that the first caller does not pay for what an engine sets up."""
+        for n in (1, 2):
+            self.model.probabilities(np.zeros((n, *self.model.preprocessing.shape), np.uint8))
+
+    def as_samples(self) -> Predictor:
+        """The same for samples, in which no faces are looked for."""
+        return Predictor(self.model, replace(self.looking, faces="off"), uncertainty=self.uncertainty, threads=2)
+
     def read(self, name: str, given: Media) -> Reading:
         """What is in the picture called ``name``; one that cannot be read is a reading with ``error``.
 
@@ -90,7 +119,7 @@ class Predictor:
                 return self._whole(name, given)
             picture = self._picture(given)
         except (Refused, Unprepared, TooLarge, OSError, DataError) as error:
-            return Reading(name=name, error=_reason(error))
+            return Reading(name=name, error=reason(error))
         return self._faces(name, picture)
 
     def probabilities(self, readings: Sequence[Reading]) -> list[NDArray[np.float32]]:
@@ -214,8 +243,8 @@ def within(box: tuple[float, float, float, float], size: tuple[int, int]) -> tup
     return left, top, right - left, bottom - top
 
 
-def _reason(error: Exception) -> str:
-    """Why a picture cannot be used, without its name."""
+def reason(error: Exception) -> str:
+    """Why a sample cannot be used, without its name."""
     match error:
         case Refused():
             return f"{error.kind}: {error.message}"

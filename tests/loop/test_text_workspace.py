@@ -171,10 +171,56 @@ def test_each_sentence_of_the_files_is_answered_and_what_cannot_be_read_has_a_ro
 def test_what_only_networks_have_is_refused_and_nothing_to_read_is_said(tmp_path: Path, model: Path) -> None:
     put(tmp_path, {"a.txt": "glad\n", "empty/x.md": "no"})
     assert "faces is for networks" in str(run("predict", model, tmp_path / "a.txt", "--faces", "off").exception)
-    assert "all at once" in str(run("predict", model, tmp_path / "a.txt", "--jsonl").exception)
     assert "nothing in these paths" in str(run("predict", model, tmp_path / "empty").exception)
 
 
 def test_python_answers_bytes_too(model: Path) -> None:
     found = emolab.predict(model, [b"so glad", b"furious"])
     assert [row["label"] for row in found.predictions] == ["joy", "anger"]
+
+
+def test_lines_of_json_come_one_for_each_sentence(tmp_path: Path, model: Path) -> None:
+    put(tmp_path, {"a.txt": "so glad\n\nfurious\n", "c.txt": b"\xe9\n"})
+    done = run("predict", model, tmp_path, "--jsonl")
+    assert "1 of 2" in str(done.exception)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row.get("label") for row in sorted(rows, key=lambda row: row["file"])] == ["joy", "anger", None]
+    assert "faces is for networks" in str(run("predict", model, tmp_path, "--jsonl", "--faces", "off").exception)
+
+
+def test_rounds_are_chosen_among_sentences_and_advice_is_given(tmp_path: Path, workspace: Path) -> None:
+    merged = run("-w", workspace, "merge", "goemotions", goemotions(tmp_path / "data", n=240))
+    assert merged.exit_code == 0, merged.output
+    trained = json.loads(run("-w", workspace, "train", "--json").stdout)
+    new = "".join(f"{word} w{i} new{i}\n" for i, word in enumerate(["glad", "furious", "scared", "w1"] * 12))
+    put(tmp_path, {"new.txt": new + "glad furious w2 both\n"})
+    assert run("-w", workspace, "collect", tmp_path / "new.txt").exit_code == 0
+    for strategy in ("auto", "margin", "typiclust", "badge", "uherding"):
+        done = run("-w", workspace, "suggest", "-n", "6", "--strategy", strategy, "--revotes", "0", "--json")
+        assert done.exit_code == 0, (strategy, done.output, done.exception)
+        told = json.loads(done.stdout)
+        assert (told["model"], told["n"]) == (trained["model"], 6)
+        assert sum(told["composition"].values()) == pytest.approx(6, abs=0.2)
+    with emolab.open(workspace).catalog() as catalog, catalog.connect() as conn:
+        from emolab.catalog import samples
+
+        n = samples.count(conn)
+    from emolab.inference import prediction_store
+
+    kept = prediction_store.read(emolab.open(workspace).predictions_folder / trained["model"])
+    assert len(kept.samples) == n
+    assert np.allclose(kept.probs.sum(axis=1), 1, atol=1e-3)
+    assert np.isfinite(kept.embeddings).all()
+    advised = run("-w", workspace, "suggest", "--advise", "--json")
+    assert advised.exit_code == 0, (advised.output, advised.exception)
+    assert json.loads(advised.stdout)["judge"] in ("random", "valid")
+
+
+def test_features_of_ngrams_keep_what_sentences_share(model: Path) -> None:
+    own = own_model(model)
+    assert own is not None
+    found = own.unlearned([b"so glad", b"so glad oh", b"furious", b"furious and"])
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    alike = (found / length) @ (found / length).T
+    assert min(alike[0, 1], alike[2, 3]) > max(alike[0, 2], alike[1, 3], alike[0, 3])
+    assert np.array_equal(found, own.unlearned([b"so glad", b"so glad oh", b"furious", b"furious and"]))

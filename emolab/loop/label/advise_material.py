@@ -149,15 +149,12 @@ def _own(workspace: Workspace, table: VoteTable) -> NDArray[np.float64]:
 def _features(
     workspace: Workspace, model: Model, found: Sequence[Sample], progress: Progress
 ) -> tuple[NDArray[np.float32], Known | None]:
-    from emolab.errors import DamagedMedia, MissingExtra
+    from emolab.errors import DamagedMedia
+    from emolab.loop.model.predicting.pool_predictions import unlearned
 
-    try:
-        from emolab.training.inputs.initial_features import frozen
-    except ImportError as error:
-        raise MissingExtra("PyTorch", "train") from error
     media = {sample.id: workspace.root / sample.media for sample in found}
     try:
-        return frozen(workspace, model, list(media), media.__getitem__, progress=progress)
+        return unlearned(workspace, model, list(media), media.__getitem__, progress=progress)
     except DamagedMedia as error:
         raise DamagedMedia(
             error.files,

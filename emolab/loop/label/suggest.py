@@ -238,13 +238,9 @@ def _strategy(asked: str | None, default: str, model: Model | None, progress: Pr
 
 
 def _predict(workspace: Workspace, model: Model, progress: Progress) -> Predictions:
-    from emolab.errors import MissingExtra
+    from emolab.loop.model.predicting.pool_predictions import pool_predictions
 
-    try:
-        from emolab.training.predict import predict_pool
-    except ImportError as error:
-        raise MissingExtra("PyTorch", "train") from error
-    return predict_pool(workspace, model, progress=progress)
+    return pool_predictions(workspace, model, progress=progress)
 
 
 def _ranked(batch: Selection, again: Sequence[Again], number: int) -> list[Suggestion]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from emolab.config import CollectConfig, Config
     from emolab.loop.model.predicting.predict_files import File
+    from emolab.loop.model.predicting.predict_own import OwnRows
     from emolab.modalities.own_models import OwnModel
     from emolab.modalities.problems import Problem
     from emolab.progress import Progress
@@ -178,16 +179,45 @@ def _by_own(
 ) -> Predicted:
     """What a model says that its modality runs by itself."""
     from emolab.config import Config
-    from emolab.loop.model.predicting.predict_own import refuse_pictures_only, rows_by_own
+    from emolab.loop.model.predicting.predict_own import OwnRows, refuse_pictures_only
 
     check_given({"option.share": unsure})
     refuse_pictures_only(pictures_only)
     settings = config or (Config() if workspace is None else workspace.config)
-    rows, notes, ignored, files = rows_by_own(own, _several(images), settings, unsure=unsure, progress=progress)
-    failed = sum("error" in row for row in rows)
+    told = OwnRows(own, _several(images), settings, unsure=unsure, progress=progress)
+    rows = list(told)
     return Predicted(
-        model=own.id, classes=own.classes, files=files, predictions=rows, notes=notes, failed=failed, ignored=ignored
+        model=own.id,
+        classes=own.classes,
+        files=told.files,
+        predictions=rows,
+        notes=told.notes,
+        failed=told.failed,
+        ignored=told.ignored,
     )
+
+
+def own_rows(
+    model: str | Path,
+    images: Picture | Iterable[Picture],
+    *,
+    workspace: Workspace | None = None,
+    config: Config | None = None,
+    unsure: float = 0.0,
+    progress: Progress = SILENT,
+    **pictures_only: Any,
+) -> OwnRows | None:
+    """What :func:`predict` says, row by row as they come, of a model that its modality runs; ``None`` for a network."""
+    from emolab.config import Config
+    from emolab.loop.model.predicting.predict_own import OwnRows, refuse_pictures_only
+
+    own = _own(workspace, model)
+    if own is None:
+        return None
+    check_given({"option.share": unsure})
+    refuse_pictures_only(pictures_only)
+    settings = config or (Config() if workspace is None else workspace.config)
+    return OwnRows(own, _several(images), settings, unsure=unsure, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,7 +276,7 @@ def ask(
 
     check_given({"option.share": unsure})
     if _own(workspace, model) is not None:
-        raise ConfigError("This model answers all at once, not file by file.", hint="Use --json or --out FILE.jsonl.")
+        raise ConfigError("This model reads no pictures.", hint="Ask it with: own_rows(MODEL, PATHS)")
     config = config or (Config() if workspace is None else workspace.config)
     looking = apply(config, () if faces is None else (f"collect.faces={faces}",)).collect
     files, notes, ignored = _files(images, looking, modality_of(workspace, model))

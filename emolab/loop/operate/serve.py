@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from emolab.config import Config
+    from emolab.config import CollectConfig, Config, ServeConfig
     from emolab.progress import Progress
     from emolab.serving.audit import AuditLog
     from emolab.serving.keys import KeyFile
     from emolab.serving.model_host import ModelVersion
+    from emolab.serving.own_predictor import OwnPredictor
     from emolab.serving.service import Service
     from emolab.serving.shadow import Shadow
     from emolab.workspace import Workspace
@@ -93,7 +94,7 @@ def _say_if_foreign(workspace: Workspace | None, name: str, version: ModelVersio
 
     if workspace is None:
         return
-    told = open_modality(version.predictor.model.preprocessing.modality)
+    told = open_modality(version.predictor.modality)
     here = open_modality(workspace.config.project.modality)
     if told is not here:
         progress.warn(
@@ -131,6 +132,16 @@ def _version(
     from emolab.serving.predictor import Predictor
 
     settings = config.serve
+    looking = replace(config.collect, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
+    batching = Batching(
+        largest=settings.batch,
+        wait=settings.wait_ms / 1000,
+        at_once=_at_once(settings.threads),
+        faces=settings.max_faces,
+    )
+    own = _own(workspace, name, settings, looking, device)
+    if own is not None:
+        return ModelVersion(predictor=own, name=str(name), batching=batching)
     opened = open_model(
         workspace,
         name,
@@ -139,18 +150,31 @@ def _version(
         device=device,
         progress=progress,
     )
-    looking = replace(config.collect, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
     return ModelVersion(
         predictor=Predictor(opened, looking, uncertainty=uncertainty_of(opened, settings.unsure, settings.coverage)),
         name=str(name),
         card=opened.card,
-        batching=Batching(
-            largest=settings.batch,
-            wait=settings.wait_ms / 1000,
-            at_once=_at_once(settings.threads),
-            faces=settings.max_faces,
-        ),
+        batching=batching,
     )
+
+
+def _own(
+    workspace: Workspace | None, name: str, settings: ServeConfig, looking: CollectConfig, device: str | None
+) -> OwnPredictor | None:
+    """The model called ``name`` where its modality runs it by itself, ready to be served."""
+    from emolab.errors import ConfigError
+    from emolab.loop.model.models import exported, folder_in
+    from emolab.loop.model.predicting.predict_model import uncertainty_of
+    from emolab.modalities.own_models import own_model
+    from emolab.serving.own_predictor import OwnPredictor, OwnServed
+
+    own = None if exported(name) is not None else own_model(folder_in(workspace, name))
+    if own is None:
+        return None
+    if device not in (None, "auto", "cpu"):
+        raise ConfigError(f"This model is computed on the CPU and not by {device}.", hint="Leave --device out.")
+    unsure = uncertainty_of(OwnServed(own), settings.unsure, settings.coverage)  # type: ignore[arg-type]
+    return OwnPredictor(own, looking, uncertainty=unsure)
 
 
 def _at_once(threads: int | None) -> int:

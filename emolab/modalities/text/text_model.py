@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
 from emolab.modalities.text.ngrams import NgramConfig, count_ngrams
-from emolab.modalities.text.sentence import read_sentence, read_sentences
+from emolab.modalities.text.projection import WIDTH, projected
+from emolab.modalities.text.sentence import read_sentence, read_sentences, store_form
 from emolab.modalities.text.tfidf import Tfidf
 from emolab.stats import multilabel
 from emolab.stats.sparse_logistic import sigmoid
@@ -29,6 +30,8 @@ from emolab.stats.sparse_logistic import sigmoid
 FORMAT = "emolab-text-model/1"
 MODALITY = "text"
 DOCUMENT, WEIGHTS = "model.json", "weights.npz"
+#: What to send where a model of sentences answers.
+EXPECTED = 'Send a sentence: {"text": "..."}'
 #: Which n-grams a sentence has and where they are hashed to; a change makes weights of before meaningless.
 FEATURES = 1
 #: Sentences that are judged at once.
@@ -70,6 +73,36 @@ class TextModel:
         probs = self.probabilities(sentences)
         probs[list(errors)] = 0
         return probs, errors
+
+    def embedded(
+        self, media: Sequence[bytes | Path]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[int, str]]:
+        """Probabilities (n, k), features (n, d) of n-grams (:mod:`.projection`), and what cannot be read."""
+        sentences, errors = read_sentences(media)
+        probs = self.probabilities(sentences)
+        probs[list(errors)] = 0
+        return probs, self.features(sentences), errors
+
+    def unlearned(self, media: Sequence[bytes | Path]) -> NDArray[np.float32]:
+        """Features (n, d) of n-grams; labels play no part in them."""
+        return self.features(read_sentences(media)[0])
+
+    def features(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Features (n, d) of n-grams: see :mod:`emolab.modalities.text.projection`."""
+        found = [np.zeros((0, WIDTH), np.float32)]
+        for begin in range(0, len(sentences), _BATCH):
+            matrix = self.tfidf.matrix(count_ngrams(sentences[begin : begin + _BATCH], self.ngrams))
+            found.append(projected(matrix, self.tfidf.buckets))
+        return np.concatenate(found)
+
+    @property
+    def expected(self) -> str:
+        """A sentence, as JSON."""
+        return EXPECTED
+
+    def form(self, media: bytes, *, masking: bool) -> bytes:
+        """The sentence in ``media`` as it would be kept."""
+        return store_form(read_sentence(media), masking=masking).data
 
     def caption(self, media: bytes) -> str:
         """The sentence itself."""

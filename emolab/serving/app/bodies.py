@@ -85,13 +85,16 @@ def pictures_of(body: bytes, content_type: str, config: ServeConfig) -> Pictures
     if kind == "multipart/form-data":
         found = files_of(body, content_type, most=config.max_images)
         return _some([(_name(name, place), data) for place, (name, data) in enumerate(found)], config)
+    if kind == "text/plain":
+        return _some([("text", body)] if body else [], config)
     if kind.startswith("image/") or kind in RAW:
         return _some([("image", body)] if body else [], config)
     raise RequestRefused(
         415,
         "unknown_type",
         f'A body of type "{visible(kind)[:64]}" is not understood.',
-        "Send the bytes of a picture as application/octet-stream, files as multipart/form-data, or application/json.",
+        "Send the bytes of a picture as application/octet-stream, files as multipart/form-data, text as text/plain, or "
+        "application/json.",
     )
 
 
@@ -107,11 +110,16 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def pictures_of_json(body: bytes, config: ServeConfig, *, key: str = "images", also: tuple[str, ...] = ()) -> Pictures:
-    """The pictures of ``{"images": [{"b64": "...", "name": "a.jpg"}]}``; ``also`` are keys that may stand beside it."""
+    """The pictures of ``{"images": [{"b64": "...", "name": "a.jpg"}]}``; ``also`` are keys that may stand beside it.
+
+    A sentence is ``{"text": "..."}``, several are ``{"texts": ["..."]}``, and ``text`` may stand for ``b64``.
+    """
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise RequestRefused(400, "malformed", f"The body is no JSON: {str(error)[:100]}.") from None
+    if isinstance(content, dict) and not content.keys() - {"text", "texts"} and len(content) == 1:
+        return _some(_sentences(content), config)
     form = f'{{"{key}": [{{"b64": "..."}}]}}'
     if not isinstance(content, dict) or not isinstance(content.get(key), list):
         raise RequestRefused(422, "wrong_form", f'There is no list "{key}" in the JSON.', f"Expected: {form}")
@@ -123,7 +131,26 @@ def pictures_of_json(body: bytes, config: ServeConfig, *, key: str = "images", a
     return _some([_picture(place, one, form) for place, one in enumerate(content[key])], config)
 
 
+def _sentences(content: dict[str, Any]) -> list[tuple[str, bytes]]:
+    """The sentences of ``{"text": "..."}`` or ``{"texts": ["..."]}``."""
+    found = [content["text"]] if "text" in content else content["texts"]
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise RequestRefused(
+            422, "wrong_form", '"text" is no text, or "texts" no list of texts.', 'Expected: {"text": "..."}'
+        )
+    return [(f"text {place}", _encoded(one, place)) for place, one in enumerate(found)]
+
+
+def _encoded(text: str, place: int) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise RequestRefused(422, "no_text", f"Text {place} holds half letters.") from None
+
+
 def _picture(place: int, one: object, form: str) -> tuple[str, bytes]:
+    if isinstance(one, dict) and isinstance(one.get("text"), str) and not one.keys() - {"text", "name"}:
+        return _name(str(one.get("name", "")), place), _encoded(one["text"], place)
     if not isinstance(one, dict) or not isinstance(one.get("b64"), str):
         raise RequestRefused(422, "wrong_form", f'Picture {place} has no text "b64".', f"Expected: {form}")
     name = one.get("name", "")

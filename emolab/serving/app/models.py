@@ -37,13 +37,12 @@ def at_work(service: Service) -> list[tuple[ModelVersion, str]]:
 
 
 def _told(version: ModelVersion, role: str) -> dict[str, object]:
-    wanted = version.predictor.model.preprocessing
     return {
         "id": version.id,
         "name": version.name,
         "role": role,
         "classes": list(version.classes),
-        "input": {"size": wanted.size, "color": wanted.color},
+        "input": version.predictor.described(),
         "loaded_at": datetime.fromtimestamp(version.loaded_at, UTC).isoformat(timespec="seconds"),
     }
 

@@ -91,8 +91,8 @@ def _predict(config: ServeConfig) -> Document:
     return {
         "operationId": "predict",
         "summary": "Classify one picture or several",
-        "description": "Bytes of one picture, files of a form, or JSON with base64. Pictures of a request of several "
-        "that cannot be read have an error in their answer; a single one that cannot be read is refused.",
+        "description": "Bytes of one picture, files of a form, or JSON with base64; sentences as text or JSON. Of a "
+        "request of several, what cannot be read has an error in its answer; a single one like that is refused.",
         "requestBody": {"required": True, "content": _bodies(config.max_images)},
         "responses": {
             **_answer("An answer for each picture, in order.", "Answer", example),
@@ -116,7 +116,11 @@ def _bodies(most: int) -> Document:
     return {
         "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         "multipart/form-data": {"schema": form({"type": "string", "format": "binary"})},
-        "application/json": {"schema": form(one), "example": {"images": [{"name": "a.png", "b64": _PIXELS}]}},
+        "text/plain": {"schema": {"type": "string", "description": "A sentence, where a model of sentences answers."}},
+        "application/json": {
+            "schema": {"oneOf": [form(one), _object({"text": _TEXT}), _object({"texts": _list(_TEXT)})]},
+            "example": {"images": [{"name": "a.png", "b64": _PIXELS}]},
+        },
     }
 
 
@@ -165,7 +169,10 @@ _MODEL = {
     "name": _TEXT,
     "role": {"enum": ["serving", "shadow"]},
     "classes": _list(_TEXT),
-    "input": _object({"size": _WHOLE, "color": {"enum": sorted(COLORS)}}),
+    "input": {
+        "oneOf": [_object({"size": _WHOLE, "color": {"enum": sorted(COLORS)}}), _object({"modality": _TEXT})],
+        "description": "Of pictures their size and color, else what it answers about.",
+    },
     "loaded_at": {"type": "string", "format": "date-time"},
 }
 _SCHEMAS: Document = {
@@ -173,7 +180,24 @@ _SCHEMAS: Document = {
     "Status": _object({"status": {"enum": ["alive", "ready"]}}),
     "Models": _object({"models": _list(_object(_MODEL))}),
     "Model": _object({**_MODEL, "card": _TEXT}),
-    "Answer": _object({"model": _TEXT, "request": _TEXT, "images": _list(_ref("Image"))}),
+    "Answer": {
+        "oneOf": [
+            _object({"model": _TEXT, "request": _TEXT, "images": _list(_ref("Image"))}),
+            _object({"model": _TEXT, "request": _TEXT, "samples": _list(_ref("Sample"))}),
+        ]
+    },
+    "Sample": _object(
+        {"name": _TEXT, "error": _MAYBE},
+        {
+            "sample": {**_TEXT, "description": "What was judged, names and numbers masked."},
+            "labels": {**_list(_TEXT), "description": "Every class that applies."},
+            "label": _TEXT,
+            "confidence": _SHARE,
+            "probs": {"type": "object", "additionalProperties": _SHARE},
+            "unsure": _YES,
+            "note": _MAYBE,
+        },
+    ),
     "Image": _object(
         {
             "name": _TEXT,

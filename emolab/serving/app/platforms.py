@@ -16,7 +16,7 @@ from starlette.routing import Route
 from emolab.serving.app.bodies import pictures_of_json
 from emolab.serving.app.errors import JSONAnswer
 from emolab.serving.app.health import ready
-from emolab.serving.app.predict import answers_to, image_told
+from emolab.serving.app.predict import answers_to, told_of
 
 
 async def instances(request: Request) -> Response:
@@ -24,8 +24,7 @@ async def instances(request: Request) -> Response:
     config = request.app.state.service.config
     parse = partial(pictures_of_json, config=config, key="instances", also=("parameters",))
     answered = await answers_to(request, parse)
-    classes = answered.version.classes
-    return JSONAnswer({"predictions": [image_told(answer, classes) for answer in answered.answers]})
+    return JSONAnswer({"predictions": told_of(answered)})
 
 
 def routes(environment: Mapping[str, str]) -> list[Route]:

@@ -34,10 +34,11 @@ async def predict(request: Request) -> Response:
     config = request.app.state.service.config
     content_type = request.headers.get("content-type", "")
     answered = await answers_to(request, partial(pictures_of, content_type=content_type, config=config))
+    version = answered.version
     if len(answered.answers) == 1 and answered.answers[0].error is not None:
-        raise RequestRefused(422, "unreadable", answered.answers[0].error, "Send a JPEG, PNG, WebP or another picture.")
-    images = [image_told(answer, answered.version.classes) for answer in answered.answers]
-    return JSONAnswer({"model": answered.version.id, "request": request.state.request_id, "images": images})
+        raise RequestRefused(422, "unreadable", answered.answers[0].error, version.predictor.expected)
+    key = "images" if version.predictor.takes_pictures else "samples"
+    return JSONAnswer({"model": version.id, "request": request.state.request_id, key: told_of(answered)})
 
 
 @dataclass(slots=True)
@@ -143,6 +144,22 @@ async def _outcome(future: Future[Answered], seconds: float) -> Answered:
         return future.result(0)
     except CancelledError:
         raise TimeoutError from None
+
+
+def told_of(answered: Answered) -> list[dict[str, object]]:
+    """Every answer, ready for JSON: of pictures with their faces, of samples with all their labels."""
+    version = answered.version
+    told = image_told if version.predictor.takes_pictures else _sample_told
+    return [told(answer, version.classes) for answer in answered.answers]
+
+
+def _sample_told(answer: ImageAnswer, classes: tuple[str, ...]) -> dict[str, object]:
+    """The answer about one sentence or the like, which may have several labels."""
+    if answer.error is not None or not answer.faces:
+        return {"name": answer.name, "error": answer.error}
+    sample = answer.faces[0]
+    told = {"name": answer.name, "error": None, "sample": sample.sample, "labels": list(sample.labels or ())}
+    return told | _face_told(sample, classes)
 
 
 def image_told(answer: ImageAnswer, classes: tuple[str, ...]) -> dict[str, object]:

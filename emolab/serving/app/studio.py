@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from emolab.serving.app.bodies import json_object, read_body
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
 from emolab.serving.app.predict import Held, noted
 from emolab.serving.model_host import Answered
-from emolab.serving.predictor import Predictor
 from emolab.serving.service import Service
 
 #: Samples that are answered at a time, so that other callers have their turn.
@@ -73,8 +71,7 @@ async def predict(request: Request, *, assistant: Assistant) -> Response:
 async def _answers(request: Request, service: Service, pictures: Mapping[int, bytes]) -> dict[int, ImageAnswer]:
     """What the model says about samples, by place. They are faces already, so none is looked for in them."""
     held, version = Held(service.capacity), service.host.version
-    looking = replace(version.predictor.looking, faces="off")
-    reader = Predictor(version.predictor.model, looking, uncertainty=version.predictor.uncertainty, threads=2)
+    reader = version.predictor.as_samples()
     named = [(str(number), data) for number, data in pictures.items()]
     done = False
     try:

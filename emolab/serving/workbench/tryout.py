@@ -24,7 +24,7 @@ from emolab.loop.label.voting.near_copies import NearCopies
 from emolab.loop.label.voting.wrong_answer import WrongAnswer, keep_wrong, take_back
 from emolab.serving.app.bodies import json_object, parsed, pictures_of, pictures_of_json, read_body
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
-from emolab.serving.app.predict import Held, answers_to, image_told
+from emolab.serving.app.predict import Held, answers_to, told_of
 from emolab.serving.face_maps import FaceMap, FaceMaps
 from emolab.serving.model_host import ModelVersion, Pictures
 from emolab.serving.people import Person
@@ -107,12 +107,12 @@ async def answer(request: Request, bench: Workbench, person: Person) -> Response
     answered = await answers_to(request, functools.partial(_one, request=request))
     found = answered.answers[0]
     if found.error is not None:
-        raise RequestRefused(422, "unreadable", found.error, "Send a JPEG, PNG, WebP or another picture.")
-    image = image_told(found, answered.version.classes)
+        raise RequestRefused(422, "unreadable", found.error, answered.version.predictor.expected)
+    (image,) = told_of(answered)
     service: Service = request.app.state.service
     coverage = service.config.coverage or COVERAGE
     sets = _sets(answered.version, coverage)
-    if sets is not None:
+    if sets is not None and answered.version.predictor.takes_pictures:
         for face, told in zip(found.faces, image["faces"], strict=True):  # type: ignore[call-overload]
             told["among"] = [answered.version.classes[i] for i in sets.among(face.probs) or ()]
     model = answered.version.id

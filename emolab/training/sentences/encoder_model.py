@@ -24,8 +24,8 @@ from safetensors.torch import save as save_tensors
 from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
 from emolab.modalities.text import text_model
-from emolab.modalities.text.sentence import read_sentence, read_sentences
-from emolab.modalities.text.text_model import DOCUMENT, MODALITY, TextModel
+from emolab.modalities.text.sentence import read_sentence, read_sentences, store_form
+from emolab.modalities.text.text_model import DOCUMENT, EXPECTED, MODALITY, TextModel
 from emolab.stats import multilabel
 from emolab.stats.sparse_logistic import sigmoid
 from emolab.training.sentences.encoder import CONFIG, TOKENS, WEIGHTS, Encoder, read_encoder
@@ -52,7 +52,7 @@ class EncoderModel:
     source: Path
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def embedded(self, sentences: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def judged(self, sentences: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The probability (n, k) of each class by itself, and the encoder's features (n, d)."""
         found = self.encoder.features(sentences)
         logits = mixed(found @ self.weight + self.bias, self.ngrams.logits(sentences), self.share)
@@ -60,7 +60,7 @@ class EncoderModel:
 
     def probabilities(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """The probability (n, k) of each class by itself: a row need not sum to 1."""
-        return self.embedded(sentences)[0]
+        return self.judged(sentences)[0]
 
     def answers(self, media: Sequence[bytes | Path]) -> tuple[NDArray[np.float32], dict[int, str]]:
         """Probabilities (n, k) of sentences in UTF-8 (n), and why some cannot be read by position; their rows are 0."""
@@ -68,6 +68,28 @@ class EncoderModel:
         probs = self.probabilities(sentences)
         probs[list(errors)] = 0
         return probs, errors
+
+    def embedded(
+        self, media: Sequence[bytes | Path]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[int, str]]:
+        """Probabilities (n, k), the encoder's features (n, d), and what cannot be read."""
+        sentences, errors = read_sentences(media)
+        probs, found = self.judged(sentences)
+        probs[list(errors)] = 0
+        return probs, found, errors
+
+    def unlearned(self, media: Sequence[bytes | Path]) -> NDArray[np.float32]:
+        """Features (n, d) of n-grams; a fine-tuned encoder knows the labels, they do not."""
+        return self.ngrams.unlearned(media)
+
+    @property
+    def expected(self) -> str:
+        """A sentence, as JSON."""
+        return EXPECTED
+
+    def form(self, media: bytes, *, masking: bool) -> bytes:
+        """The sentence in ``media`` as it would be kept."""
+        return store_form(read_sentence(media), masking=masking).data
 
     def caption(self, media: bytes) -> str:
         """The sentence itself."""

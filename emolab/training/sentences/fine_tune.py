@@ -27,6 +27,8 @@ from emolab.training.sentences.encoder import Encoder, by_length, quicker
 
 #: Batches of a pass that are sorted by length together.
 _SORTED = 50
+#: Steps of a fine-tuning where nothing else is asked for, as far as so many passes make them.
+STEPS, MOST_PASSES = 600, 6
 _LAYER = re.compile(r"\.?(?:layer|layers|h|block)\.(\d+)\.")
 
 
@@ -34,10 +36,11 @@ _LAYER = re.compile(r"\.?(?:layer|layers|h|block)\.(\d+)\.")
 class FineTuning:
     """``lr`` is the peak rate of the head; the encoder's last layer has ``encoder_share`` of it.
 
+    ``epochs``: passes over the sentences; ``None``: as many as make 600 steps, one at least and six at most.
     ``precision``: float32, bfloat16, or auto for the quicker one, by timing a step of each.
     """
 
-    epochs: int = 2
+    epochs: int | None = None
     batch: int = 64
     lr: float = 1e-3
     encoder_share: float = 0.15
@@ -81,11 +84,13 @@ def fine_tune(
     for name, tensor in encoder.network.named_parameters():
         tensor.requires_grad_("embeddings" not in name)
     half = quicker(encoder) if settings.precision == "auto" else settings.precision == "bfloat16"
-    steps = -(-len(ids) // settings.batch) * settings.epochs
+    steps_each = -(-len(ids) // settings.batch)
+    epochs = settings.epochs or min(MOST_PASSES, -(-STEPS // steps_each))
+    steps = steps_each * epochs
     optimizer, schedule = _optimizer(encoder, head, settings, steps)
     weights = [*encoder.network.parameters(), *head.parameters()]
     with progress.task("Fine-tuning the encoder", steps, unit="steps") as task:
-        for _ in range(settings.epochs):
+        for _ in range(epochs):
             for rows in _pass(ids, settings.batch, rng):
                 loss = loss_of(rows, half=half)
                 optimizer.zero_grad(set_to_none=True)

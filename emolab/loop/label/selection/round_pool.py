@@ -137,7 +137,7 @@ def unlearned_features(
     from emolab.active_learning.strategies.auto import JUDGEABLE, teaching
     from emolab.catalog import samples
     from emolab.errors import DataError
-    from emolab.training.inputs.initial_features import frozen
+    from emolab.loop.model.predicting.pool_predictions import unlearned
 
     rows = teaching(pool)[:MOST_REPLAYED]
     if len(rows) < JUDGEABLE:
@@ -146,7 +146,7 @@ def unlearned_features(
     with workspace.catalog() as catalog, catalog.connect() as conn:
         media = {sample.id: workspace.root / sample.media for sample in samples.by_ids(conn, ids)}
     try:
-        found, _ = frozen(workspace, model, ids, media.__getitem__, progress=progress)
+        found, _ = unlearned(workspace, model, ids, media.__getitem__, progress=progress)
     except DataError as error:
         progress.note(f"Strategies are compared on what the model itself has learned: {error.message}")
         return None

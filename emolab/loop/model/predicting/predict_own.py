@@ -32,46 +32,57 @@ def refuse_pictures_only(asked: Mapping[str, Any]) -> None:
         )
 
 
-def rows_by_own(
-    model: OwnModel, inputs: Sequence[Any], config: Config, *, unsure: float, progress: Progress
-) -> tuple[list[dict[str, Any]], list[str], Counter[str], int]:
-    """One row for each sample in ``inputs`` (paths, bytes), notes, other files by suffix, and the number of files.
+class OwnRows:
+    """One row for each sample in ``inputs`` (paths, bytes), as they come.
 
     A row has the likeliest class as ``label``, all that reach their thresholds as ``labels``, and the probability of
-    each class by itself. What cannot be read has a row with its reason. Raises :class:`DataError` where there is
-    no file at all.
+    each class by itself. What cannot be read has a row with its reason, and counts as ``failed``. ``notes``, other
+    files by suffix (``ignored``) and the number of ``files`` are there at the end. Raises :class:`DataError` where
+    there is no file at all.
     """
-    from emolab.errors import DataError
-    from emolab.modalities.intake import IngestOptions, files_of, open_intake
 
-    options = IngestOptions(
-        modality=model.modality,
-        max_bytes=config.collect.max_bytes,
-        masking=config.collect.masking,
-        text_column=config.collect.text_column,
-    )
-    ignored: Counter[str] = Counter()
-    samples: list[tuple[str, bytes]] = []
-    rows: list[dict[str, Any]] = []
-    notes: list[str] = []
-    files = 0
-    for found in _samples(inputs, open_intake(options), config, files_of(model.modality), ignored):
-        if isinstance(found, int):
-            files += found
-        elif isinstance(found, tuple):
-            samples.append(found)
-        elif found.taken:
-            notes.append(str(found))
-        else:
-            rows.append({"file": found.path, "error": f"{found.kind}: {found.message}", "note": None})
-        if len(samples) == _BATCH:
-            rows += _answered(model, samples, unsure)
-            samples.clear()
-    rows += _answered(model, samples, unsure)
-    if not files:
-        raise DataError("There is nothing in these paths that this model reads.")
-    progress.note(f"{many(len(rows), 'sample')} in {many(files, 'file')}.")
-    return rows, notes, ignored, files
+    def __init__(
+        self, model: OwnModel, inputs: Sequence[Any], config: Config, *, unsure: float, progress: Progress
+    ) -> None:
+        self.model = model
+        self.notes: list[str] = []
+        self.ignored: Counter[str] = Counter()
+        self.files = self.failed = 0
+        self._inputs, self._config, self._unsure, self._progress = inputs, config, unsure, progress
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        from emolab.errors import DataError
+
+        told = 0
+        for row in self._rows():
+            told += 1
+            self.failed += "error" in row
+            yield row
+        if not self.files:
+            raise DataError("There is nothing in these paths that this model reads.")
+        self._progress.note(f"{many(told, 'sample')} in {many(self.files, 'file')}.")
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        from emolab.modalities.intake import IngestOptions, files_of, open_intake
+
+        collect, kind = self._config.collect, self.model.modality
+        options = IngestOptions(
+            modality=kind, max_bytes=collect.max_bytes, masking=collect.masking, text_column=collect.text_column
+        )
+        samples: list[tuple[str, bytes]] = []
+        for found in _samples(self._inputs, open_intake(options), self._config, files_of(kind), self.ignored):
+            if isinstance(found, int):
+                self.files += found
+            elif isinstance(found, tuple):
+                samples.append(found)
+            elif found.taken:
+                self.notes.append(str(found))
+            else:
+                yield {"file": found.path, "error": f"{found.kind}: {found.message}", "note": None}
+            if len(samples) == _BATCH:
+                yield from _answered(self.model, samples, self._unsure)
+                samples.clear()
+        yield from _answered(self.model, samples, self._unsure)
 
 
 def _samples(
