@@ -58,7 +58,9 @@ def judged(
     from emolab.training.sentences.fine_tune import FineTuning
     from emolab.training.sentences.learn_with_encoder import EncoderSettings, learn_with_encoder
 
-    settings = EncoderSettings(tuning=FineTuning(epochs=1 if len(data.texts) < FEW_TRAIN + 1 else None) if tuned else None)
+    settings = EncoderSettings(
+        tuning=FineTuning(epochs=1 if len(data.texts) < FEW_TRAIN + 1 else None) if tuned else None
+    )
     before, began = cpu_seconds(), time.monotonic()
     found = learn_with_encoder(
         folder, data.texts, data.truth.astype(np.float32), data.classes, ngrams=told, settings=settings

@@ -1,4 +1,4 @@
-"""``emolab demo``: what emolab saves, shown in minutes on faces or voices it makes, with a page to look at."""
+"""``emolab demo``: what emolab saves, shown in minutes on samples that it makes, with a page to look at."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from emolab.demonstration.demo import Demonstration
 
 
-@click.command(short_help="Show what emolab saves, on drawn faces, made voices or your data, in minutes.")
+@click.command(short_help="Show what emolab saves, on drawn faces, made voices, sentences or your data, in minutes.")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default="demo", metavar="[DIR]")
 @click.option(
     "--modality",
-    type=click.Choice(["image", "audio"]),
+    type=click.Choice(["image", "audio", "text"]),
     default="image",
     show_default=True,
-    help="image: faces | audio: voices.",
+    help="image: faces | audio: voices | text: sentences.",
 )
 @click.option(
     "--data", metavar="READER:PATH", help="Real samples with votes, such as ferplus:PATH, instead of made ones."

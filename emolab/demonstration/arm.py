@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from emolab.catalog import models, samples, tallies
 from emolab.demonstration.annotators import Annotator, answer_queue
 from emolab.demonstration.data import DemoData
+from emolab.demonstration.kinds.demo_kind import file_of
 from emolab.demonstration.policies import Policy
 from emolab.labeling.labels.aggregate import aggregate
 from emolab.labeling.sync.pull import pull
@@ -22,7 +22,6 @@ from emolab.loop.label.suggest import Proposal, suggest
 from emolab.progress import Progress, Wordless
 from emolab.records import Model
 from emolab.stats.metrics import summary
-from emolab.training.predict import load, predict_media
 from emolab.votes.quota import parse
 
 if TYPE_CHECKING:
@@ -135,20 +134,20 @@ def _ask(arm: Arm, data: DemoData, team: Seats, *, total: int, progress: Progres
 
 def _learn(arm: Arm, data: DemoData, progress: Progress) -> None:
     """Train on the current labels, promote the model, and let the judge's samples speak."""
+    from emolab.loop.model.predicting.pool_predictions import answers_of
     from emolab.loop.model.train import train
 
     arm.model = train(arm.workspace, progress=progress).model
     with arm.workspace.catalog() as catalog, catalog.begin() as tx:
         models.set_alias(tx, "champion", arm.model.id)
-    answers = predict_media(load(arm.workspace.root / arm.model.path), data.judge)
-    arm.judged = np.stack([answer.probs for answer in answers if answer.probs is not None])
+    arm.judged = answers_of(arm.workspace.root / arm.model.path, data.judge)
     arm.report = summary(arm.judged, data.truth, data.classes)
 
 
 def _crowd(workspace: Workspace, data: DemoData) -> dict[str, Mapping[str, float]]:
     with workspace.catalog() as catalog, catalog.connect() as conn:
         return {
-            sample.id: data.crowd[Path(sample.name).name]
+            sample.id: data.crowd[file_of(sample.name)]
             for sample in samples.iterate(conn)
-            if sample.name is not None and Path(sample.name).name in data.crowd
+            if sample.name is not None and file_of(sample.name) in data.crowd
         }

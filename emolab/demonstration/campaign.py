@@ -18,6 +18,7 @@ from emolab.datasets.near_copies import groups
 from emolab.demonstration.annotators import TEAM, Annotator
 from emolab.demonstration.arm import Arm, Point, play_round
 from emolab.demonstration.data import DemoData, Source
+from emolab.demonstration.kinds.demo_kind import file_of
 from emolab.demonstration.policies import EMOLAB, Policy
 from emolab.files import write_text
 from emolab.labeling.answers.pseudonyms import pseudonym
@@ -87,14 +88,18 @@ def run(
 
 
 def workspace(root: Path, chosen: Source, policy: Policy) -> Workspace:
-    """A workspace that works by ``policy`` and solves the head of a network: a good start, within seconds.
+    """A workspace that works by ``policy`` and solves the head of a network, or what its modality has by itself.
+
+    Either is a good start, within seconds.
 
     Samples that the network itself learned from would flatter it: there one that has learned nothing stands in.
     """
     kind = chosen.kind
     made = Workspace.init(root, classes=chosen.classes, name=f"demo {root.name}", modality=kind.modality)
     file = root / configuration.FILE_NAME
-    own = {**kind.settings, "training": f'mode = "head"\nbackbone = "{kind.backbone_for(chosen.title)}"'}
+    own = dict(kind.settings)
+    if backbone := kind.backbone_for(chosen.title):
+        own["training"] = f'mode = "head"\nbackbone = "{backbone}"'
     more = "".join(f"\n[{section}]\n{lines}\n" for section, lines in own.items())
     write_text(file, configuration.render(made.config.project, {}) + more + policy.settings)
     return Workspace.open(made.root)
@@ -115,7 +120,7 @@ def collect_samples(
         with catalog.begin() as tx:
             twins = groups.mark(tx, compared)
             columns = pool_columns.read(tx)
-            files = {sample.id: Path(sample.name or "").name for sample in samples.iterate(tx)}
+            files = {sample.id: file_of(sample.name or "") for sample in samples.iterate(tx)}
     for other in others:
         shutil.copytree(home.state, other.state, dirs_exist_ok=True, ignore=_not_samples)
     say(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from emolab.catalog import activity, samples, tallies, votes
 from emolab.demonstration.arm import Arm
 from emolab.demonstration.campaign import Campaigns
+from emolab.demonstration.kinds.demo_kind import file_of
 from emolab.demonstration.policies import EMOLAB, USUAL
 from emolab.labeling.labels.agreement import alpha, by_annotator
 from emolab.pages.charts import bars, heatmap, reliability
@@ -77,7 +77,7 @@ def _asked(campaign: Campaigns, chosen: Arm, other: Arm) -> Section:
 
 def crowd_of(campaign: Campaigns, sample: Sample) -> Mapping[str, float]:
     """How people answer for ``sample``."""
-    return campaign.data.crowd[Path(sample.name or "").name]
+    return campaign.data.crowd[file_of(sample.name or "")]
 
 
 def _picks(campaign: Campaigns, arm: Arm, known: Mapping[str, Sample]) -> Section:

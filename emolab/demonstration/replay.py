@@ -90,11 +90,15 @@ def replay(
     waiting = len(np.unique(sides.duplicate[~sides.excluded]))
     budgets = plan_budgets(waiting, rounds=rounds, budget=budget, noun=data.kind.noun)
     config = TrainingConfig(mode="head", backbone=data.kind.backbone_for(data.title))
+    modality = data.kind.modality
     played: dict[str, list[SimulatedRound]] = {}
     for name, strategies in ((USUAL, [CONTROL]), (EMOLAB, [CONTROL, policies[EMOLAB].strategy])):
         place = folder / name
         terms = _terms(policies[name], budgets)
-        prepare(place, sides, terms, config, mode="frozen", width=WIDTH, cache=folder / "cache", progress=progress)
+        prepare(
+            place, sides, terms, config, mode="frozen", width=WIDTH, modality=modality, cache=folder / "cache",
+            progress=progress,
+        )  # fmt: skip
         found = simulate(place, open_stage, list(dict.fromkeys(strategies)), range(seeds), jobs=jobs, progress=progress)
         played[name] = [one for one in found if one.strategy == strategies[-1]]
         if name == EMOLAB:

@@ -30,6 +30,8 @@ _LEARNERS: Mapping[str, tuple[str, str]] = {
         "emolab.training.sentences.learn_with_encoder:learn_media",
     )
 }
+#: The modality of a workspace -> features (n, d) of its samples (n) for which nothing was learned from labels.
+_FEATURES: Mapping[str, str] = {"text": "emolab.modalities.text.projection:features_of"}
 #: Values of ``training.weights`` that name no folder of an encoder.
 _NO_FOLDER = ("default", "none")
 _NETWORKS_ONLY = ("champion", "pretrained")
@@ -147,6 +149,14 @@ def own_learner(modality: str, weights: str = "default") -> Learner | None:
         found: Learner = _function(plain if weights in _NO_FOLDER else with_encoder)
     except ImportError as error:
         raise MissingExtra("PyTorch", "train,text") from error
+    return found
+
+
+def own_features(modality: str) -> Callable[[Sequence[bytes | Path]], NDArray[np.float32]] | None:
+    """Features (n, d) of samples (n) of ``modality`` that know no labels; ``None`` where a network makes them."""
+    if modality not in _FEATURES:
+        return None
+    found: Callable[[Sequence[bytes | Path]], NDArray[np.float32]] = _function(_FEATURES[modality])
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from emolab.errors import UnknownName
@@ -20,6 +21,7 @@ MAX_PIXELS = 30_000_000
 KINDS: Mapping[str, str] = {
     "image": "emolab.demonstration.kinds.face_kind:FACES",
     "audio": "emolab.demonstration.kinds.voice_kind:VOICES",
+    "text": "emolab.demonstration.kinds.sentence_kind:SENTENCES",
 }
 
 
@@ -51,8 +53,9 @@ class DemoKind:
 
     ``noun`` is what one is called, its plural ends in s; ``title`` what all that emolab makes are called, ``making``
     and ``made`` the verbs for that ("Drawing", "drew"). The head of the modality's own network is solved; ``stand_in``
-    takes its place where that learned from the data set itself. ``settings`` are lines of ``emolab.toml`` by section,
-    beside those of the policies. ``plays``: the page has a player for each.
+    takes its place where that learned from the data set itself, and is empty where the modality learns by itself.
+    ``settings`` are lines of ``emolab.toml`` by section, beside those of the policies. ``plays``: the page has a
+    player for each.
     """
 
     modality: str
@@ -88,6 +91,15 @@ class DemoKind:
         own = open_modality(self.modality).network
         untaught = own is None or bundled.folder(own.name) is None
         return self.stand_in if own is None or untaught or title in own.readers else own.name
+
+
+def file_of(name: str) -> str:
+    """The file that a sample came from, by the ``name`` it was collected under.
+
+    >>> file_of("files/writer0001/sentence00001.txt#1")
+    'sentence00001.txt'
+    """
+    return Path(name).name.partition("#")[0]
 
 
 def open_kind(modality: str) -> DemoKind:

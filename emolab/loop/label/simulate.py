@@ -95,7 +95,8 @@ def simulate(request: SimulationRequest, *, config: Config | None = None, progre
     out, mode, width = request.out, request.mode, request.features
     everybody = [*names, EVERYTHING] if request.ceiling else names
     with stage.alone(out):
-        stage.prepare(out, sides, terms, config.training, mode=mode, width=width, progress=progress)
+        kind = config.project.modality
+        stage.prepare(out, sides, terms, config.training, mode=mode, width=width, modality=kind, progress=progress)
         played = play(out, stage.open_stage, everybody, range(request.seeds), jobs=request.jobs, progress=progress)
     whole = [one for one in played if one.strategy == EVERYTHING]
     campaigns = [one for one in played if one.strategy != EVERYTHING]

@@ -32,6 +32,7 @@ def export(
     from emolab.errors import MissingExtra
 
     folder = folder_in(workspace, str(model))
+    _refuse_own(folder)
     written = check_wanted(to, precision, None if file is None else Path(file), name=Path(model).name)
     try:
         from emolab.training.export import export as exporting
@@ -46,6 +47,18 @@ def export(
         material=None if workspace is None else _material(workspace, folder, progress),
         progress=progress,
     )
+
+
+def _refuse_own(folder: Path) -> None:
+    """Raise :class:`ConfigError` for a model whose folder is all that it takes to run it."""
+    from emolab.errors import ConfigError
+    from emolab.modalities.own_models import own_document
+
+    if own_document(folder) is not None:
+        raise ConfigError(
+            f"This model is no network, and its folder is its own export: {folder}",
+            hint="Copy the folder; docs/text.md (Without emolab) shows how to run it elsewhere.",
+        )
 
 
 def check_wanted(to: str, precision: str, file: Path | None, *, name: str) -> Path:

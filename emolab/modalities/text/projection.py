@@ -7,10 +7,17 @@ no part in it, so what is measured on these features has not learned them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emolab.errors import DataError
+from emolab.modalities.text import tfidf
+from emolab.modalities.text.ngrams import NgramConfig, count_ngrams
+from emolab.modalities.text.sentence import read_sentences
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -31,6 +38,20 @@ def projected(matrix: csr_matrix, buckets: NDArray[np.int64]) -> NDArray[np.floa
     sketch = csr_matrix((sign, column.astype(np.int32), begin), shape=(d, WIDTH))
     found: NDArray[np.float32] = (matrix @ sketch).toarray().astype(np.float32, copy=False)
     return found
+
+
+def features_of(media: Sequence[bytes | Path]) -> NDArray[np.float32]:
+    """Features (n, 384) of sentences without any model: how rare an n-gram is comes from these sentences themselves.
+
+    Raises :class:`DataError` for one that cannot be read.
+    """
+    sentences, errors = read_sentences(media)
+    if errors:
+        raise DataError(f"{len(errors):,} sentences cannot be read; the first: {next(iter(errors.values()))}.")
+    config = NgramConfig()
+    counts = count_ngrams(sentences, config)
+    fitted = tfidf.fit(counts, bits=config.bits)
+    return projected(fitted.matrix(counts), fitted.buckets)
 
 
 _NUMBERS = np.arange(EACH, dtype=np.uint64)

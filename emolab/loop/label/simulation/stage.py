@@ -19,7 +19,7 @@ from emolab.active_learning.simulation.simulate import Stage
 from emolab.active_learning.simulation.vote_costs import Votes
 from emolab.config import TrainingConfig
 from emolab.datasets import voted_dataset
-from emolab.errors import DamagedMedia, EmolabError
+from emolab.errors import ConfigError, DamagedMedia, EmolabError
 from emolab.labeling.labels.aggregators import AggregatorOptions
 from emolab.loop.label.simulation.sides import Sides
 from emolab.progress import SILENT, Progress
@@ -70,6 +70,7 @@ def prepare(
     *,
     mode: str,
     width: int,
+    modality: str = "image",
     cache: Path | None = None,
     progress: Progress = SILENT,
 ) -> Journal:
@@ -77,8 +78,9 @@ def prepare(
 
     ``terms`` are as in :func:`terms_of`; in frozen ``mode`` ``width`` principal components of the features are used.
     Frozen simulations of the same images may share a ``cache`` of pixels and features; by default it is in ``folder``.
+    Samples of a ``modality`` that learns by itself have features of its own, and no network.
     """
-    from emolab.training import simulation_trainer
+    from emolab.modalities.own_models import own_features
 
     cache = cache or folder / "cache"
     asked = sides.asked.tolist()
@@ -86,7 +88,10 @@ def prepare(
     judge_media = [sides.judge.media[row] for row in sides.judges.tolist()]
     judge_ids = [voted_dataset.digest(item) for item in judge_media]
     media = [sides.pool.media[row] for row in asked]
-    wanted = simulation_trainer.preprocessing([*media, *judge_media], config)
+    own = own_features(modality)
+    if own is not None and mode != "frozen":
+        raise ConfigError("No network is fine-tuned on samples like these.", hint="Leave --mode out.")
+    color = modality if own is not None else _color([*media, *judge_media], config)
     journal = Journal(folder)
     journal.begin(
         {
@@ -95,14 +100,13 @@ def prepare(
             "images": voted_dataset.digest("\n".join([*ids, "judged by", *judge_ids]).encode()),
             "classes": list(sides.pool.classes),
             "mode": mode,
-            "color": wanted.color,
+            "color": color,
             "features": width,
             "training": asdict(config),
             **terms,
         }
     )
-    both = [*ids, *judge_ids]
-    images = _decoded(cache, both, [*media, *judge_media], wanted, progress)
+    everything = dict(zip([*ids, *judge_ids], [*media, *judge_media], strict=True))
     arrays: dict[str, NDArray[Any]] = {
         "votes": sides.pool.votes[asked],
         "skips": sides.pool.skips[asked],
@@ -112,8 +116,11 @@ def prepare(
     }
     if sides.pool.said is not None:
         arrays["said"] = sides.pool.said[asked]
-    if mode == "frozen":
-        found = simulation_trainer.features(cache, both, images, config, color=wanted.color, progress=progress)
+    if own is not None:
+        found: NDArray[np.float32] | None = own([everything[sample] for sample in [*ids, *judge_ids]])
+    else:
+        found = _by_network(cache, [*ids, *judge_ids], everything, config, mode=mode, color=color, progress=progress)
+    if found is not None:
         arrays["pool"], arrays["judge"] = principal(found[: len(ids)], found[len(ids) :], width)
     data = folder / "data"
     data.mkdir(exist_ok=True)
@@ -121,6 +128,33 @@ def prepare(
         np.save(data / f"{name}.npy", array)
     (data / "samples.json").write_text(json.dumps({"pool": ids, "judge": judge_ids}), encoding="utf-8")
     return journal
+
+
+def _color(media: Sequence[bytes | Path], config: TrainingConfig) -> str:
+    """What a network is shown of ``media``."""
+    from emolab.training import simulation_trainer
+
+    return simulation_trainer.preprocessing(media, config).color
+
+
+def _by_network(
+    cache: Path,
+    ids: Sequence[str],
+    media: Mapping[str, bytes | Path],
+    config: TrainingConfig,
+    *,
+    mode: str,
+    color: str,
+    progress: Progress,
+) -> NDArray[np.float32] | None:
+    """Decode the images ``ids`` into ``cache``; their features (n, d) in frozen ``mode``, else ``None``."""
+    from emolab.training import simulation_trainer
+
+    given = [media[sample] for sample in ids]
+    images = _decoded(cache, ids, given, simulation_trainer.preprocessing(given, config), progress)
+    if mode != "frozen":
+        return None
+    return simulation_trainer.features(cache, ids, images, config, color=color, progress=progress)
 
 
 def _decoded(

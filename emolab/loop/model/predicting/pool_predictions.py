@@ -67,6 +67,33 @@ def unlearned(
     return frozen(workspace, model, ids, media, progress=progress)
 
 
+def answers_of(folder: Path, media: Sequence[tuple[str, bytes]]) -> NDArray[np.float32]:
+    """What the model in ``folder`` says (n, k) of ``media`` (name, bytes) that can be read; rows sum to 1."""
+    import numpy as np
+
+    from emolab.errors import MissingExtra
+    from emolab.modalities.own_models import own_model
+
+    own = own_model(folder)
+    if own is not None:
+        probs, errors = own.answers([data for _, data in media])
+        return _shares(np.delete(probs, list(errors), axis=0))
+    try:
+        from emolab.training.predict import load, predict_media
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "train") from error
+    answers = predict_media(load(folder), media)
+    return np.stack([answer.probs for answer in answers if answer.probs is not None])
+
+
+def _shares(probs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One distribution (k,) a row of ``probs`` (n, k), which says of each class by itself how likely it is."""
+    import numpy as np
+
+    found: NDArray[np.float32] = probs / np.maximum(probs.sum(axis=1, keepdims=True), 1e-12)
+    return found
+
+
 def _by_own(
     workspace: Workspace, model: Model, opened: Callable[[], OwnModel | None], progress: Progress
 ) -> Predictions:
@@ -107,12 +134,11 @@ def _part(own: OwnModel, ids: Sequence[str], paths: dict[str, Path]) -> tuple[Pr
 
     probs, features, errors = own.embedded([paths[sample] for sample in ids])
     read = [i for i in range(len(ids)) if i not in errors]
-    shares = probs[read] / np.maximum(probs[read].sum(axis=1, keepdims=True), 1e-12)
     made = Predictions(
         model_id=own.id,
         classes=own.classes,
         samples=[ids[i] for i in read],
-        probs=shares,
+        probs=_shares(probs[read]),
         embeddings=features[read].astype(np.float16),
     )
     return made, {ids[i]: why for i, why in errors.items()}
