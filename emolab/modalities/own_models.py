@@ -81,6 +81,10 @@ class OwnModel(Protocol):
         """Features (n, d) in which no label has been learned; 0 for what cannot be read."""
         ...
 
+    def contents(self, media: Sequence[bytes | Path]) -> list[bytes | None]:
+        """16 bytes by which each of ``media`` is recognised again; ``None`` for what cannot be read."""
+        ...
+
     def caption(self, media: bytes) -> str:
         """``media`` in a few words."""
         ...

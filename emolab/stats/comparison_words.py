@@ -30,6 +30,7 @@ def learned_lines(learned: Mapping[str, Any] | None, whole: Mapping[str, Any]) -
     pairs = ", ".join(
         f"{title} {written(whole[key], share)} with, {written(without[key], share)} without them"
         for key, title, share in FIGURES
+        if key in whole
     )
     return [f"{some}: {pairs} (n = {without['n']:,}).", *lines]
 

@@ -224,3 +224,30 @@ def test_features_of_ngrams_keep_what_sentences_share(model: Path) -> None:
     alike = (found / length) @ (found / length).T
     assert min(alike[0, 1], alike[2, 3]) > max(alike[0, 2], alike[1, 3], alike[0, 3])
     assert np.array_equal(found, own.unlearned([b"so glad", b"so glad oh", b"furious", b"furious and"]))
+
+
+def test_sentences_that_a_model_has_learned_are_known_where_it_is_judged(tmp_path: Path, workspace: Path) -> None:
+    pytest.importorskip("safetensors")
+    data = goemotions(tmp_path / "data")
+    run("-w", workspace, "merge", "goemotions", data)
+    told = json.loads(run("-w", workspace, "train", "--json").stdout)
+    place = workspace / told["path"]
+
+    def learned(split: str) -> dict[str, object]:
+        done = run("evaluate", place, "--on", f"goemotions:{data}", "--split", split, "--json")
+        found: dict[str, object] = json.loads(done.stdout)["learned"]
+        return found
+
+    assert (learned("train")["n"], learned("train")["left"], learned("train")["without"]) == (120, 0, None)
+    assert (learned("valid")["n"], learned("valid")["left"], learned("valid")["recorded"]) == (0, 60, 120)
+    lines = (data / "dev.tsv").read_text().splitlines()
+    mixed = [line.upper().replace(" ", "  ") for line in (data / "train.tsv").read_text().splitlines()[:10]]
+    put(tmp_path / "other", {"labels.txt": "joy\nanger\nfear\n", "dev.tsv": "\n".join([*lines, *mixed]) + "\n"})
+    done = run("evaluate", place, "--on", f"goemotions:{tmp_path / 'other'}", "--split", "valid", "--json")
+    found = json.loads(done.stdout)
+    assert (found["n"], found["learned"]["n"], found["learned"]["without"]["n"]) == (70, 10, 60)
+    said = run("evaluate", place, "--on", f"goemotions:{tmp_path / 'other'}", "--split", "valid")
+    assert "10 of 70 samples were learned by this model: macro-F1" in " ".join(said.output.split())
+    (place / "learned.safetensors").unlink()
+    done = run("evaluate", place, "--on", f"goemotions:{data}", "--split", "valid", "--json")
+    assert "no record of what it learned from" in json.loads(done.stdout)["learned"]["unknown"][0]

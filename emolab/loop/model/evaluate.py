@@ -81,7 +81,7 @@ def evaluate(
     folder = folder_in(workspace, str(model))
     if (own := own_model(folder)) is not None:
         refuse_pictures_only({"flips": flips, "protocol": protocol})
-        found = evaluate_own(workspace, own, on, split=split, progress=progress)
+        found = evaluate_own(workspace, own, folder, on, split=split, progress=progress)
         return Evaluation(model=own.id, flips=False, figures=found)
     try:
         from emolab.training.learned import ancestry

@@ -22,7 +22,7 @@ from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
 from emolab.modalities.text.ngrams import NgramConfig, count_ngrams
 from emolab.modalities.text.projection import WIDTH, projected
-from emolab.modalities.text.sentence import read_sentence, read_sentences, store_form
+from emolab.modalities.text.sentence import content, read_sentence, read_sentences, store_form
 from emolab.modalities.text.tfidf import Tfidf
 from emolab.stats import multilabel
 from emolab.stats.sparse_logistic import sigmoid
@@ -103,6 +103,11 @@ class TextModel:
     def form(self, media: bytes, *, masking: bool) -> bytes:
         """The sentence in ``media`` as it would be kept."""
         return store_form(read_sentence(media), masking=masking).data
+
+    def contents(self, media: Sequence[bytes | Path]) -> list[bytes | None]:
+        """16 bytes by which each sentence is recognised again: see :func:`content`."""
+        sentences, errors = read_sentences(media)
+        return [None if i in errors else content(text) for i, text in enumerate(sentences)]
 
     def caption(self, media: bytes) -> str:
         """The sentence itself."""

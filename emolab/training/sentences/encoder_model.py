@@ -24,7 +24,7 @@ from safetensors.torch import save as save_tensors
 from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
 from emolab.modalities.text import text_model
-from emolab.modalities.text.sentence import read_sentence, read_sentences, store_form
+from emolab.modalities.text.sentence import content, read_sentence, read_sentences, store_form
 from emolab.modalities.text.text_model import DOCUMENT, EXPECTED, MODALITY, TextModel
 from emolab.stats import multilabel
 from emolab.stats.sparse_logistic import sigmoid
@@ -90,6 +90,11 @@ class EncoderModel:
     def form(self, media: bytes, *, masking: bool) -> bytes:
         """The sentence in ``media`` as it would be kept."""
         return store_form(read_sentence(media), masking=masking).data
+
+    def contents(self, media: Sequence[bytes | Path]) -> list[bytes | None]:
+        """16 bytes by which each sentence is recognised again: see :func:`content`."""
+        sentences, errors = read_sentences(media)
+        return [None if i in errors else content(text) for i, text in enumerate(sentences)]
 
     def caption(self, media: bytes) -> str:
         """The sentence itself."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from emolab.progress import SILENT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from emolab.datasets.several_labels import SeveralLabels
     from emolab.modalities.own_models import OwnModel
     from emolab.progress import Progress
@@ -14,10 +16,17 @@ if TYPE_CHECKING:
 
 
 def evaluate_own(
-    workspace: Workspace | None, model: OwnModel, on: str, *, split: str | None = None, progress: Progress = SILENT
+    workspace: Workspace | None,
+    model: OwnModel,
+    folder: Path,
+    on: str,
+    *,
+    split: str | None = None,
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Figures of ``model`` ``on`` a split of ``workspace`` or a dataset ``READER:PATH``, ready for JSON.
+    """Figures of ``model``, kept in ``folder``, ``on`` a split of ``workspace`` or a dataset, ready for JSON.
 
+    A dataset is ``READER:PATH``. ``learned`` says how many of the samples the model has learned from.
     ``macro_f1``, ``micro_f1``, ``exact`` and ``per_class`` as in :func:`emolab.stats.multilabel.summary`. Samples that
     cannot be read are counted under ``unreadable`` and are no part of ``n``. Raises :class:`DataError` where nothing
     is left to judge on.
@@ -32,13 +41,14 @@ def evaluate_own(
         raise ConfigError(f"The split {on} is one of a workspace.", hint="Give workspace=emolab.open(PATH).")
     else:
         chosen = _of_workspace(workspace, model, on, progress)
-    return {**_judge(model, chosen), "on": on, "dropped": dict(chosen.dropped), "splits": list(chosen.splits)}
+    return {**_judge(model, chosen, folder), "on": on, "dropped": dict(chosen.dropped), "splits": list(chosen.splits)}
 
 
-def _judge(model: OwnModel, chosen: SeveralLabels) -> dict[str, Any]:
+def _judge(model: OwnModel, chosen: SeveralLabels, folder: Path) -> dict[str, Any]:
     import numpy as np
 
     from emolab.errors import DataError
+    from emolab.loop.model.judging.learned_samples import learned_before
     from emolab.stats import multilabel
 
     probs, errors = model.answers(chosen.media)
@@ -46,14 +56,20 @@ def _judge(model: OwnModel, chosen: SeveralLabels) -> dict[str, Any]:
     read[list(errors)] = False
     if not read.any():
         raise DataError(f"There is nothing to judge the model on: {next(iter(errors.values()), 'the set is empty')}.")
-    found = multilabel.summary(chosen.truth[read], model.labels(probs[read]), probs[read], model.classes)
+    said = model.labels(probs)
+    found = multilabel.summary(chosen.truth[read], said[read], probs[read], model.classes)
+    known = learned_before(model, folder, chosen.media)
     return {
         "model": model.id,
         "protocol": chosen.protocol,
         "flips": False,
         **found,
         "conformal": [],
-        "learned": None,
+        "learned": None
+        if known is None
+        else known.told(
+            read, lambda left: multilabel.summary(chosen.truth[left], said[left], probs[left], model.classes)
+        ),
         "unreadable": len(errors),
         "errors": [f"{chosen.names[i]}: {why}" for i, why in list(errors.items())[:20]],
     }

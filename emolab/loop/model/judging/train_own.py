@@ -48,6 +48,7 @@ def train_own(workspace: Workspace, learner: Learner, *, progress: Progress) -> 
     It becomes champion where none is, or where its macro-F1 on the validation samples is higher than the champion's.
     Raises :class:`DataError` where there is too little to learn from.
     """
+    from emolab.loop.model.judging.learned_samples import record_learned
     from emolab.loop.model.shortage import before_training
     from emolab.loop.model.training_material import training_material
     from emolab.loop.model.training_run import take_snapshot
@@ -78,6 +79,9 @@ def train_own(workspace: Workspace, learner: Learner, *, progress: Progress) -> 
         media = [file(data.ids[i]) for i in data.valid]
         valid = judged(learnt.model, media, data)
         model = _store(workspace, learnt, data, _metrics(learnt, valid, data, minutes=(time.monotonic() - began) / 60))
+        what = f"{workspace.config.project.name}, snapshot {data.snapshot[:12]}"
+        learned = [file(sample) for i, sample in enumerate(train) if i not in learnt.left_out]
+        record_learned(learnt.model, workspace.root / model.path, learned, what, progress)
         alias, reason, champion = _admit(workspace, model, media, data)
     return OwnTraining(
         model=model,
