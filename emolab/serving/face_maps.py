@@ -59,7 +59,9 @@ class FaceMaps:
     def _of(self, version: ModelVersion, picture: Media, face: int) -> FaceMap:
         predictor = version.predictor
         if not predictor.takes_pictures:
-            raise DataError("The model that answers here does not look at pictures.")
+            raise DataError(
+                "The model that answers here does not look at pictures.", hint="Send it a sentence or the like."
+            )
         reading = predictor.read("image", picture)
         if reading.error is not None:
             raise DataError(reading.error, hint="Send a JPEG, PNG, WebP or another picture.")

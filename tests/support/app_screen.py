@@ -34,10 +34,10 @@ class AppServer:
 
 
 @contextmanager
-def app_server(workspace: Workspace, folder: Path) -> Iterator[AppServer]:
-    """The app over ``workspace`` at a free port of this machine."""
+def app_server(workspace: Workspace, folder: Path, **options: Any) -> Iterator[AppServer]:
+    """The app over ``workspace`` at a free port of this machine; ``options`` are those of the service."""
     with ExitStack() as stack:
-        made = service(folder)
+        made = service(folder, **options)
         stack.callback(made.close)
         bench = Workbench.of(workspace)
         stack.callback(bench.close)

@@ -14,11 +14,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from emolab.config import CollectConfig, ServeConfig
+from emolab.modalities.own_models import OwnModel
 from emolab.modalities.preparing import Preprocessing
 from emolab.serving.app.application import create
 from emolab.serving.audit import AuditLog
 from emolab.serving.keys import KeyFile
 from emolab.serving.model_host import Batching, ModelHost, ModelVersion
+from emolab.serving.own_predictor import OwnPredictor
 from emolab.serving.predictor import Predictor
 from emolab.serving.service import Service
 
@@ -54,17 +56,21 @@ def picture(level: int = 255, *, size: tuple[int, int] = (8, 8), format: str = "
 
 
 def version(
-    model: FakeModel | None = None, *, batching: Batching | None = None, name: str = "champion"
+    model: FakeModel | OwnModel | None = None, *, batching: Batching | None = None, name: str = "champion"
 ) -> ModelVersion:
     """A model at work; pictures are taken as they are."""
     looking = CollectConfig(faces="off", max_pixels=1_000_000)
+    own = None if model is None or isinstance(model, FakeModel) else OwnPredictor(model, looking)
     return ModelVersion(
-        predictor=Predictor(model or FakeModel(), looking), name=name, card="# A card", batching=batching or Batching()
+        predictor=own or Predictor(model or FakeModel(), looking),
+        name=name,
+        card="# A card",
+        batching=batching or Batching(),
     )
 
 
 def service(
-    folder: Path, model: FakeModel | None = None, *, keys: bool = False, batching: Batching | None = None,
+    folder: Path, model: FakeModel | OwnModel | None = None, *, keys: bool = False, batching: Batching | None = None,
     **settings: object,
 ) -> Service:  # fmt: skip
     """A service on loopback with ``model``; ``settings`` of the section serve. Close it."""

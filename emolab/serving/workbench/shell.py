@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from emolab.ranges import WORDS
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
 from emolab.serving.people import Person
+from emolab.serving.service import Service
 from emolab.serving.workbench import session
 from emolab.serving.workbench.session import APP, Workbench, allowed
 
@@ -72,7 +73,7 @@ async def part(request: Request, *, held: dict[str, bytes], name: str | None = N
 @allowed("annotator")
 async def me(request: Request, bench: Workbench, person: Person) -> Response:
     """Who it is, what the pages speak, and which of them there are for this role."""
-    del request
+    service: Service = request.app.state.service
     config = bench.workspace.config
     return JSONAnswer(
         {
@@ -82,6 +83,7 @@ async def me(request: Request, bench: Workbench, person: Person) -> Response:
             "language": person.language or config.labeling.language,
             "languages": list(WORDS["labeling.language"]),
             "expires_at": person.expires_at,
+            "pictures": service.host.version.predictor.takes_pictures,
             "pages": [page for page, role in PAGES.items() if person.may(role)],
         }
     )

@@ -109,10 +109,12 @@ async def answer(request: Request, bench: Workbench, person: Person) -> Response
     if found.error is not None:
         raise RequestRefused(422, "unreadable", found.error, answered.version.predictor.expected)
     (image,) = told_of(answered)
+    if not answered.version.predictor.takes_pictures:
+        return JSONAnswer({"model": answered.version.id, "samples": [image]})
     service: Service = request.app.state.service
     coverage = service.config.coverage or COVERAGE
     sets = _sets(answered.version, coverage)
-    if sets is not None and answered.version.predictor.takes_pictures:
+    if sets is not None:
         for face, told in zip(found.faces, image["faces"], strict=True):  # type: ignore[call-overload]
             told["among"] = [answered.version.classes[i] for i in sets.among(face.probs) or ()]
     model = answered.version.id

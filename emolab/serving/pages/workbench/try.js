@@ -4,6 +4,7 @@ import { el, fill } from "./dom.js";
 import { drawBoxes, drawFaces } from "./try/faces.js";
 import { isFilm, watch } from "./try/film.js";
 import { lookButton } from "./try/looked.js";
+import { showSentences } from "./try/sentence.js";
 import { uuid, wrongButton } from "./try/wrong.js";
 
 /** Milliseconds between two pictures of the camera, at least. */
@@ -13,6 +14,7 @@ export async function show(main, app) {
   const t = (name, values) => app.t(`try.${name}`, values);
   const words = await classWords(app);
   const name = (label) => words.get(label) ?? label;
+  if (!app.me.pictures) return showSentences(main, app, t, name);
   const may = app.me.role === "owner";
   const state = { stream: null, ended: false, last: null, turn: 0, close: null };
   const view = el("div", { class: "stage" }), told = el("div", { class: "answer" });

@@ -29,7 +29,8 @@ export function drawFaces(told, image, coverage, { t, name, acts }) {
     bars(face, name, t), sureness(face, coverage, { t, name }), face.note && el("p", { class: "note-text" }, face.note), acts?.(face, place))));
 }
 
-function bars(face, name, t) {
+/** A row for each class, likeliest first, with a mark on those in `face.among`. */
+export function bars(face, name, t) {
   const among = new Set(face.among ?? []);
   return el("table", { class: "bars" }, el("tbody", {}, Object.entries(face.probs).sort((a, b) => b[1] - a[1]).map(([label, share]) =>
     el("tr", { data: { among: among.has(label) } },
