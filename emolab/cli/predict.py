@@ -137,7 +137,6 @@ def predict(
     """
     from emolab.cli.ui.model_options import config_of, folder_of, workspace_of
     from emolab.loop.model.models import exported
-    from emolab.loop.model.predict import ask, own_rows
     from emolab.loop.model.predict import predict as run
 
     form = "csv" if as_csv else "jsonl" if as_lines else None
@@ -156,9 +155,7 @@ def predict(
     }
     images = [_standard_input() if str(path) == "-" else path for path in paths]
     if as_lines:
-        _refuse_with_lines()
-        rows = own_rows(place, images, **how)
-        _print_lines(session, ask(place, images, **how)) if rows is None else _print_rows(session, rows)
+        _as_lines(session, place, images, how)
     else:
         done = run(place, images, draw_to=draw_to, explain_to=explain_to, out=out, **how)
         _show(session, done, as_csv=as_csv, written={draw_to: done.drawn, explain_to: done.explained}, out=out)
@@ -188,6 +185,18 @@ def _of_video(
     place = exported(model) or folder_of(session, model)
     predict_one_video(session, place, paths, form=form, timeline=timeline, report=report, **how)
     return True
+
+
+def _as_lines(session: Session, place: Path, images: Sequence[File | Path], how: Mapping[str, Any]) -> None:
+    """Print a line of JSON for each answer as it comes."""
+    from emolab.loop.model.predict import ask, own_rows
+
+    _refuse_with_lines()
+    rows = own_rows(place, images, **how)
+    if rows is None:
+        _print_lines(session, ask(place, images, **how))
+    else:
+        _print_rows(session, rows)
 
 
 def _refuse_with_lines() -> None:

@@ -10,9 +10,9 @@ import pytest
 from emolab.demonstration import policies
 from emolab.demonstration.data import DemoData, drawn
 from emolab.demonstration.kinds.demo_kind import file_of, open_kind
-from emolab.demonstration.made_sentences import CLASSES, make_sentences
 from emolab.demonstration.policies import EMOLAB, USUAL
 from emolab.demonstration.replay import ASKING, replay
+from emolab.demonstration.sentences.made_sentences import CLASSES, make_sentences
 from emolab.modalities.text.sentence import store_form
 
 WAYS = {policy.name: policy for policy in (policies.usual(), policies.emolab("margin"))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emolab.demonstration.kinds.demo_kind import DemoKind
-from emolab.demonstration.made_sentences import CLASSES, make_sentences
+from emolab.demonstration.sentences.made_sentences import CLASSES, make_sentences
 
 SENTENCES = DemoKind(
     modality="text",

@@ -133,7 +133,7 @@ def pictures_of_json(body: bytes, config: ServeConfig, *, key: str = "images", a
 
 def _sentences(content: dict[str, Any]) -> list[tuple[str, bytes]]:
     """The sentences of ``{"text": "..."}`` or ``{"texts": ["..."]}``."""
-    found = [content["text"]] if "text" in content else content["texts"]
+    found = content.get("texts", [content.get("text")])
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise RequestRefused(
             422, "wrong_form", '"text" is no text, or "texts" no list of texts.', 'Expected: {"text": "..."}'

@@ -107,6 +107,20 @@ def prepare(
         }
     )
     everything = dict(zip([*ids, *judge_ids], [*media, *judge_media], strict=True))
+    arrays = _arrays(sides)
+    if own is not None:
+        found: NDArray[np.float32] | None = own([everything[sample] for sample in [*ids, *judge_ids]])
+    else:
+        found = _by_network(cache, [*ids, *judge_ids], everything, config, mode=mode, color=color, progress=progress)
+    if found is not None:
+        arrays["pool"], arrays["judge"] = principal(found[: len(ids)], found[len(ids) :], width)
+    _keep(folder / "data", arrays, {"pool": ids, "judge": judge_ids})
+    return journal
+
+
+def _arrays(sides: Sides) -> dict[str, NDArray[Any]]:
+    """What people said and what is true, by name."""
+    asked = sides.asked.tolist()
     arrays: dict[str, NDArray[Any]] = {
         "votes": sides.pool.votes[asked],
         "skips": sides.pool.skips[asked],
@@ -114,20 +128,15 @@ def prepare(
         "duplicate": sides.duplicate,
         "truth": sides.judge.targets[sides.judges].astype(np.int64),
     }
-    if sides.pool.said is not None:
-        arrays["said"] = sides.pool.said[asked]
-    if own is not None:
-        found: NDArray[np.float32] | None = own([everything[sample] for sample in [*ids, *judge_ids]])
-    else:
-        found = _by_network(cache, [*ids, *judge_ids], everything, config, mode=mode, color=color, progress=progress)
-    if found is not None:
-        arrays["pool"], arrays["judge"] = principal(found[: len(ids)], found[len(ids) :], width)
-    data = folder / "data"
+    return arrays if sides.pool.said is None else {**arrays, "said": sides.pool.said[asked]}
+
+
+def _keep(data: Path, arrays: Mapping[str, NDArray[Any]], ids: Mapping[str, Sequence[str]]) -> None:
+    """Write the ``arrays`` and the ``ids`` of their rows into the folder ``data``."""
     data.mkdir(exist_ok=True)
     for name, array in arrays.items():
         np.save(data / f"{name}.npy", array)
-    (data / "samples.json").write_text(json.dumps({"pool": ids, "judge": judge_ids}), encoding="utf-8")
-    return journal
+    (data / "samples.json").write_text(json.dumps(ids), encoding="utf-8")
 
 
 def _color(media: Sequence[bytes | Path], config: TrainingConfig) -> str:
