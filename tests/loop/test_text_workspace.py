@@ -251,3 +251,14 @@ def test_sentences_that_a_model_has_learned_are_known_where_it_is_judged(tmp_pat
     (place / "learned.safetensors").unlink()
     done = run("evaluate", place, "--on", f"goemotions:{data}", "--split", "valid", "--json")
     assert "no record of what it learned from" in json.loads(done.stdout)["learned"]["unknown"][0]
+
+
+def test_a_model_of_sentences_has_a_card(tmp_path: Path, workspace: Path) -> None:
+    run("-w", workspace, "merge", "goemotions", goemotions(tmp_path / "data"))
+    told = json.loads(run("-w", workspace, "train", "--json").stdout)
+    said = run("-w", workspace, "models", "card", "champion")
+    assert said.exit_code == 0, said.output
+    assert f"# Model of sentences {told['model'][:12]}" in said.output
+    assert "Learned from 120 labelled sentences" in said.output
+    for name in ("happiness", "anger", "fear"):
+        assert f"| {name} | 0." in said.output

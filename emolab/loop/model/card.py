@@ -38,10 +38,15 @@ def card(model: str | Path = "champion", *, workspace: Workspace | None = None) 
     Raises :class:`UnknownName` for a model that there is not.
     """
     from emolab.errors import MissingExtra
+    from emolab.loop.model.judging.own_card import own_card
+    from emolab.modalities.own_models import own_document
 
+    folder = folder_in(workspace, str(model))
+    document = own_document(folder)
+    if document is not None:
+        return ModelCard(str(model), folder, own_card(document))
     try:
         from emolab.training.judging.card import card as written
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
-    folder = folder_in(workspace, str(model))
     return ModelCard(str(model), folder, written(folder))
