@@ -2,10 +2,9 @@
 
 Every seed draws its own first weights and order, the same for all arms, so that arms are compared in pairs. Actors 1 to
 12 are learned from and 13 to 20 judge: an inner split by speaker, on which nothing that is reported as accuracy rests.
-Half of the bands at a third of the work, and all steps of the recipe: with half of them every part of the augmentation
-looks worse than it is. MixUp is no option of emolab; the code of `benchmarks.ablations` tries it. Needs the data pack
-(EMOLAB_TEST_DATA or ../shared). With EMOLAB_ABLATIONS=FILE each finished run is appended to that file as JSON, and one
-that stands there is not run again.
+Half of the bands at a third of the work, and all steps of the recipe. MixUp is no option of emolab; the code of
+`benchmarks.ablations` tries it. Needs the test data pack (EMOLAB_TEST_DATA or ../shared). With EMOLAB_ABLATIONS=FILE
+each finished run is appended to that file as JSON, and one that stands there is not run again.
 """
 
 from __future__ import annotations
