@@ -59,6 +59,7 @@ class CollectConfig:
     max_pixels: int = 100_000_000  # larger images are refused: a few kilobytes can announce gigabytes
     max_bytes: int = 512 << 20  # larger files are refused, in folders and in zips
     clip_seconds: float = 12.0  # longer recordings are cut, between what is said, into clips of up to this
+    voice_activity: str = "webrtc"  # who finds voice in sound: webrtc | silero (pip install --no-deps silero-vad)
     masking: bool = True  # take names, addresses and numbers out of sentences before they are kept
     text_column: str = ""  # column or key of sentences in tables; empty: text, sentence, transcript and the like
 

@@ -115,6 +115,7 @@ RANGES: Mapping[str, Range] = {
 #: Settings that are one of a few words.
 WORDS: Mapping[str, tuple[str, ...]] = {
     "collect.faces": ("auto", "all", "largest", "off"),
+    "collect.voice_activity": ("webrtc", "silero"),
     "labeling.anchoring": ("correct", "ignore"),
     "labeling.perspective": ("perceived", "intended"),
     "labeling.language": ("en", "de", "es", "fr", "ru"),

@@ -30,6 +30,7 @@ class IngestOptions:
     the weights, "" the bundled ones. ``clip_seconds`` is how long a clip of sound may be;
     infinity makes one clip of every input, as a label belongs to the whole of it. ``masking``
     takes names, addresses and numbers out of sentences; ``text_column`` is where a table has them, "" the usual names.
+    ``voice_activity`` says who finds voice in sound: webrtc or silero.
     """
 
     faces: str = "off"
@@ -47,6 +48,7 @@ class IngestOptions:
     clip_seconds: float = field(default=12.0, repr=False)
     masking: bool = field(default=True, repr=False)
     text_column: str = field(default="", repr=False)
+    voice_activity: str = field(default="webrtc", repr=False)
 
     def ledger_key(self) -> str:
         """What names these options in the ledger of inputs; ledgers of earlier releases go by the same words."""
@@ -54,7 +56,8 @@ class IngestOptions:
         if self.modality == IngestOptions.modality:
             return words
         sentences = "" if self.masking and not self.text_column else f"{self.masking} {self.text_column} "
-        return f"{self.modality} {self.clip_seconds} {sentences}{words}"
+        heard = "" if self.voice_activity == "webrtc" else f"{self.voice_activity} "
+        return f"{self.modality} {self.clip_seconds} {sentences}{heard}{words}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

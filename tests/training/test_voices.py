@@ -128,3 +128,14 @@ def test_copies_among_the_clips_of_a_dataset_are_one_unit() -> None:
     one, other = chatter(3.0, seed=1), chatter(3.0, seed=2)
     found = units([sound_file(one), sound_file(other), sound_file(one * np.float32(0.3), format="FLAC")]).tolist()
     assert found[0] == found[2] != found[1]
+
+
+def test_edges_of_a_clip_are_those_of_its_quarters_on_average() -> None:
+    import torch
+
+    from emolab.training.networks.hog import Hog
+
+    pictures = torch.rand(2, 3, 64, 256, generator=torch.Generator().manual_seed(0))
+    quarters = torch.stack([Hog()(part) for part in pictures.chunk(4, dim=3)])
+    assert Hog()(pictures).shape == Hog()(pictures[..., :64]).shape
+    torch.testing.assert_close(Hog()(pictures), quarters.mean(dim=0))

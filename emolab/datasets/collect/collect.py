@@ -212,6 +212,7 @@ def ingest_options(settings: CollectConfig, *, dry_run: bool = False) -> IngestO
         max_pixels=settings.max_pixels,
         max_bytes=settings.max_bytes,
         clip_seconds=settings.clip_seconds,
+        voice_activity=settings.voice_activity,
         masking=settings.masking,
         text_column=settings.text_column,
         dry_run=dry_run,

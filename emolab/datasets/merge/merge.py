@@ -173,6 +173,7 @@ def _take_in(
         options=IngestOptions(
             faces="off",
             clip_seconds=math.inf,
+            voice_activity=workspace.config.collect.voice_activity,
             masking=workspace.config.collect.masking,
             dry_run=report.dry_run,
         ),

@@ -53,6 +53,7 @@ class Segmenter:
 
     Noted over one recording: its ``peak`` amplitude, whether voice was ``heard``, the ``clips`` made and the
     ``shortest`` of them in seconds, ``left_out`` stretches of voice under 0.5 s; ``split``: it was too long for one.
+    ``activity`` is who says where voice is: see :func:`emolab.modalities.audio.voice.voiced`.
     """
 
     longest: float
@@ -62,6 +63,7 @@ class Segmenter:
     shortest: float = np.inf
     left_out: int = 0
     split: bool = False
+    activity: str = "webrtc"
 
     def __call__(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Segment]:
         """The clips of a recording that comes in ``blocks`` (n,) of float32 at 16 kHz."""
@@ -74,7 +76,7 @@ class Segmenter:
             while length > WINDOW * RATE and np.isfinite(self.longest):
                 self.split = True
                 window = np.concatenate(held)
-                cut = _pause(window)
+                cut = _pause(window, self.activity)
                 yield from self._cut(window[:cut], start)
                 held, start, length = [window[cut:]], start + cut, length - cut
         if length:
@@ -89,7 +91,7 @@ class Segmenter:
         loudness = levels(samples)
         if loudness.max(initial=-np.inf) < LEAST:
             return
-        heard = voiced(samples)
+        heard = voiced(samples, self.activity)
         self.heard |= bool(heard.any())
         active = np.flatnonzero(heard | (loudness > loudness.max() - QUIET))
         begin, end = _around(int(active[0]), int(active[-1]) + 1, len(heard))
@@ -131,11 +133,11 @@ def _around(first: int, last: int, n: int) -> tuple[int, int]:
     return max(0, first - MARGIN), min(n, last + MARGIN)
 
 
-def _pause(window: NDArray[np.int16]) -> int:
+def _pause(window: NDArray[np.int16], activity: str) -> int:
     """Where to end ``window``: in the middle of the longest pause of its second half, or at its quietest frame."""
     half = len(window) // 2
     later = window[half - half % FRAME :]
-    pauses = runs(~voiced(later))
+    pauses = runs(~voiced(later, activity))
     if pauses:
         begin, end = max(pauses, key=lambda pause: pause[1] - pause[0])
         middle = (begin + end) // 2

@@ -53,7 +53,7 @@ class SoundIntake:
             raise Refused("not a sound", "a picture of a camera or video")
         if isinstance(media, Path):
             self._check_size(media)
-        cut = Segmenter(self._options.clip_seconds)
+        cut = Segmenter(self._options.clip_seconds, activity=self._options.voice_activity)
         limit = None if math.isfinite(self._options.clip_seconds) else LONGEST
         with opened(media, max_seconds=limit) as sound:
             parent, film = "", os.path.splitext(name)[1].lower() in IMAGE_FILES.videos  # noqa: PTH122 - once per file

@@ -20,8 +20,13 @@ _MODE = 2
 SILENT = -100.0
 
 
-def voiced(samples: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """Which frames of ``samples`` (n,) hold voice: (ceil(n / 480),)."""
+def voiced(samples: NDArray[np.int16], activity: str = "webrtc") -> NDArray[np.bool_]:
+    """Which frames of ``samples`` (n,) hold voice: (ceil(n / 480),), by the detector ``activity``: webrtc or silero.
+
+    Raises :class:`emolab.errors.ConfigError` for silero where its network is not installed.
+    """
+    if activity == "silero":
+        return _by_silero(samples)
     try:
         import webrtcvad
     except ImportError as error:
@@ -31,6 +36,17 @@ def voiced(samples: NDArray[np.int16]) -> NDArray[np.bool_]:
     data += bytes(-len(data) % (2 * FRAME))
     step = 2 * FRAME
     return np.array([detector.is_speech(data[at : at + step], RATE) for at in range(0, len(data), step)], dtype=bool)
+
+
+def _by_silero(samples: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """What Silero's network says at the middle of each frame."""
+    from emolab.inference import speech_activity
+
+    said = speech_activity.speaks(samples.astype(np.float32) / np.float32(32768))
+    n = -(-len(samples) // FRAME)
+    middle = np.minimum((np.arange(n) * FRAME + FRAME // 2) // speech_activity.FRAME, len(said) - 1)
+    found: NDArray[np.bool_] = said[middle] >= speech_activity.SPEAKS
+    return found
 
 
 def levels(samples: NDArray[np.int16]) -> NDArray[np.float32]:

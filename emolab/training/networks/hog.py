@@ -23,7 +23,8 @@ class Hog(nn.Module):
     """(n, 3, h, w) -> (n, (h / 6 - 1) * (w / 6 - 1) * 36): Dalal and Triggs 2005, with unsigned directions.
 
     Gradients of the mean colour vote, by their strength, for the two nearest of nine directions in cells of 6 x 6
-    pixels; blocks of 2 x 2 cells are normalised, clipped at 0.2 and normalised again.
+    pixels; blocks of 2 x 2 cells are normalised, clipped at 0.2 and normalised again. A wider picture, such as that of
+    a clip, is the mean of the squares side by side: (n, 3, h, k h) gives as many features as (n, 3, h, h).
     """
 
     kernel: Tensor
@@ -35,6 +36,12 @@ class Hog(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (n, d), float32."""
+        height, width = x.shape[2:]
+        if width > height and width % height == 0:
+            return torch.stack([self._square(part) for part in x.chunk(width // height, dim=3)]).mean(dim=0)
+        return self._square(x)
+
+    def _square(self, x: Tensor) -> Tensor:
         gray = functional.pad(x.float().mean(dim=1, keepdim=True), (1, 1, 1, 1), mode="replicate")
         across, down = functional.conv2d(gray, self.kernel).unbind(dim=1)
         strength = torch.sqrt(across**2 + down**2 + 1e-12)
