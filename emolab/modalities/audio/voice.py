@@ -40,7 +40,7 @@ def voiced(samples: NDArray[np.int16], activity: str = "webrtc") -> NDArray[np.b
 
 def _by_silero(samples: NDArray[np.int16]) -> NDArray[np.bool_]:
     """What Silero's network says at the middle of each frame."""
-    from emolab.inference import speech_activity
+    from emolab.inference.detectors import speech_activity
 
     said = speech_activity.speaks(samples.astype(np.float32) / np.float32(32768))
     n = -(-len(samples) // FRAME)

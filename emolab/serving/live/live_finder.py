@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.errors import MissingExtra
-from emolab.inference.yunet_network import YunetNetwork
+from emolab.inference.detectors.yunet_network import YunetNetwork
 from emolab.modalities.image.faces import Face, faces_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 import emolab
 from emolab.errors import ConfigError
-from emolab.inference import speech_activity
+from emolab.inference.detectors import speech_activity
 from emolab.modalities.audio.flac import sixteen_bits
 from emolab.modalities.audio.reading.sound import load
 from emolab.modalities.audio.voice import FRAME, voiced
