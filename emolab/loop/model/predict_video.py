@@ -14,6 +14,7 @@ from emolab.words import short
 
 if TYPE_CHECKING:
     from emolab.config import Config
+    from emolab.inference.served_model import ServedModel
     from emolab.loop.model.predicting.video_faces import Portraits
     from emolab.progress import Progress, Task
     from emolab.serving.live.face_stream import FaceStream
@@ -100,6 +101,7 @@ def predict_video(
     opened = open_model(
         workspace, model, threads=how.threads, flips=flips, engine=how.engine, device=device, progress=progress
     )
+    _refuse_voices(opened, video)
     stream = FaceStream(opened, finder_for(looking), stream_rules(looking, smooth=smooth, detect_every=0.0))
     summary, portraits = TimelineSummary(), Portraits()
     with _written(timeline) as out, progress.task("Watching", _total(length), unit="s") as bar:
@@ -122,6 +124,17 @@ def predict_video(
     if report is not None:
         write_report(report, done, summary.tracks(), portraits.found)
     return done
+
+
+def _refuse_voices(model: ServedModel, video: str | Path) -> None:
+    """Raise :class:`ConfigError` for a model of voices, whose way to a video is another one."""
+    from emolab.errors import ConfigError
+
+    if model.preprocessing.has_voices:
+        raise ConfigError(
+            "This model answers about voices, and here a video is looked at for its faces.",
+            hint=f"Judge its voice too: emolab predict {video} --voice MODEL",
+        )
 
 
 def watch_video(
