@@ -117,10 +117,10 @@ def test_a_model_of_voices_is_told_how_a_video_is_heard() -> None:
     from types import SimpleNamespace
 
     from emolab.errors import ConfigError
-    from emolab.loop.model.predict_video import _refuse_voices
+    from emolab.loop.model.predict_video import _check_faces
     from emolab.modalities.preparing import Preprocessing
 
-    _refuse_voices(SimpleNamespace(preprocessing=Preprocessing(48, "gray")), "talk.mp4")  # type: ignore[arg-type]
+    _check_faces(SimpleNamespace(preprocessing=Preprocessing(48, "gray")), "talk.mp4")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="answers about voices") as caught:
-        _refuse_voices(SimpleNamespace(preprocessing=Preprocessing(64, "sound")), "talk.mp4")  # type: ignore[arg-type]
+        _check_faces(SimpleNamespace(preprocessing=Preprocessing(64, "sound")), "talk.mp4")  # type: ignore[arg-type]
     assert caught.value.hint == "Judge its voice too: emolab predict talk.mp4 --voice MODEL"

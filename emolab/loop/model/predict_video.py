@@ -94,14 +94,13 @@ def predict_video(
     from emolab.serving.live.timeline import TimelineSummary, TimelineWriter
 
     config = config or (Config() if workspace is None else workspace.config)
-    kind = _form(timeline, form)
-    source = VideoSource(str(video))
+    kind, source = _form(timeline, form), VideoSource(str(video))
     length = source.seconds()  # says now when it is no video
     looking, how = config.collect, config.training
     opened = open_model(
         workspace, model, threads=how.threads, flips=flips, engine=how.engine, device=device, progress=progress
     )
-    _refuse_voices(opened, video)
+    _check_faces(opened, video)
     stream = FaceStream(opened, finder_for(looking), stream_rules(looking, smooth=smooth, detect_every=0.0))
     summary, portraits = TimelineSummary(), Portraits()
     with _written(timeline) as out, progress.task("Watching", _total(length), unit="s") as bar:
@@ -126,7 +125,7 @@ def predict_video(
     return done
 
 
-def _refuse_voices(model: ServedModel, video: str | Path) -> None:
+def _check_faces(model: ServedModel, video: str | Path) -> None:
     """Raise :class:`ConfigError` for a model of voices, whose way to a video is another one."""
     from emolab.errors import ConfigError
 
