@@ -57,7 +57,7 @@ def merge(
 
     READER is image_folder, csv, ferplus, fer2013, ravdess, tess, savee, cremad, goemotions, or one that a plug-in adds.
     Labels are mapped by name; votes stay counts. Running it again adds nothing, and goes on where a stopped run ended.
-    Exit code 1 when images were unreadable.
+    Exit code 1 when samples were unreadable.
     """
     from emolab.loop.data.merge import merge as run
 
@@ -114,15 +114,15 @@ def _next(session: Session, report: MergeReport) -> None:
 
 def _headline(session: Session, report: MergeReport) -> None:
     sign = "[yellow]dry run, nothing written:[/]" if report.dry_run else "[green]✓[/]"
-    rate = f"{report.read / report.seconds:,.0f} images/s" if report.seconds else ""
+    rate = f"{report.read / report.seconds:,.0f} {report.noun}s/s" if report.seconds else ""
     session.say(
         f"\n{sign} [bold]{escape(report.name)}[/] from {escape(report.path)}  [dim]{report.seconds:,.1f} s, {rate}[/]\n"
     )
     rows = [
-        ("read", report.read, "images in the dataset"),
+        ("read", report.read, f"{report.noun}s in the dataset"),
         ("added", report.added, "new samples"),
         ("already known", report.known, "in the workspace before; their votes count all the same"),
-        ("duplicates", report.duplicates, "further copies of an image: one sample, all their votes"),
+        ("duplicates", report.duplicates, f"further copies of the same {report.noun}: one sample, all their votes"),
         ("unreadable", report.unreadable, "left out, listed below"),
     ]
     cells = [
@@ -130,7 +130,7 @@ def _headline(session: Session, report: MergeReport) -> None:
     ]
     if report.ignored:
         cells.append(other_files(report.ignored))
-    session.table(["images", ("", "right"), ""], cells)
+    session.table([f"{report.noun}s", ("", "right"), ""], cells)
 
 
 def _colour(what: str, n: int) -> str:
@@ -178,7 +178,9 @@ def _copies(session: Session, report: MergeReport) -> None:
     rows: list[tuple[str, str, str]] = []
     if report.copies["images"]:
         most = report.copies["largest"]
-        rows.append(("images with copies", f"{report.copies['images']:,}", f"up to {most} copies of one image"))
+        rows.append(
+            (f"{report.noun}s with copies", f"{report.copies['images']:,}", f"up to {most} copies of one {report.noun}")
+        )
     if conflicts["images"]:
         pairs = ", ".join(f"{escape(' / '.join(pair['labels']))} {pair['images']}" for pair in conflicts["pairs"][:3])
         rows.append(("conflicting votes", f"{conflicts['images']:,}", "copies voted on differently; all votes kept"))
@@ -197,7 +199,7 @@ def _copies(session: Session, report: MergeReport) -> None:
             text = "groups with members in several splits: emolab split repair"
             rows.append(("… across splits", f"[yellow]{near.split:,}[/]", text))
     if rows:
-        session.table(["copies and conflicts", ("images", "right"), ""], rows)
+        session.table(["copies and conflicts", (f"{report.noun}s", "right"), ""], rows)
     if report.splits:
         made = f"; {_numbers(report.assigned)} assigned now" if report.assigned else ""
         session.say(f"splits of the workspace: {_numbers(report.splits)}{made}")

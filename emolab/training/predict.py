@@ -196,7 +196,7 @@ def predict_media(
         except DataError as error:
             return error.message
 
-    with progress.task("Predicting", len(media), unit="images") as task, ThreadPoolExecutor() as pool:
+    with progress.task("Predicting", len(media), unit="samples") as task, ThreadPoolExecutor() as pool:
         for start in range(0, len(media), BATCH):
             part = media[start : start + BATCH]
             decoded = list(pool.map(attempt, [item for _, item in part]))

@@ -15,6 +15,7 @@ from emolab.loop.model.shortage import before_training
 from emolab.workspace import Workspace
 from tests.support.learnable import QUICK, configure
 from tests.support.pictures import png, put
+from tests.support.sounds import sound_file, voice
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 WIDE = {"COLUMNS": "250"}
@@ -25,6 +26,23 @@ def dataset(folder: Path, *, first: int = 0, **counts: int) -> str:
     seeds = iter(range(first, first + sum(counts.values())))
     files = {f"{name}/{seed}.png": png(seed) for name, n in counts.items() for seed in [next(seeds) for _ in range(n)]}
     return str(put(folder, files))
+
+
+def test_a_merge_of_sentences_and_clips_speaks_of_them(tmp_path: Path, run_cli: RunCli) -> None:
+    for modality, suffix, noun, files in (
+        ("text", "txt", "sentence", [b"So glad.", b"Oh no."]),
+        ("audio", "wav", "clip", [sound_file(voice(2, seed=n)) for n in range(2)]),
+    ):
+        workspace = Workspace.init(tmp_path / modality, classes=("happiness", "sadness"), modality=modality)
+        rows = ["path,label"]
+        for name, data in zip(("happiness", "sadness"), files, strict=True):
+            (tmp_path / f"{name}.{suffix}").write_bytes(data)
+            rows.append(f"{name}.{suffix},{name}")
+        (tmp_path / f"{modality}.csv").write_text("\n".join(rows))
+        done = run_cli("merge", "csv", str(tmp_path / f"{modality}.csv"), cwd=workspace.root, env=WIDE)
+        assert done.returncode == 0, done.stderr
+        assert f"{noun}s in the dataset" in done.stderr and "2" in done.stderr
+        assert "image" not in done.stderr
 
 
 def test_the_examples_hold() -> None:

@@ -30,7 +30,9 @@ def after_merge(session: Session, report: MergeReport) -> bool:
             session.say(f"[yellow]![/] Little or nothing of {name} to train on for {', '.join(short)}.")
         return False
     classes = ", ".join(f"{c} {row['held_out']:,}" for c, row in report.left.items() if row["held_out"])
-    session.say(f"[yellow]![/] Nothing of {name} is left to train on: all {held:,} images are held out ({classes}).")
+    session.say(
+        f"[yellow]![/] Nothing of {name} is left to train on: all {held:,} {report.noun}s are held out ({classes})."
+    )
     where = "" if report.dry_run else " in a new workspace: samples keep the split they came in with"
     session.say(f"  [dim]Merge its training set too, or use[/] --split train[dim]{where}.[/]")
     return True

@@ -73,7 +73,12 @@ def merge(
     dataset = _survey(workspace, reader, path, split=split, rules=rules, options=options, name=name)
     speakers.refuse_column(dataset.survey, str(path), allowed=allow_speaker_leak)
     report = MergeReport(
-        name=dataset.name, reader=reader, path=str(path), licence=dataset.source.licence, dry_run=dry_run
+        name=dataset.name,
+        reader=reader,
+        path=str(path),
+        licence=dataset.source.licence,
+        dry_run=dry_run,
+        noun=open_modality(workspace.config.project.modality).noun,
     )
     report.unused_rules = list(dataset.labels.unused)
     with workspace.lock("merge"), workspace.catalog() as catalog:

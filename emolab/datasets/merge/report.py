@@ -31,7 +31,7 @@ class MergeReport(Result):
     on and ``held_out``; ``train_elsewhere``: training samples of the workspace that are not of this dataset;
     ``images``: the ids of all its samples, new or known; ``notes``: what records said about themselves, such as the
     table they were read from; ``ignored``: files that no record is made of, by suffix; ``noted``: images that came in
-    with a note on their pixels, by its kind.
+    with a note on their pixels, by its kind; ``noun``: what one of them is called.
     """
 
     name: str
@@ -39,6 +39,7 @@ class MergeReport(Result):
     path: str
     licence: str | None
     dry_run: bool
+    noun: str = "image"
     supported: list[str] = field(default_factory=list)
     read: int = 0
     added: int = 0
@@ -66,4 +67,4 @@ class MergeReport(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the ids of the samples, as plain data."""
-        return {key: value for key, value in asdict(self).items() if key != "images"}
+        return {key: value for key, value in asdict(self).items() if key not in ("images", "noun")}

@@ -58,7 +58,7 @@ def deliver(
     version = queue_order.new_version()
     places = queue_order.scores(queue_order.queue(link))
     guesses = _guesses(link, places, request, sent)
-    with progress.task("Sending to Label Studio", total=len(outgoing), unit="images") as bar:
+    with progress.task("Sending to Label Studio", total=len(outgoing), unit="samples") as bar:
         send(link, outgoing, Order(version, places, guesses), root=root, sent=sent, bar=bar)
     sent.twins.add(reconcile_tasks.sweep(link, after=newest, overlap=overlap))
     sent.twins.add(merge_projects.settle_across(link, surplus, overlap=overlap))

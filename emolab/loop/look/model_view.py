@@ -83,7 +83,7 @@ def model_view(workspace: Workspace, name: str) -> ModelView:
     lacking = None
     if not found.whole:
         told = f"{len(found.ids):,} of {len(found.ids) + found.missing:,}"
-        lacking = f"Predictions are stored of {told} validation samples, so the faces behind a cell cannot be opened."
+        lacking = f"Predictions are stored of {told} validation samples, so those behind a cell cannot be opened."
     return ModelView(
         model=_row(workspace, model),
         classes=model.classes,

@@ -80,6 +80,7 @@ async def me(request: Request, bench: Workbench, person: Person) -> Response:
             "name": person.name,
             "role": person.role,
             "project": config.project.name,
+            "samples": config.project.modality,
             "language": person.language or config.labeling.language,
             "languages": list(WORDS["labeling.language"]),
             "expires_at": person.expires_at,

@@ -85,7 +85,7 @@ def opinion(
         model = predict.quickened(
             model, config, n=len(ids), images=partial(_some, images), cache=folder, progress=progress
         )
-        with progress.task("Asking the teacher", len(ids), unit="images") as task:
+        with progress.task("Asking the teacher", len(ids), unit="samples") as task:
             for start in range(0, len(ids), PART):
                 rows = np.arange(start, min(start + PART, len(ids)), dtype=np.int64)
                 logits = model.logits(images.take(rows))[0][:, columns]

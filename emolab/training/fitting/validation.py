@@ -43,7 +43,7 @@ def logits(
     model.eval()
     out = np.zeros((len(chosen), model.head.out_features), dtype=np.float32)
     mine = team.part(len(chosen))
-    with torch.inference_mode(), progress.task(title, mine.stop - mine.start, unit="images") as task:
+    with torch.inference_mode(), progress.task(title, mine.stop - mine.start, unit="samples") as task:
         for first in range(mine.start, mine.stop, BATCH):
             some = slice(first, min(first + BATCH, mine.stop))
             taken = pixels.take(chosen[some])

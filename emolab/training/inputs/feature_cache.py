@@ -70,7 +70,7 @@ def fill(
     device = network.mean.device
     missing = len(place.keys() - rows.known(file))
     network.eval()
-    with progress.task("Embedding", missing, unit="images") if missing else nullcontext() as task:
+    with progress.task("Embedding", missing, unit="samples") if missing else nullcontext() as task:
 
         def embedded(part: list[str]) -> tuple[NDArray[np.float16], list[str]]:
             chosen = np.array([place[sample] for sample in part], dtype=np.int64)

@@ -132,7 +132,7 @@ def _fill(
     wrong: dict[str, str] = {}
     with (
         ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
-        progress.task("Decoding", missing, unit="images") if missing else nullcontext() as task,
+        progress.task("Decoding", missing, unit="samples") if missing else nullcontext() as task,
     ):
 
         def decoded(part: list[str]) -> tuple[NDArray[np.uint8], list[str]]:

@@ -152,7 +152,7 @@ def _judged(bench: Bench, folder: Path) -> NDArray[np.float32]:
         logits, _ = logits_by_cache(predictor, bench.workspace.cache, chosen, images, progress=bench.progress)
     else:
         logits = np.empty((len(chosen), len(made.classes)), dtype=np.float32)
-        with bench.progress.task("Judging what it has to beat", len(chosen), unit="images") as task:
+        with bench.progress.task("Judging what it has to beat", len(chosen), unit="samples") as task:
             for start in range(0, len(chosen), PART):
                 rows = np.arange(start, min(start + PART, len(chosen)), dtype=np.int64)
                 logits[rows] = predictor.logits(images.take(rows))[0]

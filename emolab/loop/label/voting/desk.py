@@ -118,9 +118,9 @@ class VotingDesk:
                 here = bool(app_answers.of_person(tx, person, sample_id=given.sample))
                 anew = app_answers.took_back(tx, person, given.sample)  # the ledger may not know of that yet
                 if here or (not anew and self._there(person, given.sample)):
-                    raise AnsweredAlready("You have answered this face already.")
+                    raise AnsweredAlready("You have answered this already.")
                 if state.project is None or given.sample not in state.samples:
-                    raise DataError("This face is not asked about any more.")
+                    raise DataError("This is not asked about any more.")
                 answer = app_answers.AppAnswer(
                     id=given.id,
                     person=person,

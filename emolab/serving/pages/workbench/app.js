@@ -49,12 +49,19 @@ async function start() {
 
 async function loadWords(language) {
   const known = ["en", "de", "es", "fr", "ru"].includes(language) ? language : "en";
-  const texts = await Promise.all(["", "look/"].map(async (folder) => (await fetch(`/app/static/words/${folder}${known}.json`)).json()));
-  app.words = Object.assign({}, ...texts);
+  const files = ["nouns", known, `look/${known}`].map(async (name) => (await fetch(`/app/static/words/${name}.json`)).json());
+  const [nouns, ...texts] = await Promise.all(files);
+  app.words = named(Object.assign({}, ...texts), nouns[known], app.me?.samples);
   app.language = known;
   document.documentElement.lang = known;
   $("skip-link").textContent = app.t("shell.skip");
   $("language-label").textContent = app.t("shell.language");
+}
+
+/** `words` with what one sample is called: texts have the words for faces in braces, `nouns` those for other `samples`. */
+function named(words, nouns, samples) {
+  if (typeof words !== "string") return Object.fromEntries(Object.entries(words).map(([key, value]) => [key, named(value, nouns, samples)]));
+  return words.replace(/\{(\p{L}+)\}/gu, (whole, noun) => (noun in nouns ? nouns[noun][samples] ?? noun : whole));
 }
 
 function frame() {
