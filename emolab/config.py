@@ -61,6 +61,8 @@ class CollectConfig:
     clip_seconds: float = 12.0  # longer recordings are cut, between what is said, into clips of up to this
     voice_activity: str = "webrtc"  # who finds voice in sound: webrtc | silero (pip install --no-deps silero-vad)
     masking: bool = True  # take names, addresses and numbers out of sentences before they are kept
+    transcriber: str = ""  # folder of a whisper model, which writes down what is said in recordings; empty: none
+    spoken: str = ""  # language of the recordings for it, such as de; empty: as the model hears it
     text_column: str = ""  # column or key of sentences in tables; empty: text, sentence, transcript and the like
 
 

@@ -77,6 +77,7 @@ HOMES = {
     "soxr": ("modalities/audio/",),
     "webrtcvad": ("modalities/audio/",),
     "sounddevice": ("modalities/audio/",),
+    "faster_whisper": ("modalities/text/transcripts/",),
     "onnx": ("training/export/",),
     "onnxscript": ("training/export/",),
     "pyarrow": ("loop/model/predicting/predict_out.py",),
@@ -97,7 +98,10 @@ LONG = {
 LIGHT = {
     "core": {"numpy", "scipy", "sqlalchemy", "alembic", "filelock", "platformdirs"},
     "notebook": {"numpy", "pandas", "IPython"},
-    "modalities": {"numpy", "scipy", "PIL", "pi_heif", "cv2", "soundfile", "soxr", "webrtcvad", "sounddevice", "av"},
+    "modalities": {
+        *("numpy", "scipy", "PIL", "pi_heif", "cv2", "soundfile", "soxr", "webrtcvad", "sounddevice", "av"),
+        "faster_whisper",
+    },
     "inference": {"numpy", "scipy", "filelock", "onnxruntime", "openvino"},
     "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk", "playwright"},
     "serving": {

@@ -38,6 +38,11 @@ _SHOWN = 8
     metavar="SECONDS",
     help="Time between two frames of a video or camera. Default: collect.every.",
 )
+@click.option(
+    "--transcriber",
+    metavar="DIR",
+    help="Write down what is said in recordings, with the whisper model in DIR. Default: collect.transcriber.",
+)
 @click.option("--consent", metavar="TEXT", help="What the people shown agreed to; kept with every sample.")
 @click.option("--name", metavar="NAME", help="The source of new samples, to count or remove them by.  [collected]")
 @click.option("--camera", metavar="N", help="Take pictures from camera N until Ctrl-C.")
@@ -51,15 +56,16 @@ def collect(
     faces: str | None,
     group_by: str | None,
     every: float | None,
+    transcriber: str | None,
     consent: str | None,
     name: str | None,
     camera: str | None,
     limit: int | None,
     dry_run: bool,
 ) -> int:
-    """Bring in images, videos or a camera's pictures as samples.
+    """Bring in images, recordings, sentences, videos or a camera's pictures as samples.
 
-    PATH is an image, a folder, a zip, a video or a pattern such as "photos/*/*.jpg". Metadata are taken off, faces
+    PATH is a file, a folder, a zip, a video or a pattern such as "photos/*/*.jpg". Metadata are taken off, faces
     cut out, duplicates kept once. Whatever cannot be read is listed, the rest go through; running it again goes on
     where it stopped. Exit code 1 when something could not be read.
     """
@@ -76,6 +82,7 @@ def collect(
             limit=limit,
             faces=faces,
             every=every,
+            transcriber=transcriber,
             group_by=group_by,
             consent=consent,
             name=name,

@@ -21,7 +21,10 @@ from emolab.safe_text import visible
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("emolab.cli.init", "Create a workspace."),
     "studio": ("emolab.cli.studio", "Run the embedded Label Studio and invite people to it."),
-    "collect": ("emolab.cli.collect", "Bring in images, videos or a camera's pictures as samples."),
+    "collect": (
+        "emolab.cli.collect",
+        "Bring in images, recordings, sentences, videos or a camera's pictures as samples.",
+    ),
     "label": ("emolab.cli.label.group", "Send samples to the team and bring back their votes."),
     "merge": ("emolab.cli.merge", "Bring in an open dataset with its labels or votes."),
     "split": ("emolab.cli.split", "Show, set, draw and repair train, valid and test."),

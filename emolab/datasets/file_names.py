@@ -36,11 +36,10 @@ _MADE_BY_TOOLS = frozenset(
 
 
 def kind_of(name: str, files: FileNames = IMAGE_FILES) -> str | None:
-    """``media``, ``video`` or ``zip`` by the suffix of ``name``, of those ``files``; ``None`` for any other."""
+    """``media``, ``recording``, ``video`` or ``zip`` by the suffix of ``name``, of those ``files``; or ``None``."""
     suffix = suffix_of(name)
-    return (
-        "media" if suffix in files.media else "video" if suffix in files.videos else "zip" if suffix == ".zip" else None
-    )
+    kinds = {"media": files.media, "recording": files.recordings, "video": files.videos, "zip": (".zip",)}
+    return next((kind for kind, suffixes in kinds.items() if suffix in suffixes), None)
 
 
 def suffix_of(name: str) -> str:

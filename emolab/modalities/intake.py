@@ -31,6 +31,8 @@ class IngestOptions:
     infinity makes one clip of every input, as a label belongs to the whole of it. ``masking``
     takes names, addresses and numbers out of sentences; ``text_column`` is where a table has them, "" the usual names.
     ``voice_activity`` says who finds voice in sound: webrtc or silero.
+    ``transcriber`` is a folder with a whisper model that writes down what is said in recordings, in the language
+    ``spoken`` ("": as it hears it).
     """
 
     faces: str = "off"
@@ -49,6 +51,8 @@ class IngestOptions:
     masking: bool = field(default=True, repr=False)
     text_column: str = field(default="", repr=False)
     voice_activity: str = field(default="webrtc", repr=False)
+    transcriber: str = field(default="", repr=False)
+    spoken: str = field(default="", repr=False)
 
     def ledger_key(self) -> str:
         """What names these options in the ledger of inputs; ledgers of earlier releases go by the same words."""
@@ -56,19 +60,38 @@ class IngestOptions:
         if self.modality == IngestOptions.modality:
             return words
         sentences = "" if self.masking and not self.text_column else f"{self.masking} {self.text_column} "
+        if self.transcriber:
+            sentences += f"{_version(self.transcriber)} {self.spoken} "
         heard = "" if self.voice_activity == "webrtc" else f"{self.voice_activity} "
         return f"{self.modality} {self.clip_seconds} {sentences}{heard}{words}"
+
+
+def _version(folder: str) -> str:
+    """What changes when another model lies in ``folder``."""
+    path = Path(folder).absolute()
+    files = sorted(path.iterdir()) if path.is_dir() else []
+    return " ".join((str(path), *(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)))
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A part of a recording: ``samples`` (n,) of 16 bits at 16 kHz, from second ``begin`` on the recording's clock."""
+
+    begin: float
+    samples: NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileNames:
     """Which files of a folder are samples by their suffix: ``media``; ``videos`` are those whose frames are samples.
 
-    Files whose suffix says nothing are samples when they begin with one of ``starts``.
+    ``recordings`` are those in which somebody speaks, and whose parts (see :class:`Excerpt`) hold samples. Files
+    whose suffix says nothing are samples when they begin with one of ``starts``.
     """
 
     media: frozenset[str]
     videos: frozenset[str] = frozenset()
+    recordings: frozenset[str] = frozenset()
     starts: tuple[bytes, ...] = ()
 
 
@@ -103,12 +126,15 @@ class Measured:
 class Intake(Protocol):
     """Turns inputs into pieces; one for all threads."""
 
-    files: FileNames
+    @property
+    def files(self) -> FileNames:
+        """Which files it takes, by its options."""
+        ...
 
     def __init__(self, options: IngestOptions) -> None:
         """Raise :class:`emolab.errors.EmolabError` for options that make no sense."""
 
-    def pieces(self, media: bytes | Path | Image.Image, name: str, notes: list[Problem]) -> Iterator[Piece]:
+    def pieces(self, media: bytes | Path | Image.Image | Excerpt, name: str, notes: list[Problem]) -> Iterator[Piece]:
         """The samples in one input called ``name``; ``notes`` gets what had to be assumed.
 
         Raises :class:`emolab.modalities.problems.Refused`.
@@ -127,6 +153,5 @@ def open_intake(options: IngestOptions) -> Intake:
 
 
 def files_of(modality: str) -> FileNames:
-    """The files that are samples of ``modality``."""
-    found: FileNames = getattr(INTAKES.load(modality), "files")  # noqa: B009 - a plug-in's class, of which no type is known
-    return found
+    """The files that are samples of ``modality`` where no setting says more."""
+    return open_intake(IngestOptions(modality=modality)).files

@@ -157,7 +157,7 @@ def media_files(
             continue
         where = f"{shown(path)}/{shown(member.name)}"
         info = member.info
-        if member.kind == "media":
+        if member.kind in ("media", "recording"):
             yield where, f"{info.header_offset}|{info.CRC}|{info.filename}", _reader(archive, info)
         elif member.kind == "other":
             ignored[suffix_of(member.name)] += 1

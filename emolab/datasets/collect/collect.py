@@ -18,8 +18,8 @@ from emolab.datasets.collect.sources import InputSource, count
 from emolab.datasets.file_names import source_name
 from emolab.datasets.near_copies import groups
 from emolab.datasets.near_copies.groups import DuplicateReport
-from emolab.errors import DataError
-from emolab.modalities.intake import FileNames, files_of
+from emolab.errors import ConfigError, DataError
+from emolab.modalities.intake import FileNames, open_intake
 from emolab.progress import SILENT, Progress
 from emolab.results import Result
 
@@ -108,7 +108,7 @@ def collect(
     source = InputSource(
         group_by=wanted.group_by,
         base=workspace.root,
-        files=files_of(workspace.config.project.modality),
+        files=_files(workspace, options),
         consent=wanted.consent,
         every=settings.every,
         similar=settings.similar,
@@ -150,6 +150,17 @@ def collect(
         stopped=early,
         dry_run=wanted.dry_run,
     )
+
+
+def _files(workspace: Workspace, options: IngestOptions) -> FileNames:
+    """Which files become samples. Raises :class:`ConfigError` for a transcriber where no sentences are kept."""
+    files = open_intake(replace(options, modality=workspace.config.project.modality)).files
+    if options.transcriber and not files.recordings:
+        raise ConfigError(
+            "A transcriber writes sentences, and this workspace keeps none (collect.transcriber).",
+            hint="Make a workspace for them: emolab init sentences --modality text",
+        )
+    return files
 
 
 def group_copies(workspace: Workspace, catalog: Catalog, *, progress: Progress = SILENT) -> DuplicateReport:
@@ -215,6 +226,8 @@ def ingest_options(settings: CollectConfig, *, dry_run: bool = False) -> IngestO
         voice_activity=settings.voice_activity,
         masking=settings.masking,
         text_column=settings.text_column,
+        transcriber=settings.transcriber,
+        spoken=settings.spoken,
         dry_run=dry_run,
     )
 

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from emolab.modalities.intake import Excerpt
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One input: the bytes of a file, its path, something to call for them, or pixels (a video frame).
+    """One input: the bytes of a file, its path, something to call for them, a video frame, a part of a recording.
 
     ``name`` is what reports show and the catalog keeps. ``stamp`` changes when the input changes and lets a second run
     skip it unread; a path needs none. ``recording`` is the group of its samples where it becomes several
@@ -26,7 +28,7 @@ class Item:
     of faces the largest comes first. ``carry`` is whatever the caller wants to find again in the outcome.
     """
 
-    data: bytes | Path | Callable[[], bytes] | Image.Image
+    data: bytes | Path | Callable[[], bytes] | Image.Image | Excerpt
     name: str
     source: str = "collected"
     group: str | None = None

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 #: What is stored: everything else was turned into one of these.
-SUFFIXES = (".png", ".jpg", ".flac")
+SUFFIXES = (".png", ".jpg", ".flac", ".txt")
 
 #: Bytes that are written all or none: no more than a page of memory anywhere.
 ATOMIC = 4096

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from emolab.datasets.collect.items import Item, Outcome
 from emolab.datasets.collect.prepare import Work
+from emolab.modalities.intake import Excerpt
 from emolab.modalities.problems import Problem
 
 #: How far the input is read ahead of the catalog: items, and bytes held in them.
@@ -30,6 +31,10 @@ WINDOW_SECONDS = 1.0
 CHUNK = 8
 QUICK_CHUNK = 32
 QUICK = 0.0004
+
+#: What a model that writes down a part of a recording makes of it, in sizes of the part. A thread takes one at a time:
+#: it costs a second or more, and whoever stops waits for those under way.
+HEARD = 32
 
 #: What a thread does with some items.
 Prepare = Callable[[Sequence[Item]], Work]
@@ -160,7 +165,7 @@ def _submit(
         ids = next(found) if isinstance(entry, Item) else None
         if isinstance(entry, Item) and ids is None:
             todo.append(entry)
-            if len(todo) >= pace.chunk:
+            if len(todo) >= pace.chunk or isinstance(entry.data, Excerpt):
                 yield _hand_over(todo, prepare, pool)
                 todo = []
             continue
@@ -179,6 +184,8 @@ def _hand_over(items: list[Item], prepare: Prepare, pool: ThreadPoolExecutor) ->
 def _held(entry: _Flat) -> int:
     if not isinstance(entry, Item) or isinstance(entry.data, Path) or callable(entry.data):
         return 0
+    if isinstance(entry.data, Excerpt):
+        return HEARD * entry.data.samples.nbytes
     return len(entry.data) if isinstance(entry.data, bytes) else 3 * entry.data.width * entry.data.height
 
 

@@ -12,15 +12,18 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from emolab.datasets.collect import archive, video
 from emolab.datasets.collect.ingest import Entry, Item, Problem, Whole
 from emolab.datasets.collect.walk import FoundFile, walk
+from emolab.datasets.file_names import kind_of
 from emolab.errors import ConfigError
+from emolab.modalities.audio import speech_parts
 from emolab.modalities.image.image_names import IMAGE_FILES
 from emolab.modalities.intake import FileNames
-from emolab.modalities.problems import Refused, shown
+from emolab.modalities.problems import Refused, reason, shown
 
 #: What the catalog's column holds; of longer names the end is kept.
 _GROUP_LENGTH = 255
@@ -61,11 +64,13 @@ class InputSource:
                 )  # fmt: skip
             elif found.kind == "zip":
                 yield from self._archive(found, pattern)
+            elif found.kind == "recording":
+                yield self._parts(partial(Path, found.path), shown(found.path), _stamp(found), pattern)
             else:
                 settings = f"{self.every}|{self.similar}"
                 yield Whole(shown(found.path), f"{_stamp(found)}|{settings}", self._video(found, pattern))
 
-    def _archive(self, found: FoundFile, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
+    def _archive(self, found: FoundFile, pattern: re.Pattern[str]) -> Iterator[Entry]:
         stamp = _stamp(found)
         for member in archive.media_files(found.path, max_bytes=self.max_bytes, ignored=self.ignored, files=self.files):
             if isinstance(member, Problem):
@@ -74,6 +79,9 @@ class InputSource:
             if self.stopped():
                 return
             name, mark, read = member
+            if kind_of(name, self.files) == "recording":
+                yield self._parts(read, name, f"{stamp}|{mark}", pattern)
+                continue
             yield Item(
                 data=read, name=name, stamp=f"{stamp}|{mark}", consent=self.consent,
                 group=self._group(name, pattern), recording=self._relative(name),
@@ -100,6 +108,31 @@ class InputSource:
         if left_out:
             message = f"{left_out} of {left_out + kept} frames look like the one before them and were left out"
             yield Problem(name, "similar frames", message, taken=True)
+
+    def _parts(self, read: Callable[[], bytes | Path], name: str, stamp: str, pattern: re.Pattern[str]) -> Whole:
+        return Whole(name, stamp, self._recording(read, name, stamp, pattern))
+
+    def _recording(
+        self, read: Callable[[], bytes | Path], name: str, stamp: str, pattern: re.Pattern[str]
+    ) -> Iterator[Item | Problem]:
+        """The parts of a recording; each has a stamp of its own, so that a run goes on within a recording."""
+        notes: list[Problem] = []
+        group = self._group(name, pattern) or self._relative(name)
+        try:
+            media = read()
+            size = media.stat().st_size if isinstance(media, Path) else len(media)
+            if size > self.max_bytes:
+                raise Refused("too large", f"{size:,} bytes; the limit is {self.max_bytes:,} (collect.max_bytes)")
+            for part in speech_parts.speech_parts(media, name, notes):
+                if self.stopped():
+                    yield Problem(name, "stopped", "not heard to its end; run the same command again", taken=False)
+                    return
+                yield Item(data=part, name=name, stamp=f"{stamp}|{part.begin:.3f}", consent=self.consent, group=group)
+        except Refused as refused:
+            yield refused.at(name)
+        except OSError as error:
+            yield Refused("unreadable", reason(error)).at(name)
+        yield from notes
 
     def _group(self, name: str, pattern: re.Pattern[str]) -> str | None:
         if self.group_by is None:
@@ -136,6 +169,8 @@ def count(
     for found in walk(paths, files=files, stopped=stopped):
         if isinstance(found, Problem) or found.kind == "media":
             total += 1
+        elif found.kind == "recording":
+            total += speech_parts.count_parts(Path(found.path))
         elif found.kind == "video":
             total += video.length(found.path, every=every)
         else:

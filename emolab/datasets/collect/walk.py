@@ -23,7 +23,7 @@ BLOCK = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file: ``kind`` is media, video, zip or other; ``status`` is what the file system says about it."""
+    """A file: ``kind`` is media, recording, video, zip or other; ``status`` is what the file system says about it."""
 
     path: str
     kind: str

@@ -23,6 +23,7 @@ def collect(
     limit: int | None = None,
     faces: str | None = None,
     every: float | None = None,
+    transcriber: str | Path | None = None,
     group_by: str | None = None,
     consent: str | None = None,
     name: str | None = None,
@@ -32,15 +33,18 @@ def collect(
 ) -> Collected:
     """Bring in what lies at ``paths`` (files, folders, zips, videos, patterns), or the pictures of a ``camera``.
 
-    ``faces`` and ``every`` (seconds between two frames) default to the settings. ``group_by`` says what a split never
-    divides: ``folder`` or a regular expression. ``stopped`` is asked between two inputs. What cannot be read is listed
-    in the result. Raises :class:`DataError` where there is nothing at any path.
+    ``faces``, ``every`` (seconds between two frames) and ``transcriber`` (the folder of a whisper model that makes
+    sentences of what is said in recordings) default to the settings. ``group_by`` says what a split never divides:
+    ``folder`` or a regular expression. ``stopped`` is asked between two inputs. What cannot be read is listed in the
+    result. Raises :class:`DataError` where there is nothing at any path.
     """
     from emolab.datasets.collect.collect import CollectRequest
     from emolab.datasets.collect.collect import collect as run
 
     check_given({"option.count": limit})
-    workspace = workspace.with_settings({"collect.faces": faces, "collect.every": every})
+    whisper = None if transcriber is None else str(transcriber)
+    settings = {"collect.faces": faces, "collect.every": every, "collect.transcriber": whisper}
+    workspace = workspace.with_settings(settings)
     given = [paths] if isinstance(paths, str | Path) else paths
     with workspace.lock("collect"), workspace.catalog() as catalog:
         wanted = CollectRequest(

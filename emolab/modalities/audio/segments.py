@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,16 +47,39 @@ class Segment:
     loudness: NDArray[np.float32]
 
 
+def packed_clips(heard: NDArray[np.bool_], loudness: NDArray[np.float32], most: int) -> list[tuple[int, int]]:
+    """Frames (first, last) of clips of at most ``most`` frames, of which those with voice are ``heard``."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in runs(heard):
+        if joined and begin - joined[-1][1] <= _PAUSE and end - joined[-1][0] <= most:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((begin, end))
+    out: list[tuple[int, int]] = []
+    for begin, end in joined:
+        at = begin
+        while end - at > most:
+            half = at + most // 2
+            cut = half + int(np.argmin(loudness[half : at + most])) + 1
+            out.append((at, cut))
+            at = cut
+        out.append((at, end))
+    return out
+
+
 @dataclass(slots=True)
 class Segmenter:
     """Cuts recordings into clips of at most ``longest`` seconds; where that is infinity, nothing is cut.
 
-    Noted over one recording: its ``peak`` amplitude, whether voice was ``heard``, the ``clips`` made and the
-    ``shortest`` of them in seconds, ``left_out`` stretches of voice under 0.5 s; ``split``: it was too long for one.
+    ``pack`` makes clips of the frames with voice (see :func:`packed_clips`); those of less than ``shortest_frames``
+    are left out. Noted over one recording: its ``peak`` amplitude, whether voice was ``heard``, the ``clips`` made and
+    the ``shortest`` of them in seconds, ``left_out`` stretches of voice under 0.5 s; ``split``: it was too long.
     ``activity`` is who says where voice is: see :func:`emolab.modalities.audio.voice.voiced`.
     """
 
     longest: float
+    pack: Callable[[NDArray[np.bool_], NDArray[np.float32], int], list[tuple[int, int]]] = packed_clips
+    shortest_frames: int = _SHORTEST
     peak: float = 0.0
     heard: bool = False
     clips: int = 0
@@ -100,9 +123,9 @@ class Segmenter:
             return
         self.split = True
         most = int(self.longest * RATE) // FRAME - 2 * MARGIN
-        stretches = _stretches(smoothed(heard, gap=_GAP, burst=_BURST), loudness, most)
+        stretches = self.pack(smoothed(heard, gap=_GAP, burst=_BURST), loudness, most)
         for index, (first, last) in enumerate(stretches):
-            if last - first < _SHORTEST:
+            if last - first < self.shortest_frames:
                 self.left_out += 1
                 continue
             begin, end = _around(first, last, len(heard))
@@ -144,23 +167,3 @@ def _pause(window: NDArray[np.int16], activity: str) -> int:
     else:
         middle = int(np.argmin(levels(later)))
     return min(len(window), half - half % FRAME + max(1, middle) * FRAME)
-
-
-def _stretches(heard: NDArray[np.bool_], loudness: NDArray[np.float32], most: int) -> list[tuple[int, int]]:
-    """Frames (first, last) of clips of at most ``most`` frames."""
-    joined: list[tuple[int, int]] = []
-    for begin, end in runs(heard):
-        if joined and begin - joined[-1][1] <= _PAUSE and end - joined[-1][0] <= most:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((begin, end))
-    out: list[tuple[int, int]] = []
-    for begin, end in joined:
-        at = begin
-        while end - at > most:
-            half = at + most // 2
-            cut = half + int(np.argmin(loudness[half : at + most])) + 1
-            out.append((at, cut))
-            at = cut
-        out.append((at, end))
-    return out

@@ -17,7 +17,7 @@ from emolab.modalities.audio.segments import LEAST, Segment, Segmenter
 from emolab.modalities.audio.sound_names import SOUND_FILES
 from emolab.modalities.audio.sound_quality import measure
 from emolab.modalities.image.image_names import IMAGE_FILES
-from emolab.modalities.intake import IngestOptions, Measured, Piece
+from emolab.modalities.intake import Excerpt, IngestOptions, Measured, Piece
 from emolab.modalities.problems import Problem, Refused, reason
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class SoundIntake:
     def __init__(self, options: IngestOptions) -> None:
         self._options = options
 
-    def pieces(self, media: bytes | Path | Image.Image, name: str, notes: list[Problem]) -> Iterator[Piece]:
+    def pieces(self, media: bytes | Path | Image.Image | Excerpt, name: str, notes: list[Problem]) -> Iterator[Piece]:
         """The clips of one recording, in order."""
         if not isinstance(media, bytes | Path):
             raise Refused("not a sound", "a picture of a camera or video")

@@ -9,7 +9,9 @@ _SUFFIXES = """
 """
 #: Suffixes of files that hold sound alone.
 SOUNDS = frozenset(_SUFFIXES.split())
+#: Files in which somebody may speak, whatever else they show.
+RECORDINGS = SOUNDS | IMAGE_FILES.videos
 SOUND_FILES = FileNames(
-    media=SOUNDS | IMAGE_FILES.videos,
+    media=RECORDINGS,
     starts=(b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff"),
 )

@@ -13,7 +13,7 @@ from emolab.files import TooLarge, read_file
 from emolab.modalities.image import detector_weights, faces, media, quality, reading
 from emolab.modalities.image.image_names import IMAGE_FILES
 from emolab.modalities.image.reading import heif
-from emolab.modalities.intake import FACES, IngestOptions, Measured, Piece
+from emolab.modalities.intake import FACES, Excerpt, IngestOptions, Measured, Piece
 from emolab.modalities.problems import Problem, Refused, reason
 
 if TYPE_CHECKING:
@@ -45,8 +45,10 @@ class ImageIntake:
         self._options = options
         self._thread = local()
 
-    def pieces(self, media: bytes | Path | Image.Image, name: str, notes: list[Problem]) -> Iterator[Piece]:
+    def pieces(self, media: bytes | Path | Image.Image | Excerpt, name: str, notes: list[Problem]) -> Iterator[Piece]:
         """The picture, or the faces in it."""
+        if isinstance(media, Excerpt):
+            raise Refused("not an image", "a part of a recording")
         picture = self._open(media)
         notes.extend(_notes(name, picture))
         yield from self._pictures(name, picture, notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,14 +64,20 @@ class OwnRows:
         self._progress.note(f"{many(told, 'sample')} in {many(self.files, 'file')}.")
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        from emolab.modalities.intake import IngestOptions, files_of, open_intake
+        from emolab.modalities.intake import IngestOptions, open_intake
 
         collect, kind = self._config.collect, self.model.modality
         options = IngestOptions(
-            modality=kind, max_bytes=collect.max_bytes, masking=collect.masking, text_column=collect.text_column
+            modality=kind,
+            max_bytes=collect.max_bytes,
+            masking=collect.masking,
+            text_column=collect.text_column,
+            transcriber=collect.transcriber,
+            spoken=collect.spoken,
         )
+        intake = open_intake(options)
         samples: list[tuple[str, bytes]] = []
-        for found in _samples(self._inputs, open_intake(options), self._config, files_of(kind), self.ignored):
+        for found in _samples(self._inputs, intake, self._config, intake.files, self.ignored):
             if isinstance(found, int):
                 self.files += found
             elif isinstance(found, tuple):
@@ -96,7 +103,7 @@ def _samples(
     paths = [str(one) for one in inputs if isinstance(one, str | Path)]
     source = InputSource(files=files, max_bytes=config.collect.max_bytes, ignored=ignored)
     others = [_given(number, one) for number, one in enumerate(inputs, 1) if not isinstance(one, str | Path)]
-    for entry in (*others, *source.entries(paths)) if others else source.entries(paths):
+    for entry in chain(others, _flat(source.entries(paths))):
         if isinstance(entry, Problem):
             yield entry
         elif isinstance(entry, Item):
@@ -109,6 +116,12 @@ def _samples(
             except Refused as refused:
                 yield refused.at(entry.name)
             yield from problems
+
+
+def _flat(entries: Iterator[Any]) -> Iterator[Any]:
+    """``entries`` with the parts of a recording in its place."""
+    for entry in entries:
+        yield from getattr(entry, "entries", (entry,))
 
 
 def _given(number: int, one: Any) -> Any:

@@ -110,13 +110,13 @@ def refusal(head: bytes) -> Refused:
         return Refused("truncated", "the file ends within its header")
     if not any(head):
         return Refused("damaged", "it begins with nothing but zero bytes; it was probably never written to its end")
-    text = _text(head)
+    text = text_in(head)
     message = f"no sound format starts with {head[:8]!r}" if text is None else _about(text)
     return Refused("not a sound", message)
 
 
-def _text(head: bytes) -> str | None:
-    """``head`` as text, ``None`` where it is none."""
+def text_in(head: bytes) -> str | None:
+    """``head`` as text in UTF-8, ``None`` where it is none."""
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
