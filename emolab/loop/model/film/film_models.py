@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class FilmModels:
     """An open model for each channel, ``None`` where it is left out, and how much each counts (``weights``).
 
-    ``transcript`` is a file of captions; ``hears``: the video must have sound.
+    ``transcript`` is a file of captions, ``transcriber`` else a folder of whisper that writes them down in the language
+    ``spoken``; ``hears``: the video must have sound.
     ``priors`` are the shares of the classes in each model's probabilities; ``notes`` say what was taken or is missing.
     """
 
@@ -35,6 +36,8 @@ class FilmModels:
     voice: Model | None = None
     words: OwnModel | None = None
     transcript: Path | None = None
+    transcriber: str = ""
+    spoken: str = ""
     hears: bool = True
     weights: Mapping[str, float] = field(default_factory=dict)
     priors: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -95,7 +98,8 @@ def open_models(
     words = _words(workspace, choice.words)
     if words is None and choice.transcript is not None and choice.words != NONE:
         notes.append("what is said is shown and not judged: there is no model of words here (--words MODEL)")
-    if words is not None and choice.transcript is None:
+    written = config.collect.transcriber if words is not None and choice.transcript is None else ""
+    if words is not None and choice.transcript is None and not written:
         notes.append("the words are not judged: there is no transcript (--transcript FILE)")
     if found[FACE] is None and found[VOICE] is None and words is None:
         raise ConfigError("No channel is left to judge.", hint="Name a model: --face face48")
@@ -104,6 +108,8 @@ def open_models(
         voice=found[VOICE],
         words=words,
         transcript=choice.transcript,
+        transcriber=written,
+        spoken=config.collect.spoken,
         hears=choice.voice != NONE,
         weights=dict(choice.weights),
         priors=priors,

@@ -86,7 +86,8 @@ def predict_film(
 
     ``face`` [face48], ``voice`` [the champion of a workspace of voices, else voice16] and ``words`` [the champion of a
     workspace of sentences] name models; ``none`` leaves a channel out. ``transcript`` is a file of captions (.srt,
-    .vtt, .jsonl). ``weights`` maps channels to how much they count [1 each]. ``report`` is a page of it.
+    .vtt, .jsonl); without one a local whisper writes it, where ``collect.transcriber`` names its folder. ``weights``
+    maps channels to how much they count [1 each]. ``report`` is a page of it.
     Raises :class:`DataError` for what is no video, has no sound, or no such transcript.
     """
     from emolab.config import Config
@@ -122,7 +123,7 @@ def watch_film(
 
     notes = list(models.notes)
     voices = list(voice_stretches(video, models.voice, notes)) if models.hears else []
-    captions = judged_captions(models, notes, masking=config.collect.masking)
+    captions = judged_captions(video, models, notes, masking=config.collect.masking, progress=progress)
     seen = watch_faces(video, models.face, config, smooth=smooth, portraits=report is not None, progress=progress)
     notes += seen.notes
     fuser = models.fuser()
