@@ -122,7 +122,8 @@ def clips(archive: Path, actors: int, most: int) -> tuple[list[list[NDArray[np.f
 
 def nearest(given: NDArray[np.float32], means: NDArray[np.float32]) -> NDArray[np.int64]:
     """The nearest of ``means`` (k, d) for each of ``given`` (n, d): (n,)."""
-    return np.argmax(given @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T, axis=1)
+    found: NDArray[np.int64] = np.argmax(given @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T, axis=1)
+    return found
 
 
 def share(name: str, hit: NDArray[np.bool_]) -> Result:

@@ -132,7 +132,7 @@ class Dealt:
 
     def ask(self, wanted: VoteQuota, sure: float) -> NDArray[np.int64]:
         """How many votes (n,) each clip has when the policy asks for no more, or nobody is left to ask."""
-        given = np.minimum(wanted.low, self.there)
+        given: NDArray[np.int64] = np.minimum(wanted.low, self.there)
         while True:
             label = self.labels(given).argmax(axis=1)
             found = decide(self.first(given), wanted=wanted, sure=sure, people=given, labels=label)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Result, main
 from emolab.modalities.audio import flac
+from emolab.modalities.audio.flac import sixteen_bits
 from emolab.modalities.audio.reading import RATE, load
-from emolab.modalities.audio.segments import sixteen_bits
 from emolab.modalities.problems import Problem, Refused
 from emolab.modalities.text.transcripts.transcribing import transcribed
 from emolab.modalities.text.transcripts.whisper_folder import Transcriber

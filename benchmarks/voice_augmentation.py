@@ -90,7 +90,7 @@ def one(arm: Arm, seed: int, clips: int) -> dict[str, Any]:
     known = _known()
     learn, judge = (np.flatnonzero(np.isin(known.actors, who)) for who in (LEARN, JUDGE))
     before = cpu_seconds()
-    settings = {"strength": arm.strength, "seed": seed, "precision": "bfloat16", "size": BANDS}
+    settings: dict[str, Any] = {"strength": arm.strength, "seed": seed, "precision": "bfloat16", "size": BANDS}
     with changed(arm):
         fitted, made = trained(known, learn, epochs=max(1, round(clips / len(learn))), **settings)
     seconds = cpu_seconds() - before
