@@ -82,10 +82,11 @@ install_packages() {
     .venv/bin/python -m pip install -q --upgrade 'uv>=0.5' >&2 </dev/null ||
         die "pip could not install uv." "Check the network, or pip's settings (.venv/bin/pip config list), and run this again."
     borrow_pip_settings
+    # silero-vad and resemblyzer: tests and benchmarks read a file of each; what their own code needs (torchaudio) is left out.
     # Compiled now, because an environment with PYTHONDONTWRITEBYTECODE would compile at every start (torch: 11 s).
     # shellcheck disable=SC2086
     .venv/bin/uv pip install $quiet --python .venv/bin/python --compile-bytecode --overrides "$overrides" \
-        -e '.[all,dev]' </dev/null >&2 ||
+        -e '.[all,dev]' 'silero-vad>=6,<7' 'resemblyzer>=0.1.4,<0.2' </dev/null >&2 ||
         die "the Python packages could not all be installed; the lines above say why." "Run this again: what has arrived is kept."
     .venv/bin/python scripts/one_opencv.py || die "OpenCV does not work here."
 }

@@ -98,7 +98,7 @@ def _show(session: Session, report: MergeReport, known: Mapping[str, Any] | None
     _headline(session, report)
     _labels(session, report)
     _copies(session, report)
-    warn_of(session, known)
+    warn_of(session, known, noun=report.noun)
     _remarks(session, report)
 
 
