@@ -29,8 +29,9 @@ _SHOWN = 8
 )
 @click.option(
     "--group-by",
-    metavar="folder|REGEX",
-    help="What must never be split: the folder, or what the first group of REGEX finds in the path.",
+    metavar="folder|REGEX|TABLE",
+    help="What must never be split: the folder, what the first group of REGEX finds in the path, or what "
+    "a CSV table has for it (columns path and group, or speaker).",
 )
 @click.option(
     "--every",

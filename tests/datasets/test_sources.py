@@ -14,7 +14,7 @@ from PIL import Image
 from emolab.datasets.collect.ingest import Item
 from emolab.datasets.collect.sources import InputSource, count
 from emolab.datasets.collect.walk import FoundFile, walk
-from emolab.errors import ConfigError
+from emolab.errors import ConfigError, DataError
 from emolab.modalities.problems import Problem, Refused
 
 
@@ -126,8 +126,74 @@ def test_the_folder_or_a_pattern_names_the_group(tmp_path: Path) -> None:
 
 
 def test_a_bad_pattern_for_groups_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r'--group-by "\(" is neither "folder" nor a regular expression: missing \)'):
+    with pytest.raises(
+        ConfigError, match=r'--group-by "\(" is neither "folder", a table nor a regular expression: missing \)'
+    ):
         entries(InputSource(group_by="("), tmp_path)
+
+
+def by_table(folder: Path, table: str, *, name: str = "speakers.csv") -> list[Item | Problem]:
+    (folder / name).write_text(table, encoding="utf-8")
+    return entries(InputSource(group_by=str(folder / name)), folder)
+
+
+def told(found: list[Item | Problem]) -> list[str]:
+    return [f"{Path(e.path).name}: {e.kind}: {e.taken}" for e in found if isinstance(e, Problem)]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "path,speaker\ns1/a.png,Ann\ns1/b.png,Bo\ns2/a.png,Ann\n",
+        "Speaker ID;Emotion;File\nAnn;x;.\\s1\\a.png\nBo;y;s1\\b.png\nAnn;;s2\\a.png\n",
+        "group\tfilename\nAnn\ts1/a.png\nBo\tb.png\nAnn\ts2/a.png\nAnn\ts2/a.png\n",
+    ],
+)
+def test_a_table_names_the_groups(tmp_path: Path, table: str) -> None:
+    make(tmp_path, "s1/a.png", "s1/b.png", "s2/a.png")
+    found = by_table(tmp_path, table)
+    assert [e.group for e in found if isinstance(e, Item)] == ["Ann", "Bo", "Ann"]
+    assert told(found) == []
+
+
+def test_what_a_table_of_groups_does_not_say_is_told(tmp_path: Path) -> None:
+    make(tmp_path, "s1/a.png", "s2/a.png", "s2/c.png")
+    found = by_table(tmp_path, "path,speaker\na.png,Ann\ngone.png,Bo\nlost.png,Cy\nx.png,\n,Di\nlonger,than,two\n")
+    assert [(Path(e.name).name, e.group) for e in found if isinstance(e, Item)] == [("a.png", "Ann"), ("c.png", None)]
+    assert told(found) == [
+        "a.png: group unclear: False",  # of s2: the same row fits that of s1
+        "c.png: no group: True",
+        "speakers.csv: rows without a file: True",
+        *["speakers.csv: broken row: True"] * 3,
+    ]
+    assert next(e.message for e in found if isinstance(e, Problem) and "rows" in e.kind) == "2: gone.png, lost.png"
+
+
+def test_groups_by_a_table_reach_into_zips(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        archive.writestr("in/a.png", image_bytes())
+    found = by_table(tmp_path, "path,person\nin/a.png,Ann\n")
+    assert [e.group for e in found if isinstance(e, Item)] == ["Ann"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("path,emotion\na.png,joy\n", "has no column of groups: path, emotion"),
+        ("clip id,speaker\na.png,Ann\n", "has no column of files: clip id, speaker"),
+        ("path,speaker\n", "names no file with a group"),
+        ("path,speaker\na.png,Ann\na.png,Bo\n", "has a.png in two groups: Ann and Bo"),
+    ],
+)
+def test_a_table_of_groups_without_sense_is_refused(tmp_path: Path, table: str, message: str) -> None:
+    make(tmp_path, "a.png")
+    with pytest.raises(DataError, match=message):
+        by_table(tmp_path, table)
+
+
+def test_a_table_of_groups_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"speakers\.csv cannot be read"):
+        entries(InputSource(group_by=str(tmp_path / "speakers.csv")), tmp_path)
 
 
 def test_consent_goes_with_every_item(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def warn_of(session: Session, known: Mapping[str, Any] | None, *, noun: str = "image") -> None:
-    """Say what ``learned_of`` found of samples called ``noun``, unless no more than are taken for learned by mistake."""
+    """Say what ``learned_of`` found of samples called ``noun``, unless as few as are taken for learned by mistake."""
     from emolab.cli.common import escape
 
     if known is None:

@@ -152,10 +152,11 @@ class _Ingestion:
                 self._entries.append((outcome.stamp, self._since_end))
             self._since_end = []
             return
-        self.report.items += 1
         if isinstance(outcome, Problem):
+            self.report.items += not outcome.taken  # a note is about an input that is counted, or about none
             self._note(outcome)
             return
+        self.report.items += 1
         for problem in outcome.problems:
             self._note(problem)
         self._batch.append(outcome)

@@ -7,7 +7,6 @@ workers.
 from __future__ import annotations
 
 import os
-import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,25 +15,22 @@ from functools import partial
 from pathlib import Path
 
 from emolab.datasets.collect import archive, video
+from emolab.datasets.collect.grouping import Grouping, open_grouping, relative
 from emolab.datasets.collect.ingest import Entry, Item, Problem, Whole
 from emolab.datasets.collect.walk import FoundFile, walk
 from emolab.datasets.file_names import kind_of
-from emolab.errors import ConfigError
 from emolab.modalities.audio import speech_parts
 from emolab.modalities.image.image_names import IMAGE_FILES
 from emolab.modalities.intake import FileNames
 from emolab.modalities.problems import Refused, reason, shown
-
-#: What the catalog's column holds; of longer names the end is kept.
-_GROUP_LENGTH = 255
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputSource:
     """How paths become items.
 
-    ``group_by``: ``None``, ``folder`` or a regular expression whose first group, found in the path, names the group
-    (a video without one is a group of its own). Folders and videos are named relative to ``base``, so that they have
+    ``group_by`` is what :func:`emolab.datasets.collect.grouping.open_grouping` takes (a video without a group is one of
+    its own). Folders and videos are named relative to ``base``, so that they have
     the same name wherever the command is typed. ``every`` and ``similar`` are those of
     :func:`emolab.datasets.collect.video.frames`. ``ignored`` counts, by suffix, files that are none of ``files``.
     ``stopped`` is asked before each input whether to end early.
@@ -51,26 +47,24 @@ class InputSource:
     stopped: Callable[[], bool] = lambda: False
 
     def entries(self, paths: Sequence[str]) -> Iterator[Entry]:
-        """Everything below ``paths``. Raises :class:`ConfigError` when ``group_by`` is no regular expression."""
-        pattern = self._pattern()
+        """Everything below ``paths``. Raises what :func:`open_grouping` raises."""
+        grouping = open_grouping(self.group_by, self.base)
         for found in walk(paths, files=self.files, ignored=self.ignored, stopped=self.stopped):
             if isinstance(found, Problem):
                 yield found
             elif found.kind == "media":
-                name = shown(found.path)
-                yield Item(
-                    data=Path(found.path), name=name, stamp=_stamp(found), consent=self.consent,
-                    group=self._group(name, pattern), recording=self._relative(name),
-                )  # fmt: skip
+                yield from self._file(Path(found.path), shown(found.path), _stamp(found), grouping)
             elif found.kind == "zip":
-                yield from self._archive(found, pattern)
+                yield from self._archive(found, grouping)
             elif found.kind == "recording":
-                yield self._parts(partial(Path, found.path), shown(found.path), _stamp(found), pattern)
+                yield self._parts(partial(Path, found.path), shown(found.path), _stamp(found), grouping)
             else:
                 settings = f"{self.every}|{self.similar}"
-                yield Whole(shown(found.path), f"{_stamp(found)}|{settings}", self._video(found, pattern))
+                yield Whole(shown(found.path), f"{_stamp(found)}|{settings}", self._video(found, grouping))
+        if not self.stopped():
+            yield from grouping.rest()
 
-    def _archive(self, found: FoundFile, pattern: re.Pattern[str]) -> Iterator[Entry]:
+    def _archive(self, found: FoundFile, grouping: Grouping) -> Iterator[Entry]:
         stamp = _stamp(found)
         for member in archive.media_files(found.path, max_bytes=self.max_bytes, ignored=self.ignored, files=self.files):
             if isinstance(member, Problem):
@@ -80,18 +74,29 @@ class InputSource:
                 return
             name, mark, read = member
             if kind_of(name, self.files) == "recording":
-                yield self._parts(read, name, f"{stamp}|{mark}", pattern)
+                yield self._parts(read, name, f"{stamp}|{mark}", grouping)
                 continue
-            yield Item(
-                data=read, name=name, stamp=f"{stamp}|{mark}", consent=self.consent,
-                group=self._group(name, pattern), recording=self._relative(name),
-            )  # fmt: skip
+            yield from self._file(read, name, f"{stamp}|{mark}", grouping)
 
-    def _video(self, found: FoundFile, pattern: re.Pattern[str]) -> Iterator[Item | Problem]:
+    def _file(
+        self, data: Path | Callable[[], bytes], name: str, stamp: str, grouping: Grouping
+    ) -> Iterator[Item | Problem]:
+        """One file, unless its group cannot be told."""
+        try:
+            group = grouping.group(name)
+        except Refused as refused:
+            yield refused.at(name)
+            return
+        recording = relative(name, self.base)
+        yield Item(data=data, name=name, stamp=stamp, consent=self.consent, group=group, recording=recording)
+        yield from grouping.notes(name)
+
+    def _video(self, found: FoundFile, grouping: Grouping) -> Iterator[Item | Problem]:
         name = shown(found.path)
         left_out = kept = 0
         notes: list[str] = []
         try:
+            group = grouping.group(name) or relative(name, self.base)
             for frame in video.frames(found.path, every=self.every, similar=self.similar, notes=notes):
                 if self.stopped():
                     yield Problem(name, "stopped", "not read to its end; run the same command again", taken=False)
@@ -100,25 +105,25 @@ class InputSource:
                     left_out += 1
                     continue
                 kept += 1
-                group = self._group(name, pattern) or self._relative(name)
                 yield Item(data=frame.image, name=f"{name}@{frame.seconds:.2f}s", consent=self.consent, group=group)
         except Refused as refused:
             yield refused.at(name)
+        yield from grouping.notes(name)
         yield from (Problem(name, "pixel shape", note, taken=True) for note in notes)
         if left_out:
             message = f"{left_out} of {left_out + kept} frames look like the one before them and were left out"
             yield Problem(name, "similar frames", message, taken=True)
 
-    def _parts(self, read: Callable[[], bytes | Path], name: str, stamp: str, pattern: re.Pattern[str]) -> Whole:
-        return Whole(name, stamp, self._recording(read, name, stamp, pattern))
+    def _parts(self, read: Callable[[], bytes | Path], name: str, stamp: str, grouping: Grouping) -> Whole:
+        return Whole(name, stamp, self._recording(read, name, stamp, grouping))
 
     def _recording(
-        self, read: Callable[[], bytes | Path], name: str, stamp: str, pattern: re.Pattern[str]
+        self, read: Callable[[], bytes | Path], name: str, stamp: str, grouping: Grouping
     ) -> Iterator[Item | Problem]:
         """The parts of a recording; each has a stamp of its own, so that a run goes on within a recording."""
         notes: list[Problem] = []
-        group = self._group(name, pattern) or self._relative(name)
         try:
+            group = grouping.group(name) or relative(name, self.base)
             media = read()
             size = media.stat().st_size if isinstance(media, Path) else len(media)
             if size > self.max_bytes:
@@ -133,28 +138,7 @@ class InputSource:
         except OSError as error:
             yield Refused("unreadable", reason(error)).at(name)
         yield from notes
-
-    def _group(self, name: str, pattern: re.Pattern[str]) -> str | None:
-        if self.group_by is None:
-            return None
-        if self.group_by == "folder":
-            return self._relative(os.path.dirname(name))  # noqa: PTH120 - text, once per file
-        found = pattern.search(name)
-        if found is None:
-            return None
-        return (found.group(1) if pattern.groups else found.group())[-_GROUP_LENGTH:]
-
-    def _relative(self, path: str) -> str:
-        return os.path.relpath(path, self.base)[-_GROUP_LENGTH:]
-
-    def _pattern(self) -> re.Pattern[str]:
-        try:
-            return re.compile(self.group_by or "")
-        except re.error as error:
-            raise ConfigError(
-                f'--group-by "{self.group_by}" is neither "folder" nor a regular expression: {error}.',
-                hint=r"Example for subject_07/smile.jpg: --group-by 'subject_(\d+)'",
-            ) from error
+        yield from grouping.notes(name)
 
 
 def count(

@@ -59,7 +59,7 @@ class Columns:
         self.speakers: str | None = None
         if not {"group", "group_by"} & set(options):
             taken = {*self._at.values(), *self._counts.values()}
-            free = [name for at, name in enumerate(header) if at not in taken and _plain(name) in SPEAKER_COLUMNS]
+            free = [name for at, name in enumerate(header) if at not in taken and plain(name) in SPEAKER_COLUMNS]
             self.speakers = free[0] if free else None
         self._lines: Iterator[Line | Fault] = table.rows()
         self._by_folder = False
@@ -126,7 +126,7 @@ class Columns:
         header = self._table.header
         taken = {*self._at.values(), *self._counts.values()}
         for at, name in enumerate(header):
-            if at not in taken and _plain(name) in SPLIT_COLUMNS:
+            if at not in taken and plain(name) in SPLIT_COLUMNS:
                 self._at["split"] = at
                 return
         looked_at: list[Line | Fault] = []
@@ -148,7 +148,7 @@ class Columns:
         self._by_folder = _folder_split(self.cell(first, "path") or "") is not None
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """The name of a column without what differs between tables."""
     return name.strip().lower().replace(" ", "_").replace("-", "_")
 

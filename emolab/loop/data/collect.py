@@ -35,8 +35,8 @@ def collect(
 
     ``faces``, ``every`` (seconds between two frames) and ``transcriber`` (the folder of a whisper model that makes
     sentences of what is said in recordings) default to the settings. ``group_by`` says what a split never divides:
-    ``folder`` or a regular expression. ``stopped`` is asked between two inputs. What cannot be read is listed in the
-    result. Raises :class:`DataError` where there is nothing at any path.
+    ``folder``, a table (a path that ends in .csv or .tsv) or a regular expression. ``stopped`` is asked between two
+    inputs. What cannot be read is listed in the result. Raises :class:`DataError` where there is nothing at any path.
     """
     from emolab.datasets.collect.collect import CollectRequest
     from emolab.datasets.collect.collect import collect as run
