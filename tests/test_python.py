@@ -538,6 +538,7 @@ def written(value: ast.expr) -> Iterator[str]:
 def test_every_argument_that_a_hint_means_is_one_of_a_step() -> None:
     steps = [signature(getattr(emolab, name)).parameters for name in emolab.STEPS]
     known = {*signature(emolab.SimulationRequest).parameters, *(name for step in steps for name in step), "classes"}
+    known |= {*signature(emolab.init).parameters}
     wrong = {
         f"{place}: {text}: {meant}"
         for place, text in hints()

@@ -108,6 +108,7 @@ _FOUND = re.compile(
     rf"|(?:--set\s+|(?<=: ))(?P<setting>(?:{'|'.join(SECTIONS)})\.\w+)\s?=\s?(?P<value>{_VALUE})"
     rf"|(?:-o|--option)\s+\"?(?P<key>\w+)=(?P<given>{_VALUE})"
     r"|\b(?P<shell>export|unset)\s+(?P<variable>[A-Z][A-Z0-9_]+)\b"
+    r"|\b(?P<pip>pip\s+install\b[^,;]*)"
     r"|\b(?P<again>command\s+again)\b"
     r"|(?<![\w-])--?(?P<option>[a-z][\w-]*)"
 )

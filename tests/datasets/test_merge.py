@@ -270,7 +270,7 @@ def test_the_command_prints_tables_json_and_an_exit_code(workspace: Workspace, t
         assert text in shown.stderr
     data: dict[str, Any] = json.loads(run_cli("merge", "image_folder", str(path), "--json", cwd=workspace.root).stdout)
     assert (data["read"], data["known"], data["unreadable"]) == (3, 2, 1)
-    assert set(data) == {*MergeReport.__slots__, "learned", "repaired"} - {"images"}, "no ids"
+    assert set(data) == {*MergeReport.__slots__, "learned", "repaired"} - {"images", "noun"}, "no ids"
     wrong = run_cli("merge", "image_folder", str(path), "-o", "group", cwd=workspace.root)
     assert (wrong.returncode, "is not KEY=VALUE" in wrong.stderr) == (2, True)
 

@@ -60,9 +60,9 @@ def version(
 ) -> ModelVersion:
     """A model at work; pictures are taken as they are."""
     looking = CollectConfig(faces="off", max_pixels=1_000_000)
-    own = None if model is None or isinstance(model, FakeModel) else OwnPredictor(model, looking)
+    own = hasattr(model, "answers")
     return ModelVersion(
-        predictor=own or Predictor(model or FakeModel(), looking),
+        predictor=OwnPredictor(model, looking) if own else Predictor(model or FakeModel(), looking),  # type: ignore[arg-type]
         name=name,
         card="# A card",
         batching=batching or Batching(),

@@ -49,6 +49,7 @@ def open_service(
 
     Raises :class:`ConfigError` for an address that others reach without a key, and what ``open_model`` raises.
     """
+    from emolab.errors import DataError
     from emolab.loop.model.models import default_model
     from emolab.loop.operate.serve_keys import FOLDER, key_file
     from emolab.serving.audit import AuditLog
@@ -65,7 +66,10 @@ def open_service(
 
     first = model
     if with_app and model == "champion" and workspace is not None and _id_of(workspace, model) is None:
-        first = default_model(workspace)
+        try:
+            first = default_model(workspace)
+        except DataError:
+            first = default_model(None)  # people can label and look all the same; what it answers about is said below
         progress.note(f"There is no champion yet: {first}, which comes with emolab, answers until there is one.")
     version = loaded(first)
     _say_if_foreign(workspace, first, version, progress)
