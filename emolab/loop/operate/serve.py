@@ -49,8 +49,6 @@ def open_service(
 
     Raises :class:`ConfigError` for an address that others reach without a key, and what ``open_model`` raises.
     """
-    from emolab.errors import DataError
-    from emolab.loop.model.models import default_model
     from emolab.loop.operate.serve_keys import FOLDER, key_file
     from emolab.serving.audit import AuditLog
     from emolab.serving.model_host import ModelHost
@@ -66,10 +64,7 @@ def open_service(
 
     first = model
     if with_app and model == "champion" and workspace is not None and _id_of(workspace, model) is None:
-        try:
-            first = default_model(workspace)
-        except DataError:
-            first = default_model(None)  # people can label and look all the same; what it answers about is said below
+        first = _standby(workspace)
         progress.note(f"There is no champion yet: {first}, which comes with emolab, answers until there is one.")
     version = loaded(first)
     _say_if_foreign(workspace, first, version, progress)
@@ -90,6 +85,20 @@ def open_service(
     version.warm_up()
     _follow(service, workspace, model, loaded=lambda: loaded(model), log=AuditLog(folder, name="shadow"))
     return service
+
+
+def _standby(workspace: Workspace) -> str:
+    """The model that answers until there is a champion; one of images where none of the workspace's samples is there.
+
+    People can label and look all the same, and :func:`_say_if_foreign` warns.
+    """
+    from emolab.errors import DataError
+    from emolab.loop.model.models import default_model
+
+    try:
+        return default_model(workspace)
+    except DataError:
+        return default_model(None)
 
 
 def _say_if_foreign(workspace: Workspace | None, name: str, version: ModelVersion, progress: Progress) -> None:
