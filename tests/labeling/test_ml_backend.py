@@ -90,6 +90,7 @@ def test_the_ledger_knows_which_guess_of_the_backend_stood_on_the_form_and_which
                 ann.choose_by_key("happiness")
             ann.submit()
         context.close()
+        backend.stop()  # its own pulls have ended then: one that is under way holds the lock
         elsewhere = half_blind(named(other_machine(team, n=10), title), 0.5)
         for machine in (team, elsewhere):
             pull(machine, client)
