@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +22,16 @@ from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
 from emolab.modalities.text.ngrams import NgramConfig, count_ngrams
 from emolab.modalities.text.projection import WIDTH, projected
-from emolab.modalities.text.sentence import content, read_sentence, read_sentences, store_form
+from emolab.modalities.text.sentence import read_sentences
+from emolab.modalities.text.sentence_model import MODALITY, SentenceModel
 from emolab.modalities.text.tfidf import Tfidf
-from emolab.stats import multilabel
 from emolab.stats.sparse_logistic import sigmoid
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
 FORMAT = "emolab-text-model/1"
-MODALITY = "text"
 DOCUMENT, WEIGHTS = "model.json", "weights.npz"
-#: What to send where a model of sentences answers.
-EXPECTED = 'Send a sentence: {"text": "..."}'
 #: Which n-grams a sentence has and where they are hashed to; a change makes weights of before meaningless.
 FEATURES = 1
 #: Sentences that are judged at once.
@@ -41,7 +41,7 @@ _ARRAYS = {"buckets": "int64", "rarity": "float32", "weight": "float32", "bias":
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextModel:
+class TextModel(SentenceModel):
     """``weight`` (d, k) and ``bias`` (k,) act on the rows of ``tfidf``; ``thresholds`` (k,) lie in 0..1.
 
     ``about`` is what else the document says: ``settings``, ``metrics``, ``n``, ``created_at``, ``made_by``.
@@ -61,66 +61,30 @@ class TextModel:
 
     def logits(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """The log-odds (n, k) of each class by itself."""
-        found = [np.zeros((0, len(self.classes)), np.float32)]
-        for begin in range(0, len(sentences), _BATCH):
-            matrix = self.tfidf.matrix(count_ngrams(sentences[begin : begin + _BATCH], self.ngrams))
-            found.append((matrix @ self.weight + self.bias).astype(np.float32))
-        return np.concatenate(found)
+        found = [self._logits(matrix) for matrix in self._matrices(sentences)]
+        return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *found])
 
-    def answers(self, media: Sequence[bytes | Path]) -> tuple[NDArray[np.float32], dict[int, str]]:
-        """Probabilities (n, k) of sentences in UTF-8 (n), and why some cannot be read by position; their rows are 0."""
-        sentences, errors = read_sentences(media)
-        probs = self.probabilities(sentences)
-        probs[list(errors)] = 0
-        return probs, errors
-
-    def embedded(
-        self, media: Sequence[bytes | Path]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[int, str]]:
-        """Probabilities (n, k), features (n, d) of n-grams (:mod:`.projection`), and what cannot be read."""
-        sentences, errors = read_sentences(media)
-        probs = self.probabilities(sentences)
-        probs[list(errors)] = 0
-        return probs, self.features(sentences), errors
+    def judged(self, sentences: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The probability (n, k) of each class by itself, and features (n, 384) of n-grams (:mod:`.projection`)."""
+        probs, found = [np.zeros((0, len(self.classes)), np.float32)], [np.zeros((0, WIDTH), np.float32)]
+        for matrix in self._matrices(sentences):
+            probs.append(sigmoid(self._logits(matrix)))
+            found.append(projected(matrix, self.tfidf.buckets))
+        return np.concatenate(probs), np.concatenate(found)
 
     def unlearned(self, media: Sequence[bytes | Path]) -> NDArray[np.float32]:
-        """Features (n, d) of n-grams; labels play no part in them."""
-        return self.features(read_sentences(media)[0])
+        """Features (n, 384) of n-grams; labels play no part in them."""
+        matrices = self._matrices(read_sentences(media)[0])
+        found = [projected(matrix, self.tfidf.buckets) for matrix in matrices]
+        return np.concatenate([np.zeros((0, WIDTH), np.float32), *found])
 
-    def features(self, sentences: Sequence[str]) -> NDArray[np.float32]:
-        """Features (n, d) of n-grams: see :mod:`emolab.modalities.text.projection`."""
-        found = [np.zeros((0, WIDTH), np.float32)]
+    def _matrices(self, sentences: Sequence[str]) -> Iterator[csr_matrix]:
+        """The rows (<= 4096, d) of the sentences, a part at a time."""
         for begin in range(0, len(sentences), _BATCH):
-            matrix = self.tfidf.matrix(count_ngrams(sentences[begin : begin + _BATCH], self.ngrams))
-            found.append(projected(matrix, self.tfidf.buckets))
-        return np.concatenate(found)
+            yield self.tfidf.matrix(count_ngrams(sentences[begin : begin + _BATCH], self.ngrams))
 
-    @property
-    def expected(self) -> str:
-        """A sentence, as JSON."""
-        return EXPECTED
-
-    def form(self, media: bytes, *, masking: bool) -> bytes:
-        """The sentence in ``media`` as it would be kept."""
-        return store_form(read_sentence(media), masking=masking).data
-
-    def contents(self, media: Sequence[bytes | Path]) -> list[bytes | None]:
-        """16 bytes by which each sentence is recognised again: see :func:`content`."""
-        sentences, errors = read_sentences(media)
-        return [None if i in errors else content(text) for i, text in enumerate(sentences)]
-
-    def caption(self, media: bytes) -> str:
-        """The sentence itself."""
-        return read_sentence(media)
-
-    def labels(self, probs: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-        """Which classes (n, k) ``probs`` (n, k) say: those above their thresholds, the nearest where none is."""
-        return multilabel.labels(probs, self.thresholds)
-
-    @property
-    def modality(self) -> str:
-        """``text``."""
-        return MODALITY
+    def _logits(self, matrix: csr_matrix) -> NDArray[np.float32]:
+        return np.asarray(matrix @ self.weight + self.bias, np.float32)
 
     @property
     def id(self) -> str:

@@ -24,9 +24,8 @@ from safetensors.torch import save as save_tensors
 from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
 from emolab.modalities.text import text_model
-from emolab.modalities.text.sentence import content, read_sentence, read_sentences, store_form
-from emolab.modalities.text.text_model import DOCUMENT, EXPECTED, MODALITY, TextModel
-from emolab.stats import multilabel
+from emolab.modalities.text.sentence_model import MODALITY, SentenceModel
+from emolab.modalities.text.text_model import DOCUMENT, TextModel
 from emolab.stats.sparse_logistic import sigmoid
 from emolab.training.sentences.encoder import CONFIG, TOKENS, WEIGHTS, Encoder, read_encoder
 
@@ -35,7 +34,7 @@ ENCODER, HEAD, NGRAMS = "encoder", "head.safetensors", "ngrams"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EncoderModel:
+class EncoderModel(SentenceModel):
     """``weight`` (d, k) and ``bias`` (k,) act on features of ``encoder``; ``thresholds`` (k,) lie in 0..1.
 
     ``share`` is what the encoder's log-odds count, the rest is that of ``ngrams``. ``source`` is the folder that the
@@ -62,52 +61,9 @@ class EncoderModel:
         """The probability (n, k) of each class by itself: a row need not sum to 1."""
         return self.judged(sentences)[0]
 
-    def answers(self, media: Sequence[bytes | Path]) -> tuple[NDArray[np.float32], dict[int, str]]:
-        """Probabilities (n, k) of sentences in UTF-8 (n), and why some cannot be read by position; their rows are 0."""
-        sentences, errors = read_sentences(media)
-        probs = self.probabilities(sentences)
-        probs[list(errors)] = 0
-        return probs, errors
-
-    def embedded(
-        self, media: Sequence[bytes | Path]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[int, str]]:
-        """Probabilities (n, k), the encoder's features (n, d), and what cannot be read."""
-        sentences, errors = read_sentences(media)
-        probs, found = self.judged(sentences)
-        probs[list(errors)] = 0
-        return probs, found, errors
-
     def unlearned(self, media: Sequence[bytes | Path]) -> NDArray[np.float32]:
         """Features (n, d) of n-grams; a fine-tuned encoder knows the labels, they do not."""
         return self.ngrams.unlearned(media)
-
-    @property
-    def expected(self) -> str:
-        """A sentence, as JSON."""
-        return EXPECTED
-
-    def form(self, media: bytes, *, masking: bool) -> bytes:
-        """The sentence in ``media`` as it would be kept."""
-        return store_form(read_sentence(media), masking=masking).data
-
-    def contents(self, media: Sequence[bytes | Path]) -> list[bytes | None]:
-        """16 bytes by which each sentence is recognised again: see :func:`content`."""
-        sentences, errors = read_sentences(media)
-        return [None if i in errors else content(text) for i, text in enumerate(sentences)]
-
-    def caption(self, media: bytes) -> str:
-        """The sentence itself."""
-        return read_sentence(media)
-
-    def labels(self, probs: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-        """Which classes (n, k) ``probs`` (n, k) say: those above their thresholds, the nearest where none is."""
-        return multilabel.labels(probs, self.thresholds)
-
-    @property
-    def modality(self) -> str:
-        """``text``."""
-        return MODALITY
 
     @property
     def id(self) -> str:
