@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.errors import DataError
 from emolab.modalities.text import tfidf
 from emolab.modalities.text.ngrams import NgramConfig, count_ngrams
-from emolab.modalities.text.sentence import read_sentences
+from emolab.modalities.text.sentence import all_sentences
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -45,11 +44,8 @@ def features_of(media: Sequence[bytes | Path]) -> NDArray[np.float32]:
 
     Raises :class:`DataError` for one that cannot be read.
     """
-    sentences, errors = read_sentences(media)
-    if errors:
-        raise DataError(f"{len(errors):,} sentences cannot be read; the first: {next(iter(errors.values()))}.")
     config = NgramConfig()
-    counts = count_ngrams(sentences, config)
+    counts = count_ngrams(all_sentences(media), config)
     fitted = tfidf.fit(counts, bits=config.bits)
     return projected(fitted.matrix(counts), fitted.buckets)
 

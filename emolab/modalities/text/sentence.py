@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emolab.errors import DataError
 from emolab.files import TooLarge, read_file
 from emolab.modalities.problems import Refused, reason
 from emolab.modalities.text.masking import mask
+from emolab.words import many
 
 #: The longest sentence in characters; a label tells little of a longer text.
 MOST_LETTERS = 2000
@@ -123,6 +125,14 @@ def content(text: str) -> bytes:
     text = mask(text)[0]
     words = " ".join(_LETTERS.findall(text.casefold())) or text
     return hashlib.sha256(words.encode()).digest()[:16]
+
+
+def all_sentences(media: Sequence[bytes | Path]) -> list[str]:
+    """The sentences (n) in ``media`` (n). Raises :class:`DataError` where one cannot be read."""
+    sentences, errors = read_sentences(media)
+    if errors:
+        raise DataError(f"{many(len(errors), 'sentence')} cannot be read; the first: {next(iter(errors.values()))}.")
+    return sentences
 
 
 def decoded(data: bytes) -> str:

@@ -34,7 +34,10 @@ class SentenceModel(ABC):
 
     @abstractmethod
     def unlearned(self, media: Sequence[bytes | Path]) -> NDArray[np.float32]:
-        """Features (n, d) of sentences in UTF-8 (n) in which labels played no part."""
+        """Features (n, d) of sentences in UTF-8 (n) in which labels played no part.
+
+        Raises :class:`emolab.errors.DataError` where one cannot be read.
+        """
 
     def answers(self, media: Sequence[bytes | Path]) -> tuple[NDArray[np.float32], dict[int, str]]:
         """Probabilities (n, k) of sentences in UTF-8 (n), and why some cannot be read by position; their rows are 0."""

@@ -22,7 +22,7 @@ from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
 from emolab.modalities.text.ngrams import NgramConfig, count_ngrams
 from emolab.modalities.text.projection import WIDTH, projected
-from emolab.modalities.text.sentence import read_sentences
+from emolab.modalities.text.sentence import all_sentences
 from emolab.modalities.text.sentence_model import MODALITY, SentenceModel
 from emolab.modalities.text.tfidf import Tfidf
 from emolab.stats.sparse_logistic import sigmoid
@@ -73,8 +73,8 @@ class TextModel(SentenceModel):
         return np.concatenate(probs), np.concatenate(found)
 
     def unlearned(self, media: Sequence[bytes | Path]) -> NDArray[np.float32]:
-        """Features (n, 384) of n-grams; labels play no part in them."""
-        matrices = self._matrices(read_sentences(media)[0])
+        """Features (n, 384) of n-grams; labels play no part in them. Raises what :func:`all_sentences` raises."""
+        matrices = self._matrices(all_sentences(media))
         found = [projected(matrix, self.tfidf.buckets) for matrix in matrices]
         return np.concatenate([np.zeros((0, WIDTH), np.float32), *found])
 

@@ -157,3 +157,17 @@ def test_a_folder_without_such_a_model_is_left_to_others(tmp_path: Path) -> None
     for text in ("not json", "[1]", '{"format": "emolab-model/1"}', '{"modality": "smell"}'):
         (tmp_path / "model.json").write_text(text)
         assert own_model(tmp_path) is None
+
+
+def test_probabilities_and_features_in_one_pass_are_those_of_two(model: TextModel) -> None:
+    texts, _ = sentences(30, seed=4)
+    media: list[bytes | Path] = [text.encode() for text in texts]
+    probs, features = model.judged(texts)
+    assert np.array_equal(probs, model.probabilities(texts))
+    assert np.array_equal(features, model.unlearned(media))
+    assert [part.shape for part in model.judged([])] == [(0, 3), (0, 384)]
+
+
+def test_a_sentence_that_cannot_be_read_is_no_sentence_without_words(model: TextModel) -> None:
+    with pytest.raises(DataError, match=r"^1 sentence cannot be read; the first: .*not text"):
+        model.unlearned([b"so glad", b"\x89PNG\r\n\x1a\n\0\0"])
