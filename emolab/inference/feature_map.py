@@ -7,8 +7,10 @@ a mean over height and width makes the features of.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from emolab.inference.protobuf import bytes_field, read_fields
 
 #: Fields of the messages of ONNX (onnx.proto): of the model, the graph, a node, and what is known of a value.
 _GRAPH, _NODE, _OUTPUT, _NAME = 7, 1, 12, 1
@@ -62,8 +64,8 @@ def find(content: bytes, *, features: str, logits: str) -> MapNames | None:
 
 def with_outputs(content: bytes, names: Sequence[str]) -> bytes:
     """The ONNX file ``content`` with the values called ``names`` among its outputs."""
-    values = b"".join(_field(_OUTPUT, _field(_NAME, name.encode())) for name in names)
-    return content + _field(_GRAPH, values)
+    values = b"".join(bytes_field(_OUTPUT, bytes_field(_NAME, name.encode())) for name in names)
+    return content + bytes_field(_GRAPH, values)
 
 
 def _back(makers: Mapping[str, _Node], name: str, wanted: Sequence[str], passed: Sequence[str]) -> _Node | None:
@@ -81,68 +83,16 @@ def _back(makers: Mapping[str, _Node], name: str, wanted: Sequence[str], passed:
 def _makers(content: bytes) -> dict[str, _Node]:
     """Each value of the graph in ``content`` -> the node that makes it."""
     found = {}
-    for number, graph in _fields(memoryview(content)):
+    for number, graph in read_fields(memoryview(content)):
         if number != _GRAPH:
             continue
-        for kind, node in _fields(graph):
+        for kind, node in read_fields(graph):
             if kind != _NODE:
                 continue
-            parts = [(field, bytes(value).decode()) for field, value in _fields(node) if field <= _NODE_KIND]
+            parts = [(field, bytes(value).decode()) for field, value in read_fields(node) if field <= _NODE_KIND]
             one = _Node(
                 next((text for field, text in parts if field == _NODE_KIND), ""),
                 tuple(text for field, text in parts if field == _NODE_INPUT),
             )
             found.update({text: one for field, text in parts if field == _NODE_OUTPUT})
     return found
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of every field of ``message`` that has a length; numbers are passed over.
-
-    Raises :class:`ValueError` or :class:`IndexError` for what is no message.
-    """
-    at = 0
-    while at < len(message):
-        key, at = _number(message, at)
-        match key & 7:
-            case 0:
-                _, at = _number(message, at)
-            case 1:
-                at += 8
-            case 2:
-                length, at = _number(message, at)
-                if at + length > len(message):
-                    raise ValueError(at)
-                yield key >> 3, message[at : at + length]
-                at += length
-            case 5:
-                at += 4
-            case _:
-                raise ValueError(key)
-
-
-def _number(message: memoryview, at: int) -> tuple[int, int]:
-    """The number of 7 bits a byte that begins at ``at``, and where it ends."""
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return value, at
-        if shift > 63:
-            raise ValueError(at)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _as_number(number << 3 | 2) + _as_number(len(content)) + content
-
-
-def _as_number(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

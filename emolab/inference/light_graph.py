@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emolab.errors import DataError
+from emolab.inference.protobuf import bytes_field, varint_field
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def joined(folder: Path) -> bytes:
         tensors = {name: folded(weights, *place) for name, place in places.items()}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"The model in {folder} is damaged: {error}.", hint="Install emolab again.") from error
-    return graph + _field(_GRAPH, b"".join(_field(_INITIALIZER, _tensor(*each)) for each in tensors.items()))
+    return graph + bytes_field(_GRAPH, b"".join(bytes_field(_INITIALIZER, _tensor(*each)) for each in tensors.items()))
 
 
 def folded(weights: Mapping[str, NDArray[Any]], weight: str, part: str, norm: str) -> NDArray[np.float32]:
@@ -84,21 +85,7 @@ def read_weights(file: Path) -> dict[str, NDArray[Any]]:
 
 
 def _tensor(name: str, array: NDArray[np.float32]) -> bytes:
-    dims = b"".join(_number(_DIMS << 3) + _number(size) for size in array.shape)
-    kind = _number(_TYPE << 3) + _number(_FLOAT)
-    return dims + kind + _field(_NAME, name.encode()) + _field(_RAW, np.ascontiguousarray(array, "<f4").tobytes())
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A field of bytes: its number, its length, itself."""
-    return _number(number << 3 | 2) + _number(len(content)) + content
-
-
-def _number(value: int) -> bytes:
-    """``value`` in groups of seven bits, the lowest first."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    """A TensorProto of ``array`` called ``name``."""
+    dims = b"".join(varint_field(_DIMS, size) for size in array.shape)
+    raw = np.ascontiguousarray(array, "<f4").tobytes()
+    return dims + varint_field(_TYPE, _FLOAT) + bytes_field(_NAME, name.encode()) + bytes_field(_RAW, raw)

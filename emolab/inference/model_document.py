@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emolab.errors import DataError
-from emolab.modalities.preparing import VERSION, VERSIONS, Preprocessing
+from emolab.modalities.preparing import NONE, NORMALISED, VERSION, VERSIONS, Preprocessing
 
 FORMAT = "emolab-model/1"
 DOCUMENT = "model.json"
@@ -61,7 +61,7 @@ class Checkpoint:
     @property
     def preprocessing(self) -> Preprocessing:
         """How images are prepared for this model: in full, whatever ``decoder`` its training images came from."""
-        return Preprocessing(self.size, self.color)
+        return Preprocessing(self.size, self.color, normalise=self.plan.get("normalise", NONE))
 
     @property
     def conformal(self) -> Mapping[str, Any]:
@@ -109,5 +109,10 @@ def describe(folder: Path) -> Checkpoint:
             f"{folder.name} was trained on images decoded by version {checkpoint.decoder}; this emolab has "
             f"{', '.join(map(str, VERSIONS))}.",
             hint="Train it again, or use the emolab it was trained with.",
+        )
+    if checkpoint.plan.get("normalise", NONE) not in NORMALISED:
+        raise DataError(
+            f"{folder.name} is normalised by {checkpoint.plan['normalise']}, which this emolab does not know.",
+            hint="Use the emolab it was trained with.",
         )
     return checkpoint

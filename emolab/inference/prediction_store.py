@@ -8,7 +8,7 @@ the next writer.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +107,42 @@ def pick(folder: Path, samples: Sequence[str]) -> tuple[list[str], tuple[str, ..
         return list(samples), tuple(index["classes"]), probs
     found = [sample for sample, there in zip(samples, stored.tolist(), strict=True) if there]
     return found, tuple(index["classes"]), probs[stored]
+
+
+def every(folder: Path) -> list[str]:
+    """The ids in all files of ``folder``, also of parts that are not listed or were prepared in another way."""
+    return [each for file in sorted(folder.glob("*.ids.txt")) for each in file.read_text(encoding="utf-8").split("\n")]
+
+
+def drop(folder: Path, samples: Collection[str]) -> int:
+    """Take the predictions of ``samples`` out of ``folder``; how many went. Hold the workspace's lock.
+
+    A process that dies on the way leaves fewer parts listed, whose predictions are made again.
+    """
+    index, gone = folder / _INDEX, set(samples)
+    if gone.isdisjoint(every(folder)):
+        return 0
+    told: dict[str, Any] = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {"parts": []}
+    kept: list[tuple[list[str], NDArray[np.float32], NDArray[np.float16]]] = []
+    dropped = 0
+    for part in told["parts"]:
+        ids = _ids(folder, part)
+        stay = [row for row, each in enumerate(ids) if each not in gone]
+        arrays = [np.load(folder / f"{part}.{name}.npy")[stay] for name in ("probs", "embeddings")]
+        dropped += len(ids) - len(stay)
+        kept += [([ids[row] for row in stay], arrays[0], arrays[1])] if stay else []
+    if index.exists():
+        write_text(index, json.dumps({**told, "parts": []}))
+    for file in (*folder.glob("*.ids.txt"), *folder.glob("*.probs.npy"), *folder.glob("*.embeddings.npy")):
+        file.unlink()
+    names = [f"{number:05d}" for number in range(len(kept))]
+    for name, (ids, probs, embeddings) in zip(names, kept, strict=True):
+        np.save(folder / f"{name}.probs.npy", probs)
+        np.save(folder / f"{name}.embeddings.npy", embeddings)
+        write_text(folder / f"{name}.ids.txt", "\n".join(ids))
+    if index.exists():
+        write_text(index, json.dumps({**told, "parts": names}))
+    return dropped
 
 
 def in_order(found: Predictions, classes: tuple[str, ...]) -> Predictions:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from emolab.errors import ConfigError, DataError, MissingExtra
 from emolab.inference.providers import NoProvider, session_on
-from emolab.modalities.preparing import VERSIONS, Preprocessing
+from emolab.modalities.preparing import NONE, VERSIONS, Preprocessing
 
 FORMAT = "emolab-export/1"
 #: Names of the parts: keys of the metadata in ONNX, files in the archives of OpenVINO and TorchScript.
@@ -53,7 +53,8 @@ class Runner:
     @property
     def preprocessing(self) -> Preprocessing:
         """How images are prepared for this model."""
-        return Preprocessing(self.document["size"], self.document["color"])
+        how = self.document.get("normalise", NONE)
+        return Preprocessing(self.document["size"], self.document["color"], normalise=how)
 
     def __call__(self, images: NDArray[np.uint8], *, batch: int = 32) -> Outputs:
         """Probabilities (n, k), uncalibrated logits (n, k) and features (n, d) of images (n, size, size, c)."""

@@ -4,6 +4,7 @@ The sets are conformal (split conformal prediction; Vovk, Gammerman, Shafer 2005
 world"; least ambiguous sets: Sadinle, Lei, Wasserman 2019, "Least ambiguous set-valued classifiers with bounded error
 levels"): a class is in the set when its probability is at least ``1 - q``, where q was fitted on images the model had
 not learned from. If new images are like those, the set holds the class most people saw in at least the stated share.
+Where a sample may have several labels, the set holds all of them as often: it is fitted on the least likely of each.
 """
 
 from __future__ import annotations
@@ -43,8 +44,12 @@ class Uncertainty:
         return tuple(int(i) for place, i in enumerate(order) if place == 0 or probs[i] >= self.level)
 
 
-def fit(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> dict[str, Any]:
-    """What calibrated ``probs`` (n, k) of images not learned from and their ``truth`` (n,) let a model state.
+#: The true class (n,) of each sample, or which classes (n, k) apply to it: one at least.
+Truth = NDArray[np.integer[Any]] | NDArray[np.bool_]
+
+
+def fit(probs: NDArray[np.floating[Any]], truth: Truth) -> dict[str, Any]:
+    """What calibrated ``probs`` (n, k) of images not learned from and their ``truth`` let a model state.
 
     ``n`` and ``levels``, coverage -> level; empty with fewer than :data:`FEWEST` images. A coverage that so few images
     cannot promise gets level 0: all classes.
@@ -52,7 +57,7 @@ def fit(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> di
     n = len(truth)
     if n < FEWEST:
         return {}
-    scores = np.sort(1 - np.asarray(probs, np.float64)[np.arange(n), truth])
+    scores = np.sort(1 - np.where(_applies(probs, truth), np.asarray(probs, np.float64), np.inf).min(axis=1))
     levels = {}
     for coverage in COVERAGES:
         place = math.ceil((n + 1) * coverage)
@@ -60,12 +65,20 @@ def fit(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> di
     return {"n": n, "levels": levels}
 
 
-def measured(probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]], level: float) -> tuple[float, float]:
-    """The share of sets that hold ``truth`` (n,), and their mean size, for ``probs`` (n, k) at ``level``."""
+def measured(probs: NDArray[np.floating[Any]], truth: Truth, level: float) -> tuple[float, float]:
+    """The share of sets that hold all of ``truth``, and their mean size, for ``probs`` (n, k) at ``level``."""
     inside = np.asarray(probs) >= level
-    rows = np.arange(len(truth))
-    inside[rows, np.asarray(probs).argmax(axis=1)] = True
-    return float(inside[rows, truth].mean()), float(inside.sum(axis=1).mean())
+    inside[np.arange(len(truth)), np.asarray(probs).argmax(axis=1)] = True
+    held = (inside | ~_applies(probs, truth)).all(axis=1)
+    return float(held.mean()), float(inside.sum(axis=1).mean())
+
+
+def _applies(probs: NDArray[np.floating[Any]], truth: Truth) -> NDArray[np.bool_]:
+    """Which classes (n, k) apply, by either form of ``truth``."""
+    if truth.ndim == 2:
+        return truth.astype(bool)
+    found: NDArray[np.bool_] = np.arange(probs.shape[1]) == truth[:, None]
+    return found
 
 
 def level_for(stated: Mapping[str, Any], coverage: float) -> float | None:
@@ -74,9 +87,7 @@ def level_for(stated: Mapping[str, Any], coverage: float) -> float | None:
     return None if found is None else float(found)
 
 
-def check(
-    stated: Mapping[str, Any], probs: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]
-) -> list[dict[str, float]]:
+def check(stated: Mapping[str, Any], probs: NDArray[np.floating[Any]], truth: Truth) -> list[dict[str, float]]:
     """For each coverage ``stated``: what it is on other images, ``reached``, and the mean ``size`` of the sets."""
     found = []
     for coverage, level in stated.get("levels", {}).items():

@@ -86,13 +86,15 @@ class FileNames:
     """Which files of a folder are samples by their suffix: ``media``; ``videos`` are those whose frames are samples.
 
     ``recordings`` are those in which somebody speaks, and whose parts (see :class:`Excerpt`) hold samples. Files
-    whose suffix says nothing are samples when they begin with one of ``starts``.
+    whose suffix says nothing are samples when they begin with one of ``starts``. ``clip_tables``: a table may say
+    which parts of recordings are samples.
     """
 
     media: frozenset[str]
     videos: frozenset[str] = frozenset()
     recordings: frozenset[str] = frozenset()
     starts: tuple[bytes, ...] = ()
+    clip_tables: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

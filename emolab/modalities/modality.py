@@ -59,6 +59,8 @@ class Modality(Protocol):
     endings: str
     #: Whether FiftyOne shows its samples: their files, or what ``drawing`` makes of them.
     in_fiftyone: bool
+    #: Whether a sample may have several labels: its models judge each class by itself.
+    several_labels: bool
     #: A PNG of a size (width, height) that stands for a file where only pictures are shown; ``None``: it is one itself,
     #: or nothing is drawn. Raises :class:`emolab.modalities.problems.Refused`.
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from emolab.config import TrainingConfig
     from emolab.progress import Progress
+    from emolab.stats.search_space import SearchSpace
 
 #: The document that every model has in its folder.
 DOCUMENT = "model.json"
@@ -32,6 +33,13 @@ _LEARNERS: Mapping[str, tuple[str, str]] = {
 }
 #: The modality of a workspace -> features (n, d) of its samples (n) for which nothing was learned from labels.
 _FEATURES: Mapping[str, str] = {"text": "emolab.modalities.text.projection:features_of"}
+#: The modality of a workspace -> which settings such a learner heeds and what they may be, without an encoder and with.
+_SPACES: Mapping[str, tuple[str, str]] = {
+    "text": (
+        "emolab.modalities.text.learn:search_space",
+        "emolab.training.sentences.learn_with_encoder:search_space",
+    )
+}
 #: Values of ``training.weights`` that name no folder of an encoder.
 _NO_FOLDER = ("default", "none")
 _NETWORKS_ONLY = ("champion", "pretrained")
@@ -58,6 +66,25 @@ class OwnModel(Protocol):
     @property
     def expected(self) -> str:
         """What to send to where it is served, in words."""
+        ...
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature of its probabilities; ``None`` where an earlier emolab learned it and fitted none."""
+        ...
+
+    @property
+    def conformal(self) -> Mapping[str, Any]:
+        """What it states about sets that hold all labels of a sample (:mod:`emolab.inference.uncertainty`)."""
+        ...
+
+    @property
+    def prior(self) -> NDArray[np.float64] | None:
+        """The share (k,) of its training samples that each class had; ``None`` where no temperature was fitted."""
+        ...
+
+    def before_temperature(self, probs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What ``probs`` (n, k) would be without the temperature."""
         ...
 
     def form(self, media: bytes, *, masking: bool) -> bytes:
@@ -154,6 +181,16 @@ def own_learner(modality: str, weights: str = "default") -> Learner | None:
     except ImportError as error:
         raise MissingExtra("PyTorch", "train,text") from error
     return found
+
+
+def own_space(modality: str, config: TrainingConfig) -> SearchSpace:
+    """Which settings of the section training :func:`own_learner`'s find heeds, and what they may be; else empty."""
+    if modality not in _SPACES:
+        return {}
+    plain, with_encoder = _SPACES[modality]
+    found: Callable[[TrainingConfig], SearchSpace]
+    found = _function(plain if config.weights in _NO_FOLDER else with_encoder)
+    return found(config)
 
 
 def own_features(modality: str) -> Callable[[Sequence[bytes | Path]], NDArray[np.float32]] | None:

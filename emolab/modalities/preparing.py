@@ -18,6 +18,7 @@ from emolab.errors import ConfigError, DataError
 from emolab.files import TooLarge, read_file
 from emolab.inference import prediction_store
 from emolab.modalities.modality import open_modality
+from emolab.modalities.speaker_levels import applied
 
 #: How samples are prepared for a network. A change of any value needs a new number.
 #: 1: JPEGs reduced by Pillow's draft mode. 2: JPEGs by a scaled cosine transform. 3: everything in full.
@@ -33,7 +34,8 @@ class Color:
     """One way in which a network may be shown samples.
 
     ``wide`` says how much wider than high the array is, ``mirrors`` whether its mirror image shows the same emotion,
-    ``faces`` whether faces are looked for in larger pictures, ``voices`` whether a stream of sound may be listened to.
+    ``faces`` whether faces are looked for in larger pictures, ``voices`` whether a stream of sound may be listened to,
+    ``by_speaker`` whether it may be normalised by speaker.
     """
 
     modality: str
@@ -42,14 +44,19 @@ class Color:
     mirrors: bool = True
     faces: bool = True
     voices: bool = False
+    by_speaker: bool = False
 
 
 COLORS = {
     "gray": Color("image", 1),
     "rgb": Color("image", 3),
-    "sound": Color("audio", 1, wide=4, mirrors=False, faces=False, voices=True),
+    "sound": Color("audio", 1, wide=4, mirrors=False, faces=False, voices=True, by_speaker=True),
     "whisper": Color("audio", 1, wide=5, mirrors=False, faces=False, voices=True),
 }
+
+#: What ``training.normalise`` may be, and what every report calls it; nothing is said of the first.
+NONE, SPEAKER = "none", "speaker"
+NORMALISED = {NONE: None, SPEAKER: "speaker (transductive)"}
 
 
 class Unprepared(DataError):
@@ -68,12 +75,14 @@ class Preprocessing:
     """How a sample becomes an array of bytes, by which version of :func:`decode`.
 
     An image becomes (size, size, channels); a sound its spectrogram, for "sound" of ``size`` bands and ``4 * size``
-    frames, for "whisper" of 80 and 400.
+    frames, for "whisper" of 80 and 400. With ``normalise`` "speaker" each picture is then normalised by all known clips
+    of its speaker (:mod:`emolab.modalities.speaker_levels`).
     """
 
     size: int
     color: str  # gray | rgb | sound | whisper
     version: int = VERSION
+    normalise: str = NONE
 
     @property
     def channels(self) -> int:
@@ -96,7 +105,18 @@ class Preprocessing:
         height, width, _ = self.shape
         if self.has_faces:
             return f"{self.color} images of {height} x {width} pixels"
-        return f"spectrograms of {height} bands and {width} frames"
+        by = f", normalised by {self.normalised_by}" if self.normalised_by else ""
+        return f"spectrograms of {height} bands and {width} frames{by}"
+
+    @property
+    def normalised_by(self) -> str | None:
+        """By what pictures are normalised, as every report says it; ``None``: each stands for itself."""
+        return NORMALISED[self.normalise]
+
+    @property
+    def plain(self) -> Preprocessing:
+        """The same before it is normalised by anything but itself."""
+        return replace(self, normalise=NONE)
 
     @property
     def mirrors(self) -> bool:
@@ -138,6 +158,25 @@ def require_voices(wanted: Preprocessing, what: str) -> None:
         )
 
 
+def require_alone(wanted: Preprocessing, what: str) -> None:
+    """Raise :class:`ConfigError` where ``what``, which looks at each clip by itself, is asked of a normalised model."""
+    if wanted.normalise != NONE:
+        raise ConfigError(
+            f"{what} looks at each clip by itself; this model is normalised by {wanted.normalised_by}, so it needs all "
+            "clips of one.",
+            hint="Use: emolab predict MODEL PATH --group-by WHO; or train one with --set training.normalise=none",
+        )
+
+
+def require_speakers(normalise: str, color: Color | None, what: str) -> None:
+    """Raise :class:`ConfigError` where ``normalise`` is asked of samples of a ``color`` without it, called ``what``."""
+    if normalise != NONE and not (color and color.by_speaker):
+        raise ConfigError(
+            f"training.normalise is {normalise}, which is for spectrograms of voices, and not for {what}.",
+            hint="Leave it out: --set training.normalise=none",
+        )
+
+
 @dataclass(frozen=True)
 class Prepared:
     """``pixels`` (height, width, channels) of a sample; ``note`` says why they may be worth little, if they may."""
@@ -146,19 +185,32 @@ class Prepared:
     note: str | None = None
 
 
-def prepare(media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:
+def prepare(
+    media: bytes | Path,
+    wanted: Preprocessing,
+    *,
+    max_pixels: int | None = None,
+    table: NDArray[np.uint8] | None = None,
+) -> Prepared:
     """What a network is shown of encoded media, decoded in full, with a note.
 
-    Raises :class:`Unprepared` for what is no such media, holds nothing, or is larger than ``max_pixels`` (of images).
+    ``table`` is that of the speaker (:mod:`emolab.modalities.speaker_levels`) where ``wanted`` is normalised. Raises
+    :class:`Unprepared` for what is no such media, holds nothing, or is larger than ``max_pixels`` (of images), and
+    :class:`ConfigError` where the table is missing.
     """
-    return open_modality(wanted.modality).prepare(media, wanted, max_pixels=max_pixels)
+    if table is None:
+        require_alone(wanted, "This")
+        return open_modality(wanted.modality).prepare(media, wanted, max_pixels=max_pixels)
+    found = open_modality(wanted.modality).prepare(media, wanted.plain, max_pixels=max_pixels)
+    return replace(found, pixels=applied(found.pixels[None], table[None])[0])
 
 
 def decode(media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
     """The array of :func:`prepare`, or one that was decoded more quickly where ``wanted`` is scaled.
 
-    Raises :class:`Unprepared`.
+    Raises :class:`Unprepared`, and :class:`ConfigError` where ``wanted`` is normalised.
     """
+    require_alone(wanted, "This")
     return open_modality(wanted.modality).decode(media, wanted)
 
 

@@ -19,14 +19,14 @@ from emolab.inference import prediction_store, probabilities
 from emolab.inference.model_document import Checkpoint
 from emolab.inference.probabilities import softmax
 from emolab.inference.runtime import Runner
-from emolab.modalities.preparing import Prepared, Unprepared, prepare
+from emolab.modalities.preparing import Prepared, Unprepared, prepare, require_alone
 from emolab.progress import SILENT, Progress
 from emolab.records import Model, Predictions
 from emolab.training import checkpoint
 from emolab.training.export import engine
 from emolab.training.fitting.allocator import keep_freed_memory
 from emolab.training.fitting.devices import pick_device
-from emolab.training.inputs import batches, feature_cache
+from emolab.training.inputs import batches, feature_cache, speaker_tables
 from emolab.training.inputs import pixel_cache as cache
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.usable_samples import settle
@@ -180,17 +180,22 @@ def predict_media(
     media: Sequence[Media],
     *,
     max_pixels: int | None = None,
+    tables: Sequence[NDArray[np.uint8]] | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[FilePrediction]:
     """One answer per named image, in order, streamed; an unreadable image is an answer with ``error``.
 
-    So is one with more than ``max_pixels``, and one that shows nothing.
+    So is one with more than ``max_pixels``, and one that shows nothing. ``tables`` (n) are those of the speakers, for a
+    model that is normalised by them.
     """
     wanted = predictor.checkpoint.preprocessing
+    of_speakers: Sequence[NDArray[np.uint8] | None] = tables if tables is not None else [None] * len(media)
+    if tables is None:
+        require_alone(wanted, "This")
 
-    def attempt(item: bytes | Path | Callable[[], bytes]) -> Prepared | str:
+    def attempt(item: bytes | Path | Callable[[], bytes], table: NDArray[np.uint8] | None) -> Prepared | str:
         try:
-            return prepare(item() if callable(item) else item, wanted, max_pixels=max_pixels)
+            return prepare(item() if callable(item) else item, wanted, max_pixels=max_pixels, table=table)
         except Unprepared as error:
             return error.reason
         except DataError as error:
@@ -199,7 +204,7 @@ def predict_media(
     with progress.task("Predicting", len(media), unit="samples") as task, ThreadPoolExecutor() as pool:
         for start in range(0, len(media), BATCH):
             part = media[start : start + BATCH]
-            decoded = list(pool.map(attempt, [item for _, item in part]))
+            decoded = list(pool.map(attempt, [item for _, item in part], of_speakers[start : start + BATCH]))
             good = [found.pixels for found in decoded if not isinstance(found, str)]
             probs = iter(predictor.probabilities(np.stack(good))[0]) if good else iter(())
             for (name, _), found in zip(part, decoded, strict=True):
@@ -241,7 +246,7 @@ def predict_pool(workspace: Workspace, model: Model, *, progress: Progress = SIL
                     damaged |= _damaged(workspace, predictor, part, paths, progress)
                     good = [sample_id for sample_id in part if sample_id not in damaged]
                     if good:
-                        prediction_store.append(folder, _predict_part(workspace, predictor, good, paths, progress))
+                        prediction_store.append(folder, _predict_part(workspace, predictor, good, progress))
                     task.advance(len(part))
     if not paths:
         raise DataError("There are no samples to predict.", hint="Bring some in with: emolab collect PATH")
@@ -253,7 +258,7 @@ def _damaged(
     workspace: Workspace, predictor: Predictor, ids: list[str], paths: dict[str, Path], progress: Progress = SILENT
 ) -> dict[str, str]:
     """What is wrong with which of ``ids``; the others are decoded and kept."""
-    wanted = predictor.checkpoint.preprocessing
+    wanted = predictor.checkpoint.preprocessing.plain
     return cache.find_damaged(workspace.cache, ids, paths.__getitem__, wanted, progress=progress)
 
 
@@ -263,14 +268,12 @@ def _some_pixels(
     chosen = ids if len(ids) <= k else [ids[i * len(ids) // k] for i in range(k)]
     damaged = _damaged(workspace, predictor, chosen, paths)
     chosen = [sample_id for sample_id in chosen if sample_id not in damaged]
-    pixels = cache.fill(workspace.cache, chosen, paths.__getitem__, predictor.checkpoint.preprocessing)
+    pixels = speaker_tables.filled(workspace, chosen, predictor.checkpoint.preprocessing)
     return pixels.take(np.arange(len(chosen), dtype=np.int64))
 
 
-def _predict_part(
-    workspace: Workspace, predictor: Predictor, ids: list[str], paths: dict[str, Path], progress: Progress
-) -> Predictions:
-    pixels = cache.fill(workspace.cache, ids, paths.__getitem__, predictor.checkpoint.preprocessing)
+def _predict_part(workspace: Workspace, predictor: Predictor, ids: list[str], progress: Progress) -> Predictions:
+    pixels = speaker_tables.filled(workspace, ids, predictor.checkpoint.preprocessing)
     probs: list[NDArray[Any]] = []
     features: list[NDArray[Any]] = []
     if predictor.checkpoint.plan.get("mode") == "head":

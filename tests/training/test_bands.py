@@ -15,6 +15,7 @@ from emolab.training.fitting.head_fit import fit_head
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.inputs.training_set import training_set
 from emolab.training.networks import backbones
+from emolab.training.networks.bands import build
 from emolab.training.runs.champion_start import COMPUTED
 from emolab.training.runs.recipes import plan
 from tests.modalities.audio.test_spectrogram import encoded, tone
@@ -53,3 +54,10 @@ def test_there_is_nothing_to_load_and_what_is_too_small_is_said() -> None:
         backbones.build("bands", "somewhere", size=64)
     with pytest.raises(DataError, match="at least 8 bands"):
         backbones.build("bands", "none", size=4)
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 64])
+def test_features_are_as_many_on_a_square_as_on_a_spectrogram(size: int) -> None:
+    module = build("bands", "none", size=size)
+    square, wide = (module(torch.rand(2, 1, size, width)) for width in (size, 4 * size))
+    assert square.shape == wide.shape == (2, 4 * size + 33)

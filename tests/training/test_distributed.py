@@ -167,7 +167,7 @@ def test_the_command_speaks_and_writes_once(ready: Workspace) -> None:
     assert runs.unfinished(ready) is None
     with ready.catalog() as catalog, catalog.connect() as conn:
         stored = [model.id[:16] for model in models.list_all(conn)]
-    assert len(stored) == 2 and sorted(folder.name for folder in ready.models.iterdir()) == sorted(stored)
+    assert len(stored) == 2 and sorted(file.parent.name for file in ready.models.glob("*/model.json")) == sorted(stored)
 
 
 @pytest.mark.slow

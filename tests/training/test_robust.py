@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -588,7 +589,11 @@ def test_any_number_of_stops_at_random_steps_gives_the_same_weights(tmp_path: Pa
 
 def test_the_bundled_models_hold_no_pickle() -> None:
     root = Path(bundled.__file__).parent / "pretrained"
-    assert {file.suffix for file in root.rglob("*") if file.is_file()} <= {".json", ".safetensors", ".md", ".onnx"}
+    kinds = {".json", ".safetensors", ".md", ".onnx", ".light"}
+    assert {file.suffix for file in root.rglob("*") if file.is_file()} <= kinds
+    for file in root.rglob("*.light"):
+        with ZipFile(file) as archive:
+            assert sorted(archive.namelist()) == ["graph.onnx", "tensors.json"]
 
 
 @pytest.mark.parametrize(

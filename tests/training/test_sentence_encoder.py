@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from emolab.errors import DataError
 from emolab.modalities.own_models import own_model
 from emolab.modalities.text.learn import learn
 from emolab.stats import multilabel
+from emolab.stats.sparse_logistic import sigmoid
 from emolab.training.sentences.encoder import by_length, read_encoder
-from emolab.training.sentences.encoder_model import EncoderModel, load
+from emolab.training.sentences.encoder_model import EncoderModel, load, mixed
 from emolab.training.sentences.fine_tune import FineTuning
 from emolab.training.sentences.learn_with_encoder import EncoderSettings, learn_with_encoder
 from tests.loop.test_text_workspace import WORDS, goemotions
@@ -127,6 +129,42 @@ def test_the_same_sentences_give_the_same_model_and_it_is_kept_whole(
     assert kept.id == tuned.id
     assert np.allclose(kept.probabilities(texts), tuned.probabilities(texts), atol=1e-6)
     assert kept.save(tmp_path / "again") == tuned.id
+
+
+def test_both_together_have_one_temperature_that_is_kept_and_changes_no_label(folder: Path, tmp_path: Path) -> None:
+    texts, targets = sentences(300)
+    targets[::5] = np.roll(targets[::5], 1, axis=1)  # not all agree, so that there is a temperature to find
+    told = learn(texts, targets, CLASSES)
+    model = learn_with_encoder(folder, texts, targets, CLASSES, ngrams=told).model
+    assert model.temperature not in (None, 1.0)
+    assert model.temperature != told.model.temperature
+    assert model.conformal["n"] == 300
+    others = sentences(400, seed=9)[0]
+    logits = mixed(model.encoder.features(others) @ model.weight + model.bias, model.ngrams.logits(others), model.share)
+    made = model.calibration
+    assert made is not None
+    assert np.allclose(model.probabilities(others), made.temperature.probabilities(logits), atol=1e-6)
+    raw = made.temperature
+    before = 1 / (1 + np.exp(-(raw.rest + (multilabel.log_odds(model.thresholds) - raw.rest) * raw.value)))
+    assert np.array_equal(model.labels(model.probabilities(others)), multilabel.labels(sigmoid(logits), before))
+    model.save(tmp_path / "m")
+    kept = load(tmp_path / "m")
+    assert (kept.id, kept.temperature, kept.conformal) == (model.id, model.temperature, model.conformal)
+    assert np.allclose(kept.probabilities(others), model.probabilities(others), atol=1e-6)
+
+
+def test_a_model_without_a_temperature_is_read_as_an_earlier_emolab_kept_it(
+    tuned: EncoderModel, tmp_path: Path
+) -> None:
+    old = replace(tuned, calibration=None, ngrams=replace(tuned.ngrams, calibration=None))
+    old.save(tmp_path / "m")
+    document = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert document["format"] == "emolab-encoder-model/1"
+    assert "temperature" not in document
+    kept = load(tmp_path / "m")
+    assert (kept.id, kept.temperature, kept.conformal) == (old.id, None, {})
+    texts = sentences(20, seed=3)[0]
+    assert np.allclose(kept.probabilities(texts), old.probabilities(texts), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ class AudioModality:
     form = FormElement("Audio", {"hotkey": "space", "speed": "true", "volume": "true", "zoom": "false", "height": "80"})
     endings = ".wav, .flac, .mp3"
     in_fiftyone = True
+    several_labels = False
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = staticmethod(clip_picture)
     disguise: Callable[[bytes, float], bytes] | None = staticmethod(shifted_clip)
     shown = "FLAC, WAV, MP3, Ogg or MP4 sound"

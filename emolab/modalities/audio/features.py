@@ -7,7 +7,8 @@ Slaney's mel scale and normalisation, decibels by ``power_to_db``, orthonormal D
 2. Every feature is taken from a block while it is there; nothing is transformed twice.
 3. Mel filters are multiplied in groups, each only with the bins that it reaches.
 
-All of it is a pure function of (samples, rate, config).
+All of it is a pure function of (samples, rate, config). A network sees pictures made of it, which are cached: whoever
+changes these numbers raises :data:`emolab.modalities.preparing.VERSION`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _T = TypeVar("_T", bound=np.generic)
-
-#: Changes whenever the same samples and config would give other numbers: part of the name of whatever is cached.
-FEATURE_VERSION = 1
 
 #: Numbers of one spectrum block: 120 kB, which stay in the processor's cache, and which malloc keeps for the next block
 #: (from 128 KiB on it hands memory back to the system, at the price of page faults).

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from emolab.modalities.audio import flac
 from emolab.modalities.audio.fingerprint import fingerprint
 from emolab.modalities.audio.reading import RATE
@@ -48,7 +50,10 @@ class SoundIntake:
         self._options = options
 
     def pieces(self, media: bytes | Path | Image.Image | Excerpt, name: str, notes: list[Problem]) -> Iterator[Piece]:
-        """The clips of one recording, in order."""
+        """The clips of one recording, in order; of an excerpt one."""
+        if isinstance(media, Excerpt):
+            yield from self._excerpt(media, name, notes)
+            return
         if not isinstance(media, bytes | Path):
             raise Refused("not a sound", "a picture of a camera or video")
         if isinstance(media, Path):
@@ -62,6 +67,21 @@ class SoundIntake:
                 begin = sound.source.offset + segment.begin
                 yield _piece(segment, begin, parent if cut.split else None, named=cut.split or film)
             notes.extend(_notes(name, sound, cut))
+
+    def _excerpt(self, part: Excerpt, name: str, notes: list[Problem]) -> Iterator[Piece]:
+        """The clip that somebody cut out of a recording: trimmed as every other, never cut again."""
+        cut = Segmenter(math.inf, activity=self._options.voice_activity)
+        for segment in cut([part.samples.astype(np.float32) / np.float32(32768)]):
+            yield _piece(segment, part.begin + segment.begin, None, named=True)
+        place = f"{len(part.samples) / RATE:.2f} s from {part.begin:.2f} s on"
+        if not cut.clips:
+            raise Refused("nothing in it", f"{place} are never louder than {LEAST:g} dBFS")
+        if not cut.heard:
+            message = f"no voice was found in {place}; they went in all the same"
+            notes.append(Problem(name, "no voice", message, taken=True))
+        elif cut.shortest < SHORT:
+            message = f"only {cut.shortest:.2f} s of {place} are left without silence"
+            notes.append(Problem(name, "short", message, taken=True))
 
     def measured(self, pieces: Sequence[Piece]) -> list[Measured]:
         """Quality and fingerprint of each clip, which were taken when it was cut: a recording may hold thousands."""

@@ -14,4 +14,5 @@ RECORDINGS = SOUNDS | IMAGE_FILES.videos
 SOUND_FILES = FileNames(
     media=RECORDINGS,
     starts=(b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff"),
+    clip_tables=True,
 )

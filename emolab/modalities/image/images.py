@@ -30,6 +30,7 @@ class ImageModality:
     form = FormElement("Image", {"zoom": "true", "zoomControl": "false", "rotateControl": "false", "maxHeight": "70vh"})
     endings = ".jpg, .png"
     in_fiftyone = True
+    several_labels = False
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = None
     disguise: Callable[[bytes, float], bytes] | None = None
     shown = "PNG, JPEG, GIF, BMP or WebP image"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emolab.catalog.storage.chunks import chunks
-from emolab.modalities.image.look import look
+from emolab.modalities.image.look import cosines, look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,7 +104,7 @@ def _hashes(grays: Sequence[Image.Image]) -> list[int]:
 
     small = b"".join([gray.resize((32, 32), Resampling.BOX).tobytes() for gray in grays])
     pixels = np.frombuffer(small, dtype=np.uint8).reshape(len(grays), 32, 32).astype(np.float32)
-    basis = _cosines()
+    basis = cosines()
     low = (basis @ pixels @ basis.T).reshape(len(grays), 64)
     bits = low > np.partition(low[:, 1:], 31, axis=1)[:, 31:32]
     found: list[int] = np.packbits(bits, axis=1).view(">u8").ravel().tolist()
@@ -137,9 +136,3 @@ def _laplacian_variances(pixels: NDArray[np.uint8]) -> list[float]:
         max(0.0, float(row @ row) / n - mean * mean)
         for row, mean in zip(flat, (flat.sum(axis=1).astype(np.float64) / n).tolist(), strict=True)
     ]
-
-
-@cache
-def _cosines() -> NDArray[np.float32]:
-    n = np.arange(32)
-    return np.cos(np.pi * (2 * n[None, :] + 1) * np.arange(8)[:, None] / 64).astype(np.float32)

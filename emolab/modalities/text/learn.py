@@ -1,7 +1,8 @@
 """A model of sentences from labelled sentences: heads solved exactly, thresholds found on sentences they never saw.
 
 1. N-grams are counted once. In each of five folds, weights and heads come from the other four and judge the fifth.
-2. Each class's threshold is the one with the best F1 over all those judgements (out-of-fold).
+2. Each class's threshold is the one with the best F1 over all those judgements (out-of-fold). They fit the temperature
+   too, and the sets that hold all labels of a sentence; thresholds are then carried over, so labels stay as they were.
 3. The heads that are kept come from all sentences.
 
 Every choice in :class:`TextSettings` was made by cross-validation on GoEmotions' training sentences
@@ -20,14 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.config import TrainingConfig
-from emolab.errors import DataError
+from emolab.errors import ConfigError, DataError
 from emolab.modalities.own_models import OwnLearnt
 from emolab.modalities.text import tfidf
 from emolab.modalities.text.ngrams import NgramConfig, NgramCounts, count_ngrams
 from emolab.modalities.text.sentence import read_sentences
+from emolab.modalities.text.text_calibration import calibrated, honest
 from emolab.modalities.text.text_model import TextModel
 from emolab.progress import SILENT, Progress
 from emolab.stats import multilabel, sparse_logistic
+from emolab.stats.search_space import Between, SearchSpace
 from emolab.stats.sparse_logistic import SparseHead
 
 Floats = NDArray[np.floating[Any]]
@@ -49,7 +52,10 @@ class TextSettings:
 
 @dataclass(frozen=True)
 class LearnedText:
-    """The ``model``, and what its heads said of each training sentence (n, k) while that was held out."""
+    """The ``model``, and what its heads said of each training sentence (n, k) while that was held out.
+
+    That is before the temperature.
+    """
 
     model: TextModel
     held_out: NDArray[np.float32]
@@ -93,18 +99,22 @@ def learn(
         held = held_out(counts, targets, fold, counted=counted, settings=wanted, done=task.advance)
         fitted, head = _fit(counts, targets, counted, wanted)
         task.advance(1)
+    logits = multilabel.log_odds(held)
+    calibration, thresholds = calibrated(logits, truth, counted, multilabel.best_thresholds(truth, held))
+    figures = judged_out_of_fold(truth, held, fold, tuple(classes)) | honest(logits, truth, counted, fold)
     model = TextModel(
         classes=tuple(classes),
-        thresholds=multilabel.best_thresholds(truth, held),
+        thresholds=thresholds,
         ngrams=wanted.ngrams,
         tfidf=fitted,
         weight=head.weight,
         bias=head.bias,
+        calibration=calibration,
         about={
             "settings": {**asdict(wanted), "seed": seed},
             "n": len(sentences),
             "steps": head.steps,
-            "metrics": {"out_of_fold": judged_out_of_fold(truth, held, fold, tuple(classes))},
+            "metrics": {"out_of_fold": figures},
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
@@ -150,7 +160,7 @@ def learn_media(
 ) -> OwnLearnt:
     """:func:`learn` from files of one sentence each and distributions of votes; see :class:`Learner`."""
     sentences, kept, left_out = readable(media)
-    settings = TextSettings()
+    settings = settings_of(config)
     learnt = learn(
         sentences,
         targets_of(shares[kept]),
@@ -169,6 +179,31 @@ def learn_media(
         penalty=1 / settings.strength,
         left_out=left_out,
     )
+
+
+def settings_of(config: TrainingConfig) -> TextSettings:
+    """What the section training asks for: ``weight_decay`` is the penalty of the heads.
+
+    Raises :class:`ConfigError` where that is 0.
+    """
+    if config.weight_decay is None:
+        return TextSettings()
+    return TextSettings(strength=strength_of(config.weight_decay))
+
+
+def strength_of(penalty: float) -> float:
+    """The strength of heads with this ``penalty``. Raises :class:`ConfigError` for none at all."""
+    if penalty <= 0:
+        raise ConfigError(
+            f"training.weight_decay is {penalty:g}; heads of sentences need a penalty above 0.",
+            hint="Leave it out, or: --set training.weight_decay=3",
+        )
+    return 1 / penalty
+
+
+def search_space(config: TrainingConfig) -> SearchSpace:  # noqa: ARG001 - the same whatever is set
+    """What may be tried: the penalty of the heads."""
+    return {"training.weight_decay": Between(0.5, 10.0, log=True)}
 
 
 def folds(n: int, most: int, *, groups: Sequence[str | None] | None, seed: int) -> NDArray[np.int64]:

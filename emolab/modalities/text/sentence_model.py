@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.modalities.text.sentence import content, read_sentence, read_sentences, store_form
+from emolab.modalities.text.text_calibration import TextCalibration
 from emolab.stats import multilabel
+from emolab.stats.sparse_logistic import sigmoid
 
 MODALITY = "text"
 #: What to send where a model of sentences answers.
@@ -19,10 +21,15 @@ EXPECTED = 'Send a sentence: {"text": "..."}'
 
 
 class SentenceModel(ABC):
-    """A model of ``classes`` (k), each said by itself from its threshold on; ``thresholds`` (k,) lie in 0..1."""
+    """A model of ``classes`` (k), each said by itself from its threshold on; ``thresholds`` (k,) lie in 0..1.
+
+    They are on the probabilities that it says, which ``calibration`` makes; ``None`` where an earlier emolab learned it
+    and fitted no temperature.
+    """
 
     classes: tuple[str, ...]
     thresholds: NDArray[np.float64]
+    calibration: TextCalibration | None
 
     @abstractmethod
     def probabilities(self, sentences: Sequence[str]) -> NDArray[np.float32]:
@@ -38,6 +45,29 @@ class SentenceModel(ABC):
 
         Raises :class:`emolab.errors.DataError` where one cannot be read.
         """
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature of its probabilities; ``None`` where none was fitted."""
+        return None if self.calibration is None else self.calibration.temperature.value
+
+    @property
+    def conformal(self) -> Mapping[str, Any]:
+        """What it states about sets of classes (:mod:`emolab.inference.uncertainty`); empty where it states nothing."""
+        return {} if self.calibration is None else self.calibration.conformal
+
+    @property
+    def prior(self) -> NDArray[np.float64] | None:
+        """The share (k,) of its training sentences that each class had; ``None`` where no temperature was fitted."""
+        return None if self.calibration is None else self.calibration.temperature.shares
+
+    def before_temperature(self, probs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What ``probs`` (n, k) would be without the temperature."""
+        return probs if self.calibration is None else self.calibration.temperature.undone(probs)
+
+    def _calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The probabilities (n, k) that ``logits`` (n, k) make."""
+        return sigmoid(logits) if self.calibration is None else self.calibration.temperature.probabilities(logits)
 
     def answers(self, media: Sequence[bytes | Path]) -> tuple[NDArray[np.float32], dict[int, str]]:
         """Probabilities (n, k) of sentences in UTF-8 (n), and why some cannot be read by position; their rows are 0."""

@@ -38,6 +38,7 @@ class TextModality:
     form = FormElement("Text", {"valueType": "url", "saveTextResult": "no"})
     endings = ".txt, .csv, .jsonl"
     in_fiftyone = False
+    several_labels = True
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = None
     disguise: Callable[[bytes, float], bytes] | None = None
     shown = "text in UTF-8"

@@ -92,7 +92,7 @@ class TextIntake:
         if text_in(head) is not None:  # "MAC users ..." begins like Monkey's Audio
             return False
         if self._transcriber is None:
-            message = f"a recording ({kind}); what is said in it is written down with --transcriber DIR"
+            message = f"a recording ({kind}); what is said in it is written down with --set collect.transcriber=DIR"
             raise Refused("not text", message)
         return True
 

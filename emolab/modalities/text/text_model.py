@@ -24,13 +24,15 @@ from emolab.modalities.text.ngrams import NgramConfig, count_ngrams
 from emolab.modalities.text.projection import WIDTH, projected
 from emolab.modalities.text.sentence import all_sentences
 from emolab.modalities.text.sentence_model import MODALITY, SentenceModel
+from emolab.modalities.text.text_calibration import CONFORMAL, TEMPERATURE, TextCalibration, read_calibration
 from emolab.modalities.text.tfidf import Tfidf
-from emolab.stats.sparse_logistic import sigmoid
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-FORMAT = "emolab-text-model/1"
+FORMAT = "emolab-text-model/2"
+#: The format of models without a temperature, which an earlier emolab made.
+UNCALIBRATED = "emolab-text-model/1"
 DOCUMENT, WEIGHTS = "model.json", "weights.npz"
 #: Which n-grams a sentence has and where they are hashed to; a change makes weights of before meaningless.
 FEATURES = 1
@@ -42,7 +44,7 @@ _ARRAYS = {"buckets": "int64", "rarity": "float32", "weight": "float32", "bias":
 
 @dataclass(frozen=True, kw_only=True)
 class TextModel(SentenceModel):
-    """``weight`` (d, k) and ``bias`` (k,) act on the rows of ``tfidf``; ``thresholds`` (k,) lie in 0..1.
+    """``weight`` (d, k) and ``bias`` (k,) act on the rows of ``tfidf``.
 
     ``about`` is what else the document says: ``settings``, ``metrics``, ``n``, ``created_at``, ``made_by``.
     """
@@ -53,14 +55,15 @@ class TextModel(SentenceModel):
     tfidf: Tfidf
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
+    calibration: TextCalibration | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def probabilities(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """The probability (n, k) of each class by itself: a row need not sum to 1."""
-        return sigmoid(self.logits(sentences))
+        return self._calibrated(self.logits(sentences))
 
     def logits(self, sentences: Sequence[str]) -> NDArray[np.float32]:
-        """The log-odds (n, k) of each class by itself."""
+        """The log-odds (n, k) of each class by itself, before the temperature."""
         found = [self._logits(matrix) for matrix in self._matrices(sentences)]
         return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *found])
 
@@ -68,7 +71,7 @@ class TextModel(SentenceModel):
         """The probability (n, k) of each class by itself, and features (n, 384) of n-grams (:mod:`.projection`)."""
         probs, found = [np.zeros((0, len(self.classes)), np.float32)], [np.zeros((0, WIDTH), np.float32)]
         for matrix in self._matrices(sentences):
-            probs.append(sigmoid(self._logits(matrix)))
+            probs.append(self._calibrated(self._logits(matrix)))
             found.append(projected(matrix, self.tfidf.buckets))
         return np.concatenate(probs), np.concatenate(found)
 
@@ -102,12 +105,13 @@ class TextModel(SentenceModel):
 
     def _document(self) -> dict[str, Any]:
         return {
-            "format": FORMAT,
+            "format": UNCALIBRATED if self.calibration is None else FORMAT,
             "modality": MODALITY,
             "features": FEATURES,
             "classes": list(self.classes),
             "thresholds": [float(value) for value in self.thresholds],
             "ngrams": {"words": [*self.ngrams.words], "letters": [*self.ngrams.letters], "bits": self.ngrams.bits},
+            **({} if self.calibration is None else self.calibration.document()),
             **self.about,
         }
 
@@ -128,7 +132,7 @@ def describe(folder: Path) -> dict[str, Any]:
         raise DataError(f"There is no model in {folder} (no {DOCUMENT}).") from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file} is damaged: {error}.", hint="Train the model again.") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(found, dict) or found.get("format") not in (FORMAT, UNCALIBRATED):
         raise DataError(f"{file} is no model of sentences (expected format {FORMAT}).", hint="Upgrade emolab.")
     if found.get("features") != FEATURES:
         raise DataError(
@@ -141,6 +145,8 @@ def describe(folder: Path) -> dict[str, Any]:
         raise DataError(f"{file} is damaged: classes and thresholds do not match.", hint="Train the model again.")
     if not all(isinstance(value, int | float) and 0 <= value <= 1 for value in thresholds):
         raise DataError(f"{file} is damaged: a threshold is not in 0 to 1.", hint="Train the model again.")
+    if (found["format"] == FORMAT) != (TEMPERATURE in found):
+        raise DataError(f"{file} is damaged: it has a temperature or has none.", hint="Train the model again.")
     return found
 
 
@@ -167,10 +173,14 @@ def load(folder: Path) -> TextModel:
         found = arrays[name]
         if found.dtype != kind or found.shape != shapes[name] or not np.isfinite(found).all():
             raise DataError(f"{file} is damaged: {name} is not what it should be.", hint="Train the model again.")
+    try:
+        calibration = read_calibration(document)
+    except ValueError as error:
+        raise DataError(f"{folder / DOCUMENT} is damaged: {error}.", hint="Train the model again.") from error
     told = {key: value for key, value in document.items() if key != "id"}
     if document.get("id") != _id(told, data):
         raise DataError(f"{folder} is damaged: its id is not that of what it holds.", hint="Train the model again.")
-    own = ("format", "modality", "features", "classes", "thresholds", "ngrams")
+    own = ("format", "modality", "features", "classes", "thresholds", "ngrams", TEMPERATURE, CONFORMAL)
     return TextModel(
         classes=tuple(document["classes"]),
         thresholds=np.array(document["thresholds"], np.float64),
@@ -178,6 +188,7 @@ def load(folder: Path) -> TextModel:
         tfidf=Tfidf(arrays["buckets"], arrays["rarity"], 1 << (ngrams.bits - 1)),
         weight=arrays["weight"],
         bias=arrays["bias"],
+        calibration=calibration,
         about={key: value for key, value in told.items() if key not in own},
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.catalog import samples
+from emolab.catalog.privacy import consents
 from emolab.errors import DataError, EmolabError
 from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
@@ -47,12 +48,17 @@ class ExportMaterial:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported(Result):
-    """A finished export: the file, its size in bytes, what is written in it and how it compares."""
+    """A finished export: the file, its size in bytes, what is written in it and how it compares.
+
+    Where a folder was written, ``file`` is that folder, ``files`` its files, and ``opens_with`` what loads it.
+    """
 
     file: Path
     size: int
     document: dict[str, Any]
     parity: Parity
+    files: tuple[str, ...] = ()
+    opens_with: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The file, what is in it, and how it compares, ready for JSON."""
@@ -63,6 +69,7 @@ class Exported(Result):
             "bytes": self.size,
             **{key: document[key] for key in told},
             "parity": {**vars(self.parity), "macro_f1_fall_points": self.parity.fall},
+            **({"files": list(self.files), "opens_with": list(self.opens_with)} if self.files else {}),
         }
 
 
@@ -92,7 +99,7 @@ def export(
     text = card(folder)
     width = predictor.network.head.in_features
     document = formats.describe(made, to=to, precision=precision, width=width, card=text)
-    with _place_beside(out) as place, progress.task(f"Exporting to {to}, {precision}", 3) as task:
+    with place_beside(out) as place, progress.task(f"Exporting to {to}, {precision}", 3) as task:
         file = place / out.name
         calibration = material.calibration if precision == "int8" else None
         formats.write(predictor.network, file, document, text, material.images, calibration=calibration)
@@ -115,7 +122,7 @@ def export(
 
 
 @contextmanager
-def _place_beside(out: Path) -> Iterator[Path]:
+def place_beside(out: Path) -> Iterator[Path]:
     """A passing folder beside ``out`` to write in; what the system refuses inside is an :class:`EmolabError`."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -143,8 +150,11 @@ def material_of(
     """
     with workspace.catalog() as catalog, catalog.connect() as conn:
         able = samples.supported(conn)
-        valid = _spread(list(samples.iterate(conn, split="valid")), CHECKED)
-        train = _spread(list(samples.iterate(conn, split="train")), CALIBRATED)
+        may = consents.allowed(conn, "train", required=workspace.config.privacy.consent_required)
+        valid = _spread([one for one in samples.iterate(conn, split="valid") if one.id not in may.barred], CHECKED)
+        train = _spread([one for one in samples.iterate(conn, split="train") if one.id not in may.barred], CALIBRATED)
+    if told := may.told():
+        progress.note(told)
     if not valid:
         return None
     answer: dict[str, str] = {}

@@ -58,6 +58,7 @@ def describe(made: Checkpoint, *, to: str, precision: str, width: int, card: str
         "classes": list(made.classes),
         "size": made.size,
         "color": made.color,
+        "normalise": made.preprocessing.normalise,
         "input": f"{runtime.INPUT}: uint8 (n, {', '.join(map(str, made.preprocessing.shape))})",
         "outputs": list(runtime.OUTPUTS),
         "width": width,

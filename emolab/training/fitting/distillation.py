@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError
 from emolab.inference.probabilities import softmax
+from emolab.modalities.preparing import require_alone
 from emolab.progress import SILENT, Progress
 from emolab.training import predict
 from emolab.training.inputs import pixel_cache
@@ -73,6 +74,7 @@ def opinion(
     total = np.zeros((len(ids), len(data.classes)), dtype=np.float64)
     for place in teachers:
         model = predict.load(place, device=config.device)
+        require_alone(model.checkpoint.preprocessing, "training.teacher")
         known = model.checkpoint.classes
         missing = [name for name in data.classes if name not in known]
         if missing:

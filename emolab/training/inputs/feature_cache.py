@@ -65,6 +65,7 @@ def fill(
     """
     if pixels.other is not None:
         raise ValueError("features are kept by one way of decoding; these pixels come from two")
+    ids = pixels.names(ids)
     file = folder / f"embeddings-{key(network, name, wanted)[:24]}" / FILE
     place = {sample: row for row, sample in enumerate(ids)}
     device = network.mean.device

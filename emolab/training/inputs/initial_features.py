@@ -21,7 +21,7 @@ from emolab.records import Model
 from emolab.training import checkpoint
 from emolab.training.fitting import head_start
 from emolab.training.fitting.devices import pick_device
-from emolab.training.inputs import feature_cache, pixel_cache
+from emolab.training.inputs import feature_cache, pixel_cache, speaker_tables
 from emolab.training.judging.opponent import BROUGHT
 from emolab.training.networks import backbones
 from emolab.training.networks.classifier import Classifier
@@ -58,7 +58,10 @@ def frozen(
     known = head_start.known(network, model.classes, plan)
     network = network.to(pick_device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     wanted = first.preprocessing
-    pixels = pixel_cache.fill(workspace.cache, ids, media, wanted, progress=progress)
+    if wanted.normalised_by:
+        pixels = speaker_tables.filled(workspace, ids, wanted, progress=progress)
+    else:
+        pixels = pixel_cache.fill(workspace.cache, ids, media, wanted, progress=progress)
     found = feature_cache.fill(
         workspace.cache, ids, pixels, network, name=plan.backbone, wanted=wanted, progress=progress
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.modalities.preparing import Preprocessing
+from emolab.modalities.preparing import Preprocessing, require_alone
+from emolab.modalities.speaker_levels import applied
 from emolab.progress import SILENT, Progress
 from emolab.training.inputs import media_check
 from emolab.training.inputs import row_store as rows
@@ -23,19 +25,27 @@ from emolab.training.inputs.training_set import TrainingSet
 class Pixels:
     """A stack of images: ``array`` (m, height, width, channels) uint8, of which ``rows`` (n,) are meant, in order.
 
-    A negative row r is row -1 - r of ``other``, a second array of samples of that shape.
+    A negative row r is row -1 - r of ``other``, a second array of samples of that shape. ``speakers`` (n,) says by
+    which of ``tables`` (speakers, height, 256) each is normalised (:mod:`emolab.modalities.speaker_levels`), if any.
     """
 
     array: NDArray[np.uint8]
     rows: NDArray[np.int64]
     other: NDArray[np.uint8] | None = None
+    tables: NDArray[np.uint8] | None = None
+    speakers: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """A copy (b, size, size, channels) of the images at ``indices`` into ``rows``."""
-        chosen = self.rows[indices]
+        found = self._stored(self.rows[indices])
+        if self.tables is None or self.speakers is None:
+            return found
+        return applied(found, self.tables[self.speakers[indices]])
+
+    def _stored(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
         if self.other is None:
             return np.ascontiguousarray(self.array[chosen])
         out = np.empty((len(chosen), *self.array.shape[1:]), dtype=np.uint8)
@@ -46,7 +56,16 @@ class Pixels:
 
     def only(self, indices: NDArray[np.int64]) -> Pixels:
         """The images at ``indices``, in that order, without a copy."""
-        return replace(self, rows=self.rows[indices])
+        speakers = None if self.speakers is None else self.speakers[indices]
+        return replace(self, rows=self.rows[indices], speakers=speakers)
+
+    def names(self, ids: Sequence[str]) -> list[str]:
+        """What each picture is kept under (64 hex digits), which is of sample ``ids`` (n): with its table in it."""
+        if self.tables is None or self.speakers is None:
+            return list(ids)
+        of = [hashlib.sha256(each.tobytes()).hexdigest() for each in self.tables]
+        pairs = zip(ids, self.speakers.tolist(), strict=True)
+        return [hashlib.sha256(f"{sample} {of[speaker]}".encode()).hexdigest() for sample, speaker in pairs]
 
     @classmethod
     def of(cls, array: NDArray[np.uint8]) -> Pixels:
@@ -126,6 +145,7 @@ def _fill(
     folder: Path, ids: Sequence[str], media: Callable[[str], bytes | Path], wanted: Preprocessing, progress: Progress
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], dict[str, str]]:
     """The store, where ``ids`` stand in it, and what is wrong with those that do not."""
+    require_alone(wanted, "This")
     file = folder / f"pixels-{wanted.size}-{wanted.color}-v{wanted.version}" / "pixels.u8"
     shape = wanted.shape
     missing = len(set(ids) - rows.known(file))

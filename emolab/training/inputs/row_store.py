@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ from filelock import FileLock, Timeout
 from numpy.typing import DTypeLike, NDArray
 
 from emolab.errors import DataError
+from emolab.files import write_bytes
 
 KEY_BYTES = 65  # 64 hex digits and a newline
 CHUNK = 256
 KEYS = "keys.txt"
+#: How many bytes a row has.
+RECORD = "record"
 #: Stores of one kind that are kept, the last ones used.
 KEEP = 4
 #: From sample ids to rows and the ids they are of.
@@ -42,7 +45,9 @@ def fill(
     kind = np.dtype(dtype)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.parent / "lock"):
-        known = _recover(file, kind.itemsize * int(np.prod(shape)))
+        record = kind.itemsize * int(np.prod(shape))
+        known = _recover(file, record)
+        (file.parent / RECORD).write_text(str(record), encoding="ascii")
         new = [key for key in dict.fromkeys(ids) if key not in known]
         if new:
             _append(file, new, make, kind=kind, shape=shape, known=known)
@@ -55,6 +60,42 @@ def known(file: Path) -> set[str]:
     """The ids with a key beside ``file``, without a lock; to say how much there is to do."""
     keys = file.parent / KEYS
     return set(keys.read_text(encoding="ascii").split()) if keys.is_file() else set()
+
+
+def drop(store: Path, ids: Collection[str]) -> int:
+    """Take the rows of ``ids`` out of the folder ``store``; how many went. Nothing of them is left in its files.
+
+    The keys go first and come back last: a process that dies on the way leaves a store without keys, which is emptied
+    here and filled again later. So is one of which nobody noted how long a row is.
+    """
+    keys, noted = store / KEYS, store / RECORD
+    with FileLock(store / "lock"):
+        there = keys.read_text(encoding="ascii").split() if keys.is_file() else []
+        kept = [row for row, key in enumerate(there) if key not in ids]
+        if there and len(kept) == len(there):
+            return 0
+        keys.unlink(missing_ok=True)
+        for file in _rows_of(store):
+            if noted.is_file() and kept:
+                size = int(noted.read_text(encoding="ascii"))
+                rows = np.fromfile(file, dtype=np.uint8)[: size * len(there)].reshape(-1, size)
+                kept = [row for row in kept if row < len(rows)]
+                write_bytes(file, rows[kept].tobytes())
+            else:
+                kept = []
+                file.unlink()
+        if kept:
+            write_bytes(keys, "".join(f"{there[row]}\n" for row in kept).encode("ascii"))
+    return len(there) - len(kept)
+
+
+def torn(store: Path) -> bool:
+    """Whether rows lie in ``store`` of which nobody can say whose they are."""
+    return not (store / KEYS).is_file() and bool(_rows_of(store))
+
+
+def _rows_of(store: Path) -> list[Path]:
+    return [file for file in sorted(store.iterdir()) if file.is_file() and file.name not in (KEYS, RECORD, "lock")]
 
 
 def forget_others(store: Path) -> None:

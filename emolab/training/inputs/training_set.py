@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
 from emolab.provenance.identity import SPLIT_CODES, data_identity
+from emolab.records import HOLDOUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +110,9 @@ def training_set(
 ) -> TrainingSet:
     """A checked :class:`TrainingSet` from label distributions ``probs`` (n, k) and one split name per sample.
 
-    Samples of split ``test`` are left out, as are those whose votes all lie outside of what their source supports.
-    Targets are renormalised over the supported classes. Raises :class:`DataError` when fewer than two samples remain
-    to train on, or for numbers that are no distribution.
+    Samples of the splits ``test`` and ``holdout`` are left out, as are those whose votes all lie outside of what their
+    source supports. Targets are renormalised over the supported classes. Raises :class:`DataError` when fewer than two
+    samples remain to train on, or for numbers that are no distribution.
     """
     targets = np.asarray(probs, dtype=np.float64)
     n, k = len(ids), len(classes)
@@ -123,7 +124,7 @@ def training_set(
     mask = np.ones((n, k), dtype=bool) if supported is None else np.asarray(supported, dtype=bool)
     targets = np.where(mask, targets, 0.0)
     totals = targets.sum(axis=1)
-    keep = np.flatnonzero((totals > 0) & np.array([split != "test" for split in splits], dtype=bool))
+    keep = np.flatnonzero((totals > 0) & np.array([split not in ("test", HOLDOUT) for split in splits], dtype=bool))
     if len(keep) == 0:
         raise DataError(
             "There are no labelled samples to train on.", hint='Get votes with "emolab label pull" or "emolab merge".'
@@ -143,7 +144,7 @@ def training_set(
         valid=np.flatnonzero(held).astype(np.int64),
     )
     if len(made.train) < 2:
-        tests = sum(split == "test" for split in splits)
+        tests = sum(split in ("test", HOLDOUT) for split in splits)
         some = "Only 1" if len(made.train) else "None"
         raise DataError(
             f"{some} of {n:,} labelled samples left to train on; at least 2 are needed.{_held_out(made, tests)}",

@@ -122,7 +122,7 @@ def _marks(made: Checkpoint, valid: dict[str, Any]) -> list[str]:
     """How far the figures rest on learned samples, and what the model was compared with."""
     compared = made.metrics.get("compared")
     lines = comparison_words.speaker_lines(made.metrics.get("speakers"))
-    if not made.metrics.get("judged"):
+    if not made.metrics.get("judged") and not made.metrics.get("folds"):  # the models of folds have not learned them
         lines += comparison_words.learned_lines(made.metrics.get("learned"), valid)
     rows = comparison_words.comparison_rows(compared) if compared and compared["against"] else []
     if compared and rows:

@@ -94,6 +94,11 @@ def _limits(made: Checkpoint, about: Mapping[str, Any]) -> str:
         )
     else:
         lines.append("How many samples of each class, person and source it learned from was not kept.")
+    if made.preprocessing.normalised_by:
+        lines.append(
+            f"Clips are normalised by {made.preprocessing.normalised_by}: by mean and spread of each band over all "
+            "known clips of their speaker, those that are judged too. Figures do not hold for a clip that comes alone."
+        )
     lines += [
         "It was not tested on images of other sources, cameras or people than those named here.",
         "Figures by age, sex or skin tone do not exist: emolab keeps no such data.",
@@ -111,5 +116,7 @@ def _groups(about: Mapping[str, Any]) -> str:
     both = about.get("divided", 0)
     some = f"{both:,} of them {'is' if both == 1 else 'are'}" if both else "none is"
     line = f"{about['groups']:,} people, videos or sessions; {some} both trained and validated on"
+    if guessed := about.get("guessed", 0):
+        line += f"; {guessed:,} of them {'was' if guessed == 1 else 'were'} guessed from voices, nobody said who speaks"
     rest = about["ungrouped"]
     return f"{line}{f', but for {rest:,} samples it is not known whom they show' if rest else ''}."

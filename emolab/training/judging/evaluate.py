@@ -27,17 +27,20 @@ def evaluate(
     supported: NDArray[np.bool_] | None = None,
     protocol: str,
     record: Learned,
+    tables: Sequence[NDArray[np.uint8]] | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Metrics of ``predictor`` on n images whose true class is ``truth`` (n,), ready for JSON.
 
     ``supported``, (k,) or (n, k), says which classes can occur; the others are left out of the probabilities. Images
     that cannot be read are counted under ``unreadable`` and are not part of ``n``. ``record`` is what the model has
-    learned from: how many of the images are in it, and the figures without them, stand under ``learned``. Raises
+    learned from: how many of the images are in it, and the figures without them, stand under ``learned``. ``tables``
+    (n) are those of the speakers, for a model that is normalised by them (:func:`predict_media`). Raises
     :class:`DataError` when nothing can be judged.
     """
     titles = list(names) if names is not None else [str(i) for i in range(len(media))]
-    answers = list(predict_media(predictor, list(zip(titles, media, strict=True)), progress=progress))
+    named = list(zip(titles, media, strict=True))
+    answers = list(predict_media(predictor, named, tables=tables, progress=progress))
     read = np.array([answer.probs is not None for answer in answers], dtype=bool)
     if not read.any():
         first = next((answer.error for answer in answers if answer.error), "the set is empty")
@@ -57,6 +60,7 @@ def evaluate(
         "model": predictor.checkpoint.id,
         "protocol": protocol,
         "flips": predictor.checkpoint.flips,
+        "normalised_by": predictor.checkpoint.preprocessing.normalised_by,
         **found,
         "conformal": uncertainty.check(predictor.checkpoint.conformal, probs, answer_of),
         "learned": ancestry.marked(record, known, probs, answer_of, classes),

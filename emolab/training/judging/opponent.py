@@ -20,12 +20,11 @@ from emolab.catalog import models
 from emolab.errors import EmolabError
 from emolab.inference import model_document
 from emolab.inference.probabilities import softmax
-from emolab.modalities.preparing import Preprocessing
 from emolab.progress import SILENT, Progress
 from emolab.records import Model
 from emolab.training.fitting.fitted import Fitted
 from emolab.training.fitting.head_fit import fit_head
-from emolab.training.inputs import pixel_cache
+from emolab.training.inputs import pixel_cache, speaker_tables
 from emolab.training.inputs.pixel_cache import Pixels
 from emolab.training.judging import flips
 from emolab.training.learned import ancestry
@@ -115,8 +114,11 @@ def _start(bench: Bench) -> Opponent | Nobody:
             reason="the first model", why=f"it is itself the head solved on {name}: nothing else stood to compare"
         )
     solved = with_solved_head(bench.run)
-    wanted = Preprocessing(plan.size, plan.color)  # in full: a training by steps has only its judges like that
-    pixels = pixel_cache.fill(bench.workspace.cache, data.ids, bench.media, wanted, progress=bench.progress)
+    pixels = bench.pixels
+    if pixels.other is not None:  # in full: a training by steps has only its judges like that
+        pixels = pixel_cache.fill(
+            bench.workspace.cache, data.ids, bench.media, plan.preprocessing, progress=bench.progress
+        )
     fitted = fit_head(pixels, data, solved.plan, bench.workspace.cache, progress=bench.progress)
     return Opponent(
         name=f"the head solved on {name}",
@@ -142,8 +144,10 @@ def _judged(bench: Bench, folder: Path) -> NDArray[np.float32]:
     predictor = load(folder, device=plan.device)
     made = predictor.checkpoint
     chosen = [data.ids[i] for i in data.valid]
-    if made.preprocessing == Preprocessing(plan.size, plan.color):
+    if made.preprocessing == plan.preprocessing:
         images = bench.pixels.only(data.valid)
+    elif made.preprocessing.normalised_by:
+        images = speaker_tables.filled(bench.workspace, chosen, made.preprocessing, progress=bench.progress)
     else:
         images = pixel_cache.fill(
             bench.workspace.cache, chosen, bench.media, made.preprocessing, progress=bench.progress

@@ -17,7 +17,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emolab.errors import DataError
+from emolab.modalities.image.look import SIDE, UNSURE, look_hash
 from emolab.modalities.modality import recognised
 from emolab.progress import SILENT, Progress
 from emolab.training.inputs import row_store
@@ -34,12 +34,6 @@ from emolab.training.learned import bloom_filter
 #: A fingerprint is so many bytes: 16 of content, 8 of the perceptual hash, 3 + 3 unsure bits, 1 whether it is of use.
 BYTES = 31
 FOLDER = "fingerprints-2"
-SIDE, UNSURE = 32, 3
-#: Hashes looked for per image.
-PROBES = 1 + UNSURE**2 + (UNSURE * (UNSURE - 1) // 2) ** 2
-#: With less contrast (standard deviation of gray, 0..255) or with other numbers of bits set, a hash says nothing.
-FLAT, FEWEST_ONES, MOST_ONES = 5.0, 24, 40
-
 
 Media = bytes | Path | Callable[[], bytes]
 
@@ -125,18 +119,12 @@ def of_image(image: Image.Image) -> NDArray[np.uint8]:
     raw = gray.tobytes()
     content = hashlib.sha256(f"{gray.width} {gray.height} ".encode() + raw).digest()[:16]
     small = np.asarray(gray.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float32)
-    low = (_cosines() @ small @ _cosines().T).ravel()
-    above = low - np.partition(low[1:], 31)[31]
-    bits = above > 0
-    order = np.argsort(np.abs(above), kind="stable")
-    on, off = order[bits[order]][:UNSURE], order[~bits[order]][:UNSURE]
-    ones = int(bits.sum())
-    usable = float(small.std()) >= FLAT and FEWEST_ONES <= ones <= MOST_ONES
+    seen = look_hash(small)
     found = np.zeros(BYTES, dtype=np.uint8)
     found[:16] = np.frombuffer(content, dtype=np.uint8)
-    found[16:24] = np.packbits(bits)
-    if usable:
-        found[24:27], found[27:30], found[30] = on, off, 1
+    found[16:24] = np.packbits(seen.bits)
+    if seen.usable:
+        found[24:27], found[27:30], found[30] = seen.on, seen.off, 1
     return found
 
 
@@ -172,9 +160,3 @@ def probes(prints: NDArray[np.uint8]) -> list[NDArray[np.uint64]]:
 
 def _hashes(prints: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(prints[:, 16:24]).view(">u8").ravel().astype(np.uint64)
-
-
-@cache
-def _cosines() -> NDArray[np.float32]:
-    n = np.arange(SIDE)
-    return np.cos(np.pi * (2 * n[None, :] + 1) * np.arange(8)[:, None] / (2 * SIDE)).astype(np.float32)

@@ -26,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from emolab.files import write_bytes
+from emolab.modalities.image.look import PROBES
 from emolab.training.learned import fingerprints
 from emolab.training.learned.bloom_filter import BloomFilter
 
@@ -118,7 +119,7 @@ class Learned:
             what=what,
             n=len(new),
             content=BloomFilter.of(fingerprints.content_keys(new), rate=content),
-            perceptual=BloomFilter.of(hashed, rate=perceptual / fingerprints.PROBES),
+            perceptual=BloomFilter.of(hashed, rate=perceptual / PROBES),
             content_rate=content,
             perceptual_rate=perceptual,
             labelled=labelled,

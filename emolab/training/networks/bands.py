@@ -51,7 +51,8 @@ class Bands(nn.Module):
         window = 0.5 - 0.5 * torch.cos(2 * torch.pi * place)
         width = values.shape[2]
         spectrum: Tensor = torch.fft.rfft((loudness - middle) * heard * window, n=2 * width).abs()
-        return spectrum[:, SLOWEST:FASTEST] / frames
+        known = nn.functional.pad(spectrum, (0, max(0, FASTEST - spectrum.shape[1])))  # few frames have no fast rates
+        return known[:, SLOWEST:FASTEST] / frames
 
 
 def build(name: str, weights: str, *, size: int) -> nn.Module:  # noqa: ARG001

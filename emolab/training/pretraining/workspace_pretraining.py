@@ -17,7 +17,7 @@ from emolab.catalog.storage.engine import now
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, DataError
 from emolab.files import write_bytes, write_text
-from emolab.modalities.preparing import Preprocessing
+from emolab.modalities.preparing import Preprocessing, require_speakers
 from emolab.progress import SILENT, Progress
 from emolab.training.fitting import tuning
 from emolab.training.inputs import pixel_cache
@@ -84,6 +84,7 @@ def plan(config: TrainingConfig, *, n: int, color: str, epochs: int | None = Non
             f"There are {n} images to learn from; at least {FEWEST} are needed, and thousands to be of use.",
             hint="Collect more with: emolab collect PATH. Images that judge (valid, test), and copies, do not count.",
         )
+    require_speakers(config.normalise, None, "pretraining")
     made = recipes.plan(replace(config, weights="none", mode="full"), n_train=n, color=color)
     bounded = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(IMAGES / n)))
     return replace(

@@ -6,7 +6,6 @@ is named; where somebody wrote one into a licence or a consent, it is blotted ou
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,8 @@ from emolab.catalog import samples, snapshots, tallies
 from emolab.catalog import settings as catalog_settings
 from emolab.catalog.storage import schema
 from emolab.inference import model_document
+from emolab.provenance.told_texts import clean, texts_of
+from emolab.records import GUESSED
 from emolab.training.inputs.training_set import TrainingSet
 from emolab.training.networks import backbones, bundled, encoder_file
 from emolab.training.pretraining import workspace_pretraining
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     from emolab.records import Sample
 
-#: Texts of one kind that are repeated for a source, and their length.
-TEXTS, LONGEST = 3, 160
 PUBLISHED = (
     "Published weights have terms of their own. Those learned on ImageNet rest on images that were collected for "
     "research that is not commercial."
@@ -40,9 +39,6 @@ PUBLISHED = (
 HEARD = "A Whisper is published under terms that stand beside its file; the speech it was trained on is not."
 #: The section of a bundled model's description that says who may use it.
 LICENCE = "## Data and licence"
-PERSONAL = re.compile(
-    r"\S+@\S+|(?:[A-Za-z]:)?(?:[/\\][^\s/\\]+){2,}|\S+\.(?:jpe?g|png|bmp|webp|gif|mp4|mov|avi|zip)\b", re.I
-)
 
 
 def facts(workspace: Workspace, data: TrainingSet, plan: Plan) -> dict[str, Any]:
@@ -71,6 +67,7 @@ def facts(workspace: Workspace, data: TrainingSet, plan: Plan) -> dict[str, Any]
         "sources": _sources(found, train, licences, names),
         "intended": sorted({sample.source for sample in found} & intended),
         "groups": len({sample.group for sample in found if sample.group}),
+        "guessed": len({sample.group for sample in found if (sample.group or "").startswith(GUESSED)}),
         "divided": speakers(workspace, data)["divided"],
         "ungrouped": sum(not sample.group for sample in found),
         "masked": [data.classes[i] for i in np.flatnonzero(~data.supported.all(axis=0)).tolist()],
@@ -175,40 +172,8 @@ def _sources(
                 "name": clean(source, hidden - {source}),
                 "train": sum(sample.id in train for sample in here),
                 "valid": sum(sample.id not in train for sample in here),
-                "licence": _texts(licensed, hidden),
-                "consent": _texts([(sample, sample.consent) for sample in here], hidden),
+                "licence": texts_of(licensed, hidden),
+                "consent": texts_of([(sample, sample.consent) for sample in here], hidden),
             }
         )
     return sorted(rows, key=lambda row: -(row["train"] + row["valid"]))
-
-
-def _texts(pairs: Sequence[tuple[Sample, str | None]], hidden: Collection[str]) -> dict[str, Any]:
-    """The most frequent texts with their number of samples, how many other texts there are, how many samples have none.
-
-    A text that belongs to one person or session of several is theirs, and is counted among the others.
-    """
-    groups: dict[str, set[str | None]] = {}
-    for sample, text in pairs:
-        if text and text.strip():
-            groups.setdefault(text.strip(), set()).add(sample.group)
-    several = len({sample.group for sample, _ in pairs if sample.group}) > 1
-    shown = [text for text, some in groups.items() if not several or len(some) > 1 or None in some]
-    counted = Counter((text or "").strip() for _, text in pairs)
-    most = sorted(shown, key=lambda text: -counted[text])[:TEXTS]
-    return {
-        "texts": [{"text": clean(text, hidden), "samples": counted[text]} for text in most],
-        "others": len(groups) - len(most),
-        "none": counted[""],
-    }
-
-
-def clean(text: str, hidden: Collection[str] = ()) -> str:
-    """``text`` on one line, shortened, without addresses, files and the names in ``hidden``.
-
-    >>> clean("Signed by ann (ann@lab.org), form in /home/ann/form.pdf", ["ann"])
-    'Signed by [name] [...] form in [...]'
-    """
-    plain = PERSONAL.sub("[...]", " ".join(text.split()))
-    for name in sorted({word for word in hidden if len(word) > 1 and word in plain}, key=len, reverse=True):
-        plain = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "[name]", plain)
-    return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 1]}…"

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from emolab.config import TrainingConfig
 from emolab.errors import ConfigError, UnknownName
-from emolab.modalities.preparing import COLORS
+from emolab.modalities.preparing import COLORS, NONE, Preprocessing, require_speakers
 from emolab.plugins import AUGMENTATIONS
 from emolab.ranges import RANGES, WORDS, check
 from emolab.training.networks import backbones, encoder_file
@@ -97,7 +97,7 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
                 depth_decay=1.0,
                 dropout=0.3,
                 head_epochs=0,
-                images=40_000,
+                images=100_000,
             ),
         ),
     ),
@@ -167,6 +167,12 @@ class Plan:
     flips: bool = False
     teacher: str = ""
     teacher_share: float = 0.0
+    normalise: str = NONE
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How samples become what the network is shown."""
+        return Preprocessing(self.size, self.color, normalise=self.normalise)
 
 
 def plan(config: TrainingConfig, *, n_train: int, color: str) -> Plan:
@@ -213,6 +219,7 @@ def plan(config: TrainingConfig, *, n_train: int, color: str) -> Plan:
         teacher=config.teacher if config.teacher_share else "",
         teacher_share=config.teacher_share if config.teacher else 0.0,
         flips=recipe.flips and config.mode != "head" if config.flips is None else config.flips,
+        normalise=config.normalise,
     )
     _check(made)
     return made
@@ -262,6 +269,7 @@ def _check(plan: Plan) -> None:
         )
     if plan.flips and not COLORS[plan.color].mirrors:
         raise ConfigError("training.flips is for images: mirrored, a sound runs backwards.", hint="Leave it out.")
+    require_speakers(plan.normalise, COLORS[plan.color], f"{plan.color} samples")
     if plan.augmentation in AUGMENTATIONS.builtins and COLORS[plan.color].mirrors == (plan.augmentation == SPECTROGRAM):
         raise ConfigError(
             f"training.augmentation is {plan.augmentation}, which is not made for {plan.color} samples.",

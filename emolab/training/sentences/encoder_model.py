@@ -25,20 +25,23 @@ from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
 from emolab.modalities.text import text_model
 from emolab.modalities.text.sentence_model import MODALITY, SentenceModel
+from emolab.modalities.text.text_calibration import CONFORMAL, TEMPERATURE, TextCalibration, read_calibration
 from emolab.modalities.text.text_model import DOCUMENT, TextModel
-from emolab.stats.sparse_logistic import sigmoid
 from emolab.training.sentences.encoder import CONFIG, TOKENS, WEIGHTS, Encoder, read_encoder
 
-FORMAT = "emolab-encoder-model/1"
+FORMAT = "emolab-encoder-model/2"
+#: The format of models without a temperature, which an earlier emolab made.
+UNCALIBRATED = "emolab-encoder-model/1"
 ENCODER, HEAD, NGRAMS = "encoder", "head.safetensors", "ngrams"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EncoderModel(SentenceModel):
-    """``weight`` (d, k) and ``bias`` (k,) act on features of ``encoder``; ``thresholds`` (k,) lie in 0..1.
+    """``weight`` (d, k) and ``bias`` (k,) act on features of ``encoder``.
 
-    ``share`` is what the encoder's log-odds count, the rest is that of ``ngrams``. ``source`` is the folder that the
-    encoder's configuration and tokens are copied from. ``about`` is what else the document says.
+    ``share`` is what the encoder's log-odds count, the rest is that of ``ngrams`` before its own temperature:
+    ``calibration`` is that of both together. ``source`` is the folder that the encoder's configuration and tokens are
+    copied from. ``about`` is what else the document says.
     """
 
     classes: tuple[str, ...]
@@ -49,13 +52,14 @@ class EncoderModel(SentenceModel):
     ngrams: TextModel
     share: float
     source: Path
+    calibration: TextCalibration | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def judged(self, sentences: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The probability (n, k) of each class by itself, and the encoder's features (n, d)."""
         found = self.encoder.features(sentences)
         logits = mixed(found @ self.weight + self.bias, self.ngrams.logits(sentences), self.share)
-        return sigmoid(logits), found
+        return self._calibrated(logits), found
 
     def probabilities(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """The probability (n, k) of each class by itself: a row need not sum to 1."""
@@ -93,7 +97,7 @@ class EncoderModel(SentenceModel):
 
     def _document(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         return {
-            "format": FORMAT,
+            "format": UNCALIBRATED if self.calibration is None else FORMAT,
             "modality": MODALITY,
             "runs": "encoder",
             "classes": list(self.classes),
@@ -101,6 +105,7 @@ class EncoderModel(SentenceModel):
             "share": self.share,
             "ngrams": self.ngrams.id,
             "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+            **({} if self.calibration is None else self.calibration.document()),
             **self.about,
         }
 
@@ -121,6 +126,10 @@ def load(folder: Path) -> EncoderModel:
     if ngrams.id != document["ngrams"] or ngrams.classes != tuple(document["classes"]):
         raise DataError(f"{folder / NGRAMS} belongs to another model.", hint="Train the model again.")
     try:
+        calibration = read_calibration(document)
+    except ValueError as error:
+        raise DataError(f"{folder / DOCUMENT} is damaged: {error}.", hint="Train the model again.") from error
+    try:
         arrays = load_arrays((folder / HEAD).read_bytes())
         weight, bias = arrays["weight"], arrays["bias"]
     except (OSError, KeyError, SafetensorError) as error:
@@ -138,7 +147,8 @@ def load(folder: Path) -> EncoderModel:
         ngrams=ngrams,
         share=float(document["share"]),
         source=folder / ENCODER,
-        about={key: value for key, value in document.items() if key not in own},
+        calibration=calibration,
+        about={key: value for key, value in document.items() if key not in (*own, TEMPERATURE, CONFORMAL)},
     )
 
 
@@ -148,7 +158,8 @@ def _checked(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         told = {key: value for key, value in found.items() if key != "id"}
-        whole = found["format"] == FORMAT and found["id"] == _id(told) and set(found["files"]) == _NAMES
+        known = found["format"] == (FORMAT if TEMPERATURE in found else UNCALIBRATED)
+        whole = known and found["id"] == _id(told) and set(found["files"]) == _NAMES
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{file} is damaged: {error}.", hint="Train the model again.") from error
     if not whole:

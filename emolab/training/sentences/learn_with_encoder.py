@@ -4,7 +4,7 @@
    (``training.mode=full``): the encoder learns too, see :mod:`emolab.training.sentences.fine_tune`.
 2. Sentences that were held out are judged by the encoder's head and by n-grams: all of them in five folds where the
    encoder is frozen, a tenth of them where it is fine-tuned. They choose the share of the encoder (lowest log loss),
-   and the threshold of each class (best F1).
+   the threshold of each class (best F1), and then the temperature of both together.
 3. The head on frozen features and the n-grams that are kept come from all sentences.
 """
 
@@ -22,9 +22,20 @@ from numpy.typing import NDArray
 
 from emolab.config import TrainingConfig
 from emolab.modalities.own_models import OwnLearnt
-from emolab.modalities.text.learn import ALSO, LearnedText, folds, judged_out_of_fold, learn, readable, targets_of
+from emolab.modalities.text.learn import (
+    ALSO,
+    LearnedText,
+    folds,
+    judged_out_of_fold,
+    learn,
+    readable,
+    strength_of,
+    targets_of,
+)
+from emolab.modalities.text.text_calibration import calibrated, honest
 from emolab.progress import SILENT, Progress
 from emolab.stats import multilabel, sparse_logistic
+from emolab.stats.search_space import Between, OneOf, SearchSpace
 from emolab.stats.sparse_logistic import sigmoid
 from emolab.training.fitting.devices import cpu_threads, pick_device
 from emolab.training.sentences.encoder import Encoder, quicker, read_encoder
@@ -182,16 +193,20 @@ def _chosen(
     def figures(share: float) -> dict[str, Any]:
         return judged_out_of_fold(truth, sigmoid(mixed(judged.encoder, ngrams, share)), judged.fold, lesson.classes)
 
-    both = figures(share)
+    logits, known = mixed(judged.encoder, ngrams, share), lesson.known[judged.rows]
+    both = figures(share) | honest(logits, truth, known, judged.fold)
+    found = multilabel.best_thresholds(truth, sigmoid(logits))
+    calibration, thresholds = calibrated(logits, truth, known, found)
     model = EncoderModel(
         classes=lesson.classes,
-        thresholds=multilabel.best_thresholds(truth, sigmoid(mixed(judged.encoder, ngrams, share))),
+        thresholds=thresholds,
         encoder=lesson.encoder,
         weight=head[0],
         bias=head[1],
         ngrams=told.model,
         share=share,
         source=source,
+        calibration=calibration,
         about={
             **about,
             "n": len(lesson.sentences),
@@ -249,7 +264,8 @@ def learn_media(
 def settings_of(config: TrainingConfig) -> EncoderSettings:
     """What the section training asks for; what is not set there is as :class:`FineTuning` has it."""
     if config.mode == "head":
-        return EncoderSettings(seed=config.seed)
+        made = EncoderSettings(seed=config.seed)
+        return made if config.weight_decay is None else replace(made, strength=strength_of(config.weight_decay))
     asked: dict[str, Any] = {
         "epochs": config.epochs,
         "batch": config.batch,
@@ -261,3 +277,18 @@ def settings_of(config: TrainingConfig) -> EncoderSettings:
     tuning = FineTuning(precision=config.precision, seed=config.seed)
     tuning = replace(tuning, **{key: value for key, value in asked.items() if value is not None})
     return EncoderSettings(tuning=tuning, seed=config.seed)
+
+
+def search_space(config: TrainingConfig) -> SearchSpace:
+    """What may be tried: the penalty of a frozen encoder's heads, or how a fine-tuned one learns."""
+    if config.mode == "head":
+        return {"training.weight_decay": Between(1.0, 10.0, log=True)}
+    usual = FineTuning()
+    return {
+        "training.lr": Between(usual.lr / 5, usual.lr * 5, log=True),
+        "training.depth_decay": OneOf((0.8, 0.9, 0.95)),
+        "training.weight_decay": Between(usual.weight_decay / 10, usual.weight_decay * 10, log=True),
+        "training.dropout": Between(0.0, 0.3),
+        "training.batch": OneOf((usual.batch // 2, usual.batch, usual.batch * 2)),
+        "training.epochs": OneOf((1, 2, 3, 4)),
+    }

@@ -25,8 +25,9 @@ TEXTS = [
     "oh so furious 😡",
     "glad and furious",
     "café, furious",
-] * 5
-TARGETS = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 1], [0, 1]] * 5, np.float32)
+] * 60
+TARGETS = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 1], [0, 1]] * 60, np.float32)
+TARGETS[::7] = TARGETS[::7, ::-1]  # not all agree, so that there is a temperature to find
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[TextModel, Path]:
     model = learn(
         TEXTS, TARGETS, ("joy", "anger"), settings=TextSettings(ngrams=NgramConfig(bits=20), strength=5)
     ).model
+    assert model.temperature not in (None, 1.0)
     folder = tmp_path_factory.mktemp("models") / "m"
     model.save(folder)
     return model, folder
@@ -55,7 +57,9 @@ def test_the_recipe_says_what_the_model_says(kept: tuple[TextModel, Path], tmp_p
     probs = model.probabilities([text])[0]
     assert list(told["probs"]) == ["joy", "anger"]
     assert list(told["probs"].values()) == pytest.approx(probs.tolist(), abs=1e-5)
-    assert told["labels"] == [name for name, p, t in zip(model.classes, probs, model.thresholds, strict=True) if p >= t]
+    assert told["labels"] == [
+        name for name, p, t in zip(model.classes, probs, model.thresholds, strict=True) if p >= t < 1
+    ]
 
 
 def test_an_export_says_that_the_folder_is_it(kept: tuple[TextModel, Path]) -> None:

@@ -166,7 +166,7 @@ def test_a_text_that_begins_like_a_sound_is_a_text() -> None:
     intake = open_intake(IngestOptions(modality="text"))
     (piece,) = intake.pieces(b"MAC users are happy", "a.txt", [])
     assert piece.data() == b"MAC users are happy"
-    with pytest.raises(Refused, match=r"a recording \(WAV\); .* --transcriber DIR"):
+    with pytest.raises(Refused, match=r"a recording \(WAV\); .* --set collect\.transcriber=DIR"):
         list(intake.pieces(sound_file(voice(1)), "a.wav", []))
 
 
