@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emolab import ranges
+from emolab.addresses import check_mail_box, check_webhook, mail_server, web_host
 from emolab.errors import ConfigError, UnknownName
 from emolab.plugins import MODALITIES
 from emolab.taxonomy import PRESETS, check_classes
@@ -63,6 +64,8 @@ class CollectConfig:
     masking: bool = True  # take names, addresses and numbers out of sentences before they are kept
     transcriber: str = ""  # folder of a whisper model, which writes down what is said in recordings; empty: none
     spoken: str = ""  # language of the recordings for it, such as de; empty: as the model hears it
+    speaker_encoder: str = ""  # file of a speaker encoder, by which --guess-speakers tells voices apart; empty: none
+    speaker_limit: float = 0.5  # mean cosine from which clips are taken for one voice; higher: more, smaller groups
     text_column: str = ""  # column or key of sentences in tables; empty: text, sentence, transcript and the like
 
 
@@ -97,6 +100,7 @@ class LabelingConfig:
     names: tuple[str, ...] = ()  # own words on the buttons: ["happiness=Freude", ...]
     instructions: str = ""  # own text, before emolab's, for the annotators
     examples: str = ""  # a folder with example pictures for the instructions: DIR/CLASS/picture.jpg
+    several: bool = False  # an answer may hold several labels, which share its vote; sentences, aggregator soft
     second_guess: bool = False  # offer a second, optional choice
     confidence: bool = False  # offer one to three stars for how sure one is
 
@@ -130,6 +134,7 @@ class TrainingConfig:
     mode: str = "full"  # full: all layers learn | head: the backbone stays, its features are cached, the head is solved
     size: int | None = None  # pixels per side; where none is written here, the backbone's recipe decides
     color: str = "auto"  # auto: gray when every sample is gray | gray | rgb; clips: sound | whisper
+    normalise: str = "none"  # none | speaker: clips by all known ones of their speaker, judged ones too (transductive)
     epochs: int | None = None  # passes over the training data; not set: the recipe of the backbone
     head_epochs: int | None = None  # epochs of the new head alone, before all layers learn
     batch: int | None = None  # images per step; not set: the recipe of the backbone
@@ -153,6 +158,7 @@ class TrainingConfig:
     threads: int | None = None  # of the CPU; none: all cores. Another number gives slightly other weights
     damaged: str = "stop"  # media files that cannot be used: stop and name them | leave_out: go on without them
     tensorboard: bool = True  # write scalars for TensorBoard beside each model
+    mlflow: str = ""  # address of an MLflow server to tell of trainings; environment: what MLFLOW_TRACKING_URI says
     seed: int = 0  # same seed, same data, same model
 
 
@@ -195,12 +201,75 @@ class ServeConfig:
     upload_timeout: float = 20.0  # seconds within which a request must have come in
     connections: int = 1000  # open at once; more are refused with 503
     rate: float = 0.0  # requests per second of one caller, with bursts of twice as many; 0: no limit
-    watch: float = 3.0  # seconds between looks at which model is the champion
+    watch: float = 3.0  # seconds between looks into the catalog for the champion; a promotion is seen within a second
     shadow_share: float = 0.1  # of requests that a candidate answers unseen (--shadow)
+    log: bool = False  # keep embeddings, probabilities and quality of what is answered, without pixels or names
+    log_days: int = 400  # days that this log goes back
+    log_bytes: int = 4 << 30  # of this log; its oldest days go first
     unsure: float = 0.0  # answers whose best class has a lower probability than this are marked
     coverage: float | None = (
         None  # 0.8, 0.9 or 0.95: each answer has the set of classes that holds the right one so often
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationsConfig:
+    """Models in use: who decides, and by what."""
+
+    promoters: tuple[str, ...] = ()  # who may promote, roll back and retire models, such as ["ann"]; empty: everybody
+    margin_macro_f1: float = 0.0  # a model is blocked whose macro-F1 is surely less than this above the champion's
+    max_ece_rise: float = 0.05  # by which the calibration error may be higher than the champion's, 0..1
+    max_latency_rise: float = 1.0  # by which an answer may cost more CPU time, as a share of the champion's
+    max_group_recall_drop: float = 0.1  # by which the recall of a class or a source may surely be lower, 0..1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleConfig:
+    """Continuous training: `emolab cycle`."""
+
+    votes: int = 50  # new, edited or withdrawn votes with which a cycle begins
+    push: bool = True  # a cycle sends what it proposes to Label Studio
+    drift: bool = True  # a cycle begins when `emolab monitor` has an alarm that no cycle has answered
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorConfig:
+    """Whether the model at work is still right: `emolab monitor`."""
+
+    every: str = "week"  # a window: day | week
+    reference: str = "judged"  # judged: valid, test and holdout | one of these | first: the first window | FROM..TO
+    accuracy_drop: float = 0.05  # an estimated accuracy that is surely lower than this below the judged one is an alarm
+    audit: int = 100  # samples of an audit, by which it is said how soon a drop would be seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertsConfig:
+    """Who is told of an alarm of `emolab monitor`; what is empty is not used."""
+
+    webhook: str = ""  # address that is called; $EMOLAB_ALERT_WEBHOOK comes before it
+    webhook_form: str = "full"  # full: text and every figure, as JSON | text: what Slack, Mattermost and the like take
+    email_to: tuple[str, ...] = ()  # who gets mail, such as ["ann@example.org"]
+    email_from: str = ""  # the sender of it
+    smtp: str = ""  # server that takes mail: smtp://USER@HOST; the password is $EMOLAB_SMTP_PASSWORD
+    file: str = ""  # file to which a line of JSON is added for each alarm
+    repeat_days: float = 7.0  # days after which an alarm that goes on is told again
+
+    def __post_init__(self) -> None:
+        if self.webhook:
+            check_webhook(self.webhook)
+        if self.smtp:
+            mail_server(self.smtp)
+        for name, box in [("email_from", self.email_from), *(("email_to", box) for box in self.email_to)]:
+            if box:
+                check_mail_box(box, f"alerts.{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyConfig:
+    """What people must have agreed to."""
+
+    consent_required: bool = False  # leave out samples that no consent was written down for
+    take_back: bool = False  # let forgotten samples come again, by collect and merge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,10 +284,18 @@ class Config:
     suggest: SuggestConfig = field(default_factory=SuggestConfig)
     inspect: InspectConfig = field(default_factory=InspectConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
+    operations: OperationsConfig = field(default_factory=OperationsConfig)
+    cycle: CycleConfig = field(default_factory=CycleConfig)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    alerts: AlertsConfig = field(default_factory=AlertsConfig)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Every setting with its value, as plain data."""
-        return asdict(self)
+        """Every setting with its value, as plain data; of a web hook's address only what is no secret."""
+        plain = asdict(self)
+        if self.alerts.webhook:
+            plain["alerts"]["webhook"] = web_host(self.alerts.webhook)
+        return plain
 
 
 def load(path: Path, overrides: Iterable[str] = ()) -> Config:
@@ -292,13 +369,17 @@ def _coerce(kind: Any, value: Any, name: str) -> Any:
         raise ConfigError(f"{name} is {value!r}; expected a list.")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, str) and any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in value):
+    if name not in _SECRET and isinstance(value, str) and any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in value):
         raise ConfigError(f"{name} is {value!r}; expected text.")
     if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
+    if name in _SECRET:
+        raise ConfigError(f"{name} is of another kind; expected {_NAMES[kind]}.")
     raise ConfigError(f"{name} is {value!r}; expected {_NAMES[kind]}.")
 
 
+#: Settings whose value may hold a secret, which no message repeats.
+_SECRET = ("alerts.webhook", "alerts.smtp")
 _NAMES: dict[type, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from emolab.errors import DataError
 
 #: The largest image or table that is read where no setting says otherwise (``collect.max_bytes``).
 LIMIT = 512 << 20
 
 _PIECE = 1 << 20
+
+#: A text in JSON, or its start at the end of a line.
+_TEXT = re.compile(rb'"(?:\\.|[^"\\])*(?:"|\\?$)')
 
 
 class TooLarge(Exception):
@@ -98,6 +105,54 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o666) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add ``line`` to the file at ``path``, which is made if missing; when this returns it is on the disk.
+
+    Half a line, of a write that was cut off, gets its end first.
+    """
+    with path.open("ab+") as stream:
+        torn = False
+        if stream.tell() > 0:
+            stream.seek(-1, os.SEEK_END)
+            torn = stream.read(1) != b"\n"
+        stream.write(b"\n" * torn + line.encode() + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_lines(file: Path, *, hint: str) -> list[tuple[int, dict[str, Any]]]:
+    """The lines of ``file``, an object of JSON each as :func:`append_line` adds them, with their numbers from 1;
+    one that a kill cut off counts as not written.
+
+    Raises :class:`DataError` with ``hint`` for any other damage.
+    """
+    found = []
+    for number, text in enumerate(file.read_bytes().split(b"\n"), start=1):
+        if not text:
+            continue
+        try:
+            line = json.loads(text)
+        except ValueError:
+            if _cut(text):
+                continue  # what came after it stands on a line of its own
+            line = None
+        if not isinstance(line, dict):
+            raise damaged(file, number, hint)
+        found.append((number, line))
+    return found
+
+
+def damaged(file: Path, number: int, hint: str) -> DataError:
+    """The error for line ``number`` of ``file``."""
+    return DataError(f"Line {number} of {file} is damaged.", hint=hint)
+
+
+def _cut(line: bytes) -> bool:
+    """Whether ``line`` may be the start of an object that a kill cut off: its outermost brace has no end."""
+    bare = _TEXT.sub(b"", line)
+    return bare.count(b"{") > bare.count(b"}")
 
 
 def user_cache() -> Path:

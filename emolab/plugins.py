@@ -160,3 +160,27 @@ STRATEGIES = Registry(
         "cluster_margin": "emolab.active_learning.strategies.cluster_margin:select",
     },
 )
+
+DETECTORS = Registry(
+    "detector of drift",
+    "emolab.detectors",
+    {
+        "class_mix": "emolab.monitoring.detectors.class_mix:detect",
+        "confidence": "emolab.monitoring.detectors.confidence:detect",
+        "embedding_mmd": "emolab.monitoring.detectors.embedding_mmd:detect",
+        "domain_classifier": "emolab.monitoring.detectors.domain_classifier:detect",
+        "input_quality": "emolab.monitoring.detectors.input_quality:detect",
+        "annotators_agreement": "emolab.monitoring.detectors.annotators_agreement:detect",
+        "annotators_speed": "emolab.monitoring.detectors.annotators_speed:detect",
+    },
+)
+
+ALERTS = Registry(
+    "alert channel",
+    "emolab.alerts",
+    {
+        "webhook": "emolab.monitoring.alerts.channels.web_hook:connect",
+        "email": "emolab.monitoring.alerts.channels.mail:connect",
+        "file": "emolab.monitoring.alerts.channels.alarm_file:connect",
+    },
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPLITS = ("train", "valid", "test")
+#: A split that only ``emolab holdout`` gives: it judges which model is used, and no training reads it.
+HOLDOUT = "holdout"
 PERSPECTIVES = ("perceived", "intended", "self")
+
+#: How the names of groups begin that were guessed from voices.
+GUESSED = "guessed:"
 
 #: Why a vote does not count whose annotator skipped the sample.
 SKIPPED = "skipped"
 #: ``Vote.shown``: the form was empty, or it began with a guess of which nothing more is known.
 NOTHING_SHOWN = ""
 SOME_GUESS = "?"
+
+
+def moment(text: str | None) -> datetime | None:
+    """The time that a stamp of a record means; ``None`` for what is no time. Without a zone it is UTC.
+
+    >>> moment("2026-11-20T12:00:00+02:00") == moment("2026-11-20T10:00:00.000Z")
+    True
+    """
+    try:
+        read = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +81,8 @@ class Vote:
     opinion read twice is one vote and an edited one supersedes the earlier; ``rejected`` is the reason why the vote
     is kept but not counted. ``shown`` is the class of the model's guess that the annotator saw on the form,
     :data:`NOTHING_SHOWN`, :data:`SOME_GUESS`, or ``None`` where nothing is known of that; ``extra`` holds what was
-    answered to questions of the team's own, by their names, as JSON.
+    answered to questions of the team's own, by their names, as JSON. ``also`` are further classes of the same answer,
+    where the form offers several; ``label`` is then the first of them in the order of the project's classes.
     """
 
     sample_id: str
@@ -79,6 +99,12 @@ class Vote:
     rejected: str | None = None
     shown: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All that was said at once: usually one label, none for a skip."""
+        return () if self.label is None else (self.label, *self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +133,7 @@ class VoteTable:
 
     ``samples`` (n ids) and ``annotators`` (w names) are what ``sample`` (m,) and ``annotator`` (m,) index; ``label``
     (m,) indexes ``classes``; ``weight`` (m,) is the number of people behind the vote. Several rows may share a sample
-    and an annotator (counted votes).
+    and an annotator: counted votes, whose weights are whole numbers, and one answer of k labels, whose rows weigh 1/k.
     """
 
     samples: list[str]

@@ -216,8 +216,8 @@ class Workspace:
 
         found = catalog.problems() if whole else []
         with catalog.connect() as conn:
-            known = samples.count(conn)
-        if known == 0 and _holds_anything(self.media):
+            known = samples.ever(conn)
+        if not known and _holds_anything(self.media):
             found.append(f"the catalog knows no sample, but {STATE}/media holds files: another catalog made them")
         return found
 

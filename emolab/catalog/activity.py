@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import Connection, and_, case, func, literal_column, or_, select
 
 from emolab.catalog.storage import schema
+from emolab.catalog.storage.chunks import chunks
 from emolab.catalog.storage.plain_rows import plain_rows
 from emolab.catalog.votes import alive, refusal
-from emolab.records import SKIPPED
+from emolab.records import SKIPPED, moment
 from emolab.taxonomy import META
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _votes, _samples, _annotators = schema.votes, schema.samples, schema.annotators
 #: Timed answers, newest first, that tell how fast the team is now.
 _LATEST = 20_000
+#: Earlier than every vote; and how nearly all times begin, so that most can be told from others in the database.
+_FIRST, _USUAL = datetime(1970, 1, 2, tzinfo=UTC), "____-__-__%"
 
 
 @dataclass(frozen=True)
@@ -183,3 +187,34 @@ def speeds(conn: Connection) -> list[float]:
     for pk, seconds in conn.execute(query):
         times[pk].append(seconds)
     return [float(np.median(times[pk])) for pk in sorted(times)]
+
+
+def agreement_and_speed(conn: Connection, begin: str, end: str) -> tuple[list[float], list[float]]:
+    """What people did from ``begin`` until before ``end`` (ISO 8601, UTC; an empty ``begin``: from the first vote on).
+
+    The share that the commonest class of each sample got of its votes, of samples with a vote of that time that two or
+    more had answered by its end; and the seconds of each vote of that time that was timed. A vote that came in from a
+    file may have its time in another zone. One whose time cannot be read counts from when it came in.
+    """
+    since, until = moment(begin) or _FIRST, datetime.fromisoformat(end)
+    v = _votes.c
+    people = _annotators.c.kind == "person"
+    counting = (
+        select(v.sample, v.label, v.lead_time, v.cast_at, v.seen_at, v.count)
+        .join(_annotators, _annotators.c.pk == v.annotator)
+        .where(alive(), v.rejected.is_(None), v.label.is_not(None), people)
+    )
+    first, last = (f"{time + timedelta(days=days):%Y-%m-%d}" for time, days in ((since, -1), (until, 2)))  # any zone
+    near = or_(*(and_(first <= text, text < last) for text in (v.cast_at, v.seen_at)), v.cast_at.not_like(_USUAL))
+    seconds, asked = [], set()
+    for sample, _, lead_time, cast, seen, _ in conn.execute(counting.where(near)):
+        if since <= (moment(cast) or datetime.fromisoformat(seen)) < until:
+            asked.add(sample)
+            seconds += [] if lead_time is None else [float(lead_time)]
+    tallies: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for part in chunks(sorted(asked), 500):
+        for sample, label, _, cast, seen, n in conn.execute(counting.where(v.sample.in_(part))):
+            if label not in META and (moment(cast) or datetime.fromisoformat(seen)) < until:
+                tallies[sample][label] += n
+    shares = [max(counts.values()) / counts.total() for counts in tallies.values() if counts.total() > 1]
+    return shares, seconds

@@ -59,8 +59,8 @@ def since(conn: Connection, earlier: LedgerMark) -> LedgerChange:
         _votes.c.pk > earlier.newest, alive(), _votes.c.rejected.is_(None), _votes.c.label.is_not(None)
     )
     fresh = int(conn.execute(query).scalar() or 0)
-    edited = now.edited - earlier.edited
-    return LedgerChange(max(0, fresh - edited), edited, now.withdrawn - earlier.withdrawn)
+    edited = max(0, now.edited - earlier.edited)  # fewer where samples were forgotten with their votes
+    return LedgerChange(max(0, fresh - edited), edited, max(0, now.withdrawn - earlier.withdrawn))
 
 
 def parse(value: Any) -> LedgerMark | None:

@@ -1,22 +1,27 @@
-"""Trained models and their aliases: ``champion`` and the like point to one model at a time; their history is kept."""
+"""Trained models and their aliases: ``champion`` and the like point to one model at a time.
+
+What became of them is a list of events (:mod:`emolab.catalog.registry`), from which the aliases of any day follow.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import Connection, Select, insert, select
 
+from emolab.catalog.registry import model_events
 from emolab.catalog.storage import schema
-from emolab.catalog.storage.engine import now
 from emolab.errors import DataError, UnknownName
 from emolab.records import Model
 
-_models, _aliases = schema.models, schema.model_aliases
+_models = schema.models
 
 
 def add(tx: Connection, model: Model) -> bool:
-    """Record ``model``; returns False when it is there already."""
+    """Record ``model``; returns False when it is there already. One that was retired is back in use."""
     if tx.execute(select(_models.c.id).where(_models.c.id == model.id)).scalar() is not None:
+        if model.id in model_events.state(tx).retired:
+            model_events.record(tx, "registered", model.id, reason="made again")
         return False
     tx.execute(
         insert(_models).values(
@@ -30,6 +35,7 @@ def add(tx: Connection, model: Model) -> bool:
             created_at=model.created_at,
         )
     )
+    model_events.record(tx, "registered", model.id)
     return True
 
 
@@ -85,15 +91,11 @@ def get(conn: Connection, name: str) -> Model:
     return model
 
 
-def set_alias(tx: Connection, alias: str, model_id: str) -> None:
+def set_alias(tx: Connection, alias: str, model_id: str, *, reason: str = "") -> None:
     """Let ``alias`` point to a model from now on."""
-    tx.execute(insert(_aliases).values(alias=alias, model=model_id, at=now()))
+    model_events.record(tx, "promoted", model_id, alias=alias, reason=reason)
 
 
 def aliases(conn: Connection) -> dict[str, str]:
     """Every alias and the id of the model it points to now."""
-    newest = select(func.max(_aliases.c.pk)).group_by(_aliases.c.alias)
-    return {
-        alias: model
-        for alias, model in conn.execute(select(_aliases.c.alias, _aliases.c.model).where(_aliases.c.pk.in_(newest)))
-    }
+    return model_events.state(conn).aliases

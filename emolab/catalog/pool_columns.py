@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, Integer, Select, case, cast, literal, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, case, cast, literal, select
 
 from emolab.catalog import fitness
 from emolab.catalog.storage import schema
+from emolab.records import HOLDOUT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,18 +46,18 @@ class PoolColumns:
     unfit: NDArray[np.bool_]
 
 
-def read(conn: Connection, bar: Bar | None = None) -> PoolColumns:
+def read(conn: Connection, bar: Bar | None = None, *, only: ColumnElement[bool] | None = None) -> PoolColumns:
     """Every sample with what selection needs to know about it: votes, pending, duplicate, group, split.
 
     A sample is pending when it was suggested or sent to a labelling server and nobody has answered yet. Without a
-    ``bar`` every sample is fit.
+    ``bar`` every sample is fit. ``only``: samples of which this SQL is true, as of a consent; the others are not there.
     """
     ids: list[str] = []
     copies: dict[int, str] = {}
     groups: defaultdict[str | None, int] = defaultdict(lambda: len(groups))
     groups[None] = 0
     parts: list[list[NDArray[Any]]] = [[] for _ in range(4)]
-    for pk, sid, votes, group, flags, representative in _columns(conn, _query(bar)):
+    for pk, sid, votes, group, flags, representative in _columns(conn, _query(bar, only)):
         if representative.count(None) < len(representative):
             pairs = enumerate(zip(representative, sid, strict=True), start=len(ids))
             copies.update((row, of) for row, (of, own) in pairs if of is not None and of != own)
@@ -84,8 +85,8 @@ def read(conn: Connection, bar: Bar | None = None) -> PoolColumns:
     )
 
 
-def _query(bar: Bar | None) -> Select[Any]:
-    judge = case((_samples.c.split.in_(("valid", "test")), _JUDGE), else_=0)
+def _query(bar: Bar | None, only: ColumnElement[bool] | None) -> Select[Any]:
+    judge = case((_samples.c.split.in_(("valid", "test", HOLDOUT)), _JUDGE), else_=0)
     unfit = literal(0) if bar is None else case((fitness.unfit(bar).is_not(None), _UNFIT), else_=0)
     return (
         select(
@@ -96,7 +97,7 @@ def _query(bar: Bar | None) -> Select[Any]:
             cast(judge + unfit, Integer),
             _samples.c.representative,
         )
-        .where(schema.present)
+        .where(schema.present, *([] if only is None else [only]))
         .order_by(_samples.c.pk)
     )
 

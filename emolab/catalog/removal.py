@@ -50,11 +50,11 @@ def plan(conn: Connection, *, ids: Sequence[str] = (), sources: Iterable[str] = 
     chosen = set(ids)
     shared = [name for name in own if name not in chosen and any(each not in origins for each in said.get(name, ()))]
     candidates = list(dict.fromkeys([*ids, *(name for name in own if name not in set(shared))]))
-    sent = _sent(conn, candidates)
-    gone = [name for name in candidates if name not in sent]
+    there = sent(conn, candidates)
+    gone = [name for name in candidates if name not in there]
     for name in gone:
         origins.update(dict.fromkeys(said.get(name, ())))
-    return Removal(gone, list(origins), shared, sorted(sent), _labelled(conn, gone))
+    return Removal(gone, list(origins), shared, sorted(there), _labelled(conn, gone))
 
 
 def carry_out(tx: Connection, removal: Removal) -> int:
@@ -82,7 +82,7 @@ def _origins(conn: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _sent(conn: Connection, ids: Sequence[str]) -> set[str]:
+def sent(conn: Connection, ids: Sequence[str]) -> set[str]:
     """Those of ``ids`` that lie in a project, or are on their way."""
     found: set[str] = set()
     there = exists().where(_tasks.c.sample == _samples.c.pk, _tasks.c.state != "deleted")

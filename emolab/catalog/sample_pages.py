@@ -38,7 +38,8 @@ class SampleFilter:
     ``label`` is the class of the current label or :data:`NONE`, ``split`` a split or :data:`NONE`, ``round`` the number
     of a round that proposed the sample. ``agreement`` (0..1): at most this share of the votes went to the label.
     ``duplicates``: near copies of another sample. ``unfit``: below the ``bar``, for the reason named (as in
-    :mod:`emolab.catalog.fitness`) or for :data:`ANY`. ``answered``: has an answer, or has none.
+    :mod:`emolab.catalog.fitness`) or for :data:`ANY`. ``answered``: has an answer, or has none. ``only``: this SQL
+    is true of it.
     """
 
     label: str | None = None
@@ -50,6 +51,7 @@ class SampleFilter:
     unfit: str | None = None
     answered: bool | None = None
     bar: Bar | None = None
+    only: ColumnElement[bool] | None = field(default=None, compare=False)
 
 
 class PageMark(NamedTuple):
@@ -329,7 +331,7 @@ def _conditions(wanted: SampleFilter, head: LabelHead | None) -> list[ColumnElem
         found.append(reason.is_not(None) if wanted.unfit == ANY else reason == wanted.unfit)
     if wanted.answered is not None:
         found.append(s.n_votes > 0 if wanted.answered else s.n_votes == 0)
-    return found
+    return found if wanted.only is None else [*found, wanted.only]
 
 
 def _row(row: Row[Any], classes: Sequence[str]) -> PageRow:

@@ -19,11 +19,11 @@ from sqlalchemy import (
     update,
 )
 
-from emolab.catalog.storage import schema
+from emolab.catalog.storage import actions, schema
 from emolab.catalog.storage.chunks import chunks, insert_or_ignore, update_each
 from emolab.catalog.storage.engine import now
 from emolab.errors import DataError
-from emolab.records import SPLITS, Sample
+from emolab.records import HOLDOUT, SPLITS, Sample
 
 if TYPE_CHECKING:
     pass
@@ -59,6 +59,8 @@ def add(tx: Connection, batch: Iterable[Sample]) -> AddResult:
     fresh = [_values(sample, moment) for sample in wanted.values() if sample.id not in known and sample.id not in back]
     for part in chunks(fresh, 1000):
         tx.execute(insert(_table), part)
+    if actions.recording(tx):
+        actions.note_keys(tx, actions.ADDED, keys(tx, [name for name in wanted if name not in known]).values())
     seen = set(known)
     result = AddResult([], [])
     for sample_id in order:
@@ -118,13 +120,19 @@ def iterate(
     source: str | None = None,
     representatives: bool = False,
     after: int = 0,
+    added: tuple[str, str] | None = None,
 ) -> Iterator[Sample]:
-    """Every sample in the order it was added, streamed; optionally one split, one source, or no duplicates."""
+    """Every sample in the order it was added, streamed; optionally one split, one source, or no duplicates.
+
+    ``added``: those that came in from the first of these moments (ISO 8601, UTC) until before the second.
+    """
     query = select(_table).where(_table.c.pk > after, schema.present).order_by(_table.c.pk)
     if split is not None:
         query = query.where(_table.c.split == split)
     if source is not None:
         query = query.where(_table.c.source == source)
+    if added is not None:
+        query = query.where(_table.c.added_at >= added[0], _table.c.added_at < added[1])
     if representatives:
         query = query.where(_is_representative())
     for row in conn.execute(query.execution_options(yield_per=2000)):
@@ -134,6 +142,11 @@ def iterate(
 def count(conn: Connection) -> int:
     """How many samples there are."""
     return _kept(conn, ~_counts.c.removed)
+
+
+def ever(conn: Connection) -> bool:
+    """Whether there is or was a sample: those taken out count too, for their files stay."""
+    return conn.execute(select(_table.c.pk).limit(1)).first() is not None
 
 
 def count_by(conn: Connection, column: Literal["source", "split"]) -> dict[str | None, int]:
@@ -193,11 +206,26 @@ def splits(conn: Connection, ids: Sequence[str]) -> dict[str, str | None]:
     return found
 
 
-def set_splits(tx: Connection, splits: Mapping[str, str | None]) -> None:
-    """Assign splits by sample id. Raises :class:`DataError` for a split that does not exist."""
+def set_splits(tx: Connection, splits: Mapping[str, str | None], *, holdout: bool = False) -> None:
+    """Assign splits by sample id; with ``holdout`` that one, which is for good.
+
+    Raises :class:`DataError` for a split that does not exist, and for one that would take a sample out of the holdout.
+    """
+    if holdout:
+        _update(tx, "split", dict.fromkeys(splits, HOLDOUT))
+        return
     unknown = {split for split in splits.values() if split not in (*SPLITS, None)}
     if unknown:
         raise DataError(f"{sorted(map(str, unknown))[0]} is not a split.", hint=f"Splits: {', '.join(SPLITS)}.")
+    kept = 0
+    for part in chunks(list(splits), 500):
+        held = select(func.count()).where(_table.c.id.in_(part), _table.c.split == HOLDOUT)
+        kept += int(tx.execute(held).scalar_one())
+    if kept:
+        raise DataError(
+            f"{kept:,} of these samples are in the holdout, which no split takes from.",
+            hint="See which ones: emolab holdout list",
+        )
     _update(tx, "split", splits)
 
 
@@ -206,7 +234,27 @@ def set_representatives(tx: Connection, representatives: Mapping[str, str | None
     _update(tx, "representative", representatives)
 
 
+def set_guessed_groups(tx: Connection, groups: Mapping[str, str]) -> None:
+    """Give samples, by id, a group that was guessed; those that have one keep it."""
+    with_one: set[str] = set()
+    for part in chunks(list(groups), 500):
+        query = select(_table.c.id).where(_table.c.id.in_(part), _table.c.group.is_not(None))
+        with_one.update(tx.execute(query).scalars())
+    _update(tx, "group", {name: group for name, group in groups.items() if name not in with_one})
+
+
+def put_back(tx: Connection, column: str, values: Mapping[int, str | None]) -> None:
+    """Set ``column`` of samples, by their keys in the catalog, to what it was before."""
+    update_each(tx, _table.c.pk, _table.c[column], values)
+
+
 def _update(tx: Connection, column: str, values: Mapping[str, str | None]) -> None:
+    if actions.recording(tx):
+        of = _table.c[column]
+        for part in chunks(list(values), 500):
+            rows = tx.execute(select(_table.c.pk, _table.c.id, of).where(_table.c.id.in_(part)))
+            changed = {pk: (before, values[name]) for pk, name, before in rows if before != values[name]}
+            actions.note(tx, column, changed)
     update_each(tx, _table.c.id, _table.c[column], values)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, String, cast, func, or_, select
 
 from emolab.catalog.storage import schema
 from emolab.catalog.storage.chunks import chunks
@@ -32,6 +33,7 @@ def table(
 
     Skips, meta labels, rejected votes and classes that the project no longer has are left out. What was perceived and
     what was intended are two questions: a sample has the votes of one perspective, ``prefer`` where there are some.
+    An answer of k labels is k rows that share its one vote.
     ``prefer=None`` gives all votes, to compare and not to add; ``only`` those of one perspective.
     """
     several = only is None and prefer is not None and perspectives(conn) - {PERCEIVED}
@@ -39,7 +41,7 @@ def table(
         return _of_one_each(conn, classes, prefer)
     query = (
         select(_votes.c.sample, _votes.c.annotator, _votes.c.label, _votes.c.count)
-        .where(alive(), _votes.c.rejected.is_(None), _votes.c.label.in_(list(classes)))
+        .where(alive(), _votes.c.rejected.is_(None), _votes.c.label.in_(list(classes)), _votes.c.also.is_(None))
         .order_by(_votes.c.pk)
     )
     if only is not None:
@@ -49,7 +51,10 @@ def table(
     for rows in plain_rows(conn, query):
         sample, annotator, label, count = zip(*rows, strict=True)
         parts.append(np.array([sample, annotator, [number[name] for name in label], count], dtype=np.int64))
-    columns = np.concatenate(parts, axis=1) if parts else np.empty((4, 0), dtype=np.int64)
+    shared, weight = _of_several(conn, number, only)
+    columns = np.concatenate([np.empty((4, 0), dtype=np.int64), *parts, shared], axis=1)
+    columns_weight = columns[3].astype(np.float32)
+    columns_weight[len(columns_weight) - len(weight) :] = weight
     sample_pk, sample_row = _numbered(columns[0])
     annotator_pk, annotator_row = _numbered(columns[1])
     names = {key: value for key, value in conn.execute(select(_annotators.c.pk, _annotators.c.name))}
@@ -60,8 +65,27 @@ def table(
         sample=sample_row.astype(np.int32),
         annotator=annotator_row.astype(np.int32),
         label=columns[2].astype(np.int16),
-        weight=columns[3].astype(np.float32),
+        weight=columns_weight,
     )
+
+
+def _of_several(
+    conn: Connection, number: dict[str, int], only: str | None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The answers of several labels: sample, annotator, class and people (4, m), and what each row weighs (m,)."""
+    query = (
+        select(_votes.c.sample, _votes.c.annotator, _votes.c.label, _votes.c.also, _votes.c.count)
+        .where(alive(), _votes.c.rejected.is_(None), _votes.c.also.is_not(None))
+        .order_by(_votes.c.pk)
+    )
+    if only is not None:
+        query = query.where(_votes.c.perspective == only)
+    rows, weight = [], []
+    for sample, annotator, label, also, people in conn.execute(query):
+        said = [number[name] for name in (label, *also) if name in number]
+        rows += [(sample, annotator, each, people) for each in said]
+        weight += [people / len(said)] * len(said)
+    return np.array(rows, dtype=np.int64).reshape(-1, 4).T, np.array(weight, dtype=np.float64)
 
 
 def perspectives(conn: Connection) -> set[str]:
@@ -130,6 +154,15 @@ def count(conn: Connection) -> dict[str, int]:
     return dict(totals)
 
 
+def dates(conn: Connection) -> tuple[str, str] | None:
+    """When the first and the last of the votes that count was given, as far as known; ``None`` without votes."""
+    moment = func.coalesce(_votes.c.cast_at, _votes.c.seen_at)
+    first, last = conn.execute(
+        select(func.min(moment), func.max(moment)).where(alive(), _votes.c.rejected.is_(None))
+    ).one()
+    return None if first is None else (str(first), str(last))
+
+
 def datasets(conn: Connection) -> set[str]:
     """Names of the data sets that gave votes; everybody else who voted is a person or a model."""
     return set(conn.execute(select(_annotators.c.name).where(_annotators.c.kind == "dataset")).scalars())
@@ -147,23 +180,34 @@ def annotator_keys(conn: Connection) -> dict[str, int]:
 
 
 def differing(conn: Connection, one: int, other: int, classes: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Samples on which two annotators, by key, gave different ``classes``: id, what the one and the other said."""
+    """Samples on which two annotators, by key, gave different ``classes``: id, what the one and the other said.
+
+    Labels of one answer are joined by a plus sign.
+    """
     first, second = _votes.alias("first"), _votes.alias("second")
     gone = schema.tombstones.c.vote
 
     def counts(vote: Any) -> list[Any]:
         dead = select(gone).where(gone == vote.c.pk).exists()
-        return [~dead, vote.c.rejected.is_(None), vote.c.label.in_(list(classes))]
+        known = or_(vote.c.label.in_(list(classes)), vote.c.also.is_not(None))
+        return [~dead, vote.c.rejected.is_(None), known]
 
     query = (
-        select(_samples.c.id, first.c.label, second.c.label)
+        select(_samples.c.id, first.c.label, first.c.also, second.c.label, second.c.also)
         .join(first, first.c.sample == _samples.c.pk)
         .join(second, second.c.sample == _samples.c.pk)
-        .where(first.c.annotator == one, second.c.annotator == other, first.c.label != second.c.label)
+        .where(first.c.annotator == one, second.c.annotator == other)
+        .where(or_(first.c.label != second.c.label, first.c.also.is_not(None), second.c.also.is_not(None)))
         .where(*counts(first), *counts(second), schema.present)
         .order_by(_samples.c.pk.desc())
     )
-    return [(sample, said, told) for sample, said, told in conn.execute(query)]
+    found = []
+    for sample, said, more, told, further in conn.execute(query):
+        here = [name for name in (said, *(more or ())) if name in classes]
+        there = [name for name in (told, *(further or ())) if name in classes]
+        if here and there and set(here) != set(there):
+            found.append((sample, " + ".join(here), " + ".join(there)))
+    return found
 
 
 def voters(conn: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
@@ -199,20 +243,22 @@ def meta_counts(conn: Connection) -> dict[str, dict[str, int]]:
 def answers(conn: Connection, ids: Sequence[str], *, outside: str = "") -> dict[str, Counter[str]]:
     """For each of these sample ids how many people gave which answer; ids without answers are left out.
 
-    ``outside`` leaves out votes whose origin starts with it, such as ``"reader:ferplus:"``.
+    Of an answer with several labels each counts. ``outside`` leaves out votes whose origin starts with it, such as
+    ``"reader:ferplus:"``.
     """
     found: dict[str, Counter[str]] = {}
     for part in chunks(ids, 500):
         query = (
-            select(_samples.c.id, _votes.c.label, func.sum(_votes.c.count))
+            select(_samples.c.id, _votes.c.label, cast(_votes.c.also, String), func.sum(_votes.c.count))
             .join(_samples, _samples.c.pk == _votes.c.sample)
             .where(_samples.c.id.in_(part), alive(), _votes.c.rejected.is_(None), _votes.c.label.is_not(None))
-            .group_by(_samples.c.id, _votes.c.label)
+            .group_by(_samples.c.id, _votes.c.label, cast(_votes.c.also, String))
         )
         if outside:
             query = query.where(~_votes.c.origin.startswith(outside, autoescape=True))
-        for sample_id, label, people in conn.execute(query):
-            found.setdefault(sample_id, Counter())[label] += int(people)
+        for sample_id, label, also, people in conn.execute(query):
+            for each in (label, *json.loads(also or "[]")):
+                found.setdefault(sample_id, Counter())[each] += int(people)
     return found
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from emolab.catalog.samples import keys as sample_keys
-from emolab.catalog.storage import schema, vote_rows
+from emolab.catalog.storage import actions, schema, vote_rows
 from emolab.catalog.storage.chunks import chunks, insert_or_ignore, update_each
 from emolab.catalog.storage.counted import EDITED
 from emolab.catalog.storage.engine import now
@@ -53,7 +53,7 @@ class _Active(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What the ledger knows of one origin, withdrawn votes included.
+    """What the ledger knows of one origin, withdrawn votes included; labels as :func:`said` writes them.
 
     ``counted`` is the label that counts at present, ``shown`` what its annotator was last known to have seen,
     ``refused`` the labels that were ever refused for one of the reasons asked about, with the reason.
@@ -110,6 +110,9 @@ def _append(tx: Connection, part: Sequence[Vote], kind: str) -> int:
         tx.execute(insert(_votes), rows)
     _bury(tx, dead, moment)
     _recount(tx, change)
+    if actions.recording(tx):
+        found = _active_by_origin(tx, list(latest))
+        actions.note_keys(tx, actions.VOTED, (vote.pk for vote in found.values()))
     return len(rows)
 
 
@@ -163,12 +166,13 @@ def known(conn: Connection, names: Iterable[str], *, refused: Collection[str]) -
     dead = _tombstones.c.vote.is_not(None)
     for part in chunks(sorted(set(names)), 500):
         query = (
-            select(_votes.c.origin, _votes.c.label, _votes.c.rejected, _votes.c.shown, dead)
+            select(_votes.c.origin, _votes.c.label, _votes.c.also, _votes.c.rejected, _votes.c.shown, dead)
             .outerjoin(_tombstones, _tombstones.c.vote == _votes.c.pk)
             .where(_votes.c.origin.in_(part))
             .order_by(_votes.c.pk)
         )
-        for origin, label, rejected, shown, buried in conn.execute(query):
+        for origin, first, also, rejected, shown, buried in conn.execute(query):
+            label = first and said((first, *(also or ())))
             before = found.get(origin, _UNKNOWN)
             if rejected in refused and label is not None:
                 before = before._replace(refused={**before.refused, label: rejected})
@@ -176,6 +180,40 @@ def known(conn: Connection, names: Iterable[str], *, refused: Collection[str]) -
                 before = before._replace(counted=label if rejected is None else None)
             found[origin] = before._replace(shown=before.shown if shown is None else shown)
     return found
+
+
+def said(labels: Sequence[str]) -> str:
+    """The labels of one answer as one text, to compare answers: usually the only label."""
+    return "\n".join(labels)
+
+
+def contents(conn: Connection, names: Iterable[str]) -> dict[str, dict[str, bool]]:
+    """Everything that these origins ever said: origin to content hash, and whether that has no tombstone."""
+    found: dict[str, dict[str, bool]] = {}
+    for part in chunks(sorted(set(names)), 500):
+        query = select(_votes.c.origin, _votes.c.content, alive()).where(_votes.c.origin.in_(part))
+        for origin, content, active in conn.execute(query):
+            said = found.setdefault(origin, {})
+            said[content] = said.get(content, False) or bool(active)
+    return found
+
+
+def annotator_kinds(conn: Connection) -> dict[str, str]:
+    """The kind of every annotator, by pseudonym: ``person``, ``dataset`` or ``inspector``."""
+    return {name: kind for name, kind in conn.execute(select(_annotators.c.name, _annotators.c.kind))}
+
+
+def count_refused(conn: Connection) -> tuple[int, int]:
+    """How many votes without a tombstone do not count, and how many of these have no label."""
+    query = select(func.count(), func.count() - func.count(_votes.c.label)).select_from(_votes)
+    refused, skips = conn.execute(query.where(alive(), _votes.c.rejected.is_not(None))).one()
+    return int(refused), int(skips)
+
+
+def count_active(conn: Connection) -> int:
+    """How many votes count: neither withdrawn nor rejected."""
+    query = select(func.count()).select_from(_votes).where(alive(), _votes.c.rejected.is_(None))
+    return int(conn.execute(query).scalar_one())
 
 
 def given(conn: Connection, origin: str) -> Vote | None:
@@ -256,6 +294,11 @@ def _annotator_keys(conn: Connection, names: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def alive_among(conn: Connection, names: Sequence[str]) -> dict[str, int]:
+    """Those of these origins that have a vote without a tombstone, and its key."""
+    return {origin: vote.pk for origin, vote in _active_by_origin(conn, names).items()}
+
+
 def alive() -> ColumnElement[bool]:
     """True for votes without a tombstone."""
     return ~exists().where(_tombstones.c.vote == _votes.c.pk)
@@ -293,6 +336,7 @@ def _answers(label: str | None, people: int, rejected: str | None) -> int:
 
 def _bury(tx: Connection, dead: Sequence[tuple[int, str]], moment: str) -> None:
     if dead:
+        actions.note_keys(tx, actions.ENDED, (pk for pk, _ in dead))
         tx.execute(insert(_tombstones), [{"vote": pk, "reason": reason, "at": moment} for pk, reason in dead])
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Code of each split in the arrays and in the hash; 0 is none.
-SPLIT_CODES = {None: 0, "train": 1, "valid": 2, "test": 3}
+SPLIT_CODES = {None: 0, "train": 1, "valid": 2, "test": 3, "holdout": 4}
 
 
 def data_identity(

@@ -170,7 +170,14 @@ def read_split(folder: Path, split: str) -> tuple[tuple[str, ...], list[str], ND
 
 def verify(workspace: Workspace, snapshot: Snapshot) -> Content:
     """The content of ``snapshot``, proven: raises :class:`DataError` when it is not what the id says."""
-    content = read(workspace.root / snapshot.path)
+    folder = workspace.root / snapshot.path
+    content = read(folder)
+    if gone := forgotten_in(folder):
+        raise DataError(
+            f"{gone:,} of the {snapshot.n:,} samples in the snapshot {snapshot.path} were forgotten: it cannot be what "
+            "it was.",
+            hint="Train again on the data of now: emolab train",
+        )
     if content.id != snapshot.id:
         raise DataError(
             f"The snapshot in {snapshot.path} was changed: its content has the id {content.id[:16]}, "
@@ -178,6 +185,12 @@ def verify(workspace: Workspace, snapshot: Snapshot) -> Content:
             hint="Restore the folder from a backup; a model's figures hold for the original data only.",
         )
     return content
+
+
+def forgotten_in(folder: Path) -> int:
+    """How many samples of the snapshot in ``folder`` were forgotten since it was taken."""
+    told = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
+    return int(told.get("forgotten", 0))
 
 
 def diff(old: Content, new: Content, *, tolerance: float = 1e-4) -> Difference:
@@ -225,7 +238,7 @@ def _write(folder: Path, content: Content, identity: str, label_version: str) ->
         "splits": content.codes,
     }
     for name, array in arrays.items():
-        write_bytes(folder / f"{name}.npy", _npy(array))
+        write_bytes(folder / f"{name}.npy", as_npy(array))
     about = {
         "format": _FORMAT,
         "id": identity,
@@ -237,7 +250,8 @@ def _write(folder: Path, content: Content, identity: str, label_version: str) ->
     write_text(folder / "snapshot.json", json.dumps(about, indent=2) + "\n")
 
 
-def _npy(array: NDArray[Any]) -> bytes:
+def as_npy(array: NDArray[Any]) -> bytes:
+    """``array`` as the bytes of a ``.npy`` file."""
     out = io.BytesIO()
     np.save(out, array, allow_pickle=False)
     return out.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -47,6 +47,22 @@ def counts(votes: VoteTable) -> NDArray[np.float64]:
     return people.astype(np.float64).reshape(n, k)
 
 
+def whole(people: NDArray[Any]) -> NDArray[Any]:
+    """Numbers of people that were summed from shares of them, without what floating point adds: 2.9999999 is 3."""
+    return np.round(people, 3)
+
+
+def several(votes: VoteTable) -> bool:
+    """Whether an answer holds several labels: only then a row weighs a part of a person."""
+    return bool((votes.weight != np.floor(votes.weight)).any())
+
+
+def one_each(votes: VoteTable, what: str, hint: str) -> None:
+    """Raise :class:`DataError` where an answer holds several labels; ``what`` counts on one label an answer."""
+    if several(votes):
+        raise DataError(f"{what} takes one label an answer, and some answers here hold several.", hint=hint)
+
+
 def crowds(votes: VoteTable) -> NDArray[np.bool_]:
     """Which annotators (w,) stand for several people, as open datasets with vote counts do.
 
@@ -57,7 +73,7 @@ def crowds(votes: VoteTable) -> NDArray[np.bool_]:
     _, inverse = np.unique(pairs, return_inverse=True)
     people = np.bincount(inverse, weights=votes.weight)[inverse]
     crowd = np.zeros(len(votes.annotators), dtype=bool)
-    crowd[votes.annotator[people > 1]] = True
+    crowd[votes.annotator[people > 1.5]] = True  # k shares of one person may sum to a little more than 1
     return crowd
 
 
@@ -70,7 +86,7 @@ def normalised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 def with_votes(votes: VoteTable, minimum: int) -> VoteTable:
     """``votes`` reduced to the samples with at least ``minimum`` people (and at least one)."""
     people = np.bincount(votes.sample, weights=votes.weight, minlength=len(votes.samples))
-    kept = people >= max(minimum, 1)
+    kept = whole(people) >= max(minimum, 1)
     row = np.cumsum(kept, dtype=np.int32) - 1
     inside = kept[votes.sample]
     return replace(
@@ -92,4 +108,22 @@ def of(votes: VoteTable, names: Collection[str]) -> VoteTable:
         annotator=votes.annotator[chosen],
         label=votes.label[chosen],
         weight=votes.weight[chosen],
+    )
+
+
+def about(votes: VoteTable, ids: Collection[str]) -> VoteTable:
+    """``votes`` about the samples ``ids`` alone, and the annotators who cast them; nothing tells of the others."""
+    wanted = frozenset(ids)
+    kept = np.array([sample in wanted for sample in votes.samples], dtype=bool)
+    inside = kept[votes.sample]
+    row = np.cumsum(kept, dtype=np.int32) - 1
+    present, annotator = np.unique(votes.annotator[inside], return_inverse=True)
+    return replace(
+        votes,
+        samples=[sample for sample, keep in zip(votes.samples, kept.tolist(), strict=True) if keep],
+        annotators=[votes.annotators[i] for i in present.tolist()],
+        sample=row[votes.sample[inside]].astype(np.int32),
+        annotator=annotator.astype(np.int32),
+        label=votes.label[inside],
+        weight=votes.weight[inside],
     )

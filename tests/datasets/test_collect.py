@@ -104,7 +104,7 @@ def test_json_holds_every_count(workspace: Workspace, tmp_path: Path, run_cli: R
     assert data == {
         "items": 2, "added": 1, "existing": 0, "skipped": 0, "faces": 0, "without_face": 0, "near_duplicates": 0,
         "failed": 1, "problems": {"empty": 1}, "notes": {}, "ignored": {}, "stopped": False, "dry_run": False,
-        "one_group": None,
+        "one_group": None, "guessed_speakers": None,
     }  # fmt: skip
     assert log.parent == workspace.logs
     assert log.read_text() == f"FAILED  {tmp_path}/in/b.png: empty: the file has no bytes\n"

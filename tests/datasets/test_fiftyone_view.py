@@ -33,6 +33,8 @@ from emolab.demonstration.drawn_faces import DrawnFace, draw_faces
 from emolab.errors import EmolabError
 from emolab.inference import prediction_store
 from emolab.labeling.labels.aggregate import aggregate
+from emolab.loop.data import inspect as inspecting
+from emolab.loop.operate.privacy.consent import add_consent, end_consent
 from emolab.records import Model, Predictions, Sample, Suggestion, Vote
 from emolab.taxonomy import META, PRESETS
 from emolab.workspace import Workspace
@@ -382,6 +384,19 @@ def test_a_sample_that_was_removed_takes_no_vote_and_leaves_the_view(faces: Work
 
 
 @pytest.mark.fiftyone
+def test_a_sample_whose_consent_was_withdrawn_leaves_the_view_and_comes_back_with_a_new_one(
+    faces: Workspace, address: str
+) -> None:
+    dataset = written(faces, address)
+    n, uid = len(dataset), dataset.first().uid
+    end_consent(faces, ids=uid)
+    assert fiftyone_view.write(faces, address, predictions=predictions(faces)).samples == n - 1
+    assert uid not in written(faces, address).values("uid")
+    add_consent(faces, ids=uid, text="Yes, after all.")
+    assert uid in written(faces, address).values("uid")
+
+
+@pytest.mark.fiftyone
 def test_workspaces_of_one_name_keep_apart_and_class_names_may_have_blanks(tmp_path: Path, address: str) -> None:
     names = []
     for folder in ("here", "there"):
@@ -476,6 +491,28 @@ def test_the_app_shows_faces_views_and_groups_in_a_real_browser(faces: Workspace
     assert loaded >= 20, "the grid asked for few pictures"
     assert {"label", "model", "round", "origin", "votes", "distribution", "probabilities", "quality"} <= set(groups)
     assert set(strangers) <= {"fonts.googleapis.com"}
+
+
+@pytest.mark.fiftyone
+def test_what_the_monitor_names_has_a_view_while_it_does(faces: Workspace, address: str) -> None:
+    with faces.catalog() as catalog, catalog.connect() as conn:
+        ids = [one.id for one in samples.iterate(conn)][5:9]
+    home = faces.state / "monitor" / ("m" * 64)
+    home.mkdir(parents=True)
+    loud = [{"sample": one, "away": 3.0 - i, "said": "fear"} for i, one in enumerate([*ids, "f" * 64])]
+    told = {"version": 1, "begin": "2026-11-23T00:00:00Z", "words": "darker", "loudest": loud, "beside": []}
+    (home / "moved.json").write_text(json.dumps(told))
+    named = inspecting.moved_to_show(faces, "champion")
+    assert named == ids, "a sample that is not there is not shown"
+    dataset = written(faces, address, moved=named)
+    assert dataset.load_saved_view("what moved").values("uid") == ids
+    dataset = written(faces, address, moved=named[::-1])
+    assert dataset.load_saved_view("what moved").values("uid") == ids[::-1]
+    (home / "moved.json").unlink()
+    assert (
+        "what moved"
+        not in written(faces, address, moved=inspecting.moved_to_show(faces, "champion")).list_saved_views()
+    )
 
 
 def colours_of_the_grid(page: Any, file: Path) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import emolab
 from benchmarks.kills import kill_pulls, kill_pushes
 from emolab.errors import EmolabError, ServerError
 from emolab.labeling.label_studio import retry
@@ -473,7 +474,24 @@ def test_twenty_kills_at_random_instants_lose_and_double_nothing(
     assert (pushes.lost, pushes.doubled, pushes.killed) == (0, 0, 10)
     assert pushes.expected == (2 + pushes.runs) * 5
     pulls = kill_pulls(team, studio, token=label_studio.token, kills=10, rng=rng)
-    assert (pulls.lost, pulls.doubled, pulls.killed) == (0, 0, 10)
+    assert (pulls.lost, pulls.doubled, pulls.altered, pulls.killed) == (0, 0, 0, 10)
+    assert_no_debris(team)
+
+
+def test_kills_in_mid_pull_lose_and_double_no_answer_of_several_labels_and_no_label_of_one(
+    tmp_path: Path, studio: Studio, label_studio: LabelStudioServer
+) -> None:
+    team = Workspace.init(tmp_path / "words", classes=("anger", "sadness", "happiness"), modality="text")
+    team = named(team, f"kills {uuid.uuid4().hex[:8]}")
+    with (team.root / "emolab.toml").open("a") as file:
+        file.write('several = true\naggregator = "soft"\n')
+    team = Workspace.open(team.root)
+    (tmp_path / "lines.txt").write_text("".join(f"Sentence number {i} of the day.\n" for i in range(6)))
+    assert emolab.collect(team, [tmp_path / "lines.txt"]).report.added == 6
+    pulls = kill_pulls(team, studio, token=label_studio.token, kills=8, rng=np.random.default_rng(21))
+    assert (pulls.lost, pulls.doubled, pulls.altered, pulls.killed) == (0, 0, 0, 8)
+    assert pulls.expected == (2 + pulls.runs) * 2
+    assert {len(vote.labels) for vote in ledger(team)} == {1, 2, 3}
     assert_no_debris(team)
 
 

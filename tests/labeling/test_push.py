@@ -21,6 +21,7 @@ import pytest
 
 from emolab.catalog import models, samples
 from emolab.catalog.campaign import remotes, rounds
+from emolab.catalog.privacy.consents import WITHDRAWN
 from emolab.errors import DataError, EmolabError
 from emolab.inference import prediction_store
 from emolab.labeling.form import controls
@@ -28,6 +29,7 @@ from emolab.labeling.label_studio.client import Studio
 from emolab.labeling.server import releases
 from emolab.labeling.sync.pull import pull
 from emolab.labeling.sync.push import push
+from emolab.loop.operate.privacy.consent import end_consent
 from emolab.progress import Progress
 from emolab.records import Model, Predictions, Suggestion
 from emolab.workspace import Workspace
@@ -74,6 +76,22 @@ def test_every_sample_gets_one_task_with_its_bytes_and_no_original_name(team: Wo
     assert "anna" not in studio.http.client.get(f"/api/projects/{project.id}/export?exportType=JSON").text
     assert project.label_config.count("hotkey") == 5
     assert controls.labels(project.label_config)[:3] == ["happiness", "sadness", "neutral"]
+
+
+def test_a_sample_whose_consent_was_withdrawn_is_not_sent_even_when_an_earlier_push_meant_to(
+    team: Workspace, studio: Studio
+) -> None:
+    ids = add_samples(team, 4)
+    end_consent(team, ids=ids[0])
+    first = push(team, studio, n=1)
+    assert (first.created, first.left_out) == (1, {WITHDRAWN: 1})
+    left = [each for each in ids[1:] if each not in there(studio, title(team))]
+    with team.catalog() as catalog, catalog.begin() as tx:  # as a push that was cut off leaves it
+        (mine,) = remotes.projects(tx)
+        remotes.want(tx, mine, [remotes.TaskRequest(each, 5, 1) for each in left])
+    end_consent(team, ids=left[0])
+    push(team, studio, n=1)
+    assert there(studio, title(team)) == Counter(set(ids) - {ids[0], left[0]})
 
 
 @pytest.mark.parametrize(("newest", "doubts"), [("1.999.0", 0), ("1.17.0", 1)])

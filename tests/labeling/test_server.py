@@ -429,20 +429,28 @@ def test_a_server_that_was_up_long_ago_and_hangs_is_not_waited_for_as_long_as_a_
     assert "emolab studio down" in str(caught.value.hint)
 
 
+#: Starts the server of the workspace ``argv[1]`` with the program ``argv[2]``.
+STARTER = """
+import sys
+from pathlib import Path
+from emolab.labeling.server import installation
+from emolab.labeling.server.embedded import EmbeddedServer
+from emolab.workspace import Workspace
+installation.find_program = lambda: sys.argv[2]
+EmbeddedServer(Workspace.open(Path(sys.argv[1]))).start(timeout=60.0)
+"""
+
+
 def test_a_creation_killed_in_the_middle_is_thrown_away_and_done_again(
     workspace: Workspace, fake: Callable[[str], None]
 ) -> None:
     fake('echo half > "$LABEL_STUDIO_BASE_DATA_DIR/half"; exec sleep 60')
-    starter = os.fork()
-    if starter == 0:
-        with contextlib.suppress(BaseException):
-            EmbeddedServer(workspace).start(timeout=60.0)
-        os._exit(0)
-    half = workspace.studio / "unfinished" / "half"
-    until(half.exists)
-    left = json.loads((workspace.studio / "unfinished.json").read_text())
-    os.kill(starter, signal.SIGKILL)
-    os.waitpid(starter, 0)
+    command = [sys.executable, "-c", STARTER, str(workspace.root), installation.find_program()]
+    with subprocess.Popen(command) as starter:
+        half = workspace.studio / "unfinished" / "half"
+        until(half.exists)
+        left = json.loads((workspace.studio / "unfinished.json").read_text())
+        starter.kill()
     assert daemon.birth(left["pid"]) == left["born"]  # the creation itself goes on, alone
     fake('[ "$1" = init ] || { echo "reached the start"; exit 1; }')
     with pytest.raises(EmolabError, match="reached the start"):

@@ -29,7 +29,10 @@ WAITING = ("pending", "sending")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppAnswer:
-    """One answer of ``person``; ``label`` is ``None`` for a skip. ``stars`` are 1 to 3, ``form`` the guess it had."""
+    """One answer of ``person``; ``label`` is ``None`` for a skip, ``also`` holds further labels.
+
+    ``stars`` are 1 to 3, ``form`` the guess it had.
+    """
 
     id: str
     person: str
@@ -46,6 +49,7 @@ class AppAnswer:
     annotation: int | None = None
     problem: str | None = None
     undone: bool = False
+    also: tuple[str, ...] = ()
 
     @property
     def skipped(self) -> bool:
@@ -95,6 +99,7 @@ def add(tx: Connection, project: Project, answer: AppAnswer) -> None:
             at=now(),
             state=answer.state,
             undoes=answer.undoes,
+            also=list(answer.also) or None,
         )
     )
 
@@ -194,7 +199,7 @@ def unread(conn: Connection) -> bool:
 
 def _query() -> Select[Any]:
     names = ("id", "person", "project", "label", "second", "stars", "seconds", "guess", "shown", "share", "at",
-             "state", "annotation", "problem", "undoes", "undone")  # fmt: skip
+             "state", "annotation", "problem", "undoes", "undone", "also")  # fmt: skip
     columns = [_rows.c[name] for name in names]
     return select(_samples.c.id.label("sample_id"), *columns).join(_samples, _samples.c.pk == _rows.c.sample)
 
@@ -207,4 +212,4 @@ def _answer(row: Row[Any]) -> AppAnswer:
     values = dict(row._mapping)
     guess, shown, share = (values.pop(name) for name in ("guess", "shown", "share"))
     form = None if guess is None else FormGuess(guess, bool(shown), share)
-    return AppAnswer(form=form, **{**values, "undone": bool(values["undone"])})
+    return AppAnswer(form=form, **{**values, "undone": bool(values["undone"]), "also": tuple(values["also"] or ())})

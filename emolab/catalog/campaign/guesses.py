@@ -107,8 +107,8 @@ def answers(conn: Connection) -> list[GuessedAnswer]:
     )
     query = (
         select(
-            _samples.c.id, _annotators.c.name, _votes.c.label, _votes.c.origin, _votes.c.shown, _votes.c.cast_at,
-            _votes.c.lead_time,
+            _samples.c.id, _annotators.c.name, _votes.c.label, _votes.c.also, _votes.c.origin, _votes.c.shown,
+            _votes.c.cast_at, _votes.c.lead_time,
         )
         .join(_samples, _samples.c.pk == _votes.c.sample)
         .join(_annotators, _annotators.c.pk == _votes.c.annotator)
@@ -116,16 +116,18 @@ def answers(conn: Connection) -> list[GuessedAnswer]:
         .order_by(_votes.c.pk)
     )  # fmt: skip
     found = []
-    for name, annotator, said, origin, shown, cast_at, seconds in conn.execute(query):
+    for name, annotator, first, also, origin, shown, cast_at, seconds in conn.execute(query):
         form = told.get(origin) or _form(
             _at(sent.get((origin.rpartition(":")[0] + ":", name), ()), _opened(cast_at, seconds))
         )
         if form is None or not 0 < form.share < 1:
             continue
+        guess = form.label if not form.shown or shown == SOME_GUESS else shown
+        said = guess if guess in (also or ()) else first
         if form.shown and shown not in (None, NOTHING_SHOWN):
-            found.append(GuessedAnswer(name, annotator, said, form.label if shown == SOME_GUESS else shown, True))
+            found.append(GuessedAnswer(name, annotator, said, guess, True))
         elif not form.shown and shown in (None, NOTHING_SHOWN):
-            found.append(GuessedAnswer(name, annotator, said, form.label, False))
+            found.append(GuessedAnswer(name, annotator, said, guess, False))
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, select, update
 
 from emolab.catalog.samples import keys
 from emolab.catalog.storage import schema
@@ -150,6 +150,12 @@ def set_state(tx: Connection, project: Project, sample_ids: Sequence[str], state
         values["sent_at"] = now()
     pk = keys(tx, sample_ids)
     _each(tx, project, [{"_sample": pk[sample_id], **values} for sample_id in sample_ids])
+
+
+def drop(tx: Connection, project: Project, sample_ids: Sequence[str]) -> None:
+    """Know nothing any more of the tasks of these samples in the project, so that they may be sent again."""
+    for part in chunks(list(keys(tx, sample_ids).values()), 500):
+        tx.execute(delete(_tasks).where(_tasks.c.project == project.pk, _tasks.c.sample.in_(part)))
 
 
 def set_ranks(tx: Connection, project: Project, ranks: Mapping[str, int]) -> None:

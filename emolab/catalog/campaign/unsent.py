@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _samples, _tasks = schema.samples, schema.remote_tasks
 
+#: Samples that may not be asked about, where none is named.
+NOBODY: Mapping[str, str] = {}
+
 
 class Candidate(NamedTuple):
     """A sample that may be asked about."""
@@ -42,11 +45,13 @@ class Unsent:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def unsent(conn: Connection, project: Project | None, bar: Bar, *, seed: str = "") -> Unsent:
+def unsent(
+    conn: Connection, project: Project | None, bar: Bar, *, seed: str = "", barred: Mapping[str, str] = NOBODY
+) -> Unsent:
     """Samples that nobody has labelled and no project has received; ``seed`` gives another draw.
 
     Of near copies one is taken, and none when one of them was sent or answered already. What was deleted from
-    ``project`` is not sent to it again.
+    ``project`` is not sent to it again. ``barred`` samples, by id with the reason, are left out and counted.
     """
     there = exists().where(_tasks.c.sample == _samples.c.pk, _tasks.c.state != "deleted")
     number = None if project is None else project.pk
@@ -66,6 +71,8 @@ def unsent(conn: Connection, project: Project | None, bar: Bar, *, seed: str = "
             asked.add(copies)
         elif seen:
             continue
+        elif sample in barred:
+            left_out[barred[sample]] += 1
         elif reason is not None:
             left_out[reason] += 1
         else:

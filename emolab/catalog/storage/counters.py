@@ -91,12 +91,14 @@ def _word(name: str, value: object) -> str:
     return "none" if value == "" else str(value)
 
 
-def fold(tx: Connection) -> None:
-    """Sum up the differences on PostgreSQL when many have come together; rows that another process sums up are left."""
+def fold(tx: Connection, *, least: int | None = None) -> None:
+    """Sum up the differences on PostgreSQL from ``least`` rows on (by default when many have come together); those that
+    another process sums up now are left."""
     if tx.dialect.name != "postgresql":
         return
+    least = _MANY if least is None else least
     for counted in EVERY:
-        if int(tx.exec_driver_sql(f"SELECT count(*) FROM {counted.counts}").scalar_one()) < _MANY:
+        if int(tx.exec_driver_sql(f"SELECT count(*) FROM {counted.counts}").scalar_one()) < least:
             continue
         taken = f"SELECT part FROM {counted.counts} FOR UPDATE SKIP LOCKED"
         tx.exec_driver_sql(

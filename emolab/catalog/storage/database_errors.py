@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import URL
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
 
 from emolab.catalog.storage import sqlite_file
 from emolab.errors import ConfigError, DataError, EmolabError
 
 #: How long a writer waits for another one, in seconds.
 BUSY_SECONDS = 60
+
+#: PostgreSQL's codes for a right that is missing, and classes of codes that are about the server and no statement: who
+#: may connect, which database, what it has left, whether it is going down.
+NOT_ALLOWED, _ABOUT_THE_SERVER = "42501", ("28", "3D", "53", "57")
 
 #: The way out of a catalog that is lost or damaged.
 RESTORE = "Bring it back from a backup with: emolab restore FILE"
@@ -52,14 +56,40 @@ def explained(url: URL) -> Iterator[None]:
     except sqlite3.Error as error:  # before SQLAlchemy has a connection
         raise DataError(f"The catalog {shown(url)} cannot be read: {error}.", hint=RESTORE) from error
     except OperationalError as error:
-        raise _in_words(url, str(error.orig)) from error
+        raise _in_words(url, message_of(error)) from error
     except DatabaseError as error:
         if "not a database" in str(error.orig) or "malformed" in str(error.orig):
             raise DataError(
                 f"The catalog {shown(url)} is damaged: {error.orig}.",
                 hint=f"{RESTORE}; media and models are not affected.",
             ) from error
+        code = code_of(error)
+        if code == NOT_ALLOWED or code[:2] in _ABOUT_THE_SERVER:
+            raise _in_words(url, message_of(error)) from error
         raise
+    except InterfaceError as error:
+        if url.drivername.startswith("sqlite"):
+            raise
+        raise _in_words(url, message_of(error)) from error
+
+
+def code_of(error: DBAPIError) -> str:
+    """PostgreSQL's code of an error, such as 42501, whichever driver tells it; empty where there is none."""
+    told = _told(error)
+    if told:
+        return str(told.get("C", ""))
+    return str(getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or "")
+
+
+def message_of(error: DBAPIError) -> str:
+    """What the database says, in one line without its full stop."""
+    return " ".join(str(_told(error).get("M") or error.orig).split()).rstrip(". ")
+
+
+def _told(error: DBAPIError) -> Mapping[str, str]:
+    """The fields of a message of PostgreSQL, which pg8000 gives as a dictionary."""
+    first = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return first if isinstance(first, dict) else {}
 
 
 def _in_words(url: URL, reason: str) -> EmolabError:

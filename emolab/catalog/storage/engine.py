@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, inspect, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from emolab.catalog.storage import counters, sqlite_file
+from emolab.catalog.storage import actions, counters, sqlite_file
 from emolab.catalog.storage.database_errors import BUSY_SECONDS, RESTORE, address_of, explained, shown, unusable
 from emolab.errors import DataError, EmolabError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
 
 #: The newest migration; a test keeps it in step with ``migrations/versions``.
-HEAD = "0009"
+HEAD = "0013"
 
 _MIGRATION_LOCK = 0x656D6F6C6162  # "emolab"
 
@@ -44,6 +44,7 @@ class Catalog:
         self.url = url
         self._remains = remains
         self._copy: TemporaryDirectory[str] | None = None
+        self._recorder: actions.Recorder | None = None
 
     def __enter__(self) -> Catalog:
         return self
@@ -79,9 +80,23 @@ class Catalog:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A write transaction: committed at the end, rolled back on any exception."""
-        with explained(address_of(self.url)), _writer(self.engine).begin() as connection:
+        with (
+            explained(address_of(self.url)),
+            _writer(self.engine).connect() as connection,
+            actions.attached(connection, self._recorder),
+            connection.begin(),
+        ):
             yield connection
             counters.fold(connection)
+
+    @contextmanager
+    def recording(self, kind: str, about: str) -> Iterator[None]:
+        """Note what this catalog's transactions change, as an action that :mod:`emolab.loop.data.undo` takes back."""
+        self._recorder = actions.Recorder(kind, about)
+        try:
+            yield
+        finally:
+            self._recorder = None
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:

@@ -105,6 +105,7 @@ app_answers = Table(
     Column("problem", Text),  # why the server refused it
     Column("undoes", String(36)),  # the id of the answer that this one takes back
     Column("undone", Boolean, nullable=False, default=False, server_default="0"),  # taken back
+    Column("also", JSON(none_as_null=True)),  # further classes of the same answer; null: none
     Index("ix_app_answers_project_sample", "project", "sample"),
     Index("ix_app_answers_person", "person"),
     Index("ix_app_answers_state", "state"),

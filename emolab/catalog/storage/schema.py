@@ -22,8 +22,10 @@ from sqlalchemy import (
     Text,
 )
 
+from emolab.catalog.storage.actions import action_changes, actions
 from emolab.catalog.storage.count_tables import label_counts, sample_counts, vote_counts
 from emolab.catalog.storage.metadata import Key, metadata
+from emolab.catalog.storage.privacy_tables import consents
 from emolab.catalog.storage.remote_tables import (
     app_answers,
     projects,
@@ -34,14 +36,17 @@ from emolab.catalog.storage.remote_tables import (
 )
 
 __all__ = [
+    "action_changes",
+    "actions",
     "annotators",
     "app_answers",
+    "consents",
     "events",
     "label_counts",
     "label_sets",
     "labels",
     "metadata",
-    "model_aliases",
+    "model_events",
     "models",
     "present",
     "projects",
@@ -140,6 +145,7 @@ votes = Table(
     Column("rejected", Text),
     Column("shown", String(64)),  # class of the guess that was on the form; "": none; "?": some; null: not known
     Column("extra", JSON(none_as_null=True)),  # answers to the team's own questions, by name
+    Column("also", JSON(none_as_null=True)),  # further classes of the same answer; null: none
 )
 
 tombstones = Table(
@@ -222,13 +228,17 @@ models = Table(
     Column("created_at", String(32), nullable=False),
 )
 
-model_aliases = Table(
-    "model_aliases",
+model_events = Table(  # only ever added to: which model has which name is replayed from them
+    "model_events",
     metadata,
     Column("pk", Key, primary_key=True),
-    Column("alias", String(64), nullable=False, index=True),  # the newest row of an alias holds
-    Column("model", String(64), ForeignKey("models.id"), nullable=False),
     Column("at", String(32), nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("model", String(64), ForeignKey("models.id"), nullable=False, index=True),
+    Column("alias", String(64)),
+    Column("reason", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
 )
 
 events = Table(

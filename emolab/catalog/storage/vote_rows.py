@@ -24,6 +24,7 @@ COLUMNS = (
     _v.rejected,
     _v.shown,
     _v.extra,
+    _v.also,
 )
 
 
@@ -46,6 +47,7 @@ def values(vote: Vote, sample: int, annotator: int, content: str, seen_at: str) 
         "rejected": vote.rejected,
         "shown": vote.shown,
         "extra": dict(vote.extra) or None,
+        "also": list(vote.also) or None,
     }
 
 
@@ -62,6 +64,8 @@ def content(vote: Vote) -> str:
     ]
     if vote.extra:
         said.append(dict(vote.extra))
+    if vote.also:
+        said.append(list(vote.also))
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -82,6 +86,7 @@ def vote(row: tuple[Any, ...]) -> Vote:
         why,
         shown,
         extra,
+        also,
     ) = row
     return Vote(
         sample_id=sample_id,
@@ -98,4 +103,5 @@ def vote(row: tuple[Any, ...]) -> Vote:
         rejected=why,
         shown=shown,
         extra=extra or {},
+        also=tuple(also or ()),
     )

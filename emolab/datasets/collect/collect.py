@@ -7,7 +7,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,6 +18,7 @@ from emolab.datasets.collect.sources import InputSource, count
 from emolab.datasets.file_names import source_name
 from emolab.datasets.near_copies import groups
 from emolab.datasets.near_copies.groups import DuplicateReport
+from emolab.datasets.splits.guessed_voices import GuessedSpeakers
 from emolab.errors import ConfigError, DataError
 from emolab.modalities.intake import FileNames, open_intake
 from emolab.progress import SILENT, Progress
@@ -41,7 +42,7 @@ class Collected(Result):
 
     ``near`` says which near-identical samples the workspace has now, ``None`` when nothing new came. ``one_group`` is
     the group of all new samples when there are several and they share one, which no split can divide. ``stopped``: it
-    ended before all was read.
+    ended before all was read. ``guessed`` says which speakers were guessed, ``None`` when that was not asked for.
     """
 
     report: IngestReport
@@ -51,6 +52,7 @@ class Collected(Result):
     one_group: str | None = None
     stopped: bool = False
     dry_run: bool = False
+    guessed: GuessedSpeakers | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -64,6 +66,7 @@ class Collected(Result):
             "without_face": report.whole,
             "one_group": self.one_group,
             "near_duplicates": None if self.near is None else self.near.surplus,
+            "guessed_speakers": None if self.guessed is None else asdict(self.guessed),
             "failed": report.failed,
             "problems": dict(report.kinds.most_common()),
             "notes": dict(report.notes.most_common()),

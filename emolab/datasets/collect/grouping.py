@@ -23,7 +23,7 @@ LENGTH = 255
 #: How a table of groups may end.
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 #: What the column of files is called, in the order of preference; the group may be called by anything that says who.
-_FILES = ("path", "file", "filename", "file_name", "filepath", "clip", "audio", "sound", "image", "video", "name")
+FILE_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "clip", "audio", "sound", "image", "video", "name")
 _GROUPS = ("group", *sorted(SPEAKER_COLUMNS))
 
 
@@ -101,7 +101,7 @@ class _ByTable:
             if files is None or groups is None:
                 raise DataError(
                     f"{path} has no column of {'files' if files is None else 'groups'}: {', '.join(table.header)}.",
-                    hint=f"Call them {_FILES[0]} and {_GROUPS[0]}, or speaker.",
+                    hint=f"Call them {FILE_COLUMNS[0]} and {_GROUPS[0]}, or speaker.",
                 )
             for row in table.rows():
                 self._take(row, files, groups)
@@ -157,7 +157,7 @@ def relative(path: str, base: Path) -> str:
 def _places(header: Sequence[str]) -> tuple[int | None, int | None]:
     """Where the columns of files and of groups are."""
     names = [plain(cell) for cell in header]
-    files = next((names.index(name) for name in _FILES if name in names), None)
+    files = next((names.index(name) for name in FILE_COLUMNS if name in names), None)
     groups = next((names.index(name) for name in _GROUPS if name in names), None)
     return files, groups
 

@@ -20,15 +20,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emolab.catalog import samples
+from emolab.catalog.privacy.tombstones import Tombstones
 from emolab.catalog.samples import AddResult
 from emolab.datasets.collect.ingest_report import IngestReport
 from emolab.datasets.collect.input_ledger import InputLedger
 from emolab.datasets.collect.items import Item, Outcome
 from emolab.datasets.collect.media_store import MediaStore
 from emolab.datasets.collect.prefetch import End, Entry, Result, Whole, outcomes, stamp
-from emolab.datasets.collect.prepare import Preparer
+from emolab.datasets.collect.prepare import FORGOTTEN, Preparer
 from emolab.datasets.near_copies.thumbnails import LOOKS, Looks
 from emolab.errors import EmolabError
+from emolab.modalities.image.look import known_by
 from emolab.modalities.intake import IngestOptions
 from emolab.modalities.problems import Problem, shown
 from emolab.progress import SILENT, Progress
@@ -73,6 +75,8 @@ def ingest(
     """
     options = replace(options or IngestOptions(), modality=workspace.config.project.modality)
     threads = workers or len(os.sched_getaffinity(0))
+    if not options.dry_run:
+        catalog.migrate()  # before media lies there: beside that an empty database is taken for a lost catalog
     with (
         InputLedger(workspace.cache / "seen.db", settings=options.ledger_key()) as seen,
         Looks(workspace.cache / LOOKS) as looks,
@@ -118,7 +122,11 @@ class _Ingestion:
         self.store = None if options.dry_run else MediaStore(workspace.media, below=workspace.root)
         if self.store is not None:
             self.store.sweep()
-        self.prepare = Preparer(options, self.store)
+        self._forgotten = Tombstones(workspace)
+        self._take_back = workspace.config.privacy.take_back
+        self.prepare = Preparer(
+            options, self.store, forgotten=lambda each: not self._take_back and self._forgotten.known(each)
+        )
         self._catalog = catalog
         self._seen = seen
         self._looks = looks
@@ -168,7 +176,7 @@ class _Ingestion:
 
     def commit(self) -> None:
         """Make the batch durable: media first, then one transaction, then the ledger."""
-        batch, self._batch = self._batch, []
+        batch, self._batch = self._without_likenesses(self._batch), []
         entries, self._entries = self._entries, []
         made = [sample for outcome in batch for sample in outcome.samples]
         if self.store is None:
@@ -186,6 +194,37 @@ class _Ingestion:
             self._seen.add(entries)
         self.report.count(batch, result)
         self._began = time.monotonic()
+
+    def _without_likenesses(self, batch: list[Outcome]) -> list[Outcome]:
+        """``batch`` without new samples that look like something forgotten: the same picture in another file."""
+        if not self._forgotten:
+            return batch
+        made = [pair for outcome in batch for pair in zip(outcome.samples, outcome.looks, strict=True)]
+        pictures = [(sample, sample.phash, known_by(seen)) for sample, seen in made if sample.phash is not None]
+        if self._take_back:
+            known = [number for _, _, numbers in pictures for number in numbers]
+            self._forgotten.lift([sample.id for sample, _ in made], [phash for _, phash, _ in pictures], known)
+            return batch
+        alike = [sample for sample, phash, numbers in pictures if self._forgotten.alike(phash, numbers)]
+        if not alike:
+            return batch
+        with self._catalog.connect() as connection:
+            there = samples.keys(connection, [sample.id for sample in alike])
+        gone = {sample.id: sample.media for sample in alike if sample.id not in there}
+        for media in gone.values():
+            if self.store is not None:
+                (self._root / media).unlink(missing_ok=True)
+        for _ in gone:
+            self._note(FORGOTTEN)
+        kept = []
+        for outcome in batch:
+            rows = [row for row, sample in enumerate(outcome.samples) if sample.id not in gone]
+            left = tuple(outcome.samples[row] for row in rows)
+            looks = tuple(outcome.looks[row] for row in rows)
+            ids = tuple(each for each in outcome.ids if each not in gone)
+            kept.append(replace(outcome, ids=ids, samples=left, looks=looks))
+        self._entries = [(stamp_, [each for each in ids if each not in gone]) for stamp_, ids in self._entries]
+        return kept
 
     def stop(self, error: OSError) -> None:
         """End early: keep what is complete, then say why."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,9 @@ from emolab.records import Sample
 
 if TYPE_CHECKING:
     from emolab.modalities.intake import Measured
+
+#: What is said of an input that was forgotten here; not its name, which was forgotten too.
+FORGOTTEN = Problem("(an input)", "forgotten", "it was forgotten in this workspace, so it is left out", taken=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,11 @@ class _Kept:
 class Preparer:
     """Turns items into samples and media files; one for all threads."""
 
-    def __init__(self, options: IngestOptions, store: MediaStore | None) -> None:
+    def __init__(
+        self, options: IngestOptions, store: MediaStore | None, *, forgotten: Callable[[str], bool] = lambda _id: False
+    ) -> None:
+        """``forgotten`` says of an id whether it is to be left out, before anything of it is stored."""
+        self._forgotten = forgotten
         self._intake = open_intake(options)
         self._modality = options.modality
         self._store = store
@@ -77,6 +84,9 @@ class Preparer:
             data = item.data() if callable(item.data) else item.data
             pieces = self._intake.pieces(data, item.name, notes)
             for piece in pieces if item.only is None else islice(pieces, item.only - 1, item.only):
+                if self._forgotten(piece.digest):
+                    notes.append(FORGOTTEN)
+                    continue
                 yield _Kept(self._put(piece), replace(piece, data=_stored))
         except Refused as refused:
             notes.append(refused.at(item.name))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from emolab.datasets.collect import archive, video
+from emolab.datasets.collect import archive, clip_table, video
 from emolab.datasets.collect.grouping import Grouping, open_grouping, relative
 from emolab.datasets.collect.ingest import Entry, Item, Problem, Whole
 from emolab.datasets.collect.walk import FoundFile, walk
@@ -52,6 +52,8 @@ class InputSource:
         for found in walk(paths, files=self.files, ignored=self.ignored, stopped=self.stopped):
             if isinstance(found, Problem):
                 yield found
+            elif clip_table.is_clip_table(found.path, self.files):
+                yield from self._table(Path(found.path), grouping)
             elif found.kind == "media":
                 yield from self._file(Path(found.path), shown(found.path), _stamp(found), grouping)
             elif found.kind == "zip":
@@ -63,6 +65,16 @@ class InputSource:
                 yield Whole(shown(found.path), f"{_stamp(found)}|{settings}", self._video(found, grouping))
         if not self.stopped():
             yield from grouping.rest()
+
+    def _table(self, path: Path, grouping: Grouping) -> Iterator[Entry]:
+        return clip_table.entries(
+            path,
+            grouping,
+            base=self.base,
+            consent=self.consent,
+            max_bytes=self.max_bytes,
+            stopped=self.stopped,
+        )
 
     def _archive(self, found: FoundFile, grouping: Grouping) -> Iterator[Entry]:
         stamp = _stamp(found)
@@ -151,7 +163,9 @@ def count(
     """About how many items :meth:`Source.entries` will yield: folders and archives by their index, videos by length."""
     total = 0
     for found in walk(paths, files=files, stopped=stopped):
-        if isinstance(found, Problem) or found.kind == "media":
+        if not isinstance(found, Problem) and clip_table.is_clip_table(found.path, files):
+            total += clip_table.count(Path(found.path))
+        elif isinstance(found, Problem) or found.kind == "media":
             total += 1
         elif found.kind == "recording":
             total += speech_parts.count_parts(Path(found.path))

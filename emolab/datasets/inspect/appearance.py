@@ -86,8 +86,12 @@ def _color_scheme(fo: Any, classes: Sequence[str]) -> Any:
     return fo.ColorScheme(color_by="value", color_pool=list(colors(classes).values()), fields=by_class, opacity=0.7)
 
 
-def save_views(fo: Any, dataset: Any) -> dict[str, int]:
-    """(Re)make the saved views; returns how many samples each shows now."""
+#: The view of the samples that `emolab monitor` names, which is there while it names some.
+MOVED = "what moved"
+
+
+def save_views(fo: Any, dataset: Any, moved: Sequence[str] = ()) -> dict[str, int]:
+    """(Re)make the saved views; returns how many samples each shows now. ``moved`` are ids, the farthest away first."""
     value = fo.ViewField
     views = {
         "suggested now": (
@@ -116,6 +120,11 @@ def save_views(fo: Any, dataset: Any) -> dict[str, int]:
             "#0d9488",
         ),
     }
+    if moved:
+        about = "Least like the reference in the newest window that emolab monitor looked at, the farthest away first"
+        views[MOVED] = (dataset.select_by("uid", list(moved), ordered=True), about, "#f2711c")
+    elif dataset.has_saved_view(MOVED):
+        dataset.delete_saved_view(MOVED)
     counts = {}
     for name, (view, about, color) in views.items():
         dataset.save_view(name, view, description=about, color=color, overwrite=True)

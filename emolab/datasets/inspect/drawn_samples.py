@@ -19,7 +19,7 @@ from emolab.modalities.problems import Refused
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from emolab.workspace import Workspace
 
@@ -41,13 +41,23 @@ def picture(folder: Path, uid: str) -> Path:
     return folder / uid[:2] / f"{uid}.png"
 
 
-def draw(workspace: Workspace, conn: Connection, folder: Path, *, progress: Progress = SILENT) -> int:
+def draw(
+    workspace: Workspace,
+    conn: Connection,
+    folder: Path,
+    *,
+    only: ColumnElement[bool] | None = None,
+    progress: Progress = SILENT,
+) -> int:
     """Draw the samples that have no picture yet, and drop pictures of samples that are gone; how many were drawn.
+
+    ``only``: samples of which this SQL is true; others have no picture.
 
     A sample whose file is missing or cannot be read has none; the App shows that it has no picture.
     """
     table = schema.samples.c
-    present = {uid: media for uid, media in conn.execute(select(table.id, table.media).where(schema.present))}
+    which = [schema.present] if only is None else [schema.present, only]
+    present = {uid: media for uid, media in conn.execute(select(table.id, table.media).where(*which))}
     there = {file.stem for file in folder.glob("*/*.png")}
     for uid in there - present.keys():
         picture(folder, uid).unlink(missing_ok=True)

@@ -18,9 +18,10 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
 from emolab.catalog import votes
+from emolab.catalog.privacy import consents
 from emolab.datasets.inspect import appearance, drawn_samples, row_batches, rows
 from emolab.datasets.inspect.answers import AppSample, answers, restored_tags
 from emolab.datasets.inspect.documents import DocumentField, Writer, fields, stamped_label
@@ -110,30 +111,37 @@ def write(
     address: str,
     *,
     predictions: Predictions | None = None,
+    moved: Sequence[str] = (),
     progress: Progress = SILENT,
     path: str = "auto",
 ) -> ViewReport:
     """Bring the workspace's dataset, on the database at ``address``, to what the catalog says now.
 
-    Only samples that changed are rewritten; tags, fields and views that people made stay. ``path`` is
-    ``auto`` (direct when FiftyOne's internals are as expected, which is checked), ``direct`` or ``public``.
+    Only samples that changed are rewritten; tags, fields and views that people made stay. ``moved`` are samples (ids)
+    that get a view of their own, in their order. ``path`` is ``auto`` (direct when FiftyOne's internals are as
+    expected, which is checked), ``direct`` or ``public``.
     """
     fo = connect(address)
     classes = workspace.config.project.classes
     with workspace.lock("inspect"), workspace.catalog() as catalog:
         owner = owner_id(workspace, catalog)
         with catalog.connect() as conn:
+            may = consents.allowed(conn, "show", required=workspace.config.privacy.consent_required)
+            if may.barred:
+                progress.note(may.told())
             pictures = drawn_samples.folder_of(workspace)
             if pictures is not None:
-                drawn_samples.draw(workspace, conn, pictures, progress=progress)
+                drawn_samples.draw(workspace, conn, pictures, only=may.clause, progress=progress)
             known = fields(classes, rows.qualities(conn), drawn=pictures is not None)
             dataset = prepared(fo, dataset_name(fo, workspace, owner), known)
             dataset.info["emolab"] = {"owner": owner, "workspace": str(workspace.root)}
             way = writing_path(fo, dataset, classes, path, progress)
-            tally = _fill(workspace, conn, predictions, dataset=dataset, way=way, known=known, progress=progress)
+            tally = _fill(
+                workspace, conn, predictions, dataset=dataset, way=way, known=known, only=may.clause, progress=progress
+            )
     drawn_samples.link(dataset, f"http://{ADDRESS}:{workspace.config.inspect.port}")
     appearance.dress(fo, dataset, classes, known)
-    return ViewReport(dataset.name, len(dataset), tally, appearance.save_views(fo, dataset), way.name)
+    return ViewReport(dataset.name, len(dataset), tally, appearance.save_views(fo, dataset, moved), way.name)
 
 
 def pull(workspace: Workspace, address: str, *, annotator: str) -> AppEdits:
@@ -188,16 +196,19 @@ def _fill(
     dataset: Any,
     way: Path,
     known: Sequence[DocumentField],
+    only: ColumnElement[bool] | None,
     progress: Progress,
 ) -> SyncTally:
-    """Write every sample that needs it."""
+    """Write every sample that needs it, and of which ``only`` is true."""
     classes = workspace.config.project.classes
     ledger = rows.inspected(conn)
     writer = Writer(classes)
     pictures = drawn_samples.folder_of(workspace)
-    found = row_batches.batches(conn, root=workspace.root, classes=classes, predictions=predictions, pictures=pictures)
+    found = row_batches.batches(
+        conn, root=workspace.root, classes=classes, predictions=predictions, pictures=pictures, only=only
+    )
     tally, done = SyncTally(), 0
-    with progress.task("writing to FiftyOne", total=rows.count(conn), unit="samples") as task:
+    with progress.task("writing to FiftyOne", total=rows.count(conn, only), unit="samples") as task:
         for tally in synchronise(
             dataset,
             way,

@@ -94,6 +94,11 @@ def database(folder: Path) -> str:
     return address
 
 
+def is_own(address: str) -> bool:
+    """Whether this process started, or shares, the server of a workspace at ``address``."""
+    return address in _held
+
+
 def check(address: str) -> None:
     """Whether the MongoDB at ``address`` answers and is new enough, within some seconds.
 

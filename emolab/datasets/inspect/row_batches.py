@@ -20,6 +20,7 @@ from emolab.records import Predictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from sqlalchemy import ColumnElement
 
 BATCH = 2000
 
@@ -33,14 +34,16 @@ def batches(
     classes: Sequence[str],
     predictions: Predictions | None = None,
     pictures: Path | None = None,
+    only: ColumnElement[bool] | None = None,
 ) -> Iterator[list[SampleRow]]:
     """Every sample in the order it was added, in lists of at most ``BATCH`` rows.
 
     ``root`` is the workspace, below which media lie; ``predictions`` of a model whose classes are ``classes``;
     ``pictures`` holds the pictures that stand for samples which are none themselves.
+    ``only``: samples of which this SQL is true.
     """
     reader = _Reader(conn, root, tuple(classes), predictions)
-    reader.pictures = pictures
+    reader.pictures, reader.only = pictures, only
     last = -1
     while True:
         rows, last = reader.after(last)
@@ -55,6 +58,7 @@ class _Reader:
     def __init__(self, conn: Connection, root: Path, classes: tuple[str, ...], predictions: Predictions | None) -> None:
         self.conn, self.root, self.classes = conn, f"{root}/", classes
         self.pictures: Path | None = None
+        self.only: ColumnElement[bool] | None = None
         self.scale = 1.0 / np.log(len(classes))
         self.probs = predictions.probs if predictions else None
         self.row_of = {uid: i for i, uid in enumerate(predictions.samples)} if predictions else {}
@@ -78,7 +82,7 @@ class _Reader:
                 s.pk, s.id, s.media, s.source, s.added_at, s.split, s.group, s.width, s.height,
                 s.quality, s.representative, s.n_votes,
             )
-            .where(s.pk > last, schema.present)
+            .where(s.pk > last, schema.present, *([] if self.only is None else [self.only]))
             .order_by(s.pk)
             .limit(BATCH)
         )  # fmt: skip
@@ -128,21 +132,23 @@ class _Reader:
         v = _votes.c
         dead = exists().where(schema.tombstones.c.vote == v.pk)
         query = (
-            select(v.sample, v.annotator, v.label, v.count, v.seen_at, v.extra)
+            select(v.sample, v.annotator, v.label, v.also, v.count, v.seen_at, v.extra)
             .where(and_(v.sample.between(min(rows), max(rows)), v.label.is_not(None), v.rejected.is_(None), ~dead))
             .order_by(v.sample, v.pk)
         )
         number = {name: i for i, name in enumerate(self.classes)}
         order = {pk: i for i, pk in enumerate(rows)}
         counts = np.zeros((len(rows), len(self.classes)))
-        for pk, annotator, label, people, seen_at, extra in self.conn.execute(query).all():
-            row = rows[pk]
-            row.votes[label] = row.votes.get(label, 0) + people
+        for pk, annotator, first, also, people, seen_at, extra in self.conn.execute(query).all():
+            row, labels = rows[pk], (first, *(also or ()))
             who = self.annotators[annotator]
-            row.answers.append((who, label, people))
+            for label in labels:
+                row.votes[label] = row.votes.get(label, 0) + people
+                row.answers.append((who, label, people))
             row.extra += [(who, question, text) for question, said in (extra or {}).items() for text in texts(said)]
-            if label in number:
-                counts[order[pk], number[label]] += people
+            known = [number[label] for label in labels if label in number]
+            for column in known:
+                counts[order[pk], column] += people / len(known)
             if pk in asked_again and seen_at > asked_again[pk]:
                 row.suggested = False
         totals = counts.sum(axis=1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from emolab.catalog.storage import schema
 from emolab.datasets.inspect.answers import PREFIX, Pulled
@@ -81,9 +81,10 @@ def example(classes: Sequence[str]) -> SampleRow:
     )  # fmt: skip
 
 
-def count(conn: Connection) -> int:
-    """How many rows there will be."""
-    return int(conn.execute(select(func.count()).select_from(_samples).where(schema.present)).scalar_one())
+def count(conn: Connection, only: ColumnElement[bool] | None = None) -> int:
+    """How many rows there will be, of the samples of which ``only`` is true."""
+    which = [schema.present] if only is None else [schema.present, only]
+    return int(conn.execute(select(func.count()).select_from(_samples).where(*which)).scalar_one())
 
 
 def known(conn: Connection) -> set[str]:

@@ -81,7 +81,7 @@ def merge(
         noun=open_modality(workspace.config.project.modality).noun,
     )
     report.unused_rules = list(dataset.labels.unused)
-    with workspace.lock("merge"), workspace.catalog() as catalog:
+    with workspace.lock("merge"), workspace.catalog() as catalog, catalog.recording("merge", dataset.name):
         with catalog.connect() as connection:
             report.supported = _supported(connection, dataset)
             earlier = earlier_votes(votes.origins(connection, f"reader:{dataset.name}:"))
@@ -180,6 +180,8 @@ def _take_in(
             clip_seconds=math.inf,
             voice_activity=workspace.config.collect.voice_activity,
             masking=workspace.config.collect.masking,
+            transcriber=workspace.config.collect.transcriber,
+            spoken=workspace.config.collect.spoken,
             dry_run=report.dry_run,
         ),
         on_batch=batches.batch,

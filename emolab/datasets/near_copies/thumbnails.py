@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from filelock import FileLock
 
+from emolab.catalog.storage.chunks import chunks
 from emolab.modalities.image import reading
 from emolab.modalities.image.look import SIDE, look
 
@@ -99,6 +100,16 @@ class Looks:
         )
         there = {row[0].hex() for row in whole}
         return [name for name in ids if name not in there]
+
+    def of(self, ids: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+        """The looks (rows, columns) of those of ``ids`` that have one."""
+        found = {}
+        for part in chunks(list(ids), 500):
+            query = f"SELECT id, look FROM looks WHERE id IN ({', '.join('?' * len(part))})"  # noqa: S608 (marks alone)
+            for name, pixels in self._connection.execute(query, [bytes.fromhex(each) for each in part]):
+                if len(pixels) == self._shape[0] * self._shape[1]:
+                    found[name.hex()] = np.frombuffer(pixels, dtype=np.uint8).reshape(self._shape)
+        return found
 
     def read(self, ids: Sequence[str]) -> KnownLooks:
         """The looks of ``ids``, in this order, as far as there are any.

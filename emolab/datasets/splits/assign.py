@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from emolab.errors import DataError, UnknownName
-from emolab.records import SPLITS
+from emolab.records import HOLDOUT, SPLITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ SHARES: Mapping[str, float] = {"train": 0.8, "valid": 0.2}
 ENOUGH = 200
 
 #: When members of one unit differ, the first of these wins: nobody trains on what somebody is judged on.
-HELD_OUT = ("test", "valid", "train")
+HELD_OUT = (HOLDOUT, "test", "valid", "train")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class SplitReport:
 
 
 def held_out(splits: Iterable[str | None]) -> str | None:
-    """The most held-out of ``splits``: test before valid before train; ``None`` when there is none."""
+    """The most held-out of ``splits``: holdout before test before valid before train; ``None`` when there is none."""
     found = set(splits)
     return next((split for split in HELD_OUT if split in found), None)
 
@@ -150,15 +150,17 @@ def fill(
     """Assign and store a split for every sample of ``labels`` (id to hard label) that has none.
 
     Groups, source images and duplicate groups of the whole catalog are honoured, whether or not a member is in
-    ``labels``. Each source gives its own share of each label: a published training set does not send a team's samples
-    to valid. When too little is valid (see :data:`ENOUGH`), ``without_valid`` says whether to ``leave`` it so or to
-    ``carve`` the share out of the train samples of sources that have no valid ones. Running it again changes nothing.
+    ``labels``. What belongs to a unit of the holdout joins it. Each source gives its own share of each label: a
+    published training set does not send a team's samples to valid. When too little is valid (see :data:`ENOUGH`),
+    ``without_valid`` says whether to ``leave`` it so or to ``carve`` the share out of the train samples of sources that
+    have no valid ones. Running it again changes nothing.
     """
     if without_valid not in ("leave", "carve"):
         raise UnknownName("policy", without_valid, ("leave", "carve"))
     from emolab.catalog import samples
 
-    known, mixed = _look_up(tx, labels)
+    known, mixed, joining = _look_up(tx, labels)
+    samples.set_splits(tx, dict.fromkeys(joining), holdout=True)
     splits = _split(known, shares=shares, seed=seed, carve=without_valid == "carve")
     fresh = {one.id: split for one, split in zip(known, splits, strict=True) if split != one.split}
     samples.set_splits(tx, fresh)
@@ -181,8 +183,9 @@ class _Placed(NamedTuple):
     split: str | None
 
 
-def _look_up(conn: Connection, labels: Mapping[str, str | None]) -> tuple[list[_Placed], int]:
-    """The samples of ``labels`` and those with a split; and how many units of the catalog have several splits."""
+def _look_up(conn: Connection, labels: Mapping[str, str | None]) -> tuple[list[_Placed], int, list[str]]:
+    """The samples of ``labels`` and those with a split; how many units of the catalog have several splits; and the ids
+    of samples without one that belong to a unit of the holdout, which are none of the first."""
     from sqlalchemy import select
 
     from emolab.catalog.storage import schema
@@ -209,9 +212,10 @@ def _look_up(conn: Connection, labels: Mapping[str, str | None]) -> tuple[list[_
     known = [
         _Placed(row.id, key[unit], row.source, labels.get(row.id), row.split)
         for row, unit in zip(rows, number, strict=True)
-        if row.id in labels or row.split
+        if (row.split and row.split != HOLDOUT) or (row.id in labels and HOLDOUT not in seen[unit])
     ]
-    return known, sum(len(found) > 1 for found in seen.values())
+    joining = [row.id for row, unit in zip(rows, number, strict=True) if not row.split and HOLDOUT in seen[unit]]
+    return known, sum(len(found) > 1 for found in list(seen.values())), joining
 
 
 def _split(known: Sequence[_Placed], *, shares: Mapping[str, float], seed: int, carve: bool) -> list[str]:

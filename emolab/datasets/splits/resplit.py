@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
@@ -19,6 +20,7 @@ from emolab.catalog import events, labels, samples
 from emolab.catalog.storage import schema
 from emolab.datasets.splits.assign import assign, check, connect, held_out
 from emolab.errors import DataError
+from emolab.records import HOLDOUT
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -52,10 +54,10 @@ def counts(conn: Connection) -> list[dict[str, str | int]]:
     found: Counter[tuple[str, str, str]] = Counter()
     for name, split, source in conn.execute(select(table.id, table.split, table.source).where(schema.present)):
         found[split or NONE, source, hard.get(name, NONE)] += 1
-    order = {"train": 0, "valid": 1, "test": 2}
+    order = {"train": 0, "valid": 1, "test": 2, HOLDOUT: 3}
     return [
         {"split": split, "source": source, "class": label, "samples": n}
-        for (split, source, label), n in sorted(found.items(), key=lambda item: (order.get(item[0][0], 3), item[0]))
+        for (split, source, label), n in sorted(found.items(), key=lambda item: (order.get(item[0][0], 4), item[0]))
     ]
 
 
@@ -88,9 +90,14 @@ def chosen(
 
 
 def setting(conn: Connection, ids: Sequence[str], split: str | None) -> Moves:
-    """What moves when ``ids`` are put in ``split``."""
+    """What moves when ``ids`` are put in ``split``; samples of the holdout stay there.
+
+    Raises :class:`DataError` where all of them are in the holdout.
+    """
     before = samples.splits(conn, ids)
-    wanted = {name: split for name in ids if before[name] != split}
+    if ids and all(before[name] == HOLDOUT for name in ids):
+        raise DataError("These samples are in the holdout, which no split takes from.", hint="emolab holdout list")
+    wanted = {name: split for name in ids if before[name] not in (split, HOLDOUT)}
     return _moves(_rows(conn), wanted, kinds=ALL)
 
 
@@ -103,6 +110,8 @@ def repair(conn: Connection, *, kinds: Iterable[str] = ("copies", "photos")) -> 
     kinds = tuple(kinds)
     wanted: dict[str, str | None] = {}
     for members in _units(rows, kinds):
+        if any(row.split == HOLDOUT for row in members):
+            continue  # emolab holdout add --settle
         split = held_out(row.split for row in members)
         wanted.update((row.id, split) for row in members if row.split is not None and row.split != split)
     return _moves(rows, wanted, kinds=ALL)
@@ -129,8 +138,9 @@ def draw(
     for row, unit in zip(rows, numbers, strict=True):
         first[unit] = min(row.id, first.get(unit, row.id))
     stays = _staying(rows, numbers, wanted, keep_test=keep_test)
+    reserved = {unit for row, unit in zip(rows, numbers, strict=True) if row.split == HOLDOUT}
     drawn = [(row, unit) for row, unit in zip(rows, numbers, strict=True)
-             if row.id in wanted and (row.split or row.id in hard)]  # fmt: skip
+             if row.id in wanted and unit not in reserved and (row.split or row.id in hard)]  # fmt: skip
     fresh = {row.id: held_out(stays[unit]) for row, unit in drawn if stays[unit]}
     kept = "test" in shares  # what stays in test is a part of its share; without one it is none of theirs
     part = [(row, unit) for row, unit in drawn if not stays[unit] or (kept and fresh[row.id] == "test")]
@@ -174,18 +184,40 @@ def move(
 
     ``agree`` is called with the moves before anything changes, and may raise.
     """
-    with workspace.lock("merge"), workspace.catalog() as catalog:
+    with workspace.lock("merge"), workspace.catalog() as catalog, ExitStack() as stack:
         with catalog.connect() as conn:
             moves = wanted(conn)
         if not dry_run:
             if agree is not None:
                 agree(moves)
+            if how != HOLDOUT:  # which is for good
+                stack.enter_context(catalog.recording("split", how))
             with catalog.begin() as tx:
-                samples.set_splits(tx, moves.to)
+                samples.set_splits(tx, moves.to, holdout=how == HOLDOUT)
                 if moves.to:
                     events.record(tx, "split", {"how": how, "moved": len(moves.to)})
         with catalog.connect() as conn:
             return moves, {split or NONE: n for split, n in samples.count_by(conn, "split").items()}
+
+
+class Units(NamedTuple):
+    """All samples (``rows``), the ``number`` of each one's unit by id, and the units ``reserved`` for the holdout."""
+
+    rows: Sequence[Row[Any]]
+    number: Mapping[str, int]
+    reserved: frozenset[int]
+
+
+def units_of(conn: Connection) -> Units:
+    """The units of all samples, tied by near copies, photos and groups."""
+    rows = _rows(conn)
+    number = dict(zip((row.id for row in rows), _numbers(rows, ALL), strict=True))
+    return Units(rows, number, frozenset(number[row.id] for row in rows if row.split == HOLDOUT))
+
+
+def as_moves(units: Units, wanted: Mapping[str, str | None]) -> Moves:
+    """``wanted`` with what it comes to."""
+    return _moves(units.rows, wanted, kinds=ALL)
 
 
 def _rows(conn: Connection) -> Sequence[Row[Any]]:

@@ -35,6 +35,7 @@ class LedgerChanges:
     withdrawn: int = 0
     tasks_deleted: int = 0
     foreign: int = 0  # tasks of samples that this catalog does not have
+    forgotten: int = 0  # of these, tasks of samples that were forgotten here
     adopted: int = 0  # tasks of our samples that another machine sent
     by_others: int = 0  # new or edited answers that somebody else wrote or changed in the annotator's name
     held: int = 0  # votes that would be withdrawn, but are so many that somebody has to agree first
@@ -47,7 +48,9 @@ class PulledTasks:
 
     ``names`` are pseudonyms by user id, ``overlap`` how many people see a sample, ``guesses`` what predictions put on
     the form, by their ids, ``forms`` all that they tell of it, ``theirs`` names that the form uses for questions of the
-    team's own. ``there``, if they were listed, are all tasks of the server with the samples they carry, seen after
+    team's own, ``several`` whether it offers several classes at once.
+
+    ``there``, if they were listed, are all tasks of the server with the samples they carry, seen after
     ``tasks_before`` (those of the catalog) was read: what hangs on tasks that are gone is withdrawn too. ``accept`` is
     the number of withdrawals that somebody has agreed to.
     """
@@ -59,6 +62,7 @@ class PulledTasks:
     guesses: Mapping[int, str] = field(default_factory=dict)
     forms: Mapping[int, FormGuess] = field(default_factory=dict)
     theirs: frozenset[str] = frozenset()
+    several: bool = False
     there: Mapping[int, str | None] | None = None
     tasks_before: Mapping[int, str] = field(default_factory=dict)
     accept: int | None = None
@@ -188,7 +192,11 @@ def _read(
 ) -> tuple[list[Vote], list[RecordedAnswer]]:
     """The votes that these tasks say, and the answers they stand for."""
     terms = votes_from_answers.AnswerTerms(
-        classes=pulled.classes, guesses=pulled.guesses, known=ledger.known, theirs=pulled.theirs
+        classes=pulled.classes,
+        guesses=pulled.guesses,
+        known=ledger.known,
+        theirs=pulled.theirs,
+        several=pulled.several,
     )
 
     def annotator_of(answer: RemoteAnnotation) -> str:

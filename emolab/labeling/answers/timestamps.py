@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from emolab.records import moment
+
+__all__ = ["LONG_AGO", "moment", "newest", "written"]
 #: Earlier than every answer: where it is not known when one was given.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-
-def moment(text: str | None) -> datetime | None:
-    """The time that a stamp means; ``None`` for what is no time. Without a zone it is UTC, as Label Studio means it.
-
-    >>> moment("2026-11-20T12:00:00+02:00") == moment("2026-11-20T10:00:00.000Z")
-    True
-    """
-    try:
-        read = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 def written(time: datetime) -> str:

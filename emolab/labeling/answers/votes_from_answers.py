@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from emolab.catalog.votes import said as written
 from emolab.labeling.answers import parse, timestamps
 from emolab.labeling.form import controls
 from emolab.labeling.label_studio.records import RemoteAnnotation
@@ -30,13 +31,15 @@ class AnswerTerms:
     """What answers are read against: the project's ``classes``, and what is known of them otherwise.
 
     ``guesses`` are the words that predictions put on the form, by the predictions' ids (empty: none), as far as they
-    are known; ``known`` is what the ledger knows of answers, by origin; ``theirs`` as for :func:`parse.read`.
+    are known; ``known`` is what the ledger knows of answers, by origin; ``theirs`` as for :func:`parse.read`;
+    ``several`` says whether the form offers several classes in one answer.
     """
 
     classes: Sequence[str]
     guesses: Mapping[int, str] = field(default_factory=dict)
     known: Mapping[str, Known] = field(default_factory=dict)
     theirs: frozenset[str] = frozenset()
+    several: bool = False
 
 
 def vote(
@@ -53,7 +56,9 @@ def vote(
     said = parse.read(answer.result, terms.theirs)
     meant = {resolve(label, classes) for label in said.labels}
     several = len(meant) > 1 or (len(said.labels) > 1 and None in meant)
-    meaning = None if several else next(iter(meant), None)
+    together = terms.several and len(meant) > 1 and meant <= set(classes)
+    found = [name for name in classes if name in meant] if together else []
+    meaning, also = (found[0], tuple(found[1:])) if found else (None if several else next(iter(meant), None), ())
     second = None if said.second is None else resolve(said.second, classes)
     more = said.extra
     if said.second is not None and (second is None or second in META):  # the team's own question of that name
@@ -61,16 +66,16 @@ def vote(
     shown = _shown(answer, said, terms, before)
     rejected = None
     if answer.was_cancelled:
-        meaning, rejected = None, SKIPPED
+        meaning, also, rejected = None, (), SKIPPED
     elif not said.labels:
         rejected = EMPTY
-    elif several:
+    elif several and not together:
         rejected = "two answers at once: " + ", ".join(f'"{label[:_LONGEST]}"' for label in sorted(said.labels)[:4])
     elif meaning is None:
         meaning = said.labels[0][:_LONGEST]
         rejected = f'"{meaning}" is no class of this project'
     else:
-        rejected = _copy(answer, said, meaning, shown, before)
+        rejected = _copy(answer, said, (meaning, *also), shown, before)
     return Vote(
         sample_id=sample_id,
         annotator=annotator,
@@ -84,6 +89,7 @@ def vote(
         rejected=rejected,
         shown=shown,
         extra=more,
+        also=also,
     )
 
 
@@ -131,7 +137,7 @@ def _shown(
 
 
 def _copy(
-    answer: RemoteAnnotation, said: parse.Said, label: str, shown: str | None, before: Known | None
+    answer: RemoteAnnotation, said: parse.Said, labels: Sequence[str], shown: str | None, before: Known | None
 ) -> str | None:
     """Why this answer is one that nobody gave: a bulk action made it of a guess or of an answer to another task.
 
@@ -141,6 +147,7 @@ def _copy(
     """
     if answer.lead_time:
         return None
+    label = written(labels)
     if before is not None and label in before.refused:
         return before.refused[label]
     if answer.parent_annotation is not None:

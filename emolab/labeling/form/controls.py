@@ -18,6 +18,7 @@ ANSWER = "emotion"
 SECOND = "second"
 CONFIDENCE = "confidence"
 CONFIDENCE_STEPS = 3
+MULTIPLE = "multiple"
 
 #: Meta labels offered beside the classes, with what is stored when their buttons are pressed.
 META_BUTTONS = translations.META_STORED
@@ -52,12 +53,14 @@ def render(
     modality: str = "image",
     second: bool = False,
     confidence: bool = False,
+    several: bool = False,
     kept: Iterable[str] = (),
     words: Words = translations.WORDS["en"],
 ) -> str:
     """The form as Label Studio XML.
 
-    ``second`` adds an optional second guess, ``confidence`` optional stars from 1 to 3. ``kept`` are labels that the
+    ``second`` adds an optional second guess, ``confidence`` optional stars from 1 to 3, ``several`` lets an answer hold
+    several labels. ``kept`` are labels that the
     project no longer has but that were used: they stay, without a key, behind the classes. ``words``: what people read.
     """
     shown = open_modality(modality).form
@@ -69,13 +72,14 @@ def render(
     right = Xml.SubElement(view, "View", style="flex: 0 1 24rem; min-width: 16rem")
     Xml.SubElement(left, shown.tag, {"name": modality, "value": f"${modality}", **shown.attributes})
     Xml.SubElement(right, "Header", value=words.question, size="4")
-    question = {"name": ANSWER, "toName": modality, "choice": "single-radio", "required": "true"}
+    question = {"name": ANSWER, "toName": modality, "choice": MULTIPLE if several else "single-radio"}
+    question["required"] = "true"
     answer = Xml.SubElement(right, "Choices", {**question, "requiredMessage": words.required})
     for name, key in offered.items():
         Xml.SubElement(answer, "Choice", _choice(name, words), hotkey=key)
     for name in others:
         Xml.SubElement(answer, "Choice", value=name)
-    Xml.SubElement(right, "Header", value=words.next, size="6", style=style.ASIDE)
+    Xml.SubElement(right, "Header", value=words.several if several else words.next, size="6", style=style.ASIDE)
     for name, heading in ((SECOND, words.second), (CONFIDENCE, words.sure)):
         if {SECOND: second, CONFIDENCE: confidence}[name]:
             Xml.SubElement(right, "Header", value=heading, size="6", style=style.ASIDE)
@@ -126,16 +130,30 @@ def buttons(config: str) -> dict[str, str]:
     }
 
 
+def takes_several(config: str) -> bool:
+    """Whether one answer of a form may hold several labels."""
+    try:
+        view = Xml.fromstring(config)  # noqa: S314 (as in :func:`buttons`)
+    except Xml.ParseError:
+        return False
+    return any(c.get("name") == ANSWER and c.get("choice") == MULTIPLE for c in view.iter("Choices"))
+
+
 def same(one: str, other: str) -> bool:
     """Tell whether two forms are the same apart from spacing."""
     return _canonical(one) == _canonical(other)
 
 
 def answer(
-    label: str, *, modality: str = "image", second: str | None = None, confidence: int | None = None
+    label: str,
+    *,
+    modality: str = "image",
+    second: str | None = None,
+    confidence: int | None = None,
+    also: Sequence[str] = (),
 ) -> list[dict[str, object]]:
     """The result an annotator's browser would send for this answer; ``confidence`` is a number of stars."""
-    parts = [_result(ANSWER, modality, "choices", {"choices": [META_BUTTONS.get(label, label)]})]
+    parts = [_result(ANSWER, modality, "choices", {"choices": [META_BUTTONS.get(label, label), *also]})]
     if second is not None:
         parts.append(_result(SECOND, modality, "choices", {"choices": [second]}))
     if confidence is not None:

@@ -24,6 +24,7 @@ class Words:
 
     question: str
     next: str
+    several: str
     second: str
     sure: str
     required: str
@@ -42,6 +43,7 @@ WORDS: dict[str, Words] = {
     "en": Words(
         question="Which expression do you see?",
         next="Press a key, then Ctrl + Enter for the next one.",
+        several="Press one key or more, then Ctrl + Enter for the next one.",
         second="Second guess (optional)",
         sure="How sure are you? (optional)",
         required="Choose one answer, or skip.",
@@ -54,6 +56,7 @@ WORDS: dict[str, Words] = {
     "de": Words(
         question="Welchen Ausdruck sehen Sie?",
         next="Eine Taste drücken, dann Strg + Eingabe für das nächste Bild.",
+        several="Eine oder mehrere Tasten drücken, dann Strg + Eingabe.",
         second="Zweite Vermutung (freiwillig)",
         sure="Wie sicher sind Sie? (freiwillig)",
         required="Wählen Sie eine Antwort, oder überspringen Sie das Bild.",
@@ -71,6 +74,7 @@ WORDS: dict[str, Words] = {
     "es": Words(
         question="¿Qué expresión ve?",
         next="Pulse una tecla y después Ctrl + Intro para la siguiente.",
+        several="Pulse una o varias teclas y después Ctrl + Intro.",
         second="Segunda opción (opcional)",
         sure="¿Está seguro? (opcional)",
         required="Elija una respuesta u omita la imagen.",
@@ -87,6 +91,7 @@ WORDS: dict[str, Words] = {
     "fr": Words(
         question="Quelle expression voyez-vous ?",
         next="Appuyez sur une touche, puis Ctrl + Entrée pour la suivante.",
+        several="Appuyez sur une ou plusieurs touches, puis Ctrl + Entrée.",
         second="Deuxième choix (facultatif)",
         sure="En êtes-vous sûr ? (facultatif)",
         required="Choisissez une réponse ou passez l'image.",
@@ -104,6 +109,7 @@ WORDS: dict[str, Words] = {
     "ru": Words(
         question="Какое выражение вы видите?",
         next="Нажмите клавишу, затем Ctrl + Enter для следующего.",
+        several="Нажмите одну или несколько клавиш, затем Ctrl + Enter.",
         second="Второй вариант (по желанию)",
         sure="Насколько вы уверены? (по желанию)",
         required="Выберите ответ или пропустите снимок.",
@@ -120,10 +126,11 @@ WORDS: dict[str, Words] = {
     ),
 }  # fmt: skip
 
-_ROLES = ("question", "next", "second", "sure")
+_ROLES = ("question", "next", "second", "sure")  # "several" stands where "next" stands
 #: The words of every heading that emolab has ever put on a form, by which it knows its own, and what each is for.
 HEADINGS = {
     **{getattr(each, role): role for each in WORDS.values() for role in _ROLES},
+    **{each.several: "next" for each in WORDS.values()},
     **{said[role]: role for each in OTHERS.values() for said in each.values() for role in _ROLES if role in said},
 }
 #: Buttons beside the classes, and what is stored for them.

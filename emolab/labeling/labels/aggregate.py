@@ -22,7 +22,7 @@ from emolab.labeling.labels.label_recipe import LabelRecipe
 from emolab.plugins import AGGREGATORS
 from emolab.records import GuessedAnswer, LabelSet, VoteTable
 from emolab.votes.perspectives import PERCEIVED
-from emolab.votes.table import counts, with_votes
+from emolab.votes.table import counts, one_each, several, whole, with_votes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ class Aggregation:
 
     ``new`` tells whether it replaced another version; ``too_few`` samples have votes, but fewer than wanted;
     ``set_aside`` ones were called unlabelable by at least half of the people; ``ties`` have no single most
-    voted class.
+    voted class. ``several`` (k,), where answers hold several labels: of how many samples each class is a label.
     """
 
     labels: LabelSet
@@ -48,6 +48,7 @@ class Aggregation:
     too_few: int
     set_aside: int
     ties: int
+    several: NDArray[np.int64] | None = None
 
 
 class NoLabels(DataError):
@@ -96,12 +97,21 @@ def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int
         labels=labels,
         recipe=recipe,
         new=new,
-        votes=int(inside.sum()),
+        votes=int(whole(inside.sum())),
         annotators=len(found.votes.annotators),
         too_few=len(found.votes.samples) - len(labels.samples) - len(found.aside & kept.keys()),
         set_aside=len(found.aside),
         ties=int(((inside == inside.max(axis=1, keepdims=True)).sum(axis=1) > 1).sum()),
+        several=_several(labels) if several(found.votes) else None,
     )
+
+
+def _several(labels: LabelSet) -> NDArray[np.int64]:
+    """Of how many samples each class (k,) is a label, by the rule that models of several labels learn by."""
+    from emolab.modalities.text.learn import ALSO, targets_of
+
+    found: NDArray[np.int64] = (targets_of(labels.probs) >= ALSO).sum(axis=0)
+    return found
 
 
 def ballots(conn: Connection, classes: Sequence[str], perspective: str = PERCEIVED) -> Ballots:
@@ -152,13 +162,14 @@ def label_set(
     what the method is to take the votes for, by ``anchoring``; people are counted without them.
     """
     votes = with_votes(votes, 1)
+    check_method(votes, method)
     aggregator, probs = AGGREGATORS.load(method), np.empty((0, len(votes.classes)), dtype=np.float32)
     if votes.samples:
         weighed = votes if weights is None else replace(votes, weight=weights)
         probs = np.asarray(aggregator(weighed, options), dtype=np.float32)
     _check(probs, method, (len(votes.samples), len(votes.classes)))
     table = counts(votes)
-    people = table.sum(axis=1)
+    people = whole(table.sum(axis=1))
     without = frozenset(without)
     rows = np.flatnonzero((people >= min_votes) & np.array([s not in without for s in votes.samples], dtype=bool))
     hard = probs[rows].argmax(axis=1) if len(rows) else np.empty(0, dtype=np.int64)
@@ -177,9 +188,15 @@ def label_set(
     )
 
 
+def check_method(votes: VoteTable, method: str) -> None:
+    """Raise :class:`DataError` where an answer holds several labels, and ``method`` takes one an answer."""
+    if not getattr(AGGREGATORS.load(method), "takes_several", False):
+        one_each(votes, f'The aggregator "{method}"', "Take soft: --method soft, or labeling.aggregator = soft")
+
+
 def unlabelable(votes: VoteTable, meta: Mapping[str, Mapping[str, int]]) -> frozenset[str]:
     """Ids of samples that at least half of the people call unlabelable (unknown, no face, several faces)."""
-    people = np.bincount(votes.sample, weights=votes.weight, minlength=len(votes.samples))
+    people = whole(np.bincount(votes.sample, weights=votes.weight, minlength=len(votes.samples)))
     named = dict(zip(votes.samples, people.tolist(), strict=True))
     return frozenset(sample for sample, said in meta.items() if sum(said.values()) >= named.get(sample, 0.0))
 

@@ -1,7 +1,8 @@
 """How far annotators agree: Krippendorff's alpha with an interval, and by class and annotator.
 
 Everything here follows from two small tables, so a million samples cost about as much as one pass over the
-votes. Counted votes (open datasets) enter as that many people.
+votes. Counted votes (open datasets) enter as that many people. Where answers hold several labels, sets of labels are
+compared (:mod:`.set_agreement`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.votes.table import answers, counts
+from emolab.labeling.labels import set_agreement
+from emolab.votes.table import answers, counts, several
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,17 +71,16 @@ def alpha(votes: VoteTable, rng: np.random.Generator, *, draws: int = 1000, leve
 
     Samples with the same counts are interchangeable, so a draw is one multinomial over the distinct rows of
     counts. Hayes & Krippendorff 2007, "Answering the call for a standard reliability measure for coding
-    data".
+    data". Where answers hold several labels, two sets of labels are apart by 1 - MASI (Passonneau 2006).
     """
-    table = counts(votes)
-    people = table.sum(axis=1)
-    table = table[people >= 2]
+    table, apart = set_agreement.patterns(votes) if several(votes) else (counts(votes), None)
+    table = table[table.sum(axis=1) >= 2]
     if not len(table):
         return Alpha(np.nan, np.nan, np.nan, 0)
     patterns, repeats = _distinct(table)
-    value = _alphas(patterns, repeats[None, :].astype(np.float64))[0]
+    value = _alphas(patterns, repeats[None, :].astype(np.float64), apart)[0]
     drawn = rng.multinomial(len(table), repeats / len(table), size=draws)
-    sampled = _alphas(patterns, drawn.astype(np.float64))
+    sampled = _alphas(patterns, drawn.astype(np.float64), apart)
     sampled = sampled[np.isfinite(sampled)]
     if not np.isfinite(value) or not len(sampled):
         return Alpha(float(value), np.nan, np.nan, len(table))
@@ -99,20 +100,32 @@ def _distinct(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     return table[first], repeats
 
 
-def _alphas(patterns: NDArray[np.float64], repeats: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Alpha for every row of ``repeats`` (draws, p): how often each of the ``patterns`` (p, k) of counts occurs."""
+def _alphas(
+    patterns: NDArray[np.float64], repeats: NDArray[np.float64], apart: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Alpha for every row of ``repeats`` (draws, p): how often each of the ``patterns`` (p, k) of counts occurs.
+
+    ``apart`` (k, k) says how far two answers are apart, 0..1; ``None``: 1 where they differ.
+    """
     people = patterns.sum(axis=1)
-    disagreeing = (people**2 - (patterns**2).sum(axis=1)) / (people - 1)
+    alike = (patterns**2).sum(axis=1) if apart is None else people**2 - ((patterns @ apart) * patterns).sum(axis=1)
+    disagreeing = (people**2 - alike) / (people - 1)
     total = repeats @ people
     by_class = repeats @ patterns
-    expected = (total**2 - (by_class**2).sum(axis=1)) / (total - 1)
+    alike = (by_class**2).sum(axis=1) if apart is None else total**2 - ((by_class @ apart) * by_class).sum(axis=1)
+    expected = (total**2 - alike) / (total - 1)
     observed = repeats @ disagreeing
     ratio = np.divide(observed, expected, out=np.full(len(repeats), np.nan), where=expected > 0)
     return np.asarray(1 - ratio)
 
 
 def by_class(votes: VoteTable) -> list[ClassAgreement]:
-    """Agreement class by class, in the order of ``votes.classes``."""
+    """Agreement class by class, in the order of ``votes.classes``.
+
+    Of an answer with several labels each counts: whether the other one names that class too.
+    """
+    if several(votes):
+        return _by_class_of_sets(votes)
     table = counts(votes)
     people = table.sum(axis=1, keepdims=True)
     pairable = table[people[:, 0] >= 2]
@@ -137,8 +150,34 @@ def by_class(votes: VoteTable) -> list[ClassAgreement]:
     return found
 
 
+def _by_class_of_sets(votes: VoteTable) -> list[ClassAgreement]:
+    named, (same, missed), instead = set_agreement.class_counts(votes)
+    found = []
+    for c, name in enumerate(votes.classes):
+        total, worst = float(same[c] + missed[c]), int(instead[c].argmax())
+        confused = float(instead[c, worst] / total) if total > 0 else 0.0
+        found.append(
+            ClassAgreement(
+                name=name,
+                votes=int(named[c]),
+                agreement=float(same[c] / total) if total > 0 else np.nan,
+                confused_with=votes.classes[worst] if confused > 0 else None,
+                confused=confused,
+            )
+        )
+    return found
+
+
 def by_annotator(votes: VoteTable) -> list[AnnotatorAgreement]:
-    """Every annotator against the rest of the team (leave one out), in the order of ``votes.annotators``."""
+    """Every annotator against the rest of the team (leave one out), in the order of ``votes.annotators``.
+
+    Where answers hold several labels, the agreement is how alike two sets are (MASI), and not the chance of equality.
+    """
+    if several(votes):
+        return [
+            _annotator(name, votes.classes, **one)
+            for name, one in zip(votes.annotators, set_agreement.people_counts(votes), strict=True)
+        ]
     k = len(votes.classes)
     said = answers(votes)
     table = counts(votes)
@@ -152,17 +191,37 @@ def by_annotator(votes: VoteTable) -> list[AnnotatorAgreement]:
     found = []
     for w, name in enumerate(votes.annotators):
         confusion = np.maximum(cells[w].T, 0.0)
-        off = np.where(np.eye(k, dtype=bool), 0.0, confusion)
-        said_by_others, said_here = np.unravel_index(int(off.argmax()), off.shape)
-        worst = float(off[said_by_others, said_here])
         found.append(
-            AnnotatorAgreement(
-                name=name,
+            _annotator(
+                name,
+                votes.classes,
+                confusion,
                 votes=int(own[w]),
                 shared=int(shared[w]),
-                agreement=float(np.trace(confusion) / shared[w]) if shared[w] > 0 else np.nan,
-                confusion=confusion,
-                habit=(votes.classes[said_by_others], votes.classes[said_here], worst) if worst > 0 else None,
+                alike=float(np.trace(confusion)),
             )
         )
     return found
+
+
+def _annotator(
+    name: str,
+    classes: tuple[str, ...],
+    confusion: NDArray[np.float64],
+    *,
+    votes: int,
+    shared: int,
+    alike: float,
+) -> AnnotatorAgreement:
+    """One annotator, whose votes were ``alike`` those of others in so many of the ``shared`` ones."""
+    off = np.where(np.eye(len(classes), dtype=bool), 0.0, confusion)
+    said_by_others, said_here = np.unravel_index(int(off.argmax()), off.shape)
+    worst = float(off[said_by_others, said_here])
+    return AnnotatorAgreement(
+        name=name,
+        votes=votes,
+        shared=shared,
+        agreement=alike / shared if shared > 0 else np.nan,
+        confusion=confusion,
+        habit=(classes[said_by_others], classes[said_here], worst) if worst > 0 else None,
+    )

@@ -6,11 +6,12 @@ or what is unlabelable changed, the set is made again in the same way, and that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from emolab.catalog import labels as catalog_labels
 from emolab.catalog import ledger_mark
+from emolab.catalog.privacy import consents
 from emolab.errors import DataError
 from emolab.labeling.labels import aggregate, label_recipe
 from emolab.labeling.labels.label_recipe import SETTINGS, LabelRecipe
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from emolab.catalog import Catalog
     from emolab.catalog.labels import LabelHead
+    from emolab.catalog.privacy.consents import Allowed
     from emolab.records import LabelSet
     from emolab.workspace import Workspace
 
@@ -46,8 +48,9 @@ class LabelStanding:
 def current_labels(workspace: Workspace, *, progress: Progress = SILENT) -> LabelSet:
     """The labels of today's votes, made the way the stored ones were; by the settings where none are stored.
 
-    They are stored where they had to be made, and ``progress`` is told in one line why, and what the settings say
-    instead. A setting given with ``--set`` counts for more than how the stored ones were made. Raises
+    Samples whose consent has ended are left out. Labels are stored where they had to be made, and ``progress`` is told
+    in one line why, and what the settings say instead. A setting given with ``--set`` counts for more than how the
+    stored ones were made. Raises
     :class:`NoLabels` when no sample has enough votes, :class:`DataError` when the aggregator is no longer installed.
     """
     with workspace.catalog() as catalog:
@@ -59,9 +62,33 @@ def current_labels(workspace: Workspace, *, progress: Progress = SILENT) -> Labe
             with catalog.connect() as conn:
                 ballots = aggregate.ballots(conn, labels.classes, labels.settings.get("perspective", PERCEIVED))
             raise aggregate.no_labels(ballots, labels.settings["min_votes"])
+        with catalog.connect() as conn:
+            may = consents.allowed(conn, "train", required=workspace.config.privacy.consent_required)
     if line:
         progress.note(line)
-    return labels
+    return _allowed_labels(labels, may, progress)
+
+
+def _allowed_labels(labels: LabelSet, may: Allowed, progress: Progress) -> LabelSet:
+    """``labels`` without samples that nothing may learn from, and ``progress`` told how many those are.
+
+    Raises :class:`NoLabels` where none is left.
+    """
+    kept = [row for row, sample in enumerate(labels.samples) if sample not in may.barred]
+    if len(kept) == len(labels.samples):
+        return labels
+    told = may.told(labels.samples)
+    if not kept:
+        raise aggregate.NoLabels(f"Nothing is left to learn from: {told}", hint="See who agreed: emolab consent list")
+    progress.note(told)
+    return replace(
+        labels,
+        samples=[labels.samples[row] for row in kept],
+        probs=labels.probs[kept],
+        hard=labels.hard[kept],
+        votes=labels.votes[kept],
+        agreement=labels.agreement[kept],
+    )
 
 
 def labels_if_any(workspace: Workspace, *, progress: Progress = SILENT) -> LabelSet | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from emolab.catalog import samples
 from emolab.catalog.campaign import answers, remotes, rounds
 from emolab.catalog.campaign.remotes import TaskRequest
 from emolab.catalog.campaign.unsent import unsent
+from emolab.catalog.privacy import consents
 from emolab.errors import DataError
 from emolab.records import SKIPPED
 
@@ -43,22 +44,27 @@ def choose(
     everything: bool = False,
     overlap: int,
     bar: Bar,
+    consent_required: bool = False,
 ) -> TaskChoice:
     """The pending suggestions, or ``n`` or all unlabelled samples; suggestions when nothing is asked for.
 
     ``here`` is the project to send to, when it exists; ``overlap`` how many people see a new sample; ``bar`` what an
-    unlabelled sample must have to be sent. A suggested one is sent whatever it has.
+    unlabelled sample must have to be sent. A suggested one is sent whatever it has. Samples whose consent
+    has ended, or that lack one with ``consent_required``, are left out either way.
     """
     with catalog.connect() as conn:
+        may = consents.allowed(conn, "label", required=consent_required)
         suggested = [] if n is not None or everything else rounds.suggestions(conn, unsent=True)
         present = {task.sample_id: task for task in remotes.tasks(conn, here)} if here else {}
         given = answers.counts(conn, here, besides=SKIPPED) if here and suggested else {}
         if not suggested and not suggestions:
             first = 1 + max((task.rank or 0 for task in present.values() if task.round is None), default=0)
-            found = unsent(conn, here, bar)
+            found = unsent(conn, here, bar, barred=may.barred)
             new = [TaskRequest(s, first + i, overlap) for i, s in enumerate(found.ids[:n])]
             return TaskChoice("unlabelled", new, [], left_out=found.left_out)
-    return _suggested(suggested, present, given, overlap=overlap)
+    fine = [s for s in suggested if s.sample_id not in may.barred]
+    left_out = may.left_out({s.sample_id for s in suggested})
+    return replace(_suggested(fine, present, given, overlap=overlap), left_out=left_out)
 
 
 def _suggested(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog.campaign import answers, remotes
 from emolab.catalog.campaign import guesses as guessed
+from emolab.catalog.privacy import consents
 from emolab.labeling.label_studio.queries import newest_task
 from emolab.labeling.label_studio.retry import patiently
 from emolab.labeling.sync import merge_projects, queue_order, reconcile_tasks, task_payload
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from emolab.catalog.privacy.consents import Allowed
     from emolab.labeling.label_studio.records import RemoteProject
     from emolab.labeling.sync.push_records import PushRequest
     from emolab.progress import Progress
@@ -45,6 +47,7 @@ def deliver(
     newest = patiently(lambda: newest_task(link.studio, remote.id), progress=progress)
     with link.catalog.connect() as conn:
         outbox = remotes.tasks(conn, link.project, "pending", "sending")
+        may = consents.allowed(conn, "label", required=request.consent_required)
     sent.twins.add(strays(link, remote, (), overlap=overlap))
     unsure = [task for task in outbox if task.state == "sending"]
     lost = settle(link, unsure, sent.twins, task_number=remote.task_number)
@@ -54,7 +57,9 @@ def deliver(
         sent.twins.add(reconcile_tasks.adopt(link, found, overlap=overlap))
     sent.adopted += len(found) + len(unsure) - len(lost)
     todo = {task.sample_id for task in lost} | {t.sample_id for t in fresh if t.sample_id not in found}
-    outgoing = [task for task in outbox if task.sample_id in todo]
+    outgoing = [task for task in outbox if task.sample_id in todo and task.sample_id not in may.barred]
+    if held_back := may.told(todo):
+        progress.note(held_back)
     version = queue_order.new_version()
     places = queue_order.scores(queue_order.queue(link))
     guesses = _guesses(link, places, request, sent)
@@ -66,7 +71,7 @@ def deliver(
     queue_order.apply(link, version, places, already=sent.scored, guesses=guesses, visible=seen)
     if unsure or sent.unknown:  # what was cut off may have come through meanwhile
         sent.twins.add(reconcile_tasks.sweep(link, after=newest, overlap=overlap))
-    return sent, _reopen(link, progress)
+    return sent, _reopen(link, may, progress)
 
 
 def _guesses(link: Link, queue: Collection[str], request: PushRequest, sent: Sent) -> dict[str, FormGuess]:
@@ -91,10 +96,11 @@ def strays(link: Link, remote: RemoteProject, surplus: Sequence[RemoteProject], 
     return done
 
 
-def _reopen(link: Link, progress: Progress) -> int:
-    """Ask for one more opinion where that is wanted; repeating such a request changes nothing."""
+def _reopen(link: Link, may: Allowed, progress: Progress) -> int:
+    """Ask for one more opinion where that is wanted and allowed; repeating such a request changes nothing."""
     with link.catalog.connect() as conn:
-        waiting = [task for task in remotes.tasks(conn, link.project, "reopening") if task.task is not None]
+        wanted = [task for task in remotes.tasks(conn, link.project, "reopening") if task.task is not None]
+        waiting = [task for task in wanted if task.sample_id not in may.barred]
         elsewhere = _on_twins(conn, link.project, waiting)
     if not waiting:
         return 0

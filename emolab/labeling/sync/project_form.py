@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emolab.errors import DataError
-from emolab.labeling.form import controls, instructions, team_questions, translations
+from emolab.labeling.form import controls, instructions, several_labels, team_questions, translations
 from emolab.labeling.label_studio.queries import used_controls, used_labels
 from emolab.labeling.label_studio.retry import patiently
 from emolab.taxonomy import resolve
@@ -38,13 +38,17 @@ class FormChange:
     needed: bool = field(default=False)
 
 
-def form_for(config: Config, kept: Sequence[str], *, stays: Sequence[str] = ()) -> str:
-    """The form of this workspace, with ``kept`` labels behind its classes and optional questions that ``stays``."""
+def form_for(config: Config, kept: Sequence[str], *, stays: Sequence[str] = (), several: bool = False) -> str:
+    """The form of this workspace, with ``kept`` labels behind its classes and optional questions that ``stays``.
+
+    An answer may hold several labels where the settings say so, or where it could before: ``several``.
+    """
     return controls.render(
         config.project.classes,
         modality=config.project.modality,
         second=config.labeling.second_guess or controls.SECOND in stays,
         confidence=config.labeling.confidence or controls.CONFIDENCE in stays,
+        several=several_labels.offered(config) or several,
         kept=kept,
         words=words_of(config),
     )
@@ -54,8 +58,8 @@ def form_change(studio: Studio, remote: RemoteProject, config: Config) -> FormCh
     """How the project's form has to change for the classes of this workspace; nothing is sent.
 
     A label that somebody has used stays in the form even when it is no class any more, and so does everything that the
-    team has added. Raises :class:`DataError` for a form that emolab's question cannot be put into, or that Label Studio
-    would refuse.
+    team has added. A form that takes several labels goes on doing so: else such answers would count no more. Raises
+    :class:`DataError` for a form that emolab's question cannot be put into, or that Label Studio would refuse.
     """
     before = controls.labels(remote.label_config)
     wanted = form_for(config, ())
@@ -63,12 +67,13 @@ def form_change(studio: Studio, remote: RemoteProject, config: Config) -> FormCh
     extra = [label for label in before if label not in names]
     used = used_labels(studio, remote.id) if extra else {}
     kept = tuple(label for label in extra if label in used and resolve(label, config.project.classes) is None)
-    wanted = team_questions.merge(remote.label_config, form_for(config, kept))
+    several = controls.takes_several(remote.label_config)
+    wanted = team_questions.merge(remote.label_config, form_for(config, kept, several=several))
     needed = not controls.same(wanted, remote.label_config)
     answered = used_controls(studio, remote.id) if needed else set()
     stays = tuple(n for n in team_questions.lacking(wanted, answered) if n in (controls.SECOND, controls.CONFIDENCE))
     if stays:
-        wanted = team_questions.merge(remote.label_config, form_for(config, kept, stays=stays))
+        wanted = team_questions.merge(remote.label_config, form_for(config, kept, stays=stays, several=several))
         needed = not controls.same(wanted, remote.label_config)
     if needed and (lost := team_questions.lacking(wanted, answered)):
         raise DataError(

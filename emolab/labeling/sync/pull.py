@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from emolab.catalog import events
 from emolab.catalog.campaign import answers, remotes
+from emolab.catalog.privacy.tombstones import Tombstones
 from emolab.errors import EmolabError, ServerError
 from emolab.labeling.answers import changes, pseudonyms, record_votes, shown_guess
-from emolab.labeling.form import team_questions
+from emolab.labeling.form import controls, team_questions
 from emolab.labeling.label_studio.retry import patiently, told_to
 from emolab.labeling.sync import project
 from emolab.labeling.sync.pull_report import PullReport, PullTotal
@@ -46,6 +47,7 @@ class _Sides:
     reconcile: bool
     accept: int | None
     progress: Progress
+    forgotten: Tombstones
 
 
 def pull(
@@ -73,7 +75,8 @@ def pull(
     total = PullTotal()
     with workspace.lock("pull"), workspace.catalog() as catalog, told_to(progress):
         wanted = project.title_of(workspace.config, title)
-        sides = _Sides(catalog, studio, workspace.config.project.classes, reconcile, accept_withdrawn, progress)
+        classes, gone = workspace.config.project.classes, Tombstones(workspace)
+        sides = _Sides(catalog, studio, classes, reconcile, accept_withdrawn, progress, gone)
         for mine, remote in _projects(catalog, studio, wanted, only=title is not None, total=total):
             if remote is None:
                 total.gone.append(mine.title)
@@ -167,11 +170,14 @@ def _pull(sides: _Sides, mine: Project, remote: RemoteProject, total: PullTotal)
             guesses=shown,
             forms={number: said.form for number, said in asked.items() if said.form is not None},
             theirs=team_questions.reserved(remote.label_config),
+            several=controls.takes_several(remote.label_config),
             there=seen.there,
             tasks_before=seen.known,
             accept=sides.accept,
         )
         changed = record_votes.record(tx, mine, pulled)
+        changed.forgotten = len(sides.forgotten.among(task.uid for task in seen.tasks if task.uid))
+        changed.foreign -= changed.forgotten
         _store(tx, mine, seen, changed)
     total.add(mine.title, changed, seen.settled, tasks=len(seen.tasks), people=len(strangers))
 

@@ -26,6 +26,7 @@ class PullReport(Result):
     tasks_deleted: int = 0
     adopted: int = 0
     foreign: int = 0
+    forgotten: int = 0  # tasks of samples that were forgotten here, left out
     doubles_removed: int = 0  # second tasks of one sample without answers, made by a request carried out again
     twins_closed: int = 0  # second tasks with answers (or drafts), taken out of the queue
     projects_removed: int = 0  # empty projects of the same title
@@ -35,6 +36,7 @@ class PullReport(Result):
     people: int = 0  # annotators seen for the first time
     held: Mapping[str, int] = field(default_factory=dict)  # withdrawals held back without consent, by project
     gone: tuple[str, ...] = ()  # projects that were deleted on the server; their votes stay
+    recalled: int = 0  # tasks taken off the server: the consent to show their samples has ended
     reordered: int = 0  # open tasks that were given new places after these answers (labeling.relearn)
     seconds: float = 0.0
 
@@ -68,7 +70,7 @@ class PullTotal:
         self.tasks += tasks
         self.people += people
         self.settled.add(settled)
-        for name in ("new", "edited", "withdrawn", "tasks_deleted", "foreign", "adopted", "by_others"):
+        for name in ("new", "edited", "withdrawn", "tasks_deleted", "foreign", "forgotten", "adopted", "by_others"):
             setattr(self.ledger, name, getattr(self.ledger, name) + getattr(changes, name))
         self.ledger.rejected += changes.rejected
         if changes.held:
@@ -86,6 +88,7 @@ class PullTotal:
             tasks_deleted=ledger.tasks_deleted,
             adopted=ledger.adopted,
             foreign=ledger.foreign,
+            forgotten=ledger.forgotten,
             doubles_removed=len(self.settled.removed),
             twins_closed=len(self.settled.closed),
             projects_removed=self.removed,

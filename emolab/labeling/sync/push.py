@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from emolab.catalog import events, settings
 from emolab.catalog.campaign import remotes
 from emolab.errors import DataError
+from emolab.labeling.form import controls
 from emolab.labeling.label_studio.retry import patiently, told_to
 from emolab.labeling.server import releases
 from emolab.labeling.sync import merge_projects, project, project_form, queue_order
@@ -84,6 +85,7 @@ def push(
             blind=settings.blind,
             agree=None if everything or n is not None else agree,
             dry_run=dry_run,
+            consent_required=workspace.config.privacy.consent_required,
         )
         sides = _Sides(workspace, catalog, studio, progress)
         report = _push(sides, request)
@@ -127,6 +129,11 @@ def _push(sides: _Sides, request: PushRequest) -> PushReport:
     if not (choice.new or choice.again or seen.left_over):
         return _idle(sides, request, seen)
     config = sides.workspace.config
+    if request.visible and seen.remote and controls.takes_several(seen.remote.label_config):
+        raise DataError(
+            f'The form of "{seen.remote.title}" takes several labels; guesses are not shown on such a form.',
+            hint="Push without --show-predictions, or to another project: --project NAME",
+        )
     change = project_form.form_change(sides.studio, seen.remote, config) if seen.remote else None
     examples = project_form.examples_of(sides.workspace)
     if request.dry_run:
@@ -178,6 +185,7 @@ def _look(sides: _Sides, request: PushRequest) -> _Situation:
         everything=request.everything,
         overlap=people,
         bar=config.labeling.bar,
+        consent_required=config.privacy.consent_required,
     )
     return _Situation(started, remote, surplus, gone, people, here, left_over, choice)
 

@@ -28,6 +28,7 @@ class PushRequest:
     blind: float = 0.0
     agree: Callable[[int], None] | None = None
     dry_run: bool = False
+    consent_required: bool = False
 
     def nothing_more(self) -> PushRequest:
         """The same push, which chooses no further samples: only what an earlier one has left over goes out."""

@@ -8,7 +8,9 @@ about it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,12 @@ class AggregatorOptions:
     trust: float = 2.0
     max_iterations: int = 100
     tolerance: float = 1e-3
+
+
+def takes_several(aggregator: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark an aggregator that is right where an answer holds several labels, whose rows share its one vote."""
+    aggregator.takes_several = True  # type: ignore[attr-defined]
+    return aggregator
 
 
 DEFAULTS = AggregatorOptions()

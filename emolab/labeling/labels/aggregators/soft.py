@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions
+from emolab.labeling.labels.aggregators import DEFAULTS, AggregatorOptions, takes_several
 from emolab.votes.table import counts, normalised
 
 if TYPE_CHECKING:
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from emolab.records import VoteTable
 
 
+@takes_several
 def aggregate(votes: VoteTable, options: AggregatorOptions = DEFAULTS) -> NDArray[np.float32]:
     """The mean of a Dirichlet posterior for every sample, (n, k).
 
     The prior is worth ``options.prior`` votes spread as the classes are over all votes, so a single vote does
-    not become a certainty. Training on the distribution beats training on its mode for facial expressions
+    not become a certainty. An answer of k labels gives 1/k of its vote to each.
+
+    Training on the distribution beats training on its mode for facial expressions
     (Barsoum et al. 2016, "Training deep networks for facial expression recognition with crowd-sourced label
     distribution").
     """

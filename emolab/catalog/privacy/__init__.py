@@ -1,0 +1,1 @@
+"""What people agreed to, and what has been forgotten of them."""

@@ -1,0 +1,1 @@
+"""Votes as files that other programs read, and such files as votes again. Pure: no server."""

@@ -1,0 +1,1 @@
+"""Votes as files, and files as votes."""
