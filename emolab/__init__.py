@@ -22,19 +22,29 @@ if TYPE_CHECKING:
     from emolab.loop.data.backup.restoring import restore as restore
     from emolab.loop.data.backup.writing import backup as backup
     from emolab.loop.data.collect import collect as collect
+    from emolab.loop.data.data_snapshots import snapshot_create as snapshot_create
+    from emolab.loop.data.data_snapshots import snapshot_diff as snapshot_diff
+    from emolab.loop.data.data_snapshots import snapshot_list as snapshot_list
+    from emolab.loop.data.data_snapshots import snapshot_restore as snapshot_restore
+    from emolab.loop.data.data_snapshots import snapshot_show as snapshot_show
+    from emolab.loop.data.holdout import holdout_add as holdout_add
+    from emolab.loop.data.holdout import holdout_list as holdout_list
     from emolab.loop.data.inspect import inspect as inspect
     from emolab.loop.data.inspect import pull_edits as pull_edits
     from emolab.loop.data.merge import merge as merge
     from emolab.loop.data.remove import remove as remove
+    from emolab.loop.data.sheet.datasheet import datasheet as datasheet
     from emolab.loop.data.split import draw_splits as draw_splits
     from emolab.loop.data.split import repair_splits as repair_splits
     from emolab.loop.data.split import set_split as set_split
     from emolab.loop.data.split import splits as splits
+    from emolab.loop.data.undo import undo as undo
     from emolab.loop.label.advise import advise as advise
     from emolab.loop.label.aggregate import aggregate as aggregate
     from emolab.loop.label.backend.check_backend import check_studio as check_studio
     from emolab.loop.label.backend.connect_backend import connect_studio as connect_studio
-    from emolab.loop.label.export_votes import export_votes as export_votes
+    from emolab.loop.label.exchange.export_votes import export_votes as export_votes
+    from emolab.loop.label.exchange.import_votes import import_votes as import_votes
     from emolab.loop.label.label_status import label_status as label_status
     from emolab.loop.label.nickname import nickname as nickname
     from emolab.loop.label.pull import pull as pull
@@ -48,6 +58,7 @@ if TYPE_CHECKING:
     from emolab.loop.label.studio import stop_studio as stop_studio
     from emolab.loop.label.studio import studio_url as studio_url
     from emolab.loop.label.suggest import suggest as suggest
+    from emolab.loop.look.why import why as why
     from emolab.loop.model.card import card as card
     from emolab.loop.model.evaluate import evaluate as evaluate
     from emolab.loop.model.export import export as export
@@ -56,10 +67,27 @@ if TYPE_CHECKING:
     from emolab.loop.model.models import models as models
     from emolab.loop.model.predict import predict as predict
     from emolab.loop.model.pretrain import pretrain as pretrain
-    from emolab.loop.model.promote import promote as promote
+    from emolab.loop.model.registry.compare_models import compare_models as compare_models
+    from emolab.loop.model.registry.model_history import model_history as model_history
+    from emolab.loop.model.registry.promote import promote as promote
+    from emolab.loop.model.registry.promote import rollback as rollback
+    from emolab.loop.model.registry.retire import clean_models as clean_models
+    from emolab.loop.model.registry.retire import retire as retire
     from emolab.loop.model.train import train as train
+    from emolab.loop.model.tuning.tune import tune as tune
+    from emolab.loop.operate.cycle.run_cycle import cycle as cycle
     from emolab.loop.operate.doctor import doctor as doctor
-    from emolab.loop.operate.live import live as live
+    from emolab.loop.operate.forgetting.forget import forget as forget
+    from emolab.loop.operate.live.live import live as live
+    from emolab.loop.operate.monitor.audit_round import audit as audit
+    from emolab.loop.operate.monitor.drift_round import suggest_from_drift as suggest_from_drift
+    from emolab.loop.operate.monitor.run_monitor import monitor as monitor
+    from emolab.loop.operate.monitor.try_channels import try_channels as try_channels
+    from emolab.loop.operate.privacy.consent import add_consent as add_consent
+    from emolab.loop.operate.privacy.consent import consents as consents
+    from emolab.loop.operate.privacy.consent import end_consent as end_consent
+    from emolab.loop.operate.privacy.consent import export_consents as export_consents
+    from emolab.loop.operate.privacy.privacy_report import privacy_report as privacy_report
     from emolab.loop.operate.serve_keys import add_serve_key as add_serve_key
     from emolab.loop.operate.serve_keys import revoke_serve_key as revoke_serve_key
     from emolab.loop.operate.serve_keys import serve_keys as serve_keys
@@ -83,7 +111,17 @@ STEPS = {
     "set_split": "emolab.loop.data.split:set_split",
     "draw_splits": "emolab.loop.data.split:draw_splits",
     "repair_splits": "emolab.loop.data.split:repair_splits",
+    "holdout_add": "emolab.loop.data.holdout:holdout_add",
+    "holdout_list": "emolab.loop.data.holdout:holdout_list",
     "remove": "emolab.loop.data.remove:remove",
+    "undo": "emolab.loop.data.undo:undo",
+    "datasheet": "emolab.loop.data.sheet.datasheet:datasheet",
+    "why": "emolab.loop.look.why:why",
+    "snapshot_create": "emolab.loop.data.data_snapshots:snapshot_create",
+    "snapshot_list": "emolab.loop.data.data_snapshots:snapshot_list",
+    "snapshot_show": "emolab.loop.data.data_snapshots:snapshot_show",
+    "snapshot_diff": "emolab.loop.data.data_snapshots:snapshot_diff",
+    "snapshot_restore": "emolab.loop.data.data_snapshots:snapshot_restore",
     "inspect": "emolab.loop.data.inspect:inspect",
     "pull_edits": "emolab.loop.data.inspect:pull_edits",
     "backup": "emolab.loop.data.backup.writing:backup",
@@ -102,7 +140,8 @@ STEPS = {
     "watch": "emolab.loop.label.pull:watch",
     "label_status": "emolab.loop.label.label_status:label_status",
     "nickname": "emolab.loop.label.nickname:nickname",
-    "export_votes": "emolab.loop.label.export_votes:export_votes",
+    "export_votes": "emolab.loop.label.exchange.export_votes:export_votes",
+    "import_votes": "emolab.loop.label.exchange.import_votes:import_votes",
     "aggregate": "emolab.loop.label.aggregate:aggregate",
     "suggest": "emolab.loop.label.suggest:suggest",
     "advise": "emolab.loop.label.advise:advise",
@@ -110,6 +149,7 @@ STEPS = {
     # model
     "pretrain": "emolab.loop.model.pretrain:pretrain",
     "train": "emolab.loop.model.train:train",
+    "tune": "emolab.loop.model.tuning.tune:tune",
     "evaluate": "emolab.loop.model.evaluate:evaluate",
     "predict": "emolab.loop.model.predict:predict",
     "predict_film": "emolab.loop.model.film.predict_film:predict_film",
@@ -117,9 +157,14 @@ STEPS = {
     "models": "emolab.loop.model.models:models",
     "model": "emolab.loop.model.models:model",
     "card": "emolab.loop.model.card:card",
-    "promote": "emolab.loop.model.promote:promote",
+    "promote": "emolab.loop.model.registry.promote:promote",
+    "compare_models": "emolab.loop.model.registry.compare_models:compare_models",
+    "rollback": "emolab.loop.model.registry.promote:rollback",
+    "model_history": "emolab.loop.model.registry.model_history:model_history",
+    "retire": "emolab.loop.model.registry.retire:retire",
+    "clean_models": "emolab.loop.model.registry.retire:clean_models",
     # operate
-    "live": "emolab.loop.operate.live:live",
+    "live": "emolab.loop.operate.live.live:live",
     "status": "emolab.loop.operate.status:status",
     "add_serve_key": "emolab.loop.operate.serve_keys:add_serve_key",
     "serve_keys": "emolab.loop.operate.serve_keys:serve_keys",
@@ -127,7 +172,18 @@ STEPS = {
     "add_serve_person": "emolab.loop.operate.serve_people:add_serve_person",
     "serve_people": "emolab.loop.operate.serve_people:serve_people",
     "revoke_serve_person": "emolab.loop.operate.serve_people:revoke_serve_person",
+    "add_consent": "emolab.loop.operate.privacy.consent:add_consent",
+    "consents": "emolab.loop.operate.privacy.consent:consents",
+    "end_consent": "emolab.loop.operate.privacy.consent:end_consent",
+    "export_consents": "emolab.loop.operate.privacy.consent:export_consents",
+    "forget": "emolab.loop.operate.forgetting.forget:forget",
+    "privacy_report": "emolab.loop.operate.privacy.privacy_report:privacy_report",
     "repair_counts": "emolab.loop.operate.status:repair_counts",
+    "cycle": "emolab.loop.operate.cycle.run_cycle:cycle",
+    "monitor": "emolab.loop.operate.monitor.run_monitor:monitor",
+    "audit": "emolab.loop.operate.monitor.audit_round:audit",
+    "suggest_from_drift": "emolab.loop.operate.monitor.drift_round:suggest_from_drift",
+    "try_channels": "emolab.loop.operate.monitor.try_channels:try_channels",
     "doctor": "emolab.loop.operate.doctor:doctor",
 }
 #: What steps take and raise -> "module:name".

@@ -15,6 +15,7 @@ from emolab.words import many, push_command
 
 if TYPE_CHECKING:
     from emolab.datasets.collect.collect import Collected
+    from emolab.datasets.splits.guessed_voices import GuessedSpeakers
 
 #: Problem lines shown on the terminal; the log has all of them.
 _SHOWN = 8
@@ -44,6 +45,11 @@ _SHOWN = 8
     metavar="DIR",
     help="Write down what is said in recordings, with the whisper model in DIR. Default: collect.transcriber.",
 )
+@click.option(
+    "--guess-speakers",
+    is_flag=True,
+    help="Group clips without a known speaker by their voice, by collect.speaker_encoder; marked as guessed.",
+)
 @click.option("--consent", metavar="TEXT", help="What the people shown agreed to; kept with every sample.")
 @click.option("--name", metavar="NAME", help="The source of new samples, to count or remove them by.  [collected]")
 @click.option("--camera", metavar="N", help="Take pictures from camera N until Ctrl-C.")
@@ -58,6 +64,7 @@ def collect(
     group_by: str | None,
     every: float | None,
     transcriber: str | None,
+    guess_speakers: bool,
     consent: str | None,
     name: str | None,
     camera: str | None,
@@ -85,6 +92,7 @@ def collect(
             every=every,
             transcriber=transcriber,
             group_by=group_by,
+            guess_speakers=guess_speakers,
             consent=consent,
             name=name,
             dry_run=dry_run,
@@ -95,6 +103,11 @@ def collect(
     _show(session, done, dry_run=dry_run)
     if done.one_group is not None:
         _warn_of_one_group(session, done.one_group, done.report.added, dry_run=dry_run)
+    if done.guessed is not None and done.guessed.clips > 1 and done.guessed.groups == 1:
+        session.say(
+            "[yellow]![/] By their voices all of these clips may be one speaker; a group is never split.\n"
+            "  [dim]If they are several: name them with[/] --group-by[dim], or raise[/] collect.speaker_limit[dim].[/]"
+        )
     if done.stopped:
         session.say("[yellow]Stopped early;[/] everything up to here is kept. Run the same command again to go on.")
         return 130
@@ -158,6 +171,8 @@ def _show(session: Session, done: Collected, *, dry_run: bool) -> None:
     ]
     if done.near is not None and done.near.surplus:
         rows.append(("near-duplicates", f"{done.near.surplus:,}", "in the workspace; one of each group is suggested"))
+    if done.guessed is not None:
+        rows.append(("guessed speakers", f"{done.guessed.groups:,}", _guesses(done.guessed)))
     rows += [(f"[red]{kind}[/]", f"{n:,}", "failed") for kind, n in report.kinds.most_common()]
     rows += [(f"[yellow]{kind}[/]", f"{n:,}", "noted") for kind, n in report.notes.most_common()]
     if done.ignored:
@@ -171,6 +186,15 @@ def _show(session: Session, done: Collected, *, dry_run: bool) -> None:
     if done.log is not None:
         more = report.failed + report.notes.total() - _SHOWN
         session.say(f"{f'[dim]{more:,} more.[/] ' if more > 0 else ''}[dim]All lines:[/] {escape(str(done.log))}")
+
+
+def _guesses(guessed: GuessedSpeakers) -> str:
+    parts = [f"{many(guessed.clips, 'clip')} grouped by voice, a guess"]
+    if guessed.joined:
+        parts.append(f"{guessed.joined:,} of them joined earlier guesses")
+    if guessed.unread:
+        parts.append(f"{guessed.unread:,} could not be read")
+    return ", ".join(parts)
 
 
 def _details(done: Collected) -> str:

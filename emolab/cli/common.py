@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from emolab.progress import Progress
     from emolab.workspace import Workspace
 
+#: Below ``.emolab`` while a forgetting has not ended (``emolab.catalog.privacy.tombstones``).
+UNFINISHED_FORGETTING = "forgotten/unfinished.json"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -40,7 +42,10 @@ class Session:
         """The workspace the command works in. Raises a clear error when there is none."""
         from emolab.workspace import Workspace
 
-        return Workspace.find(self.folder, overrides=self.overrides)
+        found = Workspace.find(self.folder, overrides=self.overrides)
+        if (found.state / UNFINISHED_FORGETTING).exists():
+            self.console.print("[yellow]![/] A forgetting is unfinished here. To go on with it: emolab forget")
+        return found
 
     @cached_property
     def console(self) -> Console:
@@ -73,6 +78,16 @@ class Session:
         """Print prose (rich markup allowed) unless ``--json`` was given."""
         if not self.json:
             self.console.print(text)
+
+    def notes(self, notes: Iterable[str]) -> None:
+        """Print each of ``notes``, which may come from outside, on a line."""
+        for note in notes:
+            self.say(f"[yellow]note:[/] {escape(note)}")
+
+    def wrote(self, what: str, file: Path | None) -> None:
+        """Say that ``what`` is in ``file``; nothing where none was written."""
+        if file is not None:
+            self.say(f"[green]✓[/] {what} in {escape(str(file))}")
 
     def table(
         self, columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[object]], *, title: str | None = None

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 @click.pass_context
 def doctor(ctx: click.Context, session: Session) -> None:
     """Check Python, PyTorch, GPU, OpenCV, the face detector, HEIC, sound, FiftyOne and its database, Label Studio,
-    disk, camera and the catalog.
+    disk, camera, the catalog and alerts.
 
-    Works anywhere; inside a workspace it also checks the catalog and the Label Studio server of the settings.
+    Works anywhere; inside a workspace it also checks the catalog, the Label Studio server of the settings, and whether
+    anybody hears of an alarm.
     Ends with status 1 when something the loop needs is missing; a GPU, a camera or imgaug are welcome, not needed.
     """
     with session.progress.task("looking at this machine"):

@@ -16,7 +16,7 @@ from emolab.words import many
 @click.option("--classes", default="ferplus8", show_default=True, metavar="ferplus8|ekman7|NAME,NAME,...",
               help="The emotions to tell apart: a preset or your own list, 2 to 29.")  # fmt: skip
 @click.option("--modality", default="image", show_default=True,
-              help="What a sample is: image (of a face) or audio (a clip of a voice).")  # fmt: skip
+              help="What a sample is: image (of a face), audio (a clip of a voice) or text (a sentence).")  # fmt: skip
 @workspace_command
 def init(session: Session, directory: Path, classes: str, modality: str) -> None:
     """Create a workspace in DIR (default: here): emolab.toml, and .emolab/ for everything else.

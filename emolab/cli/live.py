@@ -14,9 +14,9 @@ import click
 from emolab.cli.common import Session, answering_device_option, consent, flips_option, within, workspace_command
 
 if TYPE_CHECKING:
-    from emolab.loop.operate.live import Lived
-    from emolab.loop.operate.live_page import BrowserPage
-    from emolab.loop.operate.live_session import LiveStatus
+    from emolab.loop.operate.live.live import Lived
+    from emolab.loop.operate.live.live_page import BrowserPage
+    from emolab.loop.operate.live.live_session import LiveStatus
 
 #: Faces named on the line that says how it goes.
 _SHOWN = 3
@@ -76,8 +76,8 @@ def live(
     source, model = _meant(source, model, browser=browser, headless=headless, microphone=microphone)
     from emolab.cli.ui.live_windows import show_listened, show_window
     from emolab.cli.ui.model_options import config_of, workspace_of
-    from emolab.loop.operate.live import live as run
-    from emolab.loop.operate.live_voice import Listened
+    from emolab.loop.operate.live.live import live as run
+    from emolab.loop.operate.live.live_voice import Listened
 
     if collect_uncertain and (consent_text or "").strip():
         _agreed(session, str(consent_text), source, yes=yes)
@@ -188,11 +188,9 @@ def _show(session: Session, done: Lived) -> None:
         f"age when they left: median {age['median'] or 0:.0f} ms, 95 % below {age['p95'] or 0:.0f} ms; "
         f"{done.dropped:,} dropped for newer ones, {done.late:,} too late to be shown, {done.damaged:,} damaged"
     )
-    for note in done.notes:
-        session.say(f"[yellow]note:[/] {escape(note)}")
-    for what, file in (("recording", done.recording), ("timeline", done.timeline)):
-        if file is not None:
-            session.say(f"[green]✓[/] {what} in {escape(str(file))}")
+    session.notes(done.notes)
+    session.wrote("recording", done.recording)
+    session.wrote("timeline", done.timeline)
     if done.collected is not None:
         kept = done.collected
         session.say(f"[green]✓[/] {kept['added']} new samples of {escape(str(kept['session']))}")

@@ -1,6 +1,7 @@
 """The ``emolab`` command: a lazy table of commands, one place that turns errors into messages and exit codes.
 
-Exit codes: 0 done, 1 something the user can fix, 2 wrong usage, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 something the user can fix, 2 wrong usage, 3 a model is not good enough (``--fail-under``), 130
+stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -28,18 +29,29 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "label": ("emolab.cli.label.group", "Send samples to the team and bring back their votes."),
     "merge": ("emolab.cli.merge", "Bring in an open dataset with its labels or votes."),
     "split": ("emolab.cli.split", "Show, set, draw and repair train, valid and test."),
+    "holdout": ("emolab.cli.holdout", "Keep samples away from every training, to judge models by."),
     "remove": ("emolab.cli.remove", "Take samples, or all that came from a source, out again."),
+    "undo": ("emolab.cli.undo", "Take the last collect, merge or split back."),
+    "snapshot": ("emolab.cli.snapshot", "States of the data: keep, compare, bring back."),
+    "datasheet": ("emolab.cli.datasheet", "Write the datasheet of the data set."),
+    "why": ("emolab.cli.why", "Say where a sample, a model or a prediction comes from."),
     "inspect": ("emolab.cli.inspect", "Look at the workspace in FiftyOne."),
     "pretrain": ("emolab.cli.pretrain", "Learn from the images alone, before there are labels."),
     "train": ("emolab.cli.train", "Train a model on the current labels."),
+    "tune": ("emolab.cli.tune", "Search settings of the training within a budget of time."),
     "evaluate": ("emolab.cli.evaluate", "Judge a model on a split or on an open dataset."),
     "suggest": ("emolab.cli.suggest", "Propose the samples that deserve the next votes."),
     "simulate": ("emolab.cli.simulate", "Replay labelling campaigns on a voted data set."),
     "predict": ("emolab.cli.predict", "Classify images with a model."),
-    "export": ("emolab.cli.export", "Write a model as ONNX, OpenVINO or TorchScript."),
-    "models": ("emolab.cli.models", "List, show and promote trained models."),
+    "export": ("emolab.cli.export", "Write a model as ONNX, OpenVINO, TorchScript or a folder for the Hub."),
+    "models": ("emolab.cli.models", "Trained models: which one is in use, and back to the one before."),
+    "consent": ("emolab.cli.privacy.consent", "Write down who agreed to what, and until when."),
+    "forget": ("emolab.cli.privacy.forget", "Erase samples, a person, a source or an annotator everywhere."),
+    "privacy": ("emolab.cli.privacy.held", "Say what is held about a person."),
     "serve": ("emolab.cli.serve", "Answer over HTTP with a model."),
     "live": ("emolab.cli.live", "Look at a camera, a video or a browser's camera with a model."),
+    "cycle": ("emolab.cli.cycle", "Pull, train, suggest and push, where enough votes are new."),
+    "monitor": ("emolab.cli.monitor", "Is the model at work still right? Looks at what it is asked."),
     "status": ("emolab.cli.status", "Say where the project stands and what to type next."),
     "backup": ("emolab.cli.backup", "Keep the workspace in one file, while others work in it."),
     "restore": ("emolab.cli.restore", "Bring a workspace back from a backup."),

@@ -37,6 +37,13 @@ _MOST = 1 << 30
     help="Write the answers to FILE: .json, .jsonl, .csv or .parquet.",
 )
 @click.option(
+    "--submission",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="SAMPLE",
+    help="A competition's sample file: FILE gets its ids and columns, in its order.",
+)
+@click.option("--class-order", metavar="NAME,...", help="The classes that numbers in SAMPLE stand for, from 0 on.")
+@click.option(
     "--faces",
     type=click.Choice(["auto", "all", "largest", "off"]),
     help="Find the faces and classify each; off takes files as face crops. Default: collect.faces.",
@@ -55,6 +62,11 @@ _MOST = 1 << 30
     metavar="DIR",
     help="Write each face to DIR with what mattered for its answer over it; without a map in the network's file 290 "
     "times the work of the answer.",
+)
+@click.option(
+    "--group-by",
+    metavar="folder|REGEX|TABLE",
+    help="Who speaks in which file, for a model normalised by speaker (training.normalise); as for emolab collect.",
 )
 @click.option(
     "--unsure",
@@ -112,6 +124,7 @@ def predict(
     faces: str | None,
     draw_to: Path | None,
     explain_to: Path | None,
+    group_by: str | None,
     unsure: float,
     coverage: str | None,
     flips: bool | None,
@@ -144,20 +157,16 @@ def predict(
         return
     place = exported(model) or folder_of(session, model)
     how: dict[str, Any] = {
-        "workspace": workspace_of(session, settled=True),
-        "config": config_of(session),
-        "faces": faces,
-        "flips": flips,
-        "device": device,
-        "unsure": unsure,
+        "workspace": workspace_of(session, settled=True), "config": config_of(session), "progress": session.progress,
+        "faces": faces, "flips": flips, "device": device, "group_by": group_by, "unsure": unsure,
         "coverage": None if coverage is None else float(coverage),
-        "progress": session.progress,
-    }
+    }  # fmt: skip
     images = [_standard_input() if str(path) == "-" else path for path in paths]
     if as_lines:
         _as_lines(session, place, images, how)
     else:
-        done = run(place, images, draw_to=draw_to, explain_to=explain_to, out=out, **how)
+        like = {name: films[name] for name in ("submission", "class_order")}
+        done = run(place, images, draw_to=draw_to, explain_to=explain_to, out=out, **like, **how)
         _show(session, done, as_csv=as_csv, written={draw_to: done.drawn, explain_to: done.explained}, out=out)
 
 
@@ -170,12 +179,18 @@ def _of_video(
     *,
     timeline: Path | None,
     report: Path | None,
+    submission: Path | None,
+    class_order: str | None,
     **channels: Any,
 ) -> bool:
     """Whether a video was given, whose faces, or whose faces, voice and words, have been judged then."""
     from emolab.cli.ui.model_options import folder_of
     from emolab.loop.model.models import exported
+    from emolab.loop.model.predict_video import judges_words
 
+    given = [name for name, one in (("--submission", submission), ("--class-order", class_order)) if one is not None]
+    if given and (channels_of(model, paths, channels) or has_video(paths, timeline, report)):
+        raise click.UsageError(f"{given[0]} is of pictures, not of a video.")
     if channels_of(model, paths, channels):
         predict_one_film(session, Path(model), report=report, timeline=timeline, **how, **channels)
         return True
@@ -183,6 +198,8 @@ def _of_video(
     if not has_video(paths, timeline, report):
         return False
     place = exported(model) or folder_of(session, model)
+    if timeline is None and report is None and judges_words(place):
+        return False  # a model of sentences answers for what is said, as in any recording
     predict_one_video(session, place, paths, form=form, timeline=timeline, report=report, **how)
     return True
 
@@ -202,7 +219,15 @@ def _as_lines(session: Session, place: Path, images: Sequence[File | Path], how:
 def _refuse_with_lines() -> None:
     """Raise ``UsageError`` for what cannot be had together with a line for each answer as it comes."""
     asked = click.get_current_context().params
-    options = {"as_csv": "csv", "as_json": "json", "out": "out", "draw_to": "draw", "explain_to": "explain"}
+    options = {
+        "as_csv": "csv",
+        "as_json": "json",
+        "out": "out",
+        "submission": "submission",
+        "class_order": "class-order",
+        "draw_to": "draw",
+        "explain_to": "explain",
+    }
     given = [f"--{option}" for name, option in options.items() if asked.get(name)]
     if given:
         raise click.UsageError(f"--jsonl and {' and '.join(given)} exclude each other.")
@@ -219,12 +244,10 @@ def _print_lines(session: Session, asked: Asked) -> None:
     """Print every answer as a line of JSON as soon as it is there."""
     import json
 
-    from emolab.loop.model.predict import rows_of
-
     failed = 0
     for answer in asked.answers(session.progress):
         failed += answer.error is not None
-        for row in rows_of(answer, asked.classes):
+        for row in asked.rows(answer):
             click.echo(json.dumps(row))
     _passed_over(session, asked.notes, asked.ignored)
     _end(failed, len(asked.files), listed=True)
@@ -249,31 +272,29 @@ def _show(
     out: Path | None,
 ) -> None:
     """Print all answers as JSON, CSV or a table, and what was ``written`` where, passed over or failed."""
-    from emolab.cli.common import escape
     from emolab.loop.model.predicting.predict_out import csv_text
     from emolab.words import many
 
     rows = done.predictions
     session.emit(done)
+    if done.normalised_by is not None:
+        session.say(f"[dim]Clips are normalised by {done.normalised_by}: each answer depends on the others given.[/]")
     if as_csv and not session.json:
         click.echo(csv_text(rows, done.classes, faces=done.searched), nl=False)
     listed = session.json or as_csv or show_table(session, rows, faces=any("box" in row for row in rows))
     for folder, pictures in written.items():
         if folder is not None and pictures is not None:
             what = "boxes and bars" if pictures is done.drawn else "what mattered over the faces"
-            session.say(f"[green]✓[/] {many(len(pictures), 'picture')} with {what} in {escape(str(folder))}")
-    if out is not None:
-        session.say(f"[green]✓[/] {many(len(rows), 'row')} in {escape(str(out))}")
+            session.wrote(f"{many(len(pictures), 'picture')} with {what}", folder)
+    like = click.get_current_context().params.get("submission")
+    session.wrote(many(len(rows), "row") if like is None else "The submission", out)
     _passed_over(session, done.notes, done.ignored)
     _end(done.failed, done.files, listed=listed or out is not None)
 
 
 def _passed_over(session: Session, notes: Sequence[str], ignored: Counter[str]) -> None:
     """Say what is worth a word, and which files are of other kinds."""
-    from emolab.cli.common import escape
-
-    for note in notes:
-        session.say(f"[yellow]note:[/] {escape(note)}")
+    session.notes(notes)
     if ignored:
         session.say(f"[dim]Left alone: {other_files(ignored)[2]}[/]")
 

@@ -50,6 +50,10 @@ def _show(session: Session, done: Restored) -> None:
     session.say(f"[green]✓[/] workspace in [bold]{escape(str(done.root))}[/]: {_held(held)}")
     if done.before is not None:
         session.say(f"  what was there lies in {escape(str(done.before))}; delete it when all is well")
+    if done.forgotten:
+        session.say(f"  {many(done.forgotten, 'sample')} in it had been forgotten here, and were erased again")
+    elif done.forgotten is None:
+        session.say("  [yellow]not looked for:[/] samples that were forgotten. Fix emolab.toml, then restore again")
     if held.left_out:
         session.say(f"  [yellow]not in the backup:[/] {', '.join(held.left_out)}")
     settings = settings_of(done.root)

@@ -25,6 +25,7 @@ SHOWN = 12
 @click.option("--balance", is_flag=True, help="As many of every class, as far as the model can tell.")
 @click.option("--revotes", type=within("suggest.revotes"), metavar="SHARE", help="Second opinions, at most [0.3].")
 @click.option("--seed", type=within("training.seed"), default=0, show_default=True, help="For strategies that draw.")
+@click.option("--from-drift", is_flag=True, help="Those that look like what moved in the newest alarm of monitor.")
 @click.option("--push", "send", is_flag=True, help="Send the suggestions to the team at once.")
 @click.option("--advise", "advice", is_flag=True, help="Only say whether further votes are worth it; makes no round.")
 @workspace_command
@@ -38,6 +39,7 @@ def suggest(
     balance: bool,
     revotes: float | None,
     seed: int,
+    from_drift: bool,
     send: bool,
     advice: bool,
 ) -> None:
@@ -48,23 +50,31 @@ def suggest(
     model looks at new samples first where the strategy needs it; without any model only random works.
     """
     if advice:
-        _advise(session, alone=not (n or minutes or strategy or per_group or balance or send) and revotes is None)
+        chosen = n or minutes or strategy or per_group or balance or send or from_drift
+        _advise(session, alone=not chosen and revotes is None)
         return
-    from emolab.loop.label.suggest import suggest as run
-
     if n and minutes:
         raise click.UsageError("-n and --minutes both say how large the round is: use one of them.")
-    proposal = run(
-        session.workspace,
-        n=n,
-        minutes=minutes,
-        strategy=strategy,
-        per_group=per_group,
-        balance=balance,
-        revotes=revotes,
-        seed=seed,
-        progress=session.progress,
-    )
+    if from_drift:
+        if minutes or strategy or per_group or balance or revotes is not None:
+            raise click.UsageError("--from-drift chooses by itself: only -n and --push go with it.")
+        from emolab.loop.operate.monitor.drift_round import suggest_from_drift
+
+        proposal = suggest_from_drift(session.workspace, n=n, progress=session.progress)
+    else:
+        from emolab.loop.label.suggest import suggest as run
+
+        proposal = run(
+            session.workspace,
+            n=n,
+            minutes=minutes,
+            strategy=strategy,
+            per_group=per_group,
+            balance=balance,
+            revotes=revotes,
+            seed=seed,
+            progress=session.progress,
+        )
     _show(session, proposal)
     if send:
         proposal = replace(proposal, push=_push(session, proposal))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emolab.catalog import models, samples, tallies
+from emolab.catalog import samples, tallies
 from emolab.demonstration.annotators import Annotator, answer_queue
 from emolab.demonstration.data import DemoData
 from emolab.demonstration.kinds.demo_kind import file_of
@@ -135,11 +135,11 @@ def _ask(arm: Arm, data: DemoData, team: Seats, *, total: int, progress: Progres
 def _learn(arm: Arm, data: DemoData, progress: Progress) -> None:
     """Train on the current labels, promote the model, and let the judge's samples speak."""
     from emolab.loop.model.predicting.pool_predictions import answers_of
+    from emolab.loop.model.registry.promote import promote
     from emolab.loop.model.train import train
 
     arm.model = train(arm.workspace, progress=progress).model
-    with arm.workspace.catalog() as catalog, catalog.begin() as tx:
-        models.set_alias(tx, "champion", arm.model.id)
+    promote(arm.workspace, arm.model.id, reason="the newest model of this campaign")
     arm.judged = answers_of(arm.workspace.root / arm.model.path, data.judge)
     arm.report = summary(arm.judged, data.truth, data.classes)
 

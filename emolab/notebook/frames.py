@@ -47,6 +47,7 @@ def votes(workspace: Workspace) -> DataFrame:
     """One row a vote that counts or is kept as rejected: sample, annotator (a pseudonym), label, time, round, guess.
 
     ``label`` is a class, ``unknown``, ``no_face`` or ``multiple``, and missing for a skip; ``lead_time`` in seconds.
+    ``also`` holds further labels of the same answer.
     """
     from emolab.catalog import votes as table
     from emolab.records import Vote

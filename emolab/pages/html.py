@@ -10,6 +10,9 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+
+from emolab.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,15 @@ def page(
         + (f"<footer>{escape(footer)}</footer>" if footer else "")
         + "</main></body></html>\n"
     )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write the page ``text`` to ``path``, in folders that are made. Raises :class:`DataError` where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def table(

@@ -13,6 +13,7 @@ from emolab.errors import DataError
 from emolab.inference.explainer import Explainer, explainer
 from emolab.serving.given import Media
 from emolab.serving.model_host import ModelHost, ModelVersion
+from emolab.serving.predictor import Model, Predictor
 
 #: Values along a side of a map; what a page draws of it is smooth anyway.
 SIDE = 32
@@ -58,7 +59,7 @@ class FaceMaps:
 
     def _of(self, version: ModelVersion, picture: Media, face: int) -> FaceMap:
         predictor = version.predictor
-        if not predictor.takes_pictures:
+        if not isinstance(predictor, Predictor):
             raise DataError(
                 "The model that answers here does not look at pictures.", hint="Send it a sentence or the like."
             )
@@ -69,7 +70,7 @@ class FaceMaps:
             raise DataError(f"There is no face {face} in the picture.", hint=f"There are {len(reading.crops)}.")
         crop = reading.crops[face - 1]
         best = int(predictor.model.probabilities(crop.pixels[None])[0].argmax())
-        way = self._explainer(version)
+        way = self._explainer(version, predictor.model)
         return FaceMap(
             model=version.id,
             label=version.classes[best],
@@ -78,10 +79,10 @@ class FaceMaps:
             cut=crop.cut,
         )
 
-    def _explainer(self, version: ModelVersion) -> Explainer:
+    def _explainer(self, version: ModelVersion, model: Model) -> Explainer:
         with self._lock:
             if self._known is None or self._known[0] is not version:
-                self._known = version, explainer(version.predictor.model)
+                self._known = version, explainer(model)
             return self._known[1]
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from emolab.serving.answers import ImageAnswer, Reading
 from emolab.serving.batching import Batcher
-from emolab.serving.predictor import Predictor
+from emolab.serving.predictor import BasePredictor
 
 logger = logging.getLogger("emolab.serving")
 
@@ -64,7 +64,7 @@ class Answered:
 class ModelVersion:
     """One model at work: ``name`` is what it was asked for by, ``card`` its model card in Markdown."""
 
-    predictor: Predictor
+    predictor: BasePredictor
     name: str
     card: str = ""
     loaded_at: float = field(default_factory=time.time)

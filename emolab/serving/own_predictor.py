@@ -1,13 +1,13 @@
 """A predictor for samples that a modality judges by itself, such as sentences: bytes become typed answers.
 
-It takes the place of :class:`emolab.serving.predictor.Predictor`. What is a crop there is the sample in the form in
-which it would be kept, so that it is judged as those that the model learned from. A sample may have several labels.
+What is a crop for networks is the sample here, in the form in which it would be kept. So it is judged as those that
+the model learned from. A sample may have several labels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from emolab.errors import DataError
 from emolab.files import TooLarge
 from emolab.inference.uncertainty import Uncertainty
 from emolab.modalities.problems import Refused
-from emolab.serving.answers import Crop, ImageAnswer, Reading, of_reading
+from emolab.serving.answers import Crop, ImageAnswer, Reading
 from emolab.serving.given import Media, as_bytes
-from emolab.serving.predictor import Predictor, reason
+from emolab.serving.predictor import BasePredictor, reason
 
 if TYPE_CHECKING:
     from emolab.config import CollectConfig
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnServed:
-    """A model that its modality runs, with the attributes of a served one; it states no sets of classes."""
+    """What a model that its modality runs states about itself; its sets hold all labels of a sample."""
 
     own: OwnModel
-    conformal: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -43,13 +42,23 @@ class OwnServed:
         """Its classes, in the order of the probabilities."""
         return self.own.classes
 
+    @property
+    def conformal(self) -> Mapping[str, Any]:
+        """What it states about sets of classes."""
+        return self.own.conformal
 
-class OwnPredictor(Predictor):
+
+class OwnPredictor(BasePredictor):
     """``own`` at work; samples are taken in as ``looking`` says, whose part about faces does not matter."""
 
     def __init__(self, own: OwnModel, looking: CollectConfig, *, uncertainty: Uncertainty | None = None) -> None:
-        super().__init__(OwnServed(own), looking, uncertainty=uncertainty, threads=1)  # type: ignore[arg-type]
+        super().__init__(looking, uncertainty=uncertainty, threads=1)
         self.own = own
+
+    @property
+    def model(self) -> OwnServed:
+        """What the model states."""
+        return OwnServed(self.own)
 
     @property
     def modality(self) -> str:
@@ -74,7 +83,7 @@ class OwnPredictor(Predictor):
         """Judge nothing once: what is needed for it is loaded."""
         self.own.answers([])
 
-    def as_samples(self) -> Predictor:
+    def as_samples(self) -> OwnPredictor:
         """Itself: samples are taken as they are."""
         return self
 
@@ -88,16 +97,13 @@ class OwnPredictor(Predictor):
             return Reading(name=name, error=reason(error))
         return Reading(name=name, crops=(Crop(pixels=np.frombuffer(data, np.uint8)),))
 
-    def probabilities(self, readings: Sequence[Reading]) -> list[NDArray[np.float32]]:
-        """Probabilities (1, k) of the sample of each reading, all computed together; (0, k) where it has none."""
-        media = [crop.pixels.tobytes() for reading in readings for crop in reading.crops]
-        found = self.own.answers(media)[0]
-        ends = np.cumsum([len(reading.crops) for reading in readings])
-        return np.split(found, ends[:-1]) if len(readings) else []
+    def probabilities_of(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
+        """Probabilities (n, k) of the samples in ``crops`` (n), all computed together."""
+        return self.own.answers([crop.pixels.tobytes() for crop in crops])[0]
 
     def answer(self, reading: Reading, probs: NDArray[np.float32]) -> ImageAnswer:
         """The answer that ``probs`` (n, k) make, with all labels that reach their thresholds."""
-        made = of_reading(reading, probs, model=self.own.id, classes=self.own.classes, uncertainty=self.uncertainty)
+        made = super().answer(reading, probs)
         said = self.own.labels(probs) if len(probs) else probs
         named = [tuple(name for name, yes in zip(self.own.classes, row, strict=True) if yes) for row in said]
         samples = [

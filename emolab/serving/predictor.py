@@ -10,6 +10,7 @@ import itertools
 import os
 import threading
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 PART = 64
 
 
-class Model(Protocol):
-    """What answers: see :class:`emolab.inference.served_model.ServedModel`."""
+class StatedModel(Protocol):
+    """What a model states, however it is computed: enough to name its answers and to say when it is unsure."""
 
     @property
     def id(self) -> str:
@@ -50,19 +51,112 @@ class Model(Protocol):
         """Its classes, in the order of the probabilities."""
 
     @property
-    def preprocessing(self) -> Preprocessing:
-        """How images are prepared for it."""
-
-    @property
     def conformal(self) -> Mapping[str, Any]:
         """What it states about sets of classes (:mod:`emolab.inference.uncertainty`)."""
+
+
+class Model(StatedModel, Protocol):
+    """A network that answers: see :class:`emolab.inference.served_model.ServedModel`."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are prepared for it."""
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated probabilities (n, k) of images (n, size, size, channels)."""
 
 
-class Predictor:
-    """``model`` with the way to find faces that ``looking`` says (its ``faces``: off, all, largest or auto)."""
+class BasePredictor(ABC):
+    """What every predictor does, whatever its samples are; ``looking`` says how they are taken in."""
+
+    def __init__(self, looking: CollectConfig, *, uncertainty: Uncertainty | None, threads: int) -> None:
+        self.looking = looking
+        self.uncertainty = uncertainty or Uncertainty()
+        self.threads = threads
+
+    @property
+    @abstractmethod
+    def model(self) -> StatedModel:
+        """What answers."""
+
+    @property
+    @abstractmethod
+    def modality(self) -> str:
+        """What the model answers about."""
+
+    @property
+    @abstractmethod
+    def expected(self) -> str:
+        """What to send, in words."""
+
+    @property
+    @abstractmethod
+    def takes_pictures(self) -> bool:
+        """Whether it answers about pictures, in which faces may be found."""
+
+    @abstractmethod
+    def described(self) -> dict[str, object]:
+        """What it takes, ready for JSON."""
+
+    @abstractmethod
+    def warm_up(self) -> None:
+        """Do what only the first answer needs, so that the first caller does not wait for it."""
+
+    @abstractmethod
+    def as_samples(self) -> BasePredictor:
+        """The same for samples, in which no faces are looked for."""
+
+    @abstractmethod
+    def read(self, name: str, given: Media) -> Reading:
+        """What is in the sample called ``name``; one that cannot be read is a reading with ``error``."""
+
+    @abstractmethod
+    def probabilities_of(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
+        """Probabilities (n, k) of ``crops`` (n), all computed together."""
+
+    def probabilities(self, readings: Sequence[Reading]) -> list[NDArray[np.float32]]:
+        """Probabilities (n, k) for the crops of each reading, all computed together."""
+        found = self.probabilities_of([crop for reading in readings for crop in reading.crops])
+        ends = np.cumsum([len(reading.crops) for reading in readings])
+        return np.split(found, ends[:-1]) if len(readings) else []
+
+    def answer(self, reading: Reading, probs: NDArray[np.float32]) -> ImageAnswer:
+        """The answer that ``probs`` (n, k) for the crops of ``reading`` make."""
+        return of_reading(reading, probs, model=self.model.id, classes=self.model.classes, uncertainty=self.uncertainty)
+
+    def predict(self, pictures: Iterable[tuple[str, Media]]) -> Iterator[ImageAnswer]:
+        """One answer for each picture, in order; the next ones are read while some are classified.
+
+        However many pictures there are, only two parts of :data:`PART` are held.
+        """
+        with warnings.catch_warnings(), ThreadPoolExecutor(self.threads) as pool:
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # sizes and damaged tags; what matters is in the answer
+            ahead: list[Future[Reading]] = []
+            stream = iter(pictures)
+            while True:
+                part = list(itertools.islice(stream, PART))
+                futures = [pool.submit(self.read, name, given) for name, given in part]
+                yield from self._answers(ahead)
+                if not part:
+                    return
+                ahead = futures
+
+    def one(self, given: Media, name: str = "image") -> ImageAnswer:
+        """The answer for a single picture."""
+        reading = self.read(name, given)
+        return self.answer(reading, self.probabilities([reading])[0])
+
+    def _answers(self, futures: Sequence[Future[Reading]]) -> Iterator[ImageAnswer]:
+        readings = [future.result() for future in futures]
+        for reading, probs in zip(readings, self.probabilities(readings), strict=True):
+            yield self.answer(reading, probs)
+
+
+class Predictor(BasePredictor):
+    """``model`` with the way to find faces that ``looking`` says (its ``faces``: off, all, largest or auto).
+
+    ``tables`` are those of the speakers of clips, by the name of the clip, for a model normalised by speaker.
+    """
 
     def __init__(
         self,
@@ -71,12 +165,17 @@ class Predictor:
         *,
         uncertainty: Uncertainty | None = None,
         threads: int | None = None,
+        tables: Mapping[str, NDArray[np.uint8]] | None = None,
     ) -> None:
-        self.model = model
-        self.looking = looking
-        self.uncertainty = uncertainty or Uncertainty()
-        self.threads = threads or min(8, os.cpu_count() or 1)
+        super().__init__(looking, uncertainty=uncertainty, threads=threads or min(8, os.cpu_count() or 1))
+        self._model = model
+        self._tables: Mapping[str, NDArray[np.uint8]] = tables or {}
         self._own = threading.local()
+
+    @property
+    def model(self) -> Model:
+        """The network that answers."""
+        return self._model
 
     @property
     def modality(self) -> str:
@@ -122,44 +221,11 @@ class Predictor:
             return Reading(name=name, error=reason(error))
         return self._faces(name, picture)
 
-    def probabilities(self, readings: Sequence[Reading]) -> list[NDArray[np.float32]]:
-        """Probabilities (n, k) for the crops of each reading, all computed together."""
-        crops = [crop.pixels for reading in readings for crop in reading.crops]
-        k = len(self.model.classes)
-        found = self.model.probabilities(np.stack(crops)) if crops else np.empty((0, k), np.float32)
-        ends = np.cumsum([len(reading.crops) for reading in readings])
-        return np.split(found, ends[:-1]) if len(readings) else []
-
-    def answer(self, reading: Reading, probs: NDArray[np.float32]) -> ImageAnswer:
-        """The answer that ``probs`` (n, k) for the crops of ``reading`` make."""
-        return of_reading(reading, probs, model=self.model.id, classes=self.model.classes, uncertainty=self.uncertainty)
-
-    def predict(self, pictures: Iterable[tuple[str, Media]]) -> Iterator[ImageAnswer]:
-        """One answer for each picture, in order; the next ones are read while some are classified.
-
-        However many pictures there are, only two parts of :data:`PART` are held.
-        """
-        with warnings.catch_warnings(), ThreadPoolExecutor(self.threads) as pool:
-            warnings.filterwarnings("ignore", module=r"PIL\.")  # sizes and damaged tags; what matters is in the answer
-            ahead: list[Future[Reading]] = []
-            stream = iter(pictures)
-            while True:
-                part = list(itertools.islice(stream, PART))
-                futures = [pool.submit(self.read, name, given) for name, given in part]
-                yield from self._answers(ahead)
-                if not part:
-                    return
-                ahead = futures
-
-    def one(self, given: Media, name: str = "image") -> ImageAnswer:
-        """The answer for a single picture."""
-        reading = self.read(name, given)
-        return self.answer(reading, self.probabilities([reading])[0])
-
-    def _answers(self, futures: Sequence[Future[Reading]]) -> Iterator[ImageAnswer]:
-        readings = [future.result() for future in futures]
-        for reading, probs in zip(readings, self.probabilities(readings), strict=True):
-            yield self.answer(reading, probs)
+    def probabilities_of(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
+        """Probabilities (n, k) of ``crops`` (n), all computed together."""
+        if not crops:
+            return np.empty((0, len(self.model.classes)), np.float32)
+        return self.model.probabilities(np.stack([crop.pixels for crop in crops]))
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -180,7 +246,8 @@ class Predictor:
         if image is not None:
             found, size = prepare_image(image, wanted), image.size
         else:
-            found, size = prepare(as_bytes(given, limit=self.looking.max_bytes), wanted, max_pixels=limit), None
+            data = as_bytes(given, limit=self.looking.max_bytes)
+            found, size = prepare(data, wanted, max_pixels=limit, table=self._tables.get(name)), None
         return Reading(name=name, crops=(Crop(pixels=found.pixels, note=found.note),), size=size)
 
     def _picture(self, given: Media) -> Picture:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from emolab.config import ServeConfig
@@ -43,13 +43,36 @@ class RateLimit:
         return max(0.0, missing / self.rate)
 
 
+@dataclass(frozen=True, kw_only=True)
+class WatchFigures:
+    """What the monitor knows of the model that answers, by its newest look.
+
+    ``looked`` is when that was (seconds since 1970), ``answers`` how many it was about, ``level`` what it could spend.
+    ``alarms`` is kind -> how many hold, ``drift`` detector -> (smallest p, whether it raised an alarm), ``classes`` the
+    share of each class. ``estimate`` and ``audit`` are accuracies with the ends of their 95 % interval. ``unreadable``:
+    the looks are damaged, and the rest is empty. ``owed`` is channel -> alarms that it could not tell yet.
+    """
+
+    looked: float | None = None
+    answers: int = 0
+    level: float | None = None
+    alarms: Mapping[str, int] = field(default_factory=dict)
+    drift: Mapping[str, tuple[float, bool]] = field(default_factory=dict)
+    classes: Mapping[str, float] = field(default_factory=dict)
+    estimate: tuple[float, float, float] | None = None
+    audit: tuple[float, float, float] | None = None
+    unreadable: bool = False
+    owed: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(kw_only=True)
 class Service:
     """Everything that the routes share.
 
     ``demand_keys``: nobody is answered without a key, but for whether the server lives. ``ready``: the model is warm
     and the server does not stop. ``reload`` looks at once which model is the champion; ``on_close`` is called when no
-    request is under way any more.
+    request is under way any more. ``watched`` says what the monitor knows of a model (id), and may read files, so no
+    answer waits for it; ``unlogged`` how many answers the log of what is served lacks, ``None`` where there is no log.
     """
 
     host: ModelHost
@@ -61,6 +84,8 @@ class Service:
     shadow: Shadow | None = None
     reload: Callable[[], None] = lambda: None
     on_close: Callable[[], None] = lambda: None
+    watched: Callable[[str], WatchFigures] = lambda _: WatchFigures()
+    unlogged: Callable[[], int] | None = None
     capacity: Capacity = field(init=False)
     rate: RateLimit = field(init=False)
 

@@ -54,6 +54,9 @@ def aggregate(session: Session, method: str | None, min_votes: int | None) -> No
             f"their labels are of the {done.recipe.perspective} alone (labeling.perspective). How far both agree: "
             "emolab label status"
         )
+    if done.several is not None:
+        each = ", ".join(f"{escape(name)} {row['label_of']:,}" for name, row in rows.items() if row["label_of"])
+        session.say(f"{many(int(done.several.sum()), 'label')} with those beside the leading one: {each}.")
     tied = many(done.ties, "sample has", "samples have")
     for n, line in (
         (done.ties, f"{tied} no single most voted class; the method decides between the tied ones"),

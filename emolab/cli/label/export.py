@@ -1,4 +1,4 @@
-"""``emolab label export``: votes as CSV or JSON."""
+"""``emolab label export``: votes, or labels, as a file of another program."""
 
 from __future__ import annotations
 
@@ -10,26 +10,38 @@ import click
 from emolab.cli.common import Session, workspace_command
 from emolab.words import many
 
+FORMATS = ("csv", "json", "jsonl", "parquet", "coco", "studio", "folder")
 
-@click.command(short_help="Write the votes as CSV or JSON.")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+
+@click.command(short_help="Write the votes as CSV, JSON, Parquet, COCO or tasks, or labels as a folder.")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: what the end of FILE says.")
 @click.option("--rejected", is_flag=True, help="Votes that do not count too, with the reason.")
 @click.option("--nicknames", "named", is_flag=True, help='The names of "emolab label name" instead of pseudonyms.')
 @workspace_command
-def export(session: Session, file: Path | None, *, rejected: bool, named: bool) -> None:
-    """Write every vote as one row to FILE (.csv or .json), or to standard output: CSV, with --json as JSON.
+def export(session: Session, file: Path | None, *, form: str | None, rejected: bool, named: bool) -> None:
+    """Write every vote to FILE (.csv, .json, .jsonl or .parquet), or to standard output: CSV, with --json as JSON.
 
     Each row has the sample, the annotator's pseudonym, the answer, the guess that was on the form (shown) and the
     answers to the team's own questions (extra). FILE is replaced.
-    """
-    from emolab.cli.common import escape
-    from emolab.loop.label.export_votes import check_file, export_votes
 
+    --format coco writes an annotation a vote, --format studio tasks that Label Studio imports, --format folder the file
+    of each label into a folder of its class. What a format cannot hold is said before anything is written. "emolab
+    label import" reads all of them.
+    """
+    from emolab.loop.label.exchange.export_votes import export_votes
+
+    if file is None and form not in (None, "csv", "json"):
+        raise click.UsageError(f"--format {form} needs a FILE.")
+    done = export_votes(
+        session.workspace,
+        file or sys.stdout,
+        format=form,
+        as_json=session.json or form == "json",
+        rejected=rejected,
+        nicknames=named,
+        agree=session.notes,
+    )
     if file is not None:
-        check_file(file)
-    wanted = file or sys.stdout
-    done = export_votes(session.workspace, wanted, as_json=session.json, rejected=rejected, nicknames=named)
-    if file is None:
-        return
-    session.emit(done)
-    session.say(f"[green]✓[/] {many(done.votes, 'vote')} in {escape(str(file))}")
+        session.emit(done)
+        session.wrote(many(done.votes, "label" if done.format == "folder" else "vote"), file)

@@ -12,7 +12,11 @@ COMMANDS = {
     "pull": ("emolab.cli.label.pull", "Bring back the team's answers as votes."),
     "status": ("emolab.cli.label.status", "Show progress, agreement and annotators."),
     "name": ("emolab.cli.label.name", "Give an annotator a name that is kept here only."),
-    "export": ("emolab.cli.label.export", "Write the votes as CSV or JSON."),
+    "export": (
+        "emolab.cli.label.export",
+        "Write the votes as CSV, JSON, Parquet, COCO or tasks, or labels as a folder.",
+    ),
+    "import": ("emolab.cli.label.import_", "Add the votes of a file: CSV, JSON, Parquet, COCO, tasks or a folder."),
     "aggregate": ("emolab.cli.label.aggregate", "Turn the team's votes into labels."),
 }
 

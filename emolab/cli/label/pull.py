@@ -54,7 +54,7 @@ def pull(
     with terminated_like_ctrl_c():
         told: Mapping[str, int] = {}
         for report in run_on(session.workspace, title=title, every=every, progress=session.progress):
-            if report.changed or report.reordered or report.held != told:
+            if report.changed or report.reordered or report.recalled or report.held != told:
                 session.emit(report)
                 session.say(_line(report))
             if report.held != told:
@@ -69,6 +69,8 @@ def _line(report: PullReport) -> str:
     parts = [f"[green]+{report.new}[/] new", f"{report.edited} edited", f"{report.withdrawn} withdrawn"]
     if report.reordered:
         parts.append(f"{many(report.reordered, 'open task')} in a new place")
+    if report.recalled:
+        parts.append(f"{many(report.recalled, 'task')} taken off the server, without consent")
     return f"[dim]{datetime.now():%H:%M:%S}[/]  " + " · ".join(parts)
 
 
@@ -93,6 +95,7 @@ def _show(session: Session, report: PullReport) -> None:
         ("tasks deleted there", report.tasks_deleted),
         ("tasks of another machine, taken over", report.adopted),
         ("tasks of samples not collected here", report.foreign),
+        ("tasks of forgotten samples, left out: delete them there", report.forgotten),
         ("second tasks of one sample, empty, removed", report.doubles_removed),
         ("second tasks with answers, out of the queue", report.twins_closed),
         ("empty projects of the same name, removed", report.projects_removed),
@@ -117,6 +120,8 @@ def _show(session: Session, report: PullReport) -> None:
             f"[yellow]![/] {report.by_others:,} of these answers were written or changed by somebody else "
             "than the person they count for"
         )
+    if report.recalled:
+        session.say(f"[green]✓[/] {many(report.recalled, 'task')} taken off the server: the consent has ended")
     if report.reordered:
         session.say(f"[green]✓[/] {many(report.reordered, 'open task')} in a new place of the queue")
     if not report.changed:

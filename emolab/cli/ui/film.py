@@ -19,6 +19,7 @@ _SHOWN, _LETTERS = 40, 40
 #: What means nothing here: parameter -> option.
 _NOT_HERE = {
     **{name: name for name in ("faces", "unsure", "coverage", "out", "timeline")},
+    "group_by": "group-by",
     "draw_to": "draw",
     "explain_to": "explain",
     "as_csv": "csv",
@@ -65,7 +66,6 @@ def predict_one_film(
 
     Raises ``UsageError`` for options that mean something elsewhere only, and for a report that is no page by its name.
     """
-    from emolab.cli.common import escape
     from emolab.cli.ui.model_options import config_of, workspace_of
     from emolab.loop.model.film.predict_film import predict_film
 
@@ -90,10 +90,8 @@ def predict_one_film(
     )
     session.emit(done)
     _show(session, done)
-    for note in done.notes:
-        session.say(f"[yellow]note:[/] {escape(note)}")
-    if done.report is not None:
-        session.say(f"[green]✓[/] report in {escape(str(done.report))}")
+    session.notes(done.notes)
+    session.wrote("report", done.report)
 
 
 def _weights(text: str | None) -> dict[str, float]:

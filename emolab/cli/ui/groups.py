@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -35,7 +36,8 @@ class OrderedGroup(click.Group):
 class LazyGroup(OrderedGroup):
     """A group whose commands are imported on use; its help stands in ``table``, so that showing it imports none.
 
-    ``table`` maps a command to (module that has it under the same name, one line of help).
+    ``table`` maps a command to (module that has it under the same name, one line of help);
+    a word of Python has "_" behind it there.
     """
 
     def __init__(
@@ -52,7 +54,8 @@ class LazyGroup(OrderedGroup):
         """The command, imported; ``None`` when there is none of that name."""
         if cmd_name not in self.table:
             return None
-        command: click.Command = getattr(import_module(self.table[cmd_name][0]), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(import_module(self.table[cmd_name][0]), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

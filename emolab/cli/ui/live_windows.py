@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from emolab.cli.common import Session
-    from emolab.loop.operate.live_voice import Listened
+    from emolab.loop.operate.live.live_voice import Listened
     from emolab.serving.hearing.voice_stream import WindowAnswer
 
 #: Classes named on a line, and the least probability of one.
@@ -30,7 +30,6 @@ def show_window(session: Session, window: WindowAnswer) -> None:
 
 def show_listened(session: Session, done: Listened) -> None:
     """What it came to."""
-    from emolab.cli.common import escape
     from emolab.words import many
 
     age = done.age_ms
@@ -39,7 +38,5 @@ def show_listened(session: Session, done: Listened) -> None:
         f"answered after: median {age['median'] or 0:.0f} ms, 95 % within {age['p95'] or 0:.0f} ms; "
         f"{done.dropped:,} dropped for newer ones"
     )
-    for note in done.notes:
-        session.say(f"[yellow]note:[/] {escape(note)}")
-    if done.timeline is not None:
-        session.say(f"[green]✓[/] timeline in {escape(str(done.timeline))}")
+    session.notes(done.notes)
+    session.wrote("timeline", done.timeline)

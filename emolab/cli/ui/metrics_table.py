@@ -20,7 +20,7 @@ def show_metrics(
     def honest(key: str) -> str:
         return f"{found[key]:.3f}" + (f" [dim](before {was[key]:.3f})[/]" if was.get(key) is not None else "")
 
-    head = _several_labels(found) if "micro_f1" in found else _one_label(found, honest)
+    head = _several_labels(found, honest) if "micro_f1" in found else _one_label(found, honest)
     session.say(f"\n[bold]{title}[/], n = {found['n']:,}\n{head}")
     session.table(
         ["class", ("precision", "right"), ("recall", "right"), ("F1", "right"), "", ("n", "right")],
@@ -47,10 +47,11 @@ def _one_label(found: Mapping[str, Any], honest: Callable[[str], str]) -> str:
     )
 
 
-def _several_labels(found: Mapping[str, Any]) -> str:
+def _several_labels(found: Mapping[str, Any], honest: Callable[[str], str]) -> str:
     return (
         f"  macro-F1 [bold]{found['macro_f1']:.3f}[/]   micro-F1 {found['micro_f1']:.3f}   "
-        f"all labels right {found['exact']:.1%}"
+        f"all labels right {found['exact']:.1%}\n"
+        f"  calibration error {honest('ece')}   log loss {honest('log_loss')}"
     )
 
 

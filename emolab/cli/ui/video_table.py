@@ -18,6 +18,7 @@ _SHOWN = 20
 #: What means nothing for a video: parameter -> option.
 _ONLY_IMAGES = {
     **{name: name for name in ("faces", "unsure", "coverage", "out")},
+    "group_by": "group-by",
     "draw_to": "draw",
     "explain_to": "explain",
 }
@@ -48,7 +49,6 @@ def predict_one_video(
 
     Raises ``UsageError`` for more paths, and for options that mean something for images only.
     """
-    from emolab.cli.common import escape
     from emolab.cli.ui.model_options import config_of, workspace_of
     from emolab.loop.model.predict_video import predict_video
 
@@ -75,11 +75,9 @@ def predict_one_video(
     )
     session.emit(done)
     _show(session, done)
-    for note in done.notes:
-        session.say(f"[yellow]note:[/] {escape(note)}")
-    for what, file in (("timeline", done.timeline), ("report", done.report)):
-        if file is not None:
-            session.say(f"[green]✓[/] {what} in {escape(str(file))}")
+    session.notes(done.notes)
+    session.wrote("timeline", done.timeline)
+    session.wrote("report", done.report)
 
 
 def _show(session: Session, done: VideoPredicted) -> None:

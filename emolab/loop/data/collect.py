@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ def collect(
     group_by: str | None = None,
     consent: str | None = None,
     name: str | None = None,
+    guess_speakers: bool = False,
     dry_run: bool = False,
     stopped: Callable[[], bool] = lambda: False,
     progress: Progress = SILENT,
@@ -35,18 +37,24 @@ def collect(
 
     ``faces``, ``every`` (seconds between two frames) and ``transcriber`` (the folder of a whisper model that makes
     sentences of what is said in recordings) default to the settings. ``group_by`` says what a split never divides:
-    ``folder``, a table (a path that ends in .csv or .tsv) or a regular expression. ``stopped`` is asked between two
-    inputs. What cannot be read is listed in the result. Raises :class:`DataError` where there is nothing at any path.
+    ``folder``, a table (a path that ends in .csv or .tsv) or a regular expression. ``guess_speakers``
+    gives clips without a group one by their voice (setting ``collect.speaker_encoder``). ``stopped`` is asked between
+    two inputs. What cannot be read is listed in the result. Raises :class:`DataError` where there is nothing at any
+    path.
     """
     from emolab.datasets.collect.collect import CollectRequest
     from emolab.datasets.collect.collect import collect as run
+    from emolab.loop.data.guess_speakers import guess_speakers as guess
+    from emolab.loop.data.guess_speakers import open_encoder
 
     check_given({"option.count": limit})
     whisper = None if transcriber is None else str(transcriber)
     settings = {"collect.faces": faces, "collect.every": every, "collect.transcriber": whisper}
     workspace = workspace.with_settings(settings)
+    encode = open_encoder(workspace) if guess_speakers else None
     given = [paths] if isinstance(paths, str | Path) else paths
-    with workspace.lock("collect"), workspace.catalog() as catalog:
+    about = "collected" if name is None else name
+    with workspace.lock("collect"), workspace.catalog() as catalog, catalog.recording("collect", about):
         wanted = CollectRequest(
             paths=[str(path) for path in given],
             camera=camera,
@@ -57,7 +65,10 @@ def collect(
             dry_run=dry_run,
             stopped=stopped,
         )
-        return run(workspace, catalog, wanted, progress=progress)
+        done = run(workspace, catalog, wanted, progress=progress)
+        if encode is None or dry_run or done.stopped:
+            return done
+        return replace(done, guessed=guess(workspace, catalog, encode, stopped=stopped, progress=progress))
 
 
 def sendable(workspace: Workspace) -> int:

@@ -41,7 +41,20 @@ def inspect(workspace: Workspace, *, model: str = "champion", progress: Progress
     else:
         labels_if_any(workspace, progress=progress)
     predictions = predictions_to_show(workspace, model, progress)
-    return fiftyone_view.write(workspace, address, predictions=predictions, progress=progress)
+    return fiftyone_view.write(
+        workspace, address, predictions=predictions, moved=moved_to_show(workspace, model), progress=progress
+    )
+
+
+def moved_to_show(workspace: Workspace, name: str) -> list[str]:
+    """The samples that `emolab monitor` named last for a model, the farthest away first."""
+    from emolab.catalog import models
+    from emolab.loop.look.moved_record import read_moved
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        model = models.find(conn, name)
+    kept = None if model is None else read_moved(workspace, model.id)
+    return [] if kept is None else [sample for sample, _, _ in kept.loudest]
 
 
 def pull_edits(workspace: Workspace, *, annotator: str, progress: Progress = SILENT) -> AppEdits:

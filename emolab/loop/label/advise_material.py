@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from emolab.records import HOLDOUT
 from emolab.words import many
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
     with workspace.catalog() as catalog, catalog.connect() as conn:
         found = samples.by_ids(conn, labels.samples)
         drawn = _drawn_at_random(conn)
-        table = tallies.table(conn, labels.classes)
+        table = _one_label_each(tallies.table(conn, labels.classes))
     teach = np.array([sample.split in (None, "train") for sample in found])
-    random = np.array([sample.id in drawn and sample.split != "test" for sample in found])
+    random = np.array([sample.id in drawn and sample.split not in ("test", HOLDOUT) for sample in found])
     valid = np.array([sample.split == "valid" for sample in found])
     lacking = _lacking(int(teach.sum()), int(random.sum()), int(valid.sum()))
     if lacking is not None:
@@ -105,6 +106,14 @@ def gather(workspace: Workspace, model: Model, labels: LabelSet, progress: Progr
         votes_per_sample=each,
         votes_per_label=each / assign.SHARES["train"],
     )
+
+
+def _one_label_each(votes: VoteTable) -> VoteTable:
+    """The same votes. Raises :class:`DataError` where an answer holds several labels."""
+    from emolab.votes import table as tally
+
+    tally.one_each(votes, "Advice (emolab suggest --advise)", "Ask for a round instead: emolab suggest")
+    return votes
 
 
 def _drawn_at_random(conn: Connection) -> set[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class AggregatedLabels(Result):
     """A version of the labels as it was ``made``, and by class the samples, their share, belief and agreement.
 
+    Where answers hold several labels, ``label_of`` counts the samples that a class is a label of, beside others or not.
     ``perspectives``: how far what is perceived is what was intended, where samples have votes of both, of which one
     kind only made their label.
     """
@@ -41,6 +42,7 @@ class AggregatedLabels(Result):
             "annotators": made.annotators,
             "settings": labels.settings,
             "per_class": self.per_class,
+            "labels": None if made.several is None else int(made.several.sum()),
             "left_out": {"too_few_votes": made.too_few, "unlabelable": made.set_aside},
             "ties": made.ties,
             "perspective": made.recipe.perspective,
@@ -76,7 +78,8 @@ def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int
     per_class = np.bincount(labels.hard, minlength=len(labels.classes))
     agreement = np.bincount(labels.hard, weights=labels.agreement, minlength=len(labels.classes))
     belief = labels.probs.mean(axis=0)
-    rows = {
+    several = made.several
+    rows: dict[str, dict[str, Any]] = {
         name: {
             "samples": int(per_class[c]),
             "share": float(per_class[c] / len(labels.samples)),
@@ -85,6 +88,8 @@ def aggregate(workspace: Workspace, *, method: str | None = None, min_votes: int
         }
         for c, name in enumerate(labels.classes)
     }
+    for row, of in zip(rows.values(), [] if several is None else several.tolist(), strict=several is not None):
+        row["label_of"] = of
     with workspace.catalog() as catalog, catalog.connect() as conn:
         both = of_both(conn, labels.classes)
     return AggregatedLabels(made=made, per_class=rows, perspectives=both)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emolab.loop.given import check_given
+from emolab.loop.label.recall import Recall, recall
 from emolab.loop.label.relearn import relearn
 from emolab.progress import SILENT
 
@@ -28,7 +29,7 @@ def pull(
     """Bring new, edited and deleted answers into the ledger of votes; each counts once.
 
     Answers of the app that are not on the server yet are sent first. After ``labeling.relearn`` new votes the open
-    tasks are put in a new order.
+    tasks are put in a new order. Tasks of samples whose consent has ended are taken off the server.
 
     ``title`` names one project [all that were pushed to]; ``reconcile`` reads every task again; ``accept_withdrawn``
     withdraws exactly so many votes that an earlier pull held back. Raises :class:`EmolabError` without a server.
@@ -42,10 +43,11 @@ def pull(
         report = run(
             workspace, studio, title=title, reconcile=reconcile, accept_withdrawn=accept_withdrawn, progress=progress
         )
+        recalled = recall(workspace, studio)
         renewed = relearn(workspace, studio, progress=progress)
     if renewed.problem:
         progress.note(renewed.problem)
-    return replace(report, reordered=renewed.tasks)
+    return replace(report, recalled=recalled, reordered=renewed.tasks)
 
 
 def _send_first(workspace: Workspace, studio: Studio, progress: Progress) -> None:
@@ -72,15 +74,16 @@ def watch(
     check_given({"option.pause": every})
     with open_studio(workspace, progress=progress) as studio:
         progress.note(f"watching {studio.url} every {every:g} s; Ctrl-C ends it.")
-        told = ""
+        told, recalling = "", Recall(workspace, studio)
         _send_first(workspace, studio, progress)
         for report in run(workspace, studio, title=title, every=every, progress=progress):
             _send_first(workspace, studio, SILENT)
+            recalled = recalling.after(news=report.changed)
             renewed = relearn(workspace, studio, progress=progress)
             if renewed.problem and renewed.problem != told:
                 progress.note(renewed.problem)
             told = renewed.problem
-            yield replace(report, reordered=renewed.tasks)
+            yield replace(report, recalled=recalled, reordered=renewed.tasks)
 
 
 def wanting_one_more(workspace: Workspace) -> int:

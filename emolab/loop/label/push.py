@@ -45,6 +45,7 @@ def push(
     check_one_of(n=n, everything=everything, suggestions=suggestions, revotes=revotes)
     check_given({"option.count": n, "labeling.overlap": overlap})
     visible = workspace.config.labeling.show_predictions if show_predictions is None else show_predictions
+    _check_several(workspace, visible)
     if revotes:
         count = propose_revotes(workspace, dry_run=dry_run)
         progress.note(f"{many(count, 'answered sample wants', 'answered samples want')} one more opinion.")
@@ -64,6 +65,17 @@ def push(
             progress=progress,
         )
     return replace(report, url=for_people(workspace, report.url))
+
+
+def _check_several(workspace: Workspace, visible: bool) -> None:
+    """Raise :class:`ConfigError` where guesses are to be shown on forms that take several labels."""
+    from emolab.errors import ConfigError
+
+    if visible and workspace.config.labeling.several:
+        raise ConfigError(
+            "Guesses are not shown on a form that takes several labels (labeling.several).",
+            hint="Push without --show-predictions.",
+        )
 
 
 def push_round(workspace: Workspace, proposal: Proposal, *, progress: Progress = SILENT) -> PushReport:
@@ -110,8 +122,19 @@ def latest_guesses(workspace: Workspace) -> Mapping[str, str]:
         if prediction_store.known(folder):
             stored = prediction_store.read(folder)
             best = stored.probs.argmax(axis=1)
-            return {sample: stored.classes[c] for sample, c in zip(stored.samples, best, strict=True)}
+            blind = _audited(workspace)
+            said = zip(stored.samples, best, strict=True)
+            return {sample: stored.classes[c] for sample, c in said if sample not in blind}
     raise DataError("There are no predictions to show.", hint="Make some with: emolab train && emolab suggest -n 100")
+
+
+def _audited(workspace: Workspace) -> set[str]:
+    """The samples of audits: a guess on their forms would draw the votes that judge it to itself."""
+    from emolab.catalog.campaign import rounds
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        audits = {one.number for one in rounds.list_all(conn) if one.strategy == "audit"}
+        return {one.sample_id for one in rounds.suggestions(conn) if one.round in audits} if audits else set()
 
 
 def setting_against(reason: str) -> str | None:

@@ -80,11 +80,13 @@ def review(workspace: Workspace, predictions: Predictions | None = None) -> Revi
     from emolab.labeling.labels.current_labels import current_recipe
     from emolab.taxonomy import META
     from emolab.votes.sufficiency import ENOUGH, ONE_MORE, decide
+    from emolab.votes.table import one_each
 
     labeling, classes = workspace.config.labeling, workspace.config.project.classes
     with workspace.catalog() as catalog, catalog.connect() as conn:
         asked = with_the_team(conn)
         votes = _of_the_team(tallies.table(conn, (*classes, *META)), len(classes), asked.keys())
+        one_each(votes, "labeling.votes as a range", "Say how many people a sample gets: --set labeling.votes=3")
         guessed, led = guesses.answers(conn), guesses.answered_with_one(conn)
     waiting = [asked[sample] for sample in votes.samples]
     probs = _aligned(predictions, votes.samples, classes)
@@ -143,12 +145,13 @@ def opinion(workspace: Workspace) -> Predictions | None:
 def unlearned_predictions(workspace: Workspace) -> Predictions | None:
     """What the champion has said about the team's samples that it never learned from; ``None`` where none is stored.
 
-    Samples of the validation and test splits are left out: a model must not decide how well its judges are labelled.
+    Samples of valid, test and holdout are left out: a model must not decide how well its judges are labelled.
     """
     from emolab.catalog import models, samples
     from emolab.catalog import snapshots as stored
     from emolab.inference import prediction_store as predictions
     from emolab.provenance import snapshots
+    from emolab.records import HOLDOUT
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
         model = models.find(conn, "champion")
@@ -168,7 +171,8 @@ def unlearned_predictions(workspace: Workspace) -> Predictions | None:
         if told is None:
             return None
         learned = told
-    free = [sample for sample in known if sample not in learned and splits.get(sample) not in ("valid", "test")]
+    judging = {sample for sample, split in splits.items() if split in ("valid", "test", HOLDOUT)}
+    free = [sample for sample in known if sample not in learned and sample not in judging]
     return predictions.read(folder, free) if free else None
 
 

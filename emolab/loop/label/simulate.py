@@ -63,6 +63,7 @@ def simulate(request: SimulationRequest, *, config: Config | None = None, progre
     from emolab.active_learning.simulation.simulate import simulate as play
     from emolab.active_learning.simulation.vote_costs import Votes
     from emolab.errors import MissingExtra
+    from emolab.modalities.preparing import require_speakers
     from emolab.plugins import AGGREGATORS
 
     try:
@@ -76,6 +77,7 @@ def simulate(request: SimulationRequest, *, config: Config | None = None, progre
     aggregator = request.aggregator or config.labeling.aggregator
     AGGREGATORS.load(aggregator)
     request_checks.oracle(request.oracle)
+    require_speakers(config.training.normalise, None, "simulations")
     asking = Votes.parse(request.votes, request_checks.prices(request.price), sure=config.labeling.sure)
     request_checks.distinct(config, request.dataset)
     classes = config.project.classes

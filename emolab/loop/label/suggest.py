@@ -144,7 +144,9 @@ def suggest(
                  "training.seed": seed})  # fmt: skip
     settings = workspace.config.suggest
     with workspace.lock("suggest"), workspace.catalog() as catalog:
-        known = read(catalog, workspace.config.labeling.bar)
+        known = read(catalog, workspace.config.labeling.bar, consent_required=workspace.config.privacy.consent_required)
+        if known.no_consent:
+            progress.note(known.no_consent)
         each = known.overlap or workspace.config.labeling.wanted.low
         if n is None:
             n = settings.n if minutes is None else affordable(known, 60 * minutes, each)
@@ -194,7 +196,7 @@ def _choose(
     if model is not None:
         pool = replace(pool, unlearned=unlearned_features(workspace, model, pool, progress))
         own = np.random.default_rng([seed, known.number])
-        again = second_opinions(workspace, pool, plan.n, share=plan.revotes, rng=own)
+        again = second_opinions(workspace, pool, plan.n, share=plan.revotes, rng=own, progress=progress)
     if "draws" in plan.reads and pool.targets is not None:
         pool = replace(pool, draws=bootstrap_draws(pool, rng))
     batch = compose(pool, plan.n - len(again), strategy=plan.strategy, rng=rng, limits=plan.limits)

@@ -5,6 +5,7 @@ A list is what another step has worked out: suspected wrong labels, the faces th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ OF_CLASS = "of"
 DIFFERENCES = ("fixed", "broken", "changed")
 #: Samples that two annotators, named by their keys in the catalog, gave different classes.
 PAIR = "pair"
+#: Samples that speak loudest of the newest window in which `emolab monitor` found that something moved.
+DRIFTED = "drifted"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ def read_list(workspace: Workspace, conn: Connection, name: str) -> SampleList:
         return _differing(workspace, conn, kind, *parts)
     if kind == PAIR and len(parts) == 2 and all(part.isdecimal() and len(part) < 10 for part in parts):
         return _pair(workspace, conn, int(parts[0]), int(parts[1]))
-    judged = (f"{CELL}:MODEL:TRUE:SAID", f"{OF_CLASS}:MODEL:TRUE")
+    if kind == DRIFTED and len(parts) == 1:
+        return _moved(workspace, conn, about)
+    judged = (f"{CELL}:MODEL:TRUE:SAID", f"{OF_CLASS}:MODEL:TRUE", f"{DRIFTED}:MODEL")
     raise UnknownName("list of samples", name, (DOUBTFUL, *judged, *(f"{d}:A:B" for d in (*DIFFERENCES, PAIR))))
 
 
@@ -103,6 +108,28 @@ def _pair(workspace: Workspace, conn: Connection, one: int, other: int) -> Sampl
     found = tallies.differing(conn, one, other, workspace.config.project.classes)
     notes = {sample: f"{who[0]}: {said}; {who[1]}: {told}" for sample, said, told in found}
     return SampleList(list(notes), notes)
+
+
+def _moved(workspace: Workspace, conn: Connection, name: str) -> SampleList:
+    """Those least like the reference first, of a model that was trained here or came with emolab."""
+    from emolab.catalog import models
+    from emolab.errors import UnknownName
+    from emolab.loop.look.moved_record import read_moved
+
+    try:
+        model = models.get(conn, name).id
+    except UnknownName:
+        if not re.fullmatch("[0-9a-f]{64}", name):
+            raise
+        model = name
+    found = read_moved(workspace, model)
+    hint = "Look: emolab monitor"
+    if found is None:
+        return SampleList((), lacking="Nobody has looked at this model yet.", hint=hint)
+    if not found.loudest:
+        return SampleList((), lacking=found.words, hint=None)
+    notes = {one: f"the model says {said}; {away:+.1f} SD from the reference" for one, away, said in found.loudest}
+    return SampleList(list(notes), notes, said={one: said for one, _, said in found.loudest})
 
 
 def _surest_first(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from emolab.results import Result
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from emolab.records import Model, Sample
     from emolab.workspace import Workspace
 
@@ -33,11 +35,12 @@ class SampleView(Result):
 
 
 def sample_view(workspace: Workspace, sample_id: str) -> SampleView:
-    """All that is known of the sample with this id. Raises :class:`DataError` where there is none."""
+    """All that is known of the sample with this id. Raises :class:`DataError` without one that may be shown."""
     from emolab.catalog import labels, models, nicknames, samples, votes
     from emolab.catalog.campaign import rounds
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
+        _require_consent(workspace, conn, sample_id)
         sample = samples.by_ids(conn, [sample_id])[0]
         held = labels.of(conn, sample.id)
         called = nicknames.by_pseudonym(conn)
@@ -57,9 +60,9 @@ def sample_view(workspace: Workspace, sample_id: str) -> SampleView:
         label=label,
         votes=[
             {
-                "annotator": called.get(vote.annotator, vote.annotator), "said": vote.label, "people": vote.count,
-                "confidence": vote.confidence, "second": vote.second, "seconds": vote.lead_time, "at": vote.cast_at,
-                "rejected": vote.rejected, "shown": vote.shown, "round": vote.round,
+                "annotator": called.get(vote.annotator, vote.annotator), "said": vote.label, "also": vote.also,
+                "people": vote.count, "confidence": vote.confidence, "second": vote.second, "seconds": vote.lead_time,
+                "at": vote.cast_at, "rejected": vote.rejected, "shown": vote.shown, "round": vote.round,
             }
             for vote in said
         ],
@@ -74,7 +77,18 @@ def media_of(workspace: Workspace, sample_id: str) -> Sample:
     from emolab.catalog import samples
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
+        _require_consent(workspace, conn, sample_id)
         return samples.by_ids(conn, [sample_id])[0]
+
+
+def _require_consent(workspace: Workspace, conn: Connection, sample_id: str) -> None:
+    """Raise :class:`DataError` for a sample that may not be shown."""
+    from emolab.catalog.privacy import consents
+    from emolab.errors import DataError
+
+    may = consents.allowed(conn, "show", required=workspace.config.privacy.consent_required, sample=sample_id)
+    if why := may.barred.get(sample_id):
+        raise DataError(f"Sample {sample_id[:12]} is not shown: {why}.", hint="See the register: emolab consent list")
 
 
 def _predictions(workspace: Workspace, known: Sequence[Model], sample_id: str) -> list[dict[str, Any]]:

@@ -68,7 +68,10 @@ class WallCount(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class WallChoices(Result):
-    """What can be chosen from, each with how many samples there are: by class, source, split and round."""
+    """What can be chosen from, each with how many samples there are: by class, source, split and round.
+
+    ``left_out`` counts samples that are not shown for want of consent, by reason; the other counts have them too.
+    """
 
     samples: int
     classes: Mapping[str, int]
@@ -78,6 +81,7 @@ class WallChoices(Result):
     rounds: Mapping[int, int]
     unfit: Sequence[str]
     lists: Mapping[str, int | None]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def wall(workspace: Workspace, request: WallRequest, *, after: str | None = None, n: int = PAGE) -> Wall:
@@ -90,6 +94,7 @@ def wall(workspace: Workspace, request: WallRequest, *, after: str | None = None
     n = min(max(1, n), MOST)
     wanted = _filter(workspace, request)
     with workspace.catalog() as catalog, catalog.connect() as conn:
+        wanted = _shown(workspace, conn, wanted)
         if request.of is not None:
             return _of_list(conn, wanted, read_list(workspace, conn, request.of), after, n)
         return _of_all(conn, wanted, request.order, after, n)
@@ -105,6 +110,7 @@ def wall_count(workspace: Workspace, request: WallRequest, *, after: str | None 
 
     wanted = _filter(workspace, request)
     with workspace.catalog() as catalog, catalog.connect() as conn:
+        wanted = _shown(workspace, conn, wanted)
         if request.of is not None:
             return _count_list(conn, wanted, read_list(workspace, conn, request.of), after)
         labelled = request.order == "disagreement" and wanted.label is None and wanted.agreement is None
@@ -119,6 +125,7 @@ def wall_count(workspace: Workspace, request: WallRequest, *, after: str | None 
 def wall_choices(workspace: Workspace) -> WallChoices:
     """What a wall can be filtered by, with how many samples each holds; all of it from counts that are kept."""
     from emolab.catalog import activity, fitness, labels, samples
+    from emolab.catalog.privacy import consents
     from emolab.loop.look.sample_lists import sizes
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -134,12 +141,22 @@ def wall_choices(workspace: Workspace) -> WallChoices:
             rounds=activity.suggested(conn),
             unfit=[fitness.FACELESS, fitness.BLURRED, fitness.FLAT, fitness.SMALL, fitness.VOICELESS],
             lists=sizes(workspace, conn),
+            left_out=consents.allowed(conn, "show", required=workspace.config.privacy.consent_required).left_out(),
         )
 
 
 def _filter(workspace: Workspace, request: WallRequest) -> SampleFilter:
     given = {each.name: getattr(request, each.name) for each in fields(SampleFilter)}
     return SampleFilter(**given | {"bar": workspace.config.labeling.bar})
+
+
+def _shown(workspace: Workspace, conn: Connection, wanted: SampleFilter) -> SampleFilter:
+    """``wanted`` without samples that may not be shown."""
+    from emolab.catalog.privacy import consents
+
+    return replace(
+        wanted, only=consents.allowed(conn, "show", required=workspace.config.privacy.consent_required).clause
+    )
 
 
 def _of_all(conn: Connection, wanted: SampleFilter, order: Order, after: str | None, n: int) -> Wall:
@@ -155,7 +172,11 @@ def _kept(conn: Connection, wanted: SampleFilter, *, labelled: bool) -> int | No
     from emolab.catalog import labels, samples
 
     given = [name for name in ("label", "source", "split") if getattr(wanted, name) is not None]
-    if len(given) > 1 or not _lets_all_through(replace(wanted, label=None, source=None, split=None)):
+    if (
+        wanted.only is not None
+        or len(given) > 1
+        or not _lets_all_through(replace(wanted, label=None, source=None, split=None))
+    ):
         return None
     told = labels.summary(conn)
     if labelled:

@@ -51,20 +51,28 @@ def admit(judged: JudgedRun) -> Admitted:
     Where somebody promoted another model while this one was judged, that one stays champion.
     """
     from emolab.catalog import events, models
+    from emolab.catalog.registry.actor import actor
+    from emolab.loop.model.registry.gate_models import has_judges
+    from emolab.loop.model.registry.may_act import may_act
+    from emolab.loop.model.registry.pointer import moving
 
     bench, made = judged.bench, judged.checkpoint
     wins, reason, crowned = rank(made, judged.stands)
     start = None if crowned is None else _crowned(bench, crowned)
     model, alias = _row(bench.workspace, made), "champion" if wins else "candidate"
-    with bench.workspace.catalog() as catalog, catalog.begin() as tx:
+    with moving(bench.workspace) as tx:
         models.add(tx, model)
         present = models.aliases(tx).get("champion")
         if present not in (made.parent, made.id):  # somebody promoted a model while this one was judged
             alias, start = "candidate", None
             reason = f"{str(present)[:10]} was made champion meanwhile, and stays; {reason}"
+        elif alias == "champion" and present not in (None, made.id) and not may_act(bench.workspace):
+            alias, reason = "candidate", f"{actor()} may not promote (operations.promoters); {reason}"
+        elif alias == "champion" and present not in (None, made.id) and has_judges(tx):
+            alias, reason = "candidate", f"the holdout decides (emolab models promote candidate); {reason}"
         for name, wearer in ((alias, model), ("champion", start)):
             if wearer is not None and models.aliases(tx).get(name) != wearer.id:
-                models.set_alias(tx, name, wearer.id)
+                models.set_alias(tx, name, wearer.id, reason=reason)
                 events.record(tx, "promote", {"model": wearer.id, "alias": name, "before": present, "reason": reason})
         return Admitted(models.get(tx, model.id), alias, reason, models.aliases(tx)["champion"])
 

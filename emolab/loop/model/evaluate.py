@@ -14,6 +14,10 @@ from emolab.results import Result, Share, Table, plain_data
 from emolab.words import many, short
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emolab.datasets.benchmark_set import EvaluationSet
     from emolab.progress import Progress
     from emolab.training.learned.learned_images import Learned
     from emolab.training.predict import Predictor
@@ -34,7 +38,19 @@ class Evaluation(Result):
 
     def tables(self) -> list[Table]:
         """The headline figures, and one row a class."""
-        told = ("on", "n", "accuracy", "macro_f1", "micro_f1", "exact", "ece", "nll", "dropped", "unreadable")
+        told = (
+            "on",
+            "normalised_by",
+            "n",
+            "accuracy",
+            "macro_f1",
+            "micro_f1",
+            "exact",
+            "ece",
+            "nll",
+            "dropped",
+            "unreadable",
+        )
         head = [(name.replace("_", " "), found) for name in told if (found := self.figures.get(name))]
         found = [Table(f"Model {short(self.model)}, judged", (), head), class_table(self.figures["per_class"])]
         return [*found, *sets_table(self.figures["conformal"])]
@@ -67,8 +83,9 @@ def evaluate(
 ) -> Evaluation:
     """Judge ``model`` (face48, champion, the start of an id, a folder) ``on`` a split, or a dataset ``READER:PATH``.
 
-    A split (train, valid, test) is of ``workspace``. Of a dataset ``split`` is judged [the one held out furthest], by
-    ``protocol`` [ferplus: majority]. ``flips`` judges each image with its mirror image [as the model was trained to].
+    A split (train, valid, test, holdout) is of ``workspace``. Of a dataset ``split`` is judged [the one held out
+    furthest], by ``protocol`` [ferplus: majority]. ``flips`` judges each image with its mirror image [as the model was
+    trained to].
     Raises :class:`UnknownName` for what is neither a split nor a dataset, :class:`DataError` where nothing is labelled.
     """
     from emolab.datasets.benchmark_set import is_spec
@@ -106,10 +123,12 @@ def check_place(on: str) -> None:
     """Raise :class:`UnknownName` where ``on`` is neither a split nor a dataset."""
     from emolab.datasets.benchmark_set import is_spec
     from emolab.errors import UnknownName
-    from emolab.records import SPLITS
+    from emolab.records import HOLDOUT, SPLITS
 
-    if not is_spec(on) and on not in SPLITS:
-        raise UnknownName("split or dataset", on, SPLITS, hint="A dataset is READER:PATH, such as ferplus:FILE.zip.")
+    if not is_spec(on) and on not in (*SPLITS, HOLDOUT):
+        raise UnknownName(
+            "split or dataset", on, (*SPLITS, HOLDOUT), hint="A dataset is READER:PATH, such as ferplus:FILE.zip."
+        )
 
 
 def _on_dataset(
@@ -127,9 +146,27 @@ def _on_dataset(
         supported=chosen.supported,
         protocol=chosen.protocol,
         record=record,
+        tables=_tables(predictor, chosen, progress),
         progress=progress,
     )
     return {**found, "on": spec, "dropped": dict(chosen.dropped), "splits": list(chosen.splits)}
+
+
+def _tables(predictor: Predictor, chosen: EvaluationSet, progress: Progress) -> list[NDArray[np.uint8]] | None:
+    """The table of the speaker of each of ``chosen``, by all of its clips there; ``None`` for a model without."""
+    from functools import partial
+
+    from emolab.loop.model.predicting.speaker_groups import tables_of
+
+    wanted = predictor.checkpoint.preprocessing
+    if wanted.normalised_by is None:
+        return None
+    speakers = chosen.groups or [None] * chosen.n
+    return tables_of([partial(_as_it_is, one) for one in chosen.media], speakers, wanted, progress=progress)
+
+
+def _as_it_is(media: bytes | Path) -> bytes | Path:
+    return media
 
 
 def _on_split(
@@ -143,6 +180,7 @@ def _on_split(
     from emolab.errors import DataError
     from emolab.labeling.labels.current_labels import current_labels
     from emolab.training.inputs.media_check import read
+    from emolab.training.inputs.speaker_tables import of_samples
     from emolab.training.judging.evaluate import evaluate as judge
 
     classes = predictor.checkpoint.classes
@@ -172,6 +210,7 @@ def _on_split(
         supported=mask,
         protocol=f"{split} samples of this workspace against their current labels ({labels.method})",
         record=record,
+        tables=of_samples(workspace, [s.id for s in found], predictor.checkpoint.preprocessing, progress=progress),
         progress=progress,
     )
     return {**result, "on": split, "dropped": {f"unknown class {k}": n for k, n in foreign.items()}, "splits": [split]}

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from emolab.training.export.export import Exported, ExportMaterial
     from emolab.workspace import Workspace
 
+#: What ``to`` says for a folder instead of a file.
+FOLDER = "huggingface"
+
 
 def export(
     model: str | Path,
@@ -26,27 +29,48 @@ def export(
 ) -> Exported:
     """Write ``model`` (face48, champion, the start of an id, a folder) as one ``file`` that is checked against it.
 
-    ``to``: onnx, openvino or torchscript; ``precision``: fp32, bf16 or int8, which is calibrated on images of
-    ``workspace``. ``flips`` judges the mirror image too. Raises :class:`EmolabError` where both do not agree.
+    ``to``: onnx, openvino, torchscript, or huggingface, which makes ``file`` a folder; ``precision``: fp32, bf16 or
+    int8, which is calibrated on images of ``workspace``. ``flips`` judges the mirror image too.
+    Raises :class:`EmolabError` where both do not agree.
     """
     from emolab.errors import MissingExtra
+    from emolab.inference.model_document import describe
+    from emolab.modalities.preparing import require_alone
 
     folder = folder_in(workspace, str(model))
     _refuse_own(folder)
+    require_alone(describe(folder).preprocessing, "An exported file")
     written = check_wanted(to, precision, None if file is None else Path(file), name=Path(model).name)
     try:
         from emolab.training.export import export as exporting
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
+    material = None if workspace is None else _material(workspace, folder, progress)
+    if to == FOLDER:
+        from emolab.training.export.huggingface import export_folder
+
+        _require_plain(precision, flips)
+        return export_folder(folder, written, material=material, progress=progress)
     return exporting.export(
         folder,
         written,
         to=to,
         precision=precision,
         flips=flips,
-        material=None if workspace is None else _material(workspace, folder, progress),
+        material=material,
         progress=progress,
     )
+
+
+def _require_plain(precision: str, flips: bool) -> None:
+    """Raise :class:`ConfigError` for what a folder for the Hub cannot hold."""
+    from emolab.errors import ConfigError
+
+    if precision != "fp32" or flips:
+        raise ConfigError(
+            "A folder for the Hub holds a network as it is, in fp32, which judges each picture alone.",
+            hint="Leave out --precision and --flips, or export one file: --to onnx",
+        )
 
 
 def _refuse_own(folder: Path) -> None:
@@ -63,12 +87,16 @@ def _refuse_own(folder: Path) -> None:
 
 def check_wanted(to: str, precision: str, file: Path | None, *, name: str) -> Path:
     """The file to write, by default named after the model's ``name``. Raises for a format that there is not."""
-    from emolab.errors import MissingExtra
+    from emolab.errors import MissingExtra, UnknownName
 
     try:
         from emolab.training.export import formats
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
+    if to == FOLDER:
+        return file or Path(f"{name or 'model'}-{FOLDER}")
+    if to not in formats.FORMATS:
+        raise UnknownName("export format", to, [*formats.FORMATS, FOLDER])
     file = file or Path(f"{name or 'model'}-{precision}{formats.SUFFIX.get(to, '')}")
     formats.check_wanted(to, precision, file)
     return file

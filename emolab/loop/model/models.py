@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainedModels(Result):
-    """All ``models`` of a workspace, newest last; to be counted and gone through like a list."""
+    """All ``models`` of a workspace, newest last; to be counted and gone through like a list.
+
+    ``retired`` (ids) are out of use; ``flags`` say by id what else there is to know.
+    """
 
     models: list[Model]
+    retired: frozenset[str] = frozenset()
+    flags: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self.models)
@@ -32,7 +37,16 @@ class TrainedModels(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Names, origin and headline figures of each, ready for JSON."""
-        return {"models": [row_of(model) for model in self.models]}
+        return {
+            "models": [
+                {
+                    **row_of(model),
+                    "retired": model.id in self.retired,
+                    "flags": sorted(self.flags.get(model.id, ())),
+                }
+                for model in self.models
+            ]
+        }
 
     def tables(self) -> list[Table]:
         """One row a model, with what it reached on its validation samples."""
@@ -69,9 +83,11 @@ class ModelDetails(Result):
 def models(workspace: Workspace) -> TrainedModels:
     """All models of the workspace, newest last; none of them is no error."""
     from emolab.catalog import models as catalog_models
+    from emolab.catalog.registry import model_events
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        return TrainedModels(catalog_models.list_all(conn))
+        state = model_events.state(conn)
+        return TrainedModels(catalog_models.list_all(conn), state.retired, state.flags)
 
 
 def model(workspace: Workspace, name: str = "champion") -> ModelDetails:
@@ -99,33 +115,46 @@ def champion(workspace: Workspace) -> Model | None:
         return catalog_models.find(conn, "champion")
 
 
-def default_model(workspace: Workspace | None) -> str:
-    """The model that answers where none is named: the champion, else the network that comes with emolab.
-
-    Without a workspace that is the one of images. Raises :class:`DataError` where there is neither.
-    """
-    from emolab.errors import DataError
+def bundled_network(modality: str) -> str | None:
+    """The network of ``modality`` that comes with this emolab; ``None`` where it was built without one."""
     from emolab.modalities.modality import open_modality
     from emolab.training.networks import bundled
 
+    network = open_modality(modality).network
+    return None if network is None or bundled.folder(network.name) is None else network.name
+
+
+def default_model(workspace: Workspace | None, modality: str | None = None) -> str:
+    """The model that answers where none is named: the champion, else the network that comes with emolab.
+
+    That is the one of ``modality`` [that of the workspace; image without one]. Raises :class:`DataError` where there is
+    neither.
+    """
+    from emolab.errors import DataError
+    from emolab.modalities.modality import open_modality
+
     if workspace is not None and champion(workspace) is not None:
         return "champion"
-    kind = open_modality("image" if workspace is None else workspace.config.project.modality)
-    if kind.network is None or bundled.folder(kind.network.name) is None:
+    wanted = modality or ("image" if workspace is None else workspace.config.project.modality)
+    found = bundled_network(wanted)
+    if found is None:
         raise DataError(
-            f"There is no champion yet, and no model of {kind.noun}s comes with emolab.",
+            f"There is no champion yet, and no model of {open_modality(wanted).noun}s comes with emolab.",
             hint="Train one, from labels of your own: emolab train",
         )
-    return kind.network.name
+    return found
 
 
 def row_of(model: Model) -> dict[str, Any]:
     """Names, origin and headline figures of ``model``, ready for JSON."""
+    from emolab.modalities.preparing import NONE, NORMALISED
+
     valid = model.metrics["valid"]
     return {
         "id": model.id,
         "aliases": model.aliases,
         "backbone": model.config["backbone"],
+        "normalised_by": NORMALISED.get(model.config.get("normalise", NONE)),
         "created_at": model.created_at,
         "snapshot": model.snapshot,
         "parent": model.parent,

@@ -29,6 +29,7 @@ def open_model(
     engine: str = "auto",
     exact: bool = True,
     device: str | None = None,
+    alone: str | None = None,
     progress: Progress = SILENT,
 ) -> ServedModel:
     """The model that ``name`` means: an exported file, face48, champion, the start of an id, or a folder.
@@ -37,7 +38,8 @@ def open_model(
     ``flips`` judges images with or without their mirror images [as the model was trained to]; an exported file does
     what it was exported to do. ``threads`` is the number of cores for one batch [all]. ``engine`` is the setting
     training.engine; without ``exact`` a large network may answer in bfloat16, and a note says so
-    (:mod:`emolab.loop.model.quick_engine`). ``device`` is cpu, cuda or tensorrt [cpu].
+    (:mod:`emolab.loop.model.quick_engine`). ``device`` is cpu, cuda or tensorrt [cpu]. ``alone`` names who looks at
+    each clip by itself, and so has no use for a model normalised by speaker: :class:`ConfigError`.
 
     Raises :class:`UnknownName`, :class:`DataError` for what is damaged, and :class:`MissingExtra` without ONNX Runtime,
     without the engine that is asked for or, the first time, without what makes the file; :class:`NoProvider` without
@@ -47,6 +49,7 @@ def open_model(
     from emolab.inference import model_document, runtime, served_model
     from emolab.loop.model.models import exported, folder_in
     from emolab.loop.model.quick_engine import open_engine
+    from emolab.modalities.preparing import require_alone
 
     if engine == "openvino":
         runtime.openvino()
@@ -61,6 +64,8 @@ def open_model(
         return served_model.of_file(runtime.open_export(path, threads=threads, by_openvino=by_openvino, device=device))
     folder = folder_in(workspace, str(name))
     described = model_document.describe(folder)
+    if alone is not None:
+        require_alone(described.preprocessing, alone)
     if flips is not None:
         described = described.with_flips(flips)
     opener = partial(open_engine, threads=threads, engine=engine, exact=exact, device=device, progress=progress)

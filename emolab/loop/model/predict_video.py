@@ -63,6 +63,13 @@ def is_video(path: str | Path) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
+def judges_words(model: str | Path) -> bool:
+    """Whether the folder ``model`` holds a model of sentences, which answers for what is said in a video."""
+    from emolab.modalities.own_models import own_document
+
+    return own_document(Path(model)) is not None
+
+
 def predict_video(
     model: str | Path,
     video: str | Path,

@@ -43,6 +43,7 @@ def pretrain(
     where not given. A stopped run goes on. Raises :class:`DataError` with too few images.
     """
     from emolab.catalog import pool_columns
+    from emolab.catalog.privacy import consents
     from emolab.errors import ConfigError, MissingExtra
 
     try:
@@ -57,7 +58,10 @@ def pretrain(
     workspace = workspace.with_settings({"training.device": device})
     config = workspace.config.training
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        pool = pool_columns.read(conn)
+        may = consents.allowed(conn, "train", required=workspace.config.privacy.consent_required)
+        pool = pool_columns.read(conn, only=may.clause)
+    if may.barred:
+        progress.note(may.told())
     ids = workspace_pretraining.learnable(pool)
     media = media_of(workspace)
     color = open_modality(workspace.config.project.modality).color([*map(media, ids)])

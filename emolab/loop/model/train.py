@@ -43,6 +43,7 @@ class Trained(Result):
         """What there is to tell about the training, ready for JSON."""
         model, metrics = self.model, self.checkpoint.metrics
         told = ("n_train", "epochs", "best_epoch", "minutes", "solved", "valid")
+        before = metrics["before_temperature"]
         return {
             "model": model.id,
             "alias": self.alias,
@@ -57,7 +58,7 @@ class Trained(Result):
             "learned": metrics["learned"],
             "speakers": metrics.get("speakers"),
             "compared": metrics["compared"],
-            "before_temperature": {k: metrics["before_temperature"][k] for k in ("nll", "ece", "brier")},
+            "before_temperature": {k: before[k] for k in ("nll", "ece", "brier", "log_loss") if k in before},
             "mismatches": list(self.mismatches),
             "resumed_at": self.resumed_at,
         }
@@ -110,10 +111,18 @@ def _by_modality(workspace: Workspace, learner: Learner, *, resume: bool, progre
     """A model that the modality learns by itself, in one go."""
     from emolab.errors import DataError
     from emolab.loop.model.judging.train_own import train_own
+    from emolab.loop.model.tracking.tracking_server import server_address, tracked_training
+    from emolab.modalities.modality import open_modality
+    from emolab.modalities.preparing import require_speakers
 
     if resume:
         raise DataError("There is no unfinished run to go on with.", hint="Start one with: emolab train")
+    config = workspace.config
+    server_address(workspace)
+    require_speakers(config.training.normalise, None, f"{open_modality(config.project.modality).noun}s")
     made = train_own(workspace, learner, progress=progress)
+    with tracked_training(workspace, made.model.id[:16], made.model.config, progress) as tracked:
+        tracked.finish(workspace, made.model.id, made.checkpoint.metrics)
     return Trained(
         model=made.model,
         checkpoint=made.checkpoint,
@@ -139,8 +148,13 @@ def _by_network(
         from emolab.training.runs.disk_full import room
     except ImportError as error:
         raise MissingExtra("PyTorch", "train") from error
+    from dataclasses import asdict
+
     from emolab.loop.model.admit import admit
+    from emolab.loop.model.tracking.tracking_server import server_address, tracked_training
     from emolab.loop.model.training_run import choose
+
+    server_address(workspace)  # a wrong one is refused before anything is done
 
     workspace = workspace.with_settings({"training.device": device})
     with room():
@@ -151,17 +165,19 @@ def _by_network(
             begun = run.folder.name
         finally:
             team.agree({"run": begun})
-        with workspace.lock("train"):
+        with workspace.lock("train"), tracked_training(workspace, begun, asdict(run.plan), progress) as tracked:
             judged = train_model.train(
                 workspace,
                 run,
                 media_of(workspace),
                 tensorboard=workspace.config.training.tensorboard,
+                told=tracked.epoch,
                 progress=progress,
                 team=team,
             )
             admitted = admit(judged)
             run.remove()
+            tracked.finish(workspace, admitted.model.id, judged.checkpoint.metrics)
     return Trained(
         model=admitted.model,
         checkpoint=judged.checkpoint,

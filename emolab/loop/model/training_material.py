@@ -19,17 +19,18 @@ def training_material(workspace: Workspace, progress: Progress) -> tuple[Trainin
 
     labels = current_labels(workspace, progress=progress)
     _fill_splits(workspace, labels, progress)
-    return _training_set(workspace, labels), labels.version
+    return training_set_of(workspace, labels), labels.version
 
 
 def _fill_splits(workspace: Workspace, labels: LabelSet, progress: Progress) -> None:
     """Give labelled samples without a split one, and say what changed."""
-    from emolab.datasets.splits import assign, speakers
+    from emolab.datasets.splits import assign, holdout, speakers
 
     classes = labels.classes
     hard = {sample: classes[i] for sample, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
     with workspace.catalog() as catalog, catalog.begin() as tx:
         report = assign.fill(tx, hard, without_valid="carve")
+        holdout.check_to_train(tx)
         speakers.check_to_train(workspace, tx)
     if report.carved:
         what = f"{many(report.carved, 'sample')} went from train to valid"
@@ -39,7 +40,7 @@ def _fill_splits(workspace: Workspace, labels: LabelSet, progress: Progress) -> 
         progress.note(f"New in the splits: {parts}.")
 
 
-def _training_set(workspace: Workspace, labels: LabelSet) -> TrainingSet:
+def training_set_of(workspace: Workspace, labels: LabelSet) -> TrainingSet:
     """The labels with split and classes of each sample's source, which cannot show every class."""
     import numpy as np
 

@@ -63,14 +63,14 @@ def begin(workspace: Workspace, progress: Progress) -> Run:
     for line in before_training(data.composition()):
         progress.warn(line)
     media_check.leaves_out(workspace.config.training.damaged)
-    config = _start(workspace, progress)
+    config = start_settings(workspace, progress)
     plan, data, taught = _plan(workspace, config, data, progress)
     run = runs.begin(workspace, plan, data, taught=taught)
     take_snapshot(workspace, run.data, version)
     return run
 
 
-def _start(workspace: Workspace, progress: Progress) -> TrainingConfig:
+def start_settings(workspace: Workspace, progress: Progress) -> TrainingConfig:
     """The settings with the weights that training starts from: published, the champion's or pretrained ones."""
     from emolab.training.pretraining import workspace_pretraining
     from emolab.training.runs import champion_start
@@ -91,7 +91,6 @@ def _plan(
     from dataclasses import replace
 
     from emolab.modalities.modality import open_modality
-    from emolab.modalities.preparing import Preprocessing
     from emolab.training.inputs.training_set import require_classes
     from emolab.training.inputs.usable_samples import unusable
     from emolab.training.runs import recipes
@@ -106,9 +105,9 @@ def _plan(
         workspace,
         data.ids,
         media,
-        Preprocessing(plan.size, plan.color),
+        plan.preprocessing.plain,
         fingerprinted=True,
-        learn=() if plan.mode == "head" else {data.ids[i] for i in data.train},
+        learn=() if plan.mode == "head" or plan.preprocessing.normalised_by else {data.ids[i] for i in data.train},
         progress=progress,
     )
     if damaged:

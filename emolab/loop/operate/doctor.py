@@ -38,7 +38,7 @@ def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = 
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
-    from emolab.loop.operate.checks import check, machine, packages, servers
+    from emolab.loop.operate.checks import alert_channels, check, machine, packages, servers
 
     own_detector = workspace.config.collect.detector if workspace else ""
     present = {name: check.installed(name) is not None for name in ("torch", "torchvision", "imgaug", "fiftyone")}
@@ -69,5 +69,6 @@ def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = 
             machine.disk(workspace.root if workspace else Path.cwd()),
             machine.camera(),
             servers.catalog(workspace, problem),
+            alert_channels.alerts(workspace),
         ]
     return Checkup(found)

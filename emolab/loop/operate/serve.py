@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emolab.config import CollectConfig, Config, ServeConfig
+    from emolab.loop.operate.served_columns import ServedColumns
     from emolab.progress import Progress
     from emolab.serving.audit import AuditLog
     from emolab.serving.keys import KeyFile
@@ -49,18 +50,19 @@ def open_service(
 
     Raises :class:`ConfigError` for an address that others reach without a key, and what ``open_model`` raises.
     """
+    from emolab.loop.look.watch_figures import NewestFigures
     from emolab.loop.operate.serve_keys import FOLDER, key_file
     from emolab.serving.audit import AuditLog
     from emolab.serving.model_host import ModelHost
     from emolab.serving.service import Service
-    from emolab.serving.shadow import Shadow
 
     settings = config.serve
     held = None if keys is None and workspace is None else key_file(workspace, keys)
     demand = _demands_keys(config, held, behind_iam=behind_iam, with_app=with_app)
+    columns = _columns(workspace, config, progress)
 
     def loaded(name: str) -> ModelVersion:
-        return _version(workspace, name, config, device, progress)
+        return _version(workspace, name, config, device, progress, columns=columns)
 
     first = model
     if with_app and model == "champion" and workspace is not None and _id_of(workspace, model) is None:
@@ -68,10 +70,7 @@ def open_service(
         progress.note(f"There is no champion yet: {first}, which comes with emolab, answers until there is one.")
     version = loaded(first)
     _say_if_foreign(workspace, first, version, progress)
-    candidate = None
-    if shadow is not None:
-        candidate = Shadow(loaded(shadow), share=settings.shadow_share, rng=random.Random())
-        candidate.version.warm_up()
+    candidate = None if shadow is None else _unseen(_version(workspace, shadow, config, device, progress), settings)
     folder = None if workspace is None or workspace.read_only else workspace.state / FOLDER
     service = Service(
         host=ModelHost(version, readers=settings.readers),
@@ -84,7 +83,46 @@ def open_service(
     )
     version.warm_up()
     _follow(service, workspace, model, loaded=lambda: loaded(model), log=AuditLog(folder, name="shadow"))
+    if workspace is not None:
+        service.watched = NewestFigures(workspace)
+    if columns is not None:
+        service.on_close = _both(service.on_close, columns.close)
+        service.unlogged = columns.lacking
     return service
+
+
+def _unseen(version: ModelVersion, settings: ServeConfig) -> Shadow:
+    """``version``, warm, which answers a share of the requests unseen."""
+    from emolab.serving.shadow import Shadow
+
+    found = Shadow(version, share=settings.shadow_share, rng=random.Random())
+    version.warm_up()
+    return found
+
+
+def _columns(workspace: Workspace | None, config: Config, progress: Progress) -> ServedColumns | None:
+    """The log of what is served, where ``serve.log`` asks for one."""
+    from emolab.errors import ConfigError
+    from emolab.loop.operate.served_columns import FOLDER, ServedColumns
+
+    settings = config.serve
+    if not settings.log:
+        return None
+    if workspace is None or workspace.read_only:
+        raise ConfigError(
+            "serve.log needs a workspace that may be written to.",
+            hint="Serve from one, or leave it out: --set serve.log=false",
+        )
+    folder = workspace.state / FOLDER
+    return ServedColumns(folder, days=settings.log_days, most=settings.log_bytes, warn=progress.warn)
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        first()
+        second()
+
+    return call
 
 
 def _standby(workspace: Workspace) -> str:
@@ -136,11 +174,23 @@ def _demands_keys(config: Config, keys: KeyFile | None, *, behind_iam: bool, wit
 
 
 def _version(
-    workspace: Workspace | None, name: str, config: Config, device: str | None, progress: Progress
+    workspace: Workspace | None,
+    name: str,
+    config: Config,
+    device: str | None,
+    progress: Progress,
+    *,
+    columns: ServedColumns | None = None,
 ) -> ModelVersion:
-    """The model called ``name``, opened to be served by the settings of the section serve."""
+    """The model called ``name``, opened to be served by the settings of the section serve; ``columns`` keep what it
+    answers.
+    """
+    from emolab.errors import ConfigError
+    from emolab.loop.model.card import card
+    from emolab.loop.model.judging.evaluate_own import UNCALIBRATED
     from emolab.loop.model.open_model import open_model
     from emolab.loop.model.predicting.predict_model import uncertainty_of
+    from emolab.loop.operate.served_columns import LoggedPredictor
     from emolab.serving.model_host import Batching, ModelVersion
     from emolab.serving.predictor import Predictor
 
@@ -154,17 +204,28 @@ def _version(
     )
     own = _own(workspace, name, settings, looking, device)
     if own is not None:
-        return ModelVersion(predictor=own, name=str(name), batching=batching)
+        if columns is not None:
+            raise ConfigError(
+                "serve.log keeps what networks see, and this model has no embeddings to keep.",
+                hint="Leave it out: --set serve.log=false",
+            )
+        if own.own.temperature is None:
+            progress.warn(UNCALIBRATED)
+        return ModelVersion(predictor=own, name=str(name), card=str(card(name, workspace=workspace)), batching=batching)
     opened = open_model(
         workspace,
         name,
         threads=settings.threads,
         engine=config.training.engine,
         device=device,
+        alone="emolab serve",
         progress=progress,
     )
+    unsure = uncertainty_of(opened, settings.unsure, settings.coverage)
     return ModelVersion(
-        predictor=Predictor(opened, looking, uncertainty=uncertainty_of(opened, settings.unsure, settings.coverage)),
+        predictor=Predictor(opened, looking, uncertainty=unsure)
+        if columns is None
+        else LoggedPredictor(opened, looking, uncertainty=unsure, columns=columns),
         name=str(name),
         card=opened.card,
         batching=batching,
@@ -186,7 +247,7 @@ def _own(
         return None
     if device not in (None, "auto", "cpu"):
         raise ConfigError(f"This model is computed on the CPU and not by {device}.", hint="Leave --device out.")
-    unsure = uncertainty_of(OwnServed(own), settings.unsure, settings.coverage)  # type: ignore[arg-type]
+    unsure = uncertainty_of(OwnServed(own), settings.unsure, settings.coverage)
     return OwnPredictor(own, looking, uncertainty=unsure)
 
 
@@ -209,6 +270,7 @@ def _follow(
 ) -> None:
     """Let ``service`` follow what ``name`` means in the workspace, and keep what a candidate says."""
     from emolab.loop.model.models import exported, outside
+    from emolab.loop.model.registry.pointer import moved_at
     from emolab.loop.operate.champion_watch import ChampionWatch
 
     told = _ShadowLines(service.shadow, log)
@@ -217,8 +279,16 @@ def _follow(
     def current() -> str | None:
         return _id_of(workspace, name) if alias and workspace is not None else None
 
+    def bell() -> object:
+        return moved_at(workspace) if alias and workspace is not None else None
+
     watch = ChampionWatch(
-        service.host, current=current, load=loaded, seconds=service.config.watch, also=told.from_time_to_time
+        service.host,
+        current=current,
+        load=loaded,
+        seconds=service.config.watch,
+        also=told.from_time_to_time,
+        bell=bell,
     )
     service.reload = watch.now
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from emolab.catalog import labels, models, samples, tallies
-from emolab.catalog.campaign import app_answers, rounds
+from emolab.catalog.campaign import app_answers, remotes, rounds
 from emolab.labeling.labels.current_labels import standing
 from emolab.notebook.command_names import in_python
 from emolab.results import Result, Table, in_words
@@ -175,6 +175,8 @@ def status(workspace: Workspace, *, check: bool = False) -> Status:
     With ``check`` the catalog's file is read through however large it is, and every count is compared with the rows.
     What is wrong is among the problems, which is no error.
     """
+    from emolab.labeling.sync.project import title_of
+
     with workspace.catalog() as catalog:
         whole = check or catalog.size() <= ALWAYS_CHECKED
         problems = workspace.problems(catalog, whole=whole)
@@ -204,7 +206,7 @@ def status(workspace: Workspace, *, check: bool = False) -> Status:
                 champion=None if best is None else Champion(id=best.id, metrics=_headline(best)),
                 untrained=bool(trained) and _newer(stands, trained),
                 rounds=rounds.count(conn),
-                unsent=rounds.count_unsent(conn),
+                unsent=rounds.count_unsent(conn) + remotes.count_left_over(conn, title_of(workspace.config)),
                 push=push_command(n_samples - answered, workspace.config.suggest.n),
                 training=_training(workspace, trained),
                 advice=_advice(workspace, best, stands, votes["people"]),

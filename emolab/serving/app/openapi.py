@@ -196,6 +196,7 @@ _SCHEMAS: Document = {
             "probs": {"type": "object", "additionalProperties": _SHARE},
             "unsure": _YES,
             "note": _MAYBE,
+            "among": {**_list(_TEXT), "description": "Holds all labels as often as was asked for."},
         },
     ),
     "Image": _object(

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from emolab.files import TooLarge, read_file
+from emolab.labeling.form import controls
 from emolab.loop.label.backend.assist import Assistant, PullSoon
 from emolab.serving.answers import ImageAnswer
 from emolab.serving.app.bodies import json_object, read_body
@@ -55,7 +56,8 @@ async def setup(request: Request) -> Response:
 async def predict(request: Request, *, assistant: Assistant) -> Response:
     """A result for each task, in their order; an empty one where nothing is said."""
     service: Service = request.app.state.service
-    tasks = _tasks(json_object(await _body(request, service)))
+    content = json_object(await _body(request, service))
+    tasks, several = _tasks(content), controls.takes_several(str(content.get("label_config")))
     version = version_of(service)
     files = await asyncio.to_thread(assistant.files, tasks)
     pictures = await asyncio.to_thread(_read, files, service.config.max_bytes)
@@ -64,7 +66,7 @@ async def predict(request: Request, *, assistant: Assistant) -> Response:
     for start in range(0, len(numbers), TOGETHER):
         part = {number: pictures[number] for number in numbers[start : start + TOGETHER]}
         found |= await _answers(request, service, part)
-    results = [assistant.result(task, found.get(number), version) for number, task in enumerate(tasks)]
+    results = [assistant.result(task, found.get(number), version, several=several) for number, task in enumerate(tasks)]
     return JSONAnswer({"results": results, "model_version": version})
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from emolab.modalities.audio.reading import RATE
-from emolab.modalities.audio.spectrogram import spectrogram
-from emolab.modalities.preparing import require_voices
+from emolab.modalities.audio.spectrogram import picture
+from emolab.modalities.preparing import require_alone, require_voices
 from emolab.serving.hearing.sound_windows import SoundWindow, SoundWindows, WindowRules
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class VoiceStream:
 
     def __init__(self, model: Model, rules: WindowRules | None = None) -> None:
         require_voices(model.preprocessing, "Listening")
+        require_alone(model.preprocessing, "Listening")
         self.model = model
         self.rules = rules or WindowRules()
         self.dropped = 0
@@ -93,7 +94,7 @@ class VoiceStream:
         )
 
     def _judged(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        pixels = spectrogram(samples, self.model.preprocessing.size)
+        pixels = picture(samples, self.model.preprocessing)
         probs: NDArray[np.float32] = self.model.probabilities(pixels[None])[0]
         return probs
 

@@ -106,6 +106,32 @@ class FaceSummary:
     times: NDArray[np.float64]
     shares: NDArray[np.float64]
 
+    @property
+    def step(self) -> float:
+        """The usual seconds between two of its ``times``; 0.1 for a face with one."""
+        return float(np.median(np.diff(self.times))) if len(self.times) > 1 else 0.1
+
+    def runs(self, *, gap: float) -> list[ClassRun]:
+        """Its time in the pieces in which one class was ahead; ``gap`` seconds without the face begin a new one."""
+        found: list[ClassRun] = []
+        best, step = self.shares.argmax(axis=1), self.step
+        breaks = (np.diff(best) != 0) | (np.diff(self.times) > gap + 1.5 * step)
+        for part in np.split(np.arange(len(self.times)), np.flatnonzero(breaks) + 1):
+            begin, end = float(self.times[part[0]]) - step / 2, float(self.times[part[-1]]) + step / 2
+            place = int(best[part[0]])
+            found.append(ClassRun(max(0.0, begin), end, place, float(self.shares[part, place].mean())))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRun:
+    """From second ``begin`` to ``end`` the class at ``place`` was the likeliest, with ``share`` on average."""
+
+    begin: float
+    end: float
+    place: int
+    share: float
+
 
 class TimelineSummary:
     """What a timeline comes to; its memory has a bound, however long it is."""

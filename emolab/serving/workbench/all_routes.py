@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from starlette.routing import BaseRoute
 
-from emolab.serving.workbench import data, model, shell, suggest, team, tryout, vote
+from emolab.serving.workbench import data, model, monitor, shell, suggest, team, tryout, vote
 from emolab.serving.workbench.session import Workbench
 
 
@@ -19,6 +19,7 @@ def routes(bench: Workbench, stack: ExitStack) -> list[BaseRoute]:
         *vote.routes(bench, voting),
         *data.routes(bench),
         *model.routes(bench),
+        *monitor.routes(bench),
         *team.routes(bench),
         *suggest.routes(bench, stack),
         *tryout.routes(bench, stack),

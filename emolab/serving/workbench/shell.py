@@ -25,7 +25,8 @@ HEADERS = {"content-security-policy": POLICY, "permissions-policy": "camera=(sel
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 #: Pages of the navigation, and who may open them, in their order.
 PAGES: dict[str, str] = {
-    "vote": "annotator", "data": "reader", "suggest": "reader", "model": "reader", "team": "reader", "try": "reader",
+    "vote": "annotator", "data": "reader", "suggest": "reader", "model": "reader", "monitor": "reader",
+    "team": "reader", "try": "reader",
 }  # fmt: skip
 
 

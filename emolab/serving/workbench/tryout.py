@@ -109,16 +109,16 @@ async def answer(request: Request, bench: Workbench, person: Person) -> Response
     if found.error is not None:
         raise RequestRefused(422, "unreadable", found.error, answered.version.predictor.expected)
     (image,) = told_of(answered)
-    if not answered.version.predictor.takes_pictures:
-        return JSONAnswer({"model": answered.version.id, "samples": [image]})
     service: Service = request.app.state.service
+    pictures = answered.version.predictor.takes_pictures
     coverage = service.config.coverage or COVERAGE
     sets = _sets(answered.version, coverage)
     if sets is not None:
-        for face, told in zip(found.faces, image["faces"], strict=True):  # type: ignore[call-overload]
+        rows: Any = image["faces"] if pictures else [image]
+        for face, told in zip(found.faces, rows, strict=True):
             told["among"] = [answered.version.classes[i] for i in sets.among(face.probs) or ()]
-    model = answered.version.id
-    return JSONAnswer({"model": model, "coverage": None if sets is None else coverage, "images": [image]})
+    stated = {"model": answered.version.id, "coverage": None if sets is None else coverage}
+    return JSONAnswer({**stated, "images" if pictures else "samples": [image]})
 
 
 def _sets(version: ModelVersion, coverage: float) -> Uncertainty | None:

@@ -22,6 +22,8 @@ from emolab.serving.app.errors import JSONAnswer, RequestRefused
 from emolab.serving.people import Person
 from emolab.serving.workbench.session import APP, Workbench, allowed, json_body
 
+#: Further labels that one answer may name.
+MOST_LABELS = 64
 #: A picture never changes under its address; nobody but the person's own browser keeps it.
 KEPT = {"cache-control": "private, max-age=86400, immutable"}
 
@@ -204,7 +206,16 @@ def _given(body: Mapping[str, Any]) -> GivenAnswer:
         stars=stars,
         seconds=seconds,
         shown=None if body.get("shown") is None else _text(body, "shown"),
+        also=_labels(body),
     )
+
+
+def _labels(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Further labels of the answer in a body."""
+    also = body.get("also", [])
+    if not isinstance(also, list) or len(also) > MOST_LABELS or not all(isinstance(one, str) for one in also):
+        raise RequestRefused(422, "wrong_form", '"also" is a list of labels.')
+    return tuple(also)
 
 
 def _holding(body: Mapping[str, Any]) -> tuple[list[str], int]:

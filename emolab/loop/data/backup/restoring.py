@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emolab import config
+from emolab.catalog.privacy.tombstones import FILE, FOLDER, KEY
 from emolab.catalog.storage.engine import HEAD
 from emolab.config import Config
 from emolab.errors import ConfigError, EmolabError
@@ -23,15 +24,24 @@ from emolab.workspace import STATE, Workspace
 
 @dataclass(frozen=True, slots=True)
 class Restored(Result):
-    """The workspace's folder, what the backup held, and where the old state lies now (``None``: there was none)."""
+    """The workspace's folder, what the backup held, and where the old state lies now (``None``: there was none).
+
+    ``forgotten`` samples were in the backup and were erased again (``None``: nobody could look).
+    """
 
     root: Path
     manifest: Manifest
     before: Path | None
+    forgotten: int | None = 0
 
     def to_dict(self) -> dict[str, Any]:
         """What the backup held and where it is now, ready for JSON."""
-        return {**self.manifest.to_dict(), "workspace": str(self.root), "before": plain_data(self.before)}
+        return {
+            **self.manifest.to_dict(),
+            "workspace": str(self.root),
+            "before": plain_data(self.before),
+            "forgotten": self.forgotten,
+        }
 
 
 def check_backup(file: str | Path, *, progress: Progress = SILENT) -> Manifest:
@@ -93,13 +103,55 @@ def restore(
             studio.rmdir()
         before = None
         if there:
+            _keep_tombstones(root / STATE / FOLDER, staging / STATE / FOLDER)
             before = _swap(root, staging, found)
         else:
             _move([(path, root / path.name) for path in sorted(staging.iterdir())])
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     (root / STATE / "locks").mkdir(exist_ok=True)
-    return Restored(root, found, before)
+    return Restored(root, found, before, _forget_again(root, progress))
+
+
+def _keep_tombstones(here: Path, coming: Path) -> None:
+    """Let what was forgotten here stay forgotten: the tombstones of now go with those of the backup.
+
+    A backup of another workspace, with another key, brings its own.
+    """
+    if not here.is_dir():
+        return
+    if not coming.is_dir():
+        shutil.copytree(here, coming)
+        return
+    if (here / KEY).read_bytes() != (coming / KEY).read_bytes():
+        return
+    both = {line for folder in (here, coming) for line in (folder / FILE).read_text(encoding="ascii").split()}
+    (coming / FILE).write_text("".join(f"{each}\n" for each in sorted(both)), encoding="ascii")
+    for file in here.glob("*.json"):
+        if not (coming / file.name).exists():
+            shutil.copy2(file, coming / file.name)
+
+
+def _forget_again(root: Path, progress: Progress) -> int | None:
+    """Erase what the backup brought back although it was forgotten; how many samples, ``None``: nobody could look."""
+    from emolab.catalog.privacy.tombstones import Tombstones
+
+    if not (root / STATE / FOLDER / FILE).is_file():
+        return 0
+    try:
+        workspace = Workspace.open(root)
+    except ConfigError:
+        return None
+    from emolab.loop.operate.forgetting import search
+    from emolab.loop.operate.forgetting.forget import forget
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        gone, subjects, annotators = search.brought_back(conn, Tombstones(workspace))
+    if gone or subjects:
+        forget(workspace, ids=gone, subjects=subjects, progress=progress)
+    if annotators:
+        forget(workspace, annotators=annotators, progress=progress)
+    return len(gone)
 
 
 def _check_schema(file: Path, found: Manifest) -> None:

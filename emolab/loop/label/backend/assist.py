@@ -30,7 +30,8 @@ class Assistant:
 
     A task names its sample, whose file is the workspace's own, so nothing is fetched from anywhere. Samples that stay
     blind (``labeling.blind``) get an empty form, as in emolab's own push; what the model says about them goes along
-    unseen, so that answers to shown and to hidden guesses can be compared.
+    unseen, so that answers to shown and to hidden guesses can be compared. A form that takes several labels stays empty
+    too: a guess that is marked there would be sent along with what a person adds to it.
     """
 
     workspace: Workspace
@@ -47,19 +48,25 @@ class Assistant:
         known = {sample.id: self.workspace.locate(sample.media) for sample in found}
         return [None if one is None else known.get(one) for one in ids]
 
-    def result(self, task: Mapping[str, Any], answer: ImageAnswer | None, version: str) -> dict[str, Any]:
-        """What Label Studio gets for one task: a guess that says it is one, and how sure it is; or an empty form."""
+    def result(
+        self, task: Mapping[str, Any], answer: ImageAnswer | None, version: str, *, several: bool = False
+    ) -> dict[str, Any]:
+        """What Label Studio gets for one task: a guess that says it is one, and how sure it is; or an empty form.
+
+        ``several`` says that the form takes several labels.
+        """
         from emolab.labeling.sync.task_payload import prediction, stays_blind
         from emolab.records import FormGuess
 
         sample_id = sample_of(task)
         if sample_id is None or answer is None or answer.error is not None or not answer.faces:
             return {**NOTHING, "model_version": version}
-        face, share = answer.faces[0], self.workspace.config.labeling.blind  # the largest
-        if face.label not in self.workspace.config.project.classes:
+        config = self.workspace.config
+        face, share = answer.faces[0], config.labeling.blind  # the largest
+        if several or config.labeling.several or face.label not in config.project.classes:
             return prediction(round(face.confidence, 6), version)
         guess = FormGuess(face.label, not stays_blind(sample_id, share), share)
-        return prediction(round(face.confidence, 6), version, guess=guess)
+        return prediction(round(face.confidence, 6), version, guess=guess, modality=config.project.modality)
 
 
 def sample_of(task: Mapping[str, Any]) -> str | None:

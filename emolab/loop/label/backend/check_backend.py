@@ -125,6 +125,7 @@ class _Walk:
         return f"release {self._studio.version()} answers at {self._studio.url}, as {user.email}"
 
     def _exists(self) -> str:
+        from emolab.labeling.form import controls
         from emolab.labeling.sync import project as projects
 
         with self._workspace.catalog() as catalog:
@@ -132,6 +133,12 @@ class _Walk:
         if found is None or not found.task_number:
             what = "There is no project" if found is None else "There is no task in the project"
             raise EmolabError(f'{what} "{self._title}" yet.', hint="Send samples with: emolab label push")
+        if controls.takes_several(found.label_config):
+            raise EmolabError(
+                f'The form of "{found.title}" takes several labels, so no guess is shown on it.',
+                hint="Guesses are for forms of one label an answer: --set labeling.several=false and another project, "
+                "--set labeling.project=NAME",
+            )
         self._project = found
         return f'"{found.title}" has {found.task_number:,} tasks'
 

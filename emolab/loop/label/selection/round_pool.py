@@ -35,21 +35,25 @@ class Known:
     unsent: int
     overlap: int | None  # people per sample in the project, which the settings need not say
     speeds: list[float]  # seconds per answer, one for each person
+    no_consent: str = ""  # how many samples are left out for want of consent, in words
 
 
-def read(catalog: Catalog, bar: Bar) -> Known:
-    """Everything that a round depends on, as the catalog has it now."""
+def read(catalog: Catalog, bar: Bar, *, consent_required: bool) -> Known:
+    """Everything that a round depends on, as the catalog has it now; samples without consent are not in it."""
     from emolab.catalog import activity, models, pool_columns
     from emolab.catalog.campaign import remotes, rounds
+    from emolab.catalog.privacy import consents
 
     with catalog.connect() as conn:
+        may = consents.allowed(conn, "label", required=consent_required)
         return Known(
-            columns=pool_columns.read(conn, bar),
+            columns=pool_columns.read(conn, bar, only=may.clause),
             model=models.find(conn, "champion"),
             number=rounds.next_number(conn),
             unsent=rounds.count_unsent(conn),
             speeds=activity.speeds(conn),
             overlap=remotes.usual_overlap(conn),
+            no_consent=may.told(),
         )
 
 

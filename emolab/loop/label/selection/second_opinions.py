@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from emolab.progress import SILENT
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from emolab.active_learning.selection.pool import Pool
+    from emolab.progress import Progress
     from emolab.records import VoteTable
     from emolab.workspace import Workspace
 
@@ -24,20 +27,29 @@ class Again(NamedTuple):
     reason: str
 
 
-def second_opinions(workspace: Workspace, pool: Pool, n: int, *, share: float, rng: np.random.Generator) -> list[Again]:
+def second_opinions(
+    workspace: Workspace,
+    pool: Pool,
+    n: int,
+    *,
+    share: float,
+    rng: np.random.Generator,
+    progress: Progress = SILENT,
+) -> list[Again]:
     """The answered samples that belong into a round of ``n``, most useful first; at most ``share`` of it.
 
     Asked about are samples that lie with the team, wait for nobody and are not kept to judge the model: where
     ``labeling.votes`` is a range those whose votes are not enough, else those that fewer than ``labeling.overlap`` and
     two people have answered, with a class or with *unknown* and the like. What the model says of them comes from heads
-    that have not learned from them, on features that have not either.
+    that have not learned from them, on features that have not either. None where answers hold several labels, which is
+    said: habits of people are learned from one label an answer.
     """
     from emolab.active_learning.selection import second_opinions as joint
     from emolab.active_learning.selection.revote import reason
     from emolab.catalog import tallies
     from emolab.loop.label.revotes import opinion, wanted_revotes, with_the_team
     from emolab.taxonomy import META
-    from emolab.votes.table import counts, with_votes
+    from emolab.votes.table import counts, several, with_votes
 
     config = workspace.config
     most = int(share * n)
@@ -47,6 +59,9 @@ def second_opinions(workspace: Workspace, pool: Pool, n: int, *, share: float, r
         free = {sample for sample, waits in with_the_team(conn).items() if not waits}
         votes = with_votes(tallies.table(conn, pool.classes), 1)
         seen = tallies.table(conn, (*pool.classes, *META))
+    if several(votes):
+        progress.note("No second opinions in this round: they need one label an answer, and some answers hold several.")
+        return []
     table = counts(votes)
     wanted = config.labeling.wanted
     if wanted.adaptive:

@@ -43,7 +43,10 @@ class VoteFace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenAnswer:
-    """What a page sent: a ``label`` or, without one, a skip. ``shown`` is the guess that was on the screen."""
+    """What a page sent: a ``label`` or, without one, a skip. ``shown`` is the guess that was on the screen.
+
+    ``also`` are further classes, in the order of the project's, where the form takes several.
+    """
 
     id: str
     sample: str
@@ -52,6 +55,7 @@ class GivenAnswer:
     stars: int | None = None
     seconds: float | None = None
     shown: str | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,9 @@ class VotingDesk:
         self.workspace, self.people, self._on_answer = workspace, people, on_answer
         self._stack, self._lock = ExitStack(), threading.Lock()
         self._catalog = self._stack.enter_context(workspace.catalog())
-        self._queue = VoteQueue(self._catalog, title_of(workspace.config))
+        self._queue = VoteQueue(
+            self._catalog, title_of(workspace.config), consent_required=workspace.config.privacy.consent_required
+        )
         self._forms: dict[tuple[str, str], FormGuess | None] = {}
 
     def close(self) -> None:
@@ -130,6 +136,7 @@ class VotingDesk:
                     stars=given.stars,
                     seconds=given.seconds if given.seconds and 0 < given.seconds <= _DAY else None,
                     form=self._form(person, given),
+                    also=given.also,
                 )
                 app_answers.add(tx, state.project, answer)
             self._queue.answered(person, given.sample, counts=given.label is not None)
@@ -247,13 +254,16 @@ class VotingDesk:
 
     def _check(self, given: GivenAnswer) -> None:
         """Raise :class:`DataError` for what the form does not offer."""
-        from emolab.labeling.form import controls
+        from emolab.labeling.form import controls, several_labels
 
         settings, classes = self.workspace.config.labeling, self.workspace.config.project.classes
         checked_id(given.id)
         for label in (given.label, given.shown):
             if label is not None and label not in (*classes, *controls.META_BUTTONS):
                 raise DataError("The form has no such answer.")
+        told = [label for label in classes if label in (given.label, *given.also)]
+        if given.also and not (several_labels.offered(self.workspace.config) and told == [given.label, *given.also]):
+            raise DataError("The form takes no such answers together.")
         if given.second is not None and (not settings.second_guess or given.second not in classes or not given.label):
             raise DataError("The form offers no such second guess.")
         most = controls.CONFIDENCE_STEPS if settings.confidence and given.label else 0
@@ -274,6 +284,6 @@ def checked_id(given: str) -> str:
 
 
 def _same(there: AppAnswer, person: str, given: GivenAnswer) -> None:
-    said = (there.person, there.sample_id, there.label, there.undoes)
-    if said != (person, given.sample, given.label, None):
+    said = (there.person, there.sample_id, there.label, there.also, there.undoes)
+    if said != (person, given.sample, given.label, given.also, None):
         raise AnsweredAlready("There is another answer under this id.")

@@ -188,13 +188,15 @@ def result_of(answer: AppAnswer, modality: str) -> Sequence[Mapping[str, Any]]:
         parts = controls.answer("", modality=modality)
         parts[0]["value"] = {"choices": []}
     else:
-        parts = controls.answer(answer.label, modality=modality, second=answer.second, confidence=answer.stars)
+        parts = controls.answer(
+            answer.label, modality=modality, second=answer.second, confidence=answer.stars, also=answer.also
+        )
     form, first = answer.form, parts[0]
     first["id"] = answer.id
     first["origin"] = parse.MANUAL
     if form is not None:
         if form.shown:
-            first["origin"] = parse.UNCHANGED if form.label == answer.label else parse.CHANGED
+            first["origin"] = parse.UNCHANGED if form.label == answer.label and not answer.also else parse.CHANGED
         first["meta"] = {parse.MARK if form.shown else parse.HIDDEN: form.label, parse.SHARE: form.share}
     for number, part in enumerate(parts[1:], 1):
         part.update(id=f"{answer.id}-{number}", origin=parse.MANUAL)

@@ -30,7 +30,8 @@ class VoteButton:
 class VoteForm:
     """The form: what is asked, how, and what else may be said.
 
-    ``second`` and ``confidence``: a second guess and one to three stars may be given. ``own`` is the team's own text.
+    ``second`` and ``confidence``: a second guess and one to three stars may be given; ``several``: several classes at
+    once. ``own`` is the team's own text.
     """
 
     language: str
@@ -42,6 +43,7 @@ class VoteForm:
     buttons: Sequence[VoteButton]
     second: bool
     confidence: bool
+    several: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -58,7 +60,7 @@ def vote_form(config: Config, language: str, examples: Mapping[str, Sequence[byt
 
     ``examples`` are pictures by class.
     """
-    from emolab.labeling.form import controls, translations
+    from emolab.labeling.form import controls, several_labels, translations
 
     settings, classes = config.labeling, config.project.classes
     own = settings.names if language == settings.language else ()
@@ -87,6 +89,7 @@ def vote_form(config: Config, language: str, examples: Mapping[str, Sequence[byt
         ],
         second=settings.second_guess,
         confidence=settings.confidence,
+        several=several_labels.offered(config),
     )
 
 

@@ -47,8 +47,8 @@ class QueueState:
 class VoteQueue:
     """The queue of one workspace's project; not for several threads at once."""
 
-    def __init__(self, catalog: Catalog, title: str) -> None:
-        self.catalog, self.title = catalog, title
+    def __init__(self, catalog: Catalog, title: str, *, consent_required: bool = False) -> None:
+        self.catalog, self.title, self._consent_required = catalog, title, consent_required
         self._state = QueueState(None)
         self._until = 0.0
         self._leases: dict[str, dict[str, float]] = {}
@@ -59,7 +59,7 @@ class VoteQueue:
         began = time.monotonic()
         if began >= self._until:
             with self.catalog.connect() as conn:
-                self._state = read(conn, self.title)
+                self._state = read(conn, self.title, consent_required=self._consent_required)
             took = time.monotonic() - began
             self._until = time.monotonic() + max(FRESH, _TIMES * took)
         return self._state
@@ -97,15 +97,18 @@ class VoteQueue:
         self._state.coming[sample] += counts
 
 
-def read(conn: Connection, title: str) -> QueueState:
-    """The newest project of this ``title`` as the catalog has it."""
+def read(conn: Connection, title: str, *, consent_required: bool = False) -> QueueState:
+    """The newest project of this ``title`` as the catalog has it, without tasks about samples that lack consent."""
     from emolab.catalog.campaign import answers, app_answers, guesses, remotes
+    from emolab.catalog.privacy import consents
     from emolab.records import SKIPPED
 
     project = next((p for p in reversed(remotes.projects(conn)) if p.title == title and not p.gone), None)
     if project is None:
         return QueueState(None)
-    tasks = [task for task in remotes.tasks(conn, project, "open", "reopening") if task.task is not None]
+    may = consents.allowed(conn, "label", required=consent_required)
+    there = [task for task in remotes.tasks(conn, project, "open", "reopening") if task.task is not None]
+    tasks = [task for task in there if task.sample_id not in may.barred]
     state = QueueState(
         project,
         tasks=tasks,

@@ -81,12 +81,13 @@ def open_models(
     Raises :class:`ConfigError` where none is left, where one is of another kind, or for a weight without its channel.
     """
     from emolab.errors import ConfigError
+    from emolab.stats.fusion import exclusive
 
     _check_weights(choice)
     notes: list[str] = []
     priors: dict[str, NDArray[np.float64]] = {}
     found: dict[str, Any] = {FACE: None, VOICE: None}
-    for channel, name, usual in ((FACE, choice.face, "face48"), (VOICE, choice.voice, _own(workspace, "has_voices"))):
+    for channel, name, usual in ((FACE, choice.face, "face48"), (VOICE, choice.voice, _usual_voice(workspace))):
         wanted = name if name is not None else usual
         if wanted is None:
             notes.append("the voice is not judged: there is no model of voices here (--voice MODEL)")
@@ -96,6 +97,8 @@ def open_models(
             if prior is not None:
                 priors[channel] = prior
     words = _words(workspace, choice.words)
+    if words is not None and words.prior is not None:
+        priors[WORDS] = exclusive(words.prior[None])[0]
     if words is None and choice.transcript is not None and choice.words != NONE:
         notes.append("what is said is shown and not judged: there is no model of words here (--words MODEL)")
     written = config.collect.transcriber if words is not None and choice.transcript is None else ""
@@ -130,18 +133,17 @@ def _check_weights(choice: ChannelChoice) -> None:
             raise ConfigError(f"{name} has a weight and is left out.", hint="Leave one of the two out.")
 
 
-def _own(workspace: Workspace | None, kind: str) -> str | None:
-    """The champion of ``workspace`` where its samples are of this ``kind``, else the model that comes with emolab."""
+def _usual_voice(workspace: Workspace | None) -> str | None:
+    """The champion of a ``workspace`` of voices, else the model that comes with emolab; ``None`` without either."""
     from emolab.inference import model_document
-    from emolab.loop.model.models import champion, folder_in
-    from emolab.modalities.own_models import own_model
-    from emolab.training.networks import bundled
+    from emolab.loop.model.models import bundled_network, champion, folder_in
+    from emolab.modalities.own_models import own_document
 
     if workspace is not None and champion(workspace) is not None:
         folder = folder_in(workspace, "champion")
-        if own_model(folder) is None and getattr(model_document.describe(folder).preprocessing, kind):
+        if own_document(folder) is None and model_document.describe(folder).preprocessing.has_voices:
             return "champion"
-    return "voice16" if "voice16" in bundled.names() else None
+    return bundled_network("audio")
 
 
 def _network(
@@ -157,12 +159,14 @@ def _network(
     from emolab.errors import ConfigError
     from emolab.loop.model.models import exported, folder_in
     from emolab.loop.model.open_model import open_model
-    from emolab.modalities.own_models import own_model
+    from emolab.modalities.own_models import own_document
 
-    if exported(name) is None and own_model(folder_in(workspace, name)) is not None:
+    if exported(name) is None and own_document(folder_in(workspace, name)) is not None:
         raise ConfigError(f"--{channel} {name} is a model of words.", hint="Give it as --words.")
     how = config.training
-    model = open_model(workspace, name, threads=how.threads, engine=how.engine, device=device, progress=progress)
+    model = open_model(
+        workspace, name, threads=how.threads, engine=how.engine, device=device, alone=f"--{channel}", progress=progress
+    )
     right = model.preprocessing.has_faces if channel == FACE else model.preprocessing.has_voices
     if not right:
         other = VOICE if channel == FACE else FACE

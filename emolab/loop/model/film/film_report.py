@@ -29,14 +29,7 @@ def write_film_report(
     path: Path, done: FilmPredicted, seen: SeenFaces, turns: Sequence[Turn], models: FilmModels
 ) -> None:
     """Write the page to ``path``. Raises :class:`DataError` where that cannot be."""
-    from emolab.errors import DataError
-
-    page = _page(done, seen, turns, models)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}.") from error
+    html.write_page(path, _page(done, seen, turns, models))
 
 
 def _page(done: FilmPredicted, seen: SeenFaces, turns: Sequence[Turn], models: FilmModels) -> str:
@@ -106,17 +99,7 @@ def _group(title: str, made: Sequence[Lane], portrait: bytes | None, note: str) 
 def _seen(face: FaceSummary, models: FilmModels, place: Mapping[str, int]) -> list[Box]:
     """The time of a face, in boxes in which one class was ahead."""
     classes = models.classes_of(FACE)
-    gaps = sorted((face.times[1:] - face.times[:-1]).tolist())
-    step = gaps[len(gaps) // 2] if gaps else 0.1
-    runs: list[tuple[float, float, int, list[float]]] = []
-    for at, row in zip(face.times.tolist(), face.shares, strict=True):
-        best = int(row.argmax())
-        if runs and runs[-1][2] == best and at - runs[-1][1] <= _GAP + step:
-            begin, _, _, found = runs.pop()
-        else:
-            begin, found = max(0.0, at - step / 2), []
-        runs.append((begin, at + step / 2, best, [*found, float(row[best])]))
-    return [_box(begin, end, classes[best], sum(found) / len(found), place) for begin, end, best, found in runs]
+    return [_box(run.begin, run.end, classes[run.place], run.share, place) for run in face.runs(gap=_GAP)]
 
 
 def _box(begin: float, end: float, name: str, share: float, place: Mapping[str, int], *, more: str = "") -> Box:

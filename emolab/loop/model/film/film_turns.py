@@ -108,16 +108,16 @@ def _voice(voices: Sequence[VoiceStretch], begin: float, end: float) -> NDArray[
     return mean
 
 
+def _inside(face: FaceSummary, begin: float, end: float) -> NDArray[np.bool_]:
+    """Which ``times`` (m,) of a face lie between ``begin`` and ``end``, with half a step on either side."""
+    found: NDArray[np.bool_] = (face.times >= begin - face.step / 2) & (face.times <= end + face.step / 2)
+    return found
+
+
 def _there(face: FaceSummary, begin: float, end: float) -> float:
     """In which share of the time from ``begin`` to ``end`` a face is there."""
-    step = _step(face)
-    inside = ((face.times >= begin - step / 2) & (face.times <= end + step / 2)).sum()
-    return min(1.0, float(inside) * step / max(end - begin, step))
-
-
-def _step(face: FaceSummary) -> float:
-    gaps = np.diff(face.times)
-    return float(np.median(gaps)) if len(gaps) else 0.1
+    inside = _inside(face, begin, end).sum()
+    return min(1.0, float(inside) * face.step / max(end - begin, face.step))
 
 
 def _speaking(faces: Sequence[FaceSummary], begin: float, end: float) -> tuple[FaceSummary | None, str | None]:
@@ -133,7 +133,5 @@ def _speaking(faces: Sequence[FaceSummary], begin: float, end: float) -> tuple[F
 
 def _face(face: FaceSummary, begin: float, end: float) -> NDArray[np.float64]:
     """What a face showed in a turn, on average."""
-    step = _step(face)
-    inside = (face.times >= begin - step / 2) & (face.times <= end + step / 2)
-    mean: NDArray[np.float64] = face.shares[inside].mean(axis=0)
+    mean: NDArray[np.float64] = face.shares[_inside(face, begin, end)].mean(axis=0)
     return mean

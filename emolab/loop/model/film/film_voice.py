@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from emolab.modalities.problems import Refused
     from emolab.serving.predictor import Model
 
 #: Seconds of voice below which a stretch is left out.
@@ -36,9 +37,10 @@ def voice_stretches(video: Path, model: Model | None, notes: list[str]) -> Itera
     """
     import numpy as np
 
+    from emolab.modalities.audio.reading import RATE
     from emolab.modalities.audio.reading.sound import opened
     from emolab.modalities.audio.segments import Segmenter
-    from emolab.modalities.audio.spectrogram import spectrogram
+    from emolab.modalities.audio.spectrogram import picture
     from emolab.modalities.audio.voice import FRAME
     from emolab.modalities.problems import Refused
     from emolab.serving.hearing.sound_windows import SEEN
@@ -51,12 +53,12 @@ def voice_stretches(video: Path, model: Model | None, notes: list[str]) -> Itera
                 return
             late = sound.source.offset - sound.source.picture
             for segment in cut(sound):
-                if float(segment.heard.sum()) * FRAME / _rate() < LEAST:
+                if float(segment.heard.sum()) * FRAME / RATE < LEAST:
                     continue
                 given += 1
-                pixels = spectrogram((segment.samples / np.float32(32768)).astype(np.float32), model.preprocessing.size)
+                pixels = picture((segment.samples / np.float32(32768)).astype(np.float32), model.preprocessing)
                 begin = late + segment.begin
-                end = begin + len(segment.samples) / _rate()
+                end = begin + len(segment.samples) / RATE
                 yield VoiceStretch(begin=max(0.0, begin), end=max(0.0, end), probs=model.probabilities(pixels[None])[0])
             notes += sound.notes
     except Refused as refused:
@@ -65,17 +67,13 @@ def voice_stretches(video: Path, model: Model | None, notes: list[str]) -> Itera
         notes.append("no voice is heard in it")
 
 
-def _rate() -> int:
-    from emolab.modalities.audio.reading import RATE
-
-    return RATE
-
-
-def _refused(video: Path, refused: Exception) -> DataError:
-    kind, message = getattr(refused, "kind", ""), getattr(refused, "message", str(refused))
-    if kind == "no sound":
+def _refused(video: Path, refused: Refused) -> DataError:
+    """What is said of sound that cannot be read: whether there is none, or why, and how to go on."""
+    if refused.kind == "no sound":
         return DataError(
             f"{video} has no sound, so there is no voice in it.",
             hint="Judge the rest of it: --voice none",
         )
-    return DataError(f"The sound of {video} cannot be read: {kind}: {message}.", hint="Leave it out: --voice none")
+    return DataError(
+        f"The sound of {video} cannot be read: {refused.kind}: {refused.message}.", hint="Leave it out: --voice none"
+    )

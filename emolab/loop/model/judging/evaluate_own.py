@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from emolab.workspace import Workspace
 
 
+#: What is said of a model of an earlier emolab.
+UNCALIBRATED = (
+    "This model has no temperature and states no sets: an earlier emolab learned it, so its probabilities are not "
+    "calibrated. Train it again with: emolab train"
+)
+
+
 def evaluate_own(
     workspace: Workspace | None,
     model: OwnModel,
@@ -27,9 +34,10 @@ def evaluate_own(
     """Figures of ``model``, kept in ``folder``, ``on`` a split of ``workspace`` or a dataset, ready for JSON.
 
     A dataset is ``READER:PATH``. ``learned`` says how many of the samples the model has learned from.
-    ``macro_f1``, ``micro_f1``, ``exact`` and ``per_class`` as in :func:`emolab.stats.multilabel.summary`. Samples that
-    cannot be read are counted under ``unreadable`` and are no part of ``n``. Raises :class:`DataError` where nothing
-    is left to judge on.
+    ``macro_f1``, ``micro_f1``, ``exact``, ``log_loss``, ``ece`` and ``per_class`` as in
+    :func:`emolab.stats.multilabel.summary`; the last two figures without the temperature stand under
+    ``before_temperature``, ``None`` for a model that has none. Samples that cannot be read are counted under
+    ``unreadable`` and are no part of ``n``. Raises :class:`DataError` where nothing is left to judge on.
     """
     from emolab.datasets.benchmark_set import is_spec
     from emolab.datasets.several_labels import several_labels
@@ -41,6 +49,8 @@ def evaluate_own(
         raise ConfigError(f"The split {on} is one of a workspace.", hint="Give workspace=emolab.open(PATH).")
     else:
         chosen = _of_workspace(workspace, model, on, progress)
+    if model.temperature is None:
+        progress.warn(UNCALIBRATED)
     return {**_judge(model, chosen, folder), "on": on, "dropped": dict(chosen.dropped), "splits": list(chosen.splits)}
 
 
@@ -48,6 +58,7 @@ def _judge(model: OwnModel, chosen: SeveralLabels, folder: Path) -> dict[str, An
     import numpy as np
 
     from emolab.errors import DataError
+    from emolab.inference import uncertainty
     from emolab.loop.model.judging.learned_samples import learned_before
     from emolab.stats import multilabel
 
@@ -58,13 +69,17 @@ def _judge(model: OwnModel, chosen: SeveralLabels, folder: Path) -> dict[str, An
         raise DataError(f"There is nothing to judge the model on: {next(iter(errors.values()), 'the set is empty')}.")
     said = model.labels(probs)
     found = multilabel.summary(chosen.truth[read], said[read], probs[read], model.classes)
+    raw = None if model.temperature is None else model.before_temperature(probs[read])
+    labelled = chosen.truth[read].any(axis=1)
     known = learned_before(model, folder, chosen.media)
     return {
         "model": model.id,
         "protocol": chosen.protocol,
         "flips": False,
         **found,
-        "conformal": [],
+        "temperature": model.temperature,
+        "before_temperature": None if raw is None else multilabel.honesty(chosen.truth[read], raw),
+        "conformal": uncertainty.check(model.conformal, probs[read][labelled], chosen.truth[read][labelled]),
         "learned": None
         if known is None
         else known.told(

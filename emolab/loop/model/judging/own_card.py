@@ -35,8 +35,36 @@ def own_card(document: Mapping[str, Any]) -> str:
     ]
     lines[-1] += "".join(f"\n{row}" for row in rows)
     lines += [
+        "## How sure it is",
+        _sureness(document, noun, told or {}),
         "## Limits",
         f"It knows the language and the kind of {noun}s it learned from. What people read into a {noun} is not what "
         "its writer felt. Not for decisions about people.",
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _sureness(document: Mapping[str, Any], noun: str, told: Mapping[str, Any]) -> str:
+    """The temperature, what it changed, and the sets; or that there is none."""
+    made, before = document.get("temperature"), told.get("before_temperature")
+    if made is None or before is None:
+        return (
+            "No temperature was fitted, because an earlier emolab learned this model: its probabilities are not "
+            "calibrated, and it states no sets. Train it again."
+        )
+    lines = (
+        f"Probabilities have temperature {made['value']:.3f}, fitted on {made['n']:,} {noun}s that were held out; each "
+        f"class is drawn to its share among them, or pushed away from it. By the temperature of the other parts, the "
+        f"log loss on each part is {told['log_loss']:.4f} ({before['log_loss']:.4f} before), the calibration error of "
+        f"the likeliest class {told['ece']:.3f} ({before['ece']:.3f} before)."
+    )
+    if made["value"] == 1:
+        lines = (
+            f"The temperature stays 1: {made['n']:,} {noun}s were held out, which are too few to fit one, or every "
+            "answer on them is right. So probabilities are not calibrated."
+        )
+    levels = document.get("conformal", {}).get("levels", {})
+    if not levels:
+        return f"{lines} It states no sets of classes: fewer than 100 {noun}s were held out."
+    stated = ", ".join(f"{float(coverage):.0%}" for coverage in levels)
+    return f"{lines} It states sets that hold all labels of a {noun} in {stated} of such {noun}s (conformal sets)."

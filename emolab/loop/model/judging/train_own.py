@@ -27,7 +27,7 @@ class OwnCheckpoint:
 
     backbone: str
     metrics: Mapping[str, Any]
-    temperature: float = 1.0
+    temperature: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,15 +77,16 @@ def train_own(workspace: Workspace, learner: Learner, *, progress: Progress) -> 
             progress.warn(f"Left out: {short(train[place])}: {why}.")
         take_snapshot(workspace, data, version)
         media = [file(data.ids[i]) for i in data.valid]
-        valid = judged(learnt.model, media, data)
-        model = _store(workspace, learnt, data, _metrics(learnt, valid, data, minutes=(time.monotonic() - began) / 60))
+        valid, before = judged(learnt.model, media, data)
+        figures = _metrics(learnt, valid, before, data, minutes=(time.monotonic() - began) / 60)
+        model = _store(workspace, learnt, data, figures)
         what = f"{workspace.config.project.name}, snapshot {data.snapshot[:12]}"
         learned = [file(sample) for i, sample in enumerate(train) if i not in learnt.left_out]
         record_learned(learnt.model, workspace.root / model.path, learned, what, progress)
         alias, reason, champion = _admit(workspace, model, media, data)
     return OwnTraining(
         model=model,
-        checkpoint=OwnCheckpoint(backbone=learnt.backbone, metrics=model.metrics),
+        checkpoint=OwnCheckpoint(backbone=learnt.backbone, metrics=model.metrics, temperature=learnt.model.temperature),
         alias=alias,
         reason=reason,
         champion=champion,
@@ -100,31 +101,50 @@ def _groups(workspace: Workspace, ids: Sequence[str]) -> list[str | None]:
         return [sample.group for sample in samples.by_ids(conn, list(ids))]
 
 
-def judged(model: OwnModel, media: Sequence[Any], data: TrainingSet) -> dict[str, Any]:
-    """Figures of ``model`` on the validation samples of ``data``, whose files are ``media`` (v).
+def judged(model: OwnModel, media: Sequence[Any], data: TrainingSet) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures of ``model`` on the validation samples of ``data``, whose files are ``media`` (v); those without its
+    temperature.
 
-    Accuracy and calibration are those of the likeliest class against the leading label; ``macro_f1`` and ``per_class``
-    are those of several labels a sample.
+    Accuracy, NLL and Brier score are those of one distribution a sample against the leading label; all others are those
+    of several labels a sample.
     """
     import numpy as np
 
-    from emolab.stats import metrics, multilabel
+    from emolab.stats import metrics
 
     probs, errors = model.answers(media)
     read = np.array([i for i in range(len(media)) if i not in errors], np.int64)
     shares = data.targets[data.valid][read]
     if not len(read) or model.classes != data.classes:
-        return dict(metrics.summary(np.zeros((0, len(data.classes))), np.zeros(0, np.int64), data.classes))
+        return dict(metrics.summary(np.zeros((0, len(data.classes))), np.zeros(0, np.int64), data.classes)), {}
     truth: NDArray[np.bool_] = shares >= np.maximum(shares.max(axis=1, keepdims=True) / 2, 1e-9)
-    found = probs[read]
-    one = found / np.maximum(found.sum(axis=1, keepdims=True), 1e-12)
-    return {
-        **metrics.summary(one, data.hard[data.valid][read], data.classes),
-        **multilabel.summary(truth, model.labels(found), found, data.classes),
-    }
+    said, leading = model.labels(probs[read]), data.hard[data.valid][read]
+    after, before = (
+        _figures(found, said, truth, leading, data.classes)
+        for found in (probs[read], model.before_temperature(probs[read]))
+    )
+    return after, before
 
 
-def _metrics(learnt: OwnLearnt, valid: Mapping[str, Any], data: TrainingSet, *, minutes: float) -> dict[str, Any]:
+def _figures(
+    probs: NDArray[np.float32],
+    said: NDArray[np.bool_],
+    truth: NDArray[np.bool_],
+    leading: NDArray[np.int64],
+    classes: tuple[str, ...],
+) -> dict[str, Any]:
+    """Figures of ``probs`` (n, k), each class by itself, against the ``leading`` label (n,) and all labels (n, k)."""
+    import numpy as np
+
+    from emolab.stats import metrics, multilabel
+
+    one = probs / np.maximum(probs.sum(axis=1, keepdims=True), 1e-12)
+    return {**metrics.summary(one, leading, classes), **multilabel.summary(truth, said, probs, classes)}
+
+
+def _metrics(
+    learnt: OwnLearnt, valid: Mapping[str, Any], before: Mapping[str, Any], data: TrainingSet, *, minutes: float
+) -> dict[str, Any]:
     return {
         "valid": dict(valid),
         "n_train": len(data.train) - len(learnt.left_out),
@@ -135,7 +155,7 @@ def _metrics(learnt: OwnLearnt, valid: Mapping[str, Any], data: TrainingSet, *, 
         # validation samples share no group, copy or text with training samples: nothing of them was learned
         "learned": {"n": 0, "left": len(data.valid), "unknown": [], "recorded": len(data.train), "without": None},
         "compared": None,
-        "before_temperature": dict.fromkeys(("nll", "ece", "brier")),
+        "before_temperature": {key: before.get(key) for key in ("nll", "ece", "brier", "log_loss")},
     }
 
 
@@ -161,6 +181,10 @@ def _store(workspace: Workspace, learnt: OwnLearnt, data: TrainingSet, metrics: 
 def _admit(workspace: Workspace, model: Model, media: Sequence[Any], data: TrainingSet) -> tuple[str, str, str]:
     """The name that ``model`` earned and why, and the id of the champion of now."""
     from emolab.catalog import events, models
+    from emolab.catalog.registry.actor import actor
+    from emolab.loop.model.registry.gate_models import has_judges
+    from emolab.loop.model.registry.may_act import may_act
+    from emolab.loop.model.registry.pointer import moving
     from emolab.modalities.own_models import own_model
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -172,15 +196,19 @@ def _admit(workspace: Workspace, model: Model, media: Sequence[Any], data: Train
         alias, reason = "champion", "the same model as before"
     else:
         other = own_model(workspace.root / reigning.path)
-        theirs = None if other is None else judged(other, media, data).get("macro_f1")
+        theirs = None if other is None else judged(other, media, data)[0].get("macro_f1")
         wins = mine is not None and (theirs is None or mine > theirs)
         alias = "champion" if wins else "candidate"
         reason = _reason(mine, theirs, len(media), short(reigning.id))
-    with workspace.catalog() as catalog, catalog.begin() as tx:
+    with moving(workspace) as tx:
         models.add(tx, model)
         present = models.aliases(tx).get("champion")
+        if alias == "champion" and present not in (None, model.id) and not may_act(workspace):
+            alias, reason = "candidate", f"{actor()} may not promote (operations.promoters); {reason}"
+        elif alias == "champion" and present not in (None, model.id) and has_judges(tx):
+            alias, reason = "candidate", f"the holdout decides (emolab models promote candidate); {reason}"
         if models.aliases(tx).get(alias) != model.id:
-            models.set_alias(tx, alias, model.id)
+            models.set_alias(tx, alias, model.id, reason=reason)
             events.record(tx, "promote", {"model": model.id, "alias": alias, "before": present, "reason": reason})
         return alias, reason, models.aliases(tx)["champion"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from emolab.modalities.preparing import Preprocessing
     from emolab.progress import Progress
     from emolab.serving.given import Media
-    from emolab.serving.predictor import Model
+    from emolab.serving.predictor import Model, StatedModel
     from emolab.training.predict import Predictor
     from emolab.workspace import Workspace
 
@@ -63,9 +64,10 @@ def model_for(
     looking: CollectConfig,
     flips: bool | None,
     device: str | None,
+    tables: Mapping[str, NDArray[np.uint8]] | None,
     progress: Progress,
 ) -> Model:
-    """The model called ``name``, opened for ``pictures``.
+    """The model called ``name``, opened for ``pictures``, which are normalised by ``tables`` where there are any.
 
     PyTorch runs it where this process has loaded it already, where CUDA or Apple's GPU is asked for, or where the
     settings ask for it (training.engine = "torch"); otherwise an exported file does, which is far quicker to begin, on
@@ -75,11 +77,12 @@ def model_for(
     from emolab.loop.model.models import exported
     from emolab.loop.model.open_model import open_model
 
+    by_torch = partial(_by_torch, workspace, name, pictures, looking, flips=flips, tables=tables, progress=progress)
     where = device or config.training.device
     is_file = exported(name) is not None
     wanted = where not in ("auto", "cpu") or config.training.engine == "torch" or "torch" in sys.modules
     if not is_file and wanted and where != "tensorrt":
-        return _by_torch(workspace, name, pictures, looking, flips=flips, device=where, progress=progress)
+        return by_torch(device=where)
     try:
         return open_model(
             workspace,
@@ -94,24 +97,30 @@ def model_for(
         if is_file or device == "tensorrt":
             raise
         progress.note(f"PyTorch answers, which takes longer to begin: {error.message}")
-        return _by_torch(workspace, name, pictures, looking, flips=flips, device=where, progress=progress)
+        return by_torch(device=where)
 
 
 def modality_of(workspace: Workspace | None, name: str | Path) -> str:
     """What the model called ``name`` answers about, which tells which files are meant."""
-    from emolab.inference import model_document, runtime
-    from emolab.loop.model.models import exported, folder_in
+    from emolab.inference import runtime
+    from emolab.loop.model.models import exported
     from emolab.modalities.preparing import COLORS
 
     file = exported(name)
     if file is not None:
-        color = runtime.describe(file)["color"]
-    else:
-        color = model_document.describe(folder_in(workspace, str(name))).color
-    return COLORS[color].modality
+        return COLORS[runtime.describe(file)["color"]].modality
+    return preprocessing_of(workspace, name).modality
 
 
-def uncertainty_of(model: Model, unsure: float, coverage: float | None) -> Uncertainty:
+def preprocessing_of(workspace: Workspace | None, name: str | Path) -> Preprocessing:
+    """How samples are prepared for the model called ``name``, in a folder."""
+    from emolab.inference import model_document
+    from emolab.loop.model.models import folder_in
+
+    return model_document.describe(folder_in(workspace, str(name))).preprocessing
+
+
+def uncertainty_of(model: StatedModel, unsure: float, coverage: float | None) -> Uncertainty:
     """When ``model`` is unsure. Raises :class:`ConfigError` for a coverage it was not fitted to state."""
     from emolab.errors import ConfigError
     from emolab.inference.uncertainty import COVERAGES, Uncertainty, level_for
@@ -122,8 +131,8 @@ def uncertainty_of(model: Model, unsure: float, coverage: float | None) -> Uncer
     if level is None:
         raise ConfigError(
             f"Model {model.id[:12]} states no sets of classes that hold the right one in {coverage:.0%}.",
-            hint=f"Coverages are {', '.join(f'{c:g}' for c in COVERAGES)}, for models trained with at least 100 "
-            "validation samples; leave --coverage out for the most likely class alone.",
+            hint=f"Coverages are {', '.join(f'{c:g}' for c in COVERAGES)}, for models with at least 100 samples "
+            "that were held out in training; leave --coverage out, or train the model again with more of them.",
         )
     return Uncertainty(threshold=unsure, level=level)
 
@@ -136,6 +145,7 @@ def _by_torch(
     *,
     flips: bool | None,
     device: str,
+    tables: Mapping[str, NDArray[np.uint8]] | None,
     progress: Progress,
 ) -> TorchModel:
     from emolab.errors import MissingExtra
@@ -157,7 +167,7 @@ def _by_torch(
 
         from emolab.serving.predictor import Predictor as Reader
 
-        reader = Reader(TorchModel(predictor), looking)
+        reader = Reader(TorchModel(predictor), looking, tables=tables)
         chosen = pictures if len(pictures) <= k else [pictures[i * len(pictures) // k] for i in range(k)]
         crops = [crop.pixels for name, given in chosen for crop in reader.read(name, given).crops][:k]
         wanted = predictor.checkpoint.preprocessing

@@ -55,13 +55,15 @@ def csv_text(rows: Sequence[dict[str, Any]], classes: tuple[str, ...], *, faces:
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
+    by = ("normalised_by",) if any("normalised_by" in row for row in rows) else ()
     sets = ("among",) if any("among" in row for row in rows) else ()
     names = map(for_spreadsheet, classes)
-    writer.writerow(["file", "label", "confidence", *names, "error", "note", *sets, *(_FACE if faces else ())])
+    writer.writerow(["file", "label", "confidence", *names, "error", "note", *by, *sets, *(_FACE if faces else ())])
     for row in rows:
         numbers = [row["confidence"], *row["probs"].values()] if "probs" in row else [None] * (len(classes) + 1)
         cells = [row["file"], row.get("label"), *(None if p is None else f"{p:.6f}" for p in numbers)]
         cells += ["no face" if "no_face" in row else row.get("error"), row.get("note")]
+        cells += [row.get(name) for name in by]
         cells += [" ".join(row.get("among", ())) for _ in sets]
         if faces:
             points = [value for point in row.get("landmarks", {}).values() for value in point]
@@ -78,9 +80,10 @@ def _write_parquet(file: Path, rows: Sequence[dict[str, Any]], classes: tuple[st
 
     from emolab.files import write_bytes
 
+    by = ("normalised_by",) if any("normalised_by" in row for row in rows) else ()
     number, whole, text = pa.float64(), pa.int32(), pa.string()
     columns: dict[str, tuple[pa.DataType, list[Any]]] = {
-        **{name: (text, [row.get(name) for row in rows]) for name in ("file", "label", "error", "note")},
+        **{name: (text, [row.get(name) for row in rows]) for name in ("file", "label", "error", "note", *by)},
         "confidence": (number, [row.get("confidence") for row in rows]),
         "no_face": (pa.bool_(), ["no_face" in row for row in rows]),
         "unsure": (pa.bool_(), ["unsure" in row for row in rows]),

@@ -12,6 +12,7 @@ from emolab.words import many
 
 if TYPE_CHECKING:
     from emolab.config import Config
+    from emolab.inference.uncertainty import Uncertainty
     from emolab.modalities.intake import Intake
     from emolab.modalities.own_models import OwnModel
     from emolab.modalities.problems import Problem
@@ -37,22 +38,35 @@ class OwnRows:
     """One row for each sample in ``inputs`` (paths, bytes), as they come.
 
     A row has the likeliest class as ``label``, all that reach their thresholds as ``labels``, and the probability of
-    each class by itself. What cannot be read has a row with its reason, and counts as ``failed``. ``notes``, other
-    files by suffix (``ignored``) and the number of ``files`` are there at the end. Raises :class:`DataError` where
-    there is no file at all.
+    each class by itself; with ``coverage`` the set of classes ``among`` that holds all labels of so many samples. What
+    cannot be read has a row with its reason, and counts as ``failed``. ``notes``, other files by suffix (``ignored``)
+    and the number of ``files`` are there at the end. Raises :class:`DataError` where there is no file at all,
+    :class:`ConfigError` for a coverage that the model does not state.
     """
 
     def __init__(
-        self, model: OwnModel, inputs: Sequence[Any], config: Config, *, unsure: float, progress: Progress
+        self,
+        model: OwnModel,
+        inputs: Sequence[Any],
+        config: Config,
+        *,
+        unsure: float,
+        coverage: float | None,
+        progress: Progress,
     ) -> None:
+        from emolab.loop.model.predicting.predict_model import uncertainty_of
+        from emolab.serving.own_predictor import OwnServed
+
         self.model = model
+        self._uncertainty = uncertainty_of(OwnServed(model), unsure, coverage)
         self.notes: list[str] = []
         self.ignored: Counter[str] = Counter()
         self.files = self.failed = 0
-        self._inputs, self._config, self._unsure, self._progress = inputs, config, unsure, progress
+        self._inputs, self._config, self._progress = inputs, config, progress
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         from emolab.errors import DataError
+        from emolab.loop.model.judging.evaluate_own import UNCALIBRATED
 
         told = 0
         for row in self._rows():
@@ -62,6 +76,8 @@ class OwnRows:
         if not self.files:
             raise DataError("There is nothing in these paths that this model reads.")
         self._progress.note(f"{many(told, 'sample')} in {many(self.files, 'file')}.")
+        if self.model.temperature is None:
+            self._progress.warn(UNCALIBRATED)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         from emolab.modalities.intake import IngestOptions, open_intake
@@ -87,9 +103,9 @@ class OwnRows:
             else:
                 yield {"file": found.path, "error": f"{found.kind}: {found.message}", "note": None}
             if len(samples) == _BATCH:
-                yield from _answered(self.model, samples, self._unsure)
+                yield from _answered(self.model, samples, self._uncertainty)
                 samples.clear()
-        yield from _answered(self.model, samples, self._unsure)
+        yield from _answered(self.model, samples, self._uncertainty)
 
 
 def _samples(
@@ -135,7 +151,7 @@ def _given(number: int, one: Any) -> Any:
     return Item(data=data, name=str(getattr(one, "name", f"input {number}")))
 
 
-def _answered(model: OwnModel, samples: Sequence[tuple[str, bytes]], unsure: float) -> list[dict[str, Any]]:
+def _answered(model: OwnModel, samples: Sequence[tuple[str, bytes]], uncertainty: Uncertainty) -> list[dict[str, Any]]:
     if not samples:
         return []
     probs, errors = model.answers([data for _, data in samples])
@@ -155,7 +171,10 @@ def _answered(model: OwnModel, samples: Sequence[tuple[str, bytes]], unsure: flo
             "probs": {each: round(float(p), 6) for each, p in zip(model.classes, probs[i], strict=True)},
             "note": None,
         }
-        if row["confidence"] < unsure:
+        if uncertainty.unsure(probs[i]):
             row["unsure"] = True
+        among = uncertainty.among(probs[i])
+        if among is not None:
+            row["among"] = [model.classes[j] for j in among]
         rows.append(row)
     return rows

@@ -21,14 +21,7 @@ def write_report(
     path: Path, done: VideoPredicted, faces: Sequence[FaceSummary], portraits: Mapping[int, bytes]
 ) -> None:
     """Write the page to ``path``. Raises :class:`DataError` where that cannot be."""
-    from emolab.errors import DataError
-
-    page = _page(done, faces, portraits)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}.") from error
+    html.write_page(path, _page(done, faces, portraits))
 
 
 def _page(done: VideoPredicted, faces: Sequence[FaceSummary], portraits: Mapping[int, bytes]) -> str:
@@ -71,27 +64,13 @@ def _overview(done: VideoPredicted, shown: Sequence[FaceSummary]) -> str:
 
 
 def _stretches(done: VideoPredicted, face: FaceSummary) -> list[tuple[float, float, int, str]]:
-    """The time of a face, in pieces in which one class was ahead."""
-    found: list[tuple[float, float, int, str]] = []
-    best = face.shares.argmax(axis=1)
-    step = _step(face)
-    before: int | None = None
-    for at, place in zip(face.times.tolist(), best.tolist(), strict=True):
-        if found and place == before and at - found[-1][1] <= _GAP + step:
-            begin, _, colour, _ = found.pop()
-        else:
-            begin, colour = max(0.0, at - step / 2), place % timelines.COLOURS + 1
-        end = min(done.seconds, at + step / 2)
-        said = f"{done.classes[place]}, {timelines.clock(begin)} to {timelines.clock(end)}"
-        found.append((begin, end, colour, said))
-        before = place
+    """The time of a face, in pieces in which one class was ahead: begin, end, colour, and what is said of it."""
+    found = []
+    for run in face.runs(gap=_GAP):
+        end = min(done.seconds, run.end)
+        said = f"{done.classes[run.place]}, {timelines.clock(run.begin)} to {timelines.clock(end)}"
+        found.append((run.begin, end, run.place % timelines.COLOURS + 1, said))
     return found
-
-
-def _step(face: FaceSummary) -> float:
-    """The usual time between two parts of a summary."""
-    gaps = sorted((face.times[1:] - face.times[:-1]).tolist())
-    return gaps[len(gaps) // 2] if gaps else 0.1
 
 
 def _face(done: VideoPredicted, face: FaceSummary, portrait: bytes | None) -> html.Section:
@@ -101,7 +80,7 @@ def _face(done: VideoPredicted, face: FaceSummary, portrait: bytes | None) -> ht
         face.shares[::every].tolist(),
         done.classes,
         end=done.seconds,
-        gap=_GAP + every * _step(face),
+        gap=_GAP + every * face.step,
     )
     order = sorted(range(len(done.classes)), key=lambda i: -face.probs[i])[:3]
     mean = ", ".join(f"{done.classes[i]} {face.probs[i]:.0%}" for i in order if face.probs[i] >= 0.01)

@@ -9,6 +9,7 @@ const PAGES = {
   data: () => import("./data.js"),
   suggest: () => import("./suggest.js"),
   model: () => import("./model.js"),
+  monitor: () => import("./watch/watch.js"),
   team: () => import("./team.js"),
   try: () => import("./try.js"),
 };
@@ -89,8 +90,9 @@ async function open(again = false) {
   if (end) end();
   [end, shown] = [null, wanted];
   for (const link of $("nav").children) {
-    if (link.dataset.page === wanted) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.page !== wanted) { link.removeAttribute("aria-current"); continue; }
+    link.setAttribute("aria-current", "page");
+    link.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   fill($("main"));
   try {

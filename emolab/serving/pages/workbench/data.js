@@ -37,6 +37,7 @@ class Page {
   constructor(main, app, t, choices) {
     Object.assign(this, { app, t, choices, turn: new AbortController(), chosen: new Set() });
     this.counted = el("p", { class: "counted", role: "status" });
+    const unshown = Object.values(choices.left_out).reduce((sum, count) => sum + count, 0);
     this.note = el("div", { class: "said", role: "status" });
     this.controls = el("div", { class: "filters" });
     this.side = el("aside", { class: "side card", hidden: true, "aria-label": t("side") });
@@ -45,6 +46,7 @@ class Page {
     this.grid = grid({ t, chosen: this.chosen, mayChange: choices.may_change, open: (row) => this.open(row), changed: () => this.showChosen() });
     const narrow = matchMedia("(max-width: 640px)").matches;
     fill(main, el("div", { class: "head" }, el("h1", {}, t("title")), this.counted),
+      unshown > 0 && el("p", { class: "soft unshown" }, t("unshown", { n: this.n(unshown) })),
       el("details", { class: "choosing card", open: !narrow }, el("summary", {}, t("filters")), this.controls),
       this.note, el("div", { class: "wall-and-side" }, el("div", { class: "wall" }, el("p", { class: "soft keys" }, t("keys")), this.grid.element, this.more), this.side), this.bar);
     this.watch = new IntersectionObserver((seen) => { if (seen.some((each) => each.isIntersecting)) this.further(); }, { rootMargin: "600px" });

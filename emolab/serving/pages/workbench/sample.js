@@ -69,7 +69,10 @@ function shares(votes) {
   const people = counted.reduce((sum, vote) => sum + vote.people, 0);
   if (!people) return null;
   const found = {};
-  for (const vote of counted) found[vote.said] = (found[vote.said] ?? 0) + vote.people / people;
+  for (const vote of counted) {
+    const labels = [vote.said, ...vote.also];
+    for (const label of labels) found[label] = (found[label] ?? 0) + vote.people / people / labels.length;
+  }
   return found;
 }
 
@@ -78,7 +81,7 @@ function said(vote, t) {
     vote.confidence !== null && t("sure_of_it", { percent: percent(vote.confidence) }),
     vote.seconds !== null && t("seconds", { n: vote.seconds.toFixed(1) }), vote.rejected && t("not_counted")].filter(Boolean).join(" · ");
   return el("li", { data: { counts: vote.rejected === null } }, el("span", { class: "voter" }, vote.annotator),
-    el("b", {}, vote.said ?? t("skipped")), el("span", { class: "soft" }, more));
+    el("b", {}, vote.said === null ? t("skipped") : [vote.said, ...vote.also].join(" + ")), el("span", { class: "soft" }, more));
 }
 
 function facts(sample, t, language) {

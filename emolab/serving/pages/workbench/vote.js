@@ -18,7 +18,7 @@ export async function show(main, app) {
 
 class VotePage {
   constructor(main, app) {
-    Object.assign(this, { main, app, faces: [], history: [], left: 0, second: null, stars: 0, ended: false });
+    Object.assign(this, { main, app, faces: [], history: [], left: 0, second: null, stars: 0, marked: new Set(), ended: false });
     this.t = app.t;
     this.outbox = new Outbox(`emolab-out/${app.me.project}/${app.me.name}/`, {
       post: (path, body) => app.api("POST", path, { ...body, ...this.wants() }),
@@ -64,13 +64,15 @@ class VotePage {
     const button = (one) => {
       const made = el("button", {
         type: "button", class: one.meta ? "answer meta" : "answer", "aria-keyshortcuts": one.key.toUpperCase(),
-        data: { label: one.label }, onclick: () => this.press(one.label),
+        "aria-pressed": form.several ? "false" : null, data: { label: one.label }, onclick: () => this.press(one.label),
       }, el("kbd", { "aria-hidden": "true" }, one.key.toUpperCase()), el("span", {}, one.text), el("span", { class: "hidden-text" }));
       this.answers.set(one.label, made);
       return made;
     };
     this.skip = el("button", { type: "button", class: "plain", "aria-keyshortcuts": "ArrowRight",
       onclick: () => this.submit(null) }, t("vote.skip"), " ", el("kbd", { "aria-hidden": "true" }, "→"));
+    this.send = form.several && el("button", { type: "button", class: "plain send", "aria-keyshortcuts": "Enter",
+      onclick: () => this.sendMarked() }, t("vote.send"), " ", el("kbd", { "aria-hidden": "true" }, "⏎"));
     this.back = el("button", { type: "button", class: "plain", "aria-keyshortcuts": "Backspace",
       onclick: () => this.undo() }, t("vote.undo"), " ", el("kbd", { "aria-hidden": "true" }, "⌫"));
     this.secondButton = form.second && el("button", { type: "button", class: "plain", "aria-pressed": "false",
@@ -85,7 +87,7 @@ class VotePage {
         this.secondButton,
         form.confidence && el("span", { class: "stars" }, t("vote.sure"), " ", this.starButtons,
           el("kbd", { "aria-hidden": "true" }, "↑↓"))),
-      el("div", { class: "tools" }, this.back, this.skip));
+      el("div", { class: "tools" }, this.back, this.skip, this.send));
     this.empty = el("section", { class: "card notice", hidden: true }, el("h1"), el("p"));
     this.room = el("div", { class: form.second || form.confidence ? "vote extra" : "vote" },
       el("div", { class: "ask" }, el("h1", {}, form.question), this.count),
@@ -100,7 +102,7 @@ class VotePage {
     const examples = form.buttons.filter((one) => one.examples);
     return el("details", { class: "help card" }, el("summary", {}, t("vote.help")),
       form.own.split(/\n\s*\n/).filter(Boolean).map((text) => el("p", { class: "own" }, text)),
-      el("p", {}, form.task), el("p", {}, t("vote.submit")), el("p", {}, form.cannot),
+      el("p", {}, form.task), el("p", {}, t(form.several ? "vote.several" : "vote.submit")), el("p", {}, form.cannot),
       examples.length > 0 && el("h2", {}, form.examples),
       examples.length > 0 && el("dl", { class: "examples" }, examples.map((one) => el("div", {},
         el("dt", {}, one.text),
@@ -116,8 +118,10 @@ class VotePage {
     for (const [label, made] of this.answers) {
       made.dataset.guess = face?.guess === label ? "yes" : "";
       made.dataset.second = this.second === label ? "yes" : "";
+      if (this.form.several) made.setAttribute("aria-pressed", String(this.marked.has(label)));
       made.lastChild.textContent = face?.guess === label ? this.t("vote.guess") : "";
     }
+    if (this.send) this.send.disabled = this.marked.size === 0;
     if (this.secondButton) {
       this.secondButton.setAttribute("aria-pressed", String(this.choosing === true));
       this.secondButton.firstChild.textContent = this.second
@@ -186,6 +190,7 @@ class VotePage {
     this.room.hidden = !face;
     this.empty.hidden = Boolean(face);
     [this.second, this.stars, this.choosing, this.shownAt, this.away] = [null, 0, false, null, 0];
+    this.marked.clear();
     if (!face) {
       const kind = this.asked === false ? "nothing" : "done";
       this.empty.children[0].textContent = this.t(`vote.${kind}.title`);
@@ -230,6 +235,7 @@ class VotePage {
     let done = true;
     if (event.key === "Backspace" || event.ctrlKey) this.undo();
     else if (event.key === "ArrowRight") this.submit(null);
+    else if (event.key === "Enter" && this.form.several && !event.target.closest?.("button, summary, a")) this.sendMarked();
     else if (event.key === " " && this.faces[0]?.begin && !event.target.closest?.("button, summary")) this.faces[0].begin();
     else if (event.key === "ArrowUp" && this.form.confidence) this.sure(Math.min(3, this.stars + 1));
     else if (event.key === "ArrowDown" && this.form.confidence) this.sure(Math.max(0, this.stars - 1));
@@ -240,8 +246,26 @@ class VotePage {
   }
 
   press(label) {
-    if (this.choosing) this.markSecond(label);
+    if (this.form.several) this.mark(label);
+    else if (this.choosing) this.markSecond(label);
     else this.submit(label);
+  }
+
+  /** Add a class to the answer, or take it off; "cannot say" stands alone. */
+  mark(label) {
+    if (!this.faces[0] || this.shownAt === null) return;
+    const metas = new Set(this.form.buttons.filter((one) => one.meta).map((one) => one.label));
+    if (this.marked.has(label)) this.marked.delete(label);
+    else {
+      for (const other of [...this.marked]) if (metas.has(label) || metas.has(other)) this.marked.delete(other);
+      this.marked.add(label);
+    }
+    this.buttons();
+  }
+
+  sendMarked() {
+    const said = this.form.buttons.map((one) => one.label).filter((label) => this.marked.has(label));
+    if (said.length) this.submit(said[0], said.slice(1));
   }
 
   chooseSecond() {
@@ -261,7 +285,7 @@ class VotePage {
     this.buttons();
   }
 
-  submit(label) {
+  submit(label, also = []) {
     const face = this.faces[0];
     if (!face || this.shownAt === null || performance.now() - this.shownAt < TOO_QUICK_MS) return;
     const seconds = (performance.now() - this.shownAt - this.away) / 1000;
@@ -270,6 +294,7 @@ class VotePage {
     if (label === null) body.skip = true;
     else {
       body.label = label;
+      if (also.length) body.also = also;
       if (this.second && this.second !== label) body.second = this.second;
       if (this.stars) body.stars = this.stars;
     }
@@ -278,7 +303,7 @@ class VotePage {
     this.history.push({ id: body.id, face });
     if (this.history.length > 50) this.history.shift();
     this.left = Math.max(0, this.left - 1);
-    this.said.textContent = label === null ? this.t("vote.skipped") : `${this.t("vote.last")} ${this.text(label)}`;
+    this.said.textContent = label === null ? this.t("vote.skipped") : `${this.t("vote.last")} ${[label, ...also].map((one) => this.text(one)).join(" + ")}`;
     this.showFace();
     this.buttons();
     this.outbox.add(`${API}/answers`, body);

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from emolab.loop.operate.live.side_thread import SideThread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from emolab.serving.live.frame_answers import FrameAnswer
     from emolab.serving.live.frame_sources import FrameSource, TimedFrame
     from emolab.serving.live.pipeline import LiveAnswer
+
+    DrawnFrame = tuple[FrameAnswer, NDArray[np.uint8]]
 
 #: Who hears of every answer: the name of its stream, and the answer.
 Listener = Callable[[str, "LiveAnswer"], None]
@@ -129,7 +132,7 @@ class LiveSession:
         return None
 
 
-class LiveWriter:
+class LiveWriter(SideThread["DrawnFrame"]):
     """Draws, records and lists answers in a thread of its own, so that no frame waits for that; a context manager.
 
     With ``hurry`` frames are left out, and counted in ``left_out``, where they come faster than they are written.
@@ -139,6 +142,7 @@ class LiveWriter:
         from emolab.serving.live.recording import Recorder
         from emolab.serving.live.timeline import FORMS, TimelineWriter
 
+        super().__init__("live-writer", waiting=_WAITING)
         self._classes, self._hurry = classes, hurry
         self._stack = ExitStack()
         self._recorder = None if record is None else self._stack.enter_context(Recorder(record))
@@ -147,35 +151,14 @@ class LiveWriter:
             timeline.parent.mkdir(parents=True, exist_ok=True)
             stream = self._stack.enter_context(timeline.open("w", encoding="utf-8", newline=""))
             self._rows = TimelineWriter(stream, FORMS[timeline.suffix.lower()], classes)
-        self._waiting: queue.Queue[tuple[FrameAnswer, NDArray[np.uint8]] | None] = queue.Queue(_WAITING)
-        self._thread = threading.Thread(target=self._run, name="live-writer", daemon=True)
-        self._failure: BaseException | None = None
         self.left_out = 0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._waiting.put(None)
-        self._thread.join()
-        self._stack.close()
-        if self._failure is not None:
-            raise self._failure
-
-    @property
-    def failed(self) -> bool:
-        """Whether nothing is written any more; leaving the context raises why."""
-        return self._failure is not None
 
     def see(self, stream: str, answer: LiveAnswer) -> None:
         """Take one answer with its frame."""
         del stream
         if answer.answer is None or answer.pixels is None:
             return
-        try:
-            self._waiting.put((answer.answer, answer.pixels), block=not self._hurry)
-        except queue.Full:
+        if not self.give((answer.answer, answer.pixels), wait=not self._hurry):
             self.left_out += 1
 
     def tell(self, notes: list[str]) -> None:
@@ -183,20 +166,20 @@ class LiveWriter:
         if self.left_out:
             notes.append(f"{self.left_out:,} frames came faster than they could be written, and are not in the files")
 
-    def _run(self) -> None:
+    def work(self) -> None:
+        """Write answers and draw frames."""
         from emolab.serving.live.overlay import drawn
 
-        while (given := self._waiting.get()) is not None:
-            if self._failure is not None:
-                continue  # so that nobody waits for a full queue
+        while (given := self.taken()) is not None:
             answer, pixels = given
-            try:
-                if self._rows is not None:
-                    self._rows.write(answer)
-                if self._recorder is not None:
-                    self._recorder.write(answer.seconds, drawn(pixels, answer, self._classes))
-            except BaseException as error:
-                self._failure = error
+            if self._rows is not None:
+                self._rows.write(answer)
+            if self._recorder is not None:
+                self._recorder.write(answer.seconds, drawn(pixels, answer, self._classes))
+
+    def close(self) -> None:
+        """Close the film and the table."""
+        self._stack.close()
 
 
 def watch(

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emolab.loop.operate.live_session import LiveSession
+from emolab.loop.operate.live.live_session import LiveSession
 from emolab.progress import SILENT
 from emolab.results import Result
 
 if TYPE_CHECKING:
     from emolab.config import CollectConfig, Config
     from emolab.inference.served_model import ServedModel
-    from emolab.loop.operate.live_collecting import PoolCollector
-    from emolab.loop.operate.live_page import BrowserPage, PageRequest
-    from emolab.loop.operate.live_session import Listener, LiveStatus
-    from emolab.loop.operate.live_voice import Listened
+    from emolab.loop.operate.live.live_collecting import PoolCollector
+    from emolab.loop.operate.live.live_page import BrowserPage, PageRequest
+    from emolab.loop.operate.live.live_session import Listener, LiveStatus
+    from emolab.loop.operate.live.live_voice import Listened
     from emolab.progress import Progress
     from emolab.serving.hearing.voice_stream import WindowAnswer
     from emolab.serving.live.face_stream import FaceStream
@@ -91,14 +91,14 @@ def live(
     Raises :class:`ConfigError` for what does not go together, :class:`EmolabError` where there is no such device.
     """
     from emolab.config import Config
-    from emolab.loop.operate import live_voice
-    from emolab.loop.operate.live_page import PageRequest
+    from emolab.loop.operate.live import live_voice
+    from emolab.loop.operate.live.live_page import PageRequest
 
     collecting = _checked(
         source, workspace, collect_uncertain, consent, microphone=microphone, record=record, timeline=timeline
     )
     config = config or (Config() if workspace is None else workspace.config)
-    model = model or live_voice.default_model(workspace, source, microphone=microphone)
+    model = model or live_voice.model_for_source(workspace, source, microphone=microphone)
     opened = _opened(workspace, model, config, flips=flips, device=device, progress=progress)
     if microphone or opened.preprocessing.has_voices:
         only_faces = {"record": record, "smooth": smooth, "collect_uncertain": collect_uncertain or None}
@@ -140,9 +140,9 @@ def _look(
     collecting: tuple[Workspace, str] | None,
 ) -> Lived:
     """Answer about the faces before ``source``, or those that a page sends, until the ``session`` is over."""
-    from emolab.loop.operate.live_collecting import PoolCollector
-    from emolab.loop.operate.live_page import serve_page
-    from emolab.loop.operate.live_session import watch
+    from emolab.loop.operate.live.live_collecting import PoolCollector
+    from emolab.loop.operate.live.live_page import serve_page
+    from emolab.loop.operate.live.live_session import watch
     from emolab.serving.live.frame_sources import open_source
 
     looked: FrameSource | None = None
@@ -178,6 +178,7 @@ def _opened(
         engine=settings.engine,
         exact=False,
         device=device,
+        alone="emolab live",
         progress=progress,
     )
 

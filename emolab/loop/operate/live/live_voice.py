@@ -71,26 +71,24 @@ class ListenRequest:
     seconds: float | None = None
 
 
-def default_model(workspace: Workspace | None, source: str | None, *, microphone: bool) -> str:
+def model_for_source(workspace: Workspace | None, source: str | None, *, microphone: bool) -> str:
     """The champion, where there is none the model that comes with emolab for what is looked at or heard.
 
-    Raises :class:`ConfigError` where this emolab brings none for voices.
+    Raises :class:`ConfigError` where this emolab brings none for voices, :class:`DataError` where none for faces.
     """
-    from emolab.errors import ConfigError
-    from emolab.loop.model.models import champion
+    from emolab.errors import ConfigError, DataError
+    from emolab.loop.model.models import default_model
     from emolab.modalities.audio.sound_names import SOUNDS
-    from emolab.training.networks import bundled
 
-    if workspace is not None and champion(workspace) is not None:
-        return "champion"
     if not microphone and (source is None or Path(source).suffix.lower() not in SOUNDS):
-        return "face48"
-    if "voice16" not in bundled.names():
+        return default_model(workspace, "image")
+    try:
+        return default_model(workspace, "audio")
+    except DataError as error:
         raise ConfigError(
             "There is no model of voices here.",
             hint=f"Name one after the source: emolab live {'--microphone default' if microphone else source} MODEL",
-        )
-    return "voice16"
+        ) from error
 
 
 def refuse_windows(window: float | None, hop: float | None) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import queue
-import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from emolab.loop.operate.live.side_thread import SideThread
 
 if TYPE_CHECKING:
     from emolab.catalog import Catalog
@@ -23,7 +24,7 @@ _BUSY = 600.0
 SOURCE = "live"
 
 
-class PoolCollector:
+class PoolCollector(SideThread["Item"]):
     """Keeps noteworthy frames as samples; a context manager. All that it does with a workspace, it does in a thread.
 
     ``consent`` is kept with every sample. ``added`` and ``known`` count samples, ``left_out`` the frames that came too
@@ -35,30 +36,13 @@ class PoolCollector:
 
         from emolab.serving.live.noteworthy import Noteworthy
 
+        super().__init__("live-collect", waiting=_WAITING)
         self._workspace, self.consent = workspace, consent
         self.session = f"live {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         self._judges: dict[str, Noteworthy] = {}
-        self._waiting: queue.Queue[Item | None] = queue.Queue(_WAITING)
-        self._thread = threading.Thread(target=self._run, name="live-collect", daemon=True)
-        self._failure: BaseException | None = None
         self._number = 0
         self.added = self.known = self.left_out = 0
         self.reasons: Counter[str] = Counter()
-
-    def __enter__(self) -> PoolCollector:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._waiting.put(None)
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    @property
-    def failed(self) -> bool:
-        """Whether nothing is kept any more; leaving the context raises why."""
-        return self._failure is not None
 
     def see(self, stream: str, answer: LiveAnswer) -> None:
         """Judge one answer of ``stream`` (a tab, or the camera); quick, for it is called between two frames."""
@@ -67,7 +51,7 @@ class PoolCollector:
         from emolab.datasets.collect.ingest import Item
         from emolab.serving.live.noteworthy import Noteworthy
 
-        if answer.answer is None or answer.pixels is None or self._failure is not None:
+        if answer.answer is None or answer.pixels is None or self.failed:
             return
         judge = self._judges.get(stream)
         if judge is None:
@@ -83,12 +67,10 @@ class PoolCollector:
             group=self.session,
             consent=self.consent,
         )
-        try:
-            self._waiting.put_nowait(item)
-        except queue.Full:
-            self.left_out += 1
-        else:
+        if self.give(item):
             self.reasons[reason] += 1
+        else:
+            self.left_out += 1
 
     def to_dict(self) -> dict[str, object]:
         """What was kept, ready for JSON."""
@@ -100,21 +82,19 @@ class PoolCollector:
             "reasons": dict(self.reasons.most_common()),
         }
 
-    def _run(self) -> None:
+    def work(self) -> None:
+        """Bring frames in, a lot at a time; at the end look for copies among them."""
         from emolab.datasets.collect.collect import group_copies
 
-        try:
-            with self._workspace.catalog() as catalog:
-                more = True
-                while more:
-                    lot, more = self._lot()
-                    if lot:
-                        self._keep(catalog, lot)
-                if self.added:
-                    with self._workspace.lock("collect", wait=_BUSY):
-                        group_copies(self._workspace, catalog)
-        except BaseException as error:
-            self._failure = error
+        with self._workspace.catalog() as catalog:
+            more = True
+            while more:
+                lot, more = self._lot()
+                if lot:
+                    self._keep(catalog, lot)
+            if self.added:
+                with self._workspace.lock("collect", wait=_BUSY):
+                    group_copies(self._workspace, catalog)
 
     def _keep(self, catalog: Catalog, lot: list[Item]) -> None:
         from emolab.datasets.collect.collect import ingest_options
@@ -134,7 +114,7 @@ class PoolCollector:
         until = time.monotonic() + _SECONDS
         while len(lot) < _LOT and (left := until - time.monotonic()) > 0:
             try:
-                item = self._waiting.get(timeout=left)
+                item = self.taken(left)
             except queue.Empty:
                 break
             if item is None:

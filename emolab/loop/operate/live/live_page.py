@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emolab.loop.operate.live_session import Listener, LiveSession
+    from emolab.loop.operate.live.live_session import Listener, LiveSession
     from emolab.serving.live.face_stream import FaceStream
     from emolab.serving.live.pipeline import LiveAnswer
 

@@ -1,0 +1,1 @@
+"""``emolab consent`` and ``privacy``: what people agreed to, and what is held about them."""

@@ -1,0 +1,1 @@
+"""Votes leave as a file and come back from one."""

@@ -1,0 +1,79 @@
+"""Votes come in from a file of another program, or of another workspace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emolab.results import Result
+
+if TYPE_CHECKING:
+    from emolab.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedVotes(Result):
+    """What became of the ``votes`` of ``file``: ``new`` in the ledger, ``known`` already, ``withdrawn`` here before.
+
+    ``changed`` of the new ones supersede what they contradict; ``renamed`` counts labels by "as written -> class". With
+    ``dry_run`` nothing was added.
+    """
+
+    file: Path
+    format: str
+    votes: int
+    new: int
+    known: int
+    withdrawn: int
+    changed: int
+    renamed: dict[str, int]
+    dry_run: bool
+
+
+def import_votes(
+    workspace: Workspace,
+    file: str | Path,
+    *,
+    format: str | None = None,
+    annotator: str | None = None,
+    replace: bool = False,
+    dry_run: bool = False,
+) -> ImportedVotes:
+    """Add the votes of ``file`` to the ledger; the same file again adds nothing.
+
+    ``format`` is as in :func:`export_votes` [what the file holds]. ``annotator`` is who gave the answers that name
+    nobody; a folder of labels is a dataset of that name [import]. ``replace`` lets votes of the file supersede those
+    that they contradict. Raises :class:`DataError`, with counts and before anything is added, for labels and samples
+    that this workspace does not have, and for votes that contradict the ledger.
+    """
+    from emolab.catalog import settings
+    from emolab.labeling.answers.pseudonyms import pseudonym
+    from emolab.labeling.exchange import vote_columns, vote_formats, vote_intake
+
+    path = Path(file).expanduser()
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        form, rows = vote_formats.read_rows(
+            path, format, person=lambda address: pseudonym(settings.secret(tx), address), annotator=annotator
+        )
+        kind = "dataset" if form == "folder" else "person"
+        who = (annotator or "import") if form == "folder" else annotator
+        found = [vote_columns.file_vote(row, place, who, kind) for place, row in rows]
+        config = workspace.config
+        intake = vote_intake.compare(
+            tx, found, config.project.classes, superseding=replace, several=config.labeling.several
+        )
+        new = sum(map(len, intake.new.values()))
+        if not dry_run:
+            vote_intake.take_in(tx, intake, path.name)
+    return ImportedVotes(
+        file=path,
+        format=form,
+        votes=len(found),
+        new=new,
+        known=intake.known,
+        withdrawn=intake.withdrawn,
+        changed=intake.changed,
+        renamed=dict(intake.renamed),
+        dry_run=dry_run,
+    )

@@ -1,0 +1,1 @@
+"""Trainings and names of models, told to a tracking server beside emolab."""

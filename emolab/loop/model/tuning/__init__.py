@@ -1,0 +1,1 @@
+"""Settings of a training, searched within a budget of time."""

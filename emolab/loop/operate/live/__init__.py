@@ -1,0 +1,1 @@
+"""Watching and listening live: a camera, a microphone, a film or a browser page."""

@@ -1,0 +1,297 @@
+"""The reference of a model's watch: what it is compared with, kept on disk from the first look on.
+
+``reference.json`` says what it is and is written last; the columns lie beside it as arrays. Another reference, or
+windows of another length, begin a new watch: the looks so far move to a file of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emolab.catalog.storage.engine import now as moment
+from emolab.errors import ConfigError, DataError, EmolabError
+from emolab.files import write_text
+from emolab.loop.operate.monitor import look_record
+from emolab.loop.operate.monitor.seen_windows import MOST, FinishedWindow, day, observed
+from emolab.monitoring.reference import FEWEST, Observations
+from emolab.records import HOLDOUT, SPLITS
+from emolab.words import many
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from emolab.loop.operate.monitor.watched_model import WatchedModel
+    from emolab.progress import Progress
+    from emolab.workspace import Workspace
+
+#: What a reference may be besides a period FROM..TO.
+JUDGED, FIRST = "judged", "first"
+#: Splits that no training reads.
+JUDGING = (*SPLITS[1:], HOLDOUT)
+FILE = "reference.json"
+_COLUMNS = ("probs", "embeddings", "quality", "agreement", "seconds", "truth")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WatchReference:
+    """``seen`` is what windows are compared with; it was given as ``asked``, and ``words`` says what it is.
+
+    ``judged`` with ``truth`` (n,) are the samples that accuracy is estimated from; ``None`` where too few are labelled,
+    which ``unjudged`` says. Windows that begin before ``begins`` are not looked at.
+    """
+
+    asked: str
+    every: str
+    words: str
+    begins: datetime | None
+    seen: Observations
+    judged: Observations | None
+    truth: NDArray[np.int64]
+    unjudged: str
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of the judged samples; ``None`` without any."""
+        if self.judged is None:
+            return None
+        return float((self.judged.probs.argmax(axis=1) == self.truth).mean())
+
+
+def kept(workspace: Workspace, model: str) -> WatchReference | None:
+    """The reference of the running watch of ``model`` (its whole id); ``None`` before the first.
+
+    Raises :class:`DataError` for damaged files.
+    """
+    home = look_record.home(workspace, model)
+    if not (home / FILE).exists():
+        return None
+    try:
+        told = json.loads((home / FILE).read_text(encoding="utf-8"))
+        seen, _ = _read(home, "seen", told)
+        judged, truth = _read(home, "judged", told) if told["judged"] else (None, np.empty(0, np.int64))
+        begins = told["begins"] and datetime.fromisoformat(told["begins"])
+        return WatchReference(
+            asked=told["reference"], every=told["every"], words=told["words"], begins=begins,
+            seen=seen, judged=judged, truth=truth, unjudged=told["unjudged"],
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, DataError) as error:
+        raise DataError(
+            f"The reference in {home} is damaged: {error}.",
+            hint=f"Begin a new watch: rm {home / FILE}, then emolab monitor",
+        ) from error
+
+
+def begin(
+    workspace: Workspace,
+    watched: WatchedModel,
+    *,
+    asked: str,
+    every: str,
+    finished: Sequence[FinishedWindow],
+    progress: Progress,
+) -> WatchReference:
+    """Begin a watch with the reference ``asked`` for and keep it; the looks of an earlier watch move away.
+
+    Raises :class:`DataError` where it has fewer than 100 samples, :class:`ConfigError` for what is no reference.
+    """
+    home = look_record.home(workspace, watched.id)
+    by_samples = asked in (JUDGED, *JUDGING)
+    try:
+        judged, truth, why = _judged(workspace, watched, JUDGING, progress)
+    except EmolabError as error:
+        if by_samples:
+            raise
+        judged, truth, why = None, np.empty(0, np.int64), error.message
+    if by_samples:
+        seen, words, begins = _of_samples(workspace, watched, asked, judged, progress), _NAMES[asked], None
+        until = finished[0].begin.isoformat() if finished else moment()
+        period = ("", until)
+    else:
+        start, end = _period(asked, finished)
+        seen, _ = observed(watched.log, start, end)
+        words, begins = f"what it saw from {start.date()} to {(end - timedelta(days=1)).date()}", end
+        period = (start.isoformat(), end.isoformat())
+    if len(seen) < FEWEST:
+        raise DataError(
+            f"The reference ({words}) has {many(len(seen), 'sample')}; it needs {FEWEST} or more.",
+            hint="Take what was served: emolab monitor --reference first, or --reference 2026-01-05..2026-01-18"
+            if by_samples
+            else "Take a longer time, such as --reference 2026-01-05..2026-01-18, or wait until more was asked.",
+        )
+    made = WatchReference(
+        asked=asked, every=every, words=words, begins=begins, seen=_with_people(workspace, seen, *period),
+        judged=None, truth=np.empty(0, np.int64), unjudged=why,
+    )  # fmt: skip
+    made = _with_judged(made, judged, truth, why)
+    _set_aside(home)
+    _keep(home, made)
+    return made
+
+
+def with_new_labels(
+    workspace: Workspace, watched: WatchedModel, reference: WatchReference, *, progress: Progress
+) -> WatchReference:
+    """The same reference, with judged samples where enough are labelled by now that were not at its beginning."""
+    from emolab.labeling.labels.current_labels import labels_if_any
+
+    labels = labels_if_any(workspace) if reference.judged is None else None
+    if labels is None or len(labels.samples) < FEWEST or not (watched.folder / "model.json").is_file():
+        return reference
+    made = _with_judged(reference, *_judged(workspace, watched, JUDGING, progress))
+    if made.judged is not None:
+        _keep(look_record.home(workspace, watched.id), made)
+    return made
+
+
+def _with_judged(
+    made: WatchReference, judged: Observations | None, truth: NDArray[np.int64], why: str
+) -> WatchReference:
+    """``made`` with the labelled ones of ``judged``, where they are enough."""
+    labelled = np.flatnonzero(truth >= 0)
+    if judged is None or len(labelled) < FEWEST:
+        return replace(made, unjudged=why)
+    return replace(made, judged=judged.rows(labelled), truth=truth[labelled], unjudged="")
+
+
+_NAMES = {
+    JUDGED: "the samples that judge models here",
+    "valid": "the validation samples",
+    "test": "the test samples",
+    HOLDOUT: "the holdout",
+}
+
+
+def _period(asked: str, finished: Sequence[FinishedWindow]) -> tuple[datetime, datetime]:
+    """The time that ``asked`` means, its end not included."""
+    if asked == FIRST:
+        full = next((window for window in finished if window.n), None)
+        if full is None:
+            raise DataError("No window has ended yet that could be the reference.", hint="Wait until one has.")
+        return full.begin, full.end
+    start, dots, end = asked.partition("..")
+    try:
+        if not dots:
+            raise ValueError
+        found = day(start), day(end) + timedelta(days=1)
+    except ValueError:
+        raise ConfigError(
+            f'"{asked}" is no reference.',
+            hint=f"Known: {JUDGED}, {', '.join(JUDGING)}, {FIRST}, or days such as 2026-01-05..2026-01-18.",
+        ) from None
+    if found[1] <= found[0]:
+        raise ConfigError(f"The reference {asked} ends before it begins.", hint="Write the earlier day first.")
+    return found
+
+
+def check_asked(asked: str) -> None:
+    """Raise :class:`ConfigError` where ``asked`` is no reference."""
+    if asked not in (JUDGED, *JUDGING, FIRST):
+        _period(asked, ())
+
+
+def _judged(
+    workspace: Workspace, watched: WatchedModel, splits: Sequence[str], progress: Progress
+) -> tuple[Observations | None, NDArray[np.int64], str]:
+    """What the model says of the samples of ``splits`` that it has not learned from, and their classes (-1: none, and
+    a number beyond the model's classes for one that it does not know: whatever it answers is wrong).
+
+    The last is why there is none, or why accuracy cannot be estimated from them.
+    """
+    from emolab.catalog import samples
+    from emolab.labeling.labels.current_labels import labels_if_any
+    from emolab.loop.model.registry.gate_models import learned_from
+    from emolab.loop.operate.monitor.sample_columns import sample_columns
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        found = [one for split in splits for one in samples.iterate(conn, split=split)]
+    if len(found) > MOST:
+        rows = np.sort(np.random.default_rng(0).choice(len(found), MOST, replace=False))
+        found = [found[i] for i in rows.tolist()]
+    if found and watched.record is not None:
+        known, _ = learned_from(workspace, watched.record, found, progress)
+        found = [one for one, was in zip(found, known.tolist(), strict=True) if not was]
+    if not found:
+        return None, np.empty(0, np.int64), "no sample of a split judges models here"
+    seen, rows = sample_columns(workspace, watched.served(workspace, progress), found, progress=progress)
+    labels = labels_if_any(workspace, progress=progress)
+    hard = {} if labels is None else dict(zip(labels.samples, labels.hard.tolist(), strict=True))
+    names = () if labels is None else labels.classes
+    place = {name: i for i, name in enumerate(watched.classes)}
+    said = [hard.get(found[row].id) for row in rows.tolist()]
+    unknown = len(watched.classes)
+    truth = np.array([-1 if i is None else place.get(names[i], unknown) for i in said], dtype=np.int64)
+    few = f"{many(int((truth >= 0).sum()), 'labelled sample')} of valid, test and holdout are too few ({FEWEST})"
+    return seen, truth, few
+
+
+def _of_samples(
+    workspace: Workspace, watched: WatchedModel, asked: str, judged: Observations | None, progress: Progress
+) -> Observations:
+    """The columns of the reference ``asked`` for, which are samples."""
+    if asked != JUDGED:
+        judged = _judged(workspace, watched, (asked,), progress)[0]
+    if judged is None:
+        raise DataError(
+            f"There are no samples in the reference ({_NAMES[asked]}) that the model has not learned from.",
+            hint="Take what was served: emolab monitor --reference first",
+        )
+    return judged
+
+
+def _with_people(workspace: Workspace, seen: Observations, begin: str, end: str) -> Observations:
+    """``seen`` with the annotators' columns of that time."""
+    from emolab.loop.operate.monitor.annotator_columns import annotator_columns
+
+    agreement, seconds = annotator_columns(workspace, begin, end)
+    return replace(seen, agreement=agreement, seconds=seconds)
+
+
+def _set_aside(home: Path) -> None:
+    """End the watch so far: first its reference goes, so that none is left with half of another's files."""
+    (home / FILE).unlink(missing_ok=True)
+    looks = home / look_record.FILE
+    if looks.exists():
+        number = 1 + sum(1 for _ in home.glob("looks-*.jsonl"))
+        looks.rename(home / f"looks-{number:04d}.jsonl")
+
+
+def _keep(home: Path, made: WatchReference) -> None:
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for part, seen in (("seen", made.seen), ("judged", made.judged)):
+        if seen is not None:
+            quality = [seen.quality[name] for name in sorted(seen.quality)]
+            columns = {
+                "probs": seen.probs, "embeddings": seen.embeddings, "agreement": seen.agreement,
+                "seconds": seen.seconds, "truth": made.truth if part == "judged" else np.empty(0, np.int64),
+                "quality": np.stack(quality, axis=1) if quality else np.empty((len(seen), 0)),
+            }  # fmt: skip
+            for name, column in columns.items():
+                np.save(home / f"{part}.{name}.npy", column)
+    told = {
+        "version": 1, "reference": made.asked, "every": made.every, "words": made.words, "at": moment(),
+        "begins": made.begins and made.begins.isoformat(), "classes": list(made.seen.classes),
+        "quality": sorted(made.seen.quality), "n": len(made.seen), "judged": made.judged is not None,
+        "unjudged": made.unjudged,
+    }  # fmt: skip
+    write_text(home / FILE, json.dumps(told))
+
+
+def _read(home: Path, part: str, told: dict[str, Any]) -> tuple[Observations, NDArray[np.int64]]:
+    columns = {name: np.load(home / f"{part}.{name}.npy", allow_pickle=False) for name in _COLUMNS}
+    seen = Observations(
+        classes=tuple(told["classes"]),
+        probs=columns["probs"],
+        embeddings=columns["embeddings"],
+        quality={name: columns["quality"][:, i] for i, name in enumerate(told["quality"])},
+        agreement=columns["agreement"],
+        seconds=columns["seconds"],
+    )
+    return seen, columns["truth"]

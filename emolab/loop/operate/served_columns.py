@@ -1,0 +1,150 @@
+"""The opt-in log of a served model: a thread writes what was answered, and no answer waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emolab.errors import EmolabError
+from emolab.monitoring.served_log import LogShape, ServedLog
+from emolab.serving.predictor import Predictor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from emolab.config import CollectConfig
+    from emolab.inference.served_model import ServedModel
+    from emolab.inference.uncertainty import Uncertainty
+    from emolab.serving.answers import Crop
+
+logger = logging.getLogger("emolab.serving")
+
+#: Where the log lies in the workspace's state.
+FOLDER = "served"
+#: Quality that is measured of what the network saw of a picture; other samples have none.
+QUALITY = ("blur", "brightness", "contrast")
+#: Batches that may wait to be written; more are counted and left out.
+MOST_WAITING = 256
+_SECONDS_TO_END = 10.0
+
+
+class ServedColumns:
+    """Writes to ``folder`` what models answered; ``days`` and ``most`` bytes bound it. ``warn`` is told, once, of a log
+    that ends because it cannot be written: answers go on.
+    """
+
+    def __init__(self, folder: Path, *, days: int, most: int, warn: Callable[[str], object]) -> None:
+        self._folder, self._days, self._most, self._warn = folder, days, most, warn
+        self._logs: dict[str, ServedLog] = {}
+        self._queue: queue.Queue[tuple[ServedModel, NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]] | None]
+        self._queue = queue.Queue(MOST_WAITING)
+        self._failed = False
+        #: Rows that were not written, because the thread was behind or the disk is full.
+        self.left_out = 0
+        self._thread = threading.Thread(target=self._run, name="served log", daemon=True)
+        self._thread.start()
+
+    def offer(
+        self, model: ServedModel, pixels: NDArray[np.uint8], probs: NDArray[np.float32], features: NDArray[np.float32]
+    ) -> None:
+        """Keep a batch. Returns at once."""
+        try:
+            self._queue.put_nowait((model, pixels, probs, features))
+        except queue.Full:
+            self.left_out += len(probs)
+
+    def lacking(self) -> int:
+        """How many rows the log lacks."""
+        return self.left_out
+
+    def close(self) -> None:
+        """Write what waits, within a few seconds, then stop; say how many rows were left out."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=_SECONDS_TO_END)
+        self._thread.join(_SECONDS_TO_END)
+        while self._thread.is_alive():  # a disk that does not answer: what still waits is not written
+            try:
+                waiting = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            self.left_out += 0 if waiting is None else len(waiting[2])
+        if self.left_out:
+            self._warn(f"The log of what was served lacks {self.left_out:,} answers.")
+
+    def _run(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            if self._failed:
+                self.left_out += len(batch[2])
+                continue
+            try:
+                self._write(*batch)
+            except Exception as error:  # of whatever kind: a thread that ends would say nothing and stop a server's end
+                self._end(error, len(batch[2]))
+        for log in self._logs.values():
+            try:
+                log.close()
+            except OSError as error:
+                self._end(error, 0)
+
+    def _end(self, error: Exception, rows: int) -> None:
+        """Nothing more is written; that is said once."""
+        self.left_out += rows
+        if self._failed:
+            return
+        self._failed = True
+        if not isinstance(error, OSError | EmolabError):
+            logger.exception("the log of what is served has a fault")
+        self._warn(
+            f"The log of what is served ends here: {error if isinstance(error, OSError | EmolabError) else repr(error)}"
+        )
+
+    def _write(
+        self, model: ServedModel, pixels: NDArray[np.uint8], probs: NDArray[np.float32], features: NDArray[np.float32]
+    ) -> None:
+        found = measured(model, pixels)
+        if model.id not in self._logs:
+            names = QUALITY if model.preprocessing.has_faces else ()
+            shape = LogShape(model=model.id, classes=tuple(model.classes), width=features.shape[1], quality=names)
+            self._logs[model.id] = ServedLog(self._folder, shape, days=self._days, most=self._most)
+        self._logs[model.id].append({"probs": probs, "embeddings": features, "quality": found}, time.time())
+
+
+def measured(model: ServedModel, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Quality (n, q) of what the network saw (n, size, size, channels), in the order of :data:`QUALITY`."""
+    if not model.preprocessing.has_faces:
+        return np.empty((len(pixels), 0), np.float32)
+    from PIL import Image
+
+    from emolab.modalities.image.quality import gray_thumbnail, judge
+
+    shown = [Image.fromarray(one[..., 0] if one.shape[-1] == 1 else one) for one in pixels]
+    judged = judge([gray_thumbnail(image) for image in shown], [image.size for image in shown])
+    return np.array([[one.quality[name] for name in QUALITY] for one in judged], np.float32)
+
+
+class LoggedPredictor(Predictor):
+    """A predictor whose answers are kept by ``columns``. Warming up is no answer, and neither is what it says of
+    samples (:meth:`as_samples`)."""
+
+    def __init__(
+        self, model: ServedModel, looking: CollectConfig, *, uncertainty: Uncertainty, columns: ServedColumns
+    ) -> None:
+        super().__init__(model, looking, uncertainty=uncertainty)
+        self._served, self._columns = model, columns
+
+    def probabilities_of(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
+        """Probabilities (n, k) of ``crops`` (n), all computed together, and kept."""
+        if not crops:
+            return super().probabilities_of(crops)
+        pixels = np.stack([crop.pixels for crop in crops])
+        probs, features = self._served.probabilities_and_features(pixels)
+        self._columns.offer(self._served, pixels, probs, features)
+        return probs
