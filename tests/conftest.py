@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -39,9 +40,24 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the processes that tests start: a shell's background job would hand down "ignored"."""
+    """Let Ctrl-C reach the processes that tests start: a shell's background job would hand down "ignored". No forks."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.addaudithook(no_forks)
+
+
+def no_forks(event: str, _: object, owner: int = os.getpid()) -> None:
+    """Refuse to fork the tests' own process: with threads that may never come back, not even for a time limit."""
+    if event in {"os.fork", "os.forkpty"} and os.getpid() == owner:
+        raise RuntimeError("no forks of the process that runs the tests: see tests/support/killing.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A test process that dies fails one test, and the others are still run."""
+    from tests.support.sharing import WholeFiles
+
+    return WholeFiles(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(trylast=True)

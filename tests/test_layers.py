@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent / "emolab"
 CORE = {
     *("records", "taxonomy", "errors", "progress", "config", "workspace", "words", "plugins"),
     *("catalog", "votes", "stats", "pages", "provenance", "modalities", "inference"),
-    *("files", "notebook", "ranges", "results", "safe_text"),
+    *("addresses", "files", "notebook", "ranges", "results", "safe_text", "toml_edit"),
 }
 #: Each does one thing, and knows none of the others.
-ROOMS = {"datasets", "labeling", "training", "active_learning", "serving"}
+ROOMS = {"datasets", "labeling", "training", "active_learning", "serving", "monitoring"}
 #: The steps: they compose rooms, print nothing and parse nothing.
 LOOP = {"loop"}
 #: They parse, call the loop and print; nothing imports them, but the commands that start them.
@@ -57,6 +57,7 @@ HOMES = {
     "timm": ("training/",),
     "lightning_fabric": ("training/fitting/distributed.py",),
     "tensorboard": ("training/",),
+    "mlflow": ("loop/model/tracking/",),
     "safetensors": ("training/",),
     "transformers": ("training/sentences/",),
     "tokenizers": ("training/sentences/",),
@@ -80,7 +81,7 @@ HOMES = {
     "faster_whisper": ("modalities/text/transcripts/",),
     "onnx": ("training/export/",),
     "onnxscript": ("training/export/",),
-    "pyarrow": ("loop/model/predicting/predict_out.py",),
+    "pyarrow": ("loop/model/predicting/predict_out.py", "labeling/exchange/parquet_votes.py"),
     "click": ("cli/",),
     "pandas": ("notebook/frames.py",),
     "IPython": ("notebook/notebook_progress.py",),
@@ -103,12 +104,13 @@ LIGHT = {
         "faster_whisper",
     },
     "inference": {"numpy", "scipy", "filelock", "onnxruntime", "openvino"},
-    "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk", "playwright"},
+    "labeling": {"numpy", "scipy", "sqlalchemy", "httpx", "label_studio_sdk", "playwright", "pyarrow"},
     "serving": {
         *("numpy", "PIL", "cv2", "av", "filelock"),
         *("fastapi", "starlette", "uvicorn", "websockets", "prometheus_client", "pydantic", "python_multipart"),
     },
     "active_learning": {"numpy", "scipy", "sqlalchemy", "faiss"},
+    "monitoring": {"numpy", "scipy", "filelock"},
 }
 
 

@@ -9,9 +9,11 @@ import pytest
 from emolab.errors import EmolabError, UnknownName
 from emolab.plugins import (
     AGGREGATORS,
+    ALERTS,
     AUGMENTATIONS,
     BACKBONES,
     COPIES,
+    DETECTORS,
     INTAKES,
     MODALITIES,
     READERS,
@@ -19,7 +21,7 @@ from emolab.plugins import (
     Registry,
 )
 
-ALL = (READERS, AGGREGATORS, BACKBONES, AUGMENTATIONS, STRATEGIES, MODALITIES, INTAKES, COPIES)
+ALL = (READERS, AGGREGATORS, BACKBONES, AUGMENTATIONS, STRATEGIES, MODALITIES, INTAKES, COPIES, DETECTORS, ALERTS)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from PIL import Image
 import emolab
 from emolab.cli.main import cli
 from emolab.inference import prediction_store
-from emolab.notebook.command_names import COMMANDS, OPTIONS, in_python
+from emolab.notebook.command_names import COMMANDS, OPTIONS, OPTIONS_OF, in_python
 from emolab.results import Result
 from emolab.workspace import Workspace
 from tests.support.calling import emolab as command
@@ -56,6 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "new" / f"{number}.png").write_bytes(png(image))
     emolab.collect(workspace, root / "new", faces="off")
     emolab.backup(workspace, root / "kept.zip", leave_out="media")
+    emolab.export_votes(workspace, root / "kept.csv")
     return root
 
 
@@ -106,6 +107,7 @@ STEPS = {
     "remove": Step(
         ("remove", "--source", "collected", "--yes"), lambda ws, _: emolab.remove(ws, sources=["collected"])
     ),
+    "undo": Step(("undo", "--yes"), lambda ws, _: emolab.undo(ws)),
     "aggregate": Step(
         ("label", "aggregate", "--method", "majority"), lambda ws, _: emolab.aggregate(ws, method="majority")
     ),
@@ -139,11 +141,22 @@ STEPS = {
         ("models", "promote", "champion", "--alias", "best"),
         lambda ws, _: emolab.promote(ws, "champion", alias="best"),
     ),
+    "models rollback": Step(
+        ("models", "rollback", "--to", "champion"), lambda ws, _: emolab.rollback(ws, to="champion")
+    ),
+    "models gc": Step(("models", "gc", "--dry-run"), lambda ws, _: emolab.clean_models(ws, dry_run=True)),
+    "holdout add": Step(
+        ("holdout", "add", "-n", "4", "--seed", "2", "--yes"), lambda ws, _: emolab.holdout_add(ws, n=4, seed=2)
+    ),
+    "holdout list": Step(("holdout", "list"), lambda ws, _: emolab.holdout_list(ws)),
     "models list": Step(("models", "list"), lambda ws, _: emolab.models(ws).to_dict()["models"]),
     "models show": Step(("models", "show"), lambda ws, _: emolab.model(ws)),
     "models card": Step(("models", "card", "face48"), lambda _, __: emolab.card("face48")),
     "label export": Step(
         ("label", "export", "{folder}/votes.csv"), lambda ws, at: emolab.export_votes(ws, at / "votes.csv")
+    ),
+    "label import": Step(
+        ("label", "import", "{folder}/kept.csv"), lambda ws, at: emolab.import_votes(ws, at / "kept.csv")
     ),
     "restore": Step(
         ("restore", "{folder}/kept.zip", "{folder}/again"),
@@ -288,20 +301,36 @@ ONLY_COMMAND = {
     "split set": {"yes": "nobody asks"},
     "split draw": {"yes": "nobody asks", **dict.fromkeys(("train", "valid", "test"), "the step's shares")},
     "remove": {"yes": "nobody asks"},
+    "undo": {"yes": "nobody asks"},
+    "snapshot restore": {"yes": "nobody asks"},
+    "holdout add": {"yes": "nobody asks"},
+    "models gc": {"yes": "nobody asks"},
     "inspect --pull": {"pull": "is the step", **dict.fromkeys(("model", "no_app", "port"), "of the App")},
     "inspect": {"no_app": "no App", "port": "no App", **dict.fromkeys(("pull", "annotator"), "the step pull_edits")},
     "suggest --advise": {"advise": "is the step", **dict.fromkeys(
-        ("n", "minutes", "strategy", "per_group", "balance", "revotes", "seed", "push"), "not with --advise")},
-    "suggest": {"advise": "the step advise", "push": "emolab.push(suggestions=True)"},
+        ("n", "minutes", "strategy", "per_group", "balance", "revotes", "seed", "push", "from_drift"),
+        "not with --advise")},
+    "suggest --from-drift": {"from_drift": "is the step", "push": "emolab.push(suggestions=True)", **dict.fromkeys(
+        ("minutes", "strategy", "per_group", "balance", "revotes", "seed", "advise"), "not with it")},
+    "suggest": {"advise": "the step advise", "push": "emolab.push(suggestions=True)",
+                "from_drift": "the step suggest_from_drift"},
+    "monitor": {"n": "the step audit", "test_alert": "the step try_channels"},
+    "monitor --audit": dict.fromkeys(("reference", "every", "report", "test_alert"), "not with it"),
+    "monitor --test-alert": {"test_alert": "is the step", **dict.fromkeys(
+        ("model", "reference", "every", "report", "n"), "not with it")},
     "predict": {"paths": "the step's images", "csv": "pandas.DataFrame(result.predictions)", "jsonl": "out",
                 **dict.fromkeys(("timeline", "report"), "loop.model.predict_video, of a video"),
                 **dict.fromkeys(("face", "voice", "words", "transcript", "weights"), "the step predict_film")},
     "predict --words": {"model": "the step's video", "paths": "a video alone", **dict.fromkeys(
         ("csv", "jsonl", "out", "timeline"), "result.turns"), **dict.fromkeys(
-        ("faces", "draw_to", "explain_to", "unsure", "coverage", "flips"), "not with it")},
-    "export": {"out": "the step's file"},
+        ("faces", "draw_to", "explain_to", "unsure", "coverage", "flips", "group_by", "submission", "class_order"),
+        "not with it")},
+    "evaluate": {"fail_under": "result.figures"},
     "models show": {"model": "the step's name"},
     "models promote": {"model": "the step's name"},
+    "models retire": {"model": "the step's name"},
+    "consent add": {"file": "text=Path(...).read_text()"},
+    "forget": {"yes": "nobody asks"},
     "serve run --check-studio": {"check_studio": "is the step", **dict.fromkeys(
         ("model", "host", "port", "device", "allow_host", "shadow", "studio", "app", "behind_iam", "keys"),
         "not with it")},
@@ -314,12 +343,13 @@ ONLY_COMMAND = {
 #: Arguments of steps that no option stands for, and why.
 ONLY_STEP = {
     "workspace": "-w", "progress": "bars on standard error", "agree": "the command asks, or --yes", "team": "torchrun",
-    "stopped": "Ctrl-C", "config": "the settings of the workspace and --set", "problem": "of finding the workspace",
+    "stopped": "Ctrl-C", "now": "the present moment",
+    "config": "the settings of the workspace and --set", "problem": "of finding the workspace",
     "as_json": "--json", "path": "init DIRECTORY", "name": "MODEL, NICKNAME", "images": "PATHS", "file": "--out",
     "video": "VIDEO",
     "shares": "--train, --valid, --test", "on_page": "the command prints it", "on_status": "the command prints it",
     "on_window": "the command prints it",
-    "key": "$EMOLAB_SERVE_KEY", "title": "--set labeling.project",
+    "force": "--force", "subject": "--subject", "key": "$EMOLAB_SERVE_KEY", "title": "--set labeling.project",
 }  # fmt: skip
 
 
@@ -333,12 +363,13 @@ def command_at(words: str) -> click.Command:
     return found
 
 
-def arguments_of(command: click.Command) -> set[str]:
+def arguments_of(command: click.Command, step: str = "") -> set[str]:
     """The options of a command by the names they have in Python."""
     found = set()
     for param in command.params:
         spelling = max(param.opts, key=len).lstrip("-")
-        name = spelling if isinstance(param, click.Argument) else OPTIONS.get(spelling, spelling)
+        told = OPTIONS_OF.get((step, spelling)) or OPTIONS.get(spelling, spelling)
+        name = spelling if isinstance(param, click.Argument) else told
         found.add(name.partition("=")[0].replace("-", "_"))
     return found
 
@@ -348,7 +379,7 @@ def test_a_step_takes_what_its_command_takes(words: str) -> None:
     step = signature(getattr(emolab, COMMANDS[words])).parameters
     fields = signature(emolab.SimulationRequest).parameters if words == "simulate" else {}
     taken = {*step, *fields} - {"request"}
-    options = arguments_of(command_at(words)) - set(EVERYWHERE)
+    options = arguments_of(command_at(words), COMMANDS[words]) - set(EVERYWHERE)
     assert options - taken == set(ONLY_COMMAND.get(words, {})), "options that are no arguments"
     assert taken - options - set(ONLY_STEP) == set(), "arguments that are no options"
     keywords = [p.name for p in step.values() if p.kind is not p.KEYWORD_ONLY]
@@ -575,7 +606,7 @@ def test_what_click_would_refuse_is_refused_in_python_too(workspace: Workspace, 
         lambda: emolab.predict("face48", "x.png", unsure=2.0): r"option\.share is 2",
         lambda: emolab.aggregate(workspace, min_votes=-1): r"labeling\.min_votes is -1",
         lambda: emolab.backup(workspace, tmp_path / "b", leave_out="medai"): 'Did you mean "media"',
-        lambda: emolab.export_votes(workspace, "votes.txt"): r"no \.csv and no \.json",
+        lambda: emolab.export_votes(workspace, "votes.txt"): "no file of a known format",
     }.items():
         with pytest.raises(emolab.EmolabError, match=message):
             call()

@@ -83,7 +83,15 @@ def test_json_names_the_benchmark_and_its_results(capsys: pytest.CaptureFixture[
     said = json.loads(capsys.readouterr().out)
     assert (said["benchmark"], said["quick"]) == ("test_benchmarks", True)
     assert said["results"] == [
-        {"name": "turns", "value": 3, "unit": "turns", "n": 2, "seeds": 5, "spread": [1, 9], "note": ""}
+        {
+            "name": "turns",
+            "value": 3,
+            "unit": "turns",
+            "n": 2,
+            "seeds": 5,
+            "spread": [1, 9],
+            "note": "quick: proves nothing",
+        }
     ]
 
 

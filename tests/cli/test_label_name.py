@@ -134,7 +134,7 @@ def test_an_export_goes_to_a_file_whole_or_not_at_all(team: Workspace, run_cli: 
     run_cli("label", "export", "votes.csv", cwd=team.root, check=True)
     assert (team.root / "votes.csv").read_text().startswith("sample,annotator,label,")
     assert not list(team.root.glob("*.part"))
-    assert "is no .csv and no .json file" in run_cli("label", "export", "votes.xlsx", cwd=team.root).stderr
+    assert "is no file of a known format" in run_cli("label", "export", "votes.xlsx", cwd=team.root).stderr
     assert "cannot be written" in run_cli("label", "export", "missing/votes.csv", cwd=team.root).stderr
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emolab.loop.operate import live as live_step
+from emolab.loop.operate.live import live as live_step
 from tests.support.hearing import FakeVoiceModel, fake_portaudio
 from tests.support.sounds import sound_file, voice
 
@@ -110,14 +110,18 @@ def test_a_model_of_faces_does_not_listen(
 
 def test_the_model_that_comes_with_emolab_is_taken_by_what_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     from emolab.errors import ConfigError
-    from emolab.loop.operate.live_voice import default_model
+    from emolab.loop.operate.live.live_voice import model_for_source
     from emolab.training.networks import bundled
 
     monkeypatch.setattr(bundled, "names", lambda: ("face48", "voice16"))
-    assert default_model(None, "talk.flac", microphone=False) == "voice16"
-    assert default_model(None, None, microphone=True) == "voice16"
-    assert default_model(None, "talk.mp4", microphone=False) == default_model(None, None, microphone=False) == "face48"
+    assert model_for_source(None, "talk.flac", microphone=False) == "voice16"
+    assert model_for_source(None, None, microphone=True) == "voice16"
+    assert (
+        model_for_source(None, "talk.mp4", microphone=False)
+        == model_for_source(None, None, microphone=False)
+        == "face48"
+    )
     monkeypatch.setattr(bundled, "names", lambda: ("face48",))
     with pytest.raises(ConfigError, match=r"There is no model of voices here\.") as caught:
-        default_model(None, "talk.flac", microphone=False)
+        model_for_source(None, "talk.flac", microphone=False)
     assert "emolab live talk.flac MODEL" in str(caught.value.hint)

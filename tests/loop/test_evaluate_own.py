@@ -15,6 +15,8 @@ from emolab.datasets.several_labels import several_labels
 from emolab.errors import DataError
 from emolab.modalities.text.learn import TextSettings, learn
 from emolab.modalities.text.ngrams import NgramConfig
+from emolab.stats.floors import below
+from tests.support.calling import emolab as command
 from tests.support.pictures import put
 
 CLASSES = ("anger", "happiness")
@@ -88,3 +90,32 @@ def test_what_only_networks_have_is_refused(tmp_path: Path, model: Path) -> None
         emolab.evaluate(model, spec, flips=True)
     with pytest.raises(emolab.errors.ConfigError, match="protocol is for networks"):
         emolab.evaluate(model, spec, protocol="majority")
+
+
+@pytest.mark.parametrize(
+    ("floors", "code", "said"),
+    [
+        (["macro_f1=.5", "n=4"], 0, ""),
+        (["macro_f1=0.999"], 3, "not good enough: macro_f1 is 0.828571, below 0.999"),
+        (["n=1000", "accuracy=0"], 3, "not good enough: n is 4, below 1000"),
+        (["macro_fl=.5"], 1, 'Unknown figure "macro_fl". Did you mean "macro_f1"?'),
+        (["ece=.05"], 1, 'Unknown figure "ece"'),
+        (["macro_f1"], 1, '"macro_f1" is not FIGURE=NUMBER.'),
+        (["macro_f1=75"], 1, '"75" is no number from 0 to 1, which macro_f1 has.'),
+        (["macro_f1=nan"], 1, '"nan" is no number from 0 to 1'),
+    ],
+)
+def test_a_model_that_is_not_good_enough_ends_with_a_code_of_its_own(
+    tmp_path: Path, model: Path, floors: list[str], code: int, said: str
+) -> None:
+    spec = f"goemotions:{put(tmp_path / 'data', FILES)}"
+    options = [word for floor in floors for word in ("--fail-under", floor)]
+    done = command("evaluate", model, "--on", spec, *options)
+    assert done.code == code
+    assert said in " ".join(done.err.split())
+
+
+def test_a_figure_without_a_value_is_not_good_enough() -> None:
+    assert below({"exact": None, "n": 3}, {"exact": 0.0, "n": 3}) == [
+        "exact was not measured for this model, and 0 was asked for"
+    ]

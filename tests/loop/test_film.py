@@ -7,6 +7,7 @@ import re
 import subprocess
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,9 +18,14 @@ from emolab.config import Config
 from emolab.errors import ConfigError, DataError
 from emolab.loop.model.film import film_models
 from emolab.loop.model.film.film_models import prior_of
-from emolab.loop.model.film.predict_film import FilmPredicted, predict_film, watch_film
+from emolab.loop.model.film.film_voice import voice_stretches
+from emolab.loop.model.film.predict_film import ChannelChoice, FilmPredicted, predict_film, watch_film
 from emolab.modalities.audio.reading import load
+from emolab.modalities.preparing import Preprocessing
+from emolab.progress import SILENT
+from tests.modalities.text.test_text_calibration import N, drawn, learned, old
 from tests.support import films, talks
+from tests.support.hearing import FakeVoiceModel
 from tests.support.sounds import voice
 
 for package in ("av", "cv2", "onnxruntime", "soundfile", "soxr", "webrtcvad"):
@@ -120,6 +126,14 @@ def test_sound_that_begins_later_keeps_its_place_beside_the_picture(tmp_path: Pa
     assert done.turns[0]["begin"] == pytest.approx(2.0, abs=0.2)
 
 
+def test_a_model_made_of_whisper_hears_its_own_picture_of_a_stretch(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "talk.wav", voice(3.0), 16_000)
+    model = FakeVoiceModel(preprocessing=Preprocessing(80, "whisper"))
+    assert list(voice_stretches(tmp_path / "talk.wav", model, []))
+    assert model.shapes == {(80, 400, 1)}
+
+
 @pytest.mark.slow
 def test_a_film_without_sound_is_refused_unless_the_voice_is_left_out(tmp_path: Path) -> None:
     film = talks.write(tmp_path / "mute.mp4", films.one, None, seconds=2.0)
@@ -165,6 +179,23 @@ def test_a_prior_is_that_of_the_validation_samples() -> None:
     found = prior_of({"anger": 7, "fear": 1}, ("fear", "anger"))
     assert found == pytest.approx([0.2, 0.8])
     assert prior_of({}, ("fear", "anger")) is None
+
+
+def test_the_prior_of_words_is_that_of_the_sentences_they_were_learned_from(tmp_path: Path) -> None:
+    model = learned().model
+    assert model.calibration is not None
+    model.save(tmp_path / "new")
+    old(tmp_path / "old")
+    choice = ChannelChoice(face="none", voice="none", words=str(tmp_path / "new"))
+    found = film_models.open_models(None, choice, Config(), device=None, progress=SILENT)
+    share = drawn(N, 0)[1].mean(axis=0)
+    assert found.priors["words"] == pytest.approx(share / (1 - share) / (share / (1 - share)).sum(), abs=1e-3)
+    rare = found.fuser().fuse(
+        {"words": found.priors["words"]}
+    )  # it says no more than its prior, and so do all together
+    assert rare is not None and rare == pytest.approx(found.priors["words"], abs=1e-6)
+    choice = replace(choice, words=str(tmp_path / "old"))
+    assert film_models.open_models(None, choice, Config(), device=None, progress=SILENT).priors == {}
 
 
 @pytest.mark.slow

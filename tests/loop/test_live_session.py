@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emolab.loop.operate import live_session
-from emolab.loop.operate.live_session import LiveSession, watch
+from emolab.loop.operate.live import live_session
+from emolab.loop.operate.live.live_session import LiveSession, watch
 from emolab.serving.live.face_stream import FaceStream, StreamRules
 from emolab.serving.live.frame_sources import TimedFrame
 from tests.support.films import FakeFinder, FakeModel

@@ -74,7 +74,7 @@ def test_a_trained_model_is_prepared_once_by_a_process_of_its_own(
     again = open_model(workspace, served.id[:10], threads=1)
     assert len(started) == 1
     assert again.id == served.id
-    network = predict.load(next(workspace.models.iterdir()), device="cpu")
+    network = predict.load(next(workspace.models.glob("*/model.json")).parent, device="cpu")
     images = parity.synthetic(12, served.preprocessing)
     np.testing.assert_allclose(served.probabilities(images), network.probabilities(images)[0], atol=1e-5)
 

@@ -50,7 +50,7 @@ def test_face48_is_made_by_one_command_and_made_once(tmp_path: Path, monkeypatch
     )
     assert done.returncode == 0, done.stderr
     made = model_document.describe(out)
-    plans = [(one.plan, one) for one in map(model_document.describe, workspace.glob(".emolab/models/*"))]
+    plans = [(one.plan, one) for one in map(model_document.describe, workspace.glob(".emolab/models/*/"))]
     told = sorted((plan["seed"], plan["weights"] == "none", bool(plan["teacher"])) for plan, _ in plans)
     assert told == [(1, False, False), (1, True, False), (2, False, True), (2, True, False)]
     (kept,) = [one for plan, one in plans if plan["teacher"]]

@@ -17,7 +17,7 @@ from emolab.config import CollectConfig
 from emolab.serving.live.face_stream import CutDetector, FaceStream, StreamRules, finder_for, stream_rules
 from emolab.serving.live.frame_answers import FrameAnswer, TrackedFace, plain
 from emolab.serving.live.frame_sources import VideoSource
-from emolab.serving.live.timeline import TimelineSummary, TimelineWriter, answers
+from emolab.serving.live.timeline import ClassRun, FaceSummary, TimelineSummary, TimelineWriter, answers
 from emolab.serving.live.tracker import Box, TrackRules
 from emolab.serving.predictor import Predictor
 from tests.support import films
@@ -195,3 +195,14 @@ def test_an_hour_of_video_takes_no_more_memory_than_its_first_minutes(tmp_path: 
     assert summary.frames == 3600
     assert summary.seconds > 3590
     assert held[-1] - held[0] < 32, held
+
+
+def test_the_time_of_a_face_is_cut_where_another_class_is_ahead_and_where_the_face_is_gone() -> None:
+    times = np.array([0.0, 0.1, 0.2, 0.3, 2.0, 2.1])
+    shares = np.array([[0.9, 0.1], [0.7, 0.3], [0.4, 0.6], [0.2, 0.8], [0.1, 0.9], [0.3, 0.7]])
+    face = FaceSummary(track=1, first=0.0, last=2.1, frames=6, probs=shares.mean(axis=0), times=times, shares=shares)
+    assert face.step == pytest.approx(0.1)
+    found = [(run.begin, run.end, run.place, run.share) for run in face.runs(gap=1.0)]
+    assert np.allclose(found, [(0.0, 0.15, 0, 0.8), (0.15, 0.35, 1, 0.7), (1.95, 2.15, 1, 0.8)])
+    alone = FaceSummary(track=1, first=3, last=3, frames=1, probs=shares[0], times=times[:1] + 3, shares=shares[:1])
+    assert alone.runs(gap=1.0) == [ClassRun(2.95, 3.05, 0, 0.9)]

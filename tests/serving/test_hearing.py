@@ -92,6 +92,12 @@ def test_a_window_gets_the_answer_that_its_clip_gets() -> None:
         assert np.array_equal(answer.probs, model.probabilities(spectrogram(part, 32)[None])[0])
 
 
+def test_a_model_made_of_whisper_hears_its_own_picture_of_a_window() -> None:
+    model = FakeVoiceModel(preprocessing=Preprocessing(80, "whisper"))
+    assert answered(VoiceStream(model), Blocks(voice(5.0)))
+    assert model.shapes == {(80, 400, 1)}
+
+
 def test_of_a_live_source_the_newest_window_counts_and_the_others_are_counted() -> None:
     live = VoiceStream(FakeVoiceModel(), WindowRules(window=1.0, hop=0.5))
     found = answered(live, Blocks(voice(6.0), size=32_000, live=True))
@@ -197,7 +203,7 @@ def test_a_microphone_that_falls_silent_for_good_is_told(
 def test_listening_loads_no_pytorch() -> None:
     script = (
         "import sys\n"
-        "import emolab.loop.operate.live_voice, emolab.serving.hearing.voice_stream\n"
+        "import emolab.loop.operate.live.live_voice, emolab.serving.hearing.voice_stream\n"
         "from tests.support.hearing import Blocks, FakeVoiceModel\n"
         "from tests.support.sounds import voice\n"
         "n = sum(a is not None for a in emolab.serving.hearing.voice_stream.VoiceStream(FakeVoiceModel())"

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import emolab as emolab_package
 from emolab.catalog import models
 from emolab.workspace import Workspace
 from tests.support.calling import emolab, one_line
@@ -169,6 +170,28 @@ def test_another_champion_answers_without_a_failed_request(tmp_path: Path) -> No
     assert load.dropped == []
     assert set(load.statuses) == {200}
     assert load.models["a"] > 5
+
+
+def test_a_name_that_moves_on_and_on_fails_no_request(tmp_path: Path) -> None:
+    home = face48_workspace(tmp_path / "faces")
+    add_champion(home, "b")
+    with serving("-w", home.root, "serve", "--port", "0", "--set", "serve.watch=3600") as found:
+        load = Load(found, [face(seed) for seed in range(4)])
+        with load.going(4):
+            for move in range(6):
+                after = "ab"[move % 2]
+                before = load.models[after]
+                if move % 3 == 2:
+                    emolab_package.rollback(home, to=after)
+                else:
+                    emolab_package.promote(home, after)
+                until = time.monotonic() + 60
+                while load.models[after] == before:
+                    assert time.monotonic() < until, f"move {move} to {after} was never seen"
+                    time.sleep(0.02)
+    assert load.dropped == []
+    assert set(load.statuses) == {200}
+    assert len(emolab_package.model_history(home).in_use) >= 6
 
 
 def test_sighup_makes_the_server_look_at_once(tmp_path: Path) -> None:

@@ -11,15 +11,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as Xml
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from emolab.catalog import samples
 from emolab.errors import ServerError
 from emolab.labeling.answers import parse
+from emolab.labeling.form import controls
 from emolab.loop.label.backend.assist import Assistant, PullSoon
 from emolab.records import FormGuess
+from emolab.serving.answers import FaceAnswer, ImageAnswer
 from emolab.serving.app import studio
 from emolab.serving.app.application import create
 from emolab.serving.service import Service
@@ -113,6 +117,29 @@ def test_a_class_that_the_project_does_not_have_is_no_guess(made: Service, faces
         "/predict", json={"tasks": [task("4" * 64), task("0" * 64)]}
     ).json()["results"]  # fmt: skip
     assert [chosen(one) for one in results] == [[], ["sadness"]]
+
+
+def test_a_form_of_several_labels_shows_no_guess(made: Service, faces: Workspace) -> None:
+    asked: dict[str, Any] = {"tasks": [task("4" * 64), task("0" * 64)]}
+    one, more = (controls.render(faces.config.project.classes, several=several) for several in (False, True))
+    told = api(made, faces).post("/predict", json={**asked, "label_config": one}).json()["results"]
+    assert all(chosen(each) for each in told)
+    told = api(made, faces).post("/predict", json={**asked, "label_config": more}).json()["results"]
+    assert [each["result"] for each in told] == [[], []]
+    assert all(each["score"] > 0 for each in told), "how sure it is still orders the queue"
+    labeling = replace(faces.config.labeling, several=True)
+    told = api(made, replace(faces, config=replace(faces.config, labeling=labeling))).post("/predict", json=asked)
+    assert [each["result"] for each in told.json()["results"]] == [[], []]
+
+
+@pytest.mark.parametrize("modality", ["image", "audio", "text"])
+def test_a_guess_is_about_the_element_that_the_form_has(faces: Workspace, modality: str) -> None:
+    config = replace(faces.config, project=replace(faces.config.project, modality=modality))
+    face = FaceAnswer(probs=np.array([0.2, 0.7, 0.1], np.float32), label="sadness", confidence=0.7)
+    answer = ImageAnswer(name="0", model="m", faces=(face,))
+    told = Assistant(replace(faces, config=config)).result(task("0" * 64), answer, "v")
+    form = Xml.fromstring(controls.render(config.project.classes, modality=modality))
+    assert {part["to_name"] for part in told["result"]} == {form.find(".//Choices").get("toName")}
 
 
 def test_set_up_names_the_model_and_the_token_is_nowhere(

@@ -104,6 +104,7 @@ def test_pictures_are_those_that_the_team_is_asked_about_and_no_others(app: tupl
     "change",
     [
         {"id": "x"}, {"id": "A" * 36}, {"label": "joy"}, {"sample": "0" * 64}, {"second": "anger"}, {"stars": 1},
+        {"also": ["anger"]}, {"also": "anger"},
         {"stars": True}, {"seconds": "1"}, {"shown": "joy"}, {"label": None}, {"holding": "x"}, {"n": -1},
     ],
 )  # fmt: skip

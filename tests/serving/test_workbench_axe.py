@@ -14,6 +14,7 @@ from emolab.workspace import Workspace
 from tests.support import films
 from tests.support.app_screen import NARROW, WIDE, AppServer, app_server, on_screen
 from tests.support.judged_models import judged_model
+from tests.support.looks import add_looks
 from tests.support.serving import picture
 from tests.support.studio_screen import browser  # noqa: F401 (fixture)
 from tests.support.voting import vote
@@ -22,8 +23,8 @@ from tests.support.workbench import pushed
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 #: Page -> what is on the screen when it has come to rest.
 PAGES = {
-    "vote": "#main button", "data": ".tile", "suggest": ".proposed li", "model": ".matrix", "team": ".talk li",
-    "try": "main input",
+    "vote": "#main button", "data": ".tile", "suggest": ".proposed li", "model": ".matrix",
+    "monitor": ".spark", "team": ".talk li", "try": "main input",
 }  # fmt: skip
 READ = """async () => (await axe.run()).violations.map(
   found => `${found.impact} ${found.id}: ${found.nodes.map(node => node.target.join(' ')).join(', ')}`)"""
@@ -46,6 +47,7 @@ def server(workspace: Workspace, tmp_path: Path) -> Iterator[AppServer]:
         {f"{i:04d}" + "0" * 60: {"ann": "happiness", "bob": ("sadness", "happiness")[i % 2]} for i in range(8)},
     )
     ask_about(workspace, [f"{i:064x}" for i in range(4)], by="owner")
+    add_looks(workspace, "a" * 64, 6, drifted=2)
     with app_server(workspace, tmp_path / "server") as made:
         yield made
 

@@ -14,6 +14,7 @@ from emolab.catalog import samples
 from emolab.catalog.storage import schema
 from emolab.loop.label.aggregate import aggregate
 from emolab.loop.look.wall import wall_choices
+from emolab.loop.operate.privacy.consent import add_consent, end_consent
 from emolab.records import Sample
 from emolab.serving.workbench import shell
 from emolab.workspace import Workspace
@@ -206,6 +207,20 @@ def test_a_reader_can_choose_nothing_and_an_empty_workspace_says_what_to_type(
         page.locator("#nav a").first.wait_for()
         page.goto(f"{server.url}/app#/data")
         page.get_by_text("emolab collect PATH").wait_for()
+
+
+def test_the_wall_says_how_many_samples_it_does_not_show(server: AppServer, browser: Any, tmp_path: Path) -> None:  # noqa: F811
+    ids = [name(i) for i in (3, 4, 5)]
+    add_consent(server.bench.workspace, ids=ids, text="yes")
+    with on_screen(browser, server.link()) as page:
+        to_data(page, server)
+        assert page.locator(".unshown").count() == 0
+    end_consent(server.bench.workspace, ids=ids)
+    with on_screen(browser, server.link()) as page:
+        to_data(page, server)
+        counted(page, N - 3)
+        assert page.locator(".unshown").inner_text().startswith("3 samples are not shown")
+        page.screenshot(path=tmp_path / "wall.png")
 
 
 def test_the_texts_of_the_pages_that_look_are_there_in_every_language() -> None:

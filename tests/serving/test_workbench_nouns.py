@@ -46,7 +46,7 @@ def test_the_pages_speak_of_what_the_workspace_holds(
     workspace = Workspace.init(tmp_path / "w", classes=("happiness", "anger"), modality=modality)
     said = ""
     with app_server(workspace, tmp_path / "a") as server, on_screen(browser, server.link()) as page:
-        for name in ("vote", "data", "suggest", "model", "team"):
+        for name in ("vote", "data", "suggest", "model", "monitor", "team"):
             page.locator(f"#nav a[data-page={name}]").click()
             page.locator("main :is(h1, h2, p):visible").first.wait_for()
             page.wait_for_load_state("networkidle")

@@ -145,6 +145,7 @@ RULES = {
     "GET /app/api/models/{id}": Rule("reader", sent=models),
     "GET /app/api/models/{id}/beside/{other}": Rule("reader", sent=models),
     "GET /app/api/models/{id}/card": Rule("reader", sent=lambda place: {"path": {"id": "none"}}),
+    "GET /app/api/monitor": Rule("reader"),
     "GET /app/api/team": Rule("reader"),
     "GET /app/api/suggest": Rule("reader"),
     "GET /app/api/suggest/faces": Rule("reader"),

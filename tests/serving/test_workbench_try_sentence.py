@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +42,34 @@ def test_a_sentence_is_answered_and_a_map_of_it_is_refused(
         assert browser.post("/app/api/try", json={"text": " "}).status_code == 422
 
 
+def with_sets(model: TextModel, level: float) -> TextModel:
+    """``model``, which states that sets of classes from ``level`` on hold all labels of nine sentences in ten."""
+    assert model.calibration is not None
+    return replace(model, calibration=replace(model.calibration, conformal={"n": 200, "levels": {"0.9": level}}))
+
+
+@pytest.mark.parametrize("level", [None, 0.0, 0.999])
+def test_the_set_that_holds_all_labels_comes_with_a_sentence(
+    workspace: Workspace, tmp_path: Path, model: TextModel, level: float | None
+) -> None:
+    asked = model if level is None else with_sets(model, level)
+    with app_over(workspace, tmp_path, model=asked) as (bench, browser):
+        enter(browser, token_of(f"#{bench.new_owner()}"))
+        told = browser.post("/app/api/try", json={"text": "so glad"}).json()
+    found = told["samples"][0].get("among")
+    assert found == {None: None, 0.0: ["happiness", "sadness"], 0.999: ["happiness"]}[level]
+    assert told["coverage"] == (None if level is None else 0.9)
+
+
 @pytest.mark.browser
 def test_the_page_shows_every_class_that_applies(workspace: Workspace, tmp_path: Path, model: TextModel) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (apt-get install chromium)")
-    with playwright.sync_playwright() as driver, app_server(workspace, tmp_path / "server", model=model) as server:
+    with (
+        playwright.sync_playwright() as driver,
+        app_server(workspace, tmp_path / "server", model=with_sets(model, 0.0)) as server,
+    ):
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
         page: Any = chromium.new_context(viewport=NARROW, locale="en").new_page()
         failed: list[str] = []
@@ -58,6 +82,9 @@ def test_the_page_shows_every_class_that_applies(workspace: Workspace, tmp_path:
         page.locator(".answer h2").wait_for()
         assert set(page.locator(".answer h2").inner_text().split(", ")) == {"happiness", "sadness"}
         assert page.locator(".bars tr[data-among=true]").count() == 2
+        said = page.locator(".answer .sure").inner_text()
+        assert re.match(r"With 90\s?% certainty all its emotions are among: ", said)
+        assert {"happiness", "sadness"} == set(said.split(": ")[1].split(".")[0].split(", "))
         assert page.locator(".answer .soft").first.inner_text() == "glad tears <b>x</b>"
         page.locator("#sentence").fill("   ")
         page.get_by_role("button", name="Ask the model").click()

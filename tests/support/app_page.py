@@ -90,6 +90,12 @@ class Voter:
         )
         return sample
 
+    def send(self, keys: str, label: str) -> str:
+        """Mark several answers by their keys, and send them; ``label`` is the first of them in the form's order."""
+        for key in keys:
+            self.only_press(key)
+        return self._answered(label, lambda: self.page.keyboard.press("Enter"))
+
     def undo(self) -> str:
         """Take the last answer back; the sample that is asked about again."""
         before = self.page.evaluate(_SHOWN)

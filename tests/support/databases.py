@@ -46,7 +46,7 @@ def postgresql() -> Iterator[str]:
     try:
         server, port = serve(folder, home)
         address = f"postgresql+pg8000://emolab@127.0.0.1:{port}"
-        _make(address, "new")
+        make_database(address, "new")
         with Catalog(f"{address}/new") as catalog:
             catalog.migrate()
         yield address
@@ -99,12 +99,13 @@ def answers(port: int) -> bool:
 def postgresql_catalog(postgresql: str) -> Iterator[Catalog]:
     """An empty catalog in a database of its own on PostgreSQL."""
     name = f"t{time.time_ns()}"
-    _make(postgresql, f"{name} TEMPLATE new")
+    make_database(postgresql, f"{name} TEMPLATE new")
     with Catalog(f"{postgresql}/{name}") as made:
         yield made
 
 
-def _make(server: str, database: str) -> None:
+def make_database(server: str, database: str) -> None:
+    """Make the ``database`` (its name, and what SQL may say of it) on ``server`` (its address without a database)."""
     import pg8000.dbapi
 
     port = int(server.rpartition(":")[2])

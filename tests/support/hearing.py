@@ -17,18 +17,23 @@ from emolab.serving.hearing.sound_sources import SoundBlock
 
 @dataclass
 class FakeVoiceModel:
-    """Says ``high`` by the share of loud values in the upper bands; ``asked`` counts windows, ``wait`` delays each."""
+    """Says ``high`` by the share of loud values in the upper bands.
+
+    ``asked`` counts windows, ``shapes`` are those of what it saw, ``wait`` delays each answer.
+    """
 
     id: str = "e" * 64
     classes: tuple[str, ...] = ("high", "low")
     preprocessing: Preprocessing = field(default_factory=lambda: Preprocessing(32, "sound"))
     wait: Callable[[], object] = lambda: None
     asked: int = 0
+    shapes: set[tuple[int, ...]] = field(default_factory=set)
     runner: Any = field(default_factory=lambda: SimpleNamespace(engine="onnx", precision="fp32"))
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Rows (n, 2) that sum to 1."""
         self.asked += len(pixels)
+        self.shapes.add(pixels.shape[1:])
         self.wait()
         loud = (pixels[:, :, :, 0] > 150).sum(axis=2).astype(np.float64) + 1e-6
         high = loud[:, loud.shape[1] // 2 :].sum(axis=1) / loud.sum(axis=1)

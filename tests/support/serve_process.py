@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.rollback import twin
 from emolab.catalog import models
-from emolab.records import Model
 from emolab.training.networks import bundled
 from emolab.workspace import Workspace
 
@@ -116,21 +116,8 @@ def _first(process: subprocess.Popen[str]) -> dict[str, object]:
 
 def add_champion(workspace: Workspace, letter: str) -> str:
     """A model like face48 under an id of 64 ``letter``s, which becomes the champion; its id."""
-    found = bundled.folder("face48")
-    assert found is not None
-    described = json.loads((found / "model.json").read_text())
-    model, folder = letter * 64, workspace.models / letter
-    folder.mkdir(parents=True)
-    for name in ("model.json", "model.onnx"):
-        # as long as the id that stands there, so that what is around it stays whole
-        (folder / name).write_bytes((found / name).read_bytes().replace(described["id"].encode(), model.encode()))
-    record = Model(
-        id=model, path=folder.relative_to(workspace.root).as_posix(), classes=tuple(described["classes"]),
-        config={"backbone": "face48"}, snapshot="s" * 64, metrics={"valid": {"n": 0}, "n_train": 0},
-        created_at=described["created_at"],
-    )  # fmt: skip
+    model = twin(workspace, letter)
     with workspace.catalog() as catalog, catalog.begin() as tx:
-        models.add(tx, record)
         models.set_alias(tx, "champion", model)
     return model
 

@@ -60,9 +60,9 @@ def version(
 ) -> ModelVersion:
     """A model at work; pictures are taken as they are."""
     looking = CollectConfig(faces="off", max_pixels=1_000_000)
-    own = hasattr(model, "answers")
+    model = model or FakeModel()
     return ModelVersion(
-        predictor=OwnPredictor(model, looking) if own else Predictor(model or FakeModel(), looking),  # type: ignore[arg-type]
+        predictor=OwnPredictor(model, looking) if hasattr(model, "answers") else Predictor(model, looking),
         name=name,
         card="# A card",
         batching=batching or Batching(),

@@ -1,0 +1,54 @@
+"""What a served model was asked in past weeks: log parts as `emolab serve` writes them, at chosen times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emolab.inference.served_model import ServedModel
+from emolab.loop.model.open_model import open_model
+from emolab.loop.operate.served_columns import FOLDER, QUALITY, measured
+from emolab.monitoring.served_log import LogShape, ServedLog
+from emolab.workspace import Workspace
+from tests.support.learnable import bars
+
+#: A Monday.
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def week(number: int) -> datetime:
+    """The beginning of a week; the first is 0."""
+    return MONDAY + timedelta(weeks=number)
+
+
+def asked(
+    workspace: Workspace, model: ServedModel, images: NDArray[np.uint8], begin: datetime, *, days: int = 7
+) -> None:
+    """``model`` answered ``images`` (n, side, side, 1) in equal parts on each of the ``days`` from ``begin``."""
+    names = QUALITY if model.preprocessing.has_faces else ()
+    probs, features = model.probabilities_and_features(images)
+    shape = LogShape(model=model.id, classes=tuple(model.classes), width=features.shape[1], quality=names)
+    log = ServedLog(workspace.state / FOLDER, shape, days=100_000, most=1 << 40)
+    quality = measured(model, images)
+    for number, rows in enumerate(np.array_split(np.arange(len(images)), days)):
+        if len(rows):
+            columns = {"probs": probs[rows], "embeddings": features[rows], "quality": quality[rows]}
+            log.append(columns, (begin + timedelta(days=number, hours=9)).timestamp())
+    log.close()
+
+
+def opened(workspace: Workspace, name: str = "champion") -> ServedModel:
+    """The model as it is served."""
+    return open_model(workspace, name)
+
+
+def usual(n: int, seed: int, k: int = 3) -> NDArray[np.uint8]:
+    """Images as the model knows them."""
+    return bars(n, k, seed=seed)[0]
+
+
+def darker(n: int, seed: int, k: int = 3) -> NDArray[np.uint8]:
+    """The same in a darker room."""
+    return (usual(n, seed, k) * 0.55).astype(np.uint8)
