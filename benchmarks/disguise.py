@@ -10,72 +10,29 @@ actor of all. "Told to belong together": actors are known by disguised clips too
 from __future__ import annotations
 
 import re
-import sys
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from benchmarks.harness import Result, main
+from benchmarks.speakers import published
 from benchmarks.speech import ravdess
-from emolab.modalities.audio.features import FrameConfig, log_mel
 from emolab.modalities.audio.pitch_shift import shifted
 from emolab.modalities.audio.reading.sound import load
-from emolab.modalities.audio.voice import FRAME, smoothed, voiced
 from emolab.modalities.disguise import ratio_of
 
-RATE = 16_000
-#: 25 ms every 10 ms, 40 mel bands: what the encoder was trained on.
-FRAMES = FrameConfig(window=400, n_fft=400, hop=160, bands=40, low=0.0, top_db=None)
-PARTIAL, STEP = 160, 80
 SHIFTS = np.linspace(-4.5, 4.5, 9)
 #: Clips of each actor that are tried with all shifts.
 TRIED = 4
 
 
-class SpeakerEncoder(nn.Module):
-    """Three LSTM layers of 256 and a linear one: (n, 160, 40) -> (n, 256) of length 1."""
-
-    def __init__(self, weights: Path) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(40, 256, 3, batch_first=True)
-        self.linear = nn.Linear(256, 256)
-        state = torch.load(weights, map_location="cpu", weights_only=True)["model_state"]
-        self.load_state_dict({key: value for key, value in state.items() if key.startswith(("lstm.", "linear."))})
-        self.eval()
-
-    @torch.inference_mode()
-    def encode(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The encoding (256,) of a clip (n,) at 16 kHz: the mean over windows of 1.6 s of its voice."""
-        whole = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
-        heard = smoothed(voiced(whole), gap=8, burst=2)
-        kept = samples[np.repeat(heard, FRAME)[: len(samples)]]
-        kept = kept if len(kept) > RATE else samples
-        kept = kept * np.float32(10 ** (-30 / 20) / max(float(np.sqrt(np.mean(kept**2))), 1e-6))
-        mel = np.power(np.float32(10), log_mel(kept, RATE, FRAMES) / np.float32(10)).T
-        mel = np.pad(mel, ((0, max(0, PARTIAL - len(mel))), (0, 0)))
-        begins = range(0, len(mel) - PARTIAL + 1, STEP)
-        parts = torch.from_numpy(np.stack([mel[at : at + PARTIAL] for at in begins]).astype(np.float32))
-        made = torch.relu(self.linear(self.lstm(parts)[1][0][-1]))
-        made = made / made.norm(dim=1, keepdim=True)
-        mean = made.mean(dim=0)
-        found: NDArray[np.float32] = (mean / mean.norm()).numpy()
-        return found
-
-
 def run(quick: bool) -> list[Result]:
     """Encode and compare; quick: six actors, and no trying of shifts."""
-    spec = find_spec("resemblyzer")
-    weights = Path(spec.origin or "").with_name("pretrained.pt") if spec else None
-    if weights is None or not weights.is_file():
-        print("resemblyzer is not installed: nothing to measure. pip install --no-deps resemblyzer", file=sys.stderr)
+    encoder = published()
+    if encoder is None:
         return []
-    torch.set_num_threads(1)
-    encoder = SpeakerEncoder(weights)
     actors = 6 if quick else 20
     known, asked = clips(ravdess(), actors, 3 if quick else 10)
     truth = np.repeat(np.arange(actors), [len(each) for each in asked])

@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +126,16 @@ def summary(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
     return statistics.median(values), (min(values), max(values))
 
 
-def main(run: Callable[[bool], list[Result]], argv: Sequence[str] | None = None) -> None:
+def main(
+    run: Callable[[bool], list[Result]],
+    argv: Sequence[str] | None = None,
+    *,
+    headline: Callable[[Sequence[Result]], Mapping[str, object]] = lambda _: {},
+) -> None:
     """Parse `--quick`, `--json` and `--save`, call `run(quick)`, print its results: JSON on stdout, or a table.
 
-    The JSON is `{"benchmark", "quick", "machine", "wall_s", "results": [...]}`. `--save` keeps the results of a full
-    run in `benchmarks/results/`.
+    The JSON is `{"benchmark", "quick", "machine", "wall_s", "results": [...]}`, with what `headline` makes of the
+    results beside them. `--save` keeps the results of a full run in `benchmarks/results/`.
     """
     name, about = described(run)
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
@@ -142,7 +147,7 @@ def main(run: Callable[[bool], list[Result]], argv: Sequence[str] | None = None)
         parser.error("--save keeps results that the documentation shows, so it needs a full run, without --quick")
     before = machine()
     with measured() as timing:
-        results = run(args.quick)
+        results = [quickly(row) for row in run(True)] if args.quick else run(False)
     if args.save:
         path = save(RESULTS, name, about, results, machine=before, wall_s=timing.wall_s)
         print(f"kept in {path}; now: make figures", file=sys.stderr)
@@ -152,6 +157,7 @@ def main(run: Callable[[bool], list[Result]], argv: Sequence[str] | None = None)
             "quick": args.quick,
             "machine": machine(),
             "wall_s": round(timing.wall_s, 2),
+            **headline(results),
             "results": [asdict(result) for result in results],
         }
         print(json.dumps(report, indent=2))
@@ -159,6 +165,11 @@ def main(run: Callable[[bool], list[Result]], argv: Sequence[str] | None = None)
     kind = "quick" if args.quick else "full"
     print(f"benchmarks.{name} ({kind}, {timing.wall_s:.0f} s)  {machine()}\n")
     print(table(results))
+
+
+def quickly(row: Result) -> Result:
+    """A row of a quick run, which says that it is one: it shows that the benchmark runs, and no figure."""
+    return replace(row, note="; ".join(filter(None, [row.note, "quick: proves nothing"])))
 
 
 def save(folder: Path, name: str, about: str, results: Sequence[Result], *, machine: str, wall_s: float) -> Path:

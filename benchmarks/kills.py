@@ -89,6 +89,7 @@ def fresh(folder: Path, name: str) -> Workspace:
 class Outcome:
     """``killed`` of ``runs`` were ended in the middle; the rest had finished. What was lost or doubled must be 0.
 
+    ``altered`` votes hold other labels than the answer on the server: it must be 0 too.
     ``where`` counts the kills by the last thing that the process had told: ``POST /api/projects/N/import sent``.
     """
 
@@ -98,6 +99,7 @@ class Outcome:
     lost: int
     doubled: int
     where: Counter[str] = field(default_factory=Counter)
+    altered: int = 0
 
 
 def add_pictures(workspace: Workspace, n: int, *, rng: np.random.Generator, size: int = 48, kind: str = "PNG") -> None:
@@ -137,7 +139,10 @@ def kill_pushes(
 def kill_pulls(
     workspace: Workspace, studio: Studio, *, token: str, kills: int, rng: np.random.Generator, per_run: int = 2
 ) -> Outcome:
-    """Kill pulls with ``per_run`` new answers each, then pull once more and compare the ledger."""
+    """Kill pulls with ``per_run`` new answers each, then pull once more and compare the ledger.
+
+    Where the settings let an answer hold several labels, every third has one, every third two, every third three.
+    """
     title = workspace.config.labeling.project
     project = studio.find_project(title)
     if project is None:
@@ -145,25 +150,32 @@ def kill_pulls(
         project = studio.find_project(title)
     assert project is not None
     ids = sorted(studio.list_task_ids(project.id))
-    classes = workspace.config.project.classes
+    classes, modality = workspace.config.project.classes, workspace.config.project.modality
     pull(workspace, studio)
-    given = 0
+    given: dict[int, tuple[str, ...]] = {}
 
     def more() -> None:
-        nonlocal given
         for _ in range(per_run):
-            studio.create_annotation(
-                ids[given % len(ids)], controls.answer(classes[given % len(classes)]), lead_time=1.0
-            )
-            given += 1
+            i = len(given)
+            wanted = {
+                (i + step) % len(classes) for step in range(1 + i % 3 if workspace.config.labeling.several else 1)
+            }
+            first, *also = (classes[c] for c in sorted(wanted))
+            result = controls.answer(first, modality=modality, also=also)
+            made = studio.create_annotation(ids[i % len(ids)], result, lead_time=1.0)
+            given[made.id] = (first, *also)
 
     runs, where = _kill_often(_pull, workspace.root, studio.url, token, kills=kills, more=more, rng=rng)
     pull(workspace, studio)
     there = {a.id for page in studio.changed_tasks(project.id) for task in page for a in task.annotations}
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        held = Counter(int(vote.origin.rsplit(":", 1)[1]) for vote in votes.iterate(conn, include_rejected=True))
+        found = [
+            (int(vote.origin.rsplit(":", 1)[1]), vote.labels) for vote in votes.iterate(conn, include_rejected=True)
+        ]
+    held = Counter(annotation for annotation, _ in found)
     doubled = sum(n - 1 for n in held.values())
-    return Outcome(runs, where.total(), len(there), len(there - held.keys()), doubled, where)
+    altered = sum(labels != given.get(annotation, labels) for annotation, labels in found)
+    return Outcome(runs, where.total(), len(there), len(there - held.keys()), doubled, where, altered)
 
 
 def kill_relearns(

@@ -126,7 +126,7 @@ def others(way: str, judged: list[Judged]) -> list[Result]:
     ]
 
 
-def _minutes(name: str, judged: list[Judged], note: str = "CPU, one thread") -> Result:
+def _minutes(name: str, judged: list[Judged], note: str = "CPU, one thread, bfloat16") -> Result:
     minutes = [fold.seconds / 60 for fold in judged]
     spread = (min(minutes), max(minutes))
     return Result(name, statistics.mean(minutes), "core-minutes", n=len(judged), spread=spread, note=note)
@@ -201,8 +201,8 @@ def trained(
         splits=["train"] * len(rows),
     )
     data = data if teacher is None else mixed(data, teacher, SHARE)
-    chosen: dict[str, Any] = {"backbone": "voice16", "weights": "none", "threads": 1, "precision": "float32"} | settings
-    made = plan(TrainingConfig(**chosen), n_train=len(rows), color="sound")
+    start: dict[str, Any] = {"backbone": "voice16", "weights": "none", "threads": 1, "precision": "bfloat16"}
+    made = plan(TrainingConfig(**(start | settings)), n_train=len(rows), color="sound")
     with tempfile.TemporaryDirectory() as folder:
         return fit.fit(Pixels(known.pixels, rows), data, made, Path(folder)), made
 
@@ -257,8 +257,7 @@ def _fold(archive: Path, folder: Path, way: str, number: int, epochs: int | None
         teacher = softmax(heard[learn])
     if way != ENCODER:
         before = cpu_seconds()
-        precision = "float32" if way == SCRATCH else "bfloat16"
-        fitted, made = trained(known, learn, teacher=teacher, epochs=epochs, precision=precision)
+        fitted, made = trained(known, learn, teacher=teacher, epochs=epochs)
         seconds, parameters = cpu_seconds() - before, fitted.parameters
         said = logits(fitted, made, known.pixels[judge])
     return Judged(said.argmax(axis=1), known.truth[judge], known.actors[judge], seconds, parameters)

@@ -54,14 +54,13 @@ CHOICES: dict[str, dict[str, Any]] = {
 class Sentences:
     """Train and dev of one set of labels: texts, and which classes (n, k) apply."""
 
-    def __init__(self, classes: tuple[str, ...], quick: bool) -> None:
+    def __init__(self, classes: tuple[str, ...], quick: bool, *, few: tuple[int, int] = (FEW_TRAIN, FEW_DEV)) -> None:
         spec = f"goemotions:{data()}"
         train, dev = (several_labels(spec, classes, split=split) for split in ("train", "valid"))
-        some = slice(FEW_TRAIN) if quick else slice(None)
-        few = slice(FEW_DEV) if quick else slice(None)
+        some, dev_some = (slice(count if quick else None) for count in few)
         self.classes = classes
         self.texts, self.truth = texts_of(train.media)[some], train.truth[some]
-        self.dev, self.answers = texts_of(dev.media)[few], dev.truth[few]
+        self.dev, self.answers = texts_of(dev.media)[dev_some], dev.truth[dev_some]
 
     def judged(self, probs: NDArray[np.floating[Any]], said: NDArray[np.bool_]) -> dict[str, Any]:
         """Figures on dev."""

@@ -50,6 +50,21 @@ install_debian() {
     apt_run 900 install --no-install-recommends "$@"
 }
 
+# download_debian FOLDER PACKAGE: leaves the package's file in FOLDER; needs no root rights but for fresh lists.
+download_debian() {
+    local folder=$1 package=$2
+    apt_download() {
+        (cd "$folder" && timeout --kill-after=10 300 apt-get -q -o APT::Sandbox::User=root -o Acquire::Retries=1 \
+            -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 download "$package" >/dev/null 2>&1 </dev/null)
+    }
+    if apt_download; then return 0; fi
+    if [ "$apt_updated" = no ] && as_root true; then
+        apt_run 120 update || say "apt-get update did not finish; going on with the lists that arrived"
+        apt_updated=yes
+    fi
+    apt_download
+}
+
 # What to tell somebody whose machine lacks PACKAGE... and who may not install them.
 ask_for() {
     if has_apt; then

@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh          the environment, and MongoDB for FiftyOne
 #   scripts/setup.sh test     the same, Chromium for the tests that look at pages, PostgreSQL for those of a shared
-#                             catalog, slowhttptest for those of the server
+#                             catalog, slowhttptest and Prometheus for those of the server
 #   scripts/setup.sh again    the same, looking at everything again even when nothing seems to have changed
 #
 # Uses only what is missing: Python 3.11 or newer, python3-venv, libcurl4 and Chromium come from Debian or Ubuntu
@@ -124,6 +124,23 @@ install_slowhttptest() {
     say "No slowhttptest: those tests will be skipped. To have them: $(ask_for slowhttptest)"
 }
 
+# Prometheus, which the tests let read `emolab serve`. Unpacked into .venv, without root rights: Debian's package would
+# start a server of its own.
+install_prometheus() {
+    local work place=.venv/share/emolab/prometheus
+    if command -v promtool >/dev/null && command -v prometheus >/dev/null; then return 0; fi
+    if "$place/promtool" --version >/dev/null 2>&1 && "$place/prometheus" --version >/dev/null 2>&1; then return 0; fi
+    step "Prometheus, for the tests of monitoring"
+    work=$(mktemp -d)
+    if has_apt && command -v dpkg >/dev/null && download_debian "$work" prometheus && dpkg -x "$work"/prometheus_*.deb "$work/root"; then
+        mkdir -p "$place"
+        cp "$work/root/usr/bin/prometheus" "$work/root/usr/bin/promtool" "$place/"
+    fi
+    rm -rf "$work"
+    if "$place/promtool" --version >/dev/null 2>&1; then return 0; fi
+    say "No Prometheus: those tests will be skipped. To have them: $(ask_for prometheus)"
+}
+
 main() {
     case "$for_what" in demo | test | again) ;; *) die "unknown use \"$for_what\"" "scripts/setup.sh [test|again]" ;; esac
     [ -f setup.cfg ] || die "no setup.cfg in $PWD" "Run this from a clone of emolab."
@@ -144,6 +161,7 @@ main() {
         install_browser
         install_postgresql
         install_slowhttptest
+        install_prometheus
     fi
 }
 
