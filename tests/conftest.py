@@ -16,7 +16,7 @@ from PIL import Image
 
 from emolab.workspace import Workspace
 from tests.support.calling import emolab
-from tests.support.databases import catalog, postgresql, postgresql_catalog  # noqa: F401 (fixtures)
+from tests.support.databases import catalog, fiftyone_database, postgresql, postgresql_catalog  # noqa: F401 (fixtures)
 from tests.support.new_catalogs import copied_catalogs  # noqa: F401 (fixture)
 from tests.support.servers import embedded, label_studio, project, studio  # noqa: F401 (fixtures)
 from tests.support.tracing import traced_once  # noqa: F401 (fixture)

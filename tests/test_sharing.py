@@ -1,7 +1,8 @@
-"""A test process that dies fails the test that it was at; the tests after it are run, and the run ends."""
+"""How test processes share work: one that dies costs one test, and what a process makes once is made once."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,24 @@ def test_the_other_tests_are_run_and_the_run_ends(tmp_path: Path, place: str, la
     assert done.returncode == 1, done.stdout + done.stderr
     assert f"1 failed, {3 * others + before + after} passed" in done.stdout
     assert "test_dies" in done.stdout
+
+
+def test_what_is_made_once_a_process_is_made_in_one_place() -> None:
+    """A fixture that a second module of tests imports is made once for each of them, whatever its scope says."""
+    made, taken = set(), set()
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and any(_once(each) for each in node.decorator_list):
+                made.add(f"{'.'.join(file.relative_to(ROOT).with_suffix('').parts)}.{node.name}")
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                taken |= {f"{node.module}.{name.name}" for name in node.names}
+    assert made, "some are made in modules of tests, for their own tests alone"
+    assert not made & taken, "such a fixture belongs into tests/support and tests/conftest.py"
+
+
+def _once(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Call) and any(
+        word.arg == "scope" and isinstance(word.value, ast.Constant) and word.value.value == "session"
+        for word in decorator.keywords
+    )

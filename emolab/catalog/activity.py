@@ -189,6 +189,11 @@ def speeds(conn: Connection) -> list[float]:
     return [float(np.median(times[pk])) for pk in sorted(times)]
 
 
+def _came_in(seen: str) -> datetime:
+    """When a vote came in, which the catalog itself wrote."""
+    return moment(seen) or _FIRST
+
+
 def agreement_and_speed(conn: Connection, begin: str, end: str) -> tuple[list[float], list[float]]:
     """What people did from ``begin`` until before ``end`` (ISO 8601, UTC; an empty ``begin``: from the first vote on).
 
@@ -196,7 +201,9 @@ def agreement_and_speed(conn: Connection, begin: str, end: str) -> tuple[list[fl
     more had answered by its end; and the seconds of each vote of that time that was timed. A vote that came in from a
     file may have its time in another zone. One whose time cannot be read counts from when it came in.
     """
-    since, until = moment(begin) or _FIRST, datetime.fromisoformat(end)
+    since, until = moment(begin) or _FIRST, moment(end)
+    if until is None:
+        raise ValueError(f"no time: {end!r}")
     v = _votes.c
     people = _annotators.c.kind == "person"
     counting = (
@@ -208,13 +215,13 @@ def agreement_and_speed(conn: Connection, begin: str, end: str) -> tuple[list[fl
     near = or_(*(and_(first <= text, text < last) for text in (v.cast_at, v.seen_at)), v.cast_at.not_like(_USUAL))
     seconds, asked = [], set()
     for sample, _, lead_time, cast, seen, _ in conn.execute(counting.where(near)):
-        if since <= (moment(cast) or datetime.fromisoformat(seen)) < until:
+        if since <= (moment(cast) or _came_in(seen)) < until:
             asked.add(sample)
             seconds += [] if lead_time is None else [float(lead_time)]
     tallies: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for part in chunks(sorted(asked), 500):
         for sample, label, _, cast, seen, n in conn.execute(counting.where(v.sample.in_(part))):
-            if label not in META and (moment(cast) or datetime.fromisoformat(seen)) < until:
+            if label not in META and (moment(cast) or _came_in(seen)) < until:
                 tallies[sample][label] += n
     shares = [max(counts.values()) / counts.total() for counts in tallies.values() if counts.total() > 1]
     return shares, seconds

@@ -19,10 +19,9 @@ from emolab.datasets.inspect import drawn_samples, fiftyone_view
 from emolab.modalities.audio.clip_picture import clip_picture
 from emolab.modalities.problems import Refused
 from emolab.workspace import Workspace
-from tests.datasets.test_fiftyone_view import CHROMIUM, SHARP, address
+from tests.datasets.test_fiftyone_view import CHROMIUM, SHARP
 from tests.support.sounds import chatter, sound_file, voice
 
-__all__ = ["address"]
 CLASSES = ("anger", "fear")
 N = 24
 
@@ -54,34 +53,34 @@ def test_a_clip_is_drawn_from_its_first_moment_to_its_last() -> None:
 
 
 @pytest.mark.fiftyone
-def test_a_picture_is_shown_and_the_file_is_a_link(voices: Workspace, address: str) -> None:
-    sample = written(voices, address).first()
+def test_a_picture_is_shown_and_the_file_is_a_link(voices: Workspace, fiftyone_database: str) -> None:
+    sample = written(voices, fiftyone_database).first()
     assert sample.media_type == "image"
     assert Image.open(sample.filepath).size == (sample.metadata.width, sample.metadata.height) == (512, 256)
     assert Path(sample.file).suffix == ".flac"
     assert hashlib.sha256(Path(sample.file).read_bytes()).hexdigest() == sample.uid
     assert sample.play.startswith("http://127.0.0.1:5151/media?filepath=")
-    again = fiftyone_view.write(voices, address)
+    again = fiftyone_view.write(voices, fiftyone_database)
     assert (again.tally.unchanged, again.tally.changed) == (N, 0)
-    assert written(voices, address).first().play == sample.play
+    assert written(voices, fiftyone_database).first().play == sample.play
     folder = drawn_samples.folder_of(voices)
     assert folder is not None
     assert len([*folder.glob("*/*.png")]) == N
     (folder / "ff").mkdir(exist_ok=True)
     (folder / "ff" / f"{'f' * 64}.png").write_bytes(b"a sample that is gone")
-    fiftyone_view.write(voices, address)
+    fiftyone_view.write(voices, fiftyone_database)
     assert len([*folder.glob("*/*.png")]) == N
 
 
 @pytest.mark.fiftyone
 @pytest.mark.browser
-def test_a_clip_plays_from_the_app_in_a_real_browser(voices: Workspace, address: str, tmp_path: Path) -> None:
+def test_a_clip_plays_from_the_app_in_a_real_browser(voices: Workspace, fiftyone_database: str, tmp_path: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on PATH")
-    written(voices, address)
-    with fiftyone_view.app(voices, address) as url, sync_api.sync_playwright() as playwright:
+    written(voices, fiftyone_database)
+    with fiftyone_view.app(voices, fiftyone_database) as url, sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.route("**/*", _local_only)
@@ -112,9 +111,11 @@ def test_a_clip_plays_from_the_app_in_a_real_browser(voices: Workspace, address:
     assert 0.5 < played < 3
 
 
-def written(workspace: Workspace, address: str) -> Any:
+def written(workspace: Workspace, fiftyone_database: str) -> Any:
     """The FiftyOne dataset of ``workspace``."""
-    return fiftyone_view.connect(address).load_dataset(fiftyone_view.write(workspace, address).dataset)
+    return fiftyone_view.connect(fiftyone_database).load_dataset(
+        fiftyone_view.write(workspace, fiftyone_database).dataset
+    )
 
 
 def _local_only(route: Any) -> None:

@@ -14,7 +14,6 @@ import sys
 import time
 import urllib.request
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -115,17 +114,6 @@ def answer(face: DrawnFace, rng: np.random.Generator) -> str:
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of FiftyOne's database, one for all tests of this process; it stops when the process ends."""
-    if find_spec("fiftyone") is None:  # importing it here would connect it to its own database
-        pytest.skip("needs emolab[data]")
-    try:
-        return mongod.database(tmp_path_factory.mktemp("fiftyone"))
-    except EmolabError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A furnished workspace to copy."""
     return furnished(tmp_path_factory.mktemp("drawn") / "faces", 40).root
@@ -141,10 +129,10 @@ def predictions(workspace: Workspace) -> Predictions:
     return prediction_store.read(workspace.predictions_folder / ("m" * 64))
 
 
-def written(workspace: Workspace, address: str, **options: Any) -> Any:
+def written(workspace: Workspace, fiftyone_database: str, **options: Any) -> Any:
     """Write the workspace and return its FiftyOne dataset."""
-    report = fiftyone_view.write(workspace, address, predictions=predictions(workspace), **options)
-    dataset = fiftyone_view.connect(address).load_dataset(report.dataset)
+    report = fiftyone_view.write(workspace, fiftyone_database, predictions=predictions(workspace), **options)
+    dataset = fiftyone_view.connect(fiftyone_database).load_dataset(report.dataset)
     dataset.reload()
     return dataset
 
@@ -215,8 +203,8 @@ def test_a_stamp_changes_with_any_value_and_with_nothing_else() -> None:
 
 
 @pytest.mark.fiftyone
-def test_everything_is_there_and_the_saved_views_find_it(faces: Workspace, address: str) -> None:
-    dataset = written(faces, address)
+def test_everything_is_there_and_the_saved_views_find_it(faces: Workspace, fiftyone_database: str) -> None:
+    dataset = written(faces, fiftyone_database)
     assert len(dataset) == 40
     assert "uid" in dataset.list_indexes()
     first = dataset.first()
@@ -245,9 +233,9 @@ def test_everything_is_there_and_the_saved_views_find_it(faces: Workspace, addre
 @pytest.mark.fiftyone
 @pytest.mark.parametrize("path", ["direct", "public"])
 def test_a_second_write_touches_only_what_changed_and_nothing_that_people_made(
-    faces: Workspace, address: str, path: str
+    faces: Workspace, fiftyone_database: str, path: str
 ) -> None:
-    dataset = written(faces, address, path=path)
+    dataset = written(faces, fiftyone_database, path=path)
     changed, kept, gone = dataset.values("uid")[0], dataset.values("uid")[5], dataset.values("uid")[-1]
     sample = by_uid(dataset, changed)
     sample.tags, sample["note"] = ["to check"], "mine"
@@ -257,7 +245,7 @@ def test_a_second_write_touches_only_what_changed_and_nothing_that_people_made(
         samples.set_splits(tx, {changed: "test"})
         tx.execute(schema.suggestions.delete())
         tx.execute(schema.samples.delete().where(schema.samples.c.id == gone))
-    report = fiftyone_view.write(faces, address, predictions=predictions(faces), path=path)
+    report = fiftyone_view.write(faces, fiftyone_database, predictions=predictions(faces), path=path)
     tally = report.tally
     assert (tally.added, tally.changed, tally.unchanged, tally.removed, report.path) == (0, 10, 29, 1, path)
     dataset.reload()
@@ -265,15 +253,15 @@ def test_a_second_write_touches_only_what_changed_and_nothing_that_people_made(
     assert (sample.split, sample.tags, sample["note"], sample.label.tags) == ("test", ["to check"], "mine", ["odd"])
     assert by_uid(dataset, kept).split is not None
     assert gone not in dataset.values("uid")
-    again = fiftyone_view.write(faces, address, predictions=predictions(faces), path=path).tally
+    again = fiftyone_view.write(faces, fiftyone_database, predictions=predictions(faces), path=path).tally
     assert (again.added, again.changed, again.unchanged, again.removed) == (0, 0, 39, 0)
-    bare = fiftyone_view.write(faces, address, path=path).tally
+    bare = fiftyone_view.write(faces, fiftyone_database, path=path).tally
     assert bare.changed == 39
     assert dataset.exists("prediction").count() == 0
 
 
 @pytest.mark.fiftyone
-def test_both_paths_write_the_same(faces: Workspace, address: str) -> None:
+def test_both_paths_write_the_same(faces: Workspace, fiftyone_database: str) -> None:
     def plain(dataset: Any) -> list[dict[str, Any]]:
         found = [sample.to_dict() for sample in dataset]
         for sample in found:
@@ -283,32 +271,32 @@ def test_both_paths_write_the_same(faces: Workspace, address: str) -> None:
                 sample["prediction"]["logits"] = None
         return found
 
-    direct = written(faces, address)
+    direct = written(faces, fiftyone_database)
     by_direct, logits = plain(direct), direct.values("prediction.logits")
-    fiftyone_view.connect(address).delete_dataset(direct.name)
-    public = written(faces, address, path="public")
+    fiftyone_view.connect(fiftyone_database).delete_dataset(direct.name)
+    public = written(faces, fiftyone_database, path="public")
     assert plain(public) == by_direct
     assert all(np.array_equal(a, b) for a, b in zip(public.values("prediction.logits"), logits, strict=True))
 
 
 @pytest.mark.fiftyone
 def test_where_fiftyone_stores_samples_in_another_way_the_public_path_is_taken_and_announced(
-    faces: Workspace, address: str, monkeypatch: pytest.MonkeyPatch
+    faces: Workspace, fiftyone_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add = sync.sample
     monkeypatch.setattr(
         sync, "sample", lambda fo, content: add(fo, {**content, "uid": content["uid"], "vintage": "2031"})
     )
     heard = Heard()
-    report = fiftyone_view.write(faces, address, progress=heard)
+    report = fiftyone_view.write(faces, fiftyone_database, progress=heard)
     assert (report.path, report.samples) == ("public", 40)
     assert len(heard.notes) == 1
     assert 'in another way than emolab knows (FiftyOne also writes "vintage")' in heard.notes[0]
 
 
 @pytest.mark.fiftyone
-def test_tags_and_edits_come_back_once_and_can_be_taken_back(faces: Workspace, address: str) -> None:
-    dataset = written(faces, address)
+def test_tags_and_edits_come_back_once_and_can_be_taken_back(faces: Workspace, fiftyone_database: str) -> None:
+    dataset = written(faces, fiftyone_database)
     uids = dataset.values("uid")
     tagged, edited, wrong = (by_uid(dataset, uids[i]) for i in (0, 1, 2))
     other = next(name for name in CLASSES if name != edited.label.label)
@@ -318,27 +306,27 @@ def test_tags_and_edits_come_back_once_and_can_be_taken_back(faces: Workspace, a
     for sample in (tagged, edited, wrong):
         sample.save()
 
-    kept = fiftyone_view.write(faces, address, predictions=predictions(faces)).tally.kept
+    kept = fiftyone_view.write(faces, fiftyone_database, predictions=predictions(faces)).tally.kept
     assert kept == [uids[1]]
-    pull = fiftyone_view.pull(faces, address, annotator="zoe")
+    pull = fiftyone_view.pull(faces, fiftyone_database, annotator="zoe")
     assert (pull.new, pull.withdrawn, pull.known) == (2, 0, 0)
     assert [uid for uid, _ in pull.problems] == [uids[2]]
     assert 'did you mean "happiness"?' in pull.problems[0][1]
     assert ledger(faces) == {("tag", "zoe", "fear"), ("edit", "zoe", other)}
-    again = fiftyone_view.pull(faces, address, annotator="zoe")
+    again = fiftyone_view.pull(faces, fiftyone_database, annotator="zoe")
     assert (again.new, again.withdrawn, again.known) == (0, 0, 2)
 
-    fiftyone_view.write(faces, address, predictions=predictions(faces))
+    fiftyone_view.write(faces, fiftyone_database, predictions=predictions(faces))
     dataset.reload()
     assert by_uid(dataset, uids[1]).label.label == edited_label(faces, uids[1])
     assert by_uid(dataset, uids[0]).tags == ["label:fear", "nice"]
     assert by_uid(dataset, uids[0]).votes["fear"] == 1 + votes_for(faces, uids[0], "fear")
-    assert fiftyone_view.pull(faces, address, annotator="bob").new == 0
+    assert fiftyone_view.pull(faces, fiftyone_database, annotator="bob").new == 0
 
     tagged.reload()
     tagged.tags = ["nice"]
     tagged.save()
-    back = fiftyone_view.pull(faces, address, annotator="zoe")
+    back = fiftyone_view.pull(faces, fiftyone_database, annotator="zoe")
     assert (back.new, back.withdrawn) == (0, 1)
     assert ledger(faces) == {("edit", "zoe", other)}
 
@@ -356,48 +344,50 @@ def votes_for(workspace: Workspace, uid: str, label: str) -> int:
 
 
 @pytest.mark.fiftyone
-def test_a_dropped_dataset_is_rebuilt_with_the_tags_that_are_votes(faces: Workspace, address: str) -> None:
-    dataset = written(faces, address)
+def test_a_dropped_dataset_is_rebuilt_with_the_tags_that_are_votes(faces: Workspace, fiftyone_database: str) -> None:
+    dataset = written(faces, fiftyone_database)
     sample = dataset.first()
     sample.tags = ["label:fear", "nice"]
     sample.save()
-    fiftyone_view.pull(faces, address, annotator="zoe")
-    fiftyone_view.connect(address).delete_dataset(dataset.name)
+    fiftyone_view.pull(faces, fiftyone_database, annotator="zoe")
+    fiftyone_view.connect(fiftyone_database).delete_dataset(dataset.name)
     with pytest.raises(EmolabError, match="There is no FiftyOne dataset"):
-        fiftyone_view.pull(faces, address, annotator="zoe")
-    assert written(faces, address).first().tags == ["label:fear"]
-    pull = fiftyone_view.pull(faces, address, annotator="zoe")
+        fiftyone_view.pull(faces, fiftyone_database, annotator="zoe")
+    assert written(faces, fiftyone_database).first().tags == ["label:fear"]
+    pull = fiftyone_view.pull(faces, fiftyone_database, annotator="zoe")
     assert (pull.new, pull.withdrawn, pull.known) == (0, 0, 1)
 
 
 @pytest.mark.fiftyone
-def test_a_sample_that_was_removed_takes_no_vote_and_leaves_the_view(faces: Workspace, address: str) -> None:
-    dataset = written(faces, address)
+def test_a_sample_that_was_removed_takes_no_vote_and_leaves_the_view(faces: Workspace, fiftyone_database: str) -> None:
+    dataset = written(faces, fiftyone_database)
     n, sample = len(dataset), dataset.first()
     sample.tags = ["label:fear"]
     sample.save()
     remove(faces, ids=[sample.uid])
-    assert fiftyone_view.pull(faces, address, annotator="zoe").new == 0
-    report = fiftyone_view.write(faces, address, predictions=predictions(faces))
+    assert fiftyone_view.pull(faces, fiftyone_database, annotator="zoe").new == 0
+    report = fiftyone_view.write(faces, fiftyone_database, predictions=predictions(faces))
     assert (report.samples, report.tally.removed) == (n - 1, 1)
-    assert sample.uid not in written(faces, address).values("uid")
+    assert sample.uid not in written(faces, fiftyone_database).values("uid")
 
 
 @pytest.mark.fiftyone
 def test_a_sample_whose_consent_was_withdrawn_leaves_the_view_and_comes_back_with_a_new_one(
-    faces: Workspace, address: str
+    faces: Workspace, fiftyone_database: str
 ) -> None:
-    dataset = written(faces, address)
+    dataset = written(faces, fiftyone_database)
     n, uid = len(dataset), dataset.first().uid
     end_consent(faces, ids=uid)
-    assert fiftyone_view.write(faces, address, predictions=predictions(faces)).samples == n - 1
-    assert uid not in written(faces, address).values("uid")
+    assert fiftyone_view.write(faces, fiftyone_database, predictions=predictions(faces)).samples == n - 1
+    assert uid not in written(faces, fiftyone_database).values("uid")
     add_consent(faces, ids=uid, text="Yes, after all.")
-    assert uid in written(faces, address).values("uid")
+    assert uid in written(faces, fiftyone_database).values("uid")
 
 
 @pytest.mark.fiftyone
-def test_workspaces_of_one_name_keep_apart_and_class_names_may_have_blanks(tmp_path: Path, address: str) -> None:
+def test_workspaces_of_one_name_keep_apart_and_class_names_may_have_blanks(
+    tmp_path: Path, fiftyone_database: str
+) -> None:
     names = []
     for folder in ("here", "there"):
         workspace = Workspace.init(
@@ -407,7 +397,9 @@ def test_workspaces_of_one_name_keep_apart_and_class_names_may_have_blanks(tmp_p
             samples.add(tx, [Sample(id="ab" * 32, media="a.png", source=folder, added_at=now())])
             votes.append(tx, [Vote(sample_id="ab" * 32, annotator="ann", label="very happy", origin="test")])
         aggregate(workspace)
-        dataset = fiftyone_view.connect(address).load_dataset(fiftyone_view.write(workspace, address).dataset)
+        dataset = fiftyone_view.connect(fiftyone_database).load_dataset(
+            fiftyone_view.write(workspace, fiftyone_database).dataset
+        )
         names.append(dataset.name)
         assert dataset.values("source") == [folder]
         assert dataset.first().votes["very happy"] == 1
@@ -417,44 +409,48 @@ def test_workspaces_of_one_name_keep_apart_and_class_names_may_have_blanks(tmp_p
 
 
 @pytest.mark.fiftyone
-def test_an_empty_workspace_and_the_leavings_of_a_killed_run_are_no_trouble(workspace: Workspace, address: str) -> None:
-    report = fiftyone_view.write(workspace, address)
+def test_an_empty_workspace_and_the_leavings_of_a_killed_run_are_no_trouble(
+    workspace: Workspace, fiftyone_database: str
+) -> None:
+    report = fiftyone_view.write(workspace, fiftyone_database)
     assert (report.samples, report.views["duplicates"]) == (0, 0)
-    dataset = fiftyone_view.connect(address).load_dataset(report.dataset)
+    dataset = fiftyone_view.connect(fiftyone_database).load_dataset(report.dataset)
     classes = workspace.config.project.classes
     sync.Direct(dataset).insert([Writer(classes).document(rows.example(classes))], {})
     assert len(dataset) == 1
-    report = fiftyone_view.write(workspace, address)
+    report = fiftyone_view.write(workspace, fiftyone_database)
     assert (report.samples, report.path) == (0, "direct")
 
 
 @pytest.mark.fiftyone
-def test_a_second_database_in_one_process_is_refused(address: str) -> None:
+def test_a_second_database_in_one_process_is_refused(fiftyone_database: str) -> None:
     with pytest.raises(EmolabError, match="a Python process can have one only"):
         fiftyone_view.connect("mongodb://db.example:27017")
-    fiftyone_view.connect(address)
+    fiftyone_view.connect(fiftyone_database)
 
 
 @pytest.mark.fiftyone
-def test_a_taken_port_is_an_error_with_the_way_out(faces: Workspace, address: str) -> None:
-    written(faces, address)
+def test_a_taken_port_is_an_error_with_the_way_out(faces: Workspace, fiftyone_database: str) -> None:
+    written(faces, fiftyone_database)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
             pytest.raises(EmolabError, match=f"Port {port} is taken by another program. Choose one: --port"),
-            fiftyone_view.app(faces, address, port=port),
+            fiftyone_view.app(faces, fiftyone_database, port=port),
         ):
             pass
 
 
 @pytest.mark.fiftyone
 @pytest.mark.browser
-def test_the_app_shows_faces_views_and_groups_in_a_real_browser(faces: Workspace, address: str, tmp_path: Path) -> None:
+def test_the_app_shows_faces_views_and_groups_in_a_real_browser(
+    faces: Workspace, fiftyone_database: str, tmp_path: Path
+) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on PATH")
-    written(faces, address)
+    written(faces, fiftyone_database)
     strangers: list[str] = []
 
     def local_only(route: Any) -> None:
@@ -464,7 +460,7 @@ def test_the_app_shows_faces_views_and_groups_in_a_real_browser(faces: Workspace
             strangers.append(route.request.url.split("/")[2])
         route.continue_() if here else route.abort()
 
-    with fiftyone_view.app(faces, address) as url, sync_api.sync_playwright() as playwright:
+    with fiftyone_view.app(faces, fiftyone_database) as url, sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.route("**/*", local_only)
@@ -494,7 +490,7 @@ def test_the_app_shows_faces_views_and_groups_in_a_real_browser(faces: Workspace
 
 
 @pytest.mark.fiftyone
-def test_what_the_monitor_names_has_a_view_while_it_does(faces: Workspace, address: str) -> None:
+def test_what_the_monitor_names_has_a_view_while_it_does(faces: Workspace, fiftyone_database: str) -> None:
     with faces.catalog() as catalog, catalog.connect() as conn:
         ids = [one.id for one in samples.iterate(conn)][5:9]
     home = faces.state / "monitor" / ("m" * 64)
@@ -504,14 +500,14 @@ def test_what_the_monitor_names_has_a_view_while_it_does(faces: Workspace, addre
     (home / "moved.json").write_text(json.dumps(told))
     named = inspecting.moved_to_show(faces, "champion")
     assert named == ids, "a sample that is not there is not shown"
-    dataset = written(faces, address, moved=named)
+    dataset = written(faces, fiftyone_database, moved=named)
     assert dataset.load_saved_view("what moved").values("uid") == ids
-    dataset = written(faces, address, moved=named[::-1])
+    dataset = written(faces, fiftyone_database, moved=named[::-1])
     assert dataset.load_saved_view("what moved").values("uid") == ids[::-1]
     (home / "moved.json").unlink()
     assert (
         "what moved"
-        not in written(faces, address, moved=inspecting.moved_to_show(faces, "champion")).list_saved_views()
+        not in written(faces, fiftyone_database, moved=inspecting.moved_to_show(faces, "champion")).list_saved_views()
     )
 
 
@@ -524,7 +520,7 @@ def colours_of_the_grid(page: Any, file: Path) -> int:
 
 @pytest.mark.fiftyone
 def test_the_command_writes_opens_the_app_ends_at_ctrl_c_and_leaves_nothing_running(
-    faces: Workspace, address: str, run_apart: Any
+    faces: Workspace, fiftyone_database: str, run_apart: Any
 ) -> None:
     own = {"FIFTYONE_DATABASE_URI": ""}
     report = json.loads(run_apart("inspect", "--no-app", "--json", cwd=faces.root, check=True, env=own).stdout)

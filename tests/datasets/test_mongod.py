@@ -108,6 +108,24 @@ def test_a_given_address_where_nobody_answers_is_an_error(tmp_path: Path, monkey
 
 
 @pytest.mark.fiftyone
+def test_a_workspaces_own_server_is_not_taken_for_somebodys_by_programs_started_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook that called inspect() hands its environment down: FiftyOne's App needs it, another workspace not."""
+    needs_mongod()
+    address = mongod.database(tmp_path / "first")
+    for name in (mongod.URI, mongod.OWN):
+        monkeypatch.setenv(name, "")  # both are as they were after the test
+    mongod.share(address)
+    ask = "import os; from emolab.datasets.inspect import mongod; print(os.environ[mongod.URI], mongod.given())"
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [address, "None"]
+    mongod.share("mongodb://127.0.0.1:9")
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["mongodb://127.0.0.1:9"] * 2
+
+
+@pytest.mark.fiftyone
 def test_two_processes_share_one_server_that_outlives_the_first(start_user) -> None:
     first, pid = start_user()
     second, same = start_user()

@@ -81,7 +81,7 @@ def test_what_moved_is_shown_in_pictures_and_opens_on_the_wall(
         assert page.locator(".moved").first.inner_text().split() == ["sadness", "+4.0", "SD", "sadness", "+3.0", "SD",
                                                                       "sadness", "+2.0", "SD"]  # fmt: skip
         page.wait_for_function(
-            "[...document.querySelectorAll('.moved img')].slice(0, 3).every(img => img.naturalWidth)"
+            "() => [...document.querySelectorAll('.moved img')].slice(0, 3).every(img => img.naturalWidth)"
         )
         page.get_by_text("Beside them: faces that judge models here").click()
         assert page.locator("details .moved li").count() == 1

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: started once on a free loopback port, in a folder of its own, stopped by pid."""
+"""Database servers for tests: started once, PostgreSQL on a free loopback port, in a folder of their own."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from emolab.catalog import Catalog
+from emolab.datasets.inspect import mongod
+from emolab.errors import EmolabError
 from emolab.workspace import Workspace
 
 
@@ -30,6 +33,17 @@ def programs() -> Path | None:
 def as_server() -> list[str]:
     """PostgreSQL refuses to run as root; its own user can."""
     return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+
+
+@pytest.fixture(scope="session")
+def fiftyone_database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of FiftyOne's database, one for all tests of this process, which can have no second one."""
+    if find_spec("fiftyone") is None:  # importing it here would connect it to its own database
+        pytest.skip("needs emolab[data]")
+    try:
+        return mongod.database(tmp_path_factory.mktemp("fiftyone"))
+    except EmolabError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

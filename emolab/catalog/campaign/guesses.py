@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select, union
 
@@ -22,7 +22,7 @@ from emolab.catalog.storage import schema
 from emolab.catalog.storage.chunks import chunks
 from emolab.catalog.storage.engine import now
 from emolab.catalog.votes import alive
-from emolab.records import NOTHING_SHOWN, SOME_GUESS, FormGuess, GuessedAnswer
+from emolab.records import NOTHING_SHOWN, SOME_GUESS, FormGuess, GuessedAnswer, moment
 
 _guesses, _answers = schema.remote_guesses, schema.remote_answers
 _samples, _votes, _annotators = schema.samples, schema.votes, schema.annotators
@@ -175,8 +175,5 @@ def _at(rows: Sequence[_SentGuess], opened: datetime | None) -> _SentGuess | Non
 
 def _opened(cast_at: str | None, seconds: float | None) -> datetime | None:
     """When somebody began to look who answered at ``cast_at`` after ``seconds``; ``None`` where no time is known."""
-    try:
-        cast = datetime.fromisoformat(cast_at or "")
-    except ValueError:
-        return None
-    return (cast.replace(tzinfo=UTC) if cast.tzinfo is None else cast) - timedelta(seconds=seconds or 0.0)
+    cast = moment(cast_at)
+    return cast and cast - timedelta(seconds=seconds or 0.0)

@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, Connection
 
 from emolab.catalog import votes
 from emolab.catalog.privacy import consents
-from emolab.datasets.inspect import appearance, drawn_samples, row_batches, rows
+from emolab.datasets.inspect import appearance, drawn_samples, mongod, row_batches, rows
 from emolab.datasets.inspect.answers import AppSample, answers, restored_tags
 from emolab.datasets.inspect.documents import DocumentField, Writer, fields, stamped_label
 from emolab.datasets.inspect.fiftyone_dataset import dataset_name, owner_id, owner_of, prepared, writing_path
@@ -83,8 +83,8 @@ def connect(address: str) -> ModuleType:
     Raises :class:`MissingExtra` without FiftyOne and :class:`EmolabError` when this process already uses
     FiftyOne with another database (it can have one only).
     """
+    mongod.share(address)
     os.environ.update(
-        FIFTYONE_DATABASE_URI=address,
         FIFTYONE_DATABASE_VALIDATION="false",  # mongod.find checked the version; this only warns about old ones
         FIFTYONE_DO_NOT_TRACK="true",
         FIFTYONE_SHOW_PROGRESS_BARS="false",

@@ -27,6 +27,7 @@ from urllib.parse import quote
 from emolab.errors import EmolabError, MissingExtra
 
 URI = "FIFTYONE_DATABASE_URI"
+OWN = "EMOLAB_OWN_DATABASE"  # where emolab set the other one itself: FiftyOne's programs read that, emolab's must not
 OLDEST = (6, 0)  # what FiftyOne 1.x accepts
 ANSWER_SECONDS = 5.0  # for the server that somebody named; MongoDB's own patience is 30 s, twice
 START_SECONDS = 120.0  # recovery after a power cut may take a while
@@ -73,10 +74,9 @@ def database(folder: Path) -> str:
     processes that use it already, and runs until this process ends: FiftyOne still talks to it on the way out.
     Raises :class:`EmolabError` when there is no usable MongoDB or it does not come up.
     """
-    given = os.environ.get(URI)
-    if given and given not in _held:
-        check(given)
-        return given
+    if address := given():
+        check(address)
+        return address
     try:
         import fcntl
     except ImportError:
@@ -94,9 +94,17 @@ def database(folder: Path) -> str:
     return address
 
 
-def is_own(address: str) -> bool:
-    """Whether this process started, or shares, the server of a workspace at ``address``."""
-    return address in _held
+def given() -> str | None:
+    """The address of a MongoDB that somebody named, which is not the server of a workspace that emolab started."""
+    address = os.environ.get(URI)
+    return None if not address or address == os.environ.get(OWN) else address
+
+
+def share(address: str) -> None:
+    """Let FiftyOne in this process, and in those that it starts, use the database at ``address``."""
+    os.environ[URI] = address
+    if address in _held:
+        os.environ[OWN] = address
 
 
 def check(address: str) -> None:

@@ -38,6 +38,7 @@ def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = 
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
+    from emolab.datasets.inspect import mongod
     from emolab.loop.operate.checks import alert_channels, check, machine, packages, servers
 
     own_detector = workspace.config.collect.detector if workspace else ""
@@ -50,7 +51,7 @@ def doctor(workspace: Workspace | None = None, *, problem: EmolabError | None = 
         imgaug = pool.submit(check.probe, packages.IMGAUG)
         cv2 = pool.submit(check.probe, packages.CV2)
         detector = pool.submit(check.probe, packages.detector_probe(own_detector))
-        database = pool.submit(servers.database, os.environ.get("FIFTYONE_DATABASE_URI"))
+        database = pool.submit(servers.database, mongod.given())
         server = pool.submit(servers.studio_of, workspace, os.environ)
         found = [
             machine.python(),

@@ -5,7 +5,6 @@ It is a view, made again by ``emolab inspect``. On a MongoDB of somebody's own t
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -61,8 +60,8 @@ def _foreign(scene: Scene) -> str | None:
     from emolab.catalog import settings
     from emolab.datasets.inspect import mongod
 
-    address = os.environ.get(mongod.URI)
-    if not address or mongod.is_own(address):
+    address = mongod.given()
+    if address is None:
         return None
     with scene.workspace.catalog() as catalog, catalog.connect() as conn:
         return address if settings.get(conn, "inspect.owner") else None
