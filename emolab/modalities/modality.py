@@ -68,13 +68,15 @@ class Modality(Protocol):
     disguise: Callable[[bytes, float], bytes] | None
     #: What browsers can show of it, in words.
     shown: str
+    #: What :meth:`thumbnail` makes: image/jpeg or image/svg+xml.
+    thumbnail_type: str
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:
         """Suffix without a dot and media type of ``data`` that a browser can show or play; ``None`` for others."""
         ...
 
     def thumbnail(self, data: bytes, *, max_pixels: int) -> bytes:
-        """A small JPEG that stands for ``data``. Raises :class:`emolab.modalities.problems.Refused`."""
+        """A small picture that stands for ``data``. Raises :class:`emolab.modalities.problems.Refused`."""
         ...
 
     def recognises(self, head: bytes) -> bool:

@@ -133,8 +133,8 @@ def code(text: str) -> str:
 
 
 def data_uri(image: bytes) -> str:
-    """``image`` as a ``data:`` address; PNG, JPEG and WebP are recognised."""
-    kinds = ((b"\xff\xd8", "jpeg"), (b"RIFF", "webp"))
+    """``image`` as a ``data:`` address; PNG, JPEG, WebP and SVG are recognised."""
+    kinds = ((b"\xff\xd8", "jpeg"), (b"RIFF", "webp"), (b"<svg", "svg+xml"))
     kind = next((name for start, name in kinds if image.startswith(start)), "png")
     return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
 

@@ -16,7 +16,8 @@ FOLDER = "thumbnails"
 #: How many are kept: about 600 MB of faces at 128 pixels. They lie in 256 folders.
 MOST = 200_000
 _FOLDERS = 256
-END_OF_JPEG = b"\xff\xd9"
+#: How a file of each kind is called, and how a whole one ends; a loss of power may cut one off.
+_ENDS = {"image/jpeg": (".jpg", b"\xff\xd9"), "image/svg+xml": (".svg", b"</svg>")}
 
 
 class Thumbnails:
@@ -26,29 +27,36 @@ class Thumbnails:
     """
 
     def __init__(self, workspace: Workspace, *, most: int = MOST) -> None:
+        from emolab.modalities.modality import open_modality
+
         self._locate = workspace.locate
         self._folder = workspace.cache / FOLDER
-        self._modality = workspace.config.project.modality
+        self._modality = open_modality(workspace.config.project.modality)
+        self._suffix, self._end = _ENDS[self.media_type]
         self._pixels = workspace.config.collect.max_pixels
         self._each = max(1, most // _FOLDERS)
 
+    @property
+    def media_type(self) -> str:
+        """What they are: image/jpeg, or image/svg+xml of what is no picture."""
+        return self._modality.thumbnail_type
+
     def get(self, sample_id: str, media: str) -> bytes:
-        """The JPEG of a sample's picture, whose file is ``media``, made where it is not kept.
+        """The small picture of a sample whose file is ``media``, made where it is not kept.
 
         Raises :class:`DataError` where its file is missing or no picture.
         """
         from emolab.errors import DataError
         from emolab.files import TooLarge, read_file
-        from emolab.modalities.modality import open_modality
         from emolab.modalities.problems import Refused
 
-        kept = self._folder / sample_id[:2] / f"{sample_id}.jpg"
+        kept = self._file(sample_id, self._suffix)
         found = kept.read_bytes() if kept.is_file() else b""
-        if found.endswith(END_OF_JPEG):  # else a loss of power cut it off
+        if found.endswith(self._end):
             return found
         try:
             data = read_file(self._locate(media))
-            made = open_modality(self._modality).thumbnail(data, max_pixels=self._pixels)
+            made = self._modality.thumbnail(data, max_pixels=self._pixels)
         except (OSError, TooLarge, Refused) as error:
             raise DataError(
                 f"The picture of sample {sample_id[:12]} cannot be shown: {_words(error)}.",
@@ -62,7 +70,11 @@ class Thumbnails:
     def forget(self, ids: Iterable[str]) -> None:
         """Keep none of these samples any more."""
         for sample_id in ids:
-            (self._folder / sample_id[:2] / f"{sample_id}.jpg").unlink(missing_ok=True)
+            for suffix, _ in _ENDS.values():  # those of sentences were JPEGs once
+                self._file(sample_id, suffix).unlink(missing_ok=True)
+
+    def _file(self, sample_id: str, suffix: str) -> Path:
+        return self._folder / sample_id[:2] / f"{sample_id}{suffix}"
 
     def _make_room(self, folder: Path) -> None:
         """Forget the oldest half of ``folder`` when it is full."""

@@ -61,6 +61,7 @@ class AudioModality:
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = staticmethod(clip_picture)
     disguise: Callable[[bytes, float], bytes] | None = staticmethod(shifted_clip)
     shown = "FLAC, WAV, MP3, Ogg or MP4 sound"
+    thumbnail_type = "image/jpeg"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:
         """What the bytes themselves show."""

@@ -34,6 +34,7 @@ class ImageModality:
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = None
     disguise: Callable[[bytes, float], bytes] | None = None
     shown = "PNG, JPEG, GIF, BMP or WebP image"
+    thumbnail_type = "image/jpeg"
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:
         """What the bytes themselves show."""

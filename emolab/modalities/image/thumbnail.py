@@ -13,7 +13,6 @@ from emolab.modalities.problems import Refused
 SIDE = 128
 #: What is kept of it: at this quality a face of 128 pixels has about 3 kB.
 QUALITY = 85
-MEDIA_TYPE = "image/jpeg"
 
 
 def thumbnail(data: bytes, *, max_pixels: int, side: int = SIDE) -> bytes:

@@ -17,7 +17,6 @@ from emolab.loop.look.choose import ask_about
 from emolab.loop.look.sample_view import media_of, sample_view
 from emolab.loop.look.thumbnails import Thumbnails
 from emolab.loop.look.wall import PAGE, WallRequest, wall, wall_choices, wall_count
-from emolab.modalities.image.thumbnail import MEDIA_TYPE
 from emolab.modalities.modality import open_modality
 from emolab.records import SPLITS
 from emolab.serving.app.errors import JSONAnswer, RequestRefused
@@ -45,7 +44,7 @@ def routes(bench: Workbench) -> list[BaseRoute]:
         del person
         async with turns:
             data = await step(_small, bench, thumbnails, request.path_params["id"])
-        return Response(data, media_type=MEDIA_TYPE, headers=KEPT)
+        return Response(data, media_type=thumbnails.media_type, headers=KEPT)
 
     @allowed("owner")
     async def exclude(request: Request, bench: Workbench, person: Person) -> Response:

@@ -210,6 +210,24 @@ def test_a_thumbnail_is_made_once_and_made_again_where_it_is_cut_off(workspace: 
     assert not kept.exists()
 
 
+def test_a_thumbnail_of_a_sentence_is_kept_whole_and_forgotten_with_what_earlier_versions_kept(tmp_path: Path) -> None:
+    workspace = Workspace.init(tmp_path / "words", classes=("joy", "anger"), modality="text")
+    media = workspace.media / "1.txt"
+    media.parent.mkdir(parents=True, exist_ok=True)
+    media.write_text("It’s so nice", encoding="utf-8")
+    thumbnails = Thumbnails(workspace)
+    place = str(media.relative_to(workspace.root))
+    made = thumbnails.get(name(1), place)
+    assert thumbnails.media_type == "image/svg+xml" and "It’s so nice".encode() in made
+    kept = next((workspace.cache / "thumbnails").rglob("*.svg"))
+    kept.write_bytes(made[:-3])
+    assert thumbnails.get(name(1), place) == kept.read_bytes() == made
+    earlier = kept.with_suffix(".jpg")
+    earlier.write_bytes(b"\xff\xd8\xff\xd9")
+    thumbnails.forget([name(1)])
+    assert not kept.exists() and not earlier.exists()
+
+
 def test_only_so_many_thumbnails_are_kept(workspace: Workspace) -> None:
     media = stored(workspace, 1, Image.new("L", (48, 48), 90))
     thumbnails = Thumbnails(workspace, most=256 * 4)

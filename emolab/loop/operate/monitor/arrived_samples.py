@@ -113,7 +113,7 @@ def _some(found: list[Sample], most: int = MOST) -> list[Sample]:
 
 
 def thumbnails_of(workspace: Workspace, found: list[Sample], skipped: Callable[[Sample], object]) -> dict[str, bytes]:
-    """A JPEG by sample id; ``skipped`` is told of those whose file cannot be shown."""
+    """A small picture by sample id; ``skipped`` is told of those whose file cannot be shown."""
     from emolab.loop.look.thumbnails import Thumbnails
 
     made, pictures = Thumbnails(workspace), {}
