@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from emolab.records import Model
     from emolab.workspace import Workspace
 
-#: What makes the predictions that are missing.
-HINT = "Let the model look at all samples: emolab inspect, or emolab suggest while there are new ones."
-
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
@@ -42,6 +39,15 @@ class Judged:
     def whole(self) -> bool:
         """Whether there is a prediction of every validation sample, and there is any."""
         return not self.missing and len(self.ids) > 0
+
+
+def looks_again(workspace: Workspace) -> str:
+    """What makes the predictions that are missing."""
+    from emolab.modalities.modality import open_modality
+
+    inspected = open_modality(workspace.config.project.modality).in_fiftyone
+    commands = "emolab inspect, or emolab suggest" if inspected else "emolab suggest"
+    return f"Let the model look at all samples: {commands} while there are new ones."
 
 
 def judged(workspace: Workspace, conn: Connection, model: Model) -> Judged:

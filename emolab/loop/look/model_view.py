@@ -75,7 +75,7 @@ def models_view(workspace: Workspace) -> ModelsView:
 def model_view(workspace: Workspace, name: str) -> ModelView:
     """All about the model that ``name`` means. Raises :class:`UnknownName` with the nearest names."""
     from emolab.catalog import models as catalog_models
-    from emolab.loop.look.judged import HINT, judged
+    from emolab.loop.look.judged import judged, looks_again
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
         model = catalog_models.get(conn, name)
@@ -91,14 +91,14 @@ def model_view(workspace: Workspace, name: str) -> ModelView:
         compared=model.metrics.get("compared"),
         opens=found.whole,
         lacking=lacking,
-        hint=HINT if lacking else None,
+        hint=looks_again(workspace) if lacking else None,
     )
 
 
 def two_models(workspace: Workspace, one: str, other: str) -> TwoModels:
     """Two models side by side on the validation samples they share. Raises :class:`UnknownName`."""
     from emolab.catalog import models as catalog_models
-    from emolab.loop.look.judged import HINT, aligned, judged
+    from emolab.loop.look.judged import aligned, judged, looks_again
     from emolab.stats import metrics
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
@@ -108,8 +108,9 @@ def two_models(workspace: Workspace, one: str, other: str) -> TwoModels:
     pair = aligned(*both)
     if pair is None or not len(pair[0].ids):
         why = "They tell different classes apart" if pair is None else "No validation sample has predictions of both"
+        hint = None if pair is None else looks_again(workspace)
         return TwoModels(
-            models=rows, n=0, figures=[], fixed=0, broken=0, changed=0, lacking=f"{why}.", hint=HINT
+            models=rows, n=0, figures=[], fixed=0, broken=0, changed=0, lacking=f"{why}.", hint=hint
         )  # fmt: skip
     figures = [metrics.summary(each.probs, each.truth, each.classes) for each in pair]
     told = differences(*pair)

@@ -77,7 +77,7 @@ def _judged(workspace: Workspace, conn: Connection, name: str, true: str, said: 
     """Samples of the class ``true``, of one answer or of all."""
     from emolab.catalog import models
     from emolab.errors import UnknownName
-    from emolab.loop.look.judged import judged
+    from emolab.loop.look.judged import judged, looks_again
 
     found = judged(workspace, conn, models.get(conn, name))
     for each in (true, said):
@@ -86,17 +86,17 @@ def _judged(workspace: Workspace, conn: Connection, name: str, true: str, said: 
     inside = found.truth == found.classes.index(true)
     if said is not None:
         inside &= found.guess == found.classes.index(said)
-    return _surest_first(found, inside, missing=found.missing)
+    return _surest_first(found, inside, missing=found.missing, hint=looks_again(workspace))
 
 
 def _differing(workspace: Workspace, conn: Connection, kind: str, one: str, other: str) -> SampleList:
     from emolab.catalog import models
-    from emolab.loop.look.judged import HINT, aligned, judged
+    from emolab.loop.look.judged import aligned, judged
     from emolab.loop.look.model_view import differences
 
     both = aligned(*(judged(workspace, conn, models.get(conn, name)) for name in (one, other)))
     if both is None:
-        return SampleList((), lacking="The two models tell different classes apart.", hint=HINT)
+        return SampleList((), lacking="The two models tell different classes apart.")
     return _surest_first(both[1], differences(*both)[kind], before=both[0])
 
 
@@ -133,12 +133,10 @@ def _moved(workspace: Workspace, conn: Connection, name: str) -> SampleList:
 
 
 def _surest_first(
-    found: Judged, inside: NDArray[np.bool_], *, before: Judged | None = None, missing: int = 0
+    found: Judged, inside: NDArray[np.bool_], *, before: Judged | None = None, missing: int = 0, hint: str = ""
 ) -> SampleList:
     """The samples ``inside`` (n,) of those that were judged, with what was said of each; wrong answers first."""
     import numpy as np
-
-    from emolab.loop.look.judged import HINT
 
     rows = np.flatnonzero(inside)
     surest, guess = found.probs.max(axis=1), found.guess
@@ -157,7 +155,7 @@ def _surest_first(
     lacking = f"{missing:,} validation samples have no stored prediction, so some may be missing." if missing else None
     place = {found.ids[row]: row for row in rows.tolist()}
     said = _Told(place, lambda row: found.classes[guess[row]])
-    return SampleList(list(place), _Told(place, note), lacking, HINT if missing else None, said)
+    return SampleList(list(place), _Told(place, note), lacking, hint if missing else None, said)
 
 
 class _Told(Mapping[str, str]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,25 @@ def test_without_stored_predictions_the_figures_stay_and_say_why_nothing_opens(w
     assert behind.samples == [] and "6 validation samples" in str(behind.lacking)
     both = two_models(workspace, model.id, judged_model(workspace, "2", SECOND).id)
     assert both.n == 0 and both.lacking == "No validation sample has predictions of both."
+    assert "emolab inspect" in str(both.hint)
+
+
+def test_what_is_said_to_type_next_does_something(tmp_path: Path) -> None:
+    words = Workspace.init(tmp_path / "words", classes=(H, S, N), modality="text")
+    model = judged_model(words, "1", FIRST, stored=False)
+    hint = str(model_view(words, model.id).hint)
+    assert "emolab suggest" in hint and "inspect" not in hint, "FiftyOne shows no sentences"
+    assert wall(words, WallRequest(of=f"cell:{model.id}:{H}:{S}")).hint == hint
+
+
+def test_nothing_helps_two_models_of_different_classes(workspace: Workspace) -> None:
+    one = judged_model(workspace, "1", FIRST)
+    fewer = workspace.with_settings({"project.classes": (H, S)})
+    two = judged_model(fewer, "2", {name(3): (S, H)})
+    both = two_models(workspace, one.id, two.id)
+    assert (both.lacking, both.hint) == ("They tell different classes apart.", None)
+    opened = wall(workspace, WallRequest(of=f"fixed:{one.id}:{two.id}"))
+    assert (opened.lacking, opened.hint) == ("The two models tell different classes apart.", None)
 
 
 def test_the_list_of_models_has_intervals_and_says_what_comes_next_without_any(workspace: Workspace) -> None:
