@@ -168,6 +168,24 @@ def test_each_sentence_of_the_files_is_answered_and_what_cannot_be_read_has_a_ro
     assert len(lines) == 3
 
 
+def test_people_see_the_sentence_and_all_that_is_said_of_it(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    long = "so glad and furious, Sarah, " + "long " * 12
+    put(tmp_path, {"a.txt": f"{long}\nso [glad]\n", "c.txt": b"\xe9\n"})
+    done = run("predict", model, tmp_path)
+    table = done.stderr.splitlines()
+    assert "sentence" in table[1] and "face" not in table[1]
+    first, second, third = (next(line for line in table if name in line) for name in ("a.txt#1", "a.txt#2", "c.txt"))
+    shown = json.loads(run("predict", model, tmp_path, "--json").stdout)["predictions"]
+    both = max(shown, key=lambda row: len(row.get("labels", ())))
+    assert len(both["labels"]) == 2 and both["file"].endswith("a.txt#1")
+    order = sorted(both["labels"], key=lambda one: -both["probs"][one])
+    assert "so glad and furious, [NAME], long long…" in first and ", ".join(order) in first
+    assert "so [glad]" in second and "no answer" in third and "wrong encoding" in third
+
+
 def test_what_only_networks_have_is_refused_and_nothing_to_read_is_said(tmp_path: Path, model: Path) -> None:
     put(tmp_path, {"a.txt": "glad\n", "empty/x.md": "no"})
     assert "faces is for networks" in str(run("predict", model, tmp_path / "a.txt", "--faces", "off").exception)

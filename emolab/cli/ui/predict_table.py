@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 #: Rows of the table, and lines about images below it that could not be classified.
 SHOWN = 40
 FAILED = 200
+#: Letters of a sentence that are shown.
+_LETTERS = 40
 
 
 def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> bool:
@@ -21,12 +23,13 @@ def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> bool:
     from emolab.words import many
 
     shared = _folder([row["file"] for row in rows])
+    what = "face, pixels" if faces else "sentence" if any("sample" in row for row in rows) else None
 
     if shared:
         session.say(f"[dim]in {escape(shared)}[/]")
     session.table(
-        [("file", "whole"), *(["face, pixels"] if faces else []), "answer", ("sure", "right"), "", "else"],
-        [_cells(row, shared, faces=faces) for row in rows[:SHOWN]],
+        [("file", "whole"), *([what] if what else []), "answer", ("sure", "right"), "", "else"],
+        [_cells(row, shared, second=what is not None) for row in rows[:SHOWN]],
     )
     for row in rows[:SHOWN]:
         if row.get("note"):
@@ -44,23 +47,34 @@ def show(session: Session, rows: list[dict[str, Any]], *, faces: bool) -> bool:
     return len(failed) <= FAILED
 
 
-def _cells(row: dict[str, Any], shared: str, *, faces: bool) -> tuple[str, ...]:
-    """One row of the table; ``faces`` puts where the face is into the second column."""
+def _cells(row: dict[str, Any], shared: str, *, second: bool) -> tuple[str, ...]:
+    """One row of the table; ``second``: where the face is, or what the sentence says, stands in the second column."""
     from emolab.cli.common import bar, escape
 
-    name = _named(row, shared)
+    name, nothing = _named(row, shared), [""] if second else []
     if "error" in row:
-        return (name, *([""] if faces else []), "[red]no answer[/]", "", "", escape(row["error"]))
+        return (name, *nothing, "[red]no answer[/]", "", "", escape(row["error"]))
     if "no_face" in row:
-        return (name, *([""] if faces else []), "[dim]no face[/]", "", "", "[dim]--faces off takes it as it is[/]")
-    others = sorted(row["probs"].items(), key=lambda item: -item[1])[1:3]
-    rest = ", ".join(f"{name} {p:.0%}" for name, p in others if p >= 0.05)
-    box = row.get("box", {})
-    where = [f"{box['width']} x {box['height']} at {box['x']}, {box['y']}"] if box else [""] if faces else []
-    label = f"[yellow]unsure:[/] {row['label']}" if "unsure" in row else row["label"]
+        return (name, *nothing, "[dim]no face[/]", "", "", "[dim]--faces off takes it as it is[/]")
+    ranked = sorted(row["probs"].items(), key=lambda item: -item[1])
+    given = [one for one, _ in ranked if one in row.get("labels", ())] or [row["label"]]
+    rest = ", ".join(f"{one} {p:.0%}" for one, p in [item for item in ranked if item[0] not in given][:2] if p >= 0.05)
+    where = [_where(row)] if second else []
+    label = ", ".join(given)
+    label = f"[yellow]unsure:[/] {label}" if "unsure" in row else label
     if "among" in row:
         rest = f"{{{', '.join(row['among'])}}}"
     return (name, *where, label, f"{row['confidence']:.0%}", bar(row["confidence"], 8), rest)
+
+
+def _where(row: dict[str, Any]) -> str:
+    """Size and place of the face, or how the sentence begins, as rich markup."""
+    from emolab.cli.common import escape
+
+    if box := row.get("box"):
+        return f"{box['width']} x {box['height']} at {box['x']}, {box['y']}"
+    text: str = row.get("sample", "")
+    return escape(text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1].rstrip()}…")
 
 
 def _named(row: dict[str, Any], shared: str) -> str:
