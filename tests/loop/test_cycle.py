@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -12,13 +15,16 @@ import pytest
 
 from emolab.catalog import models, samples, votes
 from emolab.catalog.campaign import rounds
+from emolab.catalog.privacy import consents
+from emolab.catalog.registry import model_events
+from emolab.catalog.registry.replay import CONTAINS_FORGOTTEN
 from emolab.cli.main import run
 from emolab.errors import DataError, EmolabError
 from emolab.loop.data.data_snapshots import snapshot_list
 from emolab.loop.model.admit import Ranking
-from emolab.loop.operate.cycle import cycle_journal
+from emolab.loop.operate.cycle import cycle_journal, cycle_steps
 from emolab.loop.operate.cycle.run_cycle import COMPLETE, NOTHING_NEW, WOULD_RUN, cycle
-from emolab.records import Sample, Vote
+from emolab.records import HOLDOUT, Sample, Vote
 from emolab.workspace import Workspace
 from tests.support.killing import errors, killed
 from tests.support.learnable import QUICK, bars, configure, png
@@ -152,13 +158,82 @@ def test_nothing_left_to_propose_is_said_and_no_failure(pool: Workspace) -> None
     assert done.steps[4].came["skipped"] in done.report.read_text(encoding="utf-8")
 
 
+def test_votes_that_do_not_do_are_waited_for_and_fetched(pool: Workspace) -> None:
+    with pool.catalog() as catalog, catalog.begin() as tx:
+        happy = [each.id for each in samples.iterate(tx) if each.source == "happy"][:20]
+        votes.append(tx, [Vote(sample_id=each, annotator="ann", label="happy", origin=f"one:{each}") for each in happy])
+    for _ in range(2):
+        with pytest.raises(DataError, match="are of one class, happy"):
+            cycle(pool)
+    foreseen = cycle(pool, dry_run=True)
+    assert "goes on: aggregate, snapshot, train, promote, suggest, push" in foreseen.reason
+
+    def pulled(*_: object) -> int:
+        answer(pool, 0)
+        return 2 * ANSWERED
+
+    with mock.patch("emolab.loop.operate.cycle.run_cycle._pull", pulled):
+        done = cycle(pool)
+    assert (done.outcome, done.number, done.pulled) == (COMPLETE, 1, 2 * ANSWERED)
+    assert done.votes == 20 + 2 * ANSWERED
+    assert done.steps[0].came["n"] > 20, "labels are made of the new votes too"
+    assert done.steps[1].came["votes"] == done.votes, "and they are in the snapshot"
+    assert len(made(pool)[0]) == 1
+    assert cycle(pool).outcome == NOTHING_NEW, "votes that were learned from are not new again"
+
+
 def holdout(workspace: Workspace, first: int, n: int) -> None:
     """The answered samples ``first`` to ``first + n`` are held out, each a person of its own."""
-    from emolab.records import HOLDOUT
-
     with workspace.catalog() as catalog, catalog.begin() as tx:
         names = sorted(sample.id for sample in samples.iterate(tx))[first : first + n]
         samples.set_splits(tx, dict.fromkeys(names, HOLDOUT), holdout=True)
+
+
+@contextmanager
+def winning() -> Iterator[None]:
+    """Every model beats the champion on the validation samples."""
+    won = mock.patch("emolab.loop.model.admit.rank", lambda *_: Ranking(True, "it won", None))
+    with won, mock.patch("emolab.loop.operate.cycle.cycle_steps.has_won", lambda _: True):
+        yield
+
+
+@pytest.mark.parametrize("trouble", ["no promoter", "forgotten", "no judge is left"])
+def test_a_model_that_cannot_be_promoted_stops_no_cycle(
+    pool: Workspace, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(pool, 200, 40)
+    holdout(pool, 200, 40)
+    answer(pool, 0)
+    old = cycle(pool).steps[2].came["model"]
+    answer(pool, ANSWERED)
+
+    def stopped(*_: object) -> dict[str, object]:
+        raise EmolabError("no room")
+
+    with winning():
+        if trouble == "no promoter":
+            monkeypatch.setenv("EMOLAB_ACTOR", "cron")
+            done = cycle(pool.with_settings({"operations.promoters": ["ann"]}))
+            assert done.outcome == COMPLETE
+            assert "cron may not promote" in done.steps[3].came["skipped"]
+        else:
+            steps = [replace(step, run=stopped) if step.name == "promote" else step for step in cycle_steps.STEPS]
+            with mock.patch.object(cycle_steps, "STEPS", steps), pytest.raises(EmolabError, match="no room"):
+                cycle(pool)
+            new = made(pool)[0][-1]
+            with pool.catalog() as catalog, catalog.begin() as tx:
+                if trouble == "forgotten":
+                    model_events.record(tx, "flagged", new, reason="test", detail={"flag": CONTAINS_FORGOTTEN})
+                else:
+                    for sample in [one.id for one in samples.iterate(tx) if one.split == HOLDOUT]:
+                        consents.end(tx, sample=sample)
+            done = cycle(pool)
+            assert done.outcome == "blocked"
+            said = {"forgotten": "samples that were forgotten since", "no judge is left": "No sample of the holdout"}
+            assert said[trouble] in done.steps[3].came["blocked"][0]
+    assert done.steps[4].came["n"] == PROPOSED, "the team goes on all the same"
+    with pool.catalog() as catalog, catalog.connect() as conn:
+        assert models.aliases(conn)["champion"] == old
 
 
 @pytest.mark.parametrize("margin", [-0.5, 1.0])
@@ -174,9 +249,7 @@ def test_the_gate_decides_about_a_model_that_won(
     answer(pool, ANSWERED)
     settings = ["--set", f"operations.margin_macro_f1={margin}", "--set", "operations.max_latency_rise=1000"]
     settings += ["--set", "operations.max_ece_rise=1", "--set", "operations.max_group_recall_drop=1"]
-    won = mock.patch("emolab.loop.model.admit.rank", lambda *_: Ranking(True, "it won", None))
-    wins = mock.patch("emolab.loop.operate.cycle.cycle_steps.has_won", lambda _: True)
-    with won, wins:
+    with winning():
         code = run(["-w", str(pool.root), "cycle", "--json", *settings])
     told = json.loads(capsys.readouterr().out)
     with pool.catalog() as catalog, catalog.connect() as conn:

@@ -18,6 +18,8 @@ from emolab.files import append_line, damaged, read_lines
 #: The file of a cycle's journal, and of what it came to.
 JOURNAL, REPORT = "journal.jsonl", "report.html"
 BEGUN, STARTED, DONE, ENDED = "begun", "started", "done", "ended"
+#: The votes do not do for a step, and the steps begin again with other votes: what stands before FAILED is not done.
+FAILED, AGAIN = "failed", "again"
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,19 @@ class CycleJournal:
 
     @property
     def begun(self) -> dict[str, Any]:
-        """The first line: why and from which votes the cycle began."""
-        return self.lines[0]
+        """Why and from which votes the cycle began, the last time that it did."""
+        again = [line for line in self.lines if line["kind"] == AGAIN]
+        return self.lines[0] | {key: line[key] for line in again for key in ("mark", "votes", "reason", "pulled")}
 
     @property
     def ended(self) -> bool:
         """Whether the cycle came to its end."""
         return bool(self.lines[-1]["kind"] == ENDED)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the cycle was left because the votes do not do."""
+        return bool(self.lines[-1]["kind"] == FAILED)
 
     def started(self, step: str) -> dict[str, Any] | None:
         """What was noted when ``step`` was first started; ``None`` before that."""
@@ -47,7 +55,9 @@ class CycleJournal:
         return self._first(DONE, step)
 
     def _first(self, kind: str, step: str) -> dict[str, Any] | None:
-        return next((line for line in self.lines if line["kind"] == kind and line.get("step") == step), None)
+        since = max((number for number, line in enumerate(self.lines) if line["kind"] == FAILED), default=0)
+        counted = self.lines[since:]
+        return next((line for line in counted if line["kind"] == kind and line.get("step") == step), None)
 
     def write(self, kind: str, step: str = "", **told: Any) -> dict[str, Any]:
         """Add a line; when this returns it is on the disk."""

@@ -23,12 +23,16 @@ FIGURES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "ece": "calibration e
 
 @dataclass(frozen=True)
 class Step:
-    """``before`` is noted when the step is first started; ``run`` gets it and what the ``earlier`` steps came to."""
+    """``before`` is noted when the step is first started; ``run`` gets it and what the ``earlier`` steps came to.
+
+    ``needs_votes``: where it fails because of the data, more votes may help.
+    """
 
     name: str
     about: str
     before: Callable[[Workspace], dict[str, Any]]
     run: Callable[[Workspace, Mapping[str, Any], Mapping[str, Any], Progress], dict[str, Any]]
+    needs_votes: bool = False
 
 
 def nothing_before(workspace: Workspace) -> dict[str, Any]:  # noqa: ARG001 - all steps are called alike
@@ -144,23 +148,24 @@ def let_in(
     """
     from emolab.catalog import models
     from emolab.loop.model.registry.gate_models import has_judges
+    from emolab.loop.model.registry.may_act import may_act
     from emolab.loop.model.registry.promote import GateBlocked, promote
 
     made = earlier["train"]
     if made["alias"] == "champion":
         return {"skipped": "it is champion since it was trained"}
-    if not made["wins"]:
-        return {"skipped": f"it stays candidate: {made['reason']}"}
     with workspace.catalog() as catalog, catalog.connect() as conn:
         before_now, judged = models.aliases(conn).get("champion"), has_judges(conn)
-    if before_now == made["model"]:
+    if made["wins"] and before_now == made["model"]:
         return {"champion": made["model"], "gate": "passed"}
-    if not judged:
+    if not (made["wins"] and judged and may_act(workspace)):  # the reason tells who may not
         return {"skipped": f"it stays candidate: {made['reason']}"}
     try:
         done = promote(workspace, made["model"], reason="a cycle, and the gate let it pass", progress=progress)
     except GateBlocked as error:
         return {"blocked": list(error.verdict.reasons)}
+    except DataError as error:  # the gate cannot tell, or a sample was forgotten meanwhile: the next cycle trains again
+        return {"blocked": [error.message]}
     return {"champion": done.model, "gate": "passed"}
 
 
@@ -228,9 +233,9 @@ def send(
 
 
 STEPS = (
-    Step("aggregate", "votes become labels", nothing_before, make_labels),
+    Step("aggregate", "votes become labels", nothing_before, make_labels, needs_votes=True),
     Step("snapshot", "the data of this moment are kept", nothing_before, keep_data),
-    Step("train", "a model from the labels, judged against the champion", known_models, train_model),
+    Step("train", "a model from the labels, judged against the champion", known_models, train_model, needs_votes=True),
     Step("promote", "whether the new model becomes champion", nothing_before, let_in),
     Step("suggest", "the next round for the team", next_round, propose),
     Step("push", "the round goes to the team", nothing_before, send),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emolab.errors import DataError
 from emolab.loop.operate.cycle.cycle_steps import FIGURES
 from emolab.progress import SILENT
 from emolab.results import Result, Table
@@ -115,6 +116,8 @@ def cycle(workspace: Workspace, *, now: bool = False, dry_run: bool = False, pro
     with workspace.lock("cycle"):
         journals = cycle_journal.read_all(root)
         if journals and not journals[-1].ended:
+            if journals[-1].failed:
+                _with_news(workspace, journals, progress)
             return _go_on(workspace, journals[-1], resumed=len(journals[-1].lines) > 1, progress=progress)
         pulled = _pull(workspace, progress)
         change, mark = _since_last(workspace, journals)
@@ -158,6 +161,16 @@ def _pull(workspace: Workspace, progress: Progress) -> int | None:
         held = many(sum(report.held.values()), "withdrawal")
         progress.note(f"{held} wait for somebody's consent: emolab label pull says more.")
     return report.new
+
+
+def _with_news(workspace: Workspace, journals: list[CycleJournal], progress: Progress) -> None:
+    """Let the last cycle, whose votes did not do, begin again with those that have come since."""
+    from emolab.loop.operate.cycle import cycle_journal
+
+    pulled = _pull(workspace, progress)
+    change, mark = _since_last(workspace, journals[:-1])
+    reason = str(change) or journals[-1].begun["reason"]
+    journals[-1].write(cycle_journal.AGAIN, mark=list(mark), votes=sum(change), reason=reason, pulled=pulled)
 
 
 def _since_last(workspace: Workspace, journals: list[CycleJournal]) -> tuple[LedgerChange, LedgerMark]:
@@ -230,7 +243,12 @@ def _go_on(workspace: Workspace, journal: CycleJournal, *, resumed: bool, progre
             )
             spent = _cpu()
             progress.note(f"Cycle {journal.number}: {step.about}.")
-            result = step.run(workspace, start, came, progress)
+            try:
+                result = step.run(workspace, start, came, progress)
+            except DataError as error:
+                if step.needs_votes:  # others may do: without them it would fail for ever
+                    journal.write(cycle_journal.FAILED, step.name, reason=error.message)
+                raise
             line = journal.write(cycle_journal.DONE, step.name, came=result, cpu_s=round(_cpu() - spent, 2))
         came[step.name] = line["came"]
         done.append(StepDone(step=step.name, about=step.about, came=line["came"], cpu_s=line["cpu_s"], before=before))
