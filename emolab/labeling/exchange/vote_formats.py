@@ -72,7 +72,7 @@ def read_rows(
     if form == "parquet":
         return form, parquet_votes.read_parquet(file)
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = file.read_bytes().decode("utf-8-sig")  # reading as text would turn a carriage return into a line feed
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -71,19 +71,23 @@ def export_votes(
         called = names.by_pseudonym(conn) if nicknames else None
         rows = vote_columns.rows(conn, rejected=rejected, nicknames=called)
         table = (row for row in rows if row["sample"] not in may.barred)
+        by_id, classes = _by_id(conn, may), workspace.config.project.classes
         if isinstance(target, Path):
-            return ExportedVotes(target, _write_whole(form, target, table, _by_id(conn, may), workspace), form, losses)
-        return ExportedVotes(None, _write_text(form, target, table, _by_id(conn, may), workspace), form, losses)
+            return ExportedVotes(target, write_whole(form, target, table, by_id, classes), form, losses)
+        return ExportedVotes(None, _write_text(form, target, table, by_id, classes), form, losses)
 
 
-def _write_whole(
+def write_whole(
     form: str,
     file: Path,
     table: Iterable[Mapping[str, Any]],
     by_id: Callable[[], Mapping[str, Sample]],
-    workspace: Workspace,
+    classes: Sequence[str],
 ) -> int:
-    """Write the rows through a file beside ``file``."""
+    """Write the rows through a file beside ``file`` and return how many votes are in it; ``by_id`` gives the samples.
+
+    Raises :class:`DataError` where it cannot be written, or for what the format cannot hold.
+    """
     from emolab.errors import DataError
     from emolab.labeling.exchange import parquet_votes
 
@@ -93,7 +97,7 @@ def _write_whole(
             n = parquet_votes.write_parquet(part, table)
         else:
             with part.open("w", encoding="utf-8", newline="") as stream:
-                n = _write_text(form, stream, table, by_id, workspace)
+                n = _write_text(form, stream, table, by_id, classes)
         part.replace(file)
     except OSError as error:
         raise DataError(f"{file} cannot be written: {error.strerror}.") from error
@@ -107,7 +111,7 @@ def _write_text(
     stream: TextIO,
     table: Iterable[Mapping[str, Any]],
     by_id: Callable[[], Mapping[str, Sample]],
-    workspace: Workspace,
+    classes: Sequence[str],
 ) -> int:
     """Write the rows as text of this format and return how many votes are in it."""
     import json
@@ -118,7 +122,7 @@ def _write_text(
     if form in flat:
         return flat[form](stream, table)
     if form == "coco":
-        document = coco_votes.coco_document(table, by_id(), workspace.config.project.classes)
+        document = coco_votes.coco_document(table, by_id(), classes)
         json.dump(document, stream, ensure_ascii=False)
         return len(document["annotations"])
     tasks = studio_votes.studio_tasks(table, by_id())
