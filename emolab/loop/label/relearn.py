@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from emolab.catalog import Catalog
     from emolab.catalog.campaign.remotes import Project, ProjectTask
+    from emolab.catalog.privacy.consents import Allowed
     from emolab.labeling.label_studio.client import Studio
     from emolab.labeling.sync.reconcile_tasks import Link
     from emolab.progress import Progress
@@ -134,14 +135,16 @@ def _scores(workspace: Workspace, catalog: Catalog, waiting: Sequence[str]) -> d
             "The champion has no predictions for these samples, so the queue keeps its order.",
             hint="Make them with: emolab suggest",
         )
-    labels = _labels(workspace, catalog)
+    labels, may = _labels(workspace, catalog)
     if set(labels.classes) != set(found.classes):
         raise DataError(
             "The champion has other classes than the project, so the queue keeps its order.",
             hint="Train again with: emolab train",
         )
     place = {sample_id: row for row, sample_id in enumerate(found.samples)}
-    answered = [row for row, sample_id in enumerate(labels.samples) if sample_id in place]
+    answered = [
+        row for row, sample_id in enumerate(labels.samples) if sample_id in place and sample_id not in may.barred
+    ]
     asked = [sample_id for sample_id in waiting if sample_id in place]
     if not answered or not asked:
         return {}
@@ -155,16 +158,17 @@ def _scores(workspace: Workspace, catalog: Catalog, waiting: Sequence[str]) -> d
     return {sample_id: float(score) for sample_id, score in zip(asked, said.scores, strict=True)}
 
 
-def _labels(workspace: Workspace, catalog: Catalog) -> LabelSet:
-    """The labels of today's votes, made the way the stored ones were. Nothing is stored."""
+def _labels(workspace: Workspace, catalog: Catalog) -> tuple[LabelSet, Allowed]:
+    """The labels of today's votes, made the way the stored ones were, and what may be learned. Nothing is stored."""
+    from emolab.catalog.privacy import consents
     from emolab.labeling.labels import aggregate
     from emolab.labeling.labels.current_labels import current_recipe
 
     recipe = current_recipe(workspace)
     with catalog.connect() as conn:
-        return aggregate.labels_of(
-            aggregate.ballots(conn, workspace.config.project.classes, recipe.perspective), recipe
-        )
+        found = aggregate.ballots(conn, workspace.config.project.classes, recipe.perspective)
+        may = consents.allowed(conn, "train", required=workspace.config.privacy.consent_required)
+    return aggregate.labels_of(found, recipe), may
 
 
 def _ranks(link: Link, tasks: Sequence[ProjectTask], scores: Mapping[str, float]) -> dict[str, tuple[int, int]]:

@@ -70,13 +70,15 @@ def review(workspace: Workspace, predictions: Predictions | None = None) -> Revi
 
     What must be right is the label that the votes get, made as the current labels are. Where somebody answered with a
     guess on the form, the model's opinion is in the votes already and does not count once more.
-    Samples whose task still waits for somebody, or for which a suggestion waits to be sent, are not asked about again.
+    Samples whose task still waits for somebody, for which a suggestion waits to be sent, or whose consent has ended are
+    not asked about again.
     Nothing is stored: the same votes give the same answer.
     """
     import numpy as np
 
     from emolab.catalog import tallies
     from emolab.catalog.campaign import guesses
+    from emolab.catalog.privacy import consents
     from emolab.labeling.labels.current_labels import current_recipe
     from emolab.taxonomy import META
     from emolab.votes.sufficiency import ENOUGH, ONE_MORE, decide
@@ -85,6 +87,7 @@ def review(workspace: Workspace, predictions: Predictions | None = None) -> Revi
     labeling, classes = workspace.config.labeling, workspace.config.project.classes
     with workspace.catalog() as catalog, catalog.connect() as conn:
         asked = with_the_team(conn)
+        may = consents.allowed(conn, "label", required=workspace.config.privacy.consent_required)
         votes = _of_the_team(tallies.table(conn, (*classes, *META)), len(classes), asked.keys())
         one_each(votes, "labeling.votes as a range", "Say how many people a sample gets: --set labeling.votes=3")
         guessed, led = guesses.answers(conn), guesses.answered_with_one(conn)
@@ -98,7 +101,7 @@ def review(workspace: Workspace, predictions: Predictions | None = None) -> Revi
     wanted = [
         _revote(votes, row, float(found.chance[row]), int(found.whom[row]), probs)
         for row in found.chance.argsort(kind="stable").tolist()
-        if found.state[row] == ONE_MORE and not waiting[row]
+        if found.state[row] == ONE_MORE and not waiting[row] and votes.samples[row] not in may.barred
     ]
     given_up = sum(count for state, count in states.items() if state not in ("waiting", ENOUGH, ONE_MORE))
     return Review(enough=states[ENOUGH], waiting=states["waiting"], given_up=given_up, wanted=wanted)

@@ -54,16 +54,23 @@ def take_back(workspace: Workspace, number: int) -> RoundTakenBack:
 def ask_about(workspace: Workspace, ids: Sequence[str], *, by: str) -> ChosenRound:
     """Store the samples ``ids`` as a round of suggestions, chosen ``by`` somebody; ``push`` sends it like any other.
 
-    Where all of them wait to be sent already there is no new round, which is no error. Raises :class:`DataError` for a
-    sample that there is not.
+    Where all of them wait to be sent already there is no new round, which is no error. Samples that nobody may be asked
+    about are left out, and the round's note counts them. Raises :class:`DataError` for a sample that there is not, and
+    where all are left out.
     """
     from emolab.catalog import samples
     from emolab.catalog.campaign import rounds
+    from emolab.catalog.privacy import consents
+    from emolab.errors import DataError
     from emolab.records import Suggestion
 
     wanted = list(dict.fromkeys(ids))
     with workspace.lock("suggest"), workspace.catalog() as catalog, catalog.begin() as tx:
         samples.by_ids(tx, wanted)
+        may = consents.allowed(tx, "label", required=workspace.config.privacy.consent_required)
+        note, wanted = may.told(wanted), may.kept(wanted)
+        if note and not wanted:
+            raise DataError(note, hint="See who agreed to what: emolab consent list")
         waiting = {s.sample_id for s in rounds.suggestions(tx, unsent=True)}
         answered = samples.answered(tx, wanted)
         fresh = [each for each in wanted if each not in waiting]
@@ -77,6 +84,6 @@ def ask_about(workspace: Workspace, ids: Sequence[str], *, by: str) -> ChosenRou
             )
             for rank, each in enumerate(fresh)
         ]  # fmt: skip
-        rounds.create(tx, chosen, strategy=STRATEGY, model=None, seed=0, settings={"by": by})
+        rounds.create(tx, chosen, strategy=STRATEGY, model=None, seed=0, settings={"by": by, "note": note})
     again = sum(each in answered for each in fresh)
     return ChosenRound(round=number, new=len(fresh) - again, again=again, already=len(wanted) - len(fresh))

@@ -10,7 +10,7 @@ from emolab.loop.sample_files import media_of
 from emolab.words import many, short
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from emolab.config import TrainingConfig
     from emolab.progress import Progress
@@ -38,6 +38,11 @@ def choose(workspace: Workspace, progress: Progress, *, resume: bool, device: st
     if resume:
         if unfinished is None:
             raise DataError("There is no unfinished run to go on with.", hint="Start one with: emolab train")
+        if reasons := barred_since(workspace, unfinished.data.ids):
+            raise DataError(
+                f"The unfinished run learns from samples that nothing may learn from any more: {reasons}.",
+                hint="Begin a new one without them: emolab train",
+            )
         run = replace(unfinished, plan=replace(unfinished.plan, device=device)) if device else unfinished
     else:
         run = begin(workspace, progress)
@@ -50,6 +55,23 @@ def choose(workspace: Workspace, progress: Progress, *, resume: bool, device: st
             f"{unfinished.plan.epochs}; this is a new one (the earlier one: emolab train --resume)."
         )
     return run
+
+
+def barred_since(workspace: Workspace, ids: Sequence[str]) -> str:
+    """Why some samples of a run that began earlier may not be learned from now, counted; "" where all may."""
+    from collections import Counter
+
+    from emolab.catalog import samples
+    from emolab.catalog.privacy import consents
+    from emolab.records import HOLDOUT
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        may = consents.allowed(conn, "train", required=workspace.config.privacy.consent_required)
+        splits = samples.splits(conn, ids)
+    reasons = Counter(may.left_out(ids))
+    reasons["taken out"] += len(set(ids) - splits.keys())
+    reasons["in the holdout"] += sum(split == HOLDOUT for split in splits.values())
+    return ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items()) if n)
 
 
 def begin(workspace: Workspace, progress: Progress) -> Run:

@@ -66,6 +66,7 @@ def second_opinions(
     wanted = config.labeling.wanted
     if wanted.adaptive:
         free &= {each.sample_id for each in wanted_revotes(workspace, opinion(workspace))}
+    free &= set(pool.samples)  # those whose consent has ended are not in it
     import numpy as np
 
     if pool.excluded is not None:

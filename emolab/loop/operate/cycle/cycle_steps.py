@@ -85,7 +85,8 @@ def train_model(
 ) -> dict[str, Any]:
     """A model from the labels: the one that this step has stored already, the unfinished one, or a new one."""
     from emolab.loop.model.train import train
-    from emolab.training.runs import run_folders
+    from emolab.loop.model.training_run import barred_since
+    from emolab.training.runs import run_folders, runs
 
     found = _named_since(workspace, before["models"])
     if found is not None:
@@ -93,6 +94,7 @@ def train_model(
         return _told(model, alias, champion, str((model.metrics.get("compared") or {}).get("reason") or ""))
     mine = [folder for folder in run_folders.runs(workspace) if folder.name not in before["runs"]]
     resume = bool(mine) and run_folders.last_stopped(workspace) is not None and mine[-1] == _last(workspace)
+    resume = resume and not barred_since(workspace, runs.read(mine[-1]).data.ids)
     made = train(workspace, resume=resume, progress=progress)
     return _told(made.model, made.alias, made.champion, made.reason)
 
