@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from emolab.catalog import models, samples, tallies
+from emolab.catalog.privacy import consents
 from emolab.catalog.storage.engine import now
 from emolab.inference import probabilities
 from emolab.inference.model_document import Checkpoint
@@ -47,6 +48,7 @@ def finish(fitted: Fitted, bench: Bench, *, alone: bool = False) -> tuple[Checkp
     with workspace.catalog() as catalog, catalog.connect() as conn:
         champion = models.find(conn, "champion")
         voters = tallies.voters(conn, [data.ids[i] for i in data.valid.tolist()])
+        hidden = consents.allowed(conn, "show", required=workspace.config.privacy.consent_required).barred
     record = ancestry.of_run(workspace, run, bench.media, progress=bench.progress)
     prints = fingerprints.fill(workspace.cache, [data.ids[i] for i in data.valid], bench.media)
     stands, compared = _stands(bench, champion, identity, alone=alone)
@@ -69,7 +71,7 @@ def finish(fitted: Fitted, bench: Bench, *, alone: bool = False) -> tuple[Checkp
     learned_images.write(folder / learned_images.FILE, record)
     checkpoint.write(folder, made, fitted.weights)
     name, judge = workspace.config.project.name, report.judge_of(voters)
-    report.write(folder / REPORT, made, data, bench.pixels, probs=own.probs, name=name, judge=judge)
+    report.write(folder / REPORT, made, data, bench.pixels, probs=own.probs, name=name, judge=judge, hidden=hidden)
     return made, stands
 
 

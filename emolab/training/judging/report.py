@@ -29,10 +29,12 @@ def write(
     probs: NDArray[np.float32],
     name: str,
     judge: str,
+    hidden: Collection[str] = (),
 ) -> None:
     """Write the report of ``model`` to ``file``.
 
-    ``probs`` (v, k) are those of ``data.valid``; ``judge`` says who gave their labels, see :func:`judge_of`.
+    ``probs`` (v, k) are those of ``data.valid``; ``judge`` says who gave their labels, see :func:`judge_of`. Samples
+    whose ids are ``hidden`` are not shown.
     """
     valid = dict(model.metrics["valid"])
     judged = bool(valid["n"])
@@ -42,7 +44,7 @@ def write(
         if len(model.classes) <= report_sections.MOST_CLASSES:
             sections.append(report_sections.confusion(model, valid, judge))
         sections += [report_sections.per_class(model, valid, data), report_sections.calibration(model, valid)]
-        sections += report_sections.mistakes(model, data, pixels, probs, judge)
+        sections += report_sections.mistakes(model, data, pixels, probs, judge, hidden=hidden)
     sections += [report_sections.composition(data), report_sections.settings(model)]
     document = page(
         f"{model.backbone} on {name}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -178,11 +178,21 @@ def _votes(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def mistakes(
-    model: Checkpoint, data: TrainingSet, pixels: Pixels, probs: NDArray[np.float32], judge: str
+    model: Checkpoint,
+    data: TrainingSet,
+    pixels: Pixels,
+    probs: NDArray[np.float32],
+    judge: str,
+    *,
+    hidden: Collection[str] = (),
 ) -> list[Section]:
-    """The answers it was surest of among the wrong ones, as pictures; no section when there is none."""
+    """The answers it was surest of among the wrong ones, as pictures; no section when there is none to show.
+
+    Samples whose ids are ``hidden`` are left out.
+    """
     truth = data.hard[data.valid]
-    wrong = np.flatnonzero(probs.argmax(axis=1) != truth)
+    seen = np.array([data.ids[i] not in hidden for i in data.valid.tolist()], dtype=bool)
+    wrong = np.flatnonzero((probs.argmax(axis=1) != truth) & seen)
     worst = wrong[np.argsort(-probs[wrong].max(axis=1), kind="stable")][:MISTAKES]
     images = pixels.take(data.valid[worst])
     shown = [
