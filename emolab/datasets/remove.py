@@ -12,6 +12,8 @@ from emolab.datasets.splits import resplit
 from emolab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from emolab.catalog.removal import Removal
     from emolab.workspace import Workspace
 
@@ -37,16 +39,21 @@ def remove(
     ``agree`` is called with the plan before anything changes, and may raise. Raises
     :class:`DataError` for a source or sample that there is not.
     """
+
+    def planned(conn: Connection) -> Removal:
+        # a data set of images that were here already brought votes and no samples of its own
+        resplit.chosen(conn, sources=[name for name in sources if not votes.origins(conn, f"reader:{name}:")])
+        return removal.plan(conn, ids=resplit.chosen(conn, ids=ids), sources=sources)
+
     with workspace.lock("merge"), workspace.catalog() as catalog:
         with catalog.connect() as conn:
-            # a data set of images that were here already brought votes and no samples of its own
-            resplit.chosen(conn, sources=[name for name in sources if not votes.origins(conn, f"reader:{name}:")])
-            found = removal.plan(conn, ids=resplit.chosen(conn, ids=ids), sources=sources)
+            found = planned(conn)
         if dry_run or not (found.samples or found.votes):
             return RemovedSamples(found, len(found.votes))
         if agree is not None:
             agree(found)
-        with catalog.begin() as tx:
+        with catalog.begin() as tx:  # planned again: somebody may have voted, or sent some, while we asked
+            found = planned(tx)
             withdrawn = removal.carry_out(tx, found)
             detail = {"sources": list(sources), "samples": len(found.samples), "votes": withdrawn}
             events.record(tx, "remove", detail)

@@ -193,6 +193,7 @@ def move(
             if how != HOLDOUT:  # which is for good
                 stack.enter_context(catalog.recording("split", how))
             with catalog.begin() as tx:
+                moves = wanted(tx)  # again: samples may have come, or got another group, while we asked
                 samples.set_splits(tx, moves.to, holdout=how == HOLDOUT)
                 if moves.to:
                     events.record(tx, "split", {"how": how, "moved": len(moves.to)})

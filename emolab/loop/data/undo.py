@@ -57,24 +57,43 @@ def undo(
     from emolab.errors import DataError
 
     with workspace.lock("collect"), workspace.lock("merge"), workspace.catalog() as catalog:
+        learned: dict[str, frozenset[str]] = {}
         with catalog.connect() as conn:
-            action = taken_back.last_action(conn)
-            learned = _learned(workspace, conn, action.at)
-            of_all = frozenset().union(*learned.values())
-            found = taken_back.plan(conn, action, learned=of_all)
-        models = list(learned) if taken_back.LEARNED in found.kept else []
-        told = _told(found, models, dry_run=dry_run)
-        if found.nothing:
-            why = "; ".join(f"{n:,} stay: {reason}" for reason, n in found.kept.items()) or "all of it is gone already"
-            raise DataError(f"Nothing of the last {action.kind} can be taken back ({why}).", hint=_hint(models))
+            found, told = _planned(workspace, conn, learned, dry_run=dry_run)
         if dry_run:
             return told
         if agree is not None:
             agree(told)
-        with catalog.begin() as tx:
+        with catalog.begin() as tx:  # planned again: somebody may have voted, sent or trained while we asked
+            agreed = found.action
+            found, told = _planned(workspace, tx, learned, dry_run=False)
+            if found.action != agreed:
+                raise DataError(
+                    f"The last {agreed.kind} is not the last command any more.", hint="See: emolab undo --dry-run"
+                )
             taken_back.carry_out(tx, found)
         _settle(workspace, found, progress)
     return told
+
+
+def _planned(
+    workspace: Workspace, conn: Connection, learned: dict[str, frozenset[str]], *, dry_run: bool
+) -> tuple[TakeBack, Undone]:
+    """What would be taken back now. ``learned`` keeps what each model has learned from, which is read once.
+
+    Raises :class:`DataError` where that is nothing.
+    """
+    from emolab.datasets import taken_back
+    from emolab.errors import DataError
+
+    action = taken_back.last_action(conn)
+    _learned(workspace, conn, action.at, learned)
+    found = taken_back.plan(conn, action, learned=frozenset().union(*learned.values()))
+    models = list(learned) if taken_back.LEARNED in found.kept else []
+    if found.nothing:
+        why = "; ".join(f"{n:,} stay: {reason}" for reason, n in found.kept.items()) or "all of it is gone already"
+        raise DataError(f"Nothing of the last {action.kind} can be taken back ({why}).", hint=_hint(models))
+    return found, _told(found, models, dry_run=dry_run)
 
 
 def _told(found: TakeBack, models: Sequence[str], *, dry_run: bool) -> Undone:
@@ -98,22 +117,23 @@ def _hint(models: Sequence[str]) -> str:
     return "See what a sample has: emolab why SAMPLE; take samples out all the same: emolab remove"
 
 
-def _learned(workspace: Workspace, conn: Connection, since: str) -> dict[str, frozenset[str]]:
-    """The models made ``since`` then that are not retired, and the samples that each has learned from."""
+def _learned(workspace: Workspace, conn: Connection, since: str, found: dict[str, frozenset[str]]) -> None:
+    """Let ``found`` have the models made ``since`` then that are not retired, with the samples each learned from."""
     from emolab.catalog import models
     from emolab.catalog import snapshots as kept
     from emolab.catalog.registry import model_events
     from emolab.provenance import snapshots
 
     retired = model_events.state(conn).retired
-    found = {}
     for model in models.list_all(conn):
         if model.created_at <= since or model.id in retired:
+            found.pop(model.id, None)
+            continue
+        if model.id in found:
             continue
         record = kept.find(conn, model.snapshot)
         if record is not None and (folder := workspace.root / record.path).is_dir():
             found[model.id] = frozenset(snapshots.read(folder).ids)
-    return found
 
 
 def _settle(workspace: Workspace, found: TakeBack, progress: Progress) -> None:
