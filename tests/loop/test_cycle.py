@@ -150,12 +150,20 @@ def test_a_step_that_fails_is_tried_again_and_the_others_are_not(pool: Workspace
 
 
 def test_nothing_left_to_propose_is_said_and_no_failure(pool: Workspace) -> None:
-    answer(pool, 0, ALL - 4)
+    answer(pool, 0, ALL)
     done = cycle(pool)
     assert done.outcome == COMPLETE
     assert done.steps[4].came["skipped"]
     assert done.report is not None
     assert done.steps[4].came["skipped"] in done.report.read_text(encoding="utf-8")
+
+
+def test_a_round_holds_what_is_left(pool: Workspace) -> None:
+    answer(pool, 0, ALL - 4)
+    done = cycle(pool)
+    assert 0 < done.steps[4].came["n"] <= 4
+    assert done.steps[4].came["n"] == made(pool)[1][0]
+    assert "skipped" in cycle(pool, now=True).steps[4].came, "they wait for an answer now"
 
 
 def test_votes_that_do_not_do_are_waited_for_and_fetched(pool: Workspace) -> None:
@@ -234,6 +242,31 @@ def test_a_model_that_cannot_be_promoted_stops_no_cycle(
     assert done.steps[4].came["n"] == PROPOSED, "the team goes on all the same"
     with pool.catalog() as catalog, catalog.connect() as conn:
         assert models.aliases(conn)["champion"] == old
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_of_a_champion_with_forgotten_samples_the_gate_lets_go(pool: Workspace, *, forgotten: bool) -> None:
+    answer(pool, 200, 40)
+    holdout(pool, 200, 40)
+    answer(pool, 0)
+    old = cycle(pool).steps[2].came["model"]
+    lenient = {
+        "operations.margin_macro_f1": -0.5,
+        "operations.max_latency_rise": 1000.0,
+        "operations.max_ece_rise": 1.0,
+    }
+    if forgotten:
+        with pool.catalog() as catalog, catalog.begin() as tx:
+            model_events.record(tx, "flagged", old, reason="test", detail={"flag": CONTAINS_FORGOTTEN})
+    answer(pool, ANSWERED, 2)
+    tied = mock.patch("emolab.loop.model.admit.rank", lambda *_: Ranking(False, "it did not win", None))
+    lost = mock.patch("emolab.loop.operate.cycle.cycle_steps.has_won", lambda _: False)
+    with tied, lost:
+        done = cycle(pool.with_settings({**lenient, "operations.max_group_recall_drop": 1.0}), now=not forgotten)
+    with pool.catalog() as catalog, catalog.connect() as conn:
+        now = models.aliases(conn)["champion"]
+    assert now == (done.steps[2].came["model"] if forgotten else old)
+    assert done.steps[3].came.get("gate") == ("passed" if forgotten else None)
 
 
 @pytest.mark.parametrize("margin", [-0.5, 1.0])

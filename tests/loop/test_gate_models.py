@@ -27,6 +27,14 @@ def test_the_holdout_decides_who_becomes_champion(tmp_path: Path) -> None:
     workspace = configure(workspace, QUICK + "\ntensorboard = false\nepochs = 12" if "epochs" not in QUICK else QUICK)
     good = emolab.train(workspace)
     assert good.alias == "champion"
+    for split, way in (("holdout", "emolab holdout add -n 200"), ("test", "emolab split draw --train 0.6")):
+        said = command("-w", workspace.root, "evaluate", good.model.id, "--on", split)
+        assert said.code == 1
+        assert way in " ".join(said.err.split())
+    floors = [command("-w", workspace.root, "evaluate", "champion", "--on", "valid", "--fail-under", floor)
+              for floor in ("macro_f1=.5", "n=10000")]  # fmt: skip
+    assert [one.code for one in floors] == [0, 3]
+    assert "n is 18, below 10000" in " ".join(floors[1].err.split())
     fill_workspace(workspace, 60, seed=7)
     emolab.holdout_add(workspace, n=60)
 

@@ -175,6 +175,13 @@ def suggest(
     )
 
 
+def suggestible(workspace: Workspace) -> int:
+    """How many samples a round could hold now."""
+    with workspace.catalog() as catalog:
+        known = read(catalog, workspace.config.labeling.bar, consent_required=workspace.config.privacy.consent_required)
+    return len(pool_of(known.columns, None, None).candidates)
+
+
 def _choose(
     workspace: Workspace, known: Known, plan: _RoundPlan, progress: Progress
 ) -> tuple[Pool, list[Again], Selection]:

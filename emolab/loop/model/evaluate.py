@@ -179,6 +179,7 @@ def _on_split(
     from emolab.catalog import samples
     from emolab.errors import DataError
     from emolab.labeling.labels.current_labels import current_labels
+    from emolab.loop.model.judging.evaluate_own import nobody_judges
     from emolab.training.inputs.media_check import read
     from emolab.training.inputs.speaker_tables import of_samples
     from emolab.training.judging.evaluate import evaluate as judge
@@ -190,7 +191,7 @@ def _on_split(
         able = samples.supported(conn)
         labelled = [s for s in samples.iterate(conn, split=split) if s.id in hard]
     if not labelled:
-        raise DataError(f"No labelled sample belongs to the split {split}.", hint='"emolab train" fills the splits.')
+        raise nobody_judges(split)
     found = [s for s in labelled if hard[s.id] in classes]
     foreign = Counter(hard[s.id] for s in labelled if hard[s.id] not in classes)
     if not found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from emolab.errors import DataError
 from emolab.progress import SILENT
 
 if TYPE_CHECKING:
@@ -57,7 +58,6 @@ def evaluate_own(
 def _judge(model: OwnModel, chosen: SeveralLabels, folder: Path) -> dict[str, Any]:
     import numpy as np
 
-    from emolab.errors import DataError
     from emolab.inference import uncertainty
     from emolab.loop.model.judging.learned_samples import learned_before
     from emolab.stats import multilabel
@@ -90,13 +90,25 @@ def _judge(model: OwnModel, chosen: SeveralLabels, folder: Path) -> dict[str, An
     }
 
 
+def nobody_judges(split: str) -> DataError:
+    """That no labelled sample is in ``split``, and what would put some there."""
+    from emolab.records import HOLDOUT
+
+    ways = {
+        "test": "Put some there: emolab split draw --train 0.6 --valid 0.2 --test 0.2",
+        HOLDOUT: "Put some there and have them labelled: emolab holdout add -n 200, then emolab label push",
+    }
+    return DataError(
+        f"No labelled sample belongs to the split {split}.", hint=ways.get(split, '"emolab train" fills it.')
+    )
+
+
 def _of_workspace(workspace: Workspace, model: OwnModel, split: str, progress: Progress) -> SeveralLabels:
     """The labelled samples of ``split``; every class with at least half the share of the leading one applies."""
     import numpy as np
 
     from emolab.catalog import samples
     from emolab.datasets.several_labels import SeveralLabels
-    from emolab.errors import DataError
     from emolab.labeling.labels.current_labels import current_labels
 
     labels = current_labels(workspace, progress=progress)
@@ -104,7 +116,7 @@ def _of_workspace(workspace: Workspace, model: OwnModel, split: str, progress: P
     with workspace.catalog() as catalog, catalog.connect() as conn:
         labelled = [sample for sample in samples.iterate(conn, split=split) if sample.id in rows]
     if not labelled:
-        raise DataError(f"No labelled sample belongs to the split {split}.", hint='"emolab train" fills the splits.')
+        raise nobody_judges(split)
     place = {name: j for j, name in enumerate(model.classes)}
     columns = [(j, place[name]) for j, name in enumerate(labels.classes) if name in place]
     shares = labels.probs[[rows[sample.id] for sample in labelled]]

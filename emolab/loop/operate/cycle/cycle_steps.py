@@ -146,9 +146,12 @@ def let_in(
 ) -> dict[str, Any]:
     """The holdout decides whether a candidate that won on the validation samples becomes champion.
 
+    It decides about one that did not win as well where the champion has learned from what was forgotten since.
     ``blocked`` has the reasons of the gate.
     """
     from emolab.catalog import models
+    from emolab.catalog.registry import model_events
+    from emolab.catalog.registry.replay import CONTAINS_FORGOTTEN
     from emolab.loop.model.registry.gate_models import has_judges
     from emolab.loop.model.registry.may_act import may_act
     from emolab.loop.model.registry.promote import GateBlocked, promote
@@ -158,9 +161,10 @@ def let_in(
         return {"skipped": "it is champion since it was trained"}
     with workspace.catalog() as catalog, catalog.connect() as conn:
         before_now, judged = models.aliases(conn).get("champion"), has_judges(conn)
-    if made["wins"] and before_now == made["model"]:
+        asked = made["wins"] or CONTAINS_FORGOTTEN in model_events.state(conn).flags.get(before_now or "", ())
+    if asked and before_now == made["model"]:
         return {"champion": made["model"], "gate": "passed"}
-    if not (made["wins"] and judged and may_act(workspace)):  # the reason tells who may not
+    if not (asked and judged and may_act(workspace)):  # the reason tells who may not
         return {"skipped": f"it stays candidate: {made['reason']}"}
     try:
         done = promote(workspace, made["model"], reason="a cycle, and the gate let it pass", progress=progress)
@@ -185,12 +189,14 @@ def propose(
     earlier: Mapping[str, Any],
     progress: Progress,
 ) -> dict[str, Any]:
-    """The next round of samples for the team; one that is there under the number noted before is that round.
+    """The next round of samples for the team, all that are left where those are fewer than the settings ask for.
+
+    One that is there under the number noted before is that round.
 
     In a cycle that drift has begun these are the samples that look like what moved, where there are any.
     """
     from emolab.catalog.campaign import rounds
-    from emolab.loop.label.suggest import suggest
+    from emolab.loop.label.suggest import suggest, suggestible
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
         made = next((each for each in rounds.list_all(conn) if each.number == before["round"]), None)
@@ -205,8 +211,9 @@ def propose(
             proposal = suggest_from_drift(workspace, progress=progress)
         except DataError as error:
             note = {"note": f"chosen as usual: {error.message}"}
+    wanted, left = workspace.config.suggest.n, suggestible(workspace)
     try:
-        proposal = proposal or suggest(workspace, progress=progress)
+        proposal = proposal or suggest(workspace, n=min(wanted, left) or None, progress=progress)
     except DataError as error:
         return {"skipped": error.message}
     return {"round": proposal.round, "strategy": proposal.strategy, "n": len(proposal.suggestions), **note}
