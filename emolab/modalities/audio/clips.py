@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emolab.modalities.audio import reading
+from emolab.modalities.audio.clip_look import clip_look
 from emolab.modalities.audio.clip_picture import clip_picture, coloured
 from emolab.modalities.audio.pitch_shift import shifted_clip
+from emolab.modalities.audio.reading.sound import Sound
 from emolab.modalities.audio.reading.sound_contents import HEAD, container
 from emolab.modalities.audio.spectrogram import described, picture
 from emolab.modalities.modality import FormElement, OwnNetwork
 from emolab.modalities.preparing import Prepared, Preprocessing, Unprepared, name_of
 from emolab.modalities.problems import Refused
 
-#: Bands of the picture by which a clip is recognised again.
+#: Bands of the picture that stands for a clip.
 BANDS = 64
 #: Full scale is 1; what stays below this all along is silence (-80 dB, three steps of 16 bits).
 SILENCE = 1e-4
@@ -91,8 +93,10 @@ class AudioModality:
         return True
 
     def gray(self, media: bytes | Path) -> NDArray[np.uint8]:
-        """The spectrogram, as a network sees it."""
-        return self.decode(media, Preprocessing(BANDS, "sound"))[:, :, 0]
+        """What its copies show too (:mod:`.clip_look`); the spectrogram where that is flat."""
+        samples = self._heard(media).samples
+        seen = clip_look(samples)
+        return seen if seen.min() < seen.max() else picture(samples, Preprocessing(BANDS, "sound"))[:, :, 0]
 
     def color(self, media: Sequence[bytes | Path]) -> str:  # noqa: ARG002
         """``sound``: there is one way only."""
@@ -100,6 +104,10 @@ class AudioModality:
 
     def prepare(self, media: bytes | Path, wanted: Preprocessing, *, max_pixels: int | None = None) -> Prepared:  # noqa: ARG002
         """The spectrogram (see :func:`emolab.modalities.audio.spectrogram.picture`), and what had to be assumed."""
+        sound = self._heard(media)
+        return Prepared(picture(sound.samples, wanted), "; ".join(sound.notes) or None)
+
+    def _heard(self, media: bytes | Path) -> Sound:
         try:
             sound = reading.load(media, max_seconds=LONGEST)
         except Refused as refused:
@@ -108,7 +116,7 @@ class AudioModality:
             raise UnreadableSound(name_of(media), (error.strerror or str(error)).lower()) from error
         if np.abs(sound.samples).max() < SILENCE:
             raise UnreadableSound(name_of(media), "nothing in it: silence")
-        return Prepared(picture(sound.samples, wanted), "; ".join(sound.notes) or None)
+        return sound
 
     def decode(self, media: bytes | Path, wanted: Preprocessing) -> NDArray[np.uint8]:
         """The same spectrogram; there is no quicker one."""

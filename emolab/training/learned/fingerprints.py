@@ -33,7 +33,7 @@ from emolab.training.learned import bloom_filter
 
 #: A fingerprint is so many bytes: 16 of content, 8 of the perceptual hash, 3 + 3 unsure bits, 1 whether it is of use.
 BYTES = 31
-FOLDER = "fingerprints-2"
+FOLDER = "fingerprints-3"
 
 Media = bytes | Path | Callable[[], bytes]
 
@@ -106,7 +106,7 @@ def _attempt(media: Media) -> NDArray[np.uint8]:
 
 
 def fingerprint(media: bytes | Path) -> NDArray[np.uint8]:
-    """The fingerprint (31,) of an encoded image as a network sees it, or of a sound's spectrogram.
+    """The fingerprint (31,) of an encoded image as a network sees it, or of what is heard of a sound.
 
     Raises :class:`emolab.modalities.preparing.Unprepared` for what is neither or shows nothing.
     """
