@@ -45,6 +45,14 @@ def test_a_column_of_speakers_that_nothing_uses_is_refused(workspace: Workspace,
     assert {*workspace.samples()["group"]} == {"set:ann", "set:bob"}
 
 
+@pytest.mark.parametrize("column", ["narrator", "voice", "User", "author_name", "Singer-ID", "username"])
+def test_whatever_a_column_of_speakers_is_called(workspace: Workspace, tmp_path: Path, column: str) -> None:
+    folder = clips(tmp_path / "set", f"label,{column}", "anger,ann", "fear,ann", "anger,bob", "fear,bob")
+    with pytest.raises(DataError, match=f'column "{column}"') as refused:
+        emolab.merge(workspace, "csv", folder)
+    assert f'-o "annotator={column}"' in (refused.value.hint or "")
+
+
 def test_a_recording_is_no_speaker(workspace: Workspace, tmp_path: Path) -> None:
     folder = clips(tmp_path / "set", "label,group,speaker", "anger,take 1,ann", "fear,take 2,ann")
     with pytest.raises(DataError, match='column "speaker"'):

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from emolab.datasets.collect.grouping import FILE_COLUMNS, TABLES, Grouping, relative
 from emolab.datasets.collect.ingest import Entry, Item, Whole
-from emolab.datasets.readers.columns import SPEAKER_COLUMNS, plain
 from emolab.datasets.readers.table import Fault, Line, Table, open_table
 from emolab.errors import DataError
 from emolab.modalities.audio.reading.excerpts import excerpts
 from emolab.modalities.intake import Excerpt, FileNames
 from emolab.modalities.problems import Problem, Refused, reason, shown
+from emolab.modalities.speaker_columns import SPEAKER_COLUMNS, plain
 
 #: What the columns of the two times are called.
 BEGINS = ("start", "begin", "onset", "start_time", "start_seconds")
@@ -180,7 +180,7 @@ def _clips(
 def _places(header: Sequence[str]) -> tuple[int | None, int | None, int | None, int | None]:
     """Where the columns of the file, the beginning, the end and the speaker are."""
     names = [plain(cell) for cell in header]
-    speakers = ("group", *sorted(SPEAKER_COLUMNS))
+    speakers = ("group", *SPEAKER_COLUMNS)
     file, begin, end, speaker = (
         next((names.index(name) for name in wanted if name in names), None)
         for wanted in (FILE_COLUMNS, BEGINS, ENDS, speakers)

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Protocol
 
-from emolab.datasets.readers.columns import SPEAKER_COLUMNS, plain
 from emolab.datasets.readers.table import Fault, Line, Table, open_table
 from emolab.errors import ConfigError, DataError
 from emolab.modalities.problems import Problem, Refused
+from emolab.modalities.speaker_columns import SPEAKER_COLUMNS, plain
 
 #: What the catalog's column holds; of longer names the end is kept.
 LENGTH = 255
@@ -24,7 +24,7 @@ LENGTH = 255
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 #: What the column of files is called, in the order of preference; the group may be called by anything that says who.
 FILE_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "clip", "audio", "sound", "image", "video", "name")
-_GROUPS = ("group", *sorted(SPEAKER_COLUMNS))
+_GROUPS = ("group", *SPEAKER_COLUMNS)
 
 
 class Grouping(Protocol):

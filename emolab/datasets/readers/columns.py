@@ -13,6 +13,7 @@ from emolab.datasets.readers.split_words import SplitWords, split_of
 from emolab.datasets.readers.table import Fault, Line, Table, whole_number
 from emolab.errors import DataError, UnknownName
 from emolab.modalities.problems import shown
+from emolab.modalities.speaker_columns import SPEAKER_COLUMNS, plain
 
 #: Columns that are named by options of the same name.
 NAMES = ("path", "label", "split", "group", "annotator")
@@ -21,13 +22,6 @@ NAMES = ("path", "label", "split", "group", "annotator")
 SPLIT_COLUMNS = frozenset(
     ("usage", "set", "subset", "partition", "phase", "fold", "data_split", "dataset_split", "train_test", "is_train",
      "is_test", "istrain", "istest", "split_name")
-)  # fmt: skip
-
-#: What columns that say who it is are called.
-SPEAKER_COLUMNS = frozenset(
-    ("speaker", "speaker_id", "speakerid", "speaker_name", "spk", "spk_id", "spkid", "talker", "talker_id", "voice_id",
-     "actor", "actor_id", "actorid", "subject", "subject_id", "subjectid", "person", "person_id", "personid",
-     "participant", "participant_id", "identity", "client_id")
 )  # fmt: skip
 
 
@@ -146,11 +140,6 @@ class Columns:
                     hint=f'Use it with -o "split={header[at]}", or leave splits out: -o "split="',
                 )
         self._by_folder = _folder_split(self.cell(first, "path") or "") is not None
-
-
-def plain(name: str) -> str:
-    """The name of a column without what differs between tables."""
-    return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def _folder_split(path: str) -> str | None:

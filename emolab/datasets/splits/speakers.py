@@ -82,7 +82,8 @@ def refuse_column(survey: Survey, dataset: str, *, allowed: bool) -> None:
         raise DataError(
             f'The column "{survey.speakers}" of {dataset} says who it is, and nothing keeps a person together: '
             "a model would be judged on people it has learned.",
-            hint=f'Name it with -o "group={survey.speakers}"; splits that ignore it need {FLAG}.',
+            hint=f'Name it with -o "group={survey.speakers}", or where it says who answered with '
+            f'-o "annotator={survey.speakers}"; splits that ignore it need {FLAG}.',
         )
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from emolab.modalities.problems import Problem, Refused
+from emolab.modalities.speaker_columns import SPEAKER_COLUMNS, plain
 from emolab.modalities.text.sentence import decoded
 
 #: What the column or key of sentences is called where nobody says, in the order of preference.
 TEXTS = ("text", "sentence", "transcript", "utterance", "comment", "tweet", "content", "message", "body")
 #: What the column or key of the group is called: sentences of one group are never split.
-GROUPS = ("group", "speaker", "author", "recording", "dialogue_id", "dialog_id", "conversation_id")
+GROUPS = ("group", *SPEAKER_COLUMNS, "recording", "dialogue_id", "dialog_id", "conversation_id")
 TABLES = (".csv", ".tsv")
 LINES = (".jsonl", ".ndjson")
 SUFFIXES = (".txt", *TABLES, *LINES)
@@ -91,9 +92,9 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 def _place(header: Sequence[str], column: str | None, *, known: Sequence[str] = TEXTS) -> int | None:
     """Where in ``header`` the column is: the one called ``column``, or the first of ``known``; ``None`` without."""
-    plain = [cell.strip().lower() for cell in header]
-    wanted = known if column is None else (column.strip().lower(),)
-    return next((plain.index(name) for name in wanted if name in plain), None)
+    names = [plain(cell) for cell in header]
+    wanted = known if column is None else (plain(column),)
+    return next((names.index(name) for name in wanted if name in names), None)
 
 
 def _objects(text: str, name: str, column: str | None) -> Iterator[TextRow | Problem]:

@@ -23,6 +23,13 @@ def test_csv_is_read_with_any_usual_delimiter(delimiter: str) -> None:
     assert read(table, "a.csv") == [TextRow(1, "So, so; good", "ann")]
 
 
+@pytest.mark.parametrize("column", ["author", "user", "Speaker ID", "user-name", "person", "dialogue_id"])
+def test_sentences_of_one_author_are_one_group_whatever_the_column_is_called(column: str) -> None:
+    assert read(f"text,{column}\nfine,ann\n", "a.csv") == [TextRow(1, "fine", "ann")]
+    assert read(f'{{"{column}": "ann", "text": "fine"}}\n', "a.jsonl") == [TextRow(1, "fine", "ann")]
+    assert read(f"{column},speaker,text\nann,bob,fine\n", "a.csv") == [TextRow(1, "fine", "bob")]
+
+
 def test_a_cell_may_hold_a_line_break_and_quotes() -> None:
     assert read('text\n"one\ntwo ""three"""\n', "a.csv") == [TextRow(1, 'one\ntwo "three"')]
 
