@@ -178,6 +178,33 @@ def test_the_commands_say_what_they_did(people: Workspace, run_cli: Run, tmp_pat
     assert "Nothing is known of a subject" in run_cli(*at, "expire", "--subject", "dora").stderr
 
 
+def test_a_subject_by_half_of_its_name_is_asked_for_and_never_taken_for_nobody(
+    workspace: Workspace, run_cli: Run, tmp_path: Path
+) -> None:
+    groups = ("../photos/ann", "../photos/bob", "/data/ann")
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        samples.add(tx, [Sample(id=sid(name), media=f"{n}.png", group=name) for n, name in enumerate(groups)])
+    at = ("-w", str(workspace.root))
+    added = run_cli(*at, "consent", "add", "--subject", "Bob", "--text", "yes", check=True)
+    told = " ".join(added.stderr.split())
+    assert 'note: no sample has the group "Bob" so far. Did you mean "../photos/bob"?' in told
+    for words in (
+        ("consent", "expire", "--subject", "Bob"), ("forget", "--subject", "Bob", "--yes"),
+        ("forget", "--subject", "Bob", "--dry-run"),
+        ("privacy", "report", "--subject", "Bob", "--to", str(tmp_path / "b")),
+    ):  # fmt: skip
+        refused = run_cli(*at, *words)
+        said = " ".join(refused.stderr.split())
+        assert (refused.returncode, "only the consent register knows it. Did you mean" in said) == (1, True), said
+    assert not (tmp_path / "b").exists()
+    with pytest.raises(DataError, match=r'"ann"\. Did you mean "\.\./photos/ann" or "/data/ann"\?'):
+        emolab.end_consent(workspace, subjects="ann")
+    foreseen = emolab.forget(workspace, subjects=["Bob", "../photos/bob"], dry_run=True)
+    assert foreseen.holders["catalog"] == (2, "1 samples, 1 consents")
+    assert emolab.forget(workspace, subjects=["Bob", "../photos/bob"]).samples == 1
+    assert [each.subject for each in emolab.consents(workspace).entries] == []
+
+
 def test_the_voting_page_asks_nobody_about_what_ended(people: Workspace) -> None:
     ids = [sid(f"{who}0") for who in ("ann", "bob")]
     with people.catalog() as catalog:

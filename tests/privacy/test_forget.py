@@ -369,7 +369,7 @@ def test_a_name_that_means_something_else_too_breaks_nothing(tmp_path: Path, nam
 
 
 def test_unknown_samples_and_subjects_are_errors(held: Workspace) -> None:
-    with pytest.raises(UnknownName, match=r'Unknown subject "annabela"\. Did you mean "annabella"'):
+    with pytest.raises(DataError, match=r'Unknown subject "annabela"\. Did you mean "annabella"\?'):
         emolab.forget(held, subjects="annabela")
     with pytest.raises(DataError, match="There is no sample whose id starts with"):
         emolab.forget(held, ids="zz")

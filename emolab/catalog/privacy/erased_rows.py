@@ -79,6 +79,13 @@ def count_rows(conn: Connection, ids: Sequence[str]) -> dict[str, int]:
     return {name: n for name, n in found.items() if n}
 
 
+def count_consents(conn: Connection, *, subjects: Collection[str], ids: Sequence[str]) -> int:
+    """How many entries of the consent register are about these subjects and samples."""
+    column = schema.consents.c
+    parts = [column.subject.in_(list(subjects)), *(column.sample.in_(part) for part in chunks(list(ids), 500))]
+    return sum(conn.execute(select(func.count()).where(part)).scalar_one() for part in parts)
+
+
 def delete_consents(tx: Connection, *, subjects: Collection[str], ids: Sequence[str]) -> int:
     """Delete the entries of the consent register about these subjects and samples."""
     table = schema.consents

@@ -70,8 +70,7 @@ def add(
     for each in done.entries:
         if each.subject in subjects:
             session.say(f"[green]✓[/] {escape(str(each.subject))}: {many(each.samples, 'sample')} covered")
-            if not each.samples:
-                session.notes([f'no sample has the group "{each.subject}" so far'])
+    session.notes(done.notes)
     session.next_step("emolab consent list")
 
 

@@ -118,17 +118,16 @@ def _check(conn: Connection, wish: Wish) -> None:
     """Raise where nothing is known of a subject or source."""
     from sqlalchemy import select
 
-    from emolab.catalog.privacy import consents
+    from emolab.catalog.privacy import subjects
     from emolab.catalog.storage import schema
 
-    table = schema.samples.c
-    for column, names, noun in ((table.group, wish.subjects, "subject"), (table.source, wish.sources, "source")):
-        known = {str(name) for name in conn.execute(select(column).distinct().where(column.is_not(None))).scalars()}
-        if noun == "subject":
-            known |= {each.subject for each in consents.entries(conn, superseded=True) if each.subject}
-        for name in names:
-            if name not in known:
-                raise UnknownName(noun, name, known)
+    for name in wish.subjects:
+        subjects.check(conn, name, besides=wish.subjects)
+    column = schema.samples.c.source
+    known = {str(name) for name in conn.execute(select(column).distinct().where(column.is_not(None))).scalars()}
+    for name in wish.sources:
+        if name not in known:
+            raise UnknownName("source", name, known)
 
 
 def brought_back(conn: Connection, tombstones: Tombstones) -> tuple[list[str], list[str], list[str]]:

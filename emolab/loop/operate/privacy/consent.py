@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +26,15 @@ COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Register(Result):
-    """Entries of the register on the day ``today``, and for each purpose how many samples are left out, by reason."""
+    """Entries of the register on the day ``today``, and for each purpose how many samples are left out, by reason.
+
+    ``notes`` tell of subjects that were named and that no sample has as its group.
+    """
 
     entries: Sequence[Consent]
     today: str
     left_out: Mapping[str, Mapping[str, int]]
+    notes: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The entries with their state, ready for JSON."""
@@ -38,6 +42,7 @@ class Register(Result):
             "today": self.today,
             "entries": [{**asdict(each), "state": each.state(self.today)} for each in self.entries],
             "left_out": {purpose: dict(found) for purpose, found in self.left_out.items()},
+            "notes": list(self.notes),
         }
 
     def tables(self) -> list[Table]:
@@ -83,6 +88,7 @@ def add_consent(
     instead of earlier ones. Raises :class:`DataError` for a date, purpose or sample that there is not.
     """
     from emolab.catalog.privacy import consents as register
+    from emolab.catalog.privacy import subjects as known
     from emolab.errors import DataError, UnknownName
 
     purposes = several(scope) or register.PURPOSES
@@ -97,7 +103,10 @@ def add_consent(
     with workspace.catalog() as catalog, catalog.begin() as tx:
         for about in _about(tx, subjects, ids):
             register.add(tx, **about, text=text, scope=purposes, given_at=given, expires_at=until, keep_text=keep_text)
-        return _register(workspace, tx)
+        told = _register(workspace, tx)
+        alone = [each.subject for each in told.entries if each.subject in several(subjects) and not each.samples]
+        notes = [f'no sample has the group "{name}" so far.{known.guess(tx, name)}' for name in alone if name]
+        return replace(told, notes=notes)
 
 
 def end_consent(
@@ -113,17 +122,13 @@ def end_consent(
     a sample nor an entry knows, and for a sample that there is not.
     """
     from emolab.catalog.privacy import consents as register
-    from emolab.errors import DataError
+    from emolab.catalog.privacy import subjects as known
 
     last = _day(until)
     with workspace.catalog() as catalog, catalog.begin() as tx:
         for about in _about(tx, subjects, ids):
-            subject = about.get("subject")
-            if subject and not register.entries(tx, subject=subject) and not _has_samples(tx, subject):
-                raise DataError(
-                    f'Nothing is known of a subject "{subject}": no sample has this group, and the register no entry.',
-                    hint="See the register with: emolab consent list",
-                )
+            if subject := about.get("subject"):
+                known.check(tx, subject)
             register.end(tx, **about, on=last)
         return _register(workspace, tx)
 
@@ -181,15 +186,6 @@ def _about(conn: Connection, subjects: str | Sequence[str], ids: str | Sequence[
     if not found:
         raise DataError("Whose consent?", hint="Name a subject (--subject NAME) or a sample (--sample ID).")
     return found
-
-
-def _has_samples(conn: Connection, subject: str) -> bool:
-    from sqlalchemy import select
-
-    from emolab.catalog.storage import schema
-
-    table = schema.samples.c
-    return conn.execute(select(table.pk).where(table.group == subject).limit(1)).first() is not None
 
 
 def _day(text: str | None) -> str | None:

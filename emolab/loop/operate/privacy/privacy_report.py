@@ -58,17 +58,13 @@ def privacy_report(
 
 
 def _of_subject(workspace: Workspace, subject: str, folder: Path, progress: Progress) -> PrivacyReport:
-    from emolab.catalog.privacy import held_rows
+    from emolab.catalog.privacy import held_rows, subjects
     from emolab.errors import DataError
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
+        subjects.check(conn, subject)
         ids = held_rows.samples_of(conn, subject)
         consents = held_rows.consents_about(conn, subject, ids)
-        if not ids and not consents:
-            raise DataError(
-                f'Nothing is known of a subject "{subject}": no sample has this group, and the register no entry.',
-                hint="See the register with: emolab consent list",
-            )
         rows = held_rows.rows_about(conn, ids)
         rows |= {"consents": consents, "events": held_rows.events_about(conn, subject, ids)}
         snapshots, models = _learned(workspace, conn, set(ids))

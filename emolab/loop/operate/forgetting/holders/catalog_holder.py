@@ -34,6 +34,8 @@ def _find(scene: Scene) -> Held:
 
     with scene.workspace.catalog() as catalog, catalog.connect() as conn:
         found = erased_rows.count_rows(conn, scene.traces.ids)
+        consents = erased_rows.count_consents(conn, subjects=scene.traces.subjects, ids=scene.traces.ids)
+    found |= {"consents": consents} if consents else {}
     return Held(sum(found.values()), _in_words(found))
 
 
