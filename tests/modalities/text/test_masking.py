@@ -33,6 +33,27 @@ from emolab.modalities.text.masking import mask
         ("Sarah, Mike and Priya Nair came", "[NAME], [NAME] and [NAME] came"),
         ("Sarah's dog", "[NAME]'s dog"),
         ("Joy Miller and Will Brown", "[NAME] and [NAME]"),
+        ("JOHN SMITH is angry", "[NAME] is angry"),
+        ("THOMAS WAS HERE", "[NAME] WAS HERE"),
+        ("MR SMITH and Dr. JONES", "MR [NAME] and Dr. [NAME]"),
+        ("mr smith left", "mr [NAME] left"),
+        ("thanks mr. Manuel Sanchez, frau Schmidt", "thanks mr. [NAME], frau [NAME]"),
+        ("mein name ist Annegret Okoye", "mein name ist [NAME]"),
+        ("Mr. de la Cruz and Dr. van der Berg", "Mr. [NAME] and Dr. [NAME]"),
+        ("Maria de la Cruz met Ludwig van der Rohe", "[NAME] met [NAME]"),
+        ("my name is zbigniew", "my name is [NAME]"),
+        ("ich heiße annegret", "ich heiße [NAME]"),
+        ("i live at 12 baker street", "i live at [ADDRESS]"),
+        ("12 BAKER STREET, 5 old park rd", "[ADDRESS], [ADDRESS]"),
+        ("hauptstraße 5 in berlin", "[ADDRESS] in berlin"),
+        ("12 Rue de la Paix and 3 rue des lilas", "[ADDRESS] and [ADDRESS]"),
+        ("vivo en la calle Mayor 3", "vivo en la [ADDRESS]"),
+        ("avenida de la Constitución, 14", "[ADDRESS]"),
+        ("nw1 6xe or NW16XE", "[ADDRESS] or [ADDRESS]"),
+        ("po box 12", "[ADDRESS]"),
+        ("see bit.ly/abc", "see [URL]"),
+        ("ANN(AT)EXAMPLE(DOT)ORG", "[EMAIL]"),
+        ("ann dot bee at example dot com", "[EMAIL]"),
     ],
 )
 def test_what_is_found(text: str, masked: str) -> None:
@@ -49,6 +70,13 @@ def test_what_is_found(text: str, masked: str) -> None:
         "I'm Sad today.",
         "[NAME] said so to [RELIGION]",
         "it costs 5 :)",
+        "2 miles down the road, 5 minutes on the street",
+        "a 4 lane road and 2 dark street corners",
+        "THE USA AND NASA ARE HERE, MARK MY WORDS",
+        "a TED talk by the big LEO; TL;DR No",
+        "my name is not here, mr and mrs were",
+        "en la calle con 3 amigos",
+        "and/or, e.g./i.e., at 1st a1 3rd",
         "plain words only",
     ],
 )
@@ -79,6 +107,6 @@ def test_a_long_line_of_one_sign_takes_time_in_proportion() -> None:
         mask(text)
         return time.process_time() - began
 
-    for sign in ("a.", "Aa ", "1 ", "1-", "A1 ", "a-", "Mr "):
+    for sign in ("a.", "Aa ", "1 ", "1-", "A1 ", "a-", "Mr ", "1 a ", "AA ", "van ", "a dot ", "a at ", "my name is "):
         short, long = cost(sign * 200), cost(sign * 1000)
         assert long < 60 * max(short, 1e-3), sign
