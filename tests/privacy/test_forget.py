@@ -52,7 +52,9 @@ def held(made: Workspace, tmp_path: Path) -> Workspace:
 
 
 #: What goes whole: states to go on with, a page with pictures, chunks that have other names then.
-GONE = tuple(f".emolab/{name}" for name in ("runs/", "pretrained/", "monitor/page-1", "snapshots/data/chunks"))
+GONE = tuple(
+    f".emolab/{name}" for name in ("runs/", "pretrained/", "monitor/page-1", "monitor/b/", "snapshots/data/chunks")
+)
 
 
 def theirs(workspace: Workspace, who: str = WHO) -> list[str]:

@@ -157,12 +157,16 @@ def _logs(workspace: Workspace, held: dict[str, str]) -> None:
         "pretrained/run-1/state.json": json.dumps({"epoch": 1}),
         "monitor/page-1.html": "<html>pictures</html>",
         "monitor/page-1.samples.json": json.dumps(ids),
+        "monitor/b/reference.json": json.dumps({"reference": "judged", "judged": False, "n": len(ids)}),
+        "monitor/b/reference.ids.json": json.dumps({"seen": ids, "judged": []}),
         "served/a/about.json": json.dumps({"columns": ["probs"]}),
     }
     for name, text in said.items():
         file = workspace.state / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+    for column in ("probs", "embeddings", "quality"):
+        np.save(workspace.state / "monitor" / "b" / f"seen.{column}.npy", np.zeros((len(ids), 2)))
 
 
 @dataclass(frozen=True)

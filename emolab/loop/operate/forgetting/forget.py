@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emolab.workspace import Workspace
 
 #: Locks of steps that make or move what is to go.
-_LOCKS = ("collect", "merge", "push", "pull", "suggest", "predict", "train", "inspect")
+_LOCKS = ("collect", "merge", "push", "pull", "suggest", "predict", "train", "inspect", "monitor")
 
 
 @dataclass(frozen=True, kw_only=True)

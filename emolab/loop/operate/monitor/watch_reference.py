@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from emolab.catalog.storage.engine import now as moment
 from emolab.errors import ConfigError, DataError, EmolabError
 from emolab.files import write_text
-from emolab.loop.operate.monitor import look_record
+from emolab.loop.operate.monitor import look_record, reference_samples
 from emolab.loop.operate.monitor.seen_windows import MOST, FinishedWindow, day, observed
 from emolab.monitoring.reference import FEWEST, Observations
 from emolab.records import HOLDOUT, SPLITS
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 JUDGED, FIRST = "judged", "first"
 #: Splits that no training reads.
 JUDGING = (*SPLITS[1:], HOLDOUT)
-FILE = "reference.json"
+FILE = reference_samples.REFERENCE
 _COLUMNS = ("probs", "embeddings", "quality", "agreement", "seconds", "truth")
 
 
@@ -45,7 +45,8 @@ class WatchReference:
     """``seen`` is what windows are compared with; it was given as ``asked``, and ``words`` says what it is.
 
     ``judged`` with ``truth`` (n,) are the samples that accuracy is estimated from; ``None`` where too few are labelled,
-    which ``unjudged`` says. Windows that begin before ``begins`` are not looked at.
+    which ``unjudged`` says. Windows that begin before ``begins`` are not looked at. ``ids`` and ``judged_ids`` are the
+    samples whose rows ``seen`` and ``judged`` have; none where ``seen`` was served.
     """
 
     asked: str
@@ -56,6 +57,8 @@ class WatchReference:
     judged: Observations | None
     truth: NDArray[np.int64]
     unjudged: str
+    ids: tuple[str, ...] = ()
+    judged_ids: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -78,9 +81,11 @@ def kept(workspace: Workspace, model: str) -> WatchReference | None:
         seen, _ = _read(home, "seen", told)
         judged, truth = _read(home, "judged", told) if told["judged"] else (None, np.empty(0, np.int64))
         begins = told["begins"] and datetime.fromisoformat(told["begins"])
+        ids = reference_samples.read(home) or {"seen": [], "judged": []}
         return WatchReference(
             asked=told["reference"], every=told["every"], words=told["words"], begins=begins,
             seen=seen, judged=judged, truth=truth, unjudged=told["unjudged"],
+            ids=tuple(ids["seen"]), judged_ids=tuple(ids["judged"]),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, DataError) as error:
         raise DataError(
@@ -105,13 +110,15 @@ def begin(
     home = look_record.home(workspace, watched.id)
     by_samples = asked in (JUDGED, *JUDGING)
     try:
-        judged, truth, why = _judged(workspace, watched, JUDGING, progress)
+        judged = _judged(workspace, watched, JUDGING, progress)
     except EmolabError as error:
         if by_samples:
             raise
-        judged, truth, why = None, np.empty(0, np.int64), error.message
+        judged = _Judged(None, np.empty(0, np.int64), error.message, ())
+    ids: tuple[str, ...] = ()
     if by_samples:
-        seen, words, begins = _of_samples(workspace, watched, asked, judged, progress), _NAMES[asked], None
+        seen, ids = _of_samples(workspace, watched, asked, judged, progress)
+        words, begins = _NAMES[asked], None
         until = finished[0].begin.isoformat() if finished else moment()
         period = ("", until)
     else:
@@ -128,9 +135,9 @@ def begin(
         )
     made = WatchReference(
         asked=asked, every=every, words=words, begins=begins, seen=_with_people(workspace, seen, *period),
-        judged=None, truth=np.empty(0, np.int64), unjudged=why,
+        judged=None, truth=np.empty(0, np.int64), unjudged=judged.why, ids=ids,
     )  # fmt: skip
-    made = _with_judged(made, judged, truth, why)
+    made = _with_judged(made, judged)
     _set_aside(home)
     _keep(home, made)
     return made
@@ -145,20 +152,30 @@ def with_new_labels(
     labels = labels_if_any(workspace) if reference.judged is None else None
     if labels is None or len(labels.samples) < FEWEST or not (watched.folder / "model.json").is_file():
         return reference
-    made = _with_judged(reference, *_judged(workspace, watched, JUDGING, progress))
+    made = _with_judged(reference, _judged(workspace, watched, JUDGING, progress))
     if made.judged is not None:
         _keep(look_record.home(workspace, watched.id), made)
     return made
 
 
-def _with_judged(
-    made: WatchReference, judged: Observations | None, truth: NDArray[np.int64], why: str
-) -> WatchReference:
+class _Judged(NamedTuple):
+    """What the model says of the samples ``ids``, one row each, and their classes: -1 is none, and a number beyond the
+    model's classes one that it does not know. ``why`` there is none, or why accuracy cannot be estimated from them.
+    """
+
+    seen: Observations | None
+    truth: NDArray[np.int64]
+    why: str
+    ids: tuple[str, ...]
+
+
+def _with_judged(made: WatchReference, judged: _Judged) -> WatchReference:
     """``made`` with the labelled ones of ``judged``, where they are enough."""
-    labelled = np.flatnonzero(truth >= 0)
-    if judged is None or len(labelled) < FEWEST:
-        return replace(made, unjudged=why)
-    return replace(made, judged=judged.rows(labelled), truth=truth[labelled], unjudged="")
+    labelled = np.flatnonzero(judged.truth >= 0)
+    if judged.seen is None or len(labelled) < FEWEST:
+        return replace(made, unjudged=judged.why)
+    ids = tuple(judged.ids[row] for row in labelled.tolist())
+    return replace(made, judged=judged.seen.rows(labelled), truth=judged.truth[labelled], unjudged="", judged_ids=ids)
 
 
 _NAMES = {
@@ -197,21 +214,20 @@ def check_asked(asked: str) -> None:
         _period(asked, ())
 
 
-def _judged(
-    workspace: Workspace, watched: WatchedModel, splits: Sequence[str], progress: Progress
-) -> tuple[Observations | None, NDArray[np.int64], str]:
-    """What the model says of the samples of ``splits`` that it has not learned from, and their classes (-1: none, and
-    a number beyond the model's classes for one that it does not know: whatever it answers is wrong).
+def _judged(workspace: Workspace, watched: WatchedModel, splits: Sequence[str], progress: Progress) -> _Judged:
+    """What the model says of the samples of ``splits`` that it has not learned from and that may judge.
 
-    The last is why there is none, or why accuracy cannot be estimated from them.
+    Whatever it answers of a class that it does not know is wrong.
     """
     from emolab.catalog import samples
+    from emolab.catalog.privacy import consents
     from emolab.labeling.labels.current_labels import labels_if_any
     from emolab.loop.model.registry.gate_models import learned_from
     from emolab.loop.operate.monitor.sample_columns import sample_columns
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
-        found = [one for split in splits for one in samples.iterate(conn, split=split)]
+        may = consents.allowed(conn, "train", required=workspace.config.privacy.consent_required)
+        found = [one for split in splits for one in samples.iterate(conn, split=split) if one.id not in may.barred]
     if len(found) > MOST:
         rows = np.sort(np.random.default_rng(0).choice(len(found), MOST, replace=False))
         found = [found[i] for i in rows.tolist()]
@@ -219,7 +235,7 @@ def _judged(
         known, _ = learned_from(workspace, watched.record, found, progress)
         found = [one for one, was in zip(found, known.tolist(), strict=True) if not was]
     if not found:
-        return None, np.empty(0, np.int64), "no sample of a split judges models here"
+        return _Judged(None, np.empty(0, np.int64), "no sample of a split judges models here", ())
     seen, rows = sample_columns(workspace, watched.served(workspace, progress), found, progress=progress)
     labels = labels_if_any(workspace, progress=progress)
     hard = {} if labels is None else dict(zip(labels.samples, labels.hard.tolist(), strict=True))
@@ -229,21 +245,21 @@ def _judged(
     unknown = len(watched.classes)
     truth = np.array([-1 if i is None else place.get(names[i], unknown) for i in said], dtype=np.int64)
     few = f"{many(int((truth >= 0).sum()), 'labelled sample')} of valid, test and holdout are too few ({FEWEST})"
-    return seen, truth, few
+    return _Judged(seen, truth, few, tuple(found[row].id for row in rows.tolist()))
 
 
 def _of_samples(
-    workspace: Workspace, watched: WatchedModel, asked: str, judged: Observations | None, progress: Progress
-) -> Observations:
-    """The columns of the reference ``asked`` for, which are samples."""
+    workspace: Workspace, watched: WatchedModel, asked: str, judged: _Judged, progress: Progress
+) -> tuple[Observations, tuple[str, ...]]:
+    """The columns of the reference ``asked`` for, which are samples, and their ids."""
     if asked != JUDGED:
-        judged = _judged(workspace, watched, (asked,), progress)[0]
-    if judged is None:
+        judged = _judged(workspace, watched, (asked,), progress)
+    if judged.seen is None:
         raise DataError(
             f"There are no samples in the reference ({_NAMES[asked]}) that the model has not learned from.",
             hint="Take what was served: emolab monitor --reference first",
         )
-    return judged
+    return judged.seen, judged.ids
 
 
 def _with_people(workspace: Workspace, seen: Observations, begin: str, end: str) -> Observations:
@@ -281,6 +297,7 @@ def _keep(home: Path, made: WatchReference) -> None:
         "quality": sorted(made.seen.quality), "n": len(made.seen), "judged": made.judged is not None,
         "unjudged": made.unjudged,
     }  # fmt: skip
+    reference_samples.write(home, {"seen": made.ids, "judged": made.judged_ids})
     write_text(home / FILE, json.dumps(told))
 
 

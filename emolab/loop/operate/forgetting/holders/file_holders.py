@@ -136,6 +136,33 @@ def journals() -> Holder:
     )  # fmt: skip
 
 
+def references() -> Holder:
+    """What a model says of the samples that its watch compares with: rows without names, whose ids lie beside them."""
+    from emolab.loop.operate.monitor import reference_samples
+
+    places = ("monitor/*/reference*.json", "monitor/*/seen.*.npy", "monitor/*/judged.*.npy")
+
+    def homes(scene: Scene) -> list[Path]:
+        found = {file.parent for file in files_of(scene.workspace, places[:1])}
+        return sorted(home for home in found if scene.traces.ids and reference_samples.count(home, scene.traces.known))
+
+    def find(scene: Scene) -> Held:
+        n = sum(reference_samples.count(home, scene.traces.known) for home in homes(scene))
+        return Held(n, many(n, "row"))
+
+    def erase(scene: Scene) -> Erased:
+        there = homes(scene)
+        n = sum(reference_samples.drop(home, scene.traces.known) for home in there)
+        ended = sum(not (home / reference_samples.REFERENCE).is_file() for home in there)
+        begins = f"The next emolab monitor begins a new watch of {many(ended, 'model')}: the reference had to go."
+        return Erased(n, many(n, "row"), notes=[begins] if ended else [])
+
+    return Holder(
+        name="references of the monitor", about="what models say of the samples that watches compare with",
+        places=places, find=find, erase=erase, verify=lambda scene: told(scene, homes(scene)),
+    )  # fmt: skip
+
+
 def unfinished() -> Holder:
     """Trainings that were stopped, and their states: those on forgotten samples do not go on.
 
@@ -189,4 +216,4 @@ def served() -> Holder:
     )  # fmt: skip
 
 
-FILE_HOLDERS: Sequence[Callable[[], Holder]] = (unfinished, predictions, caches, journals, served, media)
+FILE_HOLDERS: Sequence[Callable[[], Holder]] = (unfinished, references, predictions, caches, journals, served, media)
