@@ -73,8 +73,10 @@ async def parsed(body: bytes, parse: Callable[[bytes], T]) -> T:
     return await asyncio.to_thread(parse, body) if len(body) > LARGE else parse(body)
 
 
-#: Types of a body that is one picture, beside image/...; the last is what curl --data-binary sends when told nothing.
-RAW = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+#: Types of a body that is one picture or sound, beside those that begin with one of ``MEDIA``: what it is, its bytes
+#: say. The last is what curl --data-binary sends when told nothing.
+RAW = ("", "application/octet-stream", "application/ogg", "application/x-www-form-urlencoded")
+MEDIA = ("image/", "audio/", "video/")
 
 
 def pictures_of(body: bytes, content_type: str, config: ServeConfig) -> Pictures:
@@ -87,14 +89,14 @@ def pictures_of(body: bytes, content_type: str, config: ServeConfig) -> Pictures
         return _some([(_name(name, place), data) for place, (name, data) in enumerate(found)], config)
     if kind == "text/plain":
         return _some([("text", body)] if body else [], config)
-    if kind.startswith("image/") or kind in RAW:
+    if kind.startswith(MEDIA) or kind in RAW:
         return _some([("image", body)] if body else [], config)
     raise RequestRefused(
         415,
         "unknown_type",
         f'A body of type "{visible(kind)[:64]}" is not understood.',
-        "Send the bytes of a picture as application/octet-stream, files as multipart/form-data, text as text/plain, or "
-        "application/json.",
+        "Send the bytes of a picture or sound as application/octet-stream, files as multipart/form-data, text as "
+        "text/plain, or application/json.",
     )
 
 
