@@ -43,6 +43,10 @@ def test_the_holdout_decides_who_becomes_champion(tmp_path: Path) -> None:
     told = emolab.compare_models(workspace, better.model.id, good.model.id)
     assert told.verdict.document["n"] == 60
     assert told.verdict.document["learned"] == 0
+    compared = command("-w", workspace.root, "models", "compare", better.model.id[:12], "champion", "--json")
+    assert compared.code == 0
+    assert (json.loads(compared.out)["n"], json.loads(compared.out)["passed"]) == (60, told.verdict.passed)
+    assert emolab.model(workspace).id == good.model.id, "to compare promotes nobody"
 
     bad = emolab.train(workspace.with_settings({"training.epochs": 1, "training.lr": 1e-7, "training.seed": 9}))
     assert bad.alias == "candidate"
