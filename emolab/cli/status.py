@@ -58,7 +58,7 @@ def _show(session: Session, state: Status) -> None:
             session.say(f"  {name:<12} {'█' * round(24 * n / total):<24} [dim]{n:,}[/]")
     for problem in (*state.problems, *state.miscounts):
         session.say(f"[red]✗[/] {escape(problem)}")
-    for line in state.app.lines():
+    for line in (*(champion.lines() if champion else ()), *state.app.lines()):
         session.say(f"[yellow]![/] {line}")
     if state.advice:
         session.say(f"[bold]advice[/] {state.advice}")

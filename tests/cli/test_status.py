@@ -14,6 +14,8 @@ import pytest
 
 from emolab.catalog import models, samples, votes
 from emolab.catalog.campaign import remotes, rounds
+from emolab.catalog.registry import model_events
+from emolab.catalog.registry.replay import CONTAINS_FORGOTTEN
 from emolab.catalog.storage.engine import now
 from emolab.cli.common import Session
 from emolab.cli.status import _health
@@ -186,7 +188,35 @@ def test_the_data_of_status_keeps_its_names_and_their_order(workspace: Workspace
         "version", "method", "n", "created_at", "per_class", "made_by", "min_votes", "prior", "outdated",
         "settings_say", "installed",
     ]  # fmt: skip
-    assert told["champion"] == {"id": MODEL, "metrics": {"accuracy": 0.625, "macro_f1": 0.5, "ece": 0.04}}
+    assert told["champion"] == {
+        "id": MODEL,
+        "metrics": {"accuracy": 0.625, "macro_f1": 0.5, "ece": 0.04},
+        "replace": None,
+    }
+
+
+def test_a_champion_that_learned_from_the_forgotten_is_told_until_it_is_replaced(
+    workspace: Workspace, run_cli: Run
+) -> None:
+    one_of_everything(workspace)
+
+    def told() -> str:
+        return " ".join(run_cli("status", cwd=workspace.root).stderr.split())
+
+    assert "forgotten" not in told()
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        model_events.record(tx, "flagged", MODEL, reason="test", detail={"flag": CONTAINS_FORGOTTEN})
+    said = "the champion learned from samples that were forgotten since; to replace it: "
+    assert f"{said}emolab train" in told()
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        old = models.get(tx, MODEL)
+        models.add(tx, replace(old, id="f" * 64, parent=MODEL))
+        models.set_alias(tx, "candidate", "f" * 64)
+    assert f"{said}emolab models promote candidate" in told()
+    assert status(workspace).champion is not None
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        models.set_alias(tx, "champion", "f" * 64)
+    assert "forgotten" not in told()
 
 
 def test_wrong_counts_are_found_by_check_and_put_right_by_repair(workspace: Workspace, run_cli: Run) -> None:

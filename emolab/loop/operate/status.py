@@ -61,10 +61,21 @@ class LabelState:
 
 @dataclass(frozen=True, kw_only=True)
 class Champion:
-    """The model in use and its headline ``metrics`` on the valid split."""
+    """The model in use and its headline ``metrics`` on the valid split.
+
+    ``replace`` is the command by which another one takes its place, where it learned from samples that were forgotten
+    since; ``None`` where it did not.
+    """
 
     id: str
     metrics: Mapping[str, float]
+    replace: str | None = None
+
+    def lines(self) -> list[str]:
+        """What to know about it."""
+        if self.replace is None:
+            return []
+        return [f"the champion learned from samples that were forgotten since; to replace it: {self.replace}"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +154,7 @@ class Status(Result):
             ("rounds", self.rounds, f"{self.unsent:,} suggestions not sent yet"),
         ]
         told: list[tuple[str, str | None]] = [("problem", line) for line in self.problems]
+        told += [("champion", line) for line in (best.lines() if best else ())]
         told += [("advice", self.advice)] if self.advice else []
         told += [("app", line) for line in self.app.lines()]
         told += [("next", self.next), ("in Python", in_python(self.next))]
@@ -203,7 +215,7 @@ def status(workspace: Workspace, *, check: bool = False) -> Status:
                 annotators=tallies.count_annotators(conn),
                 labels=stands,
                 models=len(trained),
-                champion=None if best is None else Champion(id=best.id, metrics=_headline(best)),
+                champion=None if best is None else _champion(conn, best, held),
                 untrained=bool(trained) and _newer(stands, trained),
                 rounds=rounds.count(conn),
                 unsent=rounds.count_unsent(conn) + remotes.count_left_over(conn, title_of(workspace.config)),
@@ -244,10 +256,16 @@ def next_command(state: Status) -> str:
         (training is not None and not training.running, "emolab train --resume"),
         (state.models == 0 and training is not None, "emolab status"),  # it is being made
         (state.models == 0, "emolab train"),
+        (state.champion is not None and state.champion.replace is not None, _replacing(state)),
         (state.waiting > 0, "emolab label pull"),
         (state.untrained or outdated, "emolab train"),
     )
     return next((command for applies, command in steps if applies), "emolab suggest -n 100 --push")
+
+
+def _replacing(state: Status) -> str:
+    """What puts another model in the place of a champion that has to go; "" where it has not."""
+    return (state.champion and state.champion.replace) or ""
 
 
 def _newer(stands: LabelState | None, trained: Mapping[str, str]) -> bool:
@@ -275,6 +293,17 @@ def _advice(workspace: Workspace, best: Model | None, stands: LabelState | None,
         return None
     kept = advise.read(workspace, best.id, stands.version, people)
     return None if kept is None else kept.sentence
+
+
+def _champion(conn: Connection, best: Model, held: Mapping[str, str]) -> Champion:
+    """The model in use; ``held`` are the models by their names."""
+    from emolab.catalog.registry import model_events
+    from emolab.catalog.registry.replay import CONTAINS_FORGOTTEN
+
+    flagged = {model for model, flags in model_events.state(conn).flags.items() if CONTAINS_FORGOTTEN in flags}
+    without = held.get("candidate", best.id) not in flagged
+    replace = "emolab models promote candidate" if without else "emolab train"
+    return Champion(id=best.id, metrics=_headline(best), replace=replace if best.id in flagged else None)
 
 
 def _headline(model: Model) -> dict[str, float]:
