@@ -35,7 +35,7 @@ WEEKS = 52
 YEARS = {"faces": (2000, 200), "voices": (300, 11)}
 #: Reference and window of the streams with a drift.
 SIZES = {"faces": (1000, 100), "voices": (300, 20)}
-EACH, CALIBRATING = 30, 100
+EACH, CALIBRATING = 60, 400
 DRIFTS = ("new camera", "darker room", "mirrored input", "another compression", "new class", "class-order bug")
 PEERS = {
     "alibi": ("peer_alibi.py", ("alibi-detect[tensorflow]>=0.13,<0.14", "tensorflow-cpu<2.19")),
