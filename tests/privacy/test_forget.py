@@ -325,6 +325,23 @@ def test_of_an_annotator_the_person_goes_and_the_votes_stay(held: Workspace) -> 
         emolab.forget(held, annotators="ann-0", subjects=WHO)
 
 
+def test_votes_in_a_file_bring_nobody_back(held: Workspace, tmp_path: Path) -> None:
+    emolab.export_votes(held, tmp_path / "old.csv")
+    emolab.forget(held, subjects=WHO)
+    emolab.forget(held, annotators="ann-0")
+    with held.catalog() as catalog, catalog.connect() as conn:
+        before = {vote.origin: vote for vote in votes.iterate(conn)}
+    again = run("-w", held.root, "label", "import", tmp_path / "old.csv", "--replace")
+    n = sum(vote.annotator == "ann-1" for vote in before.values())
+    assert again.code == 0
+    told = " ".join(again.err.split())
+    assert f"0 votes added ({n} known, {EACH * len(PEOPLE) - n} of forgotten samples or annotators left out)" in told
+    with held.catalog() as catalog, catalog.connect() as conn:
+        assert {vote.origin: vote for vote in votes.iterate(conn)} == before
+    needed = [Needle("name", text) for text in (b"ann-0", WHO.encode())]
+    assert traces_left(held.state, needed) == {}
+
+
 def test_a_backup_does_not_bring_an_annotators_name_back(held: Workspace, tmp_path: Path) -> None:
     emolab.nickname(held, "ann-1", "Mirabelle Quince")
     emolab.backup(held, tmp_path / "old.backup")

@@ -37,6 +37,7 @@ def import_(
     parts = [f"{done.known:,} known"] if done.known else []
     parts += [f"{done.withdrawn:,} withdrawn here before"] if done.withdrawn else []
     parts += [f"{done.changed:,} of the new ones supersede others"] if done.changed else []
+    parts += [f"{done.forgotten:,} of forgotten samples or annotators left out"] if done.forgotten else []
     more = f" ({', '.join(parts)})" if parts else ""
     session.say(f"[green]✓[/] {many(done.new, 'vote')} {would}{more}")
     if done.new and not dry_run:

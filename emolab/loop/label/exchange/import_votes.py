@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from emolab.results import Result
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from emolab.labeling.exchange.vote_columns import FileVote
     from emolab.workspace import Workspace
 
 
@@ -16,8 +19,8 @@ if TYPE_CHECKING:
 class ImportedVotes(Result):
     """What became of the ``votes`` of ``file``: ``new`` in the ledger, ``known`` already, ``withdrawn`` here before.
 
-    ``changed`` of the new ones supersede what they contradict; ``renamed`` counts labels by "as written -> class". With
-    ``dry_run`` nothing was added.
+    ``changed`` of the new ones supersede what they contradict; ``renamed`` counts labels by "as written -> class".
+    ``forgotten`` were left out: of samples or annotators that were forgotten here. With ``dry_run`` nothing was added.
     """
 
     file: Path
@@ -28,6 +31,7 @@ class ImportedVotes(Result):
     withdrawn: int
     changed: int
     renamed: dict[str, int]
+    forgotten: int
     dry_run: bool
 
 
@@ -58,7 +62,8 @@ def import_votes(
         )
         kind = "dataset" if form == "folder" else "person"
         who = (annotator or "import") if form == "folder" else annotator
-        found = [vote_columns.file_vote(row, place, who, kind) for place, row in rows]
+        read = [vote_columns.file_vote(row, place, who, kind) for place, row in rows]
+        found = _without_forgotten(workspace, tx, read)
         config = workspace.config
         intake = vote_intake.compare(
             tx, found, config.project.classes, superseding=replace, several=config.labeling.several
@@ -69,11 +74,27 @@ def import_votes(
     return ImportedVotes(
         file=path,
         format=form,
-        votes=len(found),
+        votes=len(read),
         new=new,
         known=intake.known,
         withdrawn=intake.withdrawn,
         changed=intake.changed,
         renamed=dict(intake.renamed),
+        forgotten=len(read) - len(found),
         dry_run=dry_run,
     )
+
+
+def _without_forgotten(workspace: Workspace, conn: Connection, read: list[FileVote]) -> list[FileVote]:
+    """``read`` without votes of samples and annotators that were forgotten here, but for ``privacy.take_back``."""
+    from emolab.catalog import samples
+    from emolab.catalog.privacy.tombstones import Tombstones
+
+    tombstones = Tombstones(workspace)
+    if not tombstones or workspace.config.privacy.take_back:
+        return read
+    gone = tombstones.among({one.vote.sample_id for one in read})
+    absent = set(gone) - samples.keys(conn, gone).keys()  # one that was taken back is here
+    people = {one.vote.annotator for one in read}
+    left = {name for name in people if tombstones.known(f"annotator {name}")}
+    return [one for one in read if one.vote.sample_id not in absent and one.vote.annotator not in left]
