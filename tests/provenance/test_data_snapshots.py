@@ -241,5 +241,12 @@ def test_a_model_trained_again_from_its_snapshot_is_the_same_bit_for_bit(tmp_pat
     assert files[0] == files[1]
     data = emolab.snapshot_diff(other, "champion", "champion")
     assert (data.sentences, data.counts["labels"]["changed"]) == ([], 0)
+    splits = other.samples()["split"]
+    emolab.remove(other, ids=[one for one in ids if splits[one] != "test"][:3])
+    fewer = emolab.train(other).to_dict()["model"]
+    data = emolab.snapshot_diff(other, first.to_dict()["model"], fewer)
+    assert data.sentences[0] == "Samples: 0 added, 3 removed"
+    back = emolab.snapshot_diff(other, fewer, first.to_dict()["model"])
+    assert back.sentences[0] == "Samples: 3 added, 0 removed"
     with pytest.raises(DataError, match="champion is a model, and trained is none"):
         emolab.snapshot_diff(other, "champion", "trained")
