@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -161,6 +162,47 @@ def test_what_cannot_be_used_is_refused_with_its_reason(data: bytes, kind: str, 
         load(data)
     assert caught.value.kind == kind
     assert caught.value.message in (message, *message.split(" or "))
+
+
+OTHERS = {
+    f"{name} {subtype}": sound_file(voice(2), format=name, subtype=subtype)
+    for name in ("AIFF", "AU", "CAF", "W64", "RF64")
+    for subtype in ("PCM_16", "PCM_24", "FLOAT")
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_file_of_any_container_that_is_cut_off_is_refused(name: str, share: float) -> None:
+    """Decoders read what is there and say nothing."""
+    data = OTHERS[name]
+    assert load(data).seconds == 2
+    with pytest.raises(Refused, match=rf"ends at {2 * share:.1f} s of 2\.0 s|ends before the 2\.0 s that it announces"):
+        load(data[: int(share * len(data)) + 40])
+    with pytest.raises(Refused) as caught:
+        load(data[:30])
+    assert caught.value.kind in ("truncated", "damaged")
+
+
+OPUS = sound_file(voice(3), format="OGG", subtype="OPUS")
+
+
+@pytest.mark.parametrize("data", [OGG, OPUS], ids=["vorbis", "opus"])
+def test_an_ogg_file_with_a_damaged_page_is_refused(data: bytes) -> None:
+    """A decoder leaves such a page out: a second of the clip would be silence."""
+    pages = [match.start() for match in re.finditer(b"OggS", data)]
+    middle, after = pages[len(pages) // 2], pages[len(pages) // 2 + 1]
+    assert len(load(data).samples) == 3 * RATE
+    assert len(load(data + b"TAG" + bytes(125)).samples) == 3 * RATE, "tags behind the last page are nobody's harm"
+    turned = data[: middle + 60] + bytes([data[middle + 60] ^ 4]) + data[middle + 61 :]
+    for broken, said in (
+        (turned, "does not hold what was written"),
+        (data[: middle + 30] + bytes(200) + data[middle + 230 :], "does not hold what was written"),
+        (data[:middle] + data[after:], "a part is missing"),
+        (data[: middle + 10] + data[middle + 15 :], "does not hold what was written|ends within a page"),
+    ):
+        with pytest.raises(Refused, match=said):
+            load(broken)
 
 
 def test_ten_hours_are_refused_by_what_the_header_says(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from emolab.errors import MissingExtra
 from emolab.modalities.audio.reading import sound_track
 from emolab.modalities.audio.reading.stream import BLOCK_SECONDS, SoundStream
+from emolab.modalities.audio.reading.whole_file import announced_seconds
 from emolab.modalities.problems import Refused
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: A WAV that was written to a pipe announces about as much as its header can say.
-_UNKNOWN = 0x7FFF0000
 #: Share of the announced samples, and seconds, that may be missing: an encoder may round its length up.
 _SHORT, _SHORT_SECONDS = 0.999, 0.05
 
@@ -60,7 +59,7 @@ def opened(stream: BinaryIO, name: str) -> Iterator[SoundStream]:
         import soundfile
     except ImportError as error:
         raise MissingExtra("soundfile", "audio") from error
-    announced = _whole(stream, name)
+    announced = announced_seconds(stream, name)
     try:
         file = soundfile.SoundFile(stream)
     except soundfile.LibsndfileError as error:
@@ -69,6 +68,8 @@ def opened(stream: BinaryIO, name: str) -> Iterator[SoundStream]:
             with sound_track.opened(stream, name) as track:
                 yield track
             return
+        if announced is not None:
+            raise Refused("truncated", f"ends before the {announced:.1f} s that it announces") from error
         raise Refused("damaged", _words(error)) from error
     with file:
         found = SoundFileStream(file)
@@ -84,53 +85,3 @@ def _ends(at: float, seconds: float) -> Refused:
 def _words(error: Exception) -> str:
     text = str(getattr(error, "error_string", "") or error)
     return text.rstrip(".").removeprefix("Error : ").lower()
-
-
-def _whole(stream: BinaryIO, name: str) -> float | None:
-    """The seconds that a cut-off file announces, ``None`` for one that is whole as far as its container can tell.
-
-    Raises :class:`Refused` where nothing of the sound is there.
-    """
-    size = stream.seek(0, 2)
-    try:
-        if name == "WAV":
-            return _whole_wav(stream, size)
-        if name == "Ogg":
-            _whole_ogg(stream, size)
-        return None
-    finally:
-        stream.seek(0)
-
-
-def _whole_wav(stream: BinaryIO, size: int) -> float | None:
-    stream.seek(0)
-    order = "big" if stream.read(12).startswith(b"RIFX") else "little"
-    at, per_second = 12, 0
-    while True:
-        stream.seek(at)
-        header = stream.read(8)
-        if len(header) < 8:
-            raise Refused("truncated", "the file ends before its sound begins")
-        length = int.from_bytes(header[4:], order)  # type: ignore[arg-type]
-        if header[:4] == b"fmt ":
-            per_second = int.from_bytes(stream.read(12)[8:], order)  # type: ignore[arg-type]
-        if header[:4] == b"data":
-            missing = length < _UNKNOWN and at + 8 + length > size
-            return length / per_second if missing and per_second else None
-        at += 8 + length + length % 2
-
-
-def _whole_ogg(stream: BinaryIO, size: int) -> None:
-    """Whether the last page is there in full; pages are at most 65,307 bytes."""
-    start = max(0, size - 70_000)
-    stream.seek(start)
-    tail = stream.read()
-    page = tail.rfind(b"OggS")
-    while page >= 0:
-        table = tail[page + 26 : page + 27]
-        if not table or page + 27 + table[0] > len(tail):
-            raise Refused("truncated", "the file ends within a page")
-        length = 27 + table[0] + sum(tail[page + 27 : page + 27 + table[0]])
-        if page + length > len(tail):
-            raise Refused("truncated", "the file ends within a page")
-        return
