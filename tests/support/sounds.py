@@ -61,8 +61,12 @@ def movie(
     codec: str = "aac",
     delay: float = 0.0,
     picture: bool = False,
+    pictures: int = 10,
 ) -> bytes:
-    """``samples`` (n,) in a container of FFmpeg, ``delay`` seconds after the (optional) picture begins."""
+    """``samples`` (n,) in a container of FFmpeg, ``delay`` seconds after the (optional) picture begins.
+
+    There are ten ``pictures`` a second.
+    """
     import av
 
     out = io.BytesIO()
@@ -73,8 +77,8 @@ def movie(
             track.layout = "mono"  # before the first packet is written
         if film is not None:
             film.width, film.height, film.pix_fmt = 64, 48, "yuv420p"
-            for n in range(10):
-                shade = np.full((48, 64, 3), 20 * n, dtype=np.uint8)
+            for n in range(pictures):
+                shade = np.full((48, 64, 3), 20 * n % 256, dtype=np.uint8)
                 container.mux(film.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
             container.mux(film.encode(None))
         if track is not None and samples is not None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emolab.modalities.audio.reading import RATE, load
 from emolab.modalities.problems import Refused
-from tests.support.sounds import lag, movie, sound_file, voice
+from tests.support.sounds import chatter, lag, movie, sound_file, voice
 
 soxr = pytest.importorskip("soxr")
 pytest.importorskip("soundfile")
@@ -79,6 +79,30 @@ def test_the_sound_of_a_video_says_when_it_begins(delay: float) -> None:
     sound = load(movie(voice(2, 48_000), format="matroska", picture=True, delay=delay))
     assert sound.offset == pytest.approx(delay, abs=0.03)
     assert len(sound.samples) == pytest.approx(2 * RATE, abs=1024)
+
+
+@pytest.mark.parametrize(("format", "codec"), [("matroska", "aac"), ("matroska", "libopus"), ("mp4", "aac")])
+def test_a_video_whose_sound_ends_before_its_picture_is_whole(format: str, codec: str) -> None:
+    film = movie(voice(2, 48_000), format=format, codec=codec, picture=True, pictures=120)
+    assert len(load(film).samples) == pytest.approx(2 * RATE, abs=1100)
+    if format != "mp4":
+        with pytest.raises(Refused) as caught:
+            load(film[: len(film) // 2])
+        assert caught.value.kind == "truncated"
+
+
+@pytest.mark.parametrize("tagged", [False, True], ids=["", "with tags"])
+def test_the_length_of_an_mp3_that_does_not_say_it_is_not_guessed(tagged: bool) -> None:
+    """Without a header that counts the frames, decoders guess by the size: of a quiet beginning far too much."""
+    quiet = np.concatenate([np.zeros(3 * 48_000, np.float32), chatter(5, 48_000)])
+    data = sound_file(quiet, 48_000, format="MP3", subtype="MPEG_LAYER_III")
+    header = next(tag for tag in (b"Xing", b"Info") if tag in data[:400])
+    bare = data.replace(header, bytes(4), 1)
+    tags = b"ID3\x03\x00\x00\x00\x00\x02\x00" + bytes(256) if tagged else b""
+    assert load(tags + data).seconds == pytest.approx(8, abs=0.1)
+    assert load(tags + bare).seconds == pytest.approx(8, abs=0.2)
+    with pytest.raises(Refused, match=r"ends at \d\.\d s of 8"):
+        load(tags + data[: len(data) // 2])
 
 
 def test_a_file_on_disk_sounds_as_its_bytes(tmp_path: Path) -> None:

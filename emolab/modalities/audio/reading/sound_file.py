@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from emolab.errors import MissingExtra
 from emolab.modalities.audio.reading import sound_track
 from emolab.modalities.audio.reading.stream import BLOCK_SECONDS, SoundStream
-from emolab.modalities.audio.reading.whole_file import announced_seconds
+from emolab.modalities.audio.reading.whole_file import announced_seconds, says_length
 from emolab.modalities.problems import Refused
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ def opened(stream: BinaryIO, name: str) -> Iterator[SoundStream]:
     except ImportError as error:
         raise MissingExtra("soundfile", "audio") from error
     announced = announced_seconds(stream, name)
+    if name == "MP3" and not says_length(stream):  # libsndfile guesses the length by the size, and stops there
+        with sound_track.opened(stream, name) as track:
+            track.frames = None
+            yield track
+        return
     try:
         file = soundfile.SoundFile(stream)
     except soundfile.LibsndfileError as error:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: Share of the length that must be there, and a second less: containers round.
+_WHOLE = 0.9
+
+
 class TrackStream:
     """The first sound track of an open container."""
 
@@ -36,26 +40,38 @@ class TrackStream:
         self.offset = _after(begins, _begin(track))
         self.picture = _after(begins, _begin(container.streams.video[0]) if container.streams.video else None)
         whole = (container.duration or 0) / av.time_base
+        #: Where the track does not say how long it is, only all of the file together: the picture may be longer.
+        self._together = 0.0 if track.duration else whole
         seconds = float(track.duration * track.time_base) if track.duration else whole - self.offset
         self.frames: int | None = round(seconds * self.rate) or None
+        self._first = min(begins, default=0.0)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Blocks (n, channels), one for each frame of the codec."""
         import av
 
         planar = av.AudioResampler(format="fltp")
-        read = 0
+        read, reached = 0, 0.0
         try:
-            for frame in self._container.decode(self._track):
-                for part in planar.resample(frame):
-                    block = part.to_ndarray().T.astype(np.float32, copy=False)
-                    read += len(block)
-                    yield block
+            for packet in self._container.demux():
+                reached = max(reached, _end(packet) - self._first)
+                for frame in packet.decode() if packet.stream.index == self._track.index else ():
+                    for part in planar.resample(frame):
+                        block = part.to_ndarray().T.astype(np.float32, copy=False)
+                        read += len(block)
+                        yield block
         except (av.FFmpegError, ValueError, EOFError) as error:
             what = getattr(error, "strerror", None) or str(error)
             raise Refused("truncated" if read else "damaged", f"stops at {read / self.rate:.1f} s: {what}") from error
-        if self.frames is not None and read and read < 0.9 * self.frames - self.rate:
+        if self.frames is None or not read or reached >= (self._together or np.inf) * _WHOLE - 1:
+            return
+        if read < _WHOLE * self.frames - self.rate:
             raise Refused("truncated", f"ends at {read / self.rate:.1f} s of {self.frames / self.rate:.1f} s")
+
+
+def _end(packet: Any) -> float:
+    """When ``packet`` ends by the clock of the file, in seconds; 0 where it does not say."""
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base) if packet.pts is not None else 0.0
 
 
 def _begin(stream: Any) -> float | None:

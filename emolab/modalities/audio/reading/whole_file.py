@@ -55,6 +55,18 @@ def announced_seconds(stream: BinaryIO, name: str) -> float | None:
         stream.seek(0)
 
 
+def says_length(stream: BinaryIO) -> bool:
+    """Whether an MP3 file has a header that counts its frames; without one its length is guessed from its size."""
+    head = stream.read(10)
+    begins = 0
+    if head.startswith(b"ID3"):
+        begins = 10 + sum((byte & 0x7F) << 7 * place for place, byte in enumerate(head[9:5:-1]))
+    stream.seek(begins)
+    first = stream.read(2048)
+    stream.seek(0)
+    return any(tag in first for tag in (b"Xing", b"Info", b"VBRI"))
+
+
 def _wav(stream: BinaryIO) -> _Data | None:
     order = ">" if (form := stream.read(12)).startswith(b"RIFX") else "<"
     at, per_second, large = 12, 0, None
