@@ -91,6 +91,19 @@ def test_a_video_whose_sound_ends_before_its_picture_is_whole(format: str, codec
         assert caught.value.kind == "truncated"
 
 
+def test_what_is_missing_within_a_sound_track_is_silence_and_said() -> None:
+    """FFmpeg goes on behind damaged blocks; what follows keeps its place on the clock."""
+    film = movie(np.concatenate([voice(3, 48_000)] * 6), format="matroska", codec="libopus")
+    whole = load(film)
+    assert (len(whole.samples), whole.notes) == (pytest.approx(18 * RATE, abs=1100), ())
+    half = len(film) // 2
+    sound = load(film[:half] + bytes(4_000) + film[half + 4_000 :])
+    assert len(sound.samples) == pytest.approx(18 * RATE, abs=2_000)
+    (note,) = sound.notes
+    assert re.fullmatch(r"\d\.\d s of its sound track are missing at \d+\.\d s, or more; taken as silence", note)
+    assert lag(sound.samples[-4 * RATE :], whole.samples[-4 * RATE :]) == (0, pytest.approx(1, abs=0.02))
+
+
 @pytest.mark.parametrize("tagged", [False, True], ids=["", "with tags"])
 def test_the_length_of_an_mp3_that_does_not_say_it_is_not_guessed(tagged: bool) -> None:
     """Without a header that counts the frames, decoders guess by the size: of a quiet beginning far too much."""

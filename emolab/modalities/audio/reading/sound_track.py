@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Share of the length that must be there, and a second less: containers round.
 _WHOLE = 0.9
+#: Seconds that are missing between two frames: fewer are rounding, more a clock that was set anew.
+_GAP, _LONGEST_GAP = 0.25, 600.0
 
 
 class TrackStream:
@@ -51,14 +53,16 @@ class TrackStream:
         import av
 
         planar = av.AudioResampler(format="fltp")
-        read, reached = 0, 0.0
+        read, reached, clock = 0, 0.0, _Clock(self.rate, self.notes)
         try:
             for packet in self._container.demux():
                 reached = max(reached, _end(packet) - self._first)
                 for frame in packet.decode() if packet.stream.index == self._track.index else ():
+                    yield from clock.gap(frame, self.channels)
                     for part in planar.resample(frame):
                         block = part.to_ndarray().T.astype(np.float32, copy=False)
                         read += len(block)
+                        clock.heard += len(block)
                         yield block
         except (av.FFmpegError, ValueError, EOFError) as error:
             what = getattr(error, "strerror", None) or str(error)
@@ -67,6 +71,36 @@ class TrackStream:
             return
         if read < _WHOLE * self.frames - self.rate:
             raise Refused("truncated", f"ends at {read / self.rate:.1f} s of {self.frames / self.rate:.1f} s")
+
+
+class _Clock:
+    """Where in the track the frames of a codec belong: what is missing between two is silence, and noted once."""
+
+    def __init__(self, rate: int, notes: list[str]) -> None:
+        self.heard = 0
+        self._rate, self._notes, self._told = rate, notes, False
+        self._first: float | None = None
+
+    def gap(self, frame: Any, channels: int) -> Iterator[NDArray[np.float32]]:
+        """Silence (n, channels) in place of what is missing before ``frame``."""
+        if frame.pts is None:
+            return
+        at = float(frame.pts * frame.time_base)
+        self._first = at if self._first is None else self._first
+        missing = at - self._first - self.heard / self._rate
+        if not _GAP < missing < _LONGEST_GAP:
+            return
+        if not self._told:
+            where = self.heard / self._rate
+            self._notes.append(
+                f"{missing:.1f} s of its sound track are missing at {where:.1f} s, or more; taken as silence"
+            )
+            self._told = True
+        left = round(missing * self._rate)
+        while left:
+            n = min(left, 10 * self._rate)
+            self.heard, left = self.heard + n, left - n
+            yield np.zeros((n, channels), dtype=np.float32)
 
 
 def _end(packet: Any) -> float:
