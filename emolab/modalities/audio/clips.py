@@ -93,7 +93,7 @@ class AudioModality:
         return True
 
     def gray(self, media: bytes | Path) -> NDArray[np.uint8]:
-        """What its copies show too (:mod:`.clip_look`); the spectrogram where that is flat."""
+        """What its copies show too (:mod:`.clip_look`); the spectrogram where that is flat, as of a very short clip."""
         samples = self._heard(media).samples
         seen = clip_look(samples)
         return seen if seen.min() < seen.max() else picture(samples, Preprocessing(BANDS, "sound"))[:, :, 0]

@@ -66,6 +66,13 @@ def test_other_clips_are_not_taken_for_learned_ones() -> None:
     assert first.has(others).sum() <= 1
 
 
+def test_a_very_short_clip_is_looked_at_as_a_network_sees_it() -> None:
+    assert not clip_look(chatter(0.8, seed=1)).any()
+    assert clip_look(chatter(2, seed=1)).any()
+    keys = fingerprints.content_keys(fingerprints.of_media([sound_file(chatter(0.8, seed=n)) for n in (1, 2)])).tolist()
+    assert keys[0] != keys[1]
+
+
 def test_of_a_long_clip_the_loudest_part_is_looked_at() -> None:
     loud, quiet = chatter(4, seed=1), 0.003 * chatter(6, seed=2)
     alone = clip_look(np.concatenate([np.zeros(2_000, np.float32), loud, np.zeros(2_000, np.float32)]))
