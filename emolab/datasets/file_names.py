@@ -13,6 +13,9 @@ from emolab.modalities.intake import FileNames
 #: The longest name of a source; it is part of the origin of each of its votes.
 NAME_LIMIT = 40
 
+#: What columns of files are called in tables, in the order of preference.
+FILE_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "clip", "audio", "sound", "image", "video", "name")
+
 #: Files that lie beside samples and are none, whatever their first bytes.
 _SIDECAR_SUFFIXES = """
 .bib .bin .c .cfg .conf .csv .db .dat .doc .docx .eps .gz .h5 .hdf5 .htm .html .ini .ipynb .js .json .jsonl .lnk .log

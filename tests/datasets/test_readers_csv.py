@@ -8,7 +8,7 @@ import pytest
 
 from emolab.datasets.readers.csv import read
 from emolab.datasets.readers.source import Damaged
-from emolab.errors import DataError, UnknownName
+from emolab.errors import ConfigError, DataError, UnknownName
 from tests.support.pictures import pack, png, put
 
 
@@ -29,6 +29,55 @@ def test_columns_named_by_options(tmp_path: Path) -> None:
     options = {"path": "file", "label": "emotion", "group": "subject", "root": "faces"}
     (record,) = read(tmp_path / "list.tsv", options)
     assert (record.media, record.votes, record.group) == (tmp_path / "faces/a.png", {"happy": 1}, "7")
+
+
+@pytest.mark.parametrize(
+    ("table", "options"),
+    [
+        ("text,label,split,group,annotator\n{},joy,Training,s1,ann\n{},anger,val,s2,bob\n", {}),
+        ("Sentence;label;split;group;annotator\n{};joy;train;s1;ann\n{};anger;valid;s2;bob\n", {}),
+        ("id,said,label,split,group,annotator\n7,{},joy,train,s1,ann\n8,{},anger,dev,s2,bob\n", {"sentence": "said"}),
+        (
+            "name,text,label,split,group,annotator\nAnn,{},joy,train,s1,ann\nB,{},anger,dev,s2,bob\n",
+            {"sentence": "text"},
+        ),
+    ],
+)
+def test_the_rows_may_be_sentences(tmp_path: Path, table: str, options: dict[str, str]) -> None:
+    put(tmp_path, {"t.csv": table.format('"So glad, ""Ann""!"', '"sad\nat train/home"')})
+    for place in (tmp_path / "t.csv", tmp_path):
+        found = list(read(place, options))
+        assert [(r.media, r.votes, r.split, r.group, r.annotator) for r in found] == [
+            (b'So glad, "Ann"!', {"joy": 1}, "train", "s1", "ann"),
+            (b"sad\nat train/home", {"anger": 1}, "valid", "s2", "bob"),
+        ]
+        assert [r.key for r in found] == ["t.csv#1", "t.csv#2"], "no sentence stands in a key: it may hold names"
+        assert read.survey(place, options).labels == {"joy": 1, "anger": 1}
+
+
+def test_sentences_with_counts_and_of_published_splits(tmp_path: Path) -> None:
+    put(tmp_path, {"train.csv": "text,joy,anger\nso glad,7,3\n,1,0\n", "test.csv": "text,joy,anger\nno!,0,10\n"})
+    found = list(read(tmp_path, {"votes": "joy,anger"}))
+    assert {r.media: (dict(r.votes), r.split) for r in found if not isinstance(r.media, Damaged)} == {
+        b"so glad": ({"joy": 7, "anger": 3}, "train"),
+        b"no!": ({"anger": 10}, "test"),
+    }
+    assert [r.media.reason for r in found if isinstance(r.media, Damaged)] == ["has no sentence"]
+
+
+def test_a_table_that_may_name_files_is_not_taken_for_sentences(tmp_path: Path) -> None:
+    put(tmp_path, {"t.csv": "file,text,label\na.wav,so glad,joy\n"})
+    with pytest.raises(UnknownName, match="path") as caught:
+        list(read(tmp_path / "t.csv", {}))
+    assert "--option sentence=COLUMN" in str(caught.value.hint)
+    assert [r.media for r in read(tmp_path / "t.csv", {"path": "file"})] == [tmp_path / "a.wav"]
+
+
+@pytest.mark.parametrize("option", ["path", "root", "group_by"])
+def test_what_is_about_paths_is_refused_beside_sentences(tmp_path: Path, option: str) -> None:
+    put(tmp_path, {"t.csv": "text,label\nso glad,joy\n"})
+    with pytest.raises(ConfigError, match=f"no paths, which {option} is about"):
+        list(read(tmp_path / "t.csv", {"sentence": "text", option: "folder"}))
 
 
 def test_columns_of_counts_become_votes(tmp_path: Path) -> None:
@@ -70,7 +119,7 @@ def test_a_group_can_come_from_the_path(tmp_path: Path) -> None:
             'The column split of t.csv holds what names no split: "holdout" (1 row)',
         ),
         ("path,happy\na,x\n", {"votes": "happy"}, '"x" as count of happy'),
-        ("path,label\n,b\n", {}, "Row 1 of t.csv names no image"),
+        ("path,label\n,b\n", {}, "Row 1 of t.csv names no file"),
         ("path,label\na,b\n", {"delimiter": "--"}, 'delimiter="--" is not one character'),
         ("path,label\na,b\n", {"split": "fold"}, 'Unknown column of t.csv "fold"'),
     ],

@@ -118,7 +118,7 @@ def test_paths_that_lead_out_are_one_line(tmp_path: Path, path: str) -> None:
         ("a.png,3", "has 2 columns, expected 4"),
         ("a.png", "has 1 columns, expected 4"),
         ("a.png,3,0,,more", "has 5 columns, expected 4"),
-        (",3,0,", "names no image"),
+        (",3,0,", "names no file"),
         ('"a.png,3,0,', "has 1 columns, expected 4"),
         ("\udcff.png,3,0,", "is not a table in UTF-8"),
     ],

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emolab.datasets.collect.grouping import FILE_COLUMNS, TABLES, Grouping, relative
+from emolab.datasets.collect.grouping import TABLES, Grouping, relative
 from emolab.datasets.collect.ingest import Entry, Item, Whole
+from emolab.datasets.file_names import FILE_COLUMNS
 from emolab.datasets.readers.table import Fault, Line, Table, open_table
 from emolab.errors import DataError
 from emolab.modalities.audio.reading.excerpts import excerpts

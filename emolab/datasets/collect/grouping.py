@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Protocol
 
+from emolab.datasets.file_names import FILE_COLUMNS
 from emolab.datasets.readers.table import Fault, Line, Table, open_table
 from emolab.errors import ConfigError, DataError
 from emolab.modalities.problems import Problem, Refused
@@ -22,8 +23,7 @@ from emolab.modalities.speaker_columns import SPEAKER_COLUMNS, plain
 LENGTH = 255
 #: How a table of groups may end.
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-#: What the column of files is called, in the order of preference; the group may be called by anything that says who.
-FILE_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "clip", "audio", "sound", "image", "video", "name")
+#: The group may be called by anything that says who it is.
 _GROUPS = ("group", *SPEAKER_COLUMNS)
 
 

@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from emolab.datasets.file_names import kind_of
+from emolab.datasets.file_names import FILE_COLUMNS, kind_of
 from emolab.datasets.readers.reader import ReaderOptions
 from emolab.datasets.readers.split_words import SplitWords, split_of
 from emolab.datasets.readers.table import Fault, Line, Table, whole_number
-from emolab.errors import DataError, UnknownName
+from emolab.errors import ConfigError, DataError, UnknownName
 from emolab.modalities.problems import shown
 from emolab.modalities.speaker_columns import SPEAKER_COLUMNS, plain
+from emolab.modalities.text.rows import TEXTS
 
-#: Columns that are named by options of the same name.
-NAMES = ("path", "label", "split", "group", "annotator")
+#: Columns besides the sample's own that are named by options of the same name.
+NAMES = ("label", "split", "group", "annotator")
 
 #: What else columns with the split are called.
 SPLIT_COLUMNS = frozenset(
@@ -33,15 +34,19 @@ class Columns:
         self._table, self._words = table, words
         header = table.header
         counted = _counted(options)
+        #: The column of the sentences themselves, where the rows name no files.
+        self.sentences = _sentences(header, options)
+        what = "path" if self.sentences is None else "sentence"
+        asked = {**options, what: self.sentences or options.get("path", "path")}
         self._at: dict[str, int] = {}
-        for name in NAMES:
+        for name in (what, *NAMES):
             if name == "split" and options.get("split") == "":
                 continue
-            wanted = options.get(name, name)
+            wanted = asked.get(name, name)
             place = _place(header, wanted)
             if place is not None:
                 self._at[name] = place
-            elif name in options or name == "path" or (name == "label" and not counted):
+            elif name in options or name == what or (name == "label" and not counted):
                 raise _unknown(table, wanted, name)
         self._counts: dict[str, int] = {}
         for name in counted:
@@ -64,7 +69,8 @@ class Columns:
     def fit(header: Sequence[str], options: ReaderOptions) -> bool:
         """Whether a table with this header has the columns that are needed."""
         counted = _counted(options)
-        needed = [options.get("path", "path"), *(counted or [options.get("label", "label")])]
+        what = _sentences([cell.strip() for cell in header], options) or options.get("path", "path")
+        needed = [what, *(counted or [options.get("label", "label")])]
         return all(_place([cell.strip() for cell in header], name) is not None for name in needed)
 
     @property
@@ -149,6 +155,21 @@ def _folder_split(path: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def _sentences(header: Sequence[str], options: ReaderOptions) -> str | None:
+    """The column of sentences: the option's, or a usual one where no column may hold names of files.
+
+    Raises :class:`ConfigError` for options that are about paths beside sentences.
+    """
+    about_paths = [name for name in ("path", "root", "group_by") if name in options]
+    if "sentence" in options and about_paths:
+        raise ConfigError(f"The rows are sentences and have no paths, which {about_paths[0]} is about.")
+    if "sentence" in options or about_paths:
+        return options.get("sentence")
+    names = {plain(name): name for name in reversed(header)}
+    files = names.keys() & {*FILE_COLUMNS}
+    return None if files else next((names[name] for name in TEXTS if name in names), None)
+
+
 def _counted(options: ReaderOptions) -> list[str]:
     return [name.strip() for name in options["votes"].split(",")] if "votes" in options else []
 
@@ -169,6 +190,8 @@ def _unknown(table: Table, name: str, option: str) -> DataError | UnknownName:
             hint="Add a first line with the names of the columns, such as path,label",
         )
     hint = f"Name it with --option {option}=COLUMN."
+    if option == "path":
+        hint = f"{hint} Where the rows are sentences: --option sentence=COLUMN."
     if len(header) == 1:
         hint = f"The whole line is one column: say what separates them with --option delimiter=SIGN. {hint}"
     return UnknownName(f"column of {table.name}", name, [shown(cell)[:40] for cell in header], hint=hint)

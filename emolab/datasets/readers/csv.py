@@ -1,4 +1,4 @@
-"""A table of paths and labels: ``path,label[,split,group,annotator]``, or one column of counts per label.
+"""A table of paths or sentences and labels: ``path,label[,split,group,annotator]``, or one column of counts per label.
 
 Column names are options, so most tables can be read as they are; relative paths start at the table's folder or at
 the option ``root``. Several rows may name one image: each is a vote of its own.
@@ -24,7 +24,8 @@ from emolab.records import Record
 
 OPTIONS = {
     "table": "the table's name when the folder or zip holds several",
-    "path": 'column with the image path (default "path")',
+    "path": 'column with the path of the file (default "path")',
+    "sentence": 'column with the sentence itself, instead of a path (default "text" and the like, without a path)',
     "label": 'column with the label (default "label")',
     "votes": "columns with vote counts, separated by commas, instead of a label column",
     "split": 'column with the split (default "split" where it exists; empty for none)',
@@ -39,10 +40,11 @@ OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class CsvRow:
-    """One row of the table: ``path`` as written, ``number`` counted from 1 without the header."""
+    """One row of the table: ``path`` as written, ``number`` counted from 1 without the header; or its ``text``."""
 
     number: int
     path: str
+    text: str | None
     votes: Mapping[str, int]
     split: str | None
     group: str | None
@@ -55,13 +57,13 @@ def records(path: Path, options: ReaderOptions) -> Iterator[Record]:
     with _Tables(path, options) as tables:
         for table in tables.names:
             for row in tables.rows(table):
-                key = f"{row.path if isinstance(row, CsvRow) else table}#{row.number}"
+                key = f"{(isinstance(row, CsvRow) and row.path) or table}#{row.number}"
                 if isinstance(row, Fault):
                     yield Record(key=key, media=Damaged(row.reason, "bad row"), votes={})
                 else:
                     yield Record(
                         key=key,
-                        media=tables.media(table, row.path),
+                        media=tables.media(table, row.path) if row.text is None else row.text.encode(),
                         votes=row.votes,
                         split=row.split,
                         group=row.group or group(row.path),
@@ -81,7 +83,7 @@ def survey(path: Path, options: ReaderOptions) -> Survey:
                     found.add({})
                     continue
                 found.add(row.votes, group=row.group or group(row.path), split=row.split)
-                if tables.source is not None:
+                if tables.source is not None and row.text is None:
                     used.add(tables.source.find(tables.name_of(table, row.path)))
         found.speakers = tables.speakers
         if tables.source is not None:
@@ -142,17 +144,16 @@ class _Tables(ExitStack):
             if isinstance(line, Fault):
                 yield line
                 continue
-            image = columns.cell(line, "path")
+            path, text = columns.cell(line, "path"), columns.cell(line, "sentence")
             votes = columns.votes(line)
-            if image is None:
-                yield Fault(line.number, "names no image")
+            if path is None and text is None:
+                yield Fault(line.number, "has no sentence" if columns.sentences else "names no file")
             elif isinstance(votes, Fault):
                 yield votes
             else:
-                split = columns.split(line, image) if columns.says_split else named
-                yield CsvRow(
-                    line.number, image, votes, split, columns.cell(line, "group"), columns.cell(line, "annotator")
-                )
+                split = columns.split(line, path or "") if columns.says_split else named
+                who = columns.cell(line, "group"), columns.cell(line, "annotator")
+                yield CsvRow(line.number, path or "", text, votes, split, *who)
 
 
 def _named(source: SourceTree, options: ReaderOptions) -> list[str]:
