@@ -61,7 +61,7 @@ def evaluate(
     )
     session.emit(done)
     found = done.figures
-    alone = "each image with its mirror image" if done.flips else "each image alone"
+    alone = "each image with its mirror image" if done.flips else "each sample alone"
     session.say(f"[dim]{escape(found['protocol'])}; {alone}[/]")
     if found.get("normalised_by"):
         session.say(f"[dim]normalised by {found['normalised_by']}: the clips judged took part, their labels did not[/]")

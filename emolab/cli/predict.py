@@ -300,9 +300,9 @@ def _passed_over(session: Session, notes: Sequence[str], ignored: Counter[str]) 
 
 
 def _end(failed: int, files: int, *, listed: bool) -> None:
-    """Raise :class:`DataError` when some images could not be classified."""
+    """Raise :class:`DataError` when some files could not be classified."""
     from emolab.errors import DataError
 
     if failed:
         where = "each is listed with its reason" if listed else "--json or --csv list each with its reason"
-        raise DataError(f"{failed} of {files} images could not be classified; {where}.")
+        raise DataError(f"{failed} of {files} files could not be classified; {where}.")

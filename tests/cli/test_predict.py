@@ -56,7 +56,7 @@ def test_each_is_an_error_or_has_a_note_in_json(odd: Path, capsys: pytest.Captur
     rows = {Path(row["file"]).name: row for row in json.loads(out)["predictions"]}
     assert {name: row["error"] for name, row in rows.items() if "error" in row} == ERRORS
     assert {name: row["note"] for name, row in rows.items() if "error" not in row} == NOTES
-    assert "4 of 9 images could not be classified" in err
+    assert "4 of 9 files could not be classified" in err
 
 
 def test_each_is_an_error_or_has_a_note_as_csv(odd: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +83,7 @@ def test_each_is_an_error_or_has_a_note_in_words(
 
 def test_one_file_of_one_is_counted_as_one(odd: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", "face48", str(odd / "clear.png")]) == 1
-    assert "1 of 1 images could not be classified" in capsys.readouterr().err
+    assert "1 of 1 files could not be classified" in capsys.readouterr().err
     assert run(["predict", "face48", str(odd / "fine.png")]) == 0
 
 
@@ -129,7 +129,7 @@ def test_lines_of_json_are_the_rows_of_the_whole_answer(pile: Path) -> None:
     rows = json.loads(whole.out)["predictions"]
     assert [json.loads(line) for line in lines.out.splitlines()] == rows
     assert (len(rows), whole.code, lines.code) == (6, 1, 1)
-    assert "1 of 6 images could not be classified; each is listed with its reason." in lines.err
+    assert "1 of 6 files could not be classified; each is listed with its reason." in lines.err
 
 
 def test_what_cannot_be_had_with_lines_is_said_and_what_is_left_alone_too(pile: Path) -> None:

@@ -63,7 +63,7 @@ def test_every_face_has_its_answer_and_pictures_without_one_are_named(
     assert rows[room, None] == {"file": room, "no_face": True, "note": None}
     assert (told["no_face"], told["failed"]) == (1, 1)
     assert "not an image: a text, not a picture" in rows[diary, None]["error"]
-    assert (done.returncode, "1 of 3 images could not be classified" in done.stderr) == (1, True)  # images, not faces
+    assert (done.returncode, "1 of 3 files could not be classified" in done.stderr) == (1, True)  # images, not faces
     left, right = sorted((rows[pair, i]["box"] for i in (1, 2)), key=lambda box: box["x"])
     for box, (x, y) in ((left, (222, 114)), (right, (730, 167))):  # where her nose is in each
         assert box["x"] < x < box["x"] + box["width"] and box["y"] < y < box["y"] + box["height"]

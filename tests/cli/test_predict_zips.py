@@ -92,7 +92,7 @@ def test_what_cannot_be_read_in_a_zip_is_named_member_by_member(here: Path, caps
     assert told["odd.zip/cut.png"].startswith("truncated")
     assert len(told) == 6
     assert run(["predict", "face48", "odd.zip", "--faces", "off"]) == 1
-    assert "6 of 7 images could not be classified" in capsys.readouterr().err
+    assert "6 of 7 files could not be classified" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -167,11 +167,11 @@ def test_all_that_failed_is_listed_however_long_the_table(
     assert [said.count(f"{name}.png") for name in ("05", "15", "25", "35", "45", "44")] == [1, 1, 1, 1, 1, 0]
     assert "no answer: 45.png: empty: the file has no bytes" in said
     assert "and 9 more answers" in said
-    assert "5 of 50 images could not be classified; each is listed" in said
+    assert "5 of 50 files could not be classified; each is listed" in said
     monkeypatch.setattr(predict_table, "SHOWN", 2)
     monkeypatch.setattr(predict_table, "FAILED", 3)
     assert run(["predict", "face48", "pile"]) == 1
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("the file has no bytes") == 3
     assert "and 43 more answers" in said and "and 2 more without an answer; --json or --csv print all" in said
-    assert "5 of 50 images could not be classified; --json or --csv list each with its reason" in said
+    assert "5 of 50 files could not be classified; --json or --csv list each with its reason" in said

@@ -263,7 +263,7 @@ def test_predict_answers_for_files_and_folders_and_names_the_broken_one(emolab: 
     assert code == 1
     assert len(table) == 7
     assert [row["error"] != "" for row in table if row["file"].endswith("bad.jpg")] == [True]
-    assert "1 of 7 images could not be classified" in err
+    assert "1 of 7 files could not be classified" in err
 
 
 @pytest.mark.slow
@@ -454,7 +454,7 @@ def test_predict_takes_images_as_large_as_collect_does(ready: Workspace, emolab:
     assert emolab("predict", "champion", str(file), raw=True)[0] == 0
     code, _, err = emolab("predict", "champion", str(file), "--set", "collect.max_pixels=100", raw=True)
     assert code == 1
-    assert "1 of 1 images could not be classified" in err
+    assert "1 of 1 files could not be classified" in err
 
 
 @pytest.mark.slow

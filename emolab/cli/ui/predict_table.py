@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emolab.cli.common import Session
 
-#: Rows of the table, and lines about images below it that could not be classified.
+#: Rows of the table, and lines about files below it that could not be classified.
 SHOWN = 40
 FAILED = 200
 #: Letters of a sentence that are shown.

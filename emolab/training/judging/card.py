@@ -146,7 +146,7 @@ def _chosen(made: Checkpoint) -> list[str]:
 
 
 def _way(flipped: bool) -> str:
-    return "each image with its mirror image" if flipped else "each image alone"
+    return "each image with its mirror image" if flipped else "each sample alone"
 
 
 def _judged(found: dict[str, Any]) -> str:
