@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -135,6 +137,24 @@ def test_two_processes_share_one_server_that_outlives_the_first(start_user) -> N
     assert alive(pid), "the server stopped although the second process still used it"
     second.stdin.close()
     assert until(lambda: not alive(pid)), "the server survived its last user"
+
+
+@pytest.mark.fiftyone
+def test_a_folder_is_nobodys_as_soon_as_its_server_has_stopped(
+    tmp_path: Path, start_user: Callable[..., tuple[subprocess.Popen[str], int]]
+) -> None:
+    user, pid = start_user()
+    with mongod.alone(tmp_path) as free:
+        assert not free and alive(pid), "somebody uses it"
+    os.kill(pid, signal.SIGSTOP)  # the server takes its time to stop
+    later = threading.Timer(1.5, os.kill, (pid, signal.SIGCONT))
+    later.start()
+    assert user.stdin is not None
+    user.stdin.close()
+    assert user.wait(20) == 0
+    with mongod.alone(tmp_path) as free:
+        assert free and not alive(pid)
+        assert later.finished.is_set(), "the server was waited for"
 
 
 @pytest.mark.fiftyone

@@ -44,6 +44,14 @@ class Reader:
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
 
+    def ready(self) -> bool:
+        """Whether it answers questions: its port is open before its log is read, and then it refuses them."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=10) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
     def ask(self, path: str, **query: str) -> dict[str, Any]:
         """What the API says, its refusals included."""
         words = urllib.parse.urlencode(query)
@@ -92,13 +100,9 @@ def reading(folder: Path, changes: Sequence[tuple[str, str]]) -> Iterator[Reader
         )
     try:
         reader, until = Reader(port), time.monotonic() + 60
-        while True:
-            try:
-                reader.ask("status/buildinfo")
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
-                time.sleep(0.1)
+        while not reader.ready():
+            assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
+            time.sleep(0.1)
         yield reader
     finally:
         process.terminate()

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -31,6 +32,7 @@ OWN = "EMOLAB_OWN_DATABASE"  # where emolab set the other one itself: FiftyOne's
 OLDEST = (6, 0)  # what FiftyOne 1.x accepts
 ANSWER_SECONDS = 5.0  # for the server that somebody named; MongoDB's own patience is 30 s, twice
 START_SECONDS = 120.0  # recovery after a power cut may take a while
+USERS = "users.lock"  # whoever uses the server of a folder shares the lock on this file
 CACHE_GB = 1.0  # MongoDB would take half of the machine's memory
 
 #: Addresses of own servers in use by this process, with the descriptor whose lock keeps each of them alive.
@@ -85,7 +87,7 @@ def database(folder: Path) -> str:
     socket_file = _socket(folder)
     address = f"mongodb://{quote(str(socket_file), safe='')}"
     if address not in _held:
-        _held[address] = os.open(folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        _held[address] = os.open(folder / USERS, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(_held[address], fcntl.LOCK_SH)
     with (folder / "start.lock").open("w") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
@@ -143,6 +145,35 @@ def running(folder: Path) -> int | None:
     if not _answers(_socket(folder)):
         return None
     return int((folder / "db" / "mongod.lock").read_text())
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Whether ``folder`` is nobody's: no process uses its server, and none can while the block runs.
+
+    A server that nobody uses any more is waited for, until it has stopped.
+    """
+    with (folder / USERS).open("a+") as stream:
+        yield _taken(stream.fileno(), _socket(folder))
+
+
+def _taken(users: int, address: Path) -> bool:
+    """Whether the lock on the file ``users`` could be had alone, beside no server at ``address``."""
+    import fcntl
+
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _answers(address):
+                return True
+            fcntl.flock(users, fcntl.LOCK_UN)  # its keeper wants the lock, to stop it
+        except BlockingIOError:
+            with suppress(BlockingIOError):  # refused: the keeper holds it alone while the server stops
+                fcntl.flock(users, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return False
+        time.sleep(0.1)
+    return False
 
 
 def _candidates() -> Iterator[tuple[Path, Path | None]]:
@@ -226,7 +257,7 @@ def _start(program: Mongod, folder: Path, address: Path) -> None:
     keep = [sys.executable, "-I", Path(__file__).with_name("mongod_keeper.py")]
     with output.open("wb") as stream:
         keeper = subprocess.Popen(
-            [str(word) for word in (*keep, folder / "users.lock", program.libraries or "", *server)],
+            [str(word) for word in (*keep, folder / USERS, program.libraries or "", *server)],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,

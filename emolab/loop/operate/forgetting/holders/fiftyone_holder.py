@@ -69,21 +69,18 @@ def _foreign(scene: Scene) -> str | None:
 
 def _drop(folder: Path) -> None:
     """Delete the database. Raises :class:`EmolabError` while somebody uses it."""
-    import fcntl
+    from emolab.datasets.inspect import mongod
 
-    lock = folder / "users.lock"
-    with lock.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with mongod.alone(folder) as free:
+        if not free:
             raise EmolabError(
                 f"FiftyOne is open on this workspace, and its database in {folder} holds the forgotten.",
                 hint='Bring changes back (emolab inspect --pull), close it, then run "emolab forget" to go on.',
-            ) from None
+            )
         for place in sorted(folder.iterdir()):
             if place.is_dir():
                 shutil.rmtree(place)
-            elif place != lock:
+            elif place.name != mongod.USERS:
                 place.unlink()
 
 
