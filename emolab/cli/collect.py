@@ -113,10 +113,8 @@ def collect(
         return 130
     if dry_run:
         session.next_step("the same without --dry-run")
-    elif done.report.added:
-        session.next_step(_next(session))
     elif done.report.items:
-        session.next_step("emolab status")
+        session.next_step(_next(session))
     return 1 if done.report.failed else 0
 
 

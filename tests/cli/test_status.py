@@ -27,7 +27,6 @@ from emolab.records import Model, Sample, Suggestion, Vote
 from emolab.training.runs import run_folders
 from emolab.words import many, short
 from emolab.workspace import Workspace
-from tests.support.pictures import png, put
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 MODEL = "0123456789abcdef"
@@ -279,13 +278,3 @@ def test_a_sample_that_lacks_one_person_is_counted(workspace: Workspace, run_cli
     assert "1 waiting for an answer, 1 for one more person" in " ".join(
         run_cli("status", cwd=workspace.root).stderr.split()
     )
-
-
-def test_after_a_collect_that_brought_nothing_it_is_not_said_to_send_it(
-    workspace: Workspace, tmp_path: Path, run_cli: Run
-) -> None:
-    faces = put(tmp_path / "faces", {"a.png": png(1)})
-    assert "next: emolab label push" in run_cli("collect", str(faces), "--faces", "off", cwd=workspace.root).stderr
-    again = put(tmp_path / "again", {"b.png": png(1)})
-    done = run_cli("collect", str(again), "--faces", "off", cwd=workspace.root)
-    assert "next: emolab status" in done.stderr and "label push" not in done.stderr

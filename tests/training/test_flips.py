@@ -233,7 +233,7 @@ def test_the_commands_take_the_other_way_and_say_which_it_was(
     assert run(["-w", str(workspace.root), "models", "card", "champion", "--json"]) == 0
     card = json.loads(capsys.readouterr().out)["card"]
     assert "validation samples, each image with its mirror image" in card
-    assert f"Each image alone (temperature {made.other_temperature:.3f})" in card
+    assert f"Each sample alone (temperature {made.other_temperature:.3f})" in card
     old = replace(made, flips=False, other_temperature=None)
     checkpoint.write(tmp_path, old, checkpoint.read(folder)[1])
     assert run(["-w", str(workspace.root), "evaluate", str(tmp_path), "--on", "valid", "--flips"]) == 1
