@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,22 @@ def test_a_model_of_clips_is_judged_and_its_export_answers_as_it_does(workspace:
     assert [row["label"] for row in ours] == [row["label"] for row in theirs] == ["sadness", "anger"] * 5
     for one, other in zip(ours, theirs, strict=True):
         assert one["probs"] == pytest.approx(other["probs"], abs=1e-3)
+
+
+def test_a_model_of_clips_teaches_a_smaller_one(workspace: Path, tmp_path: Path) -> None:
+    """What it says changes what the pupil learns from the same votes, and the pupil's recipe names it."""
+    copy = shutil.copytree(workspace, tmp_path / "ws")
+    teacher = told("-w", copy, "models", "show", "champion")["id"]
+    small = ("--set", "training.backbone=tiny", "--set", "training.weights=none", "--set", "training.threads=1",
+             "--set", "training.epochs=12", "--set", "training.size=32")  # fmt: skip
+    alone = told("-w", copy, "train", *small)
+    taught = told("-w", copy, "train", *small, "--set", "training.teacher=champion")
+    assert taught["model"] not in (alone["model"], teacher)
+    told_by = told("-w", copy, "models", "show", taught["model"])
+    assert teacher in json.dumps(told_by["config"])
+    clips = sorted((workspace.parent / "pool" / "new 1").glob("*.wav"))
+    one, other = (told("-w", copy, "predict", each["model"], *clips)["predictions"] for each in (alone, taught))
+    assert [row["probs"] for row in one] != [row["probs"] for row in other]
 
 
 def test_rounds_of_clips_are_chosen_and_advice_is_given(workspace: Path) -> None:
