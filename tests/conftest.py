@@ -17,6 +17,7 @@ from PIL import Image
 from emolab.workspace import Workspace
 from tests.support.calling import emolab
 from tests.support.databases import catalog, fiftyone_database, postgresql, postgresql_catalog  # noqa: F401 (fixtures)
+from tests.support.kept_patches import nothing_replaced_is_kept  # noqa: F401 (fixture)
 from tests.support.new_catalogs import copied_catalogs  # noqa: F401 (fixture)
 from tests.support.servers import embedded, label_studio, project, studio  # noqa: F401 (fixtures)
 from tests.support.tracing import traced_once  # noqa: F401 (fixture)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from emolab import files
+from tests.support.kept_patches import kept_by
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFTEST = """
@@ -63,3 +67,17 @@ def _once(decorator: ast.expr) -> bool:
         word.arg == "scope" and isinstance(word.value, ast.Constant) and word.value.value == "session"
         for word in decorator.keywords
     )
+
+
+def test_a_module_that_keeps_what_a_test_replaced_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imported while a constant was replaced, it would hold the replacement for every later test of the process."""
+    (tmp_path / "kept_limit.py").write_text("from emolab.files import write_text as put\n\nLATE = put\n")
+    (tmp_path / "free_limit.py").write_text("from emolab import files\n\nLATE = files\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_text", print)
+        for name in ("kept_limit", "free_limit"):
+            monkeypatch.setitem(sys.modules, name, importlib.import_module(name))
+        assert kept_by("kept_limit") == []
+    assert kept_by("kept_limit") == ["kept_limit: emolab.files.write_text"]
+    assert kept_by("free_limit") == []

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from emolab.errors import DataError
 from emolab.training.checkpoint import WEIGHTS
+from emolab.training.networks import bundled
 from emolab.training.networks.blocks import draw_weights, stages
-from emolab.training.networks.bundled import ROOT
 
 STEM, WIDTHS = 32, (48, 96, 184)
 #: Mean and spread of the pixels of FER2013's training images, of 0..1.
@@ -55,7 +55,7 @@ def build(name: str, weights: str, *, size: int) -> nn.Module:
         raise DataError(f"face48 halves the image three times and needs at least 8 pixels per side, got {size}.")
     module = Face48()
     if weights == "default":
-        load_into(module, read(ROOT / name / WEIGHTS), source="the bundled weights of face48")
+        load_into(module, read(bundled.ROOT / name / WEIGHTS), source="the bundled weights of face48")
     elif weights != "none":
         module.mismatches = load_into(module, read(weights), source=weights)  # type: ignore[assignment]
     return module

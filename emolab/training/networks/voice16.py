@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from emolab.errors import DataError
 from emolab.training.checkpoint import WEIGHTS
+from emolab.training.networks import bundled
 from emolab.training.networks.blocks import draw_weights, stages
-from emolab.training.networks.bundled import ROOT, is_missing
 from emolab.training.networks.face48 import shortcut
 
 STEM, WIDTHS = 16, (24, 48, 96, 128)
@@ -51,10 +51,10 @@ def build(name: str, weights: str, *, size: int) -> nn.Module:
     if size < 32:
         raise DataError(f"voice16 halves the spectrogram five times and needs at least 32 bands, got {size}.")
     module = Voice16()
-    if weights == "none" or (weights == "default" and is_missing(name)):
+    if weights == "none" or (weights == "default" and bundled.is_missing(name)):
         return module
     if weights == "default":
-        load_into(module, read(ROOT / name / WEIGHTS), source="the bundled weights of voice16")
+        load_into(module, read(bundled.ROOT / name / WEIGHTS), source="the bundled weights of voice16")
     else:
         module.mismatches = load_into(module, read(weights), source=weights)  # type: ignore[assignment]
     return module
