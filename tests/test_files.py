@@ -1,4 +1,4 @@
-"""Reading with a limit: what is no file is refused at once, and no more is read than was allowed."""
+"""Reading with a limit: what is no file is refused at once, and no more is read than was allowed; writing whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from emolab.files import TooLarge, open_file, read_file
+from emolab.errors import DataError
+from emolab.files import TooLarge, open_file, read_file, written_whole
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,26 @@ def test_the_limit_holds_for_what_is_read_not_for_what_the_system_says(tmp_path:
     assert len(read_file(endless)) > 100
     with pytest.raises(TooLarge):
         read_file(endless, limit=100)
+
+
+@pytest.mark.parametrize("place", ["file/table.csv", "absent/table.csv", "folder"])
+def test_a_file_that_cannot_be_written_is_one_clear_line(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DataError, match=rf"{place} cannot be written: "), written_whole(tmp_path / place) as part:
+        part.write_text("new")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_file_is_the_old_one_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+    with pytest.raises(ZeroDivisionError), written_whole(target) as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
+    with written_whole(target) as part:
+        part.write_text("new")
+        assert target.read_text() == "old"
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["new"]

@@ -88,22 +88,14 @@ def write_whole(
 
     Raises :class:`DataError` where it cannot be written, or for what the format cannot hold.
     """
-    from emolab.errors import DataError
+    from emolab.files import written_whole
     from emolab.labeling.exchange import parquet_votes
 
-    part = file.with_name(file.name + ".part")
-    try:
+    with written_whole(file) as part:
         if form == "parquet":
-            n = parquet_votes.write_parquet(part, table)
-        else:
-            with part.open("w", encoding="utf-8", newline="") as stream:
-                n = _write_text(form, stream, table, by_id, classes)
-        part.replace(file)
-    except OSError as error:
-        raise DataError(f"{file} cannot be written: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return n
+            return parquet_votes.write_parquet(part, table)
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            return _write_text(form, stream, table, by_id, classes)
 
 
 def _write_text(
