@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from emolab.loop.data.data_snapshots import snapshot_list as snapshot_list
     from emolab.loop.data.data_snapshots import snapshot_restore as snapshot_restore
     from emolab.loop.data.data_snapshots import snapshot_show as snapshot_show
+    from emolab.loop.data.features import features as features
     from emolab.loop.data.holdout import holdout_add as holdout_add
     from emolab.loop.data.holdout import holdout_list as holdout_list
     from emolab.loop.data.inspect import inspect as inspect
@@ -115,6 +116,7 @@ STEPS = {
     "holdout_list": "emolab.loop.data.holdout:holdout_list",
     "remove": "emolab.loop.data.remove:remove",
     "undo": "emolab.loop.data.undo:undo",
+    "features": "emolab.loop.data.features:features",
     "datasheet": "emolab.loop.data.sheet.datasheet:datasheet",
     "why": "emolab.loop.look.why:why",
     "snapshot_create": "emolab.loop.data.data_snapshots:snapshot_create",

@@ -81,7 +81,7 @@ HOMES = {
     "faster_whisper": ("modalities/text/transcripts/",),
     "onnx": ("training/export/",),
     "onnxscript": ("training/export/",),
-    "pyarrow": ("loop/model/predicting/predict_out.py", "labeling/exchange/parquet_votes.py"),
+    "pyarrow": ("loop/model/predicting/predict_out.py", "labeling/exchange/parquet_votes.py", "loop/data/features.py"),
     "click": ("cli/",),
     "pandas": ("notebook/frames.py",),
     "IPython": ("notebook/notebook_progress.py",),

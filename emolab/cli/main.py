@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "remove": ("emolab.cli.remove", "Take samples, or all that came from a source, out again."),
     "undo": ("emolab.cli.undo", "Take the last collect, merge or split back."),
     "snapshot": ("emolab.cli.snapshot", "States of the data: keep, compare, bring back."),
+    "features": ("emolab.cli.features", "Write what is measured of every clip as a table."),
     "datasheet": ("emolab.cli.datasheet", "Write the datasheet of the data set."),
     "why": ("emolab.cli.why", "Say where a sample, a model or a prediction comes from."),
     "inspect": ("emolab.cli.inspect", "Look at the workspace in FiftyOne."),

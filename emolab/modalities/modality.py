@@ -38,6 +38,19 @@ class OwnNetwork:
     readers: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Measures:
+    """What is measured of one sample, besides what a network is shown.
+
+    ``names`` of the numbers in order; ``take`` gives them (len(names),) float32 of media and raises
+    :class:`emolab.modalities.preparing.Unprepared`. Numbers are kept by ``version``: whoever changes one raises it.
+    """
+
+    names: tuple[str, ...]
+    version: int
+    take: Callable[[bytes | Path], NDArray[np.float32]]
+
+
 class Modality(Protocol):
     """One kind of sample: how it is read, and what a network is shown of it."""
 
@@ -66,6 +79,8 @@ class Modality(Protocol):
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None
     #: A file with all frequencies of its voice times a ratio; ``None`` where samples have no voice. Raises as above.
     disguise: Callable[[bytes, float], bytes] | None
+    #: What is measured of a sample for models of other programs; ``None`` where nothing is.
+    measures: Measures | None
     #: What browsers can show of it, in words.
     shown: str
     #: What :meth:`thumbnail` makes: image/jpeg or image/svg+xml.

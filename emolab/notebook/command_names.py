@@ -36,6 +36,7 @@ COMMANDS = {
     "holdout list": "holdout_list",
     "remove": "remove",
     "undo": "undo",
+    "features": "features",
     "datasheet": "datasheet",
     "why": "why",
     "snapshot create": "snapshot_create",

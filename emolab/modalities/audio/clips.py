@@ -14,11 +14,12 @@ from PIL import Image
 from emolab.modalities.audio import reading
 from emolab.modalities.audio.clip_look import clip_look
 from emolab.modalities.audio.clip_picture import clip_picture, coloured
+from emolab.modalities.audio.features import SUMMARY, describe, summary, summary_names
 from emolab.modalities.audio.pitch_shift import shifted_clip
 from emolab.modalities.audio.reading.sound import Sound
 from emolab.modalities.audio.reading.sound_contents import HEAD, container
 from emolab.modalities.audio.spectrogram import described, picture
-from emolab.modalities.modality import FormElement, OwnNetwork
+from emolab.modalities.modality import FormElement, Measures, OwnNetwork
 from emolab.modalities.preparing import Prepared, Preprocessing, Unprepared, name_of
 from emolab.modalities.problems import Refused
 
@@ -62,8 +63,15 @@ class AudioModality:
     several_labels = False
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = staticmethod(clip_picture)
     disguise: Callable[[bytes, float], bytes] | None = staticmethod(shifted_clip)
+    measures: Measures | None
     shown = "FLAC, WAV, MP3, Ogg or MP4 sound"
     thumbnail_type = "image/jpeg"
+
+    def __init__(self) -> None:
+        self.measures = Measures(summary_names(), SUMMARY, self._measured)
+
+    def _measured(self, media: bytes | Path) -> NDArray[np.float32]:
+        return summary(describe(self._heard(media).samples, reading.RATE))
 
     def file_type(self, data: bytes) -> tuple[str, str] | None:
         """What the bytes themselves show."""

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T", bound=np.generic)
 
+#: What :func:`summary` takes over the frames of a clip: mean, standard deviation, 10th and 90th percentile.
+STATISTICS = ("mean", "sd", "p10", "p90")
+#: Of the numbers of :func:`summary`; a change of any needs a new one.
+SUMMARY = 1
+
 #: Numbers of one spectrum block: 120 kB, which stay in the processor's cache, and which malloc keeps for the next block
 #: (from 128 KiB on it hands memory back to the system, at the price of page faults).
 _TOGETHER = 30_000
@@ -93,6 +98,20 @@ class SoundFeatures:
         """All but the log-mel as one array (coefficients + 5, frames)."""
         rows = (self.centroid, self.rolloff, self.flux, self.rms, self.crossings)
         return np.concatenate([self.mfcc, np.stack(rows)])
+
+
+def summary_names(config: FrameConfig = DEFAULT) -> tuple[str, ...]:
+    """The names of the numbers of :func:`summary`, in their order: ``mfcc_0_mean``, ``mfcc_0_sd``, ..."""
+    kinds = [f"log_mel_{i}" for i in range(config.bands)] + [f"mfcc_{i}" for i in range(config.coefficients)]
+    kinds += ["centroid", "rolloff", "flux", "rms", "crossings"]
+    return tuple(f"{kind}_{statistic}" for kind in kinds for statistic in STATISTICS)
+
+
+def summary(found: SoundFeatures) -> NDArray[np.float32]:
+    """Statistics over the frames of a clip (:data:`STATISTICS`), as one row of float32; see :func:`summary_names`."""
+    rows = np.concatenate([found.log_mel, found.stacked()])
+    low, high = np.quantile(rows, (0.1, 0.9), axis=1)
+    return np.stack([rows.mean(axis=1), rows.std(axis=1), low, high], axis=1).astype(np.float32).ravel()
 
 
 def log_mel(samples: NDArray[np.float32], rate: int, config: FrameConfig = DEFAULT) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emolab.errors import DataError
-from emolab.modalities.modality import FormElement, OwnNetwork
+from emolab.modalities.modality import FormElement, Measures, OwnNetwork
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,7 @@ class ImageModality:
     several_labels = False
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = None
     disguise: Callable[[bytes, float], bytes] | None = None
+    measures: Measures | None = None
     shown = "PNG, JPEG, GIF, BMP or WebP image"
     thumbnail_type = "image/jpeg"
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emolab.modalities.modality import FormElement, OwnNetwork
+from emolab.modalities.modality import FormElement, Measures, OwnNetwork
 from emolab.modalities.preparing import Prepared, Preprocessing, Unprepared, name_of
 from emolab.modalities.problems import Refused
 from emolab.modalities.text.sentence import read_sentence
@@ -44,6 +44,7 @@ class TextModality:
     several_labels = True
     drawing: Callable[[bytes, tuple[int, int]], bytes] | None = None
     disguise: Callable[[bytes, float], bytes] | None = None
+    measures: Measures | None = None
     shown = "text in UTF-8"
     thumbnail_type = "image/svg+xml"
 
