@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -22,7 +23,10 @@ INSTALLED_APPS = []
 DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'there.sqlite3', 'OPTIONS': {}}}
 MIDDLEWARE = ['core.middleware.ContextLogMiddleware', 'core.middleware.DatabaseIsLockedRetryMiddleware']
 """
-SHOW = "from django.conf import settings as s; print(s.MIDDLEWARE, s.DATABASES['default'], s.SENTRY_DSN == '')"
+SHOW = (
+    "from django.conf import settings as s; "
+    "print(s.INSTALLED_APPS, s.MIDDLEWARE, s.DATABASES['default'], s.SENTRY_DSN == '')"
+)
 
 
 def python(code: str, *path: Path, settings: str = "emolab_studio.settings") -> subprocess.CompletedProcess[str]:
@@ -49,11 +53,67 @@ def test_only_the_database_and_the_retries_differ_from_label_studios_own_setting
     seen = python(SHOW, stock(tmp_path, STOCK))
     assert "DatabaseIsLockedRetryMiddleware" not in seen.stdout, seen.stderr
     assert "['core.middleware.ContextLogMiddleware', 'emolab_studio.read_only_exports.ReadingOnly']" in seen.stdout
+    assert "['emolab_studio.server_app.ServerApp']" in seen.stdout
     assert "'ENGINE': 'emolab_studio', 'NAME': 'there.sqlite3'" in seen.stdout
     assert "'transaction_mode': 'IMMEDIATE'" in seen.stdout
     assert "PRAGMA synchronous=FULL" in seen.stdout
     assert seen.stdout.rstrip().endswith("True")
     assert seen.stderr.encode().startswith(installation.IN_FORCE)
+
+
+#: Label Studio's own way to hear no signals (1.23), then two threads that take turns in it, with and without emolab's.
+SIGNALS = """
+import sys, threading
+from django.db.models.signals import post_save, pre_delete
+from emolab_studio.silent_signals import silence_one_thread
+
+class Silence:
+    def __init__(self):
+        self.disabled_signals, self.stashed = [post_save, pre_delete], {}
+    def __enter__(self):
+        for signal in self.disabled_signals:
+            self.stashed[signal], signal.receivers = signal.receivers, []
+    def __exit__(self, *_):
+        for signal in self.disabled_signals:
+            signal.receivers = self.stashed.pop(signal)
+
+if sys.argv[1:] == ["mended"]:
+    silence_one_thread(Silence)
+class Task: pass
+heard = []
+def hear(sender, **named): heard.append(threading.current_thread().name)
+for signal in (post_save, pre_delete):
+    signal.connect(hear, sender=Task)
+def told(): return len(post_save.send(sender=Task)), len(pre_delete.send(sender=Task)), pre_delete.has_listeners(Task)
+steps = [threading.Barrier(2) for _ in range(4)]
+said = {}
+def first():
+    with Silence():
+        steps[0].wait(); steps[1].wait(); said["first inside"] = told()
+    said["first outside"] = told(); steps[2].wait(); steps[3].wait()
+def second():
+    steps[0].wait()
+    with Silence():
+        with Silence():
+            pass
+        said["second inside"] = told(); steps[1].wait(); steps[2].wait()
+    said["second outside"] = told(); steps[3].wait()
+threads = [threading.Thread(target=each) for each in (first, second)]
+for each in threads: each.start()
+for each in threads: each.join()
+said["at last"] = told()
+print(said)
+"""
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_who_hears_no_signals_silences_nobody_else_and_puts_them_back(tmp_path: Path, *, mended: bool) -> None:
+    done = python(f"import sys; sys.argv = ['-c', {'mended' if mended else 'stock'!r}]\n{SIGNALS}", tmp_path)
+    said = ast.literal_eval(done.stdout or done.stderr)
+    silent, loud = (0, 0, False), (1, 1, True)
+    assert (said["first inside"], said["second inside"]) == (silent, silent)
+    assert ({said[name] for name in ("first outside", "second outside", "at last")} == {loud}) == mended
+    assert said["at last"] == (loud if mended else silent)
 
 
 #: Every field of every model of a package of Django's own, copied by its ``clone`` and by the quick one, twice each.
@@ -90,8 +150,9 @@ def test_only_the_process_that_creates_the_database_copies_fields_its_own_way(tm
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("MIDDLEWARE =", "MIDDLEWARES =", "has no settings DATABASES and MIDDLEWARE"),
-        ("DATABASES =", "DATABASE =", "has no settings DATABASES and MIDDLEWARE"),
+        ("MIDDLEWARE =", "MIDDLEWARES =", "lacks one of the settings DATABASES, MIDDLEWARE, INSTALLED_APPS"),
+        ("DATABASES =", "DATABASE =", "lacks one of the settings DATABASES, MIDDLEWARE, INSTALLED_APPS"),
+        ("INSTALLED_APPS =", "APPS =", "lacks one of the settings DATABASES, MIDDLEWARE, INSTALLED_APPS"),
         ("django.db.backends.sqlite3", "django.db.backends.postgresql", "keeps its data in SQLite, found django.db"),
         (
             "DatabaseIsLockedRetryMiddleware",

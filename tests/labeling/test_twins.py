@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sqlite3
 import uuid
+from unittest import mock
 
 import pytest
 
@@ -11,12 +15,14 @@ from emolab.labeling.form import controls
 from emolab.labeling.label_studio import duplicate_queries
 from emolab.labeling.label_studio.client import Studio, connect
 from emolab.labeling.label_studio.duplicate_queries import State
+from emolab.labeling.server import installation
 from emolab.labeling.sync.pull import PullReport, pull
 from emolab.labeling.sync.push import push
 from emolab.workspace import Workspace
+from tests.support.calling import emolab as command
 from tests.support.proxy import Proxy
 from tests.support.servers import LabelStudioServer
-from tests.support.syncing import add_samples, ledger, named, other_machine, say, task_of, there
+from tests.support.syncing import add_samples, environment, ledger, named, other_machine, say, task_of, there
 
 pytestmark = pytest.mark.labelstudio
 IMPORT = r"POST /api/projects/\d+/import\?.*return_task_ids"
@@ -305,6 +311,32 @@ def test_an_answer_given_right_before_the_deletion_is_kept(
     pull(team, studio)
     assert (labels(team), main_task(team, studio)) == (["sadness"], twin)
     quiet(team, studio)
+
+
+def test_an_answer_that_the_server_does_not_count_is_kept_too(
+    team: Workspace, studio: Studio, people: list[Studio], label_studio: LabelStudioServer
+) -> None:
+    """Label Studio's counts stand still after two projects were deleted at once, until it is started again."""
+    twin = late(team, studio)
+    database = label_studio.server.folder / "data" / installation.DATABASE
+
+    def answer() -> None:
+        say(people[0], twin, "sadness")
+        with contextlib.closing(sqlite3.connect(database, timeout=60)) as there, there:
+            there.execute("UPDATE task SET total_annotations = 0 WHERE id = ?", (twin,))
+
+    with Proxy(label_studio.url) as proxy, connect(proxy.url, label_studio.token) as front:
+        fault = proxy.fault(r"POST /api/dm/actions/.*delete_tasks", "call", action_on=answer)
+        report = pull(team, front)
+    assert fault.hits == 1
+    assert report.doubles_removed == 1, "the other one, which was still empty, went"
+    pull(team, studio)
+    assert (labels(team), main_task(team, studio)) == (["sadness"], twin)
+    with mock.patch.dict(os.environ, environment(label_studio.url, label_studio.token)):
+        told = command("-w", team.root, "label", "pull", "--reconcile")
+    assert "does not count the answers to 1 task" in " ".join(told.err.split())
+    say(people[1], twin, "sadness")  # which makes the server count again
+    assert pull(team, studio).uncounted == 0
 
 
 def test_two_machines_choose_the_same_task(team: Workspace, studio: Studio, people: list[Studio]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emolab.labeling.answers import timestamps
 from emolab.labeling.label_studio.tasks import UID
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ AT_ONCE = 100
 MARK = "emolab_twin_of"
 # ``include`` also filters the fields of nested answers, so theirs are named as well. ``drafts`` would show those of
 # this token's user only; ``draft_exists`` knows of everybody's.
-_FIELDS = "id,data,meta,is_labeled,draft_exists,annotations,completed_by,was_cancelled"
+_FIELDS = "id,updated_at,data,meta,is_labeled,draft_exists,annotations,completed_by,was_cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class State:
     project: int
     task: int
     uid: str | None
+    updated_at: str
     people: int
     touched: bool  # answered, skipped, or a draft begun
     finished: bool  # out of the queue
@@ -69,14 +71,20 @@ def restore(studio: Studio, state: State, overlap: int) -> None:
     studio.http.call("PATCH", f"/api/tasks/{state.task}/", json=fields)
 
 
-def delete_untouched(studio: Studio, project: int, tasks: Sequence[int]) -> None:
-    """Delete those of ``tasks`` that nobody has answered, skipped or begun at this very moment: the server looks."""
+def delete_untouched(studio: Studio, project: int, tasks: Sequence[State]) -> None:
+    """Delete those of ``tasks`` that nobody has answered, skipped or begun at this very moment: the server looks.
+
+    Its counts of answers may stand still (Label Studio 1.23, after two projects were deleted at once), but not the
+    moment of the last change: what changed after the newest of these was seen stays too.
+    """
     for start in range(0, len(tasks), AT_ONCE):
-        part = list(tasks[start : start + AT_ONCE])
+        part = [state.task for state in tasks[start : start + AT_ONCE]]
+        seen = timestamps.newest(state.updated_at for state in tasks[start : start + AT_ONCE])
         none = [_number(name, 0) for name in ("total_annotations", "cancelled_annotations")]
+        items = [_ids(part), *none, _NO_DRAFT, *([_unchanged_since(timestamps.written(seen))] if seen else [])]
         body = {
             "selectedItems": {"all": False, "included": part},
-            "filters": {"conjunction": "and", "items": [_ids(part), *none, _NO_DRAFT]},
+            "filters": {"conjunction": "and", "items": items},
         }
         studio.http.call("POST", "/api/dm/actions/", params={"id": "delete_tasks", "project": project}, json=body)
 
@@ -86,6 +94,10 @@ _NO_DRAFT = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type":
 
 def _ids(tasks: Sequence[int]) -> dict[str, object]:
     return {"filter": "filter:tasks:id", "operator": "in_list", "type": "List", "value": list(tasks)}
+
+
+def _unchanged_since(moment: str) -> dict[str, object]:
+    return {"filter": "filter:tasks:updated_at", "operator": "less_or_equal", "type": "Datetime", "value": moment}
 
 
 def _number(column: str, value: int) -> dict[str, object]:
@@ -101,6 +113,7 @@ def _state(project: int, raw: JsonObject) -> State:
         project=project,
         task=raw.key("id"),
         uid=str(uid) if uid else None,
+        updated_at=raw.text("updated_at"),
         people=len(people),
         touched=bool(given) or raw.flag("draft_exists"),
         finished=raw.flag("is_labeled"),

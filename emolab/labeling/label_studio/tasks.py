@@ -22,7 +22,7 @@ _ANSWERS = (
     "annotations,result,completed_by,was_cancelled,ground_truth,lead_time,parent_prediction,parent_annotation,updated_by,"
     "created_at"
 )
-_FIELDS = f"id,updated_at,data,{_ANSWERS}"
+_FIELDS = f"id,updated_at,data,total_annotations,{_ANSWERS}"
 
 
 class Tasks(Projects):

@@ -58,7 +58,7 @@ def settle(studio: Studio, groups: Mapping[str, Iterable[Place]], *, overlap: in
             break
         seen = _look(studio, todo)
         done.removed -= seen.keys()  # answered at the last moment, so the server kept it
-        doomed: dict[int, list[int]] = defaultdict(list)
+        doomed: dict[int, list[State]] = defaultdict(list)
         again: dict[str, set[Place]] = {}
         for uid, places in todo.items():
             group = sorted((seen[place] for place in places if place in seen), key=_rank)
@@ -71,7 +71,7 @@ def settle(studio: Studio, groups: Mapping[str, Iterable[Place]], *, overlap: in
             for state in rest:
                 place = (state.project, state.task)
                 if not state.touched:
-                    doomed[state.project].append(state.task)
+                    doomed[state.project].append(state)
                     again[uid] = {(s.project, s.task) for s in group}
                 elif not state.closed:
                     keeper = first.task
@@ -81,7 +81,7 @@ def settle(studio: Studio, groups: Mapping[str, Iterable[Place]], *, overlap: in
                     done.watched.add(place)
         for project, tasks in doomed.items():
             patiently(lambda p=project, t=tasks: duplicate_queries.delete_untouched(studio, p, t))  # type: ignore[misc]
-            done.removed |= {(project, task) for task in tasks}
+            done.removed |= {(project, state.task) for state in tasks}
         todo = again
     if todo:
         done.removed -= _look(studio, todo).keys()

@@ -16,7 +16,7 @@ from emolab.catalog import events
 from emolab.catalog.campaign import answers, remotes
 from emolab.catalog.privacy.tombstones import Tombstones
 from emolab.errors import EmolabError, ServerError
-from emolab.labeling.answers import changes, pseudonyms, record_votes, shown_guess
+from emolab.labeling.answers import changes, pseudonyms, record_votes, shown_guess, uncounted
 from emolab.labeling.form import controls, team_questions
 from emolab.labeling.label_studio.retry import patiently, told_to
 from emolab.labeling.sync import project
@@ -179,6 +179,7 @@ def _pull(sides: _Sides, mine: Project, remote: RemoteProject, total: PullTotal)
         changed.forgotten = len(sides.forgotten.among(task.uid for task in seen.tasks if task.uid))
         changed.foreign -= changed.forgotten
         _store(tx, mine, seen, changed)
+    total.uncounted += uncounted.uncounted(studio, seen.tasks)
     total.add(mine.title, changed, seen.settled, tasks=len(seen.tasks), people=len(strangers))
 
 

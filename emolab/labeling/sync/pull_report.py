@@ -31,6 +31,7 @@ class PullReport(Result):
     twins_closed: int = 0  # second tasks with answers (or drafts), taken out of the queue
     projects_removed: int = 0  # empty projects of the same title
     projects_merged: tuple[int, ...] = ()  # further projects of the title, new to us: they count
+    uncounted: int = 0  # tasks whose answers the server does not count: it hands them out again
     by_others: int = 0  # of the new and edited ones: written or changed by somebody else in the annotator's name
     rejected: Mapping[str, int] = field(default_factory=dict)
     people: int = 0  # annotators seen for the first time
@@ -60,6 +61,7 @@ class PullTotal:
     people: int = 0
     settled: Settled = field(default_factory=Settled)
     removed: int = 0
+    uncounted: int = 0
     merged: list[int] = field(default_factory=list)
     surplus: dict[str, list[RemoteProject]] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
@@ -93,6 +95,7 @@ class PullTotal:
             twins_closed=len(self.settled.closed),
             projects_removed=self.removed,
             projects_merged=tuple(self.merged),
+            uncounted=self.uncounted,
             by_others=ledger.by_others,
             rejected=dict(ledger.rejected.most_common()),
             people=self.people,

@@ -49,8 +49,11 @@ if django.VERSION < (5, 1):
         "or newer"
     )
 stock = importlib.import_module(STOCK)
-if not hasattr(stock, "DATABASES") or not hasattr(stock, "MIDDLEWARE"):
-    raise ImproperlyConfigured("This label-studio has no settings DATABASES and MIDDLEWARE, which emolab changes")
+_CHANGED = ("DATABASES", "MIDDLEWARE", "INSTALLED_APPS")
+if not all(hasattr(stock, name) for name in _CHANGED):
+    raise ImproperlyConfigured(
+        f"This label-studio lacks one of the settings {', '.join(_CHANGED)}, which emolab changes"
+    )
 
 _database = dict(stock.DATABASES["default"])
 if _database.get("ENGINE") != "django.db.backends.sqlite3":
@@ -69,6 +72,8 @@ _others = [name for name in MIDDLEWARE if re.search("retry|locked", name, re.IGN
 if _others:
     raise ImproperlyConfigured(f"This label-studio repeats requests in a way that emolab does not know: {_others[0]}")
 MIDDLEWARE.append("emolab_studio.read_only_exports.ReadingOnly")
+
+INSTALLED_APPS = [*stock.INSTALLED_APPS, "emolab_studio.server_app.ServerApp"]
 
 if os.environ.get("EMOLAB_CREATES_DATABASE"):
     from emolab_studio.migrations_speed import speed_up
