@@ -93,3 +93,11 @@ def test_an_unknown_kind_is_explained() -> None:
     assert {"image", "audio"} <= set(KINDS)
     with pytest.raises(UnknownName, match="modality of the demo"):
         open_kind("smell")
+
+
+def test_the_network_of_a_demo_knows_such_samples_and_has_not_learned_them() -> None:
+    voices, faces = open_kind("audio"), open_kind("image")
+    assert voices.backbone_for(voices.title) == "bands", "vowels from a formula are no speech"
+    assert voices.backbone_for("ravdess") == "bands", "voice16 has learned these"
+    assert voices.backbone_for("tess") == "voice16"
+    assert (faces.backbone_for(faces.title), faces.backbone_for("ferplus")) == ("face48", "hog")

@@ -54,6 +54,7 @@ class DemoKind:
     ``noun`` is what one is called, its plural ends in s; ``title`` what all that emolab makes are called, ``making``
     and ``made`` the verbs for that ("Drawing", "drew"). The head of the modality's own network is solved; ``stand_in``
     takes its place where that learned from the data set itself, and is empty where the modality learns by itself.
+    ``alike``: what emolab makes is enough like what the own network learned from; else ``stand_in`` is used for it too.
     ``settings`` are lines of ``emolab.toml`` by section, beside those of the policies. ``plays``: the page has a
     player for each.
     """
@@ -67,6 +68,7 @@ class DemoKind:
     classes: tuple[str, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     stand_in: str = "hog"
+    alike: bool = True
     plays: bool = False
 
     @property
@@ -89,8 +91,10 @@ class DemoKind:
     def backbone_for(self, title: str) -> str:
         """The network whose head is solved on the data set ``title``; none that has seen it would be fair."""
         own = open_modality(self.modality).network
-        untaught = own is None or bundled.folder(own.name) is None
-        return self.stand_in if own is None or untaught or title in own.readers else own.name
+        if own is None or bundled.folder(own.name) is None:
+            return self.stand_in
+        unfit = title in own.readers or (title == self.title and not self.alike)
+        return self.stand_in if unfit else own.name
 
 
 def file_of(name: str) -> str:
