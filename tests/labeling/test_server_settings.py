@@ -116,6 +116,29 @@ def test_who_hears_no_signals_silences_nobody_else_and_puts_them_back(tmp_path: 
     assert said["at last"] == (loud if mended else silent)
 
 
+#: What emolab's part of the server does with a release whose module of helpers is this.
+READY = "import emolab_studio; from emolab_studio.server_app import ServerApp; ServerApp('s', emolab_studio).ready()"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (None, "This label-studio has no module core, which emolab changes"),
+        ("class temporary_disconnect_all_signals: pass", "switches signals off in a way that emolab does not know"),
+        ("", ""),
+    ],
+)
+def test_a_release_with_other_signals_is_refused_and_one_without_is_fine(
+    tmp_path: Path, source: str | None, said: str
+) -> None:
+    if source is not None:
+        (tmp_path / "core" / "utils").mkdir(parents=True)
+        (tmp_path / "core" / "utils" / "common.py").write_text(source)
+    done = python(READY, tmp_path)
+    assert (done.returncode, "ImproperlyConfigured" in done.stderr) == (int(bool(said)), bool(said)), done.stderr
+    assert said in done.stderr
+
+
 #: Every field of every model of a package of Django's own, copied by its ``clone`` and by the quick one, twice each.
 COPIES = """
 import django
