@@ -117,6 +117,7 @@ OPTIONS = {
 #: (Function, option) -> argument, where only this function calls it so.
 OPTIONS_OF = {
     ("export", "out"): "file",
+    ("features", "out"): "file",
     ("privacy_report", "subject"): "subject",
     ("privacy_report", "annotator"): "annotator",
     ("forget", "annotator"): "annotators",

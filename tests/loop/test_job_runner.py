@@ -77,8 +77,7 @@ def test_a_job_gives_what_was_asked_to_be_kept_and_what_it_prints_is_nobodys(
 def test_while_one_runs_no_other_begins_and_all_see_how_far_it_is(jobs: JobRunner, workspace: Workspace) -> None:
     jobs.start(asked("waits"))
     until(lambda: job_steps.begun(workspace))
-    seen = jobs.view()
-    assert seen is not None and [task["text"] for task in seen.tasks] == ["waiting"]
+    until(lambda: [task["text"] for task in jobs.view().tasks] == ["waiting"])  # type: ignore[union-attr]
     with pytest.raises(EmolabError, match="ann has something running"):
         jobs.start(asked("counts", name="2", words={"n": 1}))
     assert jobs.start(asked("waits")).id == "1"
