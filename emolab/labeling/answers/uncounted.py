@@ -1,8 +1,8 @@
 """Whether Label Studio still counts the answers it holds.
 
-From 1.20 to 1.23 at least it stops when several projects are deleted at once, until it is started again: it takes the
-receivers of its signals away for the time of a deletion, and the second deletion puts none back. Its queue then asks
-more people about a sample than were wanted. The embedded server is mended (``emolab_studio.silent_signals``); of
+Release 1.23 stops when several projects are deleted at once, until it is started again: it takes the receivers of its
+signals away for the time of a deletion, and the second deletion puts none back. Its queue then asks more people about
+a sample than were wanted. The embedded server is mended (``emolab_studio.silent_signals``); of
 others this is told.
 """
 
