@@ -46,6 +46,14 @@ def test_brackets_in_titles_and_labels_are_shown_as_written(session: Session, wo
     assert printed(session).count(word) == 9
 
 
+def test_answers_that_the_server_does_not_count_are_told_once_and_while_watching(session: Session) -> None:
+    report = PullReport(projects=("faces",), new=2, uncounted=2)
+    pull._show(session, report)
+    assert "Label Studio does not count the answers to 2 tasks" in " ".join(printed(session).split())
+    assert "2 tasks not counted by Label Studio: start it again" in pull._line(report)
+    assert "not counted" not in pull._line(PullReport(projects=("faces",), new=2))
+
+
 def test_status_shows_a_title_with_brackets(
     workspace: Workspace, run_cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

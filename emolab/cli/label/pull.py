@@ -71,6 +71,8 @@ def _line(report: PullReport) -> str:
         parts.append(f"{many(report.reordered, 'open task')} in a new place")
     if report.recalled:
         parts.append(f"{many(report.recalled, 'task')} taken off the server, without consent")
+    if report.uncounted:
+        parts.append(f"[yellow]{many(report.uncounted, 'task')} not counted by Label Studio: start it again[/]")
     return f"[dim]{datetime.now():%H:%M:%S}[/]  " + " · ".join(parts)
 
 
