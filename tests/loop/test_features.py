@@ -187,6 +187,9 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         emolab.features(workspace, tmp_path / "file" / "table.csv")
+    with pytest.raises(DataError, match="absent is no folder"):
+        emolab.features(workspace, tmp_path / "absent" / "table.csv")
+    assert not [*workspace.cache.glob("measures-*")], "said before anything is measured"
     (tmp_path / "table.npz").write_text("old")
 
     def full(*_: object, **__: object) -> None:

@@ -117,15 +117,17 @@ def _samples(workspace: Workspace) -> tuple[dict[str, Sample], dict[str, str], l
 
 
 def _target(file: Path) -> Path:
-    """``file``; raises where its name says no format or nothing here writes it."""
+    """``file``; raises where its name says no format, nothing here writes it or its folder is not there."""
     from importlib.util import find_spec
 
-    from emolab.errors import ConfigError, MissingExtra
+    from emolab.errors import ConfigError, DataError, MissingExtra
 
     if file.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{file.name} says no format.", hint=f"Let its name end in {', '.join(SUFFIXES)}.")
     if file.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         raise MissingExtra("pyarrow", "data")
+    if not file.parent.is_dir():  # known before minutes are spent
+        raise DataError(f"{file} cannot be written: {file.parent} is no folder.", hint="Make it, or name another file.")
     return file
 
 
