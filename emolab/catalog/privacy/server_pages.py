@@ -5,7 +5,8 @@
    them.
 2. ``VACUUM (FULL)`` of ``pg_statistic``, whose old rows hold values of the tables.
 3. A look whether that was enough. A session with an older view of the data makes the server copy deleted rows as well;
-   then the table's ``relfrozenxid`` is not newer than the deletion.
+   then the table's ``relfrozenxid`` is not newer than the deletion. A worker of autovacuum is such a session for a
+   moment. Statements for somebody else end with the same look.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _ROLES = """
     FROM pg_class AS c, pg_database AS d
     WHERE c.oid = to_regclass(:name) AND d.datname = current_database()
 """
+_NOW = "txid_current() % 4294967296"
 _WHO = "'process ' || pid || ' (' || concat_ws(', ', usename, nullif(application_name, ''), state) || ')'"
 _OLDER = f"""
     SELECT {_WHO} FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker' AND (
@@ -55,6 +57,12 @@ _READERS = f"""
     WHERE pid <> pg_backend_pid() AND granted AND relation = to_regclass(:name)
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """  # noqa: S608
+_LOOK = (
+    "DO $$ DECLARE kept text; BEGIN SELECT string_agg(relname, ', ') INTO kept FROM pg_class, (VALUES {}) "
+    "AS least (id, mark) WHERE oid = id AND age(relfrozenxid) >= age(mark::xid); IF kept IS NOT NULL THEN "
+    "RAISE EXCEPTION 'What was deleted still lies in the files of %', kept USING HINT = 'Another session saw the data "
+    "as they were. Let it end (pg_stat_activity), and run all of this again.'; END IF; END $$"
+)
 
 
 def rewrite(catalog: Catalog, *, wait: float) -> list[str]:
@@ -76,11 +84,29 @@ def rewrite(catalog: Catalog, *, wait: float) -> list[str]:
 
 
 def _all_written(connection: Connection, wait: float) -> list[str]:
-    left = list[str]()
+    mark = connection.execute(text(f"SELECT {_NOW}")).scalar_one()
+    left = dict[str, list[str]]()
     for name, table in sorted(schema.metadata.tables.items()):
         statements = [*_without_statistics(connection, table), f"VACUUM (FULL, ANALYZE) {name}"]
-        left += _written(connection, name, statements, wait)
-    return left + _written(connection, _STATISTICS, [f"VACUUM (FULL) {_STATISTICS}"], wait)
+        left[name] = _written(connection, name, statements, wait)
+    left[_STATISTICS] = _written(connection, _STATISTICS, [f"VACUUM (FULL) {_STATISTICS}"], wait)
+    return _for_the_owner({name: statements for name, statements in left.items() if statements}, mark)
+
+
+def _for_the_owner(left: dict[str, list[str]], mark: int) -> list[str]:
+    """The statements of each table that is ``left``, and last one that fails where a table still holds deleted rows.
+
+    ``mark``: a transaction newer than the deletion. Of the statistics the rows that the earlier statements replace are
+    to go as well, so that their mark is taken in between.
+    """
+    if not left:
+        return []
+    last = left.pop(_STATISTICS, [])
+    old = [f"(to_regclass('{name}'), '{mark}')" for name in left]
+    if last:
+        last.insert(0, f"SELECT set_config('emolab.mark', ({_NOW})::text, false)")
+        old.append(f"(to_regclass('{_STATISTICS}'), current_setting('emolab.mark'))")
+    return [*(each for statements in left.values() for each in statements), *last, _LOOK.format(", ".join(old))]
 
 
 def _written(connection: Connection, name: str, statements: list[str], wait: float) -> list[str]:
@@ -88,7 +114,7 @@ def _written(connection: Connection, name: str, statements: list[str], wait: flo
 
     Raises :class:`EmolabError` where others keep the server from it for ``wait`` seconds.
     """
-    mark = connection.execute(text("SELECT txid_current() % 4294967296")).scalar_one()  # newer than every deletion
+    mark = connection.execute(text(f"SELECT {_NOW}")).scalar_one()  # newer than every deletion
     about = {"name": name, "mark": str(mark)}
     if not connection.execute(text(_ROLES), about).one().may and not _maintains(connection, name):
         return statements

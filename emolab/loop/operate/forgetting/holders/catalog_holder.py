@@ -100,8 +100,8 @@ def _written_anew(catalog: Catalog) -> list[str]:
 
 
 def _psql(url: URL, statements: Sequence[str]) -> str:
-    """What runs ``statements`` as the owner of the database at ``url``."""
-    where = {"-h": url.host, "-p": url.port, "-d": url.database}
+    """What runs ``statements`` as the owner of the database at ``url``, up to one that fails."""
+    where = {"-h": url.host, "-p": url.port, "-d": url.database, "-v": "ON_ERROR_STOP=1"}
     parts = [part for option, value in where.items() if value for part in (option, str(value))]
     parts += [part for statement in statements for part in ("-c", statement)]
     return f"As the owner of the catalog's database: psql -U OWNER {shlex.join(parts)}"
