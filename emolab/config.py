@@ -203,7 +203,7 @@ class ServeConfig:
     rate: float = 0.0  # requests per second of one caller, with bursts of twice as many; 0: no limit
     watch: float = 3.0  # seconds between looks into the catalog for the champion; a promotion is seen within a second
     shadow_share: float = 0.1  # of requests that a candidate answers unseen (--shadow)
-    log: bool = False  # keep embeddings, probabilities and quality of what is answered, without pixels or names
+    log: bool = False  # keep embeddings, probabilities and quality of what is answered; no pixels, words or names
     log_days: int = 400  # days that this log goes back
     log_bytes: int = 4 << 30  # of this log; its oldest days go first
     unsure: float = 0.0  # answers whose best class has a lower probability than this are marked

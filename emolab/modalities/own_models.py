@@ -69,6 +69,16 @@ class OwnModel(Protocol):
         ...
 
     @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """The probability (k,) from which each class is a label, where :meth:`labels` says the nearest one of none."""
+        ...
+
+    @property
+    def quality_names(self) -> tuple[str, ...]:
+        """What :meth:`quality` measures, in words."""
+        ...
+
+    @property
     def temperature(self) -> float | None:
         """The temperature of its probabilities; ``None`` where an earlier emolab learned it and fitted none."""
         ...
@@ -102,6 +112,10 @@ class OwnModel(Protocol):
         self, media: Sequence[bytes | Path]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[int, str]]:
         """Probabilities (n, k) as in :meth:`answers`, features (n, d) that tell samples apart, and what is unread."""
+        ...
+
+    def quality(self, media: Sequence[bytes | Path]) -> NDArray[np.float32]:
+        """What is measured (n, q) of each of ``media`` (n), beside what is said of it, in the order of the names."""
         ...
 
     def unlearned(self, media: Sequence[bytes | Path]) -> NDArray[np.float32]:

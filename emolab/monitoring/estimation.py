@@ -53,8 +53,8 @@ class AccuracyEstimate:
 class AccuracyEstimator:
     """Learns from judged samples how often answers are right.
 
-    ``judged`` with ``truth`` (n,), class numbers, which the model has not learned from. Raises :class:`DataError` for
-    fewer than 100.
+    ``judged`` with ``truth``, which the model has not learned from: class numbers (n,), or which classes apply (n, k),
+    as in :func:`hits`. Raises :class:`DataError` for fewer than 100.
     """
 
     def __init__(self, judged: Observations, truth: NDArray[np.integer[Any]]) -> None:
@@ -65,7 +65,7 @@ class AccuracyEstimator:
                 f"{len(judged):,} judged samples are too few to estimate accuracy from; {FEWEST} are needed.",
                 hint="Label more samples that the model has not learned from.",
             )
-        self._right = (judged.probs.argmax(axis=1) == truth).astype(np.float64)
+        self._right = hits(judged, truth).astype(np.float64)
         most = min(COMPONENTS, judged.embeddings.shape[1], len(judged) // SAMPLES_EACH)
         self._middle = np.asarray(judged.embeddings, dtype=np.float64).mean(axis=0)
         _, _, axes = np.linalg.svd(judged.embeddings - self._middle, full_matrices=False)
@@ -111,6 +111,16 @@ class AccuracyEstimator:
 
     def _standard(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.clip((raw - self._shift) / self._scale, -6, 6), dtype=np.float64)
+
+
+def hits(seen: Observations, truth: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Whether each answer (n,) is right: the likeliest class is the true one of class numbers (n,).
+
+    Where ``truth`` (n, k) says which classes apply, because samples may have several labels: it is one of them.
+    """
+    best = seen.probs.argmax(axis=1)
+    right: NDArray[np.bool_] = best == truth if truth.ndim == 1 else truth[np.arange(len(best)), best] > 0
+    return right
 
 
 def density_ratio(reference: Floats, window: Floats) -> NDArray[np.float64]:

@@ -30,5 +30,12 @@ def waves(reference: Floats, values: Floats) -> NDArray[np.float64]:
 
 
 def change(reference: Floats, values: Floats, *, unit: str = "") -> str:
-    """Both medians in words."""
-    return f"median {np.median(reference):.3g}{unit} -> {np.median(values):.3g}{unit}"
+    """Both medians in words; both means, where the medians are one number, as of a share that is mostly 0.
+
+    >>> change(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 9]))
+    'mean 0.25 -> 2.25'
+    """
+    before, now = (f"{np.median(column):.3g}{unit}" for column in (reference, values))
+    if before != now:
+        return f"median {before} -> {now}"
+    return f"mean {np.mean(reference):.3g}{unit} -> {np.mean(values):.3g}{unit}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.errors import DataError
+from emolab.stats import multilabel
 
 Floats = NDArray[np.floating[Any]]
 
@@ -22,6 +23,9 @@ class Observations:
     """What one model saw and said, a row each sample: ``probs`` (n, k), rows sum to 1; ``embeddings`` (n, d), d may be
     0; ``quality`` columns (n,) by name, such as brightness or snr.
 
+    Where samples may have several labels, each probability is that of a class by itself, and ``thresholds`` (k,) say
+    from which one on it is a label; they are empty where every sample has one label.
+
     ``agreement`` (m,) and ``seconds`` (m,) are of annotators and have rows of their own: for each sample they labelled
     the share of its votes that its commonest class got, and for each vote how long it took. Both may be empty.
     """
@@ -32,6 +36,7 @@ class Observations:
     quality: Mapping[str, Floats] = field(default_factory=dict)
     agreement: Floats = field(default_factory=lambda: np.empty(0))
     seconds: Floats = field(default_factory=lambda: np.empty(0))
+    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         n, k = self.probs.shape
@@ -39,6 +44,8 @@ class Observations:
         if len(self.embeddings) != n or k != len(self.classes) or wrong:
             shapes = f"probs {self.probs.shape}, embeddings {self.embeddings.shape}, {len(self.classes)} classes"
             raise DataError(f"Columns of different lengths: {shapes}{''.join(', ' + name for name in wrong)}.")
+        if len(self.thresholds) not in (0, k):
+            raise DataError(f"{len(self.thresholds):,} thresholds for {k:,} classes.")
         columns = {"probs": self.probs, "embeddings": self.embeddings, **self.quality}
         columns |= {"agreement": self.agreement, "seconds": self.seconds}
         for name, column in columns.items():
@@ -47,6 +54,13 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.probs)
+
+    def answers(self) -> NDArray[np.bool_]:
+        """Which classes (n, k) the model said of each sample: the likeliest one, or all labels of several."""
+        if self.thresholds:
+            return multilabel.labels(self.probs, np.array(self.thresholds))
+        likeliest: NDArray[np.bool_] = self.probs.argmax(axis=1)[:, None] == np.arange(len(self.classes))[None, :]
+        return likeliest
 
     def rows(self, chosen: NDArray[np.int64] | slice) -> Observations:
         """Those samples alone; the annotators' columns stay whole."""
@@ -57,6 +71,7 @@ class Observations:
             quality={name: column[chosen] for name, column in self.quality.items()},
             agreement=self.agreement,
             seconds=self.seconds,
+            thresholds=self.thresholds,
         )
 
 
@@ -73,13 +88,15 @@ def joined(parts: Sequence[Observations]) -> Observations:
         quality={name: np.concatenate([part.quality[name] for part in parts]) for name in first.quality},
         agreement=np.concatenate([part.agreement for part in parts]),
         seconds=np.concatenate([part.seconds for part in parts]),
+        thresholds=first.thresholds,
     )
 
 
 def alike(one: Observations, other: Observations) -> bool:
-    """Whether both have the same classes, in the same order, and the same columns."""
+    """Whether both have the same classes, in the same order, the same thresholds, and the same columns."""
     return (
         one.classes == other.classes
+        and one.thresholds == other.thresholds
         and set(one.quality) == set(other.quality)
         and one.embeddings.shape[1] == other.embeddings.shape[1]
     )

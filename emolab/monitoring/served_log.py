@@ -1,4 +1,4 @@
-"""What a served model saw and said, as columns on disk: embeddings, probabilities and quality, never a pixel or a name.
+"""What a served model saw and said, as columns on disk: embeddings, probabilities, quality; no pixel, word or name.
 
 ``FOLDER/MODEL/about.json`` says which columns there are. ``FOLDER/MODEL/DAY/PART.COLUMN.bin`` holds one column of one
 day (UTC) by one server, a fixed number of bytes a row, appended to and never rewritten. A crash can leave the last row
@@ -37,12 +37,13 @@ _ROWS_BETWEEN = 10_000
 @dataclass(frozen=True, kw_only=True)
 class LogShape:
     """The columns of one model's log: its id, its ``classes`` in order, ``width`` of the embeddings, and the names of
-    the quality columns."""
+    the quality columns. ``thresholds`` are those of :class:`emolab.monitoring.reference.Observations`."""
 
     model: str
     classes: tuple[str, ...]
     width: int
     quality: tuple[str, ...]
+    thresholds: tuple[float, ...] = ()
 
     def columns(self) -> dict[str, int]:
         """Column -> numbers a row; one without any is not kept."""
@@ -51,7 +52,8 @@ class LogShape:
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {"version": 1, **vars(self), "classes": list(self.classes), "quality": list(self.quality)}
+        lists = {name: list(getattr(self, name)) for name in ("classes", "quality", "thresholds")}
+        return {"version": 1, **vars(self), **lists}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,7 @@ def shape_of(home: Path) -> LogShape:
             classes=tuple(told["classes"]),
             width=told["width"],
             quality=tuple(told["quality"]),
+            thresholds=tuple(told.get("thresholds", ())),  # logs that an earlier emolab began have none
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{home / _ABOUT} does not say what the log holds.", hint=f"Move {home} away.") from error

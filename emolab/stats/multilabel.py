@@ -53,6 +53,16 @@ def labels(probs: Floats, thresholds: Floats) -> NDArray[np.bool_]:
     return said
 
 
+def applying(shares: Floats) -> NDArray[np.bool_]:
+    """Which classes (n, k) are labels by ``shares`` (n, k) of votes: those with half of what the leader has, or more.
+
+    >>> applying(np.array([[0.4, 0.4, 0.2], [0.7, 0.3, 0.0]])).tolist()
+    [[True, True, True], [True, False, False]]
+    """
+    found: NDArray[np.bool_] = shares >= shares.max(axis=1, keepdims=True) / 2
+    return found
+
+
 def log_odds(probs: Floats) -> NDArray[np.float64]:
     """``ln(p / (1 - p))`` of each probability, finite also for 0 and 1."""
     safe = np.clip(probs.astype(np.float64), 1e-30, 1 - 1e-9)

@@ -10,7 +10,6 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ from PIL import Image
 
 from emolab.errors import ConfigError
 from emolab.loop.operate import served_columns
+from emolab.loop.operate.logged_models import PICTURE_QUALITY
 from emolab.loop.operate.serve import open_service
-from emolab.loop.operate.served_columns import FOLDER, QUALITY, ServedColumns
+from emolab.loop.operate.served_columns import FOLDER, ServedColumns
 from emolab.monitoring.served_log import logged, read
 from emolab.progress import Progress
 from emolab.taxonomy import PRESETS
@@ -62,7 +62,7 @@ def test_the_log_holds_what_was_answered_and_no_warming_up(tmp_path: Path) -> No
     said = sorted(tuple(np.round(answer.faces[0].probs, 5).tolist()) for answer in answers)
     assert sorted(tuple(np.round(row, 5).tolist()) for row in found.probs) == said
     assert found.embeddings.shape == (5, 184)
-    assert found.shape.quality == QUALITY
+    assert found.shape.quality == PICTURE_QUALITY
     assert np.all((found.quality[:, 1] > 0.4) & (found.quality[:, 1] < 0.6))  # random pixels are half as light as white
 
 
@@ -90,7 +90,11 @@ class _Network:
     """What of a network the log asks for."""
 
     id, classes = "m" * 64, ("joy", "anger", "fear")
-    preprocessing = SimpleNamespace(has_faces=False)
+    thresholds, quality_names = (), ()
+
+    @staticmethod
+    def quality(shown: Any) -> Any:
+        return np.empty((len(shown), 0), np.float32)
 
 
 def batch(seed: int) -> tuple[Any, ...]:
@@ -132,7 +136,7 @@ def test_a_fault_in_the_log_stops_neither_answers_nor_the_end_of_a_server(
     def falls_over(*_: object) -> None:
         raise ValueError("a fault")
 
-    monkeypatch.setattr(served_columns, "measured", falls_over)
+    monkeypatch.setattr(_Network, "quality", falls_over)
     monkeypatch.setattr(served_columns, "_SECONDS_TO_END", 5.0)
     said: list[str] = []
     log = ServedColumns(tmp_path, days=9, most=1 << 30, warn=said.append)
@@ -151,7 +155,7 @@ def test_a_disk_that_does_not_answer_lets_a_server_end_and_its_rows_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers, most = threading.Event(), 4
-    monkeypatch.setattr(served_columns, "measured", lambda *_: answers.wait(50))
+    monkeypatch.setattr(_Network, "quality", lambda *_: answers.wait(50))
     monkeypatch.setattr(served_columns, "MOST_WAITING", most)
     monkeypatch.setattr(served_columns, "_SECONDS_TO_END", 0.3)
     said: list[str] = []

@@ -76,9 +76,43 @@ def test_a_class_mix_that_moved_in_the_probabilities_alone_is_named() -> None:
     assert found.moved[0].startswith("mean probability of ")
 
 
-def test_a_column_that_never_varies_says_nothing() -> None:
-    flat = replace(observations(200, 0), embeddings=np.zeros((200, 4)), quality={"size": np.full(200, 48.0)})
-    assert {"embedding_mmd", "domain_classifier", "input_quality"} <= set(Watch(flat).left_out)
+def test_embeddings_that_never_vary_say_nothing() -> None:
+    flat = replace(observations(200, 0), embeddings=np.zeros((200, 4)))
+    assert {"embedding_mmd", "domain_classifier"} <= set(Watch(flat).left_out)
+
+
+@pytest.mark.parametrize("before", [0, 5])
+def test_a_column_of_quality_that_hardly_varies_is_counted(before: int) -> None:
+    size = np.r_[np.full(200 - before, 48.0), np.full(before, 96.0)]
+    reference = replace(observations(200, 0), quality={"size": size})
+    test = DETECTORS.load("input_quality")(reference)
+    same = replace(observations(100, 1), quality={"size": np.full(100, 48.0)})
+    assert test(same).p > 0.5
+    assert test(same).moved == ()
+    other = replace(same, quality={"size": np.r_[np.full(70, 48.0), np.full(30, 96.0)]})
+    found = test(other)
+    assert found.p < 1e-6
+    assert found.moved == (f"size other than 48 {before / 2:.1f}% -> 30.0%",)
+    both = DETECTORS.load("input_quality")(replace(reference, quality={"size": size, "width": size}))
+    assert both(replace(other, quality=dict.fromkeys(("size", "width"), other.quality["size"]))).p == 2 * found.p
+    assert test(same.rows(slice(0, 0))).p == 1
+
+
+def test_rare_values_beside_usual_columns_raise_no_false_alarms_and_are_seen() -> None:
+    rng = np.random.default_rng(0)
+
+    def drawn(n: int, *, rare: float = 0.003, darker: float = 0.0) -> Observations:
+        made = observations(n, int(rng.integers(1 << 30)), darker=darker, rows=0)
+        return replace(made, quality={"brightness": made.quality["brightness"], "masked": rng.random(n) < rare})
+
+    test = DETECTORS.load("input_quality")(drawn(2000))
+    p = np.array([test(drawn(150)).p for _ in range(400)])
+    assert (p < 0.01).mean() <= 0.02
+    assert (p < 0.001).mean() <= 0.005
+    assert test(drawn(150, rare=0.2)).moved[0].startswith("masked other than 0 ")
+    assert test(drawn(150, rare=0.2)).p < 1e-9
+    assert test(drawn(150, darker=0.15)).moved[0].startswith("brightness median ")
+    assert test(drawn(150, darker=0.15)).p < 1e-4
 
 
 def test_a_look_raises_the_alarm_for_the_span_that_shows_the_change() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ from emolab.loop.operate.alerting import tell_alarms
 from emolab.loop.operate.monitor import look_record
 from emolab.loop.operate.monitor.arrived_samples import MovedPictures
 from emolab.loop.operate.monitor.look_record import LookedWindow
-from emolab.modalities import own_models
 from emolab.monitoring.alerts.channels import attempts
 from emolab.serving.workbench.session import Workbench
 from emolab.workspace import Workspace
@@ -52,15 +50,6 @@ def test_where_nobody_has_looked_the_page_knows_what_to_type(workspace: Workspac
     assert nothing(logging=True) == ("not_looked", "emolab monitor")
     (workspace.state / "served" / MODEL).mkdir(parents=True)
     assert nothing() == ("not_looked", "emolab monitor")
-
-
-def test_a_model_of_sentences_is_not_watched(workspace: Workspace) -> None:
-    add_champion(workspace, "a")
-    described = workspace.models / "a" / "model.json"
-    modality, runs = next(iter(own_models._OPENERS))
-    described.write_text(json.dumps({"modality": modality, "runs": runs}))
-    found = monitor_view(workspace, serving=MODEL, logging=False)
-    assert (found.state, found.next) == ("sentences", "emolab evaluate aaaaaaaa --on test")
 
 
 def test_the_looks_come_oldest_first_with_the_surest_test_of_each_detector(workspace: Workspace) -> None:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from emolab.inference.served_model import ServedModel
 from emolab.loop.model.open_model import open_model
-from emolab.loop.operate.served_columns import FOLDER, QUALITY, measured
-from emolab.monitoring.served_log import LogShape, ServedLog
+from emolab.loop.operate.logged_models import LoggedNetwork, shape_of_log
+from emolab.loop.operate.served_columns import FOLDER
+from emolab.monitoring.served_log import ServedLog
 from emolab.workspace import Workspace
 from tests.support.learnable import bars
 
@@ -27,11 +28,11 @@ def asked(
     workspace: Workspace, model: ServedModel, images: NDArray[np.uint8], begin: datetime, *, days: int = 7
 ) -> None:
     """``model`` answered ``images`` (n, side, side, 1) in equal parts on each of the ``days`` from ``begin``."""
-    names = QUALITY if model.preprocessing.has_faces else ()
-    probs, features = model.probabilities_and_features(images)
-    shape = LogShape(model=model.id, classes=tuple(model.classes), width=features.shape[1], quality=names)
+    logged, shown = LoggedNetwork(model), list(images)
+    probs, features = logged.answers(shown)
+    shape = shape_of_log(logged, features.shape[1])
     log = ServedLog(workspace.state / FOLDER, shape, days=100_000, most=1 << 40)
-    quality = measured(model, images)
+    quality = logged.quality(shown)
     for number, rows in enumerate(np.array_split(np.arange(len(images)), days)):
         if len(rows):
             columns = {"probs": probs[rows], "embeddings": features[rows], "quality": quality[rows]}

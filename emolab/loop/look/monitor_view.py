@@ -22,10 +22,10 @@ SHOWN = 104
 class MonitorView(Result):
     """What is known of ``model`` at work; ``models`` are those that may be asked for.
 
-    ``state`` is looks, or why there are none: not_looked (answers are kept), not_logged, sentences (they have no
-    embeddings to keep); then ``next`` says what to type. ``looks`` are the newest, oldest first; ``moved`` are the
-    samples that speak loudest of the last one. ``alarms`` are those that hold, each with whom it was ``told`` (channel
-    -> when) and ``owed`` (channels). ``stamp`` is another one as soon as there is something new.
+    ``state`` is looks, or why there are none: not_looked (answers are kept), not_logged; then ``next`` says what to
+    type. ``looks`` are the newest, oldest first; ``moved`` are the samples that speak loudest of the last one.
+    ``alarms`` are those that hold, each with whom it was ``told`` (channel -> when) and ``owed`` (channels). ``stamp``
+    is another one as soon as there is something new.
     """
 
     state: str
@@ -98,16 +98,6 @@ def _models(workspace: Workspace, serving: str) -> list[dict[str, Any]]:
 
 def _nothing(workspace: Workspace, model: Mapping[str, Any], *, logging: bool) -> tuple[str, str | None]:
     """Why there are no looks, and what to type."""
-    from emolab.errors import EmolabError
-    from emolab.loop.model.models import find_model
-    from emolab.modalities.own_models import own_document
-
-    try:
-        folder = workspace.root / find_model(workspace, model["id"]).path
-    except EmolabError:  # a network that comes with emolab
-        folder = None
-    if folder is not None and own_document(folder) is not None:
-        return "sentences", f"emolab evaluate {model['id'][:8]} --on test"
     if logging or (workspace.state / "served" / model["id"]).is_dir():
         return "not_looked", "emolab monitor" if "champion" in model["aliases"] else f"emolab monitor {model['id'][:8]}"
     return "not_logged", "emolab serve --app --set serve.log=true"

@@ -185,7 +185,6 @@ def _version(
     """The model called ``name``, opened to be served by the settings of the section serve; ``columns`` keep what it
     answers.
     """
-    from emolab.errors import ConfigError
     from emolab.loop.model.card import card
     from emolab.loop.model.judging.evaluate_own import UNCALIBRATED
     from emolab.loop.model.open_model import open_model
@@ -202,13 +201,8 @@ def _version(
         at_once=_at_once(settings.threads),
         faces=settings.max_faces,
     )
-    own = _own(workspace, name, settings, looking, device)
+    own = _own(workspace, name, settings, looking, device, columns=columns)
     if own is not None:
-        if columns is not None:
-            raise ConfigError(
-                "serve.log keeps what networks see, and this model has no embeddings to keep.",
-                hint="Leave it out: --set serve.log=false",
-            )
         if own.own.temperature is None:
             progress.warn(UNCALIBRATED)
         return ModelVersion(predictor=own, name=str(name), card=str(card(name, workspace=workspace)), batching=batching)
@@ -233,12 +227,19 @@ def _version(
 
 
 def _own(
-    workspace: Workspace | None, name: str, settings: ServeConfig, looking: CollectConfig, device: str | None
+    workspace: Workspace | None,
+    name: str,
+    settings: ServeConfig,
+    looking: CollectConfig,
+    device: str | None,
+    *,
+    columns: ServedColumns | None,
 ) -> OwnPredictor | None:
-    """The model called ``name`` where its modality runs it by itself, ready to be served."""
+    """The model called ``name`` where its modality runs it by itself, ready to be served; ``columns`` as above."""
     from emolab.errors import ConfigError
     from emolab.loop.model.models import exported, folder_in
     from emolab.loop.model.predicting.predict_model import uncertainty_of
+    from emolab.loop.operate.served_columns import LoggedOwnPredictor
     from emolab.modalities.own_models import own_model
     from emolab.serving.own_predictor import OwnPredictor, OwnServed
 
@@ -248,6 +249,8 @@ def _own(
     if device not in (None, "auto", "cpu"):
         raise ConfigError(f"This model is computed on the CPU and not by {device}.", hint="Leave --device out.")
     unsure = uncertainty_of(OwnServed(own), settings.unsure, settings.coverage)
+    if columns is not None:
+        return LoggedOwnPredictor(own, looking, uncertainty=unsure, columns=columns)
     return OwnPredictor(own, looking, uncertainty=unsure)
 
 

@@ -11,26 +11,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from emolab.errors import EmolabError
-from emolab.monitoring.served_log import LogShape, ServedLog
+from emolab.loop.operate.logged_models import LoggedNetwork, LoggedOwn, shape_of_log
+from emolab.monitoring.served_log import ServedLog
+from emolab.serving.own_predictor import OwnPredictor
 from emolab.serving.predictor import Predictor
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from emolab.config import CollectConfig
     from emolab.inference.served_model import ServedModel
     from emolab.inference.uncertainty import Uncertainty
+    from emolab.loop.operate.logged_models import LoggedModel, Shown
+    from emolab.modalities.own_models import OwnModel
     from emolab.serving.answers import Crop
 
 logger = logging.getLogger("emolab.serving")
 
 #: Where the log lies in the workspace's state.
 FOLDER = "served"
-#: Quality that is measured of what the network saw of a picture; other samples have none.
-QUALITY = ("blur", "brightness", "contrast")
 #: Batches that may wait to be written; more are counted and left out.
 MOST_WAITING = 256
 _SECONDS_TO_END = 10.0
@@ -44,7 +45,7 @@ class ServedColumns:
     def __init__(self, folder: Path, *, days: int, most: int, warn: Callable[[str], object]) -> None:
         self._folder, self._days, self._most, self._warn = folder, days, most, warn
         self._logs: dict[str, ServedLog] = {}
-        self._queue: queue.Queue[tuple[ServedModel, NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]] | None]
+        self._queue: queue.Queue[tuple[LoggedModel, Shown, NDArray[np.float32], NDArray[np.float32]] | None]
         self._queue = queue.Queue(MOST_WAITING)
         self._failed = False
         #: Rows that were not written, because the thread was behind or the disk is full.
@@ -53,11 +54,11 @@ class ServedColumns:
         self._thread.start()
 
     def offer(
-        self, model: ServedModel, pixels: NDArray[np.uint8], probs: NDArray[np.float32], features: NDArray[np.float32]
+        self, model: LoggedModel, shown: Shown, probs: NDArray[np.float32], features: NDArray[np.float32]
     ) -> None:
-        """Keep a batch. Returns at once."""
+        """Keep what ``model`` answered (n, k) of what it was ``shown`` (n). Returns at once."""
         try:
-            self._queue.put_nowait((model, pixels, probs, features))
+            self._queue.put_nowait((model, shown, probs, features))
         except queue.Full:
             self.left_out += len(probs)
 
@@ -107,27 +108,13 @@ class ServedColumns:
         )
 
     def _write(
-        self, model: ServedModel, pixels: NDArray[np.uint8], probs: NDArray[np.float32], features: NDArray[np.float32]
+        self, model: LoggedModel, shown: Shown, probs: NDArray[np.float32], features: NDArray[np.float32]
     ) -> None:
-        found = measured(model, pixels)
+        found = model.quality(shown)
         if model.id not in self._logs:
-            names = QUALITY if model.preprocessing.has_faces else ()
-            shape = LogShape(model=model.id, classes=tuple(model.classes), width=features.shape[1], quality=names)
+            shape = shape_of_log(model, features.shape[1])
             self._logs[model.id] = ServedLog(self._folder, shape, days=self._days, most=self._most)
         self._logs[model.id].append({"probs": probs, "embeddings": features, "quality": found}, time.time())
-
-
-def measured(model: ServedModel, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Quality (n, q) of what the network saw (n, size, size, channels), in the order of :data:`QUALITY`."""
-    if not model.preprocessing.has_faces:
-        return np.empty((len(pixels), 0), np.float32)
-    from PIL import Image
-
-    from emolab.modalities.image.quality import gray_thumbnail, judge
-
-    shown = [Image.fromarray(one[..., 0] if one.shape[-1] == 1 else one) for one in pixels]
-    judged = judge([gray_thumbnail(image) for image in shown], [image.size for image in shown])
-    return np.array([[one.quality[name] for name in QUALITY] for one in judged], np.float32)
 
 
 class LoggedPredictor(Predictor):
@@ -138,13 +125,33 @@ class LoggedPredictor(Predictor):
         self, model: ServedModel, looking: CollectConfig, *, uncertainty: Uncertainty, columns: ServedColumns
     ) -> None:
         super().__init__(model, looking, uncertainty=uncertainty)
-        self._served, self._columns = model, columns
+        self._logged, self._columns = LoggedNetwork(model), columns
 
     def probabilities_of(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
         """Probabilities (n, k) of ``crops`` (n), all computed together, and kept."""
-        if not crops:
-            return super().probabilities_of(crops)
-        pixels = np.stack([crop.pixels for crop in crops])
-        probs, features = self._served.probabilities_and_features(pixels)
-        self._columns.offer(self._served, pixels, probs, features)
-        return probs
+        return _kept(self._logged, crops, self._columns) if crops else super().probabilities_of(crops)
+
+
+class LoggedOwnPredictor(OwnPredictor):
+    """The same of a model that its modality runs by itself."""
+
+    def __init__(
+        self, own: OwnModel, looking: CollectConfig, *, uncertainty: Uncertainty, columns: ServedColumns
+    ) -> None:
+        super().__init__(own, looking, uncertainty=uncertainty)
+        self._logged, self._columns = LoggedOwn(own), columns
+
+    def as_samples(self) -> OwnPredictor:
+        """One that keeps nothing of what it says."""
+        return OwnPredictor(self.own, self.looking, uncertainty=self.uncertainty)
+
+    def probabilities_of(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
+        """Probabilities (n, k) of the samples in ``crops`` (n), all computed together, and kept."""
+        return _kept(self._logged, crops, self._columns) if crops else super().probabilities_of(crops)
+
+
+def _kept(model: LoggedModel, crops: Sequence[Crop], columns: ServedColumns) -> NDArray[np.float32]:
+    shown = [crop.pixels for crop in crops]
+    probs, features = model.answers(shown)
+    columns.offer(model, shown, probs, features)
+    return probs

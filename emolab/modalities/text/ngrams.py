@@ -85,6 +85,15 @@ def count_ngrams(sentences: Sequence[str], config: NgramConfig) -> NgramCounts:
     )
 
 
+def word_buckets(sentences: Sequence[str], config: NgramConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The sentence (m,) and the bucket (m,) of every single word or sign of ``sentences``.
+
+    Where ``config`` counts no single words, of every shortest n-gram of words.
+    """
+    row, hashed = next(_word_ngrams(sentences, config.words), (np.zeros(0, np.int64), np.zeros(0, np.uint64)))
+    return row, (hashed >> np.uint64(65 - config.bits)).astype(np.int64)
+
+
 def _of_batch(sentences: Sequence[str], config: NgramConfig) -> NgramCounts:
     half = config.bits - 1
     keys = [np.zeros(0, np.int64)]

@@ -29,7 +29,9 @@ def projected(matrix: csr_matrix, buckets: NDArray[np.int64]) -> NDArray[np.floa
     """Features (n, 384) of rows (n, d) whose columns are the ``buckets`` (d,)."""
     from scipy.sparse import csr_matrix
 
-    d = len(buckets)
+    used, place = np.unique(matrix.indices, return_inverse=True)  # few of the columns, where there are few sentences
+    matrix = csr_matrix((matrix.data, place.reshape(-1), matrix.indptr), shape=(matrix.shape[0], len(used)))
+    buckets, d = buckets[used], len(used)
     hashes = _hashed(np.repeat(buckets.astype(np.uint64), EACH) * np.uint64(EACH) + np.tile(_NUMBERS, d))
     column = (hashes >> np.uint64(33)) % np.uint64(WIDTH)
     sign = np.where(hashes & np.uint64(1), np.float32(1), np.float32(-1)) / np.float32(np.sqrt(EACH))

@@ -66,6 +66,8 @@ def store_form(text: str, *, masking: bool = True) -> StoredSentence:
     found: Mapping[str, int] = Counter()
     if masking:
         text, found = mask(text)
+        if len(text) > MOST_LETTERS:  # a mask may be longer than what it masks; nothing would read the sentence again
+            raise Refused("too long", f"{len(text):,} characters with its masks, at most {MOST_LETTERS:,}; split it")
     data = text.encode()
     return StoredSentence(text, data, hashlib.sha256(data).hexdigest(), dict(found))
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emolab.modalities.text.sentence import content, read_sentence, read_sentences, store_form
+from emolab.modalities.text.sentence_quality import QUALITY, measured
 from emolab.modalities.text.text_calibration import TextCalibration
 from emolab.stats import multilabel
 from emolab.stats.sparse_logistic import sigmoid
@@ -45,6 +46,20 @@ class SentenceModel(ABC):
 
         Raises :class:`emolab.errors.DataError` where one cannot be read.
         """
+
+    @abstractmethod
+    def unknown(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """The share (n,) of the words and signs of each sentence that fewer than two training sentences had."""
+
+    @property
+    def quality_names(self) -> tuple[str, ...]:
+        """What :meth:`quality` measures (:data:`.sentence_quality.QUALITY`)."""
+        return QUALITY
+
+    def quality(self, media: Sequence[bytes | Path]) -> NDArray[np.float32]:
+        """What is measured of sentences in UTF-8, (n, 5); one that cannot be read is measured as an empty one."""
+        sentences, _ = read_sentences(media)
+        return measured(sentences, self.unknown(sentences))
 
     @property
     def temperature(self) -> float | None:

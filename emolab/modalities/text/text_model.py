@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from emolab.errors import DataError
 from emolab.files import write_bytes, write_text
-from emolab.modalities.text.ngrams import NgramConfig, count_ngrams
+from emolab.modalities.text.ngrams import NgramConfig, count_ngrams, word_buckets
 from emolab.modalities.text.projection import WIDTH, projected
 from emolab.modalities.text.sentence import all_sentences
 from emolab.modalities.text.sentence_model import MODALITY, SentenceModel
@@ -81,6 +82,14 @@ class TextModel(SentenceModel):
         found = [projected(matrix, self.tfidf.buckets) for matrix in matrices]
         return np.concatenate([np.zeros((0, WIDTH), np.float32), *found])
 
+    def unknown(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """The share (n,) of the words and signs of each sentence that fewer than two training sentences had."""
+        row, bucket = word_buckets(sentences, self.ngrams)
+        n = len(sentences)
+        strange = np.bincount(row, weights=~self.tfidf.known(bucket), minlength=n)
+        found: NDArray[np.float32] = (strange / np.maximum(1, np.bincount(row, minlength=n))).astype(np.float32)
+        return found
+
     def _matrices(self, sentences: Sequence[str]) -> Iterator[csr_matrix]:
         """The rows (<= 4096, d) of the sentences, a part at a time."""
         for begin in range(0, len(sentences), _BATCH):
@@ -89,9 +98,9 @@ class TextModel(SentenceModel):
     def _logits(self, matrix: csr_matrix) -> NDArray[np.float32]:
         return np.asarray(matrix @ self.weight + self.bias, np.float32)
 
-    @property
+    @cached_property
     def id(self) -> str:
-        """The sha256 of document and weights."""
+        """The sha256 of document and weights. It is asked for with every answer, and takes a while."""
         return _id(self._document(), self._weights())
 
     def save(self, folder: Path) -> str:

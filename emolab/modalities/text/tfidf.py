@@ -27,6 +27,14 @@ class Tfidf:
     rarity: NDArray[np.float32]
     half: int
 
+    def known(self, bucket: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each bucket (m,) has a column."""
+        if not len(self.buckets):
+            return np.zeros(len(bucket), bool)
+        place = np.minimum(np.searchsorted(self.buckets, bucket), len(self.buckets) - 1)
+        found: NDArray[np.bool_] = self.buckets[place] == bucket
+        return found
+
     def matrix(self, counts: NgramCounts) -> csr_matrix:
         """(n, d) float32; each sentence's words and its letters have length 1, or 0 where none of them is known."""
         from scipy.sparse import csr_matrix

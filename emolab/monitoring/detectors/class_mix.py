@@ -9,14 +9,15 @@ from emolab.monitoring import mean_shift
 from emolab.monitoring.detectors import MeanTest, Test
 from emolab.monitoring.reference import Floats, Observations
 
-#: Answers of the reference from which a class counts by itself; rarer ones count by their probability alone.
+#: Answers of the reference with a class, and without it, from which it counts by itself; a rarer one counts by its
+#: probability alone.
 FEWEST_OF_CLASS = 30
 
 
 def detect(reference: Observations) -> Test | None:
     """A test of the class mix: Hotelling's T2 of answers and probabilities."""
     shares = _shares(reference)
-    common = (shares * len(reference)).round() >= FEWEST_OF_CLASS
+    common = (np.minimum(shares, 1 - shares) * len(reference)).round() >= FEWEST_OF_CLASS
     fitted = mean_shift.fit(_features(reference, common), learned=True)
 
     def words(window: Observations) -> tuple[str, ...]:
@@ -35,10 +36,8 @@ def _moves(seen: Observations, before: Floats, now: Floats, what: str) -> tuple[
 
 
 def _shares(seen: Observations) -> NDArray[np.float64]:
-    counts = np.bincount(seen.probs.argmax(axis=1), minlength=len(seen.classes)) if len(seen) else np.zeros(1)
-    return np.asarray(counts / max(1, len(seen)), dtype=np.float64) + np.zeros(len(seen.classes))
+    return np.asarray(seen.answers().sum(axis=0) / max(1, len(seen)), dtype=np.float64)
 
 
 def _features(seen: Observations, common: NDArray[np.bool_]) -> NDArray[np.float64]:
-    answers = seen.probs.argmax(axis=1)[:, None] == np.flatnonzero(common)[None, :]
-    return np.concatenate([answers, seen.probs], axis=1, dtype=np.float64)
+    return np.concatenate([seen.answers()[:, common], seen.probs], axis=1, dtype=np.float64)

@@ -1,4 +1,8 @@
-"""How sure the model is: its highest probability, and how far it is from the second one."""
+"""How sure the model is: its highest probability, and how far it is from the second one.
+
+Where samples may have several labels, a second one is no doubt. Then it is beside the highest probability how many
+classes are probably decided wrongly: the sum over the classes of the smaller one of p and 1 - p.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from emolab.monitoring.reference import Observations
 
 
 def detect(reference: Observations) -> Test | None:
-    """A test of the confidence and the margin, by their ranks."""
+    """A test of the confidence and the margin, or the doubt in all classes, by their ranks."""
     held = _columns(reference)
 
     def features(seen: Observations) -> NDArray[np.float64]:
@@ -28,4 +32,6 @@ def detect(reference: Observations) -> Test | None:
 
 def _columns(seen: Observations) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     ordered = np.sort(np.asarray(seen.probs, dtype=np.float64), axis=1)
+    if seen.thresholds:
+        return ordered[:, -1], np.minimum(ordered, 1 - ordered).sum(axis=1)
     return ordered[:, -1], ordered[:, -1] - ordered[:, -2]

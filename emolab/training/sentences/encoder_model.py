@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,13 @@ class EncoderModel(SentenceModel):
         """Features (n, d) of n-grams; a fine-tuned encoder knows the labels, they do not."""
         return self.ngrams.unlearned(media)
 
-    @property
+    def unknown(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """The share (n,) of words and signs of each sentence that its n-grams do not know."""
+        return self.ngrams.unknown(sentences)
+
+    @cached_property
     def id(self) -> str:
-        """The sha256 of the document."""
+        """The sha256 of the document. It is asked for with every answer, and takes a while."""
         return _id(self._document(self._files()))
 
     def save(self, folder: Path) -> str:

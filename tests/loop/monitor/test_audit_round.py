@@ -279,4 +279,4 @@ def test_pictures_of_what_moved_are_beside_the_reference_and_listed(site: Made) 
     page = done.report.read_text(encoding="utf-8")
     assert page.count("data:image/jpeg") == 24
     assert not any(one in page for one in dark), "pictures are listed beside the page, by no whole id in it"
-    assert AUDIT not in page.split("<h2>What moved, in pictures")[1].split("</section>")[0]
+    assert AUDIT not in page.split("<h2>What moved, in examples")[1].split("</section>")[0]

@@ -270,15 +270,6 @@ def test_without_a_log_it_is_said_how_to_switch_one_on(tmp_path: Path) -> None:
         monitor(empty)
 
 
-def test_sentences_are_refused(tmp_path: Path) -> None:
-    workspace = Workspace.init(tmp_path / "w", classes=("happy", "sad"), modality="text")
-    folder = tmp_path / "own"
-    folder.mkdir()
-    (folder / "model.json").write_text(json.dumps({"modality": "text", "id": "c" * 64}), encoding="utf-8")
-    with pytest.raises(ConfigError, match="Models of sentences have no embeddings"):
-        monitor(workspace, str(folder))
-
-
 def test_people_who_agree_less_and_take_longer_are_seen(site: Made) -> None:
     here = site(2)
     with here.workspace.catalog() as catalog, catalog.begin() as tx:

@@ -110,6 +110,7 @@ def _of_workspace(workspace: Workspace, model: OwnModel, split: str, progress: P
     from emolab.catalog import samples
     from emolab.datasets.several_labels import SeveralLabels
     from emolab.labeling.labels.current_labels import current_labels
+    from emolab.stats import multilabel
 
     labels = current_labels(workspace, progress=progress)
     rows = {sample: row for row, sample in enumerate(labels.samples)}
@@ -120,7 +121,7 @@ def _of_workspace(workspace: Workspace, model: OwnModel, split: str, progress: P
     place = {name: j for j, name in enumerate(model.classes)}
     columns = [(j, place[name]) for j, name in enumerate(labels.classes) if name in place]
     shares = labels.probs[[rows[sample.id] for sample in labelled]]
-    applies = shares >= shares.max(axis=1, keepdims=True) / 2
+    applies = multilabel.applying(shares)
     truth = np.zeros((len(labelled), len(model.classes)), bool)
     for there, here in columns:
         truth[:, here] = applies[:, there]

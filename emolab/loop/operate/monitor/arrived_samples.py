@@ -1,4 +1,4 @@
-"""Samples of the workspace that came in during a window: the log has no pixels, these have."""
+"""Samples of the workspace that came in during a window: the log has nothing to show, these have."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def moved_pictures(
     found = _some(arrived_samples(workspace, look.window.begin, look.window.end, "show"))
     if not found:
         return MovedPictures(
-            words="The log keeps no pixels, and no sample came into the workspace in this time: there is no picture. "
+            words="The log keeps numbers alone, and no sample came into the workspace in this time: nothing to show. "
             "Bring some of what is served in with: emolab collect PATH"
         )
     try:
@@ -82,7 +82,7 @@ def moved_pictures(
     if not len(window) or not len(columns):
         return MovedPictures(words="Of this window nothing is left in the log to choose pictures by.")
     away = loudness(reference.seen, window, columns.embeddings)
-    said = [watched.classes[i] for i in columns.probs.argmax(axis=1)]
+    said = [", ".join(np.array(watched.classes)[row].tolist()) for row in columns.answers()]
     order = np.argsort(-away, kind="stable")[:SHOWN]
     return MovedPictures(
         words=f"{many(len(order), 'sample')} of {len(found):,} that came into the workspace in this time: those least "

@@ -148,6 +148,7 @@ def _drawn(
         "sizes": np.bincount(planned.strata, minlength=STRATA).tolist(),
         "strata": planned.strata[order].tolist(),
         "said": [watched.classes[i] for i in columns.probs[order].argmax(axis=1)],
+        "several": bool(watched.thresholds),
         "estimate": _estimate(reference, columns),
     }
     told = {"n": n, "candidates": len(columns), "revotes": 0, "note": f"the audit of {look.window.name}", AUDIT: kept}
@@ -188,7 +189,7 @@ def _population(
     if not found:
         raise DataError(
             f"Of {look.window.name} there is no sample in the workspace to have labelled; the log of its "
-            f"{many(look.window.n, 'answer')} keeps no pixels.",
+            f"{many(look.window.n, 'answer')} keeps numbers alone.",
             hint="Bring in some of what is served while it is served: emolab collect PATH",
         )
     return found, learned, left
@@ -252,22 +253,22 @@ def _realized(workspace: Workspace, number: int, told: Mapping[str, Any]) -> tup
     import numpy as np
 
     from emolab.labeling.labels.current_labels import labels_if_any
+    from emolab.loop.operate.monitor.watch_reference import names_of
     from emolab.monitoring.audit import AuditPlan, realized
 
     asked, done = _answers(workspace, number)
     if len(done) < len(asked):
         return None, len(asked), f"waits for votes: {len(done):,} of {many(len(asked), 'sample')} are answered"
     labels = labels_if_any(workspace)
-    hard = {} if labels is None else dict(zip(labels.samples, labels.hard.tolist(), strict=True))
-    names = () if labels is None else labels.classes
+    named = {} if labels is None else names_of(labels, several=told.get("several", False))
     strata = np.repeat(np.arange(len(told["sizes"])), told["sizes"])
     free = np.cumsum([0, *told["sizes"]]).tolist()
     rows, right = [], []
     for rank, sample in asked.items():
         stratum = told["strata"][rank]
-        if sample in hard:
+        if sample in named:
             rows.append(free[stratum])
-            right.append(names[hard[sample]] == told["said"][rank])
+            right.append(told["said"][rank] in named[sample])
             free[stratum] += 1
     chosen = np.array(rows, dtype=np.int64)
     try:

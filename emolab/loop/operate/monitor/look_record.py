@@ -69,8 +69,8 @@ class LookRecord:
 
     ``level`` is what this look may spend, ``left_out`` the detectors whose columns the reference lacks, ``alarms`` what
     was told to the team (``Alarm.to_dict()``), ``power`` in words how soon a drop would be seen, ``notes`` what a
-    reader must know of the window. ``seen`` has what a page draws: ``classes`` (share of each), ``confidence`` (mean),
-    ``quality`` (median by column).
+    reader must know of the window. ``seen`` has what a page draws: ``classes`` (share of each), ``labels`` (how many
+    a sample has on average; ``None`` where each has one), ``confidence`` (mean), ``quality`` (median by column).
     """
 
     model: str

@@ -48,8 +48,9 @@ SAMPLES_SUFFIX = ".samples.json"
 def write_report(
     done: Monitored, *, reference: Mapping[str, Any], moved: MovedPictures, pictures: Mapping[str, bytes], path: Path
 ) -> None:
-    """Write the page of ``done`` to ``path``, and beside it the ids of the samples whose ``pictures`` (JPEG by id) it
-    has. ``reference`` is what :func:`emolab.loop.operate.monitor.take_looks.columns_seen` says of it.
+    """Write the page of ``done`` to ``path``, and beside it the ids of the samples whose ``pictures`` (by id) it has.
+
+    ``reference`` is what :func:`emolab.loop.operate.monitor.take_looks.columns_seen` says of it.
     """
     looks = done.looks[-MOST_LOOKS:]
     newest = looks[-1]
@@ -69,7 +70,7 @@ def write_report(
                 body=_lines(looks, {"confidence": "confidence"}, reference, y_format=percent),
             ),
             *_quality(looks, reference),
-            Section(title="What moved, in pictures", lead=moved.words, body=_pictures(moved, pictures)),
+            Section(title="What moved, in examples", lead=moved.words, body=_pictures(moved, pictures)),
             Section(title="The newest look", lead=_look_lead(newest), body=_newest(newest)),
             Section(title="All looks", lead="The newest first.", body=_all(looks, len(done.looks))),
             Section(title="How much can be seen", body=_facts(done, newest)),
@@ -207,7 +208,13 @@ def _agreement(audit: LookAudit) -> tuple[str, str]:
 def _mix_lead(newest: LookRecord, reference: Mapping[str, Any]) -> str:
     if not newest.seen or not reference:
         return "Nothing was asked in the newest window."
-    return "Share of each answer in the newest window; the thin bar is the reference."
+    if (labels := newest.seen.get("labels")) is None:
+        return "Share of each answer in the newest window; the thin bar is the reference."
+    before = f"{reference['labels']:.2f} in the reference"
+    return (
+        "Share of the samples that have each label in the newest window; the thin bar is the reference. A sample has "
+        f"{labels:.2f} labels on average, {before}."
+    )
 
 
 def _mix(newest: LookRecord, reference: Mapping[str, Any]) -> str:

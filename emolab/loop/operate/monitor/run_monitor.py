@@ -103,7 +103,7 @@ def monitor(
     ``model`` is a name, the start of an id, or a network that comes with emolab. ``reference`` is judged, valid, test,
     holdout, first, or days FROM..TO, both included; another one than before, or another ``every`` (day, week), begins a
     new watch. The page is written to ``report`` [beside the looks]. Raises :class:`DataError` where nothing was logged
-    or the reference is too small, :class:`ConfigError` for a model without embeddings.
+    or the reference is too small.
     """
     from emolab.loop.operate.monitor import look_record, seen_windows
     from emolab.loop.operate.monitor.watched_model import watched_model
@@ -160,6 +160,8 @@ def _looked(run: _Run, asked: tuple[str, str], report: str | Path | None) -> Mon
         notes.append(f"of the windows looked at now, these had alarms too: {which}")
     if watch.judged is None:
         notes.append(f"accuracy is not estimated: {watch.unjudged}")
+    elif watch.seen.thresholds:
+        notes.append("accuracy is how often the likeliest class is one of the labels of a sample")
     alarms = alarms_now(looks)
     done = Monitored(
         model=watched.id,

@@ -1,4 +1,4 @@
-"""What a served network says of samples of the workspace, in the columns that the log of its answers has."""
+"""What a served model says of samples of the workspace, in the columns that the log of its answers has."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emolab.modalities.preparing import Unprepared, prepare
 from emolab.monitoring.reference import Observations
 from emolab.progress import SILENT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from emolab.inference.served_model import ServedModel
+    from emolab.loop.operate.logged_models import LoggedModel
     from emolab.progress import Progress
     from emolab.records import Sample
     from emolab.workspace import Workspace
@@ -24,30 +23,24 @@ PART = 64
 
 
 def sample_columns(
-    workspace: Workspace, served: ServedModel, found: Sequence[Sample], *, progress: Progress = SILENT
+    workspace: Workspace, served: LoggedModel, found: Sequence[Sample], *, progress: Progress = SILENT
 ) -> tuple[Observations, NDArray[np.int64]]:
     """The columns of those of ``found`` (n) that can be read, and which of them they are (m,).
 
     Embeddings are rounded as in the log: a detector would see the difference.
     """
-    from emolab.loop.operate.served_columns import QUALITY, measured
-
-    names = QUALITY if served.preprocessing.has_faces else ()
+    names, most = served.quality_names, workspace.config.collect.max_pixels
     probs, embeddings, quality, rows = [], [], [], []
     with progress.task("What the model says of judged samples", len(found), unit="samples") as task:
         for start in range(0, len(found), PART):
             part = found[start : start + PART]
-            shown = {
-                start + i: pixels
-                for i, one in enumerate(part)
-                if (pixels := _pixels(workspace, served, one)) is not None
-            }
+            read = [served.seen(workspace.locate(one.media), max_pixels=most) for one in part]
+            shown = {start + i: one for i, one in enumerate(read) if one is not None}
             if shown:
-                pixels = np.stack(list(shown.values()))
-                said, features = served.probabilities_and_features(pixels)
+                said, features = served.answers(list(shown.values()))
                 probs.append(said.astype(np.float32))
                 embeddings.append(features.astype(np.float16))
-                quality.append(measured(served, pixels))
+                quality.append(served.quality(list(shown.values())))
                 rows += list(shown)
             task.advance(len(part))
     k = len(served.classes)
@@ -57,14 +50,6 @@ def sample_columns(
         probs=np.concatenate(probs) if probs else np.empty((0, k), np.float32),
         embeddings=np.concatenate(embeddings) if embeddings else np.empty((0, 0), np.float16),
         quality={name: columns[:, i] for i, name in enumerate(names)},
+        thresholds=served.thresholds,
     )
     return seen, np.array(rows, dtype=np.int64)
-
-
-def _pixels(workspace: Workspace, served: ServedModel, sample: Sample) -> NDArray[np.uint8] | None:
-    """What the network is shown of a sample; ``None`` for one that cannot be read."""
-    most = workspace.config.collect.max_pixels
-    try:
-        return prepare(workspace.locate(sample.media), served.preprocessing, max_pixels=most).pixels
-    except Unprepared:
-        return None

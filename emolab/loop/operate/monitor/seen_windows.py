@@ -84,6 +84,7 @@ def observed(home: Path, begin: datetime, end: datetime) -> tuple[Observations, 
             probs=rows.probs[whole],
             embeddings=rows.embeddings[whole],
             quality={name: rows.quality[whole, i] for i, name in enumerate(rows.shape.quality)},
+            thresholds=rows.shape.thresholds,
         ),
         notes,
     )
@@ -146,6 +147,9 @@ def _whole(rows: ServedRows) -> NDArray[np.bool_]:
     probs = np.asarray(rows.probs, dtype=np.float64)
     finite = [np.isfinite(column).all(axis=1) for column in (probs, rows.embeddings, rows.quality)]
     with np.errstate(invalid="ignore", over="ignore"):
-        shares = (probs >= 0).all(axis=1) & (np.abs(probs.sum(axis=1) - 1) <= _ROUNDED)
+        if rows.shape.thresholds:  # each class by itself; what a crash left empty says none at all
+            shares = ((probs >= 0) & (probs <= 1)).all(axis=1) & (probs > 0).any(axis=1)
+        else:
+            shares = (probs >= 0).all(axis=1) & (np.abs(probs.sum(axis=1) - 1) <= _ROUNDED)
     found: NDArray[np.bool_] = np.logical_and.reduce([*finite, shares])
     return found

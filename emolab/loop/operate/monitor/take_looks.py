@@ -171,9 +171,10 @@ def columns_seen(seen: Observations) -> dict[str, Any]:
     """What a page draws of a window or of the reference; empty of an empty one."""
     if not len(seen):
         return {}
-    counts = np.bincount(seen.probs.argmax(axis=1), minlength=len(seen.classes)) / len(seen)
+    answers = seen.answers()
     return {
-        "classes": dict(zip(seen.classes, np.round(counts, 5).tolist(), strict=True)),
+        "classes": dict(zip(seen.classes, np.round(answers.mean(axis=0), 5).tolist(), strict=True)),
+        "labels": round(float(answers.sum(axis=1).mean()), 5) if seen.thresholds else None,
         "confidence": round(float(seen.probs.max(axis=1).mean()), 5),
         "quality": {name: round(float(np.median(column)), 5) for name, column in seen.quality.items()},
         "agreement": round(float(seen.agreement.mean()), 5) if len(seen.agreement) else None,

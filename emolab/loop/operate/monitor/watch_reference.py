@@ -18,8 +18,10 @@ from emolab.errors import ConfigError, DataError, EmolabError
 from emolab.files import write_text
 from emolab.loop.operate.monitor import look_record, reference_samples
 from emolab.loop.operate.monitor.seen_windows import MOST, FinishedWindow, day, observed
+from emolab.monitoring.estimation import hits
 from emolab.monitoring.reference import FEWEST, Observations
 from emolab.records import HOLDOUT, SPLITS
+from emolab.stats import multilabel
 from emolab.words import many
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from emolab.loop.operate.monitor.watched_model import WatchedModel
     from emolab.progress import Progress
+    from emolab.records import LabelSet
     from emolab.workspace import Workspace
 
 #: What a reference may be besides a period FROM..TO.
@@ -44,9 +47,10 @@ _COLUMNS = ("probs", "embeddings", "quality", "agreement", "seconds", "truth")
 class WatchReference:
     """``seen`` is what windows are compared with; it was given as ``asked``, and ``words`` says what it is.
 
-    ``judged`` with ``truth`` (n,) are the samples that accuracy is estimated from; ``None`` where too few are labelled,
-    which ``unjudged`` says. Windows that begin before ``begins`` are not looked at. ``ids`` and ``judged_ids`` are the
-    samples whose rows ``seen`` and ``judged`` have; none where ``seen`` was served.
+    ``judged`` with ``truth`` are the samples that accuracy is estimated from; ``None`` where too few are labelled,
+    which ``unjudged`` says. ``truth`` is as in :func:`emolab.monitoring.estimation.hits`. Windows that begin before
+    ``begins`` are not looked at. ``ids`` and ``judged_ids`` are the samples whose rows ``seen`` and ``judged`` have;
+    none where ``seen`` was served.
     """
 
     asked: str
@@ -65,7 +69,7 @@ class WatchReference:
         """Of the judged samples; ``None`` without any."""
         if self.judged is None:
             return None
-        return float((self.judged.probs.argmax(axis=1) == self.truth).mean())
+        return float(hits(self.judged, self.truth).mean())
 
 
 def kept(workspace: Workspace, model: str) -> WatchReference | None:
@@ -114,7 +118,7 @@ def begin(
     except EmolabError as error:
         if by_samples:
             raise
-        judged = _Judged(None, np.empty(0, np.int64), error.message, ())
+        judged = _Judged(None, np.empty(0, np.int64), np.empty(0, bool), error.message, ())
     ids: tuple[str, ...] = ()
     if by_samples:
         seen, ids = _of_samples(workspace, watched, asked, judged, progress)
@@ -159,19 +163,20 @@ def with_new_labels(
 
 
 class _Judged(NamedTuple):
-    """What the model says of the samples ``ids``, one row each, and their classes: -1 is none, and a number beyond the
-    model's classes one that it does not know. ``why`` there is none, or why accuracy cannot be estimated from them.
+    """What the model says of the samples ``ids``, one row each, and their ``truth``, which counts where they are
+    ``labelled`` (n,). ``why`` there is none, or why accuracy cannot be estimated from them.
     """
 
     seen: Observations | None
     truth: NDArray[np.int64]
+    labelled: NDArray[np.bool_]
     why: str
     ids: tuple[str, ...]
 
 
 def _with_judged(made: WatchReference, judged: _Judged) -> WatchReference:
     """``made`` with the labelled ones of ``judged``, where they are enough."""
-    labelled = np.flatnonzero(judged.truth >= 0)
+    labelled = np.flatnonzero(judged.labelled)
     if judged.seen is None or len(labelled) < FEWEST:
         return replace(made, unjudged=judged.why)
     ids = tuple(judged.ids[row] for row in labelled.tolist())
@@ -235,17 +240,38 @@ def _judged(workspace: Workspace, watched: WatchedModel, splits: Sequence[str], 
         known, _ = learned_from(workspace, watched.record, found, progress)
         found = [one for one, was in zip(found, known.tolist(), strict=True) if not was]
     if not found:
-        return _Judged(None, np.empty(0, np.int64), "no sample of a split judges models here", ())
+        return _Judged(None, np.empty(0, np.int64), np.empty(0, bool), "no sample of a split judges models here", ())
     seen, rows = sample_columns(workspace, watched.served(workspace, progress), found, progress=progress)
+    ids = tuple(found[row].id for row in rows.tolist())
     labels = labels_if_any(workspace, progress=progress)
-    hard = {} if labels is None else dict(zip(labels.samples, labels.hard.tolist(), strict=True))
-    names = () if labels is None else labels.classes
+    named = {} if labels is None else names_of(labels, several=bool(watched.thresholds))
+    labelled = np.array([one in named for one in ids], dtype=bool)
+    truth = _truth(watched, [named.get(one, ()) for one in ids])
+    few = f"{many(int(labelled.sum()), 'labelled sample')} of valid, test and holdout are too few ({FEWEST})"
+    return _Judged(seen, truth, labelled, few, ids)
+
+
+def names_of(labels: LabelSet, *, several: bool) -> dict[str, tuple[str, ...]]:
+    """The classes of each labelled sample, by its id: the one it has, or all that apply where it may have several."""
+    if not several:
+        return {one: (labels.classes[i],) for one, i in zip(labels.samples, labels.hard.tolist(), strict=True)}
+    applying = multilabel.applying(labels.probs)
+    return {
+        one: tuple(name for name, yes in zip(labels.classes, row, strict=True) if yes)
+        for one, row in zip(labels.samples, applying.tolist(), strict=True)
+    }
+
+
+def _truth(watched: WatchedModel, named: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+    """The classes ``named`` (n) by their numbers in the model (n,), or which of the model's apply (n, k) of several.
+
+    -1 is none; a class that the model does not know is a number beyond its own, or none that applies.
+    """
+    if watched.thresholds:
+        applies = [[name in names for name in watched.classes] for names in named]
+        return np.array(applies, dtype=np.int64).reshape(len(named), len(watched.classes))
     place = {name: i for i, name in enumerate(watched.classes)}
-    said = [hard.get(found[row].id) for row in rows.tolist()]
-    unknown = len(watched.classes)
-    truth = np.array([-1 if i is None else place.get(names[i], unknown) for i in said], dtype=np.int64)
-    few = f"{many(int((truth >= 0).sum()), 'labelled sample')} of valid, test and holdout are too few ({FEWEST})"
-    return _Judged(seen, truth, few, tuple(found[row].id for row in rows.tolist()))
+    return np.array([place.get(names[0], len(place)) if names else -1 for names in named], dtype=np.int64)
 
 
 def _of_samples(
@@ -295,7 +321,7 @@ def _keep(home: Path, made: WatchReference) -> None:
         "version": 1, "reference": made.asked, "every": made.every, "words": made.words, "at": moment(),
         "begins": made.begins and made.begins.isoformat(), "classes": list(made.seen.classes),
         "quality": sorted(made.seen.quality), "n": len(made.seen), "judged": made.judged is not None,
-        "unjudged": made.unjudged,
+        "unjudged": made.unjudged, "thresholds": list(made.seen.thresholds),
     }  # fmt: skip
     reference_samples.write(home, {"seen": made.ids, "judged": made.judged_ids})
     write_text(home / FILE, json.dumps(told))
@@ -310,5 +336,6 @@ def _read(home: Path, part: str, told: dict[str, Any]) -> tuple[Observations, ND
         quality={name: columns["quality"][:, i] for i, name in enumerate(told["quality"])},
         agreement=columns["agreement"],
         seconds=columns["seconds"],
+        thresholds=tuple(told.get("thresholds", ())),
     )
     return seen, columns["truth"]

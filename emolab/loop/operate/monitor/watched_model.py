@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emolab.errors import ConfigError, DataError, UnknownName
+from emolab.errors import DataError, UnknownName
 from emolab.words import short
 
 if TYPE_CHECKING:
-    from emolab.inference.served_model import ServedModel
+    from emolab.loop.operate.logged_models import LoggedModel
     from emolab.progress import Progress
     from emolab.records import Model
     from emolab.workspace import Workspace
@@ -24,36 +24,42 @@ class WatchedModel:
     """A model with a log: its whole ``id``, the ``name`` it was asked for by, and the folder of its ``log``.
 
     ``record`` is what the catalog knows of it; ``None`` for a network that comes with emolab. ``folder`` holds its
-    weights, where they are still there.
+    weights, where they are still there. ``thresholds`` are those of its log: none where each sample has one label.
     """
 
     id: str
     name: str
     classes: tuple[str, ...]
+    thresholds: tuple[float, ...]
     log: Path
     folder: Path
     record: Model | None
     retired: bool
 
-    def served(self, workspace: Workspace, progress: Progress) -> ServedModel:
-        """The network as `emolab serve` runs it. Raises :class:`DataError` where its weights are gone."""
+    def served(self, workspace: Workspace, progress: Progress) -> LoggedModel:
+        """The model as `emolab serve` runs it. Raises :class:`DataError` where its weights are gone."""
         from emolab.loop.model.open_model import open_model
+        from emolab.loop.operate.logged_models import LoggedNetwork, LoggedOwn
+        from emolab.modalities.own_models import own_model
 
         if not (self.folder / "model.json").is_file():
             raise DataError(
                 f"The weights of model {short(self.id)} are gone, so it cannot be asked about samples.",
                 hint="Take what it was asked as the reference: emolab monitor MODEL --reference first",
             )
-        return open_model(
-            workspace, self.folder, engine=workspace.config.training.engine, alone="emolab monitor", progress=progress
+        own = own_model(self.folder)
+        if own is not None:
+            return LoggedOwn(own)
+        engine = workspace.config.training.engine
+        return LoggedNetwork(
+            open_model(workspace, self.folder, engine=engine, alone="emolab monitor", progress=progress)
         )
 
 
 def watched_model(workspace: Workspace, name: str) -> WatchedModel:
     """The model that ``name`` means, with its log.
 
-    Raises :class:`DataError` where it has none, with what there is instead; :class:`ConfigError` for a model without
-    embeddings; :class:`UnknownName` for what is no model.
+    Raises :class:`DataError` where it has none, with what there is instead; :class:`UnknownName` for what is no model.
     """
     from emolab.loop.operate.served_columns import FOLDER
     from emolab.monitoring import served_log
@@ -61,7 +67,6 @@ def watched_model(workspace: Workspace, name: str) -> WatchedModel:
     served = workspace.state / FOLDER
     logged = served_log.logged(served)
     record, folder, identity = _found(workspace, name, logged)
-    _refuse_sentences(folder)
     retired = _retired(workspace)
     if identity not in logged:
         raise _no_log(workspace, name, identity, logged, retired)
@@ -70,6 +75,7 @@ def watched_model(workspace: Workspace, name: str) -> WatchedModel:
         id=identity,
         name=name,
         classes=shape.classes,
+        thresholds=shape.thresholds,
         log=served / identity,
         folder=folder,
         record=record,
@@ -81,11 +87,12 @@ def _found(workspace: Workspace, name: str, logged: list[str]) -> tuple[Model | 
     """What the catalog knows of the model, the folder of its weights, and its whole id."""
     from emolab.inference import model_document
     from emolab.loop.model.models import find_model, outside
+    from emolab.modalities.own_models import own_model
 
     folder = outside(name)
     if folder is not None:
-        _refuse_sentences(folder)
-        return None, folder, model_document.describe(folder).id
+        own = own_model(folder)
+        return None, folder, model_document.describe(folder).id if own is None else own.id
     try:
         record = find_model(workspace, name)
     except UnknownName:
@@ -128,14 +135,3 @@ def _retired(workspace: Workspace) -> frozenset[str]:
 
     with workspace.catalog() as catalog, catalog.connect() as conn:
         return model_events.state(conn).retired
-
-
-def _refuse_sentences(folder: Path) -> None:
-    """Raise :class:`ConfigError` for a model that its modality runs by itself: it has no embeddings."""
-    from emolab.modalities.own_models import own_document
-
-    if (folder / "model.json").is_file() and own_document(folder) is not None:
-        raise ConfigError(
-            "Models of sentences have no embeddings, so what they are asked cannot be logged (serve.log).",
-            hint="Label a sample of what comes in, and judge: emolab evaluate MODEL --on test",
-        )
