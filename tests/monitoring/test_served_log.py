@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -44,6 +45,25 @@ def test_rows_come_back_by_time_over_days_and_servers(tmp_path: Path) -> None:
     assert read(tmp_path / "m1", since=MONDAY + 1, until=MONDAY + 20).at.tolist() == [MONDAY + 5]
     assert logged(tmp_path) == ["m1"]
     assert sorted(path.name for path in (tmp_path / "m1").iterdir()) == ["2026-11-30", "2026-12-01", "about.json"]
+
+
+def test_a_log_that_an_earlier_emolab_began_goes_on_and_one_of_other_thresholds_does_not(tmp_path: Path) -> None:
+    (tmp_path / "m1").mkdir()
+    about = {"version": 1, "model": "m1", "classes": ["happy", "sad"], "width": 3, "quality": ["brightness"]}
+    (tmp_path / "m1" / "about.json").write_text(json.dumps(about))
+    log = opened(tmp_path)
+    log.append(rows(2), MONDAY)
+    log.close()
+    assert read(tmp_path / "m1").shape == SHAPE
+    several = replace(SHAPE, thresholds=(0.1, 1 / 3))
+    with pytest.raises(DataError, match="has other columns than this model gives"):
+        ServedLog(tmp_path, several, days=30, most=1 << 30)
+    other = replace(several, model="m2")
+    for value in (0.25, 0.75):
+        log = ServedLog(tmp_path, other, days=30, most=1 << 30)
+        log.append(rows(1, value), MONDAY)
+        log.close()
+    assert read(tmp_path / "m2").shape == other
 
 
 @pytest.mark.parametrize("column", ["at", "probs", "embeddings", "quality"])

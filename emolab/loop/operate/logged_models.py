@@ -125,7 +125,7 @@ class LoggedOwn:
 
     @property
     def id(self) -> str:
-        """Its id, which is a hash of the whole model: ask once."""
+        """Its id."""
         return self.own.id
 
     @property
