@@ -11,6 +11,7 @@ import pytest
 
 import emolab
 from emolab.catalog import samples
+from emolab.errors import DataError
 from emolab.loop.operate.monitor import look_record, reference_samples, watch_reference
 from emolab.loop.operate.monitor.watch_reference import WatchReference
 from emolab.workspace import Workspace
@@ -100,3 +101,31 @@ def test_who_may_not_judge_is_not_compared_with(site: Made) -> None:
     emolab.end_consent(here.workspace, ids=withdrawn)
     here.look()
     assert set(kept(here).ids) == set(judging(here.workspace)) - set(withdrawn)
+
+
+def test_who_withdraws_later_leaves_the_reference_and_the_watch_goes_on(site: Made) -> None:
+    here = site(2)
+    before = here.look()
+    reference = kept(here)
+    gone, rows = list(reference.ids[:5]), reference.seen.embeddings[:5]
+    emolab.end_consent(here.workspace, ids=gone)
+    at_once = kept(here)
+    assert at_once.ids == reference.ids[5:] and not {*gone} & {*at_once.judged_ids}
+    assert at_once.judged is not None and len(at_once.judged) == len(at_once.truth) == len(at_once.judged_ids)
+    assert np.array_equal(at_once.seen.embeddings, reference.seen.embeddings[5:])
+    here.ask()
+    looked = here.look()
+    assert "10 rows of the reference went: the consent of these samples has ended" in looked.notes
+    assert looked.looks[: len(before.looks)] == before.looks and len(looked.looks) == len(before.looks) + 1
+    assert holding(here.workspace, rows) == []
+    assert "the consent" not in " ".join(here.look().notes), "it is said once"
+
+
+def test_where_most_withdraw_a_new_watch_begins(site: Made) -> None:
+    here = site(2)
+    here.look()
+    emolab.end_consent(here.workspace, ids=kept(here).ids[90:])
+    assert watch_reference.kept(here.workspace, here.model.id) is None
+    with pytest.raises(DataError, match="The reference"):
+        here.look()
+    assert [*look_record.home(here.workspace, here.model.id).glob("*.npy")] == []

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FILE = "reference.ids.json"
 #: What says that there is a reference, and the columns with a row a sample.
 REFERENCE = "reference.json"
+#: Why accuracy is not estimated where most of the judged samples went.
+TOO_FEW = f"fewer than {FEWEST} judged samples are left"
 _COLUMNS = {"seen": ("probs", "embeddings", "quality"), "judged": ("probs", "embeddings", "quality", "truth")}
 
 
@@ -69,7 +71,7 @@ def drop(home: Path, samples: Collection[str]) -> int:
         end(home)
         return n
     if told["judged"] and len(ids["judged"]) < FEWEST:
-        told |= {"judged": False, "unjudged": f"fewer than {FEWEST} judged samples are left"}
+        told |= {"judged": False, "unjudged": TOO_FEW}
     write_text(home / REFERENCE, json.dumps({**told, "n": len(ids["seen"]) or told["n"]}))
     write(home, ids)
     return n

@@ -105,15 +105,16 @@ def monitor(
     new watch. The page is written to ``report`` [beside the looks]. Raises :class:`DataError` where nothing was logged
     or the reference is too small.
     """
-    from emolab.loop.operate.monitor import look_record, seen_windows
+    from emolab.loop.operate.monitor import look_record, seen_windows, watch_reference
     from emolab.loop.operate.monitor.watched_model import watched_model
 
     moment = now or datetime.now(UTC)
     with workspace.lock("monitor"):
         watched = watched_model(workspace, model)
         asked = _settings(workspace, watched, reference, every)
+        ended = watch_reference.drop_barred(workspace, watched.id)
         found = seen_windows.summary(watched.log, every=asked[1], now=moment, days=workspace.config.serve.log_days)
-        run = _Run(workspace=workspace, watched=watched, found=found, now=moment, progress=progress)
+        run = _Run(workspace=workspace, watched=watched, found=found, now=moment, progress=progress, ended=ended)
         if not found.finished and look_record.latest(workspace, watched.id) is None:
             return _waiting(run, asked)
         return _looked(run, asked, report)
@@ -121,13 +122,15 @@ def monitor(
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """One call: the model, what its log holds, and the present moment."""
+    """One call: the model, what its log holds, the present moment, and how many rows of the reference went because
+    the consent of their samples has ended."""
 
     workspace: Workspace
     watched: WatchedModel
     found: LogSummary
     now: datetime
     progress: Progress
+    ended: int
 
 
 def _looked(run: _Run, asked: tuple[str, str], report: str | Path | None) -> Monitored:
@@ -146,6 +149,8 @@ def _looked(run: _Run, asked: tuple[str, str], report: str | Path | None) -> Mon
     waiting = settle(workspace, watched, watch, look_record.read(workspace, watched.id))
     looks = tuple(look_record.read(workspace, watched.id))
     notes = [*_notes_of_log(run, watch.every), *begun, *waiting]
+    if run.ended:
+        notes.append(f"{many(run.ended, 'row')} of the reference went: the consent of these samples has ended")
     last = [
         (datetime.fromisoformat(look.window.begin), datetime.fromisoformat(look.window.end)) for look in looked[-1:]
     ]

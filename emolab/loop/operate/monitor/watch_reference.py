@@ -25,7 +25,7 @@ from emolab.stats import multilabel
 from emolab.words import many
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -75,11 +75,55 @@ class WatchReference:
 def kept(workspace: Workspace, model: str) -> WatchReference | None:
     """The reference of the running watch of ``model`` (its whole id); ``None`` before the first.
 
-    Raises :class:`DataError` for damaged files.
+    It is without the samples whose consent has ended, and ``None`` where too few others are left. Raises
+    :class:`DataError` for damaged files.
     """
     home = look_record.home(workspace, model)
-    if not (home / FILE).exists():
-        return None
+    found = _kept(home) if (home / FILE).exists() else None
+    return found and _without(found, _barred(workspace))
+
+
+def drop_barred(workspace: Workspace, model: str) -> int:
+    """Take the rows of samples whose consent has ended out of the files of a reference; how many rows went.
+
+    Where too few are left, the reference goes, as when samples are forgotten.
+    """
+    barred = _barred(workspace)
+    return reference_samples.drop(look_record.home(workspace, model), barred) if barred else 0
+
+
+def _barred(workspace: Workspace) -> Collection[str]:
+    """The samples that may not judge a model today."""
+    from emolab.catalog.privacy import consents
+
+    with workspace.catalog() as catalog, catalog.connect() as conn:
+        return consents.allowed(conn, "train", required=workspace.config.privacy.consent_required).barred
+
+
+def _without(found: WatchReference, barred: Collection[str]) -> WatchReference | None:
+    """``found`` without the rows of the samples ``barred``; ``None`` where too few are left."""
+    if not any(one in barred for one in (*found.ids, *found.judged_ids)):
+        return found
+    seen, ids, judged, truth, judged_ids = found.seen, found.ids, found.judged, found.truth, found.judged_ids
+    if ids:
+        stay = _others(ids, barred)
+        seen, ids = seen.rows(stay), tuple(ids[row] for row in stay.tolist())
+        if len(ids) < FEWEST:
+            return None
+    if judged is not None:
+        stay = _others(judged_ids, barred)
+        judged, truth, judged_ids = judged.rows(stay), truth[stay], tuple(judged_ids[row] for row in stay.tolist())
+    made = replace(found, seen=seen, ids=ids, judged=judged, truth=truth, judged_ids=judged_ids)
+    if judged is None or len(judged_ids) >= FEWEST:
+        return made
+    return replace(made, judged=None, truth=np.empty(0, np.int64), judged_ids=(), unjudged=reference_samples.TOO_FEW)
+
+
+def _others(ids: Sequence[str], barred: Collection[str]) -> NDArray[np.int64]:
+    return np.flatnonzero([one not in barred for one in ids])
+
+
+def _kept(home: Path) -> WatchReference:
     try:
         told = json.loads((home / FILE).read_text(encoding="utf-8"))
         seen, _ = _read(home, "seen", told)
