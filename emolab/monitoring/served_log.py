@@ -69,7 +69,7 @@ class ServedRows:
 
 
 class ServedLog:
-    """Appends rows of one model below ``folder``; days older than ``days`` go, and the oldest above ``most`` bytes.
+    """Appends rows of one model below ``folder``; :func:`prune` deletes by ``days`` and ``most`` bytes.
 
     One thread writes. Raises :class:`DataError` where the model's log has other columns.
     """
@@ -233,19 +233,25 @@ def _by_time(shape: LogShape, parts: Mapping[str, Sequence[NDArray[Any]]]) -> Se
 def prune(folder: Path, *, days: int, most: int, keep: str) -> list[str]:
     """Delete days older than ``days`` before ``keep``, then the oldest ones while there are more than ``most`` bytes.
 
-    The day ``keep`` stays. Returns what was deleted, as MODEL/DAY.
+    The day ``keep`` stays. Where no day of the ``days`` before it has rows, the clock may have jumped ahead: then ages
+    are those on the last day that has, and the next day with rows decides. Returns what was deleted, as MODEL/DAY.
     """
     held = sorted((day for home in folder.glob("*") for day in _days(home)), key=lambda day: day.name)
     sizes = {day: _size(day) for day in held}
-    oldest = datetime.fromisoformat(keep).toordinal() - days
+    today = _ordinal(keep)
+    last = max((_ordinal(day.name) for day in held if day.name < keep), default=today)
+    oldest = (today if today - last <= days else last) - days
     gone, total = [], sum(sizes.values())
     for day in held:
-        old = datetime.fromisoformat(day.name).toordinal() <= oldest
-        if day.name < keep and (old or total > most):
+        if day.name < keep and (_ordinal(day.name) <= oldest or total > most):
             shutil.rmtree(day, ignore_errors=True)  # another server may be at it
             total -= sizes[day]
             gone.append(f"{day.parent.name}/{day.name}")
     return gone
+
+
+def _ordinal(day: str) -> int:
+    return datetime.fromisoformat(day).toordinal()
 
 
 def _size(day: Path) -> int:

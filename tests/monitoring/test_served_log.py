@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,39 @@ def test_old_days_and_those_above_the_bound_go_but_never_today(tmp_path: Path) -
     assert gone == ["m1/2026-12-03", "m1/2026-12-04", "m1/2026-12-05"]
     assert prune(tmp_path, days=5, most=0, keep="2026-12-07") == ["m1/2026-12-06"]
     assert len(read(tmp_path / "m1").at) == 100
+
+
+def held(home: Path) -> list[int]:
+    """The days of the log, counted from the first Monday."""
+    first = datetime.fromtimestamp(MONDAY, UTC).date()
+    return sorted((date.fromisoformat(path.name) - first).days for path in home.glob("2*"))
+
+
+def test_a_clock_that_was_far_ahead_for_a_while_deletes_nothing(tmp_path: Path) -> None:
+    log = opened(tmp_path, days=5)
+    for day in (0, 1, 2, 3, 2000, 4):  # set right by the network some minutes after the machine has started
+        log.append(rows(10), MONDAY + day * 86_400)
+    assert held(tmp_path / "m1") == [0, 1, 2, 3, 4, 2000]
+    for day in (5, 6):
+        log.append(rows(10), MONDAY + day * 86_400)
+    assert held(tmp_path / "m1") == [2, 3, 4, 5, 6, 2000]
+
+
+def test_after_a_long_pause_the_second_day_deletes_what_is_old(tmp_path: Path) -> None:
+    log = opened(tmp_path, days=5)
+    for day in (0, 1, 400):
+        log.append(rows(10), MONDAY + day * 86_400)
+    assert held(tmp_path / "m1") == [0, 1, 400]
+    log.append(rows(10), MONDAY + 401 * 86_400)
+    assert held(tmp_path / "m1") == [400, 401]
+
+
+@pytest.mark.parametrize(("days", "stay"), [(1, 2), (5, 2), (7, 1), (8, 2), (14, 2)])
+def test_what_is_asked_one_day_a_week_loses_old_days_too(tmp_path: Path, days: int, stay: int) -> None:
+    log = opened(tmp_path, days=days)
+    for week in range(5):
+        log.append(rows(10), MONDAY + week * 7 * 86_400)
+        assert len(held(tmp_path / "m1")) == min(week + 1, stay)
 
 
 def test_two_servers_may_prune_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
