@@ -164,7 +164,7 @@ def _studio_routes(session: Session, stack: ExitStack) -> list[Any]:
     from emolab.serving.app import studio
 
     workspace = session.workspace
-    pulls = PullSoon(lambda: pull(workspace))
+    pulls = PullSoon(lambda: pull(workspace).attention)
     stack.callback(pulls.close)
     return studio.routes(Assistant(workspace), pulls)
 

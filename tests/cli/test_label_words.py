@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from io import StringIO
+from unittest import mock
 
 import pytest
 from rich.console import Console
@@ -15,6 +16,7 @@ from emolab.cli.label import pull
 from emolab.cli.label import push as label_push
 from emolab.labeling.sync.pull import PullReport
 from emolab.labeling.sync.push import PushReport
+from emolab.loop.operate.cycle import run_cycle
 from emolab.workspace import Workspace
 
 
@@ -52,6 +54,24 @@ def test_answers_that_the_server_does_not_count_are_told_once_and_while_watching
     assert "Label Studio does not count the answers to 2 tasks" in " ".join(printed(session).split())
     assert "2 tasks not counted by Label Studio: start it again" in pull._line(report)
     assert "not counted" not in pull._line(PullReport(projects=("faces",), new=2))
+
+
+def test_what_somebody_should_look_at_is_told_where_nobody_reads_a_report(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = PullReport(projects=("faces",), new=2, uncounted=1, held={"faces": 3, "more": 1}, gone=("old",))
+    noted = mock.Mock()
+    with workspace.catalog() as catalog, catalog.begin() as tx:
+        remotes.add_project(tx, server="s", project=1, title="faces")
+    monkeypatch.setattr("emolab.loop.label.pull.pull", lambda *_, **__: report)
+    assert run_cycle._pull(workspace, noted) == 2
+    lines = [str(call.args[0]) for call in noted.note.call_args_list]
+    assert lines == report.attention and len(lines) == 3
+    for line, wanted in zip(
+        lines, ("Project “old” was deleted", "4 withdrawals wait", "the answers to 1 task"), strict=True
+    ):
+        assert wanted in line
+    assert PullReport(projects=("faces",), new=2).attention == []
 
 
 def test_status_shows_a_title_with_brackets(

@@ -57,7 +57,7 @@ def faces(workspace: Workspace) -> Workspace:
 
 
 def api(made: Service, workspace: Workspace, pulls: PullSoon | None = None) -> TestClient:
-    routes = studio.routes(Assistant(workspace), pulls or PullSoon(lambda: None))
+    routes = studio.routes(Assistant(workspace), pulls or PullSoon(list))
     return TestClient(create(made, more=routes, environment={}), base_url="http://localhost")
 
 
@@ -190,10 +190,11 @@ def test_a_key_comes_as_the_password_of_basic(tmp_path: Path, faces: Workspace) 
 def test_a_webhook_is_answered_at_once_and_becomes_one_pull_and_one_more(made: Service, faces: Workspace) -> None:
     began, go, done = threading.Event(), threading.Event(), []
 
-    def pull() -> None:
+    def pull() -> list[str]:
         began.set()
         assert go.wait(30)
         done.append(time.monotonic())
+        return []
 
     pulls = PullSoon(pull)
     client = api(made, faces, pulls)
@@ -217,11 +218,12 @@ def test_a_pull_that_fails_is_a_line_and_the_next_webhook_tries_again(caplog: py
     tried = threading.Semaphore(0)
     errors = iter([ServerError("Label Studio is down.", retryable=True), ValueError("odd"), None])
 
-    def pull() -> None:
+    def pull() -> list[str]:
         try:
             error = next(errors)
             if error is not None:
                 raise error
+            return []
         finally:
             tried.release()
 
@@ -233,3 +235,20 @@ def test_a_pull_that_fails_is_a_line_and_the_next_webhook_tries_again(caplog: py
     pulls.close()
     assert "could not be pulled: Label Studio is down." in caplog.text
     assert "odd" in caplog.text
+
+
+def test_what_a_pull_finds_for_somebody_to_look_at_is_a_line_once(caplog: pytest.LogCaptureFixture) -> None:
+    tried = threading.Semaphore(0)
+    found = iter([["uncounted"], ["uncounted"], ["uncounted", "gone"], [], ["gone"]])
+
+    def pull() -> list[str]:
+        tried.release()
+        return next(found)
+
+    pulls = PullSoon(pull)
+    for _ in range(5):
+        pulls.ask()
+        assert tried.acquire(timeout=30)
+        time.sleep(0.05)  # until it waits again
+    pulls.close()
+    assert [record.message for record in caplog.records] == ["uncounted", "gone", "gone"]

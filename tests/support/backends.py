@@ -83,10 +83,11 @@ def answering(team: Workspace, folder: Path, embedded: EmbeddedServer) -> Iterat
     assert made.keys is not None
     key, pulled, port = made.keys.add("studio"), threading.Event(), free_port()
 
-    def pulling() -> None:
+    def pulling() -> list[str]:
         with client_of(embedded) as client:
-            pull(team, client)
+            found = pull(team, client).attention
         pulled.set()
+        return found
 
     pulls = PullSoon(pulling)
     app = create(made, more=protocol.routes(Assistant(team), pulls), environment={})

@@ -118,11 +118,7 @@ def _show(session: Session, report: PullReport) -> None:
             f"  [dim]{many(count, 'new answer does not count', 'new answers do not count')}: {escape(reason)}[/]"
         )
     if report.uncounted:
-        session.say(
-            f"[yellow]![/] Label Studio does not count the answers to {many(report.uncounted, 'task')} and hands them "
-            "out again. It stops counting when several projects are deleted at once: start it again. "
-            "The votes are all here."
-        )
+        session.say(f"[yellow]![/] {report.uncounted_words}")
     if report.by_others:
         session.say(
             f"[yellow]![/] {report.by_others:,} of these answers were written or changed by somebody else "

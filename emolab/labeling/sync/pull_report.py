@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from emolab.labeling.answers.record_votes import LedgerChanges
 from emolab.labeling.sync.duplicate_tasks import Settled
 from emolab.results import Result, Table, tables_of
+from emolab.words import many
 
 if TYPE_CHECKING:
     from emolab.labeling.label_studio.records import RemoteProject
@@ -49,6 +50,25 @@ class PullReport(Result):
     def changed(self) -> bool:
         """Whether the ledger is different from before."""
         return bool(self.new or self.edited or self.withdrawn or self.tasks_deleted or self.adopted)
+
+    @property
+    def uncounted_words(self) -> str:
+        """What to do where the server does not count answers; empty where it does."""
+        if not self.uncounted:
+            return ""
+        return (
+            f"Label Studio does not count the answers to {many(self.uncounted, 'task')} and hands them out again. "
+            "It stops counting when several projects are deleted at once: start it again. The votes are all here."
+        )
+
+    @property
+    def attention(self) -> list[str]:
+        """What somebody should look at, a sentence each, for those who call for no report."""
+        found = [f"Project “{title}” was deleted in Label Studio; its votes stay." for title in self.gone]
+        if self.held:
+            held = many(sum(self.held.values()), "withdrawal")
+            found.append(f"{held} wait for somebody's consent: emolab label pull says more.")
+        return [*found, self.uncounted_words] if self.uncounted else found
 
 
 @dataclass

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,10 +82,12 @@ def sample_of(task: Mapping[str, Any]) -> str | None:
 class PullSoon:
     """Pulls in the background after answers came in: one pull at a time, and one more where some came meanwhile.
 
-    ``pull`` does it; what it raises is one line of the log, and the next webhook tries again.
+    ``pull`` does it and returns what somebody should look at, which the log tells once; what it raises is one line
+    there, and the next webhook tries again.
     """
 
-    pull: Callable[[], object]
+    pull: Callable[[], Sequence[str]]
+    _told: Sequence[str] = ()
     _wanted: threading.Event = field(default_factory=threading.Event)
     _ended: bool = False
     _thread: threading.Thread | None = None
@@ -118,7 +120,11 @@ class PullSoon:
             if self._ended:
                 return
             try:
-                self.pull()
+                found = self.pull()
+                for line in found:
+                    if line not in self._told:
+                        logger.warning("%s", line)
+                self._told = found
             except EmolabError as error:
                 logger.warning("The answers could not be pulled: %s", error.message)
             except Exception:

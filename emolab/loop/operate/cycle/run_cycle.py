@@ -157,9 +157,8 @@ def _pull(workspace: Workspace, progress: Progress) -> int | None:
     from emolab.loop.label.pull import pull
 
     report = pull(workspace, progress=progress)
-    if report.held:
-        held = many(sum(report.held.values()), "withdrawal")
-        progress.note(f"{held} wait for somebody's consent: emolab label pull says more.")
+    for line in report.attention:
+        progress.note(line)
     return report.new
 
 
