@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from benchmarks.harness import Result, main, summary
 from emolab.demonstration.drawn_faces import draw_faces
 from emolab.labeling.label_studio.accounts import create_annotator
 from emolab.labeling.label_studio.client import connect
+from emolab.labeling.server.daemon import free_port
 from emolab.labeling.server.embedded import EmbeddedServer
 from emolab.workspace import Workspace
 
@@ -160,9 +160,7 @@ def pictures(folder: Path, n: int) -> Path:
 @contextmanager
 def app_server(workspace: Workspace, url: str, token: str) -> Iterator[str]:
     """``emolab serve --app`` on a free port; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = [sys.executable, "-m", "emolab", "-w", str(workspace.root), "serve", "--app", "--port", str(port), "--json"]
     env = {**os.environ, "LABEL_STUDIO_URL": url, "EMOLAB_STUDIO_TOKEN": token}
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)

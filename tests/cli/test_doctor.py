@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import pytest
 
 from emolab.errors import ConfigError
 from emolab.labeling.server import releases
+from emolab.labeling.server.daemon import free_port
 from emolab.loop.operate.checks import machine, packages, servers
 from emolab.loop.operate.checks.check import Check, Probe, get, probe, shorten
 from emolab.loop.operate.doctor import Checkup
@@ -51,13 +51,6 @@ def answering(status: int, body: object) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 # -- rows ----------------------------------------------------------------------------------------------------------

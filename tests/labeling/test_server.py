@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import random
 import signal
 import socket
 import stat
@@ -143,6 +144,28 @@ def test_a_program_without_emolabs_settings_is_stopped_again(
     ):
         server.start(port=daemon.free_port(), timeout=60)
     assert server.running() is None
+
+
+def test_a_free_port_is_none_that_the_system_gives_away_meanwhile() -> None:
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first, last = map(int, given.read_text().split()) if given.exists() else (32768, 60999)
+    found = {daemon.free_port() for _ in range(20)}
+    assert len(found) > 10
+    if first >= 21000:
+        assert not [port for port in found if first <= port <= last]
+    with contextlib.ExitStack() as stack:
+        for port in found:
+            stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+        assert not {daemon.free_port() for _ in range(200)} & found
+
+
+def test_where_all_other_ports_are_taken_the_system_gives_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(random.SystemRandom, "sample", lambda *_: [taken.getsockname()[1]] * 50)
+        port = daemon.free_port()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
 
 
 def slow_start(server: EmbeddedServer, folder: Path) -> None:

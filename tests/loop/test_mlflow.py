@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ import pytest
 
 import emolab
 from emolab.errors import ConfigError
+from emolab.labeling.server.daemon import free_port
 from emolab.loop.model.tracking import tracking_server
 from emolab.progress import Progress
 from emolab.workspace import Workspace
@@ -55,12 +55,6 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workspace(labelled: Path, tmp_path: Path) -> Workspace:
     shutil.copytree(labelled, tmp_path / "bars")
     return Workspace.open(tmp_path / "bars")
-
-
-def free_port() -> int:
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        return int(place.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 import emolab as emolab_package
+from emolab.labeling.server.daemon import free_port
 from emolab.workspace import Workspace
 from tests.support.calling import emolab, one_line
 from tests.support.serve_process import Load, ServeProcess, add_champion, face48_workspace, serving
@@ -314,14 +315,6 @@ def test_the_client_of_one_file_asks_the_server(server: ServeProcess, tmp_path: 
     )
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=client.parent, check=True)
     assert asked.stdout == "serving # face48\n"
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(server: ServeProcess, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ import pytest
 from emolab.catalog import Catalog
 from emolab.datasets.inspect import mongod
 from emolab.errors import EmolabError
+from emolab.labeling.server.daemon import free_port
 from emolab.workspace import Workspace
 
 
@@ -74,9 +74,7 @@ def postgresql() -> Iterator[str]:
 def serve(folder: Path, home: Path) -> tuple[subprocess.Popen[bytes], int]:
     """A server that answers, and its port: another one where somebody took the free port in the meantime."""
     for _ in range(5):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         server = subprocess.Popen(
             [*as_server(), str(folder / "postgres"), "-D", str(home / "db"), "-p", str(port), "-k", str(home),
              "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],

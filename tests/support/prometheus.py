@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from emolab.labeling.server.daemon import free_port
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "monitoring"
 _UNPACKED = Path(sys.prefix) / "share" / "emolab" / "prometheus"
@@ -90,9 +91,7 @@ def reading(folder: Path, changes: Sequence[tuple[str, str]]) -> Iterator[Reader
         text = text.replace(old, new)
     (folder / "prometheus.yml").write_text(text, encoding="utf-8")
     shutil.copy(EXAMPLES / "emolab.rules.yml", folder)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     words = [program("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 (names for it, nothing is bound here)
+_FIRST_FREE = 20000
 ROTATE_AT = 8_000_000  # bytes of log after which the old log is set aside
 
 
@@ -138,10 +140,27 @@ def why_taken(port: int, host: str = LOOPBACK) -> str | None:
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    """Return a port that nobody listens on just now."""
+    """Return a port that nobody listens on just now.
+
+    A server takes a while until it binds it. So the port is none of those that the system gives to outgoing
+    connections and to whoever asks for any port, unless all others are taken.
+    """
+    for port in random.SystemRandom().sample(range(_FIRST_FREE, _first_given()), 50):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((host, port))
+            return port
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def _first_given() -> int:
+    """The lowest port that the system gives away by itself; the usual one where it does not say."""
+    try:
+        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        lowest = 32768
+    return lowest if lowest >= _FIRST_FREE + 1000 else 65536
 
 
 def outside_address() -> str:
