@@ -16,6 +16,7 @@ from emolab.cli.main import run
 from emolab.errors import DataError
 from emolab.loop.look.monitor_view import monitor_view
 from emolab.loop.operate import served_columns
+from emolab.loop.operate.logged_models import LoggedOwn
 from emolab.loop.operate.monitor import look_record, reference_samples, watch_reference
 from emolab.loop.operate.monitor.audit_round import audit
 from emolab.loop.operate.monitor.drift_round import suggest_from_drift
@@ -42,6 +43,7 @@ from tests.support.said import (
 )
 
 Made = Callable[..., SaidSite]
+pytestmark = pytest.mark.slow
 VOCABULARY = [*USUAL, *OTHER, *(word for words in WORDS.values() for word in words)]
 
 
@@ -154,6 +156,32 @@ def test_the_log_has_what_was_answered_with_all_labels_and_no_warming_up(site: M
     assert np.allclose(found.embeddings[logged], features[order], atol=2e-3)
     assert np.allclose(found.quality[logged], model.quality(masked)[order])
     assert found.quality[:, QUALITY.index("share masked")].max() == pytest.approx(0.25), "[NAME] was so glad!"
+
+
+def test_what_is_said_of_samples_for_the_labelling_server_is_not_logged(site: Made) -> None:
+    here = site(0)
+    log = here.workspace.with_settings({"serve.log": True})
+    service = open_service(log, "champion", config=log.config)
+    reader = service.host.version.predictor.as_samples()
+    assert next(reader.predict([("a.txt", b"so glad")])).faces[0].labels == ("happiness",)
+    assert service.host.submit([("a.txt", b"\xff\xfe\x00")]).result(timeout=60).answers[0].error
+    service.close()
+    assert served_log.logged(here.workspace.state / served_columns.FOLDER) == []
+
+
+def test_a_sample_is_shown_to_the_model_as_it_is_kept_and_one_that_cannot_be_read_is_not(
+    site: Made, tmp_path: Path
+) -> None:
+    here = site(0)
+    model = own_model(next(folder.parent for folder in here.workspace.models.glob("*/model.json")))
+    assert model is not None
+    shown = [b"Sarah was so glad!", b"\xff\xfe\x00", b"", b"glad " * 100_000]
+    for number, data in enumerate(shown):
+        (tmp_path / f"{number}.txt").write_bytes(data)
+    seen = [LoggedOwn(model).seen(tmp_path / f"{number}.txt", max_pixels=1) for number in range(5)]
+    assert seen[0] is not None
+    assert seen[0].tobytes() == shown[0], "kept without masks, where the settings say so"
+    assert seen[1:] == [None] * 4
 
 
 def test_labels_are_counted_each_by_itself_and_the_accuracy_is_that_of_the_likeliest(site: Made) -> None:
