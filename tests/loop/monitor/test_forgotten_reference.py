@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import emolab
 from emolab.catalog import samples
+from emolab.datasets.near_copies import groups
 from emolab.errors import DataError
 from emolab.loop.operate.monitor import look_record, reference_samples, watch_reference
 from emolab.loop.operate.monitor.watch_reference import WatchReference
@@ -19,6 +21,17 @@ from tests.loop.monitor.conftest import Site
 
 Made = Callable[..., Site]
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained workspace, whose images have been compared with one another, as after a collect: that takes long."""
+    root = tmp_path_factory.mktemp("compared") / "bars"
+    shutil.copytree(trained, root)
+    workspace = Workspace.open(root)
+    with workspace.catalog() as catalog:
+        groups.find(workspace, catalog)
+    return root
 
 
 def kept(here: Site) -> WatchReference:
