@@ -82,22 +82,6 @@ def test_the_memory_that_is_unused_is_known() -> None:
     assert total / 1000 < fast_disk.unused() <= total
 
 
-@pytest.mark.parametrize(
-    ("name", "said", "gigabytes"),
-    [("memory.max", "max", 20), ("memory.max", "4294967296", 4), ("memory/memory.limit_in_bytes", "8589934592", 8),
-     ("memory/memory.limit_in_bytes", "9223372036854771712", 20)],
-)  # fmt: skip
-def test_what_a_container_may_hold_is_all_there_is(tmp_path: Path, name: str, said: str, gigabytes: int) -> None:
-    for file, text in (
-        ("proc/meminfo", f"MemTotal: 9 kB\nMemAvailable: {20 << 20} kB\n"),
-        (f"sys/fs/cgroup/{name}", said),
-    ):
-        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / file).write_text(text)
-    assert fast_disk.unused(tmp_path) == gigabytes << 30
-    assert fast_disk.unused(tmp_path / "nowhere") == 0
-
-
 def test_what_is_made_once_a_process_is_made_in_one_place() -> None:
     """A fixture that a second module of tests imports is made once for each of them, whatever its scope says."""
     made, taken = set(), set()
