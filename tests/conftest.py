@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 
 from emolab.workspace import Workspace
-from tests.support import fast_disk
 from tests.support.calling import emolab
 from tests.support.databases import catalog, fiftyone_database, postgresql, postgresql_catalog  # noqa: F401 (fixtures)
 from tests.support.kept_patches import nothing_replaced_is_kept  # noqa: F401 (fixture)
@@ -41,9 +40,8 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return None if seed is None else f"order: --shuffle {seed}"
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Let Ctrl-C reach the processes that tests start: a shell's background job would hand down "ignored". No forks."""
-    fast_disk.choose(config)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.addaudithook(no_forks)

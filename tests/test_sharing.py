@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
 from emolab import files
-from tests.support import fast_disk
 from tests.support.kept_patches import kept_by
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,36 +46,6 @@ def test_the_other_tests_are_run_and_the_run_ends(tmp_path: Path, place: str, la
     assert done.returncode == 1, done.stdout + done.stderr
     assert f"1 failed, {3 * others + before + after} passed" in done.stdout
     assert "test_dies" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("chosen", "basetemp", "exists", "available", "free", "taken"),
-    [
-        ("", None, True, 14, 1, True),
-        ("", None, True, 13, 1, False),
-        ("", None, True, 14, 1 << 30, False),
-        ("", None, False, 14, 1, False),
-        ("", "here", True, 14, 1, False),
-        ("/tmp", None, True, 14, 1, False),
-    ],
-)
-def test_temporary_folders_lie_in_memory_where_nobody_chose_a_place_and_there_is_plenty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, basetemp: str | None, exists: bool,
-    available: int, free: int, taken: bool,
-) -> None:  # fmt: skip
-    monkeypatch.setenv(fast_disk.PLACE, chosen)
-    monkeypatch.setattr(fast_disk, "FREE", free << 20)
-    config = cast("pytest.Config", SimpleNamespace(getoption={"basetemp": basetemp}.__getitem__))
-    memory = tmp_path if exists else tmp_path / "absent"
-    fast_disk.choose(config, memory, lambda: available << 30)
-    assert os.environ[fast_disk.PLACE] == (str(memory) if taken else chosen)
-
-
-def test_the_memory_that_is_unused_is_known() -> None:
-    if not Path("/proc/meminfo").exists():
-        pytest.skip("only Linux says it")
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert total / 1000 < fast_disk.unused() <= total
 
 
 def test_what_is_made_once_a_process_is_made_in_one_place() -> None:
