@@ -38,6 +38,51 @@ def test_a_polite_kill_raises_keyboard_interrupt_once_and_lets_the_cleaning_fini
     assert (ended.returncode, ended.stdout) == (0, "cleaned up\ninterrupted True\n"), ended
 
 
+#: The signal comes where Python throws exceptions away; whoever asked must not wait for the end of the work.
+LOST = """
+import os, signal, sys, time, weakref
+from emolab.cli.ui.signals import terminated_like_ctrl_c
+class Thing:
+    if "{where}" == "destructor":
+        def __del__(self):
+            come()
+def come(*_):
+    os.kill(os.getpid(), signal.{signal})
+    for _ in range(1000):
+        pass
+hook = sys.unraisablehook
+try:
+    with terminated_like_ctrl_c():
+        thing = Thing()
+        seen = weakref.ref(thing, come) if "{where}" == "callback" else None
+        del thing
+        for _ in range(200):
+            time.sleep(0.05)
+        print("went on")
+except KeyboardInterrupt:
+    print("interrupted", sys.unraisablehook is hook)
+"""
+
+
+@pytest.mark.parametrize("sent", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("where", ["destructor", "callback"])
+def test_an_interrupt_that_python_throws_away_comes_again(where: str, sent: str) -> None:
+    code = LOST.format(where=where, signal=sent)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "interrupted True\n", ""), ended
+
+
+def test_other_exceptions_that_python_throws_away_are_told_as_before() -> None:
+    code = (
+        "from emolab.cli.ui.signals import terminated_like_ctrl_c\n"
+        "class Thing:\n    def __del__(self):\n        1 / 0\n"
+        "with terminated_like_ctrl_c():\n    Thing()\n    print('went on')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "went on\n")
+    assert "ZeroDivisionError" in ended.stderr
+
+
 def test_an_interrupt_within_an_import_ends_with_the_same_code(tmp_path: Path) -> None:
     """Python ends by the signal where one came inside of an exec(), as when a dataclass is made; emolab does not."""
     (tmp_path / "interrupted.py").write_text(
