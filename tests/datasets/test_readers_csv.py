@@ -31,6 +31,30 @@ def test_columns_named_by_options(tmp_path: Path) -> None:
     assert (record.media, record.votes, record.group) == (tmp_path / "faces/a.png", {"happy": 1}, "7")
 
 
+@pytest.mark.parametrize("machine", ["home/dev", "test/data", "mnt/training set/x"])
+def test_folders_of_the_machine_in_whole_paths_name_no_split(tmp_path: Path, machine: str) -> None:
+    """Only those below what the table lies in do: a set below /home/dev was a validation set altogether."""
+    there = tmp_path / machine
+    put(there, {"a.png": png(1), "lists/one/b.png": png(2), "train/c.png": png(3), "val/d.png": png(4)})
+    for home in (there, there / "lists"):
+        home.mkdir(exist_ok=True)
+        for names, wanted in (
+            (("a.png", "lists/one/b.png"), [None, None]),
+            (("train/c.png", "val/d.png"), ["train", "valid"]),
+        ):
+            rows = "".join(f"{there / name},happy\n" for name in names)
+            put(home, {"t.csv": f"path,label\n{rows}"})
+            assert [record.split for record in read(home / "t.csv", {})] == wanted
+
+
+def test_folders_of_relative_paths_name_splits_as_before(tmp_path: Path) -> None:
+    put(tmp_path / "dev", {"dev/a.png": png(1), "t.csv": "path,label\ndev/a.png,happy\n../dev/dev/a.png,sad\n"})
+    with pytest.raises(DataError, match="no split in its path"):  # two folders of that name: it is not clear
+        list(read(tmp_path / "dev" / "t.csv", {}))
+    put(tmp_path / "dev", {"t.csv": "path,label\ndev/a.png,happy\n"})
+    assert [record.split for record in read(tmp_path / "dev" / "t.csv", {})] == ["valid"]
+
+
 @pytest.mark.parametrize(
     ("table", "options"),
     [

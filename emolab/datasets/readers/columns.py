@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from emolab.datasets.file_names import FILE_COLUMNS, kind_of
 from emolab.datasets.readers.reader import ReaderOptions
@@ -27,11 +28,14 @@ SPLIT_COLUMNS = frozenset(
 
 
 class Columns:
-    """The columns of ``table``. Raises :class:`UnknownName` for one that is needed and not there, and
-    :class:`DataError` where the table has no header or it is not clear which split its rows have."""
+    """The columns of ``table``, which lies in the folder ``home``.
 
-    def __init__(self, table: Table, options: ReaderOptions, words: SplitWords) -> None:
-        self._table, self._words = table, words
+    Raises :class:`UnknownName` for one that is needed and not there, and :class:`DataError` where the table has no
+    header or it is not clear which split its rows have.
+    """
+
+    def __init__(self, table: Table, options: ReaderOptions, words: SplitWords, home: Path) -> None:
+        self._table, self._words, self._home = table, words, home
         header = table.header
         counted = _counted(options)
         #: The column of the sentences themselves, where the rows name no files.
@@ -104,7 +108,7 @@ class Columns:
     def split(self, line: Line, image: str) -> str | None:
         """The split of the row. Raises :class:`DataError` for a word that is none."""
         if self._by_folder:
-            found = _folder_split(image)
+            found = _folder_split(image, self._home)
             if found is None:
                 raise DataError(
                     f"Row {line.number} of {self._table.name} has no split in its path {shown(image)}, rows before it "
@@ -145,12 +149,17 @@ class Columns:
                     f'The column {header[at]} of {self._table.name} holds "{text.strip()}", which is a split.',
                     hint=f'Use it with -o "split={header[at]}", or leave splits out: -o "split="',
                 )
-        self._by_folder = _folder_split(self.cell(first, "path") or "") is not None
+        self._by_folder = _folder_split(self.cell(first, "path") or "", self._home) is not None
 
 
-def _folder_split(path: str) -> str | None:
-    """The split that exactly one folder of ``path`` names, or ``None``."""
+def _folder_split(path: str, home: Path) -> str | None:
+    """The split that exactly one folder of ``path`` names, or ``None``.
+
+    In a whole path the folders that the table's own ``home`` lies in are those of a machine, such as /home/dev.
+    """
     folders = PurePosixPath(path.replace("\\", "/")).parts[:-1]
+    above = PurePosixPath(home.absolute().as_posix()).parts
+    folders = folders[sum(1 for _ in itertools.takewhile(bool, map(operator.eq, folders, above))) :]
     found = [split for folder in folders if (split := split_of(folder)) is not None]
     return found[0] if len(found) == 1 else None
 

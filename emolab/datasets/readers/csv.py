@@ -137,7 +137,7 @@ class _Tables(ExitStack):
         return Columns.fit(header, self._options)
 
     def _read(self, table: Table) -> Iterator[CsvRow | Fault]:
-        columns = Columns(table, self._options, self._words)
+        columns = Columns(table, self._options, self._words, self._path.parent)
         self.speakers = self.speakers or columns.speakers
         named = None if self._options.get("split") == "" else split_of(PurePosixPath(table.name).name.partition(".")[0])
         for line in columns.lines():
